@@ -1,0 +1,21 @@
+"""What can go wrong, named by what the operator does about it."""
+
+
+class TradewindError(Exception):
+    """Root of every error that Tradewind raises on purpose."""
+
+
+class BadParameters(TradewindError, ValueError):
+    """A setting is wrong: correct the configuration and run again."""
+
+
+class BadData(TradewindError, ValueError):
+    """The input breaks its contract: look at the named file, row or column."""
+
+
+class BadModel(TradewindError):
+    """A stored model is missing, stale, truncated or altered: train it again."""
+
+
+class TemporaryOutage(TradewindError):
+    """Something outside did not answer: try again later."""

@@ -1,0 +1,234 @@
+"""The table contracts: one pandera model for each table that crosses a stage.
+
+Instants are UTC with millisecond resolution. A row's `timestamp` is the moment it is known (a bar's close);
+side data carries `known_at`. Columns are checked for type, range and key; unknown columns are refused except
+where a table is open by design (features, model input, leaderboard).
+"""
+
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from pandera.typing import Series
+
+Instant = Annotated[pd.DatetimeTZDtype, "ms", "UTC"]
+
+
+def _not_after(earlier: str, later: str) -> object:
+    @pa.dataframe_check(name=f"{earlier} <= {later}")
+    def check(cls: type, table: pd.DataFrame) -> Series[bool]:
+        return table[earlier] <= table[later]
+
+    return check
+
+
+class _Table(pa.DataFrameModel):
+    class Config:
+        strict = True
+        coerce = False
+        ordered = False
+
+
+class Bars(_Table):
+    """Checked bars of one venue, symbol and timeframe, oldest first; `timestamp` is the close."""
+
+    venue: Series[str]
+    symbol: Series[str]
+    timeframe: Series[str]
+    timestamp: Series[Instant]
+    open_time: Series[Instant]
+    open: Series[float] = pa.Field(gt=0, lt=np.inf)
+    high: Series[float] = pa.Field(gt=0, lt=np.inf)
+    low: Series[float] = pa.Field(gt=0, lt=np.inf)
+    close: Series[float] = pa.Field(gt=0, lt=np.inf)
+    volume: Series[float] = pa.Field(ge=0, lt=np.inf)
+    quote_volume: Series[float] | None = pa.Field(ge=0, nullable=True)
+    trades: Series[float] | None = pa.Field(ge=0, nullable=True)
+    segment: Series[np.int32] = pa.Field(ge=0)
+
+    class Config(_Table.Config):
+        unique = ["venue", "symbol", "timeframe", "timestamp"]  # noqa: RUF012 - pandera reads a plain list
+
+    @pa.dataframe_check(name="low <= open, close <= high")
+    def is_ohlc_consistent(cls, bars: pd.DataFrame) -> Series[bool]:  # noqa: N805
+        """High and low bound the open and the close."""
+        top = bars[["open", "close"]].max(axis=1)
+        bottom = bars[["open", "close"]].min(axis=1)
+        return (bars["low"] <= bottom) & (top <= bars["high"])
+
+    @pa.check("timestamp", name="sorted by timestamp")
+    def is_sorted(cls, timestamp: Series[Instant]) -> bool:  # noqa: N805
+        """Oldest first."""
+        return bool(timestamp.is_monotonic_increasing)
+
+
+class TypedBars(_Table):
+    """Rows as received, typed and complete, not yet checked against each other."""
+
+    venue: Series[str]
+    symbol: Series[str]
+    timeframe: Series[str]
+    timestamp: Series[Instant]
+    open_time: Series[Instant]
+    open: Series[float]
+    high: Series[float]
+    low: Series[float]
+    close: Series[float]
+    volume: Series[float]
+    quote_volume: Series[float] | None = pa.Field(nullable=True)
+    trades: Series[float] | None = pa.Field(nullable=True)
+    source_row: Series[np.int64] = pa.Field(ge=0)
+
+
+class Quarantine(_Table):
+    """Rejected rows: where each stood in its source, why it was refused, and what it held (JSON)."""
+
+    venue: Series[str]
+    symbol: Series[str]
+    timeframe: Series[str]
+    source_row: Series[np.int64] = pa.Field(ge=0)
+    reason: Series[str]
+    content: Series[str]
+
+
+class SideSeries(_Table):
+    """Side series in long form; `symbol` is empty for a market-wide series."""
+
+    series: Series[str]
+    symbol: Series[str]
+    known_at: Series[Instant]
+    value: Series[float]
+
+    class Config(_Table.Config):
+        unique = ["series", "symbol", "known_at"]  # noqa: RUF012
+
+
+class Features(_Table):
+    """float32 features of one symbol; NaN while a feature warms up."""
+
+    symbol: Series[str]
+    timestamp: Series[Instant]
+
+    class Config(_Table.Config):
+        strict = False
+        unique = ["symbol", "timestamp"]  # noqa: RUF012
+
+
+class Labels(_Table):
+    """Triple-barrier labels of one symbol.
+
+    `forward_return` is the log return from the next bar's open to the close at `horizon_end`; `exit_time` is
+    when the first barrier is touched, never after `horizon_end`.
+    """
+
+    symbol: Series[str]
+    timestamp: Series[Instant]
+    label: Series[np.int8] = pa.Field(isin=[-1, 0, 1])
+    forward_return: Series[float]
+    exit_time: Series[Instant]
+    horizon_end: Series[Instant]
+    barrier: Series[str] = pa.Field(isin=["upper", "lower", "vertical", "ambiguous"])
+    weight: Series[float] = pa.Field(gt=0, le=1)
+
+    class Config(_Table.Config):
+        unique = ["symbol", "timestamp"]  # noqa: RUF012
+
+    known_before_exit = _not_after("timestamp", "exit_time")
+    exit_within_horizon = _not_after("exit_time", "horizon_end")
+
+
+class ModelInput(_Table):
+    """Features and labels of one symbol side by side, with the volatility that positions are sized by."""
+
+    symbol: Series[str]
+    timestamp: Series[Instant]
+    label: Series[np.int8] = pa.Field(isin=[-1, 0, 1])
+    forward_return: Series[float]
+    exit_time: Series[Instant]
+    horizon_end: Series[Instant]
+    weight: Series[float] = pa.Field(gt=0, le=1)
+
+    class Config(_Table.Config):
+        strict = False
+        unique = ["symbol", "timestamp"]  # noqa: RUF012
+
+
+class Folds(_Table):
+    """Half-open windows [start, end) in `timestamp`; `purge` and `embargo` are durations."""
+
+    fold: Series[np.int64] = pa.Field(ge=0, unique=True)
+    train_start: Series[Instant]
+    train_end: Series[Instant]
+    test_start: Series[Instant]
+    test_end: Series[Instant]
+    purge: Series[np.dtype("timedelta64[ms]")]  # type: ignore[misc]
+    embargo: Series[np.dtype("timedelta64[ms]")]  # type: ignore[misc]
+    role: Series[str] = pa.Field(isin=["walk_forward", "holdout"])
+
+    train_before_test = _not_after("train_end", "test_start")
+
+
+class Forecasts(_Table):
+    """Out-of-sample forecasts of any model family; quantiles and expected return may be missing."""
+
+    model: Series[str]
+    fold: Series[np.int64]
+    symbol: Series[str]
+    timestamp: Series[Instant]
+    horizon: Series[np.int64] = pa.Field(gt=0)
+    p_down: Series[float] = pa.Field(ge=0, le=1)
+    p_flat: Series[float] = pa.Field(ge=0, le=1)
+    p_up: Series[float] = pa.Field(ge=0, le=1)
+    expected_return: Series[float] = pa.Field(nullable=True)
+    q05: Series[float] = pa.Field(nullable=True)
+    q25: Series[float] = pa.Field(nullable=True)
+    q50: Series[float] = pa.Field(nullable=True)
+    q75: Series[float] = pa.Field(nullable=True)
+    q95: Series[float] = pa.Field(nullable=True)
+
+    class Config(_Table.Config):
+        unique = ["model", "symbol", "timestamp", "horizon"]  # noqa: RUF012
+
+    @pa.dataframe_check(name="probabilities sum to 1")
+    def is_distribution(cls, forecasts: pd.DataFrame) -> Series[bool]:  # noqa: N805
+        """The three classes exhaust the outcomes."""
+        return (forecasts[["p_down", "p_flat", "p_up"]].sum(axis=1) - 1).abs() < 1e-6
+
+
+class Positions(_Table):
+    """Target positions as a share of equity, decided at `timestamp`, filled at the next open or later."""
+
+    strategy: Series[str]
+    symbol: Series[str]
+    timestamp: Series[Instant]
+    target: Series[float] = pa.Field(ge=-1, le=1)
+
+    class Config(_Table.Config):
+        unique = ["strategy", "symbol", "timestamp"]  # noqa: RUF012
+
+
+class Backtest(_Table):
+    """Per-bar account of one strategy and symbol; net = gross - cost - funding, as shares of prior equity."""
+
+    strategy: Series[str]
+    symbol: Series[str]
+    timestamp: Series[Instant]
+    position: Series[float]
+    gross: Series[float]
+    cost: Series[float] = pa.Field(ge=0)
+    funding: Series[float]
+    net: Series[float]
+    equity: Series[float] = pa.Field(ge=0)
+
+    class Config(_Table.Config):
+        unique = ["strategy", "symbol", "timestamp"]  # noqa: RUF012
+
+
+class Leaderboard(_Table):
+    """One row a strategy: the metrics, each with its interval."""
+
+    strategy: Series[str] = pa.Field(unique=True)
+
+    class Config(_Table.Config):
+        strict = False
