@@ -1,11 +1,16 @@
 """Where work runs: one standard executor for symbols, folds, trials and seeds."""
 
-from collections.abc import Callable, Iterable, Iterator
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from tradewind.errors import BadParameters
 
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
 ExecutorKind = Literal["serial", "threads", "processes"]
 
 
@@ -49,3 +54,18 @@ def map_partitions(
     if on is None:
         return iter(list(map(function, *partitions)))
     return on.map(function, *partitions)
+
+
+def track(items: Sequence[Item], task: str) -> Iterator[Item]:
+    """The items one by one, with progress: a bar on a terminal, elsewhere a log line for every tenth done."""
+    total = len(items)
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track as bar
+
+        yield from bar(items, description=task, total=total, console=Console(stderr=True), transient=True)
+        return
+    for done, item in enumerate(items, start=1):
+        yield item
+        if done == total or done * 10 // total > (done - 1) * 10 // total:
+            logger.info("%s: %d of %d", task, done, total)

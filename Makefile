@@ -1,0 +1,53 @@
+# The commands that must always hold. Each does its own set-up; a stamp file keeps a second call fast.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+export KEDRO_DISABLE_TELEMETRY := 1
+export DO_NOT_TRACK := 1
+
+.PHONY: help install install-test run test lint bench viz clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Tradewind needs Python 3.11: set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing pinned dependencies into .venv (a few minutes the first time) ..."
+	$(PIP) --constraint constraints.txt torch==2.13.0
+	$(PIP) --constraint constraints.txt --editable ".[notebook]"
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	$(PIP) --constraint constraints.txt --editable ".[notebook,test]"
+	@touch $@
+
+install: .venv/installed  ## make .venv with the pinned dependencies
+
+install-test: .venv/installed-test
+
+run: install  ## run the whole default pipeline and say where the report is
+	$(BIN)/kedro run
+	@echo "Report: $(CURDIR)/data/08_reporting/report.html"
+
+lint: install-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+test: lint  ## lint, check types and import rules, run the tests
+	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+
+bench: install-test  ## measure speed against the peers, in one run each
+	$(BIN)/pytest -m benchmark tests/benchmarks -s
+
+viz: install  ## build the static pipeline graph in build/viz
+	$(BIN)/python -m tradewind.viz
+
+clean:  ## remove what runs have written (data layers, MLflow store), keep the installation
+	find data -type f ! -name .gitkeep -delete
+	rm -rf mlflow.db mlartifacts build

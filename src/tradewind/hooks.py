@@ -1,0 +1,47 @@
+"""The project's Kedro hooks: what is saved is also recorded, where the catalog asks for it."""
+
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+
+from tradewind.errors import BadParameters
+from tradewind.tracking import RECORDERS
+
+
+class TrackingHooks:
+    """Records datasets that carry `metadata: {tracking: KIND}` once they are saved and a MLflow run is open."""
+
+    def __init__(self) -> None:
+        """A recorder that knows no catalog yet; Kedro hands it over before the run."""
+        self._catalog: DataCatalog | None = None
+
+    @hook_impl
+    def after_catalog_created(self, catalog: DataCatalog) -> None:
+        """Keep the catalog: the save hook is told a dataset's name only."""
+        self._catalog = catalog
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Record what was saved.
+
+        Raises:
+            BadParameters: the catalog asks for a kind of tracking that does not exist.
+        """
+        dataset = self._catalog.get(dataset_name) if self._catalog is not None else None
+        kind = (getattr(dataset, "metadata", None) or {}).get("tracking")
+        if kind is None:
+            return
+        if kind not in RECORDERS:
+            raise BadParameters(
+                f"catalog entry {dataset_name}: metadata.tracking must be one of {sorted(RECORDERS)}, found {kind!r}"
+            )
+        import mlflow
+
+        if mlflow.active_run() is not None:
+            RECORDERS[kind](dataset_name, data, _saved_at(dataset))
+
+
+def _saved_at(dataset: Any) -> Path:
+    return Path(str(getattr(dataset, "_filepath", None) or getattr(dataset, "_path", "")))

@@ -1,0 +1,21 @@
+"""The pipelines by name: every stage alone, and the sums that people run."""
+
+from kedro.pipeline import Pipeline
+
+from tradewind.pipelines import classifier, data_engineering, evaluation, feature_engineering
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Each stage under its own name; `data` makes everything that models read; `__default__` runs all."""
+    stages = {
+        "data_engineering": data_engineering.create_pipeline(),
+        "feature_engineering": feature_engineering.create_pipeline(),
+        "classifier": classifier.create_pipeline(),
+        "evaluation": evaluation.create_pipeline(),
+    }
+    return {
+        **stages,
+        "data": stages["data_engineering"] + stages["feature_engineering"],
+        "models": stages["classifier"] + stages["evaluation"],
+        "__default__": sum(stages.values(), start=Pipeline([])),
+    }

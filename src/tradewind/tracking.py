@@ -1,0 +1,92 @@
+"""What a run leaves in MLflow and TensorBoard: called by the hooks, never by a node.
+
+A dataset asks for it in the catalog, under `metadata: {tracking: KIND}`; the kinds are the keys of `RECORDERS`.
+"""
+
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+Recorder = Callable[[str, Any, Path], None]
+
+
+def record_metrics(name: str, metrics: pd.DataFrame, path: Path) -> None:
+    """One MLflow metric a model and measure; folds are its steps, totals carry the role in their name."""
+    import mlflow
+
+    for row in metrics.itertuples():
+        if not math.isfinite(row.value):
+            continue
+        if row.fold >= 0:
+            mlflow.log_metric(f"{row.model}.{row.metric}", row.value, step=int(row.fold))
+        else:
+            mlflow.log_metric(f"{row.model}.{row.role}.{row.metric}", row.value)
+
+
+def record_trials(name: str, trials: pd.DataFrame, path: Path) -> None:
+    """One nested MLflow run a trial, with its parameters and its objective."""
+    import mlflow
+
+    for row in trials.to_dict("records"):
+        with mlflow.start_run(run_name=f"{name} {row['number']}", nested=True):
+            mlflow.log_params({key: value for key, value in row.items() if key not in {"value", "state"}})
+            if row["value"] is not None and math.isfinite(row["value"]):
+                mlflow.log_metric("objective", row["value"])
+            mlflow.set_tag("state", row["state"])
+
+
+def record_figure(name: str, figure: Any, path: Path) -> None:
+    """The figure as an HTML artifact of the active MLflow run."""
+    import mlflow
+
+    mlflow.log_figure(figure, f"figures/{name}.html")
+
+
+def record_file(name: str, content: Any, path: Path) -> None:
+    """The saved file, or everything in the saved folder, as an artifact of the active MLflow run."""
+    import mlflow
+
+    if path.is_dir():
+        mlflow.log_artifacts(str(path), artifact_path=name)
+    else:
+        mlflow.log_artifact(str(path), artifact_path=name)
+
+
+def record_verdict(name: str, verdict: dict[str, Any], path: Path) -> None:
+    """The verdict's numbers as MLflow metrics, the word itself as a tag."""
+    import mlflow
+
+    numbers = {f"{name}.{key}": value for key, value in verdict.items() if isinstance(value, int | float)}
+    mlflow.log_metrics({key: float(value) for key, value in numbers.items() if math.isfinite(value)})
+    mlflow.set_tag(name, verdict["verdict"])
+
+
+def record_learning_curves(name: str, curves: pd.DataFrame, path: Path) -> None:
+    """TensorBoard scalars beside the table, `tensorboard/MODEL/fold_N`, made anew by each run."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    losses = ("train_loss", "valid_loss")
+    for (model, fold), curve in curves.groupby(["model", "fold"], sort=True):
+        folder = path.parent / "tensorboard" / str(model) / f"fold_{fold}"
+        shutil.rmtree(folder, ignore_errors=True)
+        writer = EventFileWriter(str(folder))
+        for row in curve.itertuples():
+            scalars = [Summary.Value(tag=loss, simple_value=getattr(row, loss)) for loss in losses]
+            writer.add_event(Event(step=int(row.iteration), summary=Summary(value=scalars)))
+        writer.close()
+
+
+RECORDERS: dict[str, Recorder] = {
+    "metrics": record_metrics,
+    "trials": record_trials,
+    "figure": record_figure,
+    "file": record_file,
+    "verdict": record_verdict,
+    "learning_curves": record_learning_curves,
+}

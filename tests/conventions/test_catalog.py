@@ -1,0 +1,116 @@
+"""The catalog says where every table lives, and it lives there."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.framework.project import configure_project
+from kedro.io import DataCatalog
+
+from tradewind.pipeline_registry import register_pipelines
+from tradewind.settings import CONFIG_LOADER_ARGS
+
+PROJECT = Path(__file__).resolve().parents[2]
+FOLDER = {
+    "raw": "data/01_raw",
+    "intermediate": "data/02_intermediate",
+    "primary": "data/03_primary",
+    "feature": "data/04_feature",
+    "model_input": "data/05_model_input",
+    "models": "data/06_models",
+    "model_output": "data/07_model_output",
+    "reporting": "data/08_reporting",
+}
+STAGES = ("data_engineering", "feature_engineering", "classifier", "evaluation")
+# Contract tables and the validator that checks them on every save and load.
+CONTRACTS = {
+    "typed_bars", "quarantine", "bars", "side_series", "features", "labels", "model_input", "folds",
+    "classifier.{model}.forecasts", "positions", "backtests", "leaderboard", "holdout_leaderboard",
+}  # fmt: skip
+
+
+def load(env: str | None = None) -> OmegaConfigLoader:
+    arguments = {**CONFIG_LOADER_ARGS, "default_run_env": env or "test"}
+    return OmegaConfigLoader(str(PROJECT / "conf"), env=env, **{k: v for k, v in arguments.items() if k != "env"})
+
+
+def entries(catalog: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: entry for name, entry in catalog.items() if not name.startswith("_")}
+
+
+def misplaced(catalog: dict[str, Any]) -> Iterator[str]:
+    """Entries without a layer, or outside their layer's folder."""
+    for name, entry in entries(catalog).items():
+        layer = entry.get("metadata", {}).get("kedro-viz", {}).get("layer")
+        path = str(entry.get("filepath") or entry.get("path") or "")
+        if layer not in FOLDER or not path.startswith(FOLDER[layer] + "/"):
+            yield name
+
+
+@pytest.fixture(scope="module")
+def catalog() -> dict[str, Any]:
+    return load("base")["catalog"]
+
+
+def test_every_dataset_has_its_layer_and_lies_in_that_layers_folder(catalog: dict[str, Any]) -> None:
+    assert list(misplaced(catalog)) == []
+
+
+@pytest.mark.parametrize("fault", ["no layer", "wrong folder"])
+def test_a_misplaced_dataset_is_caught(catalog: dict[str, Any], fault: str) -> None:
+    planted = copy.deepcopy(catalog)
+    if fault == "no layer":
+        del planted["folds"]["metadata"]["kedro-viz"]
+    else:
+        planted["folds"]["filepath"] = "data/04_feature/folds.parquet"
+    assert list(misplaced(planted)) == ["folds"]
+
+
+def test_every_contract_table_has_a_validator(catalog: dict[str, Any]) -> None:
+    missing = {name for name in CONTRACTS if "validator" not in catalog.get(name, {})}
+    assert missing == set()
+
+
+def test_no_dataset_lives_in_memory_unseen(catalog: dict[str, Any]) -> None:
+    configure_project("tradewind")
+    resolver = DataCatalog.from_config(entries(catalog)).config_resolver
+    used = {
+        name
+        for pipeline in register_pipelines().values()
+        for name in pipeline.datasets()
+        if not name.startswith(("params:", "parameters"))
+    }
+    unknown = {name for name in used if name not in catalog and resolver.match_dataset_pattern(name) is None}
+    assert unknown == set()
+
+
+def test_every_declared_dataset_is_used(catalog: dict[str, Any]) -> None:
+    used = {name for pipeline in register_pipelines().values() for name in pipeline.datasets()}
+    plain = {name for name in entries(catalog) if "{" not in name}
+    assert plain - used == set()
+
+
+@pytest.mark.parametrize("env", ["test", "real", "research", "null_market"])
+@pytest.mark.parametrize("kind", ["catalog", "parameters"])
+def test_an_overlay_changes_values_never_structure(
+    env: str, kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRADEWIND_DATA", str(tmp_path))
+    base, overlaid = load("base")[kind], load(env)[kind]
+    if kind == "catalog":
+        assert overlaid.keys() == base.keys()
+    else:
+        assert _paths(overlaid) == _paths(base)
+
+
+def _paths(tree: Any, prefix: str = "") -> set[str]:
+    if not isinstance(tree, dict):
+        return {prefix}
+    return {path for key, value in tree.items() for path in _paths(value, f"{prefix}.{key}")}
+
+
+def test_every_parameter_belongs_to_a_stage_or_is_shared(catalog: dict[str, Any]) -> None:
+    assert set(load("base")["parameters"]) == {"universe", "costs", "seed", *STAGES}

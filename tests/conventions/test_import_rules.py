@@ -1,0 +1,52 @@
+"""The import contracts of pyproject.toml hold, and each of them can fail."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+LINTER = Path(sys.executable).with_name("lint-imports")
+
+PLANTED = {
+    "an upper room imported from a lower one": ("market/planted.py", "import tradewind.features\n"),
+    "strangers on one line": ("labels/planted.py", "import tradewind.splits\n"),
+    "a room with no place": ("newroom/__init__.py", ""),
+    "kedro in the library": ("features/planted.py", "import kedro\n"),
+    "a dataset that computes": ("datasets/planted.py", "import tradewind.engine\n"),
+    "a dataset called by the library": ("models/planted.py", "import tradewind.datasets\n"),
+    "torch outside its rooms": ("engine/planted.py", "import torch\n"),
+}
+
+
+def _lint(project: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(project / "src")}
+    return subprocess.run(
+        [str(LINTER), "--no-cache"], cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def copied_project(tmp_path: Path) -> Path:
+    shutil.copy(PROJECT / "pyproject.toml", tmp_path)
+    shutil.copytree(PROJECT / "src/tradewind", tmp_path / "src/tradewind", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def test_the_rooms_import_only_what_they_may(copied_project: Path) -> None:
+    result = _lint(copied_project)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("fault", PLANTED)
+def test_a_planted_violation_is_caught(copied_project: Path, fault: str) -> None:
+    path, source = PLANTED[fault]
+    module = copied_project / "src/tradewind" / path
+    module.parent.mkdir(exist_ok=True)
+    module.write_text(source)
+    result = _lint(copied_project)
+    assert result.returncode != 0, result.stdout
+    assert "BROKEN" in result.stdout or "Missing layer" in result.stdout + result.stderr, result.stdout + result.stderr

@@ -1,0 +1,88 @@
+"""Rooms, files and names are where a newcomer looks for them."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from tradewind.pipeline_registry import register_pipelines
+
+PROJECT = Path(__file__).resolve().parents[2]
+SOURCE = PROJECT / "src/tradewind"
+NAMELESS = {"utils", "util", "common", "helpers", "helper", "core", "misc", "manager", "base_classes", "v2"}
+MODULE_LINES = 500
+STAGES = ("data_engineering", "feature_engineering", "classifier", "evaluation")
+
+
+def modules() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def nameless(paths: list[Path]) -> Iterator[Path]:
+    """Modules and rooms named after nothing."""
+    return (path for path in paths if NAMELESS & {path.stem, path.parent.name})
+
+
+def undocumented(source: str) -> Iterator[str]:
+    """Public modules, classes and functions without a docstring."""
+    tree = ast.parse(source)
+    if ast.get_docstring(tree) is None:
+        yield "module"
+    for node in tree.body:
+        is_public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        if is_public and ast.get_docstring(node) is None:
+            yield node.name
+
+
+def test_no_room_is_named_after_nothing() -> None:
+    assert list(nameless(modules())) == []
+    assert list(nameless([SOURCE / "features/utils.py"])) != []
+
+
+def test_modules_can_be_read_in_one_sitting() -> None:
+    assert {str(path): n for path in modules() if (n := len(path.read_text().splitlines())) > MODULE_LINES} == {}
+
+
+def test_what_is_public_is_documented() -> None:
+    found = {
+        f"{path.relative_to(SOURCE)}: {name}"
+        for path in modules()
+        if path.stem != "__init__"
+        for name in undocumented(path.read_text())
+    }
+    assert found == set()
+    assert list(undocumented("def shown() -> None: ...")) == ["module", "shown"]
+
+
+def test_a_stage_has_one_name_in_every_place() -> None:
+    for stage in STAGES:
+        assert (SOURCE / "pipelines" / stage / "pipeline.py").is_file()
+        assert (PROJECT / f"conf/base/catalog_{stage}.yml").is_file()
+        assert (PROJECT / f"conf/base/parameters_{stage}.yml").is_file()
+        assert (PROJECT / f"tests/pipelines/test_{stage}.py").is_file()
+        assert stage in register_pipelines()
+
+
+def test_a_node_is_named_as_its_function() -> None:
+    differing = {
+        node.name
+        for node in register_pipelines()["__default__"].nodes
+        if node.name.split(".")[-1] != node.func.__name__
+    }
+    assert differing == set()
+
+
+def test_configuration_files_stay_short() -> None:
+    long = {str(path) for path in (PROJECT / "conf").rglob("*.yml") if len(path.read_text().splitlines()) > 150}
+    assert long == set()
+
+
+def test_no_machine_path_or_secret_is_tracked() -> None:
+    suspicious = ("/" + "work/", "/" + "root/", "AKIA", "BEGIN PRIVATE KEY")
+    found = {
+        str(path)
+        for folder in ("src", "conf", "docs", "tests", "notebooks")
+        for path in (PROJECT / folder).rglob("*")
+        if path.suffix in {".py", ".yml", ".md", ".ipynb", ".toml", ".j2"}
+        if any(word in path.read_text() for word in suspicious)
+    }
+    assert found == set()

@@ -1,0 +1,46 @@
+"""Work runs the same wherever it runs."""
+
+import logging
+import operator
+import threading
+
+import pytest
+
+from tradewind.compute import executor, map_partitions, track
+from tradewind.errors import BadParameters
+
+
+@pytest.mark.parametrize("kind", ["serial", "threads", "processes"])
+def test_results_keep_the_order_of_the_partitions(kind: str) -> None:
+    with executor(kind, workers=2) as on:
+        assert list(map_partitions(operator.add, range(20), range(20), on=on)) == [2 * i for i in range(20)]
+
+
+def test_without_an_executor_the_work_is_serial() -> None:
+    assert list(map_partitions(operator.neg, [1, 2])) == [-1, -2]
+
+
+def test_an_error_reaches_the_caller() -> None:
+    with executor("serial") as on, pytest.raises(ZeroDivisionError):
+        list(map_partitions(operator.truediv, [1], [0], on=on))
+
+
+def test_threads_do_run_side_by_side() -> None:
+    meeting = threading.Barrier(
+        2, timeout=20
+    )  # each call waits there for the other: one after the other would break it
+    with executor("threads", workers=2) as on:
+        assert sorted(map_partitions(lambda _: meeting.wait(), range(2), on=on)) == [0, 1]
+
+
+@pytest.mark.parametrize(("kind", "workers"), [("cluster", 2), ("serial", 0)])
+def test_an_unknown_kind_or_no_workers_is_refused(kind: str, workers: int) -> None:
+    with pytest.raises(BadParameters, match="compute"):
+        executor(kind, workers)
+
+
+def test_progress_is_one_log_line_for_every_tenth(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="tradewind.compute"):
+        assert list(track(range(200), "bars")) == list(range(200))
+    assert len(caplog.messages) == 10
+    assert caplog.messages[-1] == "bars: 200 of 200"
