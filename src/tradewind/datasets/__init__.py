@@ -1,0 +1,53 @@
+"""Kedro datasets that kedro-datasets lacks: all reading and writing of the pipelines, atomic, solved once.
+
+Names are resolved on first use, so that a run pays only for the datasets it has.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tradewind.datasets.bar_folder import BarFolderDataset
+    from tradewind.datasets.documents import FigureDataset, JSONDataset, TextDataset
+    from tradewind.datasets.model_store import ModelStoreDataset
+    from tradewind.datasets.no_table import NoTableDataset
+    from tradewind.datasets.optuna_storage import OptunaStorageDataset
+    from tradewind.datasets.partitioned import PartitionedTableDataset
+    from tradewind.datasets.simulated_market import SimulatedMarketDataset
+    from tradewind.datasets.table import ParquetTableDataset
+    from tradewind.datasets.tensorboard import TensorBoardDataset
+
+_HOME = {
+    "BarFolderDataset": "bar_folder",
+    "FigureDataset": "documents",
+    "JSONDataset": "documents",
+    "ModelStoreDataset": "model_store",
+    "NoTableDataset": "no_table",
+    "OptunaStorageDataset": "optuna_storage",
+    "ParquetTableDataset": "table",
+    "PartitionedTableDataset": "partitioned",
+    "SimulatedMarketDataset": "simulated_market",
+    "TensorBoardDataset": "tensorboard",
+    "TextDataset": "documents",
+}
+
+__all__ = [
+    "BarFolderDataset",
+    "FigureDataset",
+    "JSONDataset",
+    "ModelStoreDataset",
+    "NoTableDataset",
+    "OptunaStorageDataset",
+    "ParquetTableDataset",
+    "PartitionedTableDataset",
+    "SimulatedMarketDataset",
+    "TensorBoardDataset",
+    "TextDataset",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The dataset class of that name."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -162,8 +162,8 @@ class Folds(_Table):
     train_end: Series[Instant]
     test_start: Series[Instant]
     test_end: Series[Instant]
-    purge: Series[np.dtype("timedelta64[ms]")]  # type: ignore[misc]
-    embargo: Series[np.dtype("timedelta64[ms]")]  # type: ignore[misc]
+    purge: Series[np.dtype("timedelta64[ms]")]
+    embargo: Series[np.dtype("timedelta64[ms]")]
     role: Series[str] = pa.Field(isin=["walk_forward", "holdout"])
 
     train_before_test = _not_after("train_end", "test_start")
