@@ -1,0 +1,55 @@
+"""Numbers and epochs as sources deliver them, read exactly and without guessing."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+EARLIEST_MS = 631_152_000_000  # 1990-01-01: no electronic bar is older
+LATEST_MS = 4_102_444_800_000  # 2100-01-01
+
+MS_PER_UNIT = {"s": 1_000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
+
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def parse_numbers(values: pd.Series) -> FloatArray:
+    """float64 values; NaN where a cell is missing or is not a plain decimal number.
+
+    Text is read to the nearest float64. Thousands separators, currency signs, `nan` and `inf` are not numbers.
+    """
+    if pd.api.types.is_bool_dtype(values.dtype):
+        return np.full(len(values), np.nan)
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return np.full(len(values), np.nan)
+    cells = values.to_numpy(dtype=object)
+    is_number = np.fromiter(
+        (isinstance(cell, int | float | np.number) and not isinstance(cell, bool) for cell in cells),
+        dtype=bool,
+        count=len(cells),
+    )
+    numbers = np.full(len(cells), np.nan)
+    numbers[is_number] = cells[is_number].astype(np.float64)
+    is_text = np.fromiter((isinstance(cell, str) for cell in cells), dtype=bool, count=len(cells))
+    if is_text.any():
+        numbers[is_text] = _parse_text(cells[is_text])
+    return numbers
+
+
+def _parse_text(cells: npt.NDArray[np.object_]) -> FloatArray:
+    text = pc.utf8_trim_whitespace(pa.array(cells, type=pa.string()))
+    matches = pc.match_substring_regex(text, _NUMBER)
+    return pc.cast(pc.if_else(matches, text, None), pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def epoch_units(values: FloatArray) -> dict[str, npt.NDArray[np.bool_]]:
+    """For each unit, which values are instants between 1990 and 2100 in it; no value fits two units."""
+    return {
+        unit: (values * factor >= EARLIEST_MS) & (values * factor < LATEST_MS)
+        for unit, factor in MS_PER_UNIT.items()
+    }

@@ -1,0 +1,91 @@
+"""A copy of the project in a temporary folder, run as a user would: `kedro run` in a process of its own."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[2]
+LAYERS_THAT_REPEAT = (
+    "01_raw", "02_intermediate", "03_primary", "04_feature", "05_model_input", "06_models", "07_model_output",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copied project and what a user does with it."""
+
+    folder: Path
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """A `kedro` command under way, in a process group of its own."""
+        settings = {**os.environ, "PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "2", **environment}
+        command = [str(Path(sys.executable).with_name("kedro")), *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def kedro(self, *arguments: str, **environment: str) -> str:
+        """What a `kedro` command printed; it must succeed."""
+        status, output = self.try_kedro(*arguments, **environment)
+        assert status == 0, output[-6000:]
+        return output
+
+    def try_kedro(self, *arguments: str, **environment: str) -> tuple[int, str]:
+        """Exit status and output of a `kedro` command."""
+        process = self.start(*arguments, **environment)
+        output, _ = process.communicate()
+        return process.returncode, output
+
+    def digests(self, *layers: str) -> dict[str, str]:
+        """SHA-256 of every file in the layers that must repeat byte for byte."""
+        return {
+            str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for layer in layers or LAYERS_THAT_REPEAT
+            for path in sorted((self.folder / "data" / layer).rglob("*"))
+            if path.is_file()
+        }
+
+
+def copy_project(folder: Path) -> Project:
+    """The project's sources, configuration and notebooks, and its empty layers."""
+    for name in ("src", "conf", "notebooks"):
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "credentials.yml")
+        shutil.copytree(SOURCE / name, folder / name, ignore=ignored)
+    for name in ("pyproject.toml", ".telemetry"):
+        shutil.copy(SOURCE / name, folder)
+    for layer in (SOURCE / "data").glob("0*"):
+        (folder / "data" / layer.name).mkdir(parents=True)
+    return Project(folder)
+
+
+@pytest.fixture
+def new_project(tmp_path: Path) -> Project:
+    """A project that nobody has run."""
+    return copy_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project after one default run in the small `test` environment; tests may run it again, not change it."""
+    project = copy_project(tmp_path_factory.mktemp("finished") / "project")
+    project.kedro("run", "--env", "test")
+    return project
+
+
+@pytest.fixture
+def copy_of_finished(finished_project: Project, tmp_path: Path) -> Project:
+    """A finished project to do harm to."""
+    shutil.copytree(finished_project.folder, tmp_path / "copy")
+    return Project(tmp_path / "copy")

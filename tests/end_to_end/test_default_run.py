@@ -1,0 +1,143 @@
+"""From a fresh project to a report, again with the same bytes, stage by stage, and after a kill."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+from typing import Any
+
+import nbformat
+import pandas as pd
+import pytest
+from nbclient import NotebookClient
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("end_to_end")]
+STAGES = ("data_engineering", "feature_engineering", "classifier", "evaluation")
+
+
+def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any) -> None:
+    reporting = finished_project.folder / "data/08_reporting"
+    page = (reporting / "report.html").read_text()
+    assert "<html" in page
+    assert "https://cdn" not in page
+    assert (reporting / "report.md").stat().st_size > 2000
+    verdict = json.loads((reporting / "verdict.json").read_text())
+    assert verdict["verdict"] in {"go", "watch", "no-go"}
+    assert verdict["reasons"]
+    assert verdict["sharpe_low"] <= verdict["sharpe"] <= verdict["sharpe_high"]
+    assert 0 <= verdict["probability_of_luck"] <= 1
+
+
+def test_every_received_row_is_accepted_or_in_quarantine(finished_project: Any) -> None:
+    data = finished_project.folder / "data"
+    counts = pd.read_parquet(data / "02_intermediate/row_counts.parquet")
+    quarantine = pd.read_parquet(data / "02_intermediate/quarantine.parquet")
+    bars = sum(len(pd.read_parquet(path)) for path in (data / "03_primary/bars").rglob("*.parquet"))
+    assert (counts["received"] == counts["accepted"] + counts["rejected"]).all()
+    assert counts["rejected"].sum() == len(quarantine) > 0  # the test market has dirty rows
+    assert counts["accepted"].sum() == bars
+
+
+def test_forecasts_are_out_of_sample_in_every_fold(finished_project: Any) -> None:
+    data = finished_project.folder / "data"
+    folds = pd.read_parquet(data / "05_model_input/folds.parquet").set_index("fold")
+    for path in (data / "07_model_output/forecasts").glob("*.parquet"):
+        forecasts = pd.read_parquet(path)
+        window = folds.loc[forecasts["fold"]]
+        inside = (forecasts["timestamp"].to_numpy() >= window["test_start"].to_numpy()) & (
+            forecasts["timestamp"].to_numpy() < window["test_end"].to_numpy()
+        )
+        assert inside.all()
+        assert set(forecasts["fold"]) == set(folds.index)
+
+
+def test_a_second_run_changes_no_byte(finished_project: Any) -> None:
+    before = finished_project.digests()
+    finished_project.kedro("run", "--env", "test")
+    assert finished_project.digests() == before
+
+
+def test_another_project_with_other_hash_seeds_and_threads_makes_the_same_bytes(
+    finished_project: Any, new_project: Any
+) -> None:
+    new_project.kedro("run", "--env", "test", PYTHONHASHSEED="1234", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+    ours, theirs = finished_project.digests(), new_project.digests()
+    studies = {path for path in ours if "studies" in path}  # a study records when each trial ran
+    assert {path: digest for path, digest in ours.items() if path not in studies} == {
+        path: digest for path, digest in theirs.items() if path not in studies
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_stage_runs_alone_from_what_the_catalog_holds(finished_project: Any, stage: str) -> None:
+    before = finished_project.digests()
+    finished_project.kedro("run", "--pipeline", stage, "--env", "test")
+    assert finished_project.digests() == before
+
+
+def test_killed_runs_leave_nothing_torn_and_the_next_run_ends_as_if_undisturbed(
+    finished_project: Any, new_project: Any
+) -> None:
+    moments = random.Random(7)
+    for _ in range(4):
+        process = new_project.start("run", "--env", "test")
+        try:
+            process.communicate(timeout=moments.uniform(6, 30))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        for path in (new_project.folder / "data").rglob("*.parquet"):
+            pd.read_parquet(path)
+    new_project.kedro("run", "--env", "test")
+    ours, theirs = (
+        finished_project.digests("03_primary", "05_model_input"),
+        new_project.digests("03_primary", "05_model_input"),
+    )
+    assert ours == theirs
+    for path in sorted((finished_project.folder / "data/07_model_output").rglob("*.parquet")):
+        again = new_project.folder / path.relative_to(finished_project.folder)
+        pd.testing.assert_frame_equal(pd.read_parquet(path), pd.read_parquet(again))
+
+
+def test_an_unknown_parameter_stops_the_run_before_any_node(new_project: Any) -> None:
+    status, output = new_project.try_kedro("run", "--env", "test", "--params", "costs.taker_fee_pbs=3")
+    assert status != 0
+    assert "taker_fee_pbs" in output
+    assert "Running node" not in output
+
+
+def test_a_symbol_that_the_source_lacks_is_named(new_project: Any) -> None:
+    status, output = new_project.try_kedro("run", "--env", "test", "--params", "universe.symbols=[SIM1,NOPE]")
+    assert status != 0
+    assert "NOPE" in output
+
+
+def test_the_notebook_tour_runs_on_the_catalog(finished_project: Any) -> None:
+    (path,) = (finished_project.folder / "notebooks").glob("*.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    assert all(not cell.get("outputs") for cell in notebook.cells), "outputs are stripped before a commit"
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+
+
+def test_the_run_is_recorded_in_mlflow_with_nested_trials(finished_project: Any) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{finished_project.folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("tradewind")
+    runs = client.search_runs([experiment.experiment_id], max_results=500)
+    trials = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    (parent,) = {run.data.tags["mlflow.parentRunId"] for run in trials[-1:]}
+    recorded = client.get_run(parent)
+    assert len(trials) >= 2
+    assert any("log_loss" in name for name in recorded.data.metrics)
+    assert recorded.data.tags["verdict"] in {"go", "watch", "no-go"}
+    assert recorded.data.params
+    assert {artifact.path for artifact in client.list_artifacts(parent)} >= {"figures"}
+
+
+def test_the_doctor_and_the_simulator_answer(new_project: Any) -> None:
+    assert "matmul" in new_project.kedro("doctor")
+    output = new_project.kedro("simulate-market", "--symbols", "2", "--days", "30", "--edge", "0", "--seed", "3")
+    assert "market.sqlite" in output
+    assert (new_project.folder / "data/01_raw/market.sqlite").stat().st_size > 10_000
