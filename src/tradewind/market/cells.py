@@ -50,6 +50,5 @@ def _parse_text(cells: npt.NDArray[np.object_]) -> FloatArray:
 def epoch_units(values: FloatArray) -> dict[str, npt.NDArray[np.bool_]]:
     """For each unit, which values are instants between 1990 and 2100 in it; no value fits two units."""
     return {
-        unit: (values * factor >= EARLIEST_MS) & (values * factor < LATEST_MS)
-        for unit, factor in MS_PER_UNIT.items()
+        unit: (values * factor >= EARLIEST_MS) & (values * factor < LATEST_MS) for unit, factor in MS_PER_UNIT.items()
     }

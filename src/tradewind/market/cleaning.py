@@ -1,6 +1,5 @@
 """Received rows become typed rows, typed rows become checked bars; what is refused is kept with its reason."""
 
-import json
 from datetime import datetime
 
 import numpy as np
@@ -9,7 +8,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.errors import BadData
+from tradewind.market.bar_key import BarKey
 from tradewind.market.cells import EARLIEST_MS, LATEST_MS, FloatArray, epoch_units, parse_numbers
+from tradewind.market.quarantine import quarantine_rows
 from tradewind.market.resample import bar_anchor_ms
 from tradewind.market.timeframes import bar_duration_ms
 
@@ -17,9 +18,6 @@ REQUIRED = ("open_time", "open", "high", "low", "close", "volume")
 OPTIONAL = ("quote_volume", "trades")
 DUPLICATE = "duplicate of another row"
 SUPERSEDED = "superseded by a later row for the same bar"
-
-_INSTANT = "datetime64[ms, UTC]"
-_SHOWN_REASONS = 6
 
 
 class MarketRules(BaseModel):
@@ -33,31 +31,6 @@ class MarketRules(BaseModel):
 
     max_gap_bars: int = Field(12, ge=0)
     reject_share_limit: float = Field(0.01, ge=0, le=1)
-
-
-class BarKey(BaseModel):
-    """Which bars a table holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    venue: str
-    symbol: str
-    timeframe: str
-
-    @classmethod
-    def from_partition(cls, partition: str) -> "BarKey":
-        """The key of the partition `venue/symbol/timeframe`.
-
-        Raises:
-            BadData: the name has not three parts.
-        """
-        parts = partition.split("/")
-        if len(parts) != 3:
-            raise BadData(f"a partition of bars is named venue/symbol/timeframe, found {partition!r}")
-        return cls(venue=parts[0], symbol=parts[1], timeframe=parts[2])
-
-    def __str__(self) -> str:
-        return f"{self.venue}/{self.symbol}/{self.timeframe}"
 
 
 def type_bars(received: pd.DataFrame, key: BarKey) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -77,13 +50,13 @@ def type_bars(received: pd.DataFrame, key: BarKey) -> tuple[pd.DataFrame, pd.Dat
     is_kept = reason == ""
     opened = open_time_ms[is_kept].astype(np.int64).astype("datetime64[ms]")
     source_row = np.flatnonzero(is_kept)
-    typed = pd.DataFrame(_key_columns(key, len(source_row)))
+    typed = pd.DataFrame(key.columns(len(source_row)))
     typed["timestamp"] = pd.DatetimeIndex(opened + np.timedelta64(bar_duration_ms(key.timeframe), "ms"), tz="UTC")
     typed["open_time"] = pd.DatetimeIndex(opened, tz="UTC")
     for name, values in numbers.items():
         typed[name] = values[is_kept]
     typed["source_row"] = source_row
-    return typed, _quarantine(received[columns], key, np.arange(len(received)), reason)
+    return typed, quarantine_rows(received[columns], key, np.arange(len(received)), reason)
 
 
 def check_bars(typed: pd.DataFrame, key: BarKey, now: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -104,45 +77,7 @@ def check_bars(typed: pd.DataFrame, key: BarKey, now: datetime) -> tuple[pd.Data
     kept = order[reason[order] == ""]
     bars = typed.iloc[kept].drop(columns="source_row").reset_index(drop=True)
     content = typed.drop(columns=["venue", "symbol", "timeframe", "timestamp", "source_row"])
-    return bars, _quarantine(content, key, typed["source_row"].to_numpy(), reason)
-
-
-def require_all_rows(key: BarKey, received: int, accepted: int, rejected: int) -> None:
-    """Nothing, if no row was lost or made up.
-
-    Raises:
-        BadData: accepted and rejected rows do not add up to those received.
-    """
-    if received != accepted + rejected:
-        raise BadData(
-            f"{key}: {received} rows received, but {accepted} accepted and {rejected} rejected: "
-            "the cleaning lost or made up rows"
-        )
-
-
-def require_few_rejected(key: BarKey, received: int, rejected: pd.DataFrame, limit: float) -> None:
-    """Nothing, if the share of rejected rows is within `limit`.
-
-    Raises:
-        BadData: more was refused; the message counts the reasons and quotes the first row of each.
-    """
-    if len(rejected) <= limit * received:
-        return
-    raise BadData(
-        f"{key}: {len(rejected)} of {received} rows ({len(rejected) / received:.2%}) are refused, more than "
-        f"data_engineering.market.reject_share_limit {limit:.2%}: {describe_rejected(rejected)}. Correct the "
-        "source or its dialect (columns, time unit, time zone), or raise the limit if the rest is good enough"
-    )
-
-
-def describe_rejected(rejected: pd.DataFrame) -> str:
-    """One clause for each reason, most frequent first: how many rows, and what the first of them held."""
-    counts = rejected["reason"].value_counts(sort=True)
-    clauses = []
-    for reason, count in list(counts.items())[:_SHOWN_REASONS]:
-        first = rejected.loc[rejected["reason"] == reason].iloc[0]
-        clauses.append(f"{count} x {reason} (first in row {first['source_row']}: {first['content']})")
-    return "; ".join(clauses)
+    return bars, quarantine_rows(content, key, typed["source_row"].to_numpy(), reason)
 
 
 def _require_columns(received: pd.DataFrame, key: BarKey) -> None:
@@ -234,53 +169,14 @@ def _reasons_by_row(typed: pd.DataFrame, key: BarKey, now: datetime) -> npt.NDAr
     return reason
 
 
-def _mark_repeated(
-    typed: pd.DataFrame, order: npt.NDArray[np.int64], reason: npt.NDArray[np.object_]
-) -> None:
+def _mark_repeated(typed: pd.DataFrame, order: npt.NDArray[np.int64], reason: npt.NDArray[np.object_]) -> None:
     """Fill in the reason of every valid row but the last received for the same bar (`order` sorts them so)."""
     valid = order[reason[order] == ""]
     opened = typed["open_time"].to_numpy("datetime64[ms]")[valid]
     is_last = np.r_[opened[1:] != opened[:-1], np.ones(min(len(opened), 1), dtype=bool)]
-    kept = valid[np.searchsorted(np.flatnonzero(is_last), np.arange(len(valid)))] if len(valid) else valid
-    if len(valid):
-        kept = valid[np.flatnonzero(is_last)[np.searchsorted(np.flatnonzero(is_last), np.arange(len(valid)))]]
+    last = np.flatnonzero(is_last)
+    kept = valid[last[np.searchsorted(last, np.arange(len(valid)))]]
     values = typed[[name for name in (*REQUIRED[1:], *OPTIONAL) if name in typed]].to_numpy()
     is_equal = ((values[valid] == values[kept]) | (np.isnan(values[valid]) & np.isnan(values[kept]))).all(axis=1)
     reason[valid[~is_last & is_equal]] = DUPLICATE
     reason[valid[~is_last & ~is_equal]] = SUPERSEDED
-
-
-def _quarantine(
-    content: pd.DataFrame, key: BarKey, source_row: npt.NDArray[np.int64], reason: npt.NDArray[np.object_]
-) -> pd.DataFrame:
-    rows = np.flatnonzero(reason != "")
-    refused = content.iloc[rows]
-    columns = [refused[name].to_list() for name in refused]
-    texts = [
-        json.dumps(dict(zip(refused.columns, map(_plain, cells), strict=True)), ensure_ascii=False)
-        for cells in zip(*columns, strict=True)
-    ]
-    table = pd.DataFrame(_key_columns(key, len(rows)))
-    table["source_row"] = source_row[rows].astype(np.int64)
-    table["reason"] = pd.Series(reason[rows], dtype="str")
-    table["content"] = pd.Series(texts, dtype="str")
-    return table
-
-
-def _plain(cell: object) -> object:
-    """A cell in JSON's own types; anything else as its text."""
-    if cell is None or cell is pd.NaT or cell is pd.NA:
-        return None
-    if isinstance(cell, float) and not np.isfinite(cell):
-        return None if np.isnan(cell) else str(cell)
-    if isinstance(cell, pd.Timestamp):
-        return cell.isoformat()
-    return cell if isinstance(cell, bool | int | float | str) else str(cell)
-
-
-def _key_columns(key: BarKey, rows: int) -> dict[str, pd.Series]:
-    return {
-        "venue": pd.Series([key.venue] * rows, dtype="str"),
-        "symbol": pd.Series([key.symbol] * rows, dtype="str"),
-        "timeframe": pd.Series([key.timeframe] * rows, dtype="str"),
-    }

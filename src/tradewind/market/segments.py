@@ -4,9 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-def assign_segments(
-    open_time_ms: npt.NDArray[np.int64], bar_ms: int, max_gap_bars: int
-) -> npt.NDArray[np.int32]:
+def assign_segments(open_time_ms: npt.NDArray[np.int64], bar_ms: int, max_gap_bars: int) -> npt.NDArray[np.int32]:
     """The segment number of each bar, from 0.
 
     Args:

@@ -16,9 +16,7 @@ def bar_duration(timeframe: str) -> timedelta:
     """
     found = re.fullmatch(r"([1-9][0-9]{0,3})([mhdw])", timeframe)
     if found is None:
-        raise BadParameters(
-            f"a timeframe is a number and one of m, h, d, w (such as 15m or 1h), found {timeframe!r}"
-        )
+        raise BadParameters(f"a timeframe is a number and one of m, h, d, w (such as 15m or 1h), found {timeframe!r}")
     return int(found[1]) * _UNIT[found[2]]
 
 

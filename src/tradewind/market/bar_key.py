@@ -1,0 +1,35 @@
+"""What names one table of bars."""
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from tradewind.errors import BadData
+
+
+class BarKey(BaseModel):
+    """Which bars a table holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    venue: str
+    symbol: str
+    timeframe: str
+
+    @classmethod
+    def from_partition(cls, partition: str) -> "BarKey":
+        """The key of the partition `venue/symbol/timeframe`.
+
+        Raises:
+            BadData: the name has not three parts.
+        """
+        parts = partition.split("/")
+        if len(parts) != 3:
+            raise BadData(f"a partition of bars is named venue/symbol/timeframe, found {partition!r}")
+        return cls(venue=parts[0], symbol=parts[1], timeframe=parts[2])
+
+    def __str__(self) -> str:
+        return f"{self.venue}/{self.symbol}/{self.timeframe}"
+
+    def columns(self, rows: int) -> dict[str, pd.Series]:
+        """The key as table columns of `rows` equal rows."""
+        return {name: pd.Series([value] * rows, dtype="str") for name, value in self.model_dump().items()}

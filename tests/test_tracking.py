@@ -1,0 +1,114 @@
+"""What is saved is recorded where the catalog asks for it."""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tradewind.errors import BadParameters
+from tradewind.hooks import TrackingHooks
+from tradewind.tracking import RECORDERS, record_learning_curves
+
+
+class Stored:
+    """A dataset as the hook sees it: where it lies and what the catalog says of it."""
+
+    def __init__(self, path: Path, kind: str | None) -> None:
+        self._filepath = path
+        self.metadata = {"tracking": kind} if kind else None
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Any:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    mlflow.set_tracking_uri(uri)
+    mlflow.create_experiment("test", artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow.set_experiment("test")
+    with mlflow.start_run():
+        yield mlflow.MlflowClient(uri)
+
+
+def record(kind: str | None, content: Any, path: Path) -> str:
+    """The id of the active run, after the hook has been told of a saved dataset."""
+    hooks = TrackingHooks()
+    hooks.after_catalog_created(catalog={"thing": Stored(path, kind)})  # type: ignore[arg-type]
+    hooks.after_dataset_saved(dataset_name="thing", data=content)
+    return mlflow.active_run().info.run_id
+
+
+def test_metrics_keep_their_folds_as_steps(client: Any, tmp_path: Path) -> None:
+    metrics = pd.DataFrame(
+        {
+            "model": "xgboost",
+            "fold": [0, 1, -1],
+            "role": ["walk_forward"] * 3,
+            "metric": "log_loss",
+            "value": [1.0, 0.9, 0.95],
+        }
+    )
+    run = record("metrics", metrics, tmp_path / "metrics.parquet")
+    history = client.get_metric_history(run, "xgboost.log_loss")
+    assert [(point.step, point.value) for point in history] == [(0, 1.0), (1, 0.9)]
+    assert client.get_run(run).data.metrics["xgboost.walk_forward.log_loss"] == 0.95
+
+
+def test_trials_are_nested_runs(client: Any, tmp_path: Path) -> None:
+    trials = pd.DataFrame(
+        {"number": [0, 1], "value": [1.1, float("nan")], "state": ["COMPLETE", "FAIL"], "depth": [3, 4]}
+    )
+    parent = record("trials", trials, tmp_path / "trials.parquet")
+    runs = client.search_runs([client.get_experiment_by_name("test").experiment_id])
+    nested = {run.data.params["depth"]: run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent}
+    assert nested["3"].data.metrics["objective"] == 1.1
+    assert nested["4"].data.tags["state"] == "FAIL"
+    assert "objective" not in nested["4"].data.metrics
+
+
+def test_a_file_and_a_folder_become_artifacts(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/manifest.json").write_text("{}")
+    record("file", None, tmp_path / "models")
+    run = record("file", None, tmp_path / "models/manifest.json")
+    assert [artifact.path for artifact in client.list_artifacts(run, "thing")] == ["thing/manifest.json"]
+
+
+def test_the_verdict_is_a_tag_and_its_numbers_are_metrics(client: Any, tmp_path: Path) -> None:
+    run = record("verdict", {"verdict": "no-go", "sharpe": 0.3, "reasons": ["x"], "holdout_sharpe": None}, tmp_path)
+    recorded = client.get_run(run).data
+    assert recorded.tags["thing"] == "no-go"
+    assert recorded.metrics == {"thing.sharpe": 0.3}
+
+
+def test_what_asks_for_nothing_is_left_alone(client: Any, tmp_path: Path) -> None:
+    run = record(None, pd.DataFrame(), tmp_path)
+    assert client.get_run(run).data.metrics == {}
+
+
+def test_an_unknown_kind_of_tracking_is_refused(client: Any, tmp_path: Path) -> None:
+    with pytest.raises(BadParameters, match=r"thing: metadata.tracking must be one of .*metrics"):
+        record("graffiti", None, tmp_path)
+
+
+def test_without_a_run_nothing_is_recorded(tmp_path: Path) -> None:
+    assert mlflow.active_run() is None
+    hooks = TrackingHooks()
+    hooks.after_catalog_created(catalog={"thing": Stored(tmp_path, "verdict")})  # type: ignore[arg-type]
+    hooks.after_dataset_saved(dataset_name="thing", data={"verdict": "go"})
+
+
+def test_learning_curves_can_be_read_by_tensorboard(tmp_path: Path) -> None:
+    curves = pd.DataFrame(
+        {"model": "lightgbm", "fold": 0, "iteration": [0, 1], "train_loss": [1.0, 0.8], "valid_loss": [1.1, 1.0]}
+    )
+    for _ in range(2):  # a second run replaces the first
+        record_learning_curves("curves", curves, tmp_path / "learning_curves.parquet")
+    events = EventAccumulator(str(tmp_path / "tensorboard/lightgbm/fold_0"))
+    events.Reload()
+    assert [point.value for point in events.Scalars("valid_loss")] == pytest.approx([1.1, 1.0])
+
+
+def test_every_kind_has_a_recorder() -> None:
+    assert set(RECORDERS) == {"metrics", "trials", "figure", "file", "verdict", "learning_curves"}
