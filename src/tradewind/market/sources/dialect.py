@@ -1,0 +1,102 @@
+"""How a file of bars is written: which column is what, and in which unit its times are."""
+
+import re
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from tradewind.errors import BadData
+from tradewind.market.cleaning import OPTIONAL, REQUIRED
+
+_TIME_NAMES = frozenset(
+    {"timestamp", "time", "date", "datetime", "unix", "unix_timestamp", "epoch", "ts", "index_level_0"}
+)
+
+# Names under which sources are known to deliver each column, in lower case with underscores.
+_ALIASES = {
+    "open_time": frozenset({"open_time", "opentime", "open_timestamp"}),
+    "close_time": frozenset({"close_time", "closetime", "close_timestamp"}),
+    "open": frozenset({"open", "o", "open_price"}),
+    "high": frozenset({"high", "h", "high_price"}),
+    "low": frozenset({"low", "l", "low_price"}),
+    "close": frozenset({"close", "c", "close_price"}),
+    "volume": frozenset({"volume", "vol", "v", "base_volume", "volume_base"}),
+    "quote_volume": frozenset({"quote_volume", "quote_asset_volume", "volume_quote", "quotevolume"}),
+    "trades": frozenset({"trades", "trade_count", "tradecount", "number_of_trades", "num_trades"}),
+}
+
+TimeUnit = Literal["auto", "s", "ms", "us", "ns", "iso"]
+
+
+class BarDialect(BaseModel):
+    """How to read the bar files of a folder (`dialect:` of a `BarFolderDataset`); every field may be left out.
+
+    `columns` gives the file's name of a column that is not recognised, such as `{volume: Volume BTC}`.
+    `column_names` names the columns of a file without a header line. `skip_lines` are lines before the header.
+    `time_unit` is the unit of numeric times (`auto`: by their size, if all rows agree); text times are ISO 8601
+    unless `time_format` gives a strptime format. Times without a zone are in `timezone`. `time_is` says whether
+    a bar is stamped with its open or its close.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: dict[Literal["open_time", "open", "high", "low", "close", "volume", "quote_volume", "trades"], str] = {}
+    column_names: tuple[str, ...] = ()
+    skip_lines: int = Field(0, ge=0)
+    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = None
+    time_unit: TimeUnit = "auto"
+    time_format: str | None = None
+    time_is: Literal["open", "close"] = "open"
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _check_timezone(cls, timezone: str) -> str:
+        if timezone not in available_timezones():
+            raise ValueError(f"timezone must be an IANA name such as UTC or Europe/London, found {timezone!r}")
+        return timezone
+
+
+def recognise_columns(names: list[str], dialect: BarDialect, where: str) -> dict[str, str]:
+    """The file's name of each column of bars that it has, by our name; all required ones are there.
+
+    Raises:
+        BadData: a required column is missing, a configured one is not in the file, or two could be meant.
+    """
+    absent = [name for name in dialect.columns.values() if name not in names]
+    if absent:
+        raise BadData(f"{where}: dialect.columns names {absent}, which the file does not have; it has {names}")
+    found = {
+        column: dialect.columns.get(column) or _recognise(column, names, dialect, where)
+        for column in (*REQUIRED, *OPTIONAL)
+    }
+    missing = [column for column in REQUIRED if not found[column]]
+    if missing:
+        raise BadData(
+            f"{where}: missing {_and(missing)}; the file has the columns {names}. Name them in dialect.columns "
+            f"(such as {{{missing[0]}: {names[-1] if names else 'NAME'}}}), and use dialect.skip_lines or "
+            "dialect.column_names if that is not the header line"
+        )
+    return {column: name for column, name in found.items() if name}
+
+
+def _recognise(column: str, names: list[str], dialect: BarDialect, where: str) -> str | None:
+    role = "close_time" if column == "open_time" and dialect.time_is == "close" else column
+    matches = [name for name in names if _plain(name) in _ALIASES[role]]
+    if not matches and column == "open_time":
+        matches = [name for name in names if _plain(name) in _TIME_NAMES]
+    if len(matches) > 1:
+        raise BadData(
+            f"{where}: {_and(matches)} could each be {column}; choose one in dialect.columns, such as "
+            f"{{{column}: {matches[0]}}}"
+        )
+    return matches[0] if matches else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(repr(name) for name in names)
