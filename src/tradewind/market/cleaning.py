@@ -141,9 +141,8 @@ def _reasons_to_refuse(
 def _is_absent(values: pd.Series) -> npt.NDArray[np.bool_]:
     absent = values.isna().to_numpy(dtype=bool)
     if not pd.api.types.is_numeric_dtype(values.dtype) and not isinstance(values.dtype, pd.DatetimeTZDtype):
-        absent |= np.fromiter(
-            (isinstance(cell, str) and not cell.strip() for cell in values), dtype=bool, count=len(values)
-        )
+        blank = (isinstance(cell, str) and not cell.strip() for cell in values)
+        return absent | np.fromiter(blank, dtype=bool, count=len(values))
     return absent
 
 

@@ -53,8 +53,9 @@ def require_few_rejected(key: BarKey, received: int, rejected: pd.DataFrame, lim
         return
     raise BadData(
         f"{key}: {len(rejected)} of {received} rows ({len(rejected) / received:.2%}) are refused, more than "
-        f"data_engineering.market.reject_share_limit {limit:.2%}: {describe_rejected(rejected)}. Correct the "
-        "source or its dialect (columns, time unit, time zone), or raise the limit if the rest is good enough"
+        f"data_engineering.market.reject_share_limit {limit:.2%}: {describe_rejected(rejected)}. Rows "
+        "count from 0, without the header. Correct the source or its dialect (columns, time unit, time zone), or "
+        "raise the limit if the rest is good enough"
     )
 
 

@@ -26,6 +26,9 @@ _ALIASES = {
     "trades": frozenset({"trades", "trade_count", "tradecount", "number_of_trades", "num_trades"}),
 }
 
+_LONGEST_SHOWN = 40
+_MOST_SHOWN = 20
+
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "iso"]
 
 
@@ -64,18 +67,18 @@ def recognise_columns(names: list[str], dialect: BarDialect, where: str) -> dict
     Raises:
         BadData: a required column is missing, a configured one is not in the file, or two could be meant.
     """
-    absent = [name for name in dialect.columns.values() if name not in names]
+    configured = {str(column): name for column, name in dialect.columns.items()}
+    absent = [name for name in configured.values() if name not in names]
     if absent:
-        raise BadData(f"{where}: dialect.columns names {absent}, which the file does not have; it has {names}")
+        raise BadData(f"{where}: dialect.columns names {absent}, which the file does not have; it has {_listed(names)}")
     found = {
-        column: dialect.columns.get(column) or _recognise(column, names, dialect, where)
-        for column in (*REQUIRED, *OPTIONAL)
+        column: configured.get(column) or _recognise(column, names, dialect, where) for column in (*REQUIRED, *OPTIONAL)
     }
     missing = [column for column in REQUIRED if not found[column]]
     if missing:
         raise BadData(
-            f"{where}: missing {_and(missing)}; the file has the columns {names}. Name them in dialect.columns "
-            f"(such as {{{missing[0]}: {names[-1] if names else 'NAME'}}}), and use dialect.skip_lines or "
+            f"{where}: missing {_listed(missing)}; the file has the columns {_listed(names)}. Name them in "
+            f"dialect.columns (such as {{{missing[0]}: NAME IN THE FILE}}), or use dialect.skip_lines or "
             "dialect.column_names if that is not the header line"
         )
     return {column: name for column, name in found.items() if name}
@@ -88,7 +91,7 @@ def _recognise(column: str, names: list[str], dialect: BarDialect, where: str) -
         matches = [name for name in names if _plain(name) in _TIME_NAMES]
     if len(matches) > 1:
         raise BadData(
-            f"{where}: {_and(matches)} could each be {column}; choose one in dialect.columns, such as "
+            f"{where}: {_listed(matches)} could each be {column}; choose one in dialect.columns, such as "
             f"{{{column}: {matches[0]}}}"
         )
     return matches[0] if matches else None
@@ -98,5 +101,9 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
-def _and(names: list[str]) -> str:
-    return " and ".join(repr(name) for name in names)
+def _listed(names: list[str]) -> str:
+    """The names, cut short where a file's first line is no header but a line of text."""
+    shown = [repr(name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}...") for name in names]
+    return ", ".join(shown[:_MOST_SHOWN]) + (
+        f" and {len(shown) - _MOST_SHOWN} more" if len(shown) > _MOST_SHOWN else ""
+    )

@@ -19,7 +19,7 @@ FORMATS = ("parquet", "csv", "csv.gz", "feather")
 DEFAULT_PATTERN = "{symbol}-{timeframe}.{format}"
 
 _FIELDS = {
-    "symbol": r"(?P<symbol>[A-Za-z0-9][A-Za-z0-9._]{0,31})",
+    "symbol": r"(?P<symbol>[A-Za-z0-9][A-Za-z0-9._-]{0,31})",
     "timeframe": r"(?P<timeframe>[1-9][0-9]{0,3}[mhdw])",
     "format": r"(?P<format>parquet|csv\.gz|csv|feather)",
 }
@@ -69,7 +69,8 @@ def read_bar_file(path: Path, key: BarKey, dialect: BarDialect) -> pd.DataFrame:
     try:
         if path.stat().st_size == 0:
             raise BadData(f"{where} is empty (0 bytes): fetch it again or remove it")
-        received = _read_csv(path, dialect) if _format(path).startswith("csv") else _read_columnar(path, dialect)
+        read = _read_csv if _format(path).startswith("csv") else _read_columnar
+        table, names = read(path, dialect)
     except FileNotFoundError as error:
         raise BadData(f"{where} does not exist: correct the folder or the pattern") from error
     except PermissionError as error:
@@ -78,10 +79,11 @@ def read_bar_file(path: Path, key: BarKey, dialect: BarDialect) -> pd.DataFrame:
         raise BadData(
             f"{where} is damaged or not a {_format(path)} file ({error}): fetch it again or repair it"
         ) from error
-    if received.empty:
+    if table.empty:
         raise BadData(f"{where} has a header but no rows: fetch it again or remove it")
-    opened = read_open_time(received["open_time"], dialect, bar_duration_ms(key.timeframe), where)
-    return received.drop(columns="open_time").assign(open_time=opened)[list(received.columns)]
+    received = table.rename(columns={name: column for column, name in names.items()})
+    opened = read_open_time(table[names["open_time"]], dialect, bar_duration_ms(key.timeframe), where)
+    return received.drop(columns="open_time").assign(open_time=opened)[list(names)]
 
 
 def _expression(pattern: str, timeframe: str | None) -> re.Pattern[str]:
@@ -110,7 +112,8 @@ def _format(path: Path) -> str:
     return next((name for name in FORMATS if path.name.lower().endswith(f".{name}")), "csv")
 
 
-def _read_columnar(path: Path, dialect: BarDialect) -> pd.DataFrame:
+def _read_columnar(path: Path, dialect: BarDialect) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The recognised columns under the file's names, and those names by ours."""
     if _format(path) == "parquet":
         file = pq.ParquetFile(path)
         columns = recognise_columns(file.schema_arrow.names, dialect, str(path))
@@ -118,15 +121,15 @@ def _read_columnar(path: Path, dialect: BarDialect) -> pd.DataFrame:
     else:
         table = pyarrow.feather.read_table(path)
         columns = recognise_columns(table.column_names, dialect, str(path))
-    table = table.select(list(columns.values())).rename_columns(list(columns))
+    table = table.select(list(columns.values()))
     for index, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type):
             table = table.set_column(index, field.name, table.column(index).cast(pa.float64()))
-    return table.to_pandas(ignore_metadata=True)
+    return table.to_pandas(ignore_metadata=True), columns
 
 
-def _read_csv(path: Path, dialect: BarDialect) -> pd.DataFrame:
-    """All cells as text, so that nothing is guessed; a line with too many or too few cells stops."""
+def _read_csv(path: Path, dialect: BarDialect) -> tuple[pd.DataFrame, dict[str, str]]:
+    """As `_read_columnar`. Cells are text, so that nothing is guessed; a line with too many or few stops."""
     header = _header(path, dialect)
     delimiter = dialect.delimiter or _sniff_delimiter(header, path)
     names = list(dialect.column_names) or [name.strip().strip('"').strip() for name in header.split(delimiter)]
@@ -146,7 +149,7 @@ def _read_csv(path: Path, dialect: BarDialect) -> pd.DataFrame:
             include_columns=list(columns.values()), column_types=dict.fromkeys(names, pa.string())
         ),
     )
-    return table.rename_columns(list(columns)).to_pandas()
+    return table.to_pandas(), columns
 
 
 def _header(path: Path, dialect: BarDialect) -> str:

@@ -57,7 +57,7 @@ def _from_cells(times: pd.Series, dialect: BarDialect, where: str) -> FloatArray
 def _from_epochs(numbers: FloatArray, dialect: BarDialect, where: str) -> FloatArray:
     fits = epoch_units(numbers)
     seen = {unit: int(rows.sum()) for unit, rows in fits.items() if rows.any()}
-    unit = dialect.time_unit
+    unit: str = dialect.time_unit
     if unit == "auto":
         if len(seen) > 1:
             rows = ", ".join(f"row {_first(fits[name])} as {name}" for name in seen)
@@ -70,12 +70,13 @@ def _from_epochs(numbers: FloatArray, dialect: BarDialect, where: str) -> FloatA
                 f"{where}: no time is an epoch between 1990 and 2100 in s, ms, us or ns; row 0 holds "
                 f"{numbers[0]:.0f}. Give dialect.columns.open_time or dialect.time_format"
             )
-        unit = next(iter(seen))  # type: ignore[assignment]
+        unit = next(iter(seen))
     elif seen.get(unit, 0) * 2 < len(numbers):
         likely = max(seen, key=lambda name: seen[name]) if seen else "none of s, ms, us, ns"
+        row = _first(~fits[unit])
         raise BadData(
-            f"{where}: dialect.time_unit is {unit}, but row 0 holds {numbers[0]:.0f}, which is no instant between "
-            f"1990 and 2100 in it; the times look like {likely}. Correct dialect.time_unit"
+            f"{where}: dialect.time_unit is {unit}, but row {row} holds {numbers[row]:.0f}, no instant between "
+            f"1990 and 2100 in it; most times look like {likely}. Correct dialect.time_unit"
         )
     in_ms = numbers * MS_PER_UNIT[unit]
     # Nanoseconds exceed 2**53: rounding takes back what float64 lost.

@@ -1,0 +1,38 @@
+"""The stage that makes bars: 01_raw to 03_primary."""
+
+from kedro.pipeline import Node, Pipeline
+
+from tradewind.pipelines.data_engineering import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Received rows are typed, checked and segmented; refused rows are kept and counted; quality is described."""
+    return Pipeline(
+        [
+            Node(
+                nodes.type_bars,
+                inputs=["source_bars", "params:universe"],
+                outputs=["typed_bars", "unreadable_rows"],
+                name="type_bars",
+            ),
+            Node(
+                nodes.check_bars,
+                inputs=["typed_bars", "unreadable_rows", "params:universe", "params:data_engineering.market"],
+                outputs=["bars", "quarantine", "row_counts"],
+                name="check_bars",
+            ),
+            Node(
+                nodes.select_side_series,
+                inputs=["source_side_series", "params:universe"],
+                outputs="side_series",
+                name="select_side_series",
+            ),
+            Node(
+                nodes.describe_quality,
+                inputs=["bars", "row_counts", "quarantine"],
+                outputs=["data_quality", "data_gaps_figure"],
+                name="describe_quality",
+            ),
+        ],
+        tags="data_engineering",
+    )
