@@ -22,7 +22,7 @@ class BarFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFrame
     the names do not say, and `dialect` how they are written (`tradewind.market.sources.dialect.BarDialect`).
     """
 
-    def __init__(  # noqa: PLR0913 - the keys of a catalog entry
+    def __init__(
         self,
         *,
         path: str,
