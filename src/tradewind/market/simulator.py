@@ -1,0 +1,315 @@
+"""A simulated market with known answers: realistic bars, side series, and an edge of stated strength."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from numba import njit
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from tradewind.market.timeframes import bar_duration_ms
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+YEAR_MS = 365.25 * DAY_MS
+ANNUAL_VOLATILITY = 0.6
+CORRELATION = 0.6  # of the symbols' innovations, through one common factor
+DEGREES_OF_FREEDOM = 5.0  # hourly crypto returns have tails of about this weight
+LARGEST_INNOVATION = 12.0
+JUMPS_PER_YEAR = 12.0
+JUMP_DAILY_SIGMAS = 1.0
+HALF_SPREAD_BPS = 1.0
+# Half-lives of the three carriers of the edge: slow enough that costs do not eat it.
+TREND_HALF_LIFE_H, FUNDING_HALF_LIFE_H, SENTIMENT_HALF_LIFE_H = 96.0, 120.0, 168.0
+CARRIER_WEIGHTS = (0.40, 0.65, 0.65)  # trend, funding, sentiment; squares sum to about 1: unit variance
+FUNDING_MEAN, FUNDING_DEVIATION = 1e-4, 1e-4  # per 8 hours
+ORACLE_COST_BPS = 10.0
+ORACLE_BAND = 0.6  # the oracle trades when its target has moved this far: costs outweigh smaller corrections
+
+
+class SimulationSpec(BaseModel):
+    """What market to simulate. `edge` is the annualised gross Sharpe ratio of a position proportional to the score."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    venue: str = "simulated"
+    n_symbols: Annotated[int, Field(ge=1, le=200)] = 3
+    days: Annotated[int, Field(ge=2, le=20_000)] = 730
+    timeframe: str = "1h"
+    start: str = "2022-01-01"
+    edge: Annotated[float, Field(ge=0, le=20)] = 0.0
+    seed: Annotated[int, Field(ge=0)] = 7
+    outages: Annotated[int, Field(ge=0, le=1000)] = 0
+    dirty_rows: Annotated[int, Field(ge=0, le=100_000)] = 0
+
+    @field_validator("timeframe")
+    @classmethod
+    def _divides_a_funding_interval(cls, timeframe: str) -> str:
+        if (8 * HOUR_MS) % bar_duration_ms(timeframe):
+            raise ValueError(f"timeframe must divide 8 hours, the funding interval; found {timeframe}")
+        return timeframe
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """SIM1, SIM2, ..."""
+        return tuple(f"SIM{number}" for number in range(1, self.n_symbols + 1))
+
+
+@dataclass(frozen=True)
+class SimulatedMarket:
+    """Raw bars by partition (as an exchange would deliver them), side series, the oracle's positions, a summary."""
+
+    spec: SimulationSpec
+    bars: dict[str, pd.DataFrame]
+    side_series: pd.DataFrame
+    oracle: pd.DataFrame
+    summary: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """Per-bar arrays: (bars,) or (bars, symbols)."""
+
+    close_ms: np.ndarray
+    volatility: np.ndarray
+    log_return: np.ndarray
+    score: np.ndarray
+    funding_rate: np.ndarray
+    sentiment: np.ndarray
+
+
+def simulate_market(spec: SimulationSpec) -> SimulatedMarket:
+    """A market of `spec`; the same spec gives the same numbers.
+
+    Log returns are r[t+1] = k v[t+1] s[t] + v[t+1] e[t+1] + jump - v[t+1]^2 / 2, with stochastic volatility v
+    (Taylor 1986: two log-normal factors, times the hour and the weekday), Student-t innovations e with one common factor,
+    and a score s[t] of unit variance made of what is known at t: past returns, the published funding rate and the
+    published sentiment. A position proportional to s earns an annualised Sharpe ratio of k sqrt(bars per year),
+    which is `edge`. The last term makes the price a martingale when `edge` is 0: nothing that is known predicts it.
+    """
+    rng = np.random.default_rng(spec.seed)
+    bar_ms = bar_duration_ms(spec.timeframe)
+    n_bars = spec.days * DAY_MS // bar_ms
+    open_ms = int(pd.Timestamp(spec.start, tz="UTC").timestamp() * 1000) + bar_ms * np.arange(n_bars, dtype=np.int64)
+    paths = _simulate_paths(spec, open_ms, bar_ms, rng)
+    oracle_target = _hysteresis(np.clip(paths.score, -1.0, 1.0), ORACLE_BAND if spec.edge > 0 else np.inf)
+    bars_rng, outage_rng, dirt_rng = rng.spawn(3)
+    is_open = _trading_hours(n_bars, spec.outages, HOUR_MS / bar_ms, outage_rng)
+    bars = {}
+    for column, symbol in enumerate(spec.symbols):
+        clean = _make_bars(open_ms, bar_ms, paths.volatility[:, column], paths.log_return[:, column], bars_rng)
+        bars[f"{spec.venue}/{symbol}/{spec.timeframe}"] = _soil(clean[is_open], spec.dirty_rows, dirt_rng)
+    strength = spec.edge / np.sqrt(YEAR_MS / bar_ms)
+    oracle = pd.concat(
+        pd.DataFrame(
+            {
+                "symbol": symbol,
+                "timestamp": pd.to_datetime(paths.close_ms, unit="ms", utc=True).as_unit("ms"),
+                "expected_return": strength * paths.volatility[:, column] * paths.score[:, column],
+                "target": oracle_target[:, column],
+            }
+        )[is_open]
+        for column, symbol in enumerate(spec.symbols)
+    )
+    summary = _summarise(spec, paths, oracle_target, bar_ms)
+    return SimulatedMarket(spec, bars, _side_series(spec, paths, bar_ms), oracle.reset_index(drop=True), summary)
+
+
+def _simulate_paths(spec: SimulationSpec, open_ms: np.ndarray, bar_ms: int, rng: np.random.Generator) -> _Paths:
+    shape = (len(open_ms), spec.n_symbols)
+    bars_per_hour = HOUR_MS / bar_ms
+    volatility = _volatility(open_ms, shape, bar_ms, rng)
+    common = rng.standard_normal((shape[0], 1))
+    normal = np.sqrt(CORRELATION) * common + np.sqrt(1 - CORRELATION) * rng.standard_normal(shape)
+    chi2 = rng.chisquare(DEGREES_OF_FREEDOM, shape)
+    innovation = normal * np.sqrt((DEGREES_OF_FREEDOM - 2) / chi2)
+    shock = volatility * np.clip(innovation, -LARGEST_INNOVATION, LARGEST_INNOVATION)
+    jumps = rng.random(shape) < JUMPS_PER_YEAR * bar_ms / YEAR_MS
+    daily = ANNUAL_VOLATILITY / np.sqrt(365.25)
+    shock += jumps * rng.normal(0.0, JUMP_DAILY_SIGMAS * daily, shape)
+    # Funding is set every 8 hours and sentiment once a day; both are standardised autoregressions.
+    steps, days = len(open_ms) * bar_ms // (8 * HOUR_MS) + 1, len(open_ms) * bar_ms // DAY_MS + 1
+    funding = _autoregression(rng.standard_normal((steps, spec.n_symbols)), 8 / FUNDING_HALF_LIFE_H)
+    sentiment = _autoregression(rng.standard_normal((days, 1)), 24 / SENTIMENT_HALF_LIFE_H)
+    elapsed = open_ms - open_ms[0] + bar_ms
+    # Strictly before the close: what is published at the close itself is known one bar later.
+    funding_known = funding[(elapsed - 1) // (8 * HOUR_MS)]
+    sentiment_known = sentiment[(elapsed - 1) // DAY_MS]
+    strength = spec.edge / np.sqrt(YEAR_MS / bar_ms)
+    trend_decay = 0.5 ** (1 / (TREND_HALF_LIFE_H * bars_per_hour))
+    log_return, score = _compound(
+        shock, volatility, funding_known, sentiment_known[:, 0], strength, trend_decay, np.array(CARRIER_WEIGHTS)
+    )
+    return _Paths(open_ms + bar_ms, volatility, log_return, score, funding, sentiment[:, 0])
+
+
+def _volatility(open_ms: np.ndarray, shape: tuple[int, int], bar_ms: int, rng: np.random.Generator) -> np.ndarray:
+    """Volatility per bar: a slow common and a faster own log-normal factor, busy afternoons, quiet weekends."""
+    hours = bar_ms / HOUR_MS
+    slow = 0.35 * _autoregression(rng.standard_normal((shape[0], 1)), hours / (15 * 24))
+    fast = 0.30 * _autoregression(rng.standard_normal(shape), hours / 12)
+    hour = open_ms / HOUR_MS % 24
+    weekday = (open_ms // DAY_MS + 3) % 7  # 1970-01-01 was a Thursday
+    season = (1 + 0.3 * np.cos(2 * np.pi * (hour - 15) / 24)) * np.where(weekday >= 5, 0.8, 1.0)
+    season /= np.sqrt(np.mean(season**2))
+    base = ANNUAL_VOLATILITY * np.sqrt(bar_ms / YEAR_MS)
+    return base * season[:, None] * np.exp(slow + fast - 0.35**2 - 0.30**2)
+
+
+@njit(cache=True, nogil=True)
+def _autoregression(noise: np.ndarray, steps_per_half_life: float) -> np.ndarray:
+    """AR(1) columns of unit variance; the second argument is the step as a share of the half-life."""
+    decay = 0.5**steps_per_half_life
+    scale = np.sqrt(1 - decay * decay)
+    path = noise.copy()
+    for row in range(1, len(path)):
+        for column in range(path.shape[1]):
+            path[row, column] = decay * path[row - 1, column] + scale * noise[row, column]
+    return path
+
+
+@njit(cache=True, nogil=True)
+def _compound(
+    shock: np.ndarray,
+    volatility: np.ndarray,
+    funding: np.ndarray,
+    sentiment: np.ndarray,
+    strength: float,
+    trend_decay: float,
+    weights: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log returns, and the score after each bar that drifts the next one."""
+    n_bars, n_symbols = shock.shape
+    log_return = np.empty((n_bars, n_symbols))
+    score = np.empty((n_bars, n_symbols))
+    scale = np.sqrt(1 - trend_decay * trend_decay)
+    for symbol in range(n_symbols):
+        trend, previous, variance = 0.0, 0.0, volatility[0, symbol] ** 2
+        for bar in range(n_bars):
+            sigma = volatility[bar, symbol]
+            log_return[bar, symbol] = strength * sigma * previous + shock[bar, symbol] - 0.5 * sigma * sigma
+            # Normalised by what an observer sees: an exponential average of past squared returns.
+            surprise = log_return[bar, symbol] / np.sqrt(variance)
+            trend = trend_decay * trend + scale * min(max(surprise, -4.0), 4.0)
+            variance = 0.99 * variance + 0.01 * log_return[bar, symbol] ** 2
+            previous = weights[0] * trend - weights[1] * funding[bar, symbol] - weights[2] * sentiment[bar]
+            score[bar, symbol] = previous
+    return log_return, score
+
+
+@njit(cache=True, nogil=True)
+def _hysteresis(desired: np.ndarray, band: float) -> np.ndarray:
+    """`desired` followed only when it has moved by more than `band` from what is held; from flat at the start."""
+    held = np.zeros_like(desired)
+    for column in range(desired.shape[1]):
+        current = 0.0
+        for row in range(len(desired)):
+            if abs(desired[row, column] - current) > band:
+                current = desired[row, column]
+            held[row, column] = current
+    return held
+
+
+def _make_bars(
+    open_ms: np.ndarray, bar_ms: int, volatility: np.ndarray, log_return: np.ndarray, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Bars around the path; extremes are those of a Brownian bridge between open and close, plus half the spread."""
+    close = 100.0 * np.exp(np.cumsum(log_return))
+    opening = np.concatenate([[100.0], close[:-1]])
+    move = np.log(close / opening)
+    up, down = -2 * volatility**2 * np.log(1 - rng.random((2, len(close))))
+    spread = HALF_SPREAD_BPS * 1e-4
+    high = opening * np.exp((move + np.sqrt(move**2 + up)) / 2 + spread)
+    low = opening * np.exp((move - np.sqrt(move**2 + down)) / 2 - spread)
+    activity = np.log1p(np.abs(move) / volatility)  # volume follows moves, at a falling rate
+    volume = 1000 * (volatility / volatility.mean()) * np.exp(0.7 * activity + 0.4 * rng.standard_normal(len(close)))
+    return pd.DataFrame(
+        {
+            "open_time": open_ms,
+            "open": opening,
+            "high": high,
+            "low": low,
+            "close": close,
+            "volume": volume,
+            "quote_volume": volume * (high + low + close) / 3,
+            "trades": rng.poisson(volume / 2).astype(np.float64),
+        }
+    )
+
+
+def _trading_hours(n_bars: int, outages: int, bars_per_hour: float, rng: np.random.Generator) -> np.ndarray:
+    """False where the exchange is down: outages of 2 to 48 hours at random times."""
+    is_open = np.ones(n_bars, dtype=bool)
+    starts = rng.integers(n_bars // 20, n_bars, outages)
+    lengths = np.maximum(1, bars_per_hour * np.exp(rng.uniform(np.log(2), np.log(48), outages))).astype(np.int64)
+    for start, length in zip(starts, lengths, strict=True):
+        is_open[start : start + length] = False
+    return is_open
+
+
+def _soil(bars: pd.DataFrame, dirty_rows: int, rng: np.random.Generator) -> pd.DataFrame:
+    """The bars with deliberately bad rows added after good ones: what importers meet in the wild."""
+    if dirty_rows == 0 or bars.empty:
+        return bars.reset_index(drop=True)
+    rows = np.sort(rng.integers(0, len(bars), dirty_rows))
+    bad = bars.iloc[rows].astype(object).reset_index(drop=True)
+    for number in range(dirty_rows):
+        match number % 5:
+            case 0:
+                pass  # delivered twice
+            case 1:
+                bad.loc[number, ["high", "low"]] = bad.loc[number, ["low", "high"]].to_numpy()
+            case 2:
+                bad.loc[number, "volume"] = -1.0
+            case 3:
+                bad.loc[number, "close"] = "n/a"
+            case 4:
+                bad.loc[number, "open"] = None
+    order = np.argsort(np.concatenate([np.arange(len(bars)), rows]), kind="stable")
+    return pd.concat([bars.astype(object), bad]).iloc[order].reset_index(drop=True)
+
+
+def _side_series(spec: SimulationSpec, paths: _Paths, bar_ms: int) -> pd.DataFrame:
+    """Funding by symbol and market-wide sentiment, each value with the moment it is published."""
+    start = int(paths.close_ms[0]) - bar_ms
+    end = int(paths.close_ms[-1])
+
+    def series(name: str, symbol: str, values: np.ndarray, every_ms: int) -> pd.DataFrame:
+        known = start + every_ms * np.arange(len(values), dtype=np.int64) + 1
+        instants = pd.to_datetime(known, unit="ms", utc=True).as_unit("ms")
+        return pd.DataFrame({"series": name, "symbol": symbol, "known_at": instants, "value": values})[known <= end]
+
+    funding = FUNDING_MEAN + FUNDING_DEVIATION * paths.funding_rate
+    parts = [
+        series("funding", symbol, funding[:, column], 8 * HOUR_MS) for column, symbol in enumerate(spec.symbols)
+    ]
+    return pd.concat([*parts, series("sentiment", "", np.tanh(paths.sentiment / 2), DAY_MS)]).reset_index(drop=True)
+
+
+def _summarise(spec: SimulationSpec, paths: _Paths, target: np.ndarray, bar_ms: int) -> dict[str, float]:
+    """What the market turned out to be. The oracle's Sharpe ratios are of the equal-weight portfolio, close to close,
+    at `ORACLE_COST_BPS` a side."""
+    earned = target[:-1] * np.expm1(paths.log_return[1:])
+    cost = np.abs(np.diff(target, axis=0, prepend=0.0))[:-1] * ORACLE_COST_BPS * 1e-4
+    scored = paths.score[:-1] * paths.log_return[1:] / paths.volatility[1:]
+    annual = np.sqrt(YEAR_MS / bar_ms)
+
+    def sharpe(returns: np.ndarray) -> float:
+        deviation = float(returns.std())
+        return float(returns.mean() / deviation * annual) if deviation > 0 else 0.0
+
+    standardised = paths.log_return / paths.volatility
+    summary: dict[str, Any] = {
+        "edge": spec.edge,
+        "score_sharpe_per_symbol": float(np.mean([sharpe(column) for column in scored.T])),
+        "oracle_gross_sharpe": sharpe(earned.mean(axis=1)),
+        "oracle_net_sharpe": sharpe((earned - cost).mean(axis=1)),
+        "oracle_cost_bps_a_side": ORACLE_COST_BPS,
+        "oracle_turnover_per_year": float(np.abs(np.diff(target, axis=0)).mean() * YEAR_MS / bar_ms),
+        "annual_volatility": float(paths.log_return.std() * annual),
+        "excess_kurtosis": float(((standardised - standardised.mean()) ** 4).mean() / standardised.var() ** 2 - 3),
+    }
+    if spec.n_symbols > 1:
+        summary["correlation"] = float(np.corrcoef(paths.log_return.T)[0, 1])
+    return summary

@@ -1,0 +1,35 @@
+"""The feature_engineering stage."""
+
+from kedro.pipeline import Node, Pipeline
+
+from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features
+from tradewind.pipelines.feature_engineering.label_nodes import assemble_model_input, make_folds, make_labels
+
+FEATURES = "params:feature_engineering.features"
+LABELS = "params:feature_engineering.labels"
+
+
+def create_pipeline() -> Pipeline:
+    """Features and labels side by side, joined into model input; folds from its time span."""
+    return Pipeline(
+        [
+            Node(compute_features, ["bars", "side_series", "params:universe", FEATURES], "features"),
+            Node(
+                describe_features,
+                ["features", "params:universe", FEATURES],
+                ["feature_dictionary", "feature_distribution", "feature_dictionary_text"],
+            ),
+            Node(make_labels, ["bars", "params:universe", LABELS], ["labels", "label_counts"]),
+            Node(
+                assemble_model_input,
+                ["features", "labels", "label_counts", "params:universe", "params:feature_engineering.model_input"],
+                ["model_input", "label_quality"],
+            ),
+            Node(
+                make_folds,
+                ["model_input", "params:universe", "params:feature_engineering.folds", LABELS],
+                "folds",
+            ),
+        ],
+        tags="feature_engineering",
+    )

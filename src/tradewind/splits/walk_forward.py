@@ -1,0 +1,65 @@
+"""Folds in the order of time: train on the past, test on what follows, and keep the end for last."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from tradewind.errors import BadParameters
+
+
+class FoldPlan(BaseModel):
+    """How history is divided (`params:feature_engineering.folds`).
+
+    The first `initial_share` of the time is only trained on; the last `holdout_share` is the holdout; between them lie
+    `n_folds` equal tests. `expanding` trains on everything before, `rolling` on as much as the first fold has.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_folds: Annotated[int, Field(ge=1, le=100)] = 5
+    initial_share: Annotated[float, Field(gt=0.05, lt=0.95)] = 0.4
+    holdout_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
+    scheme: Literal["expanding", "rolling"] = "expanding"
+    embargo_bars: Annotated[int, Field(ge=0)] = 24
+
+
+def make_folds(timestamp: pd.Series, plan: FoldPlan, bar: timedelta, horizon_bars: int) -> pd.DataFrame:
+    """The folds (`schema.Folds`), the holdout last; windows are half-open and depend on time alone, not on any value.
+
+    `purge` is the life of a label: the horizon and the bar of the decision. A training row must have ended its life `embargo`
+    before the test starts; `splits.purged.training_mask` sees to that.
+
+    Raises:
+        BadParameters: the history is too short for the plan.
+    """
+    first, end = timestamp.min(), timestamp.max() + pd.Timedelta(1, unit="ms")
+    span = end - first
+    purge, embargo = (horizon_bars + 1) * bar, plan.embargo_bars * bar
+    holdout_start = (end - plan.holdout_share * span).floor(pd.Timedelta(bar))
+    test_start = (first + plan.initial_share * span).floor(pd.Timedelta(bar))
+    width = (holdout_start - test_start) / plan.n_folds
+    edges = [(test_start + number * width).floor(pd.Timedelta(bar)) for number in range(plan.n_folds)] + [holdout_start]
+    if width < 2 * purge or test_start - first < 4 * (purge + embargo):
+        raise BadParameters(
+            f"feature_engineering.folds: {span.days} days of history are too short for {plan.n_folds} folds of "
+            f"{width} with a purge of {purge} and an embargo of {embargo}; take fewer folds, a shorter horizon or more data"
+        )
+    windows = [*zip(edges[:-1], edges[1:], strict=True), (holdout_start, end)]
+    rolling = plan.scheme == "rolling"
+    folds = pd.DataFrame(
+        {
+            "fold": np.arange(len(windows), dtype=np.int64),
+            "train_start": [start - (test_start - first) if rolling else first for start, _ in windows],
+            "train_end": [start for start, _ in windows],
+            "test_start": [start for start, _ in windows],
+            "test_end": [stop for _, stop in windows],
+            "purge": np.array([purge] * len(windows), dtype="timedelta64[ms]"),
+            "embargo": np.array([embargo] * len(windows), dtype="timedelta64[ms]"),
+            "role": ["walk_forward"] * plan.n_folds + ["holdout"],
+        }
+    )
+    instants = ["train_start", "train_end", "test_start", "test_end"]
+    return folds.astype(dict.fromkeys(instants, "datetime64[ms, UTC]") | {"role": "str"})
