@@ -75,6 +75,14 @@ def test_a_file_and_a_folder_become_artifacts(client: Any, tmp_path: Path) -> No
     assert [artifact.path for artifact in client.list_artifacts(run, "thing")] == ["thing/manifest.json"]
 
 
+def test_the_models_of_all_folds_become_artifacts(client: Any, tmp_path: Path) -> None:
+    for key in ("a" * 64, "b" * 64):
+        (tmp_path / "folds" / key[:24]).mkdir(parents=True)
+        (tmp_path / "folds" / key[:24] / "model.txt").write_text(key)
+    run = record("models", {"0": "a" * 64, "1": "b" * 64}, tmp_path / "models.json")
+    assert {artifact.path for artifact in client.list_artifacts(run, "thing")} == {"thing/fold_0", "thing/fold_1"}
+
+
 def test_the_verdict_is_a_tag_and_its_numbers_are_metrics(client: Any, tmp_path: Path) -> None:
     run = record("verdict", {"verdict": "no-go", "sharpe": 0.3, "reasons": ["x"], "holdout_sharpe": None}, tmp_path)
     recorded = client.get_run(run).data
@@ -111,4 +119,4 @@ def test_learning_curves_can_be_read_by_tensorboard(tmp_path: Path) -> None:
 
 
 def test_every_kind_has_a_recorder() -> None:
-    assert set(RECORDERS) == {"metrics", "trials", "figure", "file", "verdict", "learning_curves"}
+    assert set(RECORDERS) == {"metrics", "trials", "figure", "file", "models", "verdict", "learning_curves"}

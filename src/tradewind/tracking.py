@@ -56,6 +56,14 @@ def record_file(name: str, content: Any, path: Path) -> None:
         mlflow.log_artifact(str(path), artifact_path=name)
 
 
+def record_models(name: str, keys: dict[str, str], path: Path) -> None:
+    """The models of all folds, as they lie in the store beside the list of their keys."""
+    import mlflow
+
+    for fold, key in keys.items():
+        mlflow.log_artifacts(str(path.parent / "folds" / key[:24]), artifact_path=f"{name}/fold_{fold}")
+
+
 def record_verdict(name: str, verdict: dict[str, Any], path: Path) -> None:
     """The verdict's numbers as MLflow metrics, the word itself as a tag."""
     import mlflow
@@ -87,6 +95,7 @@ RECORDERS: dict[str, Recorder] = {
     "trials": record_trials,
     "figure": record_figure,
     "file": record_file,
+    "models": record_models,
     "verdict": record_verdict,
     "learning_curves": record_learning_curves,
 }

@@ -45,7 +45,9 @@ def write_market(market: SimulatedMarket, path: Path, origin: Origin) -> None:
         for partition, bars in market.bars.items():
             key = dict(zip(("venue", "symbol", "timeframe"), partition.split("/"), strict=True))
             _insert(connection, "bars", bars.assign(**key))
-        _insert(connection, "side_series", market.side_series.assign(known_at=_epoch_ms(market.side_series["known_at"])))
+        _insert(
+            connection, "side_series", market.side_series.assign(known_at=_epoch_ms(market.side_series["known_at"]))
+        )
         _insert(connection, "oracle", market.oracle.assign(timestamp=_epoch_ms(market.oracle["timestamp"])))
         meta = {
             "origin": origin,
@@ -125,7 +127,9 @@ class SimulatedMarketDataset(AbstractDataset[None, Any]):
             logger.info("%s is read as it is: it was not made from the catalog", self._filepath.name)
             return
         if meta is None or meta.get("specification") != self._spec.model_dump_json():
-            logger.info("simulating %d symbols x %d days into %s", self._spec.n_symbols, self._spec.days, self._filepath)
+            logger.info(
+                "simulating %d symbols x %d days into %s", self._spec.n_symbols, self._spec.days, self._filepath
+            )
             write_market(simulate_market(self._spec), self._filepath, "catalog")
 
     def _check_columns(self, connection: sqlite3.Connection) -> None:

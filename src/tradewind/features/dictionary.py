@@ -43,7 +43,11 @@ def dictionary_text(features: Sequence[Feature], distribution: pd.DataFrame) -> 
         members = [feature for feature in features if feature.tier == tier]
         if not members:
             continue
-        lines += [f"## {tier}. {title}", "", "| name | formula | lookback | unit | source | missing | 1 % | median | 99 % |"]
+        lines += [
+            f"## {tier}. {title}",
+            "",
+            "| name | formula | lookback | unit | source | missing | 1 % | median | 99 % |",
+        ]
         lines.append("|---|---|---:|---|---|---:|---:|---:|---:|")
         for feature in members:
             row = by_name.loc[feature.name]

@@ -87,4 +87,6 @@ def feature_table(symbol: str, chunk: Chunk, features: Sequence[Feature]) -> pd.
     """The features of one symbol in the shape of `schema.Features`."""
     instants = pd.to_datetime(chunk.timestamp, unit="ms", utc=True).as_unit("ms")
     columns = compute_features(chunk, features)
-    return pd.DataFrame({"symbol": pd.Series(symbol, index=range(len(chunk)), dtype="str"), "timestamp": instants, **columns})
+    return pd.DataFrame(
+        {"symbol": pd.Series(symbol, index=range(len(chunk)), dtype="str"), "timestamp": instants, **columns}
+    )

@@ -50,7 +50,9 @@ def z_score(series: str, window: int) -> Feature:
     def compute(values: Floats) -> Floats:
         return ratio(values - kernels.rolling_mean(values, window), kernels.rolling_std(values, window))
 
-    return _feature(series, f"z_score_{window}", f"({series} - mean) / deviation over {window} bars", window - 1, compute)
+    return _feature(
+        series, f"z_score_{window}", f"({series} - mean) / deviation over {window} bars", window - 1, compute
+    )
 
 
 FEATURES = (

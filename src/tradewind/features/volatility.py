@@ -9,7 +9,9 @@ from tradewind.features.spec import Chunk, Feature, Floats, Step, recursive, win
 from tradewind.features.trend import settle
 
 
-def _feature(name: str, formula: str, source: str, lookback: int, step: Step, unit: str = "log-return per bar") -> Feature:
+def _feature(
+    name: str, formula: str, source: str, lookback: int, step: Step, unit: str = "log-return per bar"
+) -> Feature:
     return Feature(
         name=name, tier=3, family="volatility", formula=formula, lookback=lookback, unit=unit, source=source, step=step
     )

@@ -281,9 +281,7 @@ def _side_series(spec: SimulationSpec, paths: _Paths, bar_ms: int) -> pd.DataFra
         return pd.DataFrame({"series": name, "symbol": symbol, "known_at": instants, "value": values})[known <= end]
 
     funding = FUNDING_MEAN + FUNDING_DEVIATION * paths.funding_rate
-    parts = [
-        series("funding", symbol, funding[:, column], 8 * HOUR_MS) for column, symbol in enumerate(spec.symbols)
-    ]
+    parts = [series("funding", symbol, funding[:, column], 8 * HOUR_MS) for column, symbol in enumerate(spec.symbols)]
     return pd.concat([*parts, series("sentiment", "", np.tanh(paths.sentiment / 2), DAY_MS)]).reset_index(drop=True)
 
 

@@ -6,9 +6,7 @@ from numpy.typing import NDArray
 
 
 @njit(cache=True, nogil=True)
-def realised_volatility(
-    close: NDArray[np.float64], segment: NDArray[np.int32], window: int
-) -> NDArray[np.float64]:
+def realised_volatility(close: NDArray[np.float64], segment: NDArray[np.int32], window: int) -> NDArray[np.float64]:
     """Root mean square of the last `window` one-bar log returns, per bar (Andersen and Bollerslev 1998).
 
     NaN until the segment has `window` returns; nothing crosses a segment.

@@ -1,0 +1,92 @@
+"""Fitted models on disk: safe formats beside a manifest whose hashes are checked before anything is parsed."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+
+from tradewind.errors import BadModel
+
+MANIFEST = "manifest.json"
+Files = dict[str, bytes]
+
+
+class FolderModelStore:
+    """A folder with one sub-folder a model, named by its key; each appears whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        """A store in `folder`, which is made when the first model is kept."""
+        self._folder = folder
+
+    def get(self, key: str) -> Files | None:
+        """The files under `key`, or None if nothing was kept there.
+
+        Raises:
+            BadModel: the manifest or a file is missing, torn, altered or belongs to another key.
+        """
+        place = self._place(key)
+        if not place.exists():
+            return None
+        remedy = f"delete {place}, the next run trains it again"
+        try:
+            manifest = json.loads((place / MANIFEST).read_bytes())
+            hashes = manifest["sha256"]
+            if manifest["key"] != key:
+                raise BadModel(f"{place}: the manifest belongs to another model: {remedy}")
+            files = {name: (place / Path(name).name).read_bytes() for name in hashes}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BadModel(f"{place}: the model is not whole ({error}): {remedy}") from error
+        for name, content in files.items():
+            if hashlib.sha256(content).hexdigest() != hashes[name]:
+                raise BadModel(f"{place / name}: the hash is not the manifest's, the file was altered: {remedy}")
+        return files
+
+    def put(self, key: str, files: Files, about: dict[str, Any]) -> None:
+        """Keep the files and what there is to know about them; a folder renamed into place is whole."""
+        place = self._place(key)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+        manifest = json.dumps({"key": key, "sha256": hashes, "about": about}, indent=1).encode()
+        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
+        try:
+            for name, content in (*files.items(), (MANIFEST, manifest)):
+                with (temporary / name).open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            shutil.rmtree(place, ignore_errors=True)
+            temporary.rename(place)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _place(self, key: str) -> Path:
+        return self._folder / key[:24]
+
+
+class ModelStoreDataset(AbstractDataset[None, FolderModelStore]):
+    """The store of one model family. Nodes are handed the store itself: it is what lets a killed run go on."""
+
+    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(path)
+        self.metadata = metadata
+
+    def load(self) -> FolderModelStore:
+        """The store; an empty one where there is no folder yet."""
+        for partial in self._path.glob(".partial-*"):
+            shutil.rmtree(partial, ignore_errors=True)  # left by a killed run
+        return FolderModelStore(self._path)
+
+    def save(self, data: None) -> None:
+        """Refused: models are kept one by one, through the store."""
+        raise BadModel("a model store is filled through its put method, not saved as a whole")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path)}

@@ -1,0 +1,89 @@
+"""Strategies side by side: the leaderboard and its breakdowns."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from tradewind.metrics.returns import daily_returns
+from tradewind.metrics.risk import DAYS_PER_YEAR, MEASURES, measure
+from tradewind.metrics.significance import bootstrap_intervals, probabilistic_sharpe
+
+
+class StatisticsRules(BaseModel):
+    """How intervals are made (`params:evaluation.statistics`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
+    n_resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
+    mean_block_days: Annotated[float, Field(ge=1)] = 10.0
+
+
+def leaderboard(returns: pd.DataFrame, families: Mapping[str, str], rules: StatisticsRules, seed: int) -> pd.DataFrame:
+    """One row a strategy, best Sharpe ratio first: the measures of daily net returns, each with its interval.
+
+    `returns` has the portfolio rows of all strategies. The same resampled days serve every strategy, so that they can
+    be compared.
+    """
+    rows = []
+    for strategy, part in returns.groupby("strategy", sort=True):
+        daily = daily_returns(part["timestamp"], part["net"].to_numpy())
+        years = max(len(daily) / DAYS_PER_YEAR, 1e-9)
+        values = dict(zip(MEASURES, measure(daily).tolist(), strict=True))
+        intervals = bootstrap_intervals(
+            daily, np.random.default_rng(seed), rules.confidence, rules.n_resamples, rules.mean_block_days
+        )
+        rows.append(
+            {
+                "strategy": strategy,
+                "family": families[str(strategy)],
+                **values,
+                "turnover_per_year": part["turnover"].sum() / years,
+                "cost_per_year": part["cost"].sum() / years,
+                "funding_per_year": part["funding"].sum() / years,
+                "exposure": part["exposure"].mean(),
+                "probabilistic_sharpe": probabilistic_sharpe(daily),
+                "trades": int(part["trades"].sum()),
+                "bars": len(part),
+                "days": len(daily),
+                **{f"{name}_low": low for name, (low, _) in intervals.items()},
+                **{f"{name}_high": high for name, (_, high) in intervals.items()},
+            }
+        )
+    return pd.DataFrame(rows).sort_values(["sharpe", "strategy"], ascending=[False, True], ignore_index=True)
+
+
+def breakdown(returns: pd.DataFrame, accounts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """strategy, by (fold, symbol, year), group, role, sharpe, total_return, max_drawdown, bars; net of costs.
+
+    `returns` has the portfolio rows with fold and role; `accounts` the rows of single symbols with role, by strategy.
+    """
+    rows = []
+    for strategy, part in returns.groupby("strategy", sort=True):
+        year = (part["timestamp"] - pd.Timedelta(1, unit="ms")).dt.year
+        account = accounts[str(strategy)]
+        groups = [
+            *(("fold", key, group) for key, group in part.groupby(["role", "fold"], sort=True)),
+            *(("year", key, group) for key, group in part.groupby(["role", year], sort=True)),
+            *(("symbol", key, group) for key, group in account.groupby(["role", "symbol"], sort=True)),
+        ]
+        for by, (role, name), group in groups:
+            values = dict(
+                zip(MEASURES, measure(daily_returns(group["timestamp"], group["net"].to_numpy())), strict=True)
+            )
+            rows.append(
+                {
+                    "strategy": strategy,
+                    "by": by,
+                    "group": str(name),
+                    "role": role,
+                    "sharpe": values["sharpe"],
+                    "total_return": values["total_return"],
+                    "max_drawdown": values["max_drawdown"],
+                    "bars": len(group),
+                }
+            )
+    return pd.DataFrame(rows)

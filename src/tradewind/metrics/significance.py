@@ -1,0 +1,82 @@
+"""What a result is worth: how far it could be luck."""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from tradewind.metrics.risk import MEASURES, measure
+
+Floats = NDArray[np.float64]
+
+
+def sharpe_standard_error(daily: Floats) -> float:
+    """Standard error of the daily (not annualised) Sharpe ratio of returns that need not be normal.
+
+    sqrt((1 - skewness * S + (kurtosis - 1) / 4 * S^2) / (n - 1)) (Mertens 2002; Bailey and Lopez de Prado 2012, equation 7).
+    NaN for fewer than 3 days or constant returns.
+    """
+    deviation = daily.std(ddof=1) if len(daily) > 2 else 0.0
+    if deviation <= 1e-12:
+        return float("nan")
+    standardised = (daily - daily.mean()) / daily.std()
+    sharpe = daily.mean() / deviation
+    skewness, kurtosis = (standardised**3).mean(), (standardised**4).mean()
+    variance = 1 - skewness * sharpe + (kurtosis - 1) / 4 * sharpe**2
+    return float(np.sqrt(max(variance, 0.0) / (len(daily) - 1)))
+
+
+def probabilistic_sharpe(daily: Floats, benchmark: float = 0.0) -> float:
+    """Probability that the true daily Sharpe ratio exceeds `benchmark` (Bailey and Lopez de Prado 2012).
+
+    0.5 where nothing can be said: no variation, or too few days.
+    """
+    from scipy.stats import norm
+
+    error = sharpe_standard_error(daily)
+    if not error > 0:
+        return 0.5
+    return float(norm.cdf((daily.mean() / daily.std(ddof=1) - benchmark) / error))
+
+
+def probability_of_luck(probabilistic: float, n_tried: int) -> float:
+    """Probability that the best of `n_tried` strategies without an edge looks at least this good (Sidak 1967).
+
+    1 - PSR^n: exact for independent strategies, too high for similar ones, so it errs on the side of doubt.
+    """
+    return float(1 - probabilistic ** max(n_tried, 1))
+
+
+def bootstrap_intervals(
+    daily: Floats,
+    rng: np.random.Generator,
+    confidence: float = 0.9,
+    n_resamples: int = 1000,
+    mean_block_days: float = 10,
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of every measure by the stationary bootstrap (Politis and Romano 1994).
+
+    Blocks of geometric length with the given mean keep the dependence between neighbouring days. All measures come
+    from the same resamples.
+    """
+    if len(daily) < 2:
+        return dict.fromkeys(MEASURES, (float("nan"), float("nan")))
+    starts = rng.integers(0, len(daily), (n_resamples, len(daily)))
+    renew = rng.random((n_resamples, len(daily))) < 1 / mean_block_days
+    values = _resample(daily, starts, renew)
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return {name: (float(low[at]), float(high[at])) for at, name in enumerate(MEASURES)}
+
+
+@njit(cache=True, nogil=True)
+def _resample(daily: Floats, starts: NDArray[np.int64], renew: NDArray[np.bool_]) -> Floats:
+    n_resamples, n_days = starts.shape
+    out = np.empty((n_resamples, 7))
+    sample = np.empty(n_days)
+    for number in range(n_resamples):
+        at = starts[number, 0]
+        for day in range(n_days):
+            if day > 0:
+                at = starts[number, day] if renew[number, day] else (at + 1) % n_days
+            sample[day] = daily[at]
+        out[number] = measure(sample)
+    return out

@@ -1,0 +1,115 @@
+"""Is there an edge after costs? Stated rules, plain words, never one number."""
+
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from tradewind.metrics.significance import probability_of_luck
+
+
+class VerdictRules(BaseModel):
+    """When to say go (`params:evaluation.verdict`).
+
+    Go asks for all of: an interval of the walk-forward Sharpe ratio above zero, luck below `luck_limit`, a better Sharpe
+    ratio than every baseline, a profit at `cost_multiple` times the costs, and a holdout Sharpe ratio above zero. Watch asks for the
+    first two. Anything less is no-go.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    luck_limit: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    cost_multiple: Annotated[float, Field(ge=1, le=10)] = 2.0
+
+
+def judge(board: pd.DataFrame, holdout: pd.DataFrame, sensitivity: pd.DataFrame, rules: VerdictRules) -> dict[str, Any]:
+    """The verdict on the best model: chosen on the walk-forward folds alone, confirmed or not by the holdout.
+
+    `board` and `holdout` are leaderboards; `sensitivity` has strategy, cost_multiple, sharpe, total_return over the walk-forward
+    folds.
+    """
+    models = board[board["family"] == "model"]
+    best = models.sort_values(["sharpe", "strategy"], ascending=[False, True]).iloc[0]
+    name = str(best["strategy"])
+    luck = probability_of_luck(float(best["probabilistic_sharpe"]), len(models))
+    baselines = board[board["family"] == "baseline"].sort_values("sharpe", ascending=False)
+    at_multiple = _sharpe_at(sensitivity, name, rules.cost_multiple)
+    last = holdout.set_index("strategy").loc[name]
+    checks = [
+        (
+            best["sharpe_low"] > 0,
+            f"the interval of its Sharpe ratio net of costs, {_range(best)}, lies above zero",
+            f"the interval of its Sharpe ratio net of costs, {_range(best)}, reaches zero or below",
+        ),
+        (
+            luck < rules.luck_limit,
+            f"the best of {len(models)} models without an edge would look this good in {luck:.1%} of histories",
+            f"the best of {len(models)} models without an edge would look this good in {luck:.1%} of histories, "
+            f"more than the {rules.luck_limit:.0%} allowed",
+        ),
+        _against_baselines(best, baselines),
+        (
+            at_multiple > 0,
+            f"at {rules.cost_multiple:g} times the costs its Sharpe ratio is still {at_multiple:.2f}",
+            f"at {rules.cost_multiple:g} times the costs its Sharpe ratio is {at_multiple:.2f}",
+        ),
+        (
+            last["sharpe"] > 0,
+            f"the holdout, which no choice has seen, agrees: Sharpe ratio {last['sharpe']:.2f} ({_range(last)})",
+            f"the holdout, which no choice has seen, does not agree: Sharpe ratio {last['sharpe']:.2f} ({_range(last)})",
+        ),
+    ]
+    passed = [bool(is_met) for is_met, _, _ in checks]
+    verdict = "go" if all(passed) else "watch" if all(passed[:2]) else "no-go"
+    oracle = board[board["family"] == "oracle"]
+    known = not oracle.empty and float(oracle["sharpe"].iloc[0]) > 0
+    return {
+        "verdict": verdict,
+        "edge": {"go": "edge", "watch": "not shown", "no-go": "no edge"}[verdict],
+        "strategy": name,
+        "reasons": [met if is_met else unmet for (is_met, met, unmet) in checks],
+        "passed": passed,
+        "sharpe": float(best["sharpe"]),
+        "sharpe_low": float(best["sharpe_low"]),
+        "sharpe_high": float(best["sharpe_high"]),
+        "probability_of_luck": luck,
+        "models_compared": len(models),
+        "holdout_sharpe": float(last["sharpe"]),
+        "holdout_sharpe_low": float(last["sharpe_low"]),
+        "holdout_sharpe_high": float(last["sharpe_high"]),
+        "break_even_cost_multiple": break_even(sensitivity, name),
+        "oracle_share": float(best["sharpe"] / oracle["sharpe"].iloc[0]) if known else None,
+    }
+
+
+def _range(row: pd.Series) -> str:
+    return f"{row['sharpe_low']:.2f} to {row['sharpe_high']:.2f}"
+
+
+def _against_baselines(best: pd.Series, baselines: pd.DataFrame) -> tuple[bool, str, str]:
+    if baselines.empty:
+        return False, "", "there is no baseline to compare with"
+    rival = baselines.iloc[0]
+    pair = f"{best['sharpe']:.2f} against {rival['sharpe']:.2f} of the best baseline, {rival['strategy']}"
+    return bool(best["sharpe"] > rival["sharpe"]), f"it beats every baseline: {pair}", f"it does not beat: {pair}"
+
+
+def _sharpe_at(sensitivity: pd.DataFrame, strategy: str, multiple: float) -> float:
+    rows = sensitivity[sensitivity["strategy"] == strategy].sort_values("cost_multiple")
+    return float(np.interp(multiple, rows["cost_multiple"], rows["sharpe"]))
+
+
+def break_even(sensitivity: pd.DataFrame, strategy: str) -> float | None:
+    """The multiple of the assumed costs at which the total return is gone, between the multiples that were tried; 0 if it
+    was never there, None if it outlives all of them."""
+    rows = sensitivity[sensitivity["strategy"] == strategy].sort_values("cost_multiple")
+    multiple, total = rows["cost_multiple"].to_numpy(), rows["total_return"].to_numpy()
+    lost = np.flatnonzero(total <= 0)
+    if not len(lost):
+        return None
+    at = int(lost[0])
+    if at == 0:
+        return 0.0
+    share = total[at - 1] / (total[at - 1] - total[at])
+    return float(multiple[at - 1] + share * (multiple[at] - multiple[at - 1]))

@@ -1,0 +1,165 @@
+"""Training and forecasting out of sample, fold by fold, for any forecaster."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from tradewind.compute import executor, track
+from tradewind.errors import BadData
+from tradewind.models.base import KEYS, ModelStore, Sample, feature_names
+from tradewind.models.boosting import BoostingForecaster, BoostingParameters
+from tradewind.splits.purged import Mask, assert_no_leak, inner_split, test_mask, training_mask
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1  # part of every key: raise it when training changes in a way that parameters do not show
+EXPLAINED_ROWS = 1000  # SHAP values are averaged over so many test rows a fold
+
+
+class TrainingRules(BaseModel):
+    """How each fold is trained (`params:classifier.MODEL.training`).
+
+    The last `calibration_share` of a fold's training time calibrates, the last `valid_share` of the rest stops the
+    training early; both are purged. `row_stride` trains on every n-th bar only: labels overlap over their horizon, so that
+    neighbouring rows say nearly the same.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    valid_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
+    calibration_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    row_stride: Annotated[int, Field(ge=1, le=1000)] = 1
+    max_rounds: Annotated[int, Field(ge=1, le=10_000)] = 200
+    early_stopping_rounds: Annotated[int, Field(ge=1)] = 20
+    fits_side_by_side: Annotated[int, Field(ge=1, le=64)] = 2
+
+
+@dataclass(frozen=True)
+class TrainedFold:
+    """One fold's forecaster, where it is stored, and its forecasts of the test rows."""
+
+    fold: Any
+    key: str
+    forecaster: BoostingForecaster
+    test: pd.DataFrame
+    forecasts: pd.DataFrame
+
+
+def pool(model_input: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all symbols in the order of time, then symbol."""
+    rows = pd.concat(model_input.values(), ignore_index=True)
+    return rows.sort_values(["timestamp", "symbol"], kind="stable", ignore_index=True)
+
+
+def thin(rows: pd.DataFrame, stride: int) -> Mask:
+    """True on every `stride`-th timestamp, the same for all symbols."""
+    place = rows["timestamp"].rank(method="dense").to_numpy(dtype=np.int64)
+    return place % stride == 0
+
+
+def split_training(rows: pd.DataFrame, rules: TrainingRules) -> tuple[Sample, Sample, Sample]:
+    """Purged training rows as samples to fit, to stop and to calibrate on, in the order of time."""
+    earlier, calibration = inner_split(rows, rules.calibration_share)
+    rest = rows[earlier]
+    fit, valid = inner_split(rest, rules.valid_share)
+    assert_no_leak(rest, fit, valid)
+    assert_no_leak(rows, earlier, calibration)
+    fit_rows = rest[fit]
+    thinned = fit_rows[thin(fit_rows, rules.row_stride)]
+    return Sample.from_rows(thinned), Sample.from_rows(rest[valid]), Sample.from_rows(rows[calibration])
+
+
+def fingerprint(rows: pd.DataFrame, **settings: Any) -> str:
+    """A key that changes when the rows (values, names, order) or any setting does."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    digest.update(json.dumps(list(rows.columns)).encode())
+    digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def train_folds(
+    kind: type[BoostingForecaster],
+    parameters: BoostingParameters,
+    rows: pd.DataFrame,
+    folds: pd.DataFrame,
+    rules: TrainingRules,
+    store: ModelStore,
+    seed: int,
+) -> list[TrainedFold]:
+    """Every fold trained on its purged past (or taken from the store) and forecast over its test window."""
+    parameters = parameters.model_copy(
+        update={"max_rounds": rules.max_rounds, "early_stopping_rounds": rules.early_stopping_rounds}
+    )
+
+    def train(fold: Any) -> TrainedFold:
+        training, testing = training_mask(rows, fold), test_mask(rows, fold)
+        assert_no_leak(rows, training, testing)
+        if not testing.any():
+            raise BadData(f"fold {fold.fold} has no rows between {fold.test_start} and {fold.test_end}")
+        past, test = rows[training], rows[testing]
+        key = fingerprint(
+            past,
+            model=kind.name,
+            parameters=parameters.model_dump(),
+            rules=rules.model_dump(),
+            seed=seed,
+            format=FORMAT,
+        )
+        files = store.get(key)
+        if files is None:
+            forecaster = kind(parameters, seed).fit(*split_training(past, rules))
+            about = {"model": kind.name, "fold": int(fold.fold), "features": feature_names(rows), "rows": len(past)}
+            store.put(key, forecaster.files(), about)
+            logger.info("%s fold %d: trained on %d rows", kind.name, fold.fold, len(past))
+        else:
+            forecaster = kind.from_files(files)
+            logger.info("%s fold %d: taken from the store", kind.name, fold.fold)
+        return TrainedFold(fold, key, forecaster, test, forecaster.predict(test[feature_names(rows)]))
+
+    plan = list(folds.itertuples(index=False))
+    with executor("threads", rules.fits_side_by_side) as on:
+        return list(track_results(on.map(train, plan), len(plan), f"{kind.name}: folds"))
+
+
+def track_results(results: Iterator[TrainedFold], total: int, task: str) -> Iterator[TrainedFold]:
+    """The results as they come, with progress."""
+    for _, result in zip(track(range(total), task), results, strict=True):
+        yield result
+
+
+def forecast_table(trained: list[TrainedFold], horizon_bars: int) -> pd.DataFrame:
+    """Out-of-sample forecasts of all folds (`schema.Forecasts`)."""
+    parts = []
+    for result in trained:
+        keys = result.test[["symbol", "timestamp"]].assign(
+            model=result.forecaster.name, fold=np.int64(result.fold.fold), horizon=np.int64(horizon_bars)
+        )
+        parts.append(pd.concat([keys[["model", "fold", "symbol", "timestamp", "horizon"]], result.forecasts], axis=1))
+    return pd.concat(parts, ignore_index=True).astype({"model": "str"})
+
+
+def learning_curves(trained: list[TrainedFold]) -> pd.DataFrame:
+    """model, fold, iteration, train_loss, valid_loss."""
+    parts = [
+        result.forecaster.learning_curve().assign(model=result.forecaster.name, fold=np.int64(result.fold.fold))
+        for result in trained
+    ]
+    return pd.concat(parts, ignore_index=True)[["model", "fold", "iteration", "train_loss", "valid_loss"]]
+
+
+def importance_table(trained: list[TrainedFold]) -> pd.DataFrame:
+    """model, feature, gain_share, mean_abs_shap: means over the folds, each explained on its own test rows."""
+    parts = []
+    for result in trained:
+        step = max(len(result.test) // EXPLAINED_ROWS, 1)
+        parts.append(result.forecaster.importance(result.test.drop(columns=list(KEYS)).iloc[::step]))
+    means = pd.concat(parts).groupby("feature", sort=False).mean().reset_index()
+    means.insert(0, "model", trained[0].forecaster.name)
+    return means.sort_values("mean_abs_shap", ascending=False, kind="stable", ignore_index=True)

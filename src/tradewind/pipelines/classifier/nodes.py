@@ -1,0 +1,82 @@
+"""Tuning, walk-forward training and scoring of one boosting model."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from tradewind.labels.triple_barrier import TripleBarrier
+from tradewind.models import catalogue, scoring, walk_forward
+from tradewind.models import tuning as search
+from tradewind.models.boosting import BoostingParameters
+from tradewind.models.tuning import TuningRules
+from tradewind.models.walk_forward import TrainingRules
+from tradewind.reports import classification
+
+Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+
+
+class ModelChoice(BaseModel):
+    """Which forecaster a namespace trains (`params:classifier.NAMESPACE.model`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+
+
+def tune(
+    model_input: Partitions,
+    folds: pd.DataFrame,
+    study_storage: Any,
+    model: ModelChoice,
+    tuning: TuningRules,
+    seed: int,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The best parameters, and the table of trials."""
+    rows = walk_forward.pool({name: load() for name, load in model_input.items()})
+    best, trials = search.tune(catalogue.boosting(model.name), rows, folds, tuning, study_storage, seed)
+    return best.model_dump(), trials
+
+
+def train(
+    model_input: Partitions,
+    folds: pd.DataFrame,
+    best_parameters: dict[str, Any],
+    model_store: Any,
+    model: ModelChoice,
+    training: TrainingRules,
+    labels: TripleBarrier,
+    seed: int,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str]]:
+    """Forecasts out of sample, learning curves, importance, and the store's key of each fold's model."""
+    rows = walk_forward.pool({name: load() for name, load in model_input.items()})
+    kind, parameters = catalogue.boosting(model.name), BoostingParameters(**best_parameters)
+    trained = walk_forward.train_folds(kind, parameters, rows, folds, training, model_store, seed)
+    return (
+        walk_forward.forecast_table(trained, labels.horizon_bars),
+        walk_forward.learning_curves(trained),
+        walk_forward.importance_table(trained),
+        {str(result.fold.fold): result.key for result in trained},
+    )
+
+
+def score(
+    forecasts: pd.DataFrame, model_input: Partitions, folds: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Metrics by fold and in total against the baselines, confusion matrix, reliability."""
+    rows = walk_forward.pool({name: load() for name, load in model_input.items()})
+    metrics, confusion, reliability = scoring.score(forecasts, rows, folds)
+    return metrics, confusion, reliability
+
+
+def draw(
+    confusion: pd.DataFrame, reliability: pd.DataFrame, importance: pd.DataFrame, learning_curves: pd.DataFrame
+) -> tuple[Any, Any, Any, Any]:
+    """Figures: confusion matrix, reliability diagram, importance, learning curves."""
+    return (
+        classification.confusion_matrix_figure(confusion),
+        classification.reliability_figure(reliability),
+        classification.importance_figure(importance),
+        classification.learning_curve_figure(learning_curves),
+    )

@@ -1,0 +1,49 @@
+"""The classifier stage: one modular pipeline, a namespace for each model."""
+
+from kedro.pipeline import Node, Pipeline
+
+from tradewind.pipelines.classifier.nodes import draw, score, train, tune
+
+MODELS = ("xgboost", "lightgbm")
+LABELS = "params:feature_engineering.labels"
+
+
+def create_pipeline() -> Pipeline:
+    """Every model tuned, trained, scored and drawn in its own namespace, `classifier.MODEL`."""
+    return sum((_model_pipeline(model) for model in MODELS), start=Pipeline([]))
+
+
+def _model_pipeline(model: str) -> Pipeline:
+    return Pipeline(
+        [
+            Node(
+                tune,
+                ["model_input", "folds", "study_storage", "params:model", "params:tuning", "params:seed"],
+                ["best_parameters", "trials"],
+            ),
+            Node(
+                train,
+                [
+                    "model_input",
+                    "folds",
+                    "best_parameters",
+                    "model_store",
+                    "params:model",
+                    "params:training",
+                    LABELS,
+                    "params:seed",
+                ],
+                ["forecasts", "learning_curves", "importance", "models"],
+            ),
+            Node(score, ["forecasts", "model_input", "folds"], ["fold_metrics", "confusion", "reliability"]),
+            Node(
+                draw,
+                ["confusion", "reliability", "importance", "learning_curves"],
+                ["confusion_figure", "reliability_figure", "importance_figure", "learning_curve_figure"],
+            ),
+        ],
+        namespace=f"classifier.{model}",
+        inputs={"model_input", "folds"},
+        parameters={"seed": "seed", LABELS: LABELS},
+        tags=["classifier", model],
+    )

@@ -1,0 +1,72 @@
+"""The report as Markdown: the page's words and tables, for terminals, reviews and diffs."""
+
+import json
+from collections.abc import Iterable
+
+from tradewind.reports import text
+from tradewind.reports.performance import label
+from tradewind.reports.tables import ReportTables
+
+
+def render_markdown(tables: ReportTables) -> str:
+    """The twin of the page, without its charts."""
+    verdict, chosen = tables.verdict, tables.verdict["strategy"]
+    present = set(tables.leaderboard["strategy"])
+    compared = [name for name in dict.fromkeys([chosen, "buy_and_hold", "oracle"]) if name in present]
+    marks = {True: "yes", False: "no"}
+    reasons = [f"- {marks[met]}: {reason}" for met, reason in zip(verdict["passed"], verdict["reasons"], strict=True)]
+    parts = [
+        f"# {verdict['verdict'].upper()}: {text.HEADLINE[verdict['verdict']]}",
+        f"Judged: **{label(chosen)}**, the model with the best walk-forward Sharpe ratio of "
+        f"{verdict['models_compared']}. The holdout had no part in the choice.",
+        f"- Sharpe ratio net of costs: **{text.number(verdict['sharpe'])}**, 90 % interval "
+        f"{text.interval(verdict['sharpe_low'], verdict['sharpe_high'])}\n"
+        f"- probability of luck: **{text.percent(verdict['probability_of_luck'])}**\n"
+        f"- holdout Sharpe ratio: **{text.number(verdict['holdout_sharpe'])}**, 90 % interval "
+        f"{text.interval(verdict['holdout_sharpe_low'], verdict['holdout_sharpe_high'])}"
+        + (
+            f"\n- share of the oracle's Sharpe ratio: **{text.percent(verdict['oracle_share'], 0)}**"
+            if verdict.get("oracle_share") is not None
+            else ""
+        ),
+        "## Why\n\n" + "\n".join(reasons),
+        "## What would break it\n\n" + "\n".join(f"- {line}" for line in text.what_would_break_it(verdict)),
+        "## Leaderboard, walk-forward folds\n\n" + table(text.board_rows(tables.leaderboard)),
+        "## Leaderboard, holdout\n\n" + table(text.board_rows(tables.holdout_leaderboard)),
+        *(
+            f"## By {by}\n\n" + table(text.breakdown_rows(tables.breakdown, by, compared))
+            for by in ("fold", "symbol", "year")
+        ),
+        "## Cost sensitivity\n\nSharpe ratio at multiples of the assumed costs.\n\n" + table(_cost_rows(tables)),
+        "## Classification quality\n\n" + table(text.metric_rows(tables.fold_metrics)),
+        "## Features that matter most\n\n" + table(text.feature_rows(tables)),
+        "## Labels\n\n" + table(text.label_rows(tables.label_quality)),
+        "## Data quality\n\n" + table(text.quality_rows(tables.data_quality)),
+        "## Folds\n\n" + table(text.fold_rows(tables.folds)),
+        "## Settings\n\n```json\n" + json.dumps(tables.settings, indent=1) + "\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(rows: Iterable[dict[str, str]]) -> str:
+    """A Markdown table; a sentence where there is nothing in it."""
+    listed = list(rows)
+    if not listed:
+        return "There is nothing to show: the table is empty."
+    head = list(listed[0])
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(_escape(value) for value in row.values()) + " |" for row in listed]
+    return "\n".join(lines)
+
+
+def _escape(value: str) -> str:
+    return value.replace("|", "\\|").replace("\n", " ")
+
+
+def _cost_rows(tables: ReportTables) -> Iterable[dict[str, str]]:
+    for strategy, part in tables.cost_sensitivity.groupby("strategy", sort=False):
+        ordered = part.sort_values("cost_multiple")
+        columns = zip(ordered["cost_multiple"], ordered["sharpe"], strict=True)
+        yield {"strategy": label(str(strategy))} | {
+            f"{multiple:g} x": text.number(sharpe) for multiple, sharpe in columns
+        }

@@ -1,0 +1,125 @@
+"""Charts of what the strategies earned."""
+
+import numpy as np
+import pandas as pd
+from plotly import graph_objects as go
+
+from tradewind.reports.palette import BLACK, BLUE, GREY, SERIES, SKY, style
+
+POINTS = 1500  # a chart shows no more, and a page stays small
+LABELS = {
+    "xgboost": "XGBoost",
+    "lightgbm": "LightGBM",
+    "buy_and_hold": "buy and hold",
+    "time_series_momentum": "time-series momentum",
+    "mean_reversion": "mean reversion",
+    "last_bar_reversal": "last-bar reversal",
+    "random_same_turnover": "random, same turnover",
+    "oracle": "oracle",
+}
+
+
+def label(strategy: str) -> str:
+    """The strategy's name as people write it."""
+    return LABELS.get(strategy, strategy.replace("_", " "))
+
+
+def equity_curves(portfolio_returns: pd.DataFrame) -> pd.DataFrame:
+    """Net equity by timestamp and strategy, from 1, at most `POINTS` rows."""
+    net = portfolio_returns.pivot(index="timestamp", columns="strategy", values="net").fillna(0.0)
+    equity = (1 + net).cumprod()
+    step = max(len(equity) // POINTS, 1)
+    return equity.iloc[::step] if len(equity) else equity
+
+
+def equity_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
+    """Net equity of every strategy on a logarithmic scale; the shaded end is the holdout."""
+    equity = equity_curves(portfolio_returns)
+    figure = go.Figure()
+    for strategy, colour, width in _styles(list(equity.columns), chosen):
+        figure.add_scatter(
+            x=equity.index, y=equity[strategy].clip(lower=1e-4), mode="lines", name=label(strategy),
+            line={"color": colour, "width": width, "dash": "dash" if strategy == "oracle" else "solid"},
+            hovertemplate=f"{label(strategy)}: %{{y:.3f}}<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(yaxis={"type": "log", "title": "equity, net of costs", "dtick": "D2"})
+    _shade_holdout(figure, portfolio_returns)
+    return style(figure, height=460)
+
+
+def drawdown_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
+    """Distance below the highest equity so far."""
+    net = portfolio_returns.pivot(index="timestamp", columns="strategy", values="net").fillna(0.0)
+    equity = (1 + net).cumprod()
+    depth = equity / equity.cummax() - 1
+    depth = depth.iloc[:: max(len(depth) // POINTS, 1)]
+    figure = go.Figure()
+    shown = [name for name in (chosen, "buy_and_hold") if name in depth.columns]
+    for strategy, colour, width in _styles(shown, chosen):
+        figure.add_scatter(
+            x=depth.index, y=depth[strategy], mode="lines", name=label(strategy), fill="tozeroy",
+            line={"color": colour, "width": width}, hovertemplate="%{y:.1%}<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(yaxis={"tickformat": ".0%", "title": "drawdown"})
+    _shade_holdout(figure, portfolio_returns)
+    return style(figure, height=320)
+
+
+def cost_figure(cost_sensitivity: pd.DataFrame, chosen: str) -> go.Figure:
+    """Sharpe ratio against the multiple of the assumed costs; where a line crosses zero, the result is gone."""
+    figure = go.Figure()
+    names = list(dict.fromkeys(cost_sensitivity["strategy"]))
+    for strategy, colour, width in _styles(names, chosen):
+        part = cost_sensitivity[cost_sensitivity["strategy"] == strategy].sort_values("cost_multiple")
+        figure.add_scatter(
+            x=part["cost_multiple"], y=part["sharpe"], mode="lines+markers", name=label(strategy),
+            line={"color": colour, "width": width, "dash": "dash" if strategy == "oracle" else "solid"},
+            hovertemplate=f"{label(strategy)} at %{{x:g}} times the costs: %{{y:.2f}}<extra></extra>",
+        )  # fmt: skip
+    figure.add_hline(y=0, line={"color": BLACK, "width": 1})
+    figure.update_layout(xaxis_title="multiple of the assumed costs", yaxis_title="Sharpe ratio")
+    return style(figure)
+
+
+def interval_figure(board: pd.DataFrame, holdout: pd.DataFrame) -> go.Figure:
+    """Sharpe ratios with their intervals, walk-forward (filled) and holdout (hollow)."""
+    figure = go.Figure()
+    order = list(board["strategy"].iloc[::-1])
+    for table, name, symbol, shift in (
+        (board, "walk-forward", "circle", 0.12),
+        (holdout, "holdout", "circle-open", -0.12),
+    ):
+        rows = table.set_index("strategy").reindex(order)
+        figure.add_scatter(
+            x=rows["sharpe"], y=np.arange(len(order)) + shift, mode="markers", name=name,
+            marker={"symbol": symbol, "size": 9, "color": BLUE},
+            error_x={
+                "type": "data", "symmetric": False, "array": rows["sharpe_high"] - rows["sharpe"],
+                "arrayminus": rows["sharpe"] - rows["sharpe_low"], "color": BLUE if shift > 0 else SKY,
+            },
+            customdata=[label(strategy) for strategy in order],
+            hovertemplate="%{customdata}: %{x:.2f}<extra></extra>",
+        )  # fmt: skip
+    figure.add_vline(x=0, line={"color": GREY, "dash": "dot"})
+    figure.update_layout(
+        xaxis_title="Sharpe ratio net of costs, 90 % interval",
+        yaxis={"tickvals": list(range(len(order))), "ticktext": [label(name) for name in order], "automargin": True},
+    )
+    return style(figure, height=120 + 40 * len(order))
+
+
+def _styles(strategies: list[str], chosen: str) -> list[tuple[str, str, float]]:
+    """Strategy, colour, width: the chosen one strong and blue, the rest thin, each its own colour."""
+    others = [name for name in strategies if name != chosen]
+    colours = [colour for colour in SERIES if colour != BLUE]
+    styles = [(name, colours[at % len(colours)], 1.3) for at, name in enumerate(others)]
+    return [*styles, (chosen, BLUE, 2.6)] if chosen in strategies else styles
+
+
+def _shade_holdout(figure: go.Figure, portfolio_returns: pd.DataFrame) -> None:
+    holdout = portfolio_returns.loc[portfolio_returns["role"] == "holdout", "timestamp"]
+    if not holdout.empty:
+        figure.add_vrect(
+            x0=holdout.min(), x1=holdout.max(), fillcolor=GREY, opacity=0.12, line_width=0,
+            annotation_text="holdout", annotation_position="top left",
+        )  # fmt: skip

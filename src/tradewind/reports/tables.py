@@ -1,0 +1,30 @@
+"""What a report is made of."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class ReportTables:
+    """The result tables of one run, as the stages wrote them; `verdict` and `settings` are plain dictionaries."""
+
+    data_quality: pd.DataFrame
+    row_counts: pd.DataFrame
+    gaps_figure: Any
+    feature_dictionary: pd.DataFrame
+    feature_distribution: pd.DataFrame
+    label_quality: pd.DataFrame
+    folds: pd.DataFrame
+    fold_metrics: pd.DataFrame
+    confusion: pd.DataFrame
+    reliability: pd.DataFrame
+    importance: pd.DataFrame
+    portfolio_returns: pd.DataFrame
+    leaderboard: pd.DataFrame
+    holdout_leaderboard: pd.DataFrame
+    breakdown: pd.DataFrame
+    cost_sensitivity: pd.DataFrame
+    verdict: dict[str, Any]
+    settings: dict[str, Any]

@@ -1,0 +1,185 @@
+"""Numbers and sentences as people read them; the page and its Markdown twin share them."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from tradewind.reports.performance import label
+from tradewind.reports.tables import ReportTables
+
+HEADLINE = {
+    "go": "There is an edge after costs.",
+    "watch": "There may be an edge, but it has not been shown.",
+    "no-go": "No edge: nothing here would have earned its costs with any certainty.",
+}
+METRIC = {
+    "accuracy": "accuracy",
+    "log_loss": "log loss (lower is better)",
+    "brier": "Brier score (lower is better)",
+    "macro_f1": "macro F1",
+    "ece": "calibration error (lower is better)",
+}
+
+
+def percent(value: Any, digits: int = 1) -> str:
+    """12.3 %, or a dash where there is no number."""
+    return f"{value:.{digits}%}".replace("%", " %") if _is_number(value) else "–"
+
+
+def number(value: Any, digits: int = 2) -> str:
+    """1.23, or a dash where there is no number."""
+    return f"{value:,.{digits}f}" if _is_number(value) else "–"
+
+
+def interval(low: Any, high: Any, digits: int = 2) -> str:
+    """0.12 to 3.45."""
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def day(instant: Any) -> str:
+    """2024-01-31, or a dash."""
+    return "–" if pd.isna(instant) else f"{pd.Timestamp(instant):%Y-%m-%d}"
+
+
+def what_would_break_it(verdict: dict[str, Any]) -> list[str]:
+    """Plain sentences on how far the result is from being gone."""
+    sentences = []
+    multiple = verdict.get("break_even_cost_multiple")
+    if multiple is None:
+        sentences.append("It outlives every multiple of the costs that was tried.")
+    elif multiple == 0:
+        sentences.append("It loses money even without costs.")
+    else:
+        sentences.append(f"Costs of {number(multiple, 1)} times those assumed would eat all of it.")
+    low, high = verdict["holdout_sharpe_low"], verdict["holdout_sharpe_high"]
+    if _is_number(low) and low <= 0:
+        sentences.append(
+            f"The holdout alone is too short to settle it: its interval, {interval(low, high)}, holds zero."
+        )
+    sentences.append("The interval assumes that the future resembles the folds; a market that changes is not in it.")
+    return sentences
+
+
+def board_rows(board: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """A leaderboard as text, one dictionary a strategy."""
+    for row in board.to_dict("records"):
+        yield {
+            "strategy": label(row["strategy"]),
+            "kind": row["family"],
+            "Sharpe": number(row["sharpe"]),
+            "90 % interval": interval(row["sharpe_low"], row["sharpe_high"]),
+            "P(Sharpe > 0)": percent(row["probabilistic_sharpe"]),
+            "total return": percent(row["total_return"]),
+            "a year": percent(row["annual_return"]),
+            "volatility": percent(row["annual_volatility"]),
+            "Sortino": number(row["sortino"]),
+            "max drawdown": percent(row["max_drawdown"]),
+            "days won": percent(row["win_rate"]),
+            "turnover a year": number(row["turnover_per_year"], 0),
+            "costs a year": percent(row["cost_per_year"]),
+            "exposure": percent(row["exposure"], 0),
+            "trades": number(row["trades"], 0),
+        }
+
+
+def quality_rows(quality: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """The data quality table as text."""
+    for row in quality.to_dict("records"):
+        yield {
+            "symbol": row["symbol"],
+            "from": day(row["first"]),
+            "to": day(row["last"]),
+            "received": number(row["rows_received"], 0),
+            "accepted": number(row["rows_accepted"], 0),
+            "rejected": number(row["rows_rejected"], 0),
+            "missing bars": number(row["missing_bars"], 0),
+            "complete": percent(row["completeness"], 2),
+            "gaps": number(row["gaps"], 0),
+            "longest": number(row["longest_gap_bars"], 0),
+            "segments": number(row["segments"], 0),
+            "no volume": number(row["zero_volume_bars"], 0),
+            "largest move": percent(row["largest_abs_return"]),
+        }
+
+
+def label_rows(labels: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """The label quality table as text."""
+    for row in labels.to_dict("records"):
+        yield {
+            "symbol": row["symbol"],
+            "bars": number(row["rows"], 0),
+            "labelled": number(row["labelled"], 0),
+            "horizon unfinished": number(row["unlabelled_horizon"], 0),
+            "no volatility yet": number(row["unlabelled_volatility"], 0),
+            "features missing": number(row["left_out_missing_features"], 0),
+            "used": number(row["model_rows"], 0),
+            "down": percent(row["share_down"]),
+            "flat": percent(row["share_flat"]),
+            "up": percent(row["share_up"]),
+            "uniqueness": number(row["mean_uniqueness"]),
+        }
+
+
+def metric_rows(metrics: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Totals of the classification metrics as text, walk-forward beside holdout."""
+    totals = metrics[metrics["fold"] == -1]
+    for (model, metric), part in totals.groupby(["model", "metric"], sort=False):
+        by_role = part.set_index("role")
+        row = {"model": label(str(model)), "measure": METRIC.get(str(metric), str(metric))}
+        for role, name in (("walk_forward", "walk-forward"), ("holdout", "holdout")):
+            known = role in by_role.index
+            row[name] = number(by_role.loc[role, "value"] if known else None, 3)
+            row[f"{name}: class shares"] = number(by_role.loc[role, "majority_baseline"] if known else None, 3)
+            row[f"{name}: last sign"] = number(by_role.loc[role, "previous_sign_baseline"] if known else None, 3)
+        yield row
+
+
+def breakdown_rows(breakdown: pd.DataFrame, by: str, strategies: list[str]) -> Iterator[dict[str, str]]:
+    """Sharpe ratio and total return by fold, symbol or year, for the strategies asked for."""
+    part = breakdown[(breakdown["by"] == by) & breakdown["strategy"].isin(strategies)]
+    for (role, group), rows in part.groupby(["role", "group"], sort=False):
+        by_strategy = rows.set_index("strategy")
+        row = {by: str(group), "part": str(role).replace("_", "-")}
+        for strategy in strategies:
+            known = strategy in by_strategy.index
+            row[f"{label(strategy)}: Sharpe"] = number(by_strategy.loc[strategy, "sharpe"] if known else None)
+            row[f"{label(strategy)}: return"] = percent(by_strategy.loc[strategy, "total_return"] if known else None)
+        yield row
+
+
+def feature_rows(tables: ReportTables, count: int = 25) -> Iterator[dict[str, str]]:
+    """The features that matter most, with what they are and how they are distributed."""
+    importance = tables.importance.groupby("feature")["mean_abs_shap"].mean().sort_values(ascending=False)
+    dictionary = tables.feature_dictionary.set_index("name")
+    distribution = tables.feature_distribution.set_index("name")
+    for name in [name for name in importance.index if name in dictionary.index][:count]:
+        what, spread = dictionary.loc[name], distribution.loc[name]
+        yield {
+            "feature": str(name),
+            "what it is": str(what["formula"]),
+            "mean |SHAP|": number(importance[name], 4),
+            "missing": percent(spread["missing_share"]),
+            "1 %": f"{spread['p01']:.3g}",
+            "median": f"{spread['p50']:.3g}",
+            "99 %": f"{spread['p99']:.3g}",
+        }
+
+
+def fold_rows(folds: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """The folds as text."""
+    for row in folds.to_dict("records"):
+        yield {
+            "fold": str(row["fold"]),
+            "role": row["role"].replace("_", "-"),
+            "trains from": day(row["train_start"]),
+            "tests from": day(row["test_start"]),
+            "to": day(row["test_end"]),
+            "purge": f"{pd.Timedelta(row['purge']) / pd.Timedelta(hours=1):g} h",
+            "embargo": f"{pd.Timedelta(row['embargo']) / pd.Timedelta(hours=1):g} h",
+        }

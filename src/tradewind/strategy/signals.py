@@ -1,0 +1,53 @@
+"""From forecasts to a direction: in when it pays, out when the reason is gone."""
+
+from typing import Annotated
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Floats = NDArray[np.float64]
+
+
+class SignalRules(BaseModel):
+    """When to enter and to leave (`params:evaluation.signal`).
+
+    Enter in the direction of p_up - p_down when its size reaches `entry_threshold` and the expected return pays
+    `cost_multiple` round trips; leave when it falls below `exit_threshold` or turns. The thresholds are set beforehand,
+    not searched: no part of the test decides them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    entry_threshold: Annotated[float, Field(gt=0, le=1)] = 0.10
+    exit_threshold: Annotated[float, Field(ge=0, le=1)] = 0.02
+    cost_multiple: Annotated[float, Field(ge=0, le=100)] = 1.0
+
+    @model_validator(mode="after")
+    def _leaves_after_entering(self) -> "SignalRules":
+        if self.exit_threshold >= self.entry_threshold:
+            raise ValueError(
+                f"exit_threshold {self.exit_threshold} must be below entry_threshold {self.entry_threshold}"
+            )
+        return self
+
+
+@njit(cache=True, nogil=True)
+def direction(edge: Floats, expected_return: Floats, hurdle: Floats, entry: float, leave: float) -> Floats:
+    """-1, 0 or 1 on each bar: `edge` is p_up - p_down, `hurdle` the return that the costs ask for.
+
+    A bar without a forecast (NaN) is flat. An expected return that a model does not give (NaN beside an edge) does not
+    keep it out.
+    """
+    out = np.zeros(len(edge))
+    held = 0.0
+    for row in range(len(edge)):
+        size, sign = abs(edge[row]), np.sign(edge[row])
+        if np.isnan(edge[row]) or (held != 0.0 and (size < leave or sign != held)):
+            held = 0.0
+        if held == 0.0 and size >= entry:
+            pays = np.isnan(expected_return[row]) or expected_return[row] * sign > hurdle[row]
+            held = sign if pays else 0.0
+        out[row] = held
+    return out
