@@ -102,11 +102,9 @@ def _fold(
         wanted = target[decided] if is_known else 0.0
         share = fixed_share + slippage_share * (volatility[decided] if is_known else 0.0)
         ends = row + 1 < n_rows and segment[row + 1] != segment[row]
-        before = state[EQUITY]
         gross, cost, funding = step(state, wanted, opening[row], close[row], share, funding_rate[row], ends)
         net = gross - cost - funding
         out[row, 0] = state[UNITS] * close[row] / state[EQUITY] if state[EQUITY] > 0 else 0.0
         out[row, 1], out[row, 2], out[row, 3], out[row, 4] = gross, cost, funding, net
-        state[EQUITY] = max(before * (1.0 + net), 0.0)
         out[row, 5] = state[EQUITY]
     return out

@@ -50,13 +50,16 @@ def step(
         state[FILLED] = 0.0
     elif must_close:
         state[FILLED] = 0.0
+    state[LAST_CLOSE] = close
+    gross, cost, funding = gross / before, cost / before, funding / before
     net = gross - cost - funding
-    if before + net <= 0.0:
-        gross = cost + funding - before  # what a lender would lose beyond the equity is not the account's
+    if not net > -1.0:
+        # What a lender would lose beyond the equity is not the account's. The loss is not split into its parts, so
+        # that it is the whole account to the last bit.
+        gross, cost, funding = -1.0, 0.0, 0.0
         state[UNITS] = 0.0
         state[FILLED] = 0.0
         state[EQUITY] = 0.0
     else:
-        state[EQUITY] = before + net
-    state[LAST_CLOSE] = close
-    return gross / before, cost / before, funding / before
+        state[EQUITY] = before * (1.0 + net)
+    return gross, cost, funding

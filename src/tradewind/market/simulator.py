@@ -21,7 +21,7 @@ JUMPS_PER_YEAR = 12.0
 JUMP_DAILY_SIGMAS = 1.0
 HALF_SPREAD_BPS = 1.0
 # Half-lives of the three carriers of the edge: slow enough that costs do not eat it.
-TREND_HALF_LIFE_H, FUNDING_HALF_LIFE_H, SENTIMENT_HALF_LIFE_H = 96.0, 120.0, 168.0
+TREND_HALF_LIFE_H, FUNDING_HALF_LIFE_H, SENTIMENT_HALF_LIFE_H = 48.0, 64.0, 96.0
 CARRIER_WEIGHTS = (0.40, 0.65, 0.65)  # trend, funding, sentiment; squares sum to about 1: unit variance
 FUNDING_MEAN, FUNDING_DEVIATION = 1e-4, 1e-4  # per 8 hours
 ORACLE_COST_BPS = 10.0

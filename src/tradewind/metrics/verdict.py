@@ -14,7 +14,7 @@ class VerdictRules(BaseModel):
 
     Go asks for all of: an interval of the walk-forward Sharpe ratio above zero, luck below `luck_limit`, a better Sharpe
     ratio than every baseline, a profit at `cost_multiple` times the costs, and a holdout Sharpe ratio above zero. Watch asks for the
-    first two. Anything less is no-go.
+    first two, and for a holdout that does not refute them (an interval all below zero). Anything less is no-go.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,7 +61,8 @@ def judge(board: pd.DataFrame, holdout: pd.DataFrame, sensitivity: pd.DataFrame,
         ),
     ]
     passed = [bool(is_met) for is_met, _, _ in checks]
-    verdict = "go" if all(passed) else "watch" if all(passed[:2]) else "no-go"
+    is_refuted = last["sharpe_high"] < 0
+    verdict = "go" if all(passed) else "watch" if all(passed[:2]) and not is_refuted else "no-go"
     oracle = board[board["family"] == "oracle"]
     known = not oracle.empty and float(oracle["sharpe"].iloc[0]) > 0
     return {

@@ -7,27 +7,31 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tradewind.errors import BadData, BadModel
 from tradewind.models.base import PROBABILITIES, QUANTILES, Files, Sample
-from tradewind.models.calibration import VectorScaling, fit_scaling
+from tradewind.models.calibration import ProbabilityScaling, fit_scaling
 
 Floats = NDArray[np.float64]
 
 
 class BoostingParameters(BaseModel):
-    """How the trees are grown, in words that both libraries know; rows and features are drawn for each tree."""
+    """How the trees are grown, in words that both libraries know; rows and features are drawn for each tree.
+
+    The defaults are slow and stiff: what can be learned of a market is little, and overlapping labels look like more data than
+    they are.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.06
-    max_depth: Annotated[int, Field(ge=1, le=12)] = 4
-    min_child_weight: Annotated[float, Field(ge=0)] = 5.0
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
+    max_depth: Annotated[int, Field(ge=1, le=12)] = 3
+    min_child_weight: Annotated[float, Field(ge=0)] = 50.0
     row_share: Annotated[float, Field(gt=0, le=1)] = 0.6
-    feature_share: Annotated[float, Field(gt=0, le=1)] = 0.5
-    l2: Annotated[float, Field(ge=0)] = 5.0
-    max_rounds: Annotated[int, Field(ge=1, le=10_000)] = 200
+    feature_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    l2: Annotated[float, Field(ge=0)] = 50.0
+    max_rounds: Annotated[int, Field(ge=1, le=10_000)] = 300
     early_stopping_rounds: Annotated[int, Field(ge=1)] = 20
     max_bins: Annotated[int, Field(ge=4, le=1024)] = 64
 
@@ -43,12 +47,12 @@ class _Outside(BaseModel):
     seed: int
     best_rounds: int
     class_returns: tuple[float, float, float]
-    scaling: VectorScaling
+    scaling: ProbabilityScaling
     curve: tuple[tuple[float, float], ...]
 
 
 class BoostingForecaster(ABC):
-    """Three-class boosting: early stopping, vector scaling, and an expected return from the classes' mean returns.
+    """Three-class boosting: early stopping, calibration, and an expected return from the classes' mean returns.
 
     Subclasses grow and read the trees; one fit uses one thread, so that its bytes do not depend on the machine.
     """
@@ -111,7 +115,7 @@ class BoostingForecaster(ABC):
             seed=self.seed,
             best_rounds=rounds,
             class_returns=(means[0], means[1], means[2]),
-            scaling=VectorScaling(),
+            scaling=ProbabilityScaling(),
             curve=tuple(curve),
         )
         raw = self._probability(calibration.x)
@@ -173,11 +177,14 @@ class BoostingForecaster(ABC):
         """The forecaster again.
 
         Raises:
-            BadModel: a file is missing, or it belongs to another library.
+            BadModel: a file is missing, or it belongs to another library or version.
         """
         if set(files) != {cls.model_file, "forecaster.json"}:
             raise BadModel(f"{cls.name} needs {cls.model_file} and forecaster.json, found {sorted(files)}")
-        outside = _Outside.model_validate_json(files["forecaster.json"])
+        try:
+            outside = _Outside.model_validate_json(files["forecaster.json"])
+        except ValidationError as error:
+            raise BadModel(f"{cls.name}: forecaster.json was written by another version: {error}") from error
         if outside.library != cls.name:
             raise BadModel(f"forecaster.json belongs to {outside.library}, not to {cls.name}")
         forecaster = cls(outside.parameters, outside.seed)

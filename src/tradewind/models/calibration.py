@@ -1,4 +1,4 @@
-"""Probabilities made honest: vector scaling, fitted on rows that neither trained nor stopped the model."""
+"""Probabilities made honest: scaling, fitted on rows that neither trained nor stopped the model."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,23 +8,31 @@ Floats = NDArray[np.float64]
 FLOOR = 1e-12
 
 
-class VectorScaling(BaseModel):
-    """p' proportional to exp(slope * log p + offset), one slope and an offset a class (Guo et al. 2017)."""
+class ProbabilityScaling(BaseModel):
+    """p' proportional to exp(slope * log p + offset), after Guo et al. 2017, who have an offset for each class.
+
+    Here down and up share theirs: the rows that calibrate span weeks, and the drift of those weeks, taken for a
+    class's prior, would be a standing bet on it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     slope: float = 1.0
-    offsets: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    move_offset: float = 0.0
 
     def apply(self, probability: Floats) -> Floats:
         """Calibrated probabilities (rows, 3)."""
-        score = self.slope * np.log(np.maximum(probability, FLOOR)) + np.array(self.offsets)
+        score = self.slope * np.log(np.maximum(probability, FLOOR)) + np.array(
+            [self.move_offset, 0.0, self.move_offset]
+        )
         score -= score.max(axis=1, keepdims=True)
         scaled = np.exp(score)
         return scaled / scaled.sum(axis=1, keepdims=True)
 
 
-def fit_scaling(probability: Floats, label: NDArray[np.int8], weight: Floats, ridge: float = 1e-3) -> VectorScaling:
+def fit_scaling(
+    probability: Floats, label: NDArray[np.int8], weight: Floats, ridge: float = 1e-3
+) -> ProbabilityScaling:
     """The scaling with the least weighted log loss; the ridge keeps it near the identity where rows say little."""
     from scipy.optimize import minimize
 
@@ -33,11 +41,11 @@ def fit_scaling(probability: Floats, label: NDArray[np.int8], weight: Floats, ri
     share = weight / weight.sum()
 
     def loss(parameters: Floats) -> float:
-        scaling = VectorScaling(slope=parameters[0], offsets=(parameters[1], 0.0, parameters[2]))
+        scaling = ProbabilityScaling(slope=parameters[0], move_offset=parameters[1])
         given = scaling.apply(probability)[rows, column]
-        penalty = ridge * ((parameters[0] - 1) ** 2 + parameters[1] ** 2 + parameters[2] ** 2)
+        penalty = ridge * ((parameters[0] - 1) ** 2 + parameters[1] ** 2)
         return float(-(share * np.log(np.maximum(given, FLOOR))).sum() + penalty)
 
-    bounds = [(0.05, 5.0), (-3.0, 3.0), (-3.0, 3.0)]
-    best = minimize(loss, np.array([1.0, 0.0, 0.0]), method="L-BFGS-B", bounds=bounds).x
-    return VectorScaling(slope=float(best[0]), offsets=(float(best[1]), 0.0, float(best[2])))
+    bounds = [(0.05, 5.0), (-3.0, 3.0)]
+    best = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=bounds).x
+    return ProbabilityScaling(slope=float(best[0]), move_offset=float(best[1]))

@@ -89,12 +89,12 @@ def _open_study(name: str, storage: Any) -> Any:
 
 
 _SPACE = {
-    "learning_rate": (0.02, 0.15),
-    "max_depth": (2, 6),
-    "min_child_weight": (1.0, 200.0),
+    "learning_rate": (0.01, 0.1),
+    "max_depth": (2, 5),
+    "min_child_weight": (5.0, 300.0),
     "row_share": (0.4, 0.9),
-    "feature_share": (0.2, 0.9),
-    "l2": (0.1, 50.0),
+    "feature_share": (0.1, 0.6),
+    "l2": (1.0, 200.0),
 }
 _LOGARITHMIC = {"learning_rate", "min_child_weight", "l2"}
 

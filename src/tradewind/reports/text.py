@@ -58,10 +58,12 @@ def what_would_break_it(verdict: dict[str, Any]) -> list[str]:
     else:
         sentences.append(f"Costs of {number(multiple, 1)} times those assumed would eat all of it.")
     low, high = verdict["holdout_sharpe_low"], verdict["holdout_sharpe_high"]
-    if _is_number(low) and low <= 0:
+    if _is_number(low) and low <= 0 < high:
         sentences.append(
             f"The holdout alone is too short to settle it: its interval, {interval(low, high)}, holds zero."
         )
+    elif _is_number(high) and high <= 0:
+        sentences.append(f"The holdout has broken it already: its interval, {interval(low, high)}, lies below zero.")
     sentences.append("The interval assumes that the future resembles the folds; a market that changes is not in it.")
     return sentences
 

@@ -6,30 +6,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Segments = NDArray[np.int32]
 MOMENTUM_DAYS, REVERSION_DAYS = 7.0, 1.0
 
 
-def buy_and_hold(close: Floats, bars_per_day: float) -> Floats:
+def buy_and_hold(close: Floats, segment: Segments, bars_per_day: float) -> Floats:
     """Always long."""
     return np.ones(len(close))
 
 
-def time_series_momentum(close: Floats, bars_per_day: float) -> Floats:
+def time_series_momentum(close: Floats, segment: Segments, bars_per_day: float) -> Floats:
     """The sign of the last week's return (Moskowitz, Ooi and Pedersen 2012)."""
-    return _sign_of_change(close, max(round(MOMENTUM_DAYS * bars_per_day), 1))
+    return _sign_of_change(close, segment, max(round(MOMENTUM_DAYS * bars_per_day), 1))
 
 
-def mean_reversion(close: Floats, bars_per_day: float) -> Floats:
+def mean_reversion(close: Floats, segment: Segments, bars_per_day: float) -> Floats:
     """Against the last day's return (Lehmann 1990)."""
-    return -_sign_of_change(close, max(round(REVERSION_DAYS * bars_per_day), 1))
+    return -_sign_of_change(close, segment, max(round(REVERSION_DAYS * bars_per_day), 1))
 
 
-def last_bar_reversal(close: Floats, bars_per_day: float) -> Floats:
+def last_bar_reversal(close: Floats, segment: Segments, bars_per_day: float) -> Floats:
     """Against the last bar: right more often than not on most markets, and eaten by costs."""
-    return -_sign_of_change(close, 1)
+    return -_sign_of_change(close, segment, 1)
 
 
-DIRECTIONS: dict[str, Callable[[Floats, float], Floats]] = {
+DIRECTIONS: dict[str, Callable[[Floats, Segments, float], Floats]] = {
     "buy_and_hold": buy_and_hold,
     "time_series_momentum": time_series_momentum,
     "mean_reversion": mean_reversion,
@@ -54,7 +55,9 @@ def at_random_times(target: Floats, rng: np.random.Generator) -> Floats:
     return np.roll(target, int(rng.integers(len(target) // 10, len(target) - len(target) // 10)))
 
 
-def _sign_of_change(close: Floats, lag: int) -> Floats:
+def _sign_of_change(close: Floats, segment: Segments, lag: int) -> Floats:
     out = np.zeros(len(close))
-    out[lag:] = np.sign(close[lag:] - close[:-lag])
+    if lag < len(close):
+        is_whole = segment[lag:] == segment[:-lag]
+        out[lag:] = np.where(is_whole, np.sign(close[lag:] - close[:-lag]), 0.0)
     return out

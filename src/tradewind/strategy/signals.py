@@ -13,13 +13,16 @@ Floats = NDArray[np.float64]
 class SignalRules(BaseModel):
     """When to enter and to leave (`params:evaluation.signal`).
 
-    Enter in the direction of p_up - p_down when its size reaches `entry_threshold` and the expected return pays
+    The edge is p_up - p_down, averaged over about `smoothing_bars` (an exponential mean; 0: as it comes): forecasts of
+    neighbouring bars share most of their horizon, and what differs between them is mostly noise that would be traded.
+    Enter in the direction of the edge when its size reaches `entry_threshold` and the expected return pays
     `cost_multiple` round trips; leave when it falls below `exit_threshold` or turns. The thresholds are set beforehand,
     not searched: no part of the test decides them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    smoothing_bars: Annotated[float, Field(ge=0, le=10_000)] = 12.0
     entry_threshold: Annotated[float, Field(gt=0, le=1)] = 0.10
     exit_threshold: Annotated[float, Field(ge=0, le=1)] = 0.02
     cost_multiple: Annotated[float, Field(ge=0, le=100)] = 1.0
@@ -50,4 +53,15 @@ def direction(edge: Floats, expected_return: Floats, hurdle: Floats, entry: floa
             pays = np.isnan(expected_return[row]) or expected_return[row] * sign > hurdle[row]
             held = sign if pays else 0.0
         out[row] = held
+    return out
+
+
+@njit(cache=True, nogil=True)
+def smooth(values: Floats, span: float) -> Floats:
+    """Exponential mean with weight 2 / (span + 1), started anew after a missing value; the values themselves for 0."""
+    out = values.copy()
+    weight = 2.0 / (span + 1.0) if span > 1.0 else 1.0
+    for row in range(1, len(values)):
+        if not np.isnan(values[row]) and not np.isnan(out[row - 1]):
+            out[row] = out[row - 1] + weight * (values[row] - out[row - 1])
     return out

@@ -20,6 +20,7 @@ def _model_pipeline(model: str) -> Pipeline:
                 tune,
                 ["model_input", "folds", "study_storage", "params:model", "params:tuning", "params:seed"],
                 ["best_parameters", "trials"],
+                name="tune",
             ),
             Node(
                 train,
@@ -34,12 +35,16 @@ def _model_pipeline(model: str) -> Pipeline:
                     "params:seed",
                 ],
                 ["forecasts", "learning_curves", "importance", "models"],
+                name="train",
             ),
-            Node(score, ["forecasts", "model_input", "folds"], ["fold_metrics", "confusion", "reliability"]),
+            Node(
+                score, ["forecasts", "model_input", "folds"], ["fold_metrics", "confusion", "reliability"], name="score"
+            ),
             Node(
                 draw,
                 ["confusion", "reliability", "importance", "learning_curves"],
                 ["confusion_figure", "reliability_figure", "importance_figure", "learning_curve_figure"],
+                name="draw",
             ),
         ],
         namespace=f"classifier.{model}",

@@ -41,28 +41,40 @@ def create_pipeline() -> Pipeline:
                     *(f"{model}.forecasts" for model in MODELS),
                 ],
                 "positions",
+                name="make_positions",
             ),
-            Node(run_backtests, ["positions", "bars", "side_series", *SHARED, SIZING], "backtests"),
-            Node(aggregate_portfolios, ["backtests", "folds"], ["portfolio_returns", "breakdown"]),
+            Node(
+                run_backtests, ["positions", "bars", "side_series", *SHARED, SIZING], "backtests", name="run_backtests"
+            ),
+            Node(
+                aggregate_portfolios,
+                ["backtests", "folds"],
+                ["portfolio_returns", "breakdown"],
+                name="aggregate_portfolios",
+            ),
             Node(
                 measure_cost_sensitivity,
                 ["positions", "bars", "side_series", "folds", *SHARED, SIZING, "params:evaluation.sensitivity"],
                 "cost_sensitivity",
+                name="measure_cost_sensitivity",
             ),
             Node(
                 rank_strategies,
                 ["portfolio_returns", "params:evaluation.statistics", "params:seed"],
                 ["leaderboard", "holdout_leaderboard"],
+                name="rank_strategies",
             ),
             Node(
                 judge_strategies,
                 ["leaderboard", "holdout_leaderboard", "cost_sensitivity", "params:evaluation.verdict"],
                 "verdict",
+                name="judge_strategies",
             ),
             Node(
                 draw_performance,
                 ["portfolio_returns", "cost_sensitivity", "verdict"],
                 ["equity_figure", "drawdown_figure", "cost_figure"],
+                name="draw_performance",
             ),
             Node(
                 write_report,
@@ -85,6 +97,7 @@ def create_pipeline() -> Pipeline:
                     *model_tables,
                 ],
                 ["report_html", "report_markdown"],
+                name="write_report",
             ),
         ],
         tags="evaluation",

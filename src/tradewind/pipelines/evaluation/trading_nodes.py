@@ -17,7 +17,7 @@ from tradewind.metrics.ranking import breakdown
 from tradewind.metrics.returns import daily_returns, portfolio_returns
 from tradewind.metrics.risk import MEASURES, measure
 from tradewind.strategy import baselines
-from tradewind.strategy.signals import SignalRules, direction
+from tradewind.strategy.signals import SignalRules, direction, smooth
 from tradewind.strategy.sizing import SizingRules, size_at_entry
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
@@ -47,6 +47,8 @@ def make_positions(
 
     All have the same rows: every bar of the test windows. Positions carry over from fold to fold, as a live account would.
     """
+    for table in forecasts:
+        _check_folds(table, folds)
     positions: dict[str, list[pd.DataFrame]] = {}
     rng = np.random.default_rng(seed)
     for symbol in universe.symbols:
@@ -62,7 +64,7 @@ def make_positions(
             targets[str(table["model"].iloc[0])] = size_at_entry(chosen, volatility, per_bar, sizing.max_position)
         first_model = next(iter(targets))
         for name, rule in baselines.DIRECTIONS.items():
-            chosen = rule(close, universe.bars_per_year / 365.25)
+            chosen = rule(close, segment, universe.bars_per_year / 365.25)
             is_sized = name != "buy_and_hold"
             targets[name] = size_at_entry(chosen, volatility, per_bar, sizing.max_position) if is_sized else chosen
         known = oracle[oracle["symbol"] == symbol].set_index("timestamp")["target"]
@@ -70,9 +72,31 @@ def make_positions(
             targets[baselines.ORACLE] = known.reindex(history["timestamp"]).fillna(0.0).to_numpy()
         for name, target in targets.items():
             positions.setdefault(name, []).append(_table(name, symbol, history[tested], target[tested]))
-        shuffled = baselines.at_random_times(targets[first_model][tested], rng)
+        shuffled = _at_random_times(targets[first_model][tested], with_role(history[tested], folds)["role"], rng)
         positions.setdefault(baselines.RANDOM, []).append(_table(baselines.RANDOM, symbol, history[tested], shuffled))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in positions.items()}
+
+
+def _at_random_times(target: Floats, role: pd.Series, rng: np.random.Generator) -> Floats:
+    """Each role by itself: what the holdout's forecasts say must not reach the walk-forward folds."""
+    shuffled = np.zeros(len(target))
+    for name in ("walk_forward", "holdout"):
+        of_role = (role == name).to_numpy()
+        shuffled[of_role] = baselines.at_random_times(target[of_role], rng)
+    return shuffled
+
+
+def _check_folds(forecasts: pd.DataFrame, folds: pd.DataFrame) -> None:
+    """A forecast may only come from the fold in whose test window it lies: any other model may have seen that time."""
+    windows = folds.set_index("fold").reindex(forecasts["fold"])
+    at = forecasts["timestamp"].array
+    is_inside = (windows["test_start"].array <= at) & (at < windows["test_end"].array)
+    if not is_inside.all():
+        first = forecasts.iloc[int(np.flatnonzero(~is_inside)[0])]
+        raise BadData(
+            f"model {first['model']}: {int((~is_inside).sum())} forecasts lie outside the test window of their fold, the "
+            f"first at {first['timestamp']} (fold {first['fold']}): run this model's stage again on the present folds"
+        )
 
 
 def is_tested(history: pd.DataFrame, folds: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -85,10 +109,10 @@ def _model_direction(
     history: pd.DataFrame, forecasts: pd.DataFrame, volatility: Floats, costs: Costs, signal: SignalRules
 ) -> Floats:
     aligned = forecasts.set_index("timestamp").reindex(history["timestamp"])
-    edge = (aligned["p_up"] - aligned["p_down"]).to_numpy()
+    edge = smooth((aligned["p_up"] - aligned["p_down"]).to_numpy(), signal.smoothing_bars)
     round_trip = 2 * (costs.fixed_share + costs.slippage_share_of_volatility * np.nan_to_num(volatility))
     hurdle = signal.cost_multiple * round_trip
-    expected = aligned["expected_return"].to_numpy()
+    expected = smooth(aligned["expected_return"].to_numpy(), signal.smoothing_bars)
     return direction(edge, expected, hurdle, signal.entry_threshold, signal.exit_threshold)
 
 

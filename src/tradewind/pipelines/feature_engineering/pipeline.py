@@ -13,22 +13,30 @@ def create_pipeline() -> Pipeline:
     """Features and labels side by side, joined into model input; folds from its time span."""
     return Pipeline(
         [
-            Node(compute_features, ["bars", "side_series", "params:universe", FEATURES], "features"),
+            Node(
+                compute_features,
+                ["bars", "side_series", "params:universe", FEATURES],
+                "features",
+                name="compute_features",
+            ),
             Node(
                 describe_features,
                 ["features", "params:universe", FEATURES],
                 ["feature_dictionary", "feature_distribution", "feature_dictionary_text"],
+                name="describe_features",
             ),
-            Node(make_labels, ["bars", "params:universe", LABELS], ["labels", "label_counts"]),
+            Node(make_labels, ["bars", "params:universe", LABELS], ["labels", "label_counts"], name="make_labels"),
             Node(
                 assemble_model_input,
                 ["features", "labels", "label_counts", "params:universe", "params:feature_engineering.model_input"],
                 ["model_input", "label_quality"],
+                name="assemble_model_input",
             ),
             Node(
                 make_folds,
                 ["model_input", "params:universe", "params:feature_engineering.folds", LABELS],
                 "folds",
+                name="make_folds",
             ),
         ],
         tags="feature_engineering",

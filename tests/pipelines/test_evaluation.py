@@ -1,0 +1,204 @@
+"""From forecasts to a verdict, on a market small enough to make up."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tradewind.errors import BadData
+from tradewind.execution.costs import Costs
+from tradewind.market import schema
+from tradewind.market.universe import Universe
+from tradewind.metrics.ranking import StatisticsRules
+from tradewind.metrics.verdict import VerdictRules
+from tradewind.pipelines.evaluation import trading_nodes as nodes
+from tradewind.pipelines.evaluation.judging_nodes import judge_strategies, rank_strategies
+from tradewind.strategy.signals import SignalRules
+from tradewind.strategy.sizing import SizingRules
+
+UNIVERSE = Universe(venue="made", symbols=("A", "B"), timeframe="1h")
+COSTS = Costs(taker_fee_bps=5.0, half_spread_bps=1.0, slippage_share_of_volatility=0.02)
+SIGNAL = SignalRules(entry_threshold=0.1, exit_threshold=0.02, cost_multiple=0.0)
+SIZING = SizingRules(target_volatility_annual=0.4, max_position=1.0, volatility_window=24)
+N, WARM = 3_000, 600
+ORIGIN = pd.Timestamp("2024-01-01", tz="UTC").as_unit("ms")
+HOUR = pd.Timedelta(hours=1).as_unit("ms")
+Tables = dict[str, Callable[[], pd.DataFrame]]
+
+
+def lazily(tables: dict[str, pd.DataFrame]) -> Tables:
+    return {name: lambda table=table: table for name, table in tables.items()}
+
+
+def market(seed: int, strength: float) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Bars whose drift is known a bar before, and forecasts that know it."""
+    tables, forecasts = {}, []
+    opened = pd.Series(ORIGIN + HOUR * np.arange(N)).astype("datetime64[ms, UTC]")
+    for at, symbol in enumerate(UNIVERSE.symbols):
+        rng = np.random.default_rng([seed, at])
+        known = np.repeat(rng.choice([-1.0, 1.0], N // 50), 50)
+        change = 0.005 * rng.standard_normal(N)
+        change[1:] += strength * 0.005 * known[:-1]
+        close = 100 * np.exp(np.cumsum(change))
+        opening = np.concatenate([[100.0], close[:-1]])
+        tables[UNIVERSE.partition(symbol)] = pd.DataFrame(
+            {
+                "venue": "made",
+                "symbol": symbol,
+                "timeframe": "1h",
+                "timestamp": opened + HOUR,
+                "open_time": opened,
+                "open": opening,
+                "high": np.maximum(opening, close),
+                "low": np.minimum(opening, close),
+                "close": close,
+                "volume": 1.0,
+                "segment": np.repeat(np.array([0, 1], dtype=np.int32), [1_500, N - 1_500]),
+            }
+        )
+        chance = 0.4 + 0.2 * (known > 0)
+        rows = {"symbol": symbol, "timestamp": opened + HOUR, "p_down": 1 - chance, "p_flat": 0.0, "p_up": chance}
+        forecasts.append(pd.DataFrame(rows))
+    table = pd.concat(forecasts, ignore_index=True).assign(model="knowing", horizon=1, expected_return=np.nan)
+    return tables, table
+
+
+def folds() -> pd.DataFrame:
+    edges = ORIGIN + HOUR * np.array([WARM, 1_200, 1_800, 2_400, N - 10])
+    return pd.DataFrame(
+        {
+            "fold": np.arange(4),
+            "train_start": pd.Series([ORIGIN] * 4),
+            "train_end": edges[:-1],
+            "test_start": edges[:-1],
+            "test_end": edges[1:],
+            "role": ["walk_forward"] * 3 + ["holdout"],
+        }
+    )
+
+
+def in_folds(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """The forecasts of the test windows, with their fold."""
+    inside = forecasts[
+        (forecasts["timestamp"] >= folds()["test_start"].min()) & (forecasts["timestamp"] < folds()["test_end"].max())
+    ]
+    return nodes.with_role(inside, folds()).drop(columns="role").reset_index(drop=True)
+
+
+NO_ORACLE = pd.DataFrame({"symbol": [], "timestamp": [], "target": []}).astype({"symbol": "str"})
+FUNDING = pd.DataFrame(
+    {"series": "funding", "symbol": "A", "known_at": ORIGIN + 8 * HOUR * np.arange(300), "value": 1e-4}
+)
+
+
+def decide(tables: dict[str, pd.DataFrame], *forecasts: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return nodes.make_positions(
+        lazily(tables), folds(), NO_ORACLE, UNIVERSE, COSTS, SIGNAL, SIZING, 7, *map(in_folds, forecasts)
+    )
+
+
+def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFrame]:
+    tables, forecasts = market(seed, strength)
+    bars, positions = lazily(tables), lazily(decide(tables, forecasts))
+    accounts = nodes.run_backtests(positions, bars, FUNDING, UNIVERSE, COSTS, SIZING)
+    for account in accounts.values():
+        schema.Backtest.validate(account)
+    returns, parts = nodes.aggregate_portfolios(lazily(accounts), folds())
+    assert set(parts["by"]) == {"fold", "symbol", "year"}
+    stress = nodes.SensitivityRules(cost_multiples=(0.0, 1.0, 2.0, 3.0))
+    costs = nodes.measure_cost_sensitivity(positions, bars, FUNDING, folds(), UNIVERSE, COSTS, SIZING, stress)
+    boards = rank_strategies(returns, StatisticsRules(n_resamples=200, mean_block_days=3), 7)
+    at_once = costs[costs["cost_multiple"] == 1.0].set_index("strategy")["total_return"]
+    pd.testing.assert_series_equal(
+        at_once.sort_index(), boards[0].set_index("strategy")["total_return"].sort_index(), rtol=2e-3, atol=2e-3
+    )
+    return judge_strategies(*boards, costs, VerdictRules()), boards[0]
+
+
+def test_who_knows_the_drift_is_told_apart_from_who_does_not() -> None:
+    found, board = verdict_of(1, 0.4)
+    assert (found["verdict"], found["strategy"]) == ("go", "knowing")
+    assert board["strategy"].iloc[0] == "knowing"
+    found, _ = verdict_of(1, 0.0)
+    assert (found["verdict"], found["edge"]) == ("no-go", "no edge")
+
+
+def test_every_strategy_is_judged_on_the_same_bars_of_the_test_windows() -> None:
+    positions = decide(*market(2, 0.2))
+    keys = {name: pd.MultiIndex.from_frame(table[["symbol", "timestamp"]]) for name, table in positions.items()}
+    for name, table in positions.items():
+        schema.Positions.validate(table)
+        assert keys[name].equals(keys["knowing"])
+        assert table["timestamp"].min() >= folds()["test_start"].min()
+        assert table["timestamp"].max() < folds()["test_end"].max()
+
+
+def test_a_model_is_flat_where_it_has_no_forecast() -> None:
+    tables, forecasts = market(3, 0.2)
+    silent = (forecasts["timestamp"] >= ORIGIN + 1_000 * HOUR) & (forecasts["timestamp"] < ORIGIN + 1_100 * HOUR)
+    table = decide(tables, forecasts[~silent])["knowing"]
+    inside = (table["timestamp"] >= ORIGIN + 1_000 * HOUR) & (table["timestamp"] < ORIGIN + 1_100 * HOUR)
+    assert (table.loc[inside, "target"] == 0).all()
+    assert (table.loc[~inside, "target"] != 0).any()
+
+
+RULES = ("knowing", "buy_and_hold", "time_series_momentum", "mean_reversion", "last_bar_reversal")
+
+
+@pytest.mark.parametrize("cut", range(WARM + 10, 2_900, 230))
+def test_prices_and_forecasts_of_the_future_change_no_earlier_target(cut: int) -> None:
+    (first, known), (second, other) = market(4, 0.2), market(5, 0.2)
+    instant = ORIGIN + cut * HOUR
+    tables = {
+        name: pd.concat([table[table["timestamp"] <= instant], second[name][second[name]["timestamp"] > instant]])
+        for name, table in first.items()
+    }
+    forecasts = pd.concat([known[known["timestamp"] <= instant], other[other["timestamp"] > instant]])
+    before, after = decide(first, known), decide(tables, forecasts.sort_values(["symbol", "timestamp"]))
+    for name in RULES:
+        early = before[name]["timestamp"] <= instant
+        pd.testing.assert_frame_equal(before[name][early], after[name][early])
+
+
+def test_the_same_seed_gives_the_same_positions() -> None:
+    tables, forecasts = market(6, 0.2)
+    first, second = decide(tables, forecasts), decide(tables, forecasts)
+    for name, table in first.items():
+        pd.testing.assert_frame_equal(table, second[name])
+
+
+def test_the_holdouts_forecasts_reach_no_walk_forward_target() -> None:
+    tables, forecasts = market(7, 0.2)
+    start = folds()["test_start"].iloc[-1]
+    turned = forecasts.copy()
+    late = turned["timestamp"] >= start
+    turned.loc[late, ["p_down", "p_up"]] = forecasts.loc[late, ["p_up", "p_down"]].to_numpy()
+    first, second = decide(tables, forecasts), decide(tables, turned)
+    for name, table in first.items():
+        early = table["timestamp"] < start
+        pd.testing.assert_frame_equal(table[early], second[name][early])
+    assert not first["knowing"].equals(second["knowing"])
+
+
+def test_a_forecast_from_another_folds_model_stops_the_run() -> None:
+    tables, forecasts = market(8, 0.2)
+    stale = in_folds(forecasts).assign(fold=lambda table: (table["fold"] + 1) % 4)
+    with pytest.raises(BadData, match="outside the test window"):
+        nodes.make_positions(lazily(tables), folds(), NO_ORACLE, UNIVERSE, COSTS, SIGNAL, SIZING, 7, stale)
+
+
+def test_a_rule_does_not_look_back_across_a_gap() -> None:
+    tables, forecasts = market(9, 0.2)
+    shifted = {
+        name: table.assign(
+            **{
+                column: table[column].where(table["segment"] == 0, table[column] * 3)
+                for column in ("open", "high", "low", "close")
+            }
+        )
+        for name, table in tables.items()
+    }
+    first, second = decide(tables, forecasts), decide(shifted, forecasts)
+    for name, table in first.items():
+        np.testing.assert_allclose(table["target"], second[name]["target"], atol=1e-9)
