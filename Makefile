@@ -49,5 +49,5 @@ viz: install  ## build the static pipeline graph in build/viz
 	$(BIN)/python -m tradewind.viz
 
 clean:  ## remove what runs have written (data layers, MLflow store), keep the installation
-	find data -type f ! -name .gitkeep -delete
+	find data -mindepth 2 ! -name .gitkeep -delete
 	rm -rf mlflow.db mlartifacts build

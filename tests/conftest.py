@@ -2,7 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from tradewind.features import catalogue, matrix
+from tradewind.features.catalogue import FeatureSelection
+from tradewind.features.spec import Chunk, Feature
+from tradewind.market.simulator import SimulationSpec, simulate_market
+
+HOUR = pd.Timedelta(hours=1)
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -14,3 +23,37 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real market data is not at {folder}")
     return folder
+
+
+def typed(raw: pd.DataFrame, symbol: str) -> pd.DataFrame:
+    """Raw simulated bars as checked bars, with a second segment from bar 1,000 on."""
+    open_time = pd.to_datetime(raw["open_time"], unit="ms", utc=True).dt.as_unit("ms")
+    later = (np.arange(len(raw)) >= 1000).astype(np.int32)
+    shift = pd.to_timedelta(later * 100, unit="h").as_unit("ms")
+    opened = (open_time + shift).dt.as_unit("ms")
+    closed = (opened + HOUR).dt.as_unit("ms")
+    return raw.assign(symbol=symbol, open_time=opened, timestamp=closed, segment=later)
+
+
+@pytest.fixture(scope="session")
+def market_bars() -> dict[str, pd.DataFrame]:
+    market = simulate_market(SimulationSpec(days=130, seed=5, edge=2.0))
+    return {name.split("/")[1]: typed(raw, name.split("/")[1]) for name, raw in market.bars.items()}
+
+
+@pytest.fixture(scope="session")
+def side_series() -> dict[str, pd.DataFrame]:
+    market = simulate_market(SimulationSpec(days=130, seed=5, edge=2.0))
+    rows = market.side_series[market.side_series["symbol"].isin(["", "SIM2"])]
+    return {name: rows[rows["series"] == name] for name in ("funding", "sentiment")}
+
+
+@pytest.fixture(scope="session")
+def chunk(market_bars: dict[str, pd.DataFrame], side_series: dict[str, pd.DataFrame]) -> Chunk:
+    market = matrix.market_returns(market_bars)
+    return matrix.build_chunk(market_bars["SIM2"], market_bars["SIM1"], market, side_series)
+
+
+@pytest.fixture(scope="session")
+def features() -> tuple[Feature, ...]:
+    return catalogue.select(FeatureSelection(), "1h", ("funding", "sentiment"))

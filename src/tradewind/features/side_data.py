@@ -30,7 +30,7 @@ def change(series: str, lag: int) -> Feature:
 
     def compute(values: Floats) -> Floats:
         out = np.full(len(values), np.nan)
-        out[lag:] = values[lag:] - values[: len(values) - lag]
+        out[lag:] = values[lag:] - values[: max(len(values) - lag, 0)]
         return out
 
     return _feature(series, f"change_{lag}", f"{series} less {series} {lag} bars ago", lag, compute)

@@ -1,0 +1,209 @@
+"""The laws that every feature obeys, and the leaks that each law catches."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tradewind.features import catalogue, kernels, price, trend
+from tradewind.features.catalogue import FeatureSelection
+from tradewind.features.spec import Chunk, Feature, Floats, on_timeframe, recursive, windowed
+
+ALL = catalogue.select(FeatureSelection(), "1h", ("funding", "sentiment"))
+HOUR_MS = 3_600_000
+CUTS = (0, 1, 2, 3, 26, 27, 333, 500, 999, 1000, 1001, 1337, 2000)
+
+
+def at_once(feature: Feature, chunk: Chunk) -> Floats:
+    return feature.advance(None, chunk)[1]
+
+
+def in_chunks(feature: Feature, chunk: Chunk, cuts: list[int]) -> Floats:
+    state, parts = None, []
+    bounds = [0, *cuts, len(chunk)]
+    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        state, values = feature.advance(state, chunk.rows(start, stop))
+        parts.append(values)
+    return np.concatenate(parts)
+
+
+def scrambled_after(chunk: Chunk, cut: int, seed: int) -> Chunk:
+    """The same bars up to `cut`, and any others after it: prices, volumes, other symbols and side series."""
+    rng = np.random.default_rng(seed)
+    factor = np.where(np.arange(len(chunk)) < cut, 1.0, np.exp(rng.normal(0, 0.5, len(chunk))))
+    columns = {
+        name: getattr(chunk, name) * factor
+        for name in ("open", "high", "low", "close", "volume", "reference_close", "market_return")
+    }
+    return replace(chunk, **columns, side={name: values * factor for name, values in chunk.side.items()})
+
+
+def check_cuts(feature: Feature, chunk: Chunk, cuts: list[int]) -> None:
+    np.testing.assert_allclose(in_chunks(feature, chunk, cuts), at_once(feature, chunk), rtol=1e-9, atol=0)
+
+
+def check_future(feature: Feature, chunk: Chunk, cut: int, seed: int = 1) -> None:
+    """Nothing known before `cut` moves when everything from it on is other than it was."""
+    before = at_once(feature, chunk)[:cut]
+    np.testing.assert_array_equal(at_once(feature, scrambled_after(chunk, cut, seed))[:cut], before)
+
+
+def check_lookback(feature: Feature, chunk: Chunk, row: int) -> None:
+    """With the declared lookback and no more, the value is that of the whole history."""
+    start = row - feature.lookback
+    alone = at_once(feature, chunk.rows(start, row + 1))[-1]
+    np.testing.assert_allclose(alone, at_once(feature, chunk)[row], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("feature", ALL, ids=str)
+def test_cutting_the_history_changes_nothing(feature: Feature, chunk: Chunk) -> None:
+    check_cuts(feature, chunk, list(CUTS[1:]))
+    small = chunk.rows(940, 1060)  # bar by bar, across the start of a segment
+    check_cuts(feature, small, list(range(1, len(small))))
+
+
+@pytest.mark.parametrize("feature", ALL, ids=str)
+@settings(max_examples=8, deadline=None)
+@given(cuts=st.lists(st.integers(1, 2000), max_size=6, unique=True).map(sorted))
+def test_cutting_the_history_anywhere_changes_nothing(feature: Feature, chunk: Chunk, cuts: list[int]) -> None:
+    check_cuts(feature, chunk, cuts)
+
+
+@pytest.mark.parametrize("feature", ALL, ids=str)
+def test_the_future_is_not_seen(feature: Feature, chunk: Chunk) -> None:
+    whole = at_once(feature, chunk)
+    for number, cut in enumerate(np.linspace(1, len(chunk) - 1, 200).astype(int)):
+        # A window that ends well after the cut holds all that could leak, and keeps 200 cuts quick.
+        start = max(cut - 400, 0)
+        part = chunk.rows(start, min(cut + 60, len(chunk)))
+        check_future(feature, part, cut - start, seed=number)
+    assert np.isfinite(whole).any()
+
+
+@pytest.mark.parametrize("feature", ALL, ids=str)
+def test_the_declared_lookback_is_enough(feature: Feature, chunk: Chunk) -> None:
+    for row in (len(chunk) - 1, len(chunk) - 77, len(chunk) - 300):
+        check_lookback(feature, chunk, row)
+
+
+@pytest.mark.parametrize("feature", ALL, ids=str)
+def test_nothing_crosses_a_segment(feature: Feature, chunk: Chunk) -> None:
+    alone = at_once(feature, chunk.rows(1000, len(chunk)))
+    np.testing.assert_array_equal(at_once(feature, chunk)[1000:], alone)
+
+
+SCALED = [f for f in ALL if f.family not in {"side_data"}]
+
+
+@pytest.mark.parametrize("feature", SCALED, ids=str)
+def test_the_currency_does_not_matter(feature: Feature, chunk: Chunk) -> None:
+    columns = {n: getattr(chunk, n) * 1024.0 for n in ("open", "high", "low", "close", "reference_close")}
+    np.testing.assert_allclose(
+        at_once(feature, replace(chunk, **columns)), at_once(feature, chunk), rtol=1e-6, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("feature", [f for f in ALL if f.family != "calendar"], ids=str)
+def test_another_time_of_day_changes_nothing_but_the_calendar(feature: Feature, chunk: Chunk) -> None:
+    week = 7 * 24 * HOUR_MS
+    shifted = replace(chunk, timestamp=chunk.timestamp + week, open_time=chunk.open_time + week)
+    np.testing.assert_array_equal(at_once(feature, shifted), at_once(feature, chunk))
+
+
+@pytest.mark.parametrize("feature", ALL, ids=str)
+def test_a_price_that_does_not_move_gives_numbers(feature: Feature, chunk: Chunk) -> None:
+    still = np.full(len(chunk), 1e12)
+    columns = dict.fromkeys(("open", "high", "low", "close", "reference_close"), still)
+    flat = replace(chunk, **columns, volume=np.zeros(len(chunk)), market_return=np.zeros(len(chunk)))
+    values = at_once(feature, flat)[-1]
+    assert np.isfinite(values), values
+    if feature.family not in {"calendar", "side_data"} and feature.unit == "log-return":
+        assert abs(values) < 1e-9
+
+
+def leak(name: str, compute: Callable[[Chunk], Floats], lookback: int = 50) -> Feature:
+    return replace(price.log_return(1), name=name, lookback=lookback, step=windowed(compute, lookback))
+
+
+def _centred(bars: Chunk) -> Floats:
+    mean = kernels.rolling_mean(bars.close, 11)
+    return np.append(mean[5:], np.full(5, np.nan))
+
+
+def _recursion(bars: Chunk) -> Floats:
+    return bars.close / kernels.exponential_mean(bars.close, 48.0, np.zeros(2), 0)
+
+
+def _early_slow_bar() -> Feature:
+    """The four-hour close, seen from the first hour on: resampled with the label on the left."""
+
+    def compute(bars: Chunk) -> Floats:
+        group = bars.open_time // (4 * HOUR_MS)
+        last = {key: value for key, value in zip(group, bars.close, strict=True)}
+        return np.array([last[key] for key in group])
+
+    return leak("slow_close_from_its_start", compute, lookback=4)
+
+
+PLANTED_LEAKS = {
+    "shift(-1)": leak("tomorrow", lambda b: np.append(b.close[1:], b.close[-1:]) / b.close),
+    "global z-score": leak("z_score", lambda b: (b.close - b.close.mean()) / (b.close.std() + 1e-9)),
+    "global minimum and maximum": leak("min_max", lambda b: (b.close - b.close.min()) / (np.ptp(b.close) + 1e-9)),
+    "rank in the sample": leak("rank", lambda b: b.close.argsort().argsort().astype(float)),
+    "centred window": leak("centred", _centred),
+    "backward fill": leak("backward_fill", lambda b: np.maximum.accumulate(b.close[::-1])[::-1] / b.close),
+    "mean of all returns": leak("demeaned", lambda b: kernels.log_change(b.close, 1) - np.nanmean(np.diff(np.log(b.close)))),
+    "slower bar seen before its close": _early_slow_bar(),
+    "filter run both ways": leak("smoothed", lambda b: b.close / np.convolve(b.close, np.ones(5) / 5, "same")),
+    "the other symbol's next close": leak("leader", lambda b: np.append(b.reference_close[1:], np.nan) / b.close),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLANTED_LEAKS)
+def test_a_planted_leak_is_caught(name: str, chunk: Chunk) -> None:
+    with pytest.raises(AssertionError):
+        for cut in (500, 501, 502, 503):
+            check_future(PLANTED_LEAKS[name], chunk.rows(0, 900), cut)
+
+
+UNDERSTATED = {
+    "a lookback that is too short": replace(price.log_return(24), lookback=12, step=windowed(
+        lambda bars: kernels.log_change(bars.close, 24), 12)),
+    "a recursion that poses as a window": leak("posing", _recursion, lookback=20),
+    "a state that forgets": replace(trend.ema_distance(48), step=recursive(
+        lambda bars, state: kernels.exponential_mean(bars.close, 48.0, np.zeros(2), 0), 2, 0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNDERSTATED)
+def test_an_understated_past_is_caught(name: str, chunk: Chunk) -> None:
+    with pytest.raises(AssertionError):
+        check_cuts(UNDERSTATED[name], chunk, list(range(400, 900, 7)))
+
+
+def test_a_recursion_with_too_short_a_lookback_is_caught(chunk: Chunk) -> None:
+    hasty = replace(trend.rsi(28), lookback=60, step=recursive(
+        lambda bars, state: trend._rsi(bars.close, 28, state), 4, 60))  # fmt: skip
+    with pytest.raises(AssertionError):
+        check_lookback(hasty, chunk, len(chunk) - 1)
+
+
+def test_a_feature_that_crosses_segments_is_caught(chunk: Chunk) -> None:
+    class Crossing(Feature):
+        def advance(self, state: object, chunk: Chunk) -> tuple[object, Floats]:
+            return None, kernels.log_change(chunk.close, 24)
+
+    crossing = Crossing(**{**price.log_return(24).__dict__})
+    with pytest.raises(AssertionError):
+        test_nothing_crosses_a_segment(crossing, chunk)
+
+
+def test_a_slower_bar_is_visible_at_its_close_and_not_before(chunk: Chunk) -> None:
+    close = replace(price.log_return(1), step=windowed(lambda bars: bars.close.copy(), 0), lookback=0)
+    values = at_once(on_timeframe(close, "4h", HOUR_MS), chunk.rows(0, 400))
+    for row in range(8, 400):
+        closed = [at for at in range(row + 1) if chunk.timestamp[at] % (4 * HOUR_MS) == 0]
+        assert values[row] == chunk.close[closed[-1]]
