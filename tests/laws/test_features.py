@@ -1,5 +1,6 @@
 """The laws that every feature obeys, and the leaks that each law catches."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ def at_once(feature: Feature, chunk: Chunk) -> Floats:
 def in_chunks(feature: Feature, chunk: Chunk, cuts: list[int]) -> Floats:
     state, parts = None, []
     bounds = [0, *cuts, len(chunk)]
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in itertools.pairwise(bounds):
         state, values = feature.advance(state, chunk.rows(start, stop))
         parts.append(values)
     return np.concatenate(parts)
@@ -142,7 +143,7 @@ def _early_slow_bar() -> Feature:
 
     def compute(bars: Chunk) -> Floats:
         group = bars.open_time // (4 * HOUR_MS)
-        last = {key: value for key, value in zip(group, bars.close, strict=True)}
+        last = dict(zip(group, bars.close, strict=True))
         return np.array([last[key] for key in group])
 
     return leak("slow_close_from_its_start", compute, lookback=4)
@@ -155,7 +156,7 @@ PLANTED_LEAKS = {
     "rank in the sample": leak("rank", lambda b: b.close.argsort().argsort().astype(float)),
     "centred window": leak("centred", _centred),
     "backward fill": leak("backward_fill", lambda b: np.maximum.accumulate(b.close[::-1])[::-1] / b.close),
-    "mean of all returns": leak("demeaned", lambda b: kernels.log_change(b.close, 1) - np.nanmean(np.diff(np.log(b.close)))),
+    "mean of the sample": leak("demeaned", lambda b: np.log(b.close) - np.log(b.close).mean()),
     "slower bar seen before its close": _early_slow_bar(),
     "filter run both ways": leak("smoothed", lambda b: b.close / np.convolve(b.close, np.ones(5) / 5, "same")),
     "the other symbol's next close": leak("leader", lambda b: np.append(b.reference_close[1:], np.nan) / b.close),

@@ -17,7 +17,7 @@ def test_every_measure_agrees_with_scikit_learn() -> None:
     assert accuracy(LABEL, PROBABILITY) == pytest.approx(sklearn.accuracy_score(LABEL, SAID))
     assert log_loss(LABEL, PROBABILITY) == pytest.approx(sklearn.log_loss(LABEL, PROBABILITY, labels=[-1, 0, 1]))
     assert macro_f1(LABEL, PROBABILITY) == pytest.approx(sklearn.f1_score(LABEL, SAID, average="macro"))
-    squared = sum(sklearn.brier_score_loss(LABEL == kind, PROBABILITY[:, at]) for at, kind in enumerate((-1, 0, 1)))
+    squared = sum(sklearn.brier_score_loss(kind == LABEL, PROBABILITY[:, at]) for at, kind in enumerate((-1, 0, 1)))
     assert brier(LABEL, PROBABILITY) == pytest.approx(squared)
     counts = confusion_table(LABEL, PROBABILITY)["count"].to_numpy().reshape(3, 3)
     np.testing.assert_array_equal(counts, sklearn.confusion_matrix(LABEL, SAID))

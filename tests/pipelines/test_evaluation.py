@@ -184,7 +184,7 @@ def test_the_holdouts_forecasts_reach_no_walk_forward_target() -> None:
 def test_a_forecast_from_another_folds_model_stops_the_run() -> None:
     tables, forecasts = market(8, 0.2)
     stale = in_folds(forecasts).assign(fold=lambda table: (table["fold"] + 1) % 4)
-    with pytest.raises(BadData, match="outside the test window"):
+    with pytest.raises(BadData, match="outside their fold.s test window"):
         nodes.make_positions(lazily(tables), folds(), NO_ORACLE, UNIVERSE, COSTS, SIGNAL, SIZING, 7, stale)
 
 

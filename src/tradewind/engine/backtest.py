@@ -17,8 +17,8 @@ ACCOUNT = ["position", "gross", "cost", "funding", "net", "equity"]
 
 @dataclass(frozen=True)
 class History:
-    """What the account lives through, one row a bar: prices, the volatility known at the close (per bar), the funding rate
-    paid within the bar, and the segment."""
+    """What the account lives through, one row a bar: prices, the volatility known at the close (per bar), the
+    funding rate paid within the bar, and the segment."""
 
     open: Floats
     close: Floats

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class Costs(BaseModel):
     """Costs a side (`params:costs`), as shares of the value traded.
 
-    A fill pays the taker fee, half the spread, and slippage of `slippage_share_of_volatility` times the per-bar volatility
-    that was known at the decision. `latency_bars` delays every fill by so many bars beyond the next open.
+    A fill pays the taker fee, half the spread, and slippage of `slippage_share_of_volatility` times the per-bar
+    volatility that was known at the decision. `latency_bars` delays every fill by so many bars beyond the next open.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

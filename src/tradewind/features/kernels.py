@@ -1,7 +1,8 @@
 """Rolling kernels: each value is computed from its own window, in float64.
 
-A window that is not full, or that holds a NaN, gives NaN. Computing every window afresh costs more than a running sum, but
-nothing is carried from one window to the next: no cancellation on large prices, and the same bits wherever the history is cut.
+A window that is not full, or that holds a NaN, gives NaN. Computing every window afresh costs more than a running
+sum, but nothing is carried from one window to the next: no cancellation on large prices, and the same bits wherever the
+history is cut.
 """
 
 import numpy as np

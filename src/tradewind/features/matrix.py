@@ -30,8 +30,8 @@ def build_chunk(
     """One symbol's bars with everything else that was known at each close.
 
     `reference` are the reference symbol's bars; `market_return` is indexed by UTC milliseconds; `side_series` holds
-    one table of `known_at` and `value` for each series. Other symbols are joined on the same timestamp (their bars close
-    at the same moment), side series backwards on `known_at`. What is absent is NaN.
+    one table of `known_at` and `value` for each series. Other symbols are joined on the same timestamp (their bars
+    close at the same moment), side series backwards on `known_at`. What is absent is NaN.
 
     Raises:
         BadData: the bars are not sorted.

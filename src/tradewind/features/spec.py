@@ -4,6 +4,7 @@ A feature is `advance(state, chunk) -> (state, values)`. Batch is one chunk, liv
 history anywhere while carrying the state changes nothing: the laws hold every feature to that.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -23,8 +24,8 @@ class Chunk:
     """Consecutive bars of one symbol as contiguous columns of equal length, oldest first.
 
     `timestamp` (the close) and `open_time` are UTC milliseconds. `reference_close` is the reference symbol's close at
-    the same timestamp, `market_return` the universe's mean one-bar log return (NaN where absent). `side` holds side series as
-    last known at `timestamp`.
+    the same timestamp, `market_return` the universe's mean one-bar log return (NaN where absent). `side` holds side
+    series as last known at `timestamp`.
     """
 
     timestamp: NDArray[np.int64]
@@ -63,7 +64,7 @@ class Chunk:
         """One chunk a segment, in order."""
         edges = np.flatnonzero(np.diff(self.segment)) + 1
         bounds = [0, *edges.tolist(), len(self)]
-        return (self.rows(start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True))
+        return (self.rows(start, stop) for start, stop in itertools.pairwise(bounds))
 
 
 _COLUMNS = tuple(field.name for field in fields(Chunk) if field.name != "side")

@@ -32,7 +32,7 @@ def parkinson(window: int) -> Feature:
         return kernels.root_mean_square(np.log(bars.high / bars.low), window) / np.sqrt(4 * np.log(2))
 
     return _feature(
-        f"parkinson_{window}", f"sqrt(mean of log(high / low)^2 / (4 log 2)) over {window}", "Parkinson 1980", window - 1,
+        f"parkinson_{window}", f"sqrt(mean log(high / low)^2 / (4 log 2)) over {window}", "Parkinson 1980", window - 1,
         windowed(compute, window - 1),
     )  # fmt: skip
 

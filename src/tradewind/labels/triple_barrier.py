@@ -79,8 +79,8 @@ def make_labels(bars: pd.DataFrame, barriers: TripleBarrier) -> tuple[pd.DataFra
     """Labels of one symbol (`schema.Labels`), and how many rows have none, by reason.
 
     The label is 1 for the upper barrier, -1 for the lower, 0 for the end of the horizon and for an ambiguous bar.
-    `forward_return` is the log return from the next open to the close at the end of the horizon. A row whose horizon leaves
-    its segment or the data, or that has no volatility yet, has no label.
+    `forward_return` is the log return from the next open to the close at the end of the horizon. A row whose horizon
+    leaves its segment or the data, or that has no volatility yet, has no label.
     """
     prices = np.ascontiguousarray(bars[["open", "high", "low", "close"]].to_numpy(dtype=np.float64))
     segment = bars["segment"].to_numpy(dtype=np.int32)

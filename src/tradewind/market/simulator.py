@@ -83,9 +83,9 @@ def simulate_market(spec: SimulationSpec) -> SimulatedMarket:
     """A market of `spec`; the same spec gives the same numbers.
 
     Log returns are r[t+1] = k v[t+1] s[t] + v[t+1] e[t+1] + jump - v[t+1]^2 / 2, with stochastic volatility v
-    (Taylor 1986: two log-normal factors, times the hour and the weekday), Student-t innovations e with one common factor,
-    and a score s[t] of unit variance made of what is known at t: past returns, the published funding rate and the
-    published sentiment. A position proportional to s earns an annualised Sharpe ratio of k sqrt(bars per year),
+    (Taylor 1986: two log-normal factors, times the hour and the weekday), Student-t innovations e with one common
+    factor, and a score s[t] of unit variance made of what is known at t: past returns, the published funding rate
+    and the published sentiment. A position proportional to s earns an annualised Sharpe ratio of k sqrt(bars per year),
     which is `edge`. The last term makes the price a martingale when `edge` is 0: nothing that is known predicts it.
     """
     rng = np.random.default_rng(spec.seed)

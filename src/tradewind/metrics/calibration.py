@@ -8,7 +8,8 @@ from tradewind.metrics.classification import CLASS_NAMES, CLASSES
 
 
 def reliability_table(label: NDArray[np.int8], probability: NDArray[np.float64], bins: int = 10) -> pd.DataFrame:
-    """class, bin, mean_predicted, observed, count: equal-width bins of the predicted probability, empty ones left out."""
+    """class, bin, mean_predicted, observed, count: equal-width bins of the predicted probability, empty ones left
+    out."""
     rows = []
     for column, kind in enumerate(CLASSES):
         predicted = probability[:, column]

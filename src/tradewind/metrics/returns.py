@@ -8,11 +8,12 @@ FLOWS = ["gross", "cost", "funding", "net"]
 
 
 def portfolio_returns(accounts: pd.DataFrame) -> pd.DataFrame:
-    """Per timestamp the equal-weight mean over the symbols present: gross, cost, funding, net, exposure, turnover, trades.
+    """Per timestamp the equal-weight mean over the symbols present: gross, cost, funding, net, exposure, turnover,
+    trades.
 
     `accounts` has the rows of one strategy (`schema.Backtest`, all symbols). Each symbol is given the same share of the
-    capital anew on every bar; what that rebalancing would cost is not charged. `exposure` is the mean absolute position,
-    `turnover` the mean absolute change of it beyond what prices moved, in shares of equity.
+    capital anew on every bar; what that rebalancing would cost is not charged. `exposure` is the mean absolute
+    position, `turnover` the mean absolute change of it beyond what prices moved, in shares of equity.
     """
     rows = accounts.sort_values(["symbol", "timestamp"], kind="stable")
     changed = rows["cost"] > 0

@@ -1,4 +1,5 @@
-"""What a series of daily returns amounts to. Every measure is a function of the returns alone, so that it can be resampled."""
+"""What a series of daily returns amounts to. Every measure is a function of the returns alone, so that it can be
+resampled."""
 
 import numpy as np
 from numba import njit
@@ -15,9 +16,10 @@ Floats = NDArray[np.float64]
 def measure(daily: Floats) -> Floats:
     """The measures of `MEASURES`, from daily net returns.
 
-    total_return; annual_return (compound); annual_volatility; sharpe = mean / deviation * sqrt(365.25) (Sharpe 1966); sortino,
-    with the root mean square of the losses below (Sortino and Price 1994); max_drawdown, from peak to trough, 0 to 1;
-    win_rate, the share of days with a profit among those with a profit or a loss. A ratio over 0 is 0: nothing happened.
+    total_return; annual_return (compound); annual_volatility; sharpe = mean / deviation * sqrt(365.25) (Sharpe 1966);
+    sortino, with the root mean square of the losses below (Sortino and Price 1994); max_drawdown, from peak to trough,
+    0 to 1; win_rate, the share of days with a profit among those with a profit or a loss. A ratio over 0 is 0: nothing
+    happened.
     """
     out = np.zeros(7)
     n_days = len(daily)

@@ -12,7 +12,8 @@ Floats = NDArray[np.float64]
 def sharpe_standard_error(daily: Floats) -> float:
     """Standard error of the daily (not annualised) Sharpe ratio of returns that need not be normal.
 
-    sqrt((1 - skewness * S + (kurtosis - 1) / 4 * S^2) / (n - 1)) (Mertens 2002; Bailey and Lopez de Prado 2012, equation 7).
+    sqrt((1 - skewness * S + (kurtosis - 1) / 4 * S^2) / (n - 1)) (Mertens 2002; Bailey and Lopez de Prado 2012,
+    equation 7).
     NaN for fewer than 3 days or constant returns.
     """
     deviation = daily.std(ddof=1) if len(daily) > 2 else 0.0

@@ -12,9 +12,11 @@ from tradewind.metrics.significance import probability_of_luck
 class VerdictRules(BaseModel):
     """When to say go (`params:evaluation.verdict`).
 
-    Go asks for all of: an interval of the walk-forward Sharpe ratio above zero, luck below `luck_limit`, a better Sharpe
-    ratio than every baseline, a profit at `cost_multiple` times the costs, and a holdout Sharpe ratio above zero. Watch asks for the
-    first two, and for a holdout that does not refute them (an interval all below zero). Anything less is no-go.
+    Go asks for all of: an interval of the walk-forward Sharpe ratio above zero, luck below `luck_limit`, a better
+    Sharpe ratio than every baseline, a profit at `cost_multiple` times the costs, and a holdout Sharpe ratio above
+    zero.
+    Watch asks for the first two, and for a holdout that does not refute them (an interval all below zero). Anything
+    less is no-go.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,8 +28,8 @@ class VerdictRules(BaseModel):
 def judge(board: pd.DataFrame, holdout: pd.DataFrame, sensitivity: pd.DataFrame, rules: VerdictRules) -> dict[str, Any]:
     """The verdict on the best model: chosen on the walk-forward folds alone, confirmed or not by the holdout.
 
-    `board` and `holdout` are leaderboards; `sensitivity` has strategy, cost_multiple, sharpe, total_return over the walk-forward
-    folds.
+    `board` and `holdout` are leaderboards; `sensitivity` has strategy, cost_multiple, sharpe, total_return over the
+    walk-forward folds.
     """
     models = board[board["family"] == "model"]
     best = models.sort_values(["sharpe", "strategy"], ascending=[False, True]).iloc[0]
@@ -57,7 +59,7 @@ def judge(board: pd.DataFrame, holdout: pd.DataFrame, sensitivity: pd.DataFrame,
         (
             last["sharpe"] > 0,
             f"the holdout, which no choice has seen, agrees: Sharpe ratio {last['sharpe']:.2f} ({_range(last)})",
-            f"the holdout, which no choice has seen, does not agree: Sharpe ratio {last['sharpe']:.2f} ({_range(last)})",
+            f"the holdout, which no choice has seen, disagrees: Sharpe ratio {last['sharpe']:.2f} ({_range(last)})",
         ),
     ]
     passed = [bool(is_met) for is_met, _, _ in checks]
@@ -92,7 +94,8 @@ def _against_baselines(best: pd.Series, baselines: pd.DataFrame) -> tuple[bool, 
     if baselines.empty:
         return False, "", "there is no baseline to compare with"
     rival = baselines.iloc[0]
-    pair = f"{best['sharpe']:.2f} against {rival['sharpe']:.2f} of the best baseline, {rival['strategy']}"
+    name = str(rival["strategy"]).replace("_", " ")
+    pair = f"{best['sharpe']:.2f} against {rival['sharpe']:.2f} of the best baseline, {name}"
     return bool(best["sharpe"] > rival["sharpe"]), f"it beats every baseline: {pair}", f"it does not beat: {pair}"
 
 
@@ -102,8 +105,8 @@ def _sharpe_at(sensitivity: pd.DataFrame, strategy: str, multiple: float) -> flo
 
 
 def break_even(sensitivity: pd.DataFrame, strategy: str) -> float | None:
-    """The multiple of the assumed costs at which the total return is gone, between the multiples that were tried; 0 if it
-    was never there, None if it outlives all of them."""
+    """The multiple of the assumed costs at which the total return is gone, between the multiples that were tried; 0
+    if it was never there, None if it outlives all of them."""
     rows = sensitivity[sensitivity["strategy"] == strategy].sort_values("cost_multiple")
     multiple, total = rows["cost_multiple"].to_numpy(), rows["total_return"].to_numpy()
     lost = np.flatnonzero(total <= 0)

@@ -51,8 +51,8 @@ def feature_names(rows: pd.DataFrame) -> list[str]:
 class Forecaster(Protocol):
     """A model of the three classes. Its law book is `models.checks`.
 
-    Models never touch a disk: `files` and `from_files` turn them into named bytes and back, so that writing atomically and
-    checking hashes before anything is parsed exist once, in the store.
+    Models never touch a disk: `files` and `from_files` turn them into named bytes and back, so that writing
+    atomically and checking hashes before anything is parsed exist once, in the store.
     """
 
     name: ClassVar[str]
@@ -62,7 +62,8 @@ class Forecaster(Protocol):
         ...
 
     def predict(self, x: pd.DataFrame) -> pd.DataFrame:
-        """p_down, p_flat, p_up (sum 1), expected_return (log) and quantiles (NaN if it has none), one row a row of x."""
+        """p_down, p_flat, p_up (sum 1), expected_return (log) and quantiles (NaN if it has none), one row a row of
+        x."""
         ...
 
     def importance(self, x: pd.DataFrame) -> pd.DataFrame:

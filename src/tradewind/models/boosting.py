@@ -19,8 +19,8 @@ Floats = NDArray[np.float64]
 class BoostingParameters(BaseModel):
     """How the trees are grown, in words that both libraries know; rows and features are drawn for each tree.
 
-    The defaults are slow and stiff: what can be learned of a market is little, and overlapping labels look like more data than
-    they are.
+    The defaults are slow and stiff: what can be learned of a market is little, and overlapping labels look like more
+    data than they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

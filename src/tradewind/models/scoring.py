@@ -17,9 +17,10 @@ Floats = NDArray[np.float64]
 def score(forecasts: pd.DataFrame, rows: pd.DataFrame, folds: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
     """Fold metrics, confusion and reliability tables of one model.
 
-    Metrics: model, fold (-1: all folds of the role), role, metric, value, majority_baseline, previous_sign_baseline, rows. The
-    majority baseline says, of every row, the class shares of all labels that had ended when the test began (for accuracy
-    and F1: the commonest class). The previous-sign baseline says the sign of the last bar's return, and has no probabilities.
+    Metrics: model, fold (-1: all folds of the role), role, metric, value, majority_baseline, previous_sign_baseline,
+    rows. The majority baseline says, of every row, the class shares of all labels that had ended when the test began
+    (for accuracy and F1: the commonest class). The previous-sign baseline says the sign of the last bar's return,
+    and has no probabilities.
     """
     known = (
         rows[["symbol", "timestamp", "label", "horizon_end", "log_return_1"]]

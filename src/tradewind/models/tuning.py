@@ -43,10 +43,10 @@ def tune(
 ) -> tuple[BoostingParameters, pd.DataFrame]:
     """The best parameters, and one row a trial: number, value (log loss), state and the parameters.
 
-    The objective is the weighted log loss on the last part of the first fold's training rows, purged: every test fold lies
-    later, so that no forecast that is ever judged has been tuned on. `storage` is an Optuna storage; the study's name
-    carries a fingerprint of rows, rules and seed, so that finished trials count only where they belong. Each trial has a sampler
-    of its own, seeded by its number: a search that was killed goes on as if it had not been.
+    The objective is the weighted log loss on the last part of the first fold's training rows, purged: every test
+    fold lies later, so that no forecast that is ever judged has been tuned on. `storage` is an Optuna storage; the
+    study's name carries a fingerprint of rows, rules and seed, so that finished trials count only where they belong.
+    Each trial has a sampler of its own, seeded by its number: a search that was killed goes on as if it had not been.
     """
     import optuna
 

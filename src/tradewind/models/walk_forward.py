@@ -27,8 +27,8 @@ class TrainingRules(BaseModel):
     """How each fold is trained (`params:classifier.MODEL.training`).
 
     The last `calibration_share` of a fold's training time calibrates, the last `valid_share` of the rest stops the
-    training early; both are purged. `row_stride` trains on every n-th bar only: labels overlap over their horizon, so that
-    neighbouring rows say nearly the same.
+    training early; both are purged. `row_stride` trains on every n-th bar only: labels overlap over their horizon,
+    so that neighbouring rows say nearly the same.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

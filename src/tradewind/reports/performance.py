@@ -6,6 +6,7 @@ from plotly import graph_objects as go
 
 from tradewind.reports.palette import BLACK, BLUE, GREY, SERIES, SKY, style
 
+SHOWN_SHARPE = -6.0  # what loses faster than this leaves the chart; the tables have it
 POINTS = 1500  # a chart shows no more, and a page stays small
 LABELS = {
     "xgboost": "XGBoost",
@@ -42,7 +43,7 @@ def equity_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
             line={"color": colour, "width": width, "dash": "dash" if strategy == "oracle" else "solid"},
             hovertemplate=f"{label(strategy)}: %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
-    figure.update_layout(yaxis={"type": "log", "title": "equity, net of costs", "dtick": "D2"})
+    figure.update_layout(yaxis={"type": "log", "title": "equity, net of costs", "dtick": 1})
     _shade_holdout(figure, portfolio_returns)
     return style(figure, height=460)
 
@@ -77,7 +78,11 @@ def cost_figure(cost_sensitivity: pd.DataFrame, chosen: str) -> go.Figure:
             hovertemplate=f"{label(strategy)} at %{{x:g}} times the costs: %{{y:.2f}}<extra></extra>",
         )  # fmt: skip
     figure.add_hline(y=0, line={"color": BLACK, "width": 1})
-    figure.update_layout(xaxis_title="multiple of the assumed costs", yaxis_title="Sharpe ratio")
+    lowest = max(float(cost_sensitivity["sharpe"].min()) - 0.5, SHOWN_SHARPE)
+    figure.update_layout(
+        xaxis_title="multiple of the assumed costs",
+        yaxis={"title": "Sharpe ratio", "range": [lowest, float(cost_sensitivity["sharpe"].max()) + 0.5]},
+    )
     return style(figure)
 
 
@@ -102,10 +107,18 @@ def interval_figure(board: pd.DataFrame, holdout: pd.DataFrame) -> go.Figure:
         )  # fmt: skip
     figure.add_vline(x=0, line={"color": GREY, "dash": "dot"})
     figure.update_layout(
-        xaxis_title="Sharpe ratio net of costs, 90 % interval",
+        xaxis={"title": "Sharpe ratio, net", "range": [_floor(board, holdout), _top(board, holdout)]},
         yaxis={"tickvals": list(range(len(order))), "ticktext": [label(name) for name in order], "automargin": True},
     )
     return style(figure, height=120 + 40 * len(order))
+
+
+def _floor(board: pd.DataFrame, holdout: pd.DataFrame) -> float:
+    return max(float(np.nanmin([board["sharpe_low"].min(), holdout["sharpe_low"].min(), -0.5])), SHOWN_SHARPE) - 0.5
+
+
+def _top(board: pd.DataFrame, holdout: pd.DataFrame) -> float:
+    return float(np.nanmax([board["sharpe_high"].max(), holdout["sharpe_high"].max(), 0.5])) + 0.5
 
 
 def _styles(strategies: list[str], chosen: str) -> list[tuple[str, str, float]]:

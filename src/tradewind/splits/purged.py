@@ -55,7 +55,7 @@ def inner_split(rows: pd.DataFrame, valid_share: float) -> tuple[Mask, Mask]:
     fit = (rows["horizon_end"] < boundary).to_numpy()
     if not fit.any() or not valid.any():
         raise BadData(
-            f"{len(rows)} training rows from {first} to {last} cannot be split with a validation share of {valid_share}: "
+            f"{len(rows)} training rows from {first} to {last} cannot be split with a share of {valid_share}: "
             "take more history or a shorter horizon"
         )
     return fit, valid
@@ -74,6 +74,6 @@ def assert_no_leak(rows: pd.DataFrame, training: Mask, testing: Mask) -> None:
     if overlapping.any():
         first = rows.loc[overlapping, "timestamp"].iloc[0]
         raise BadData(
-            f"{int(overlapping.sum())} training rows reach into the test that starts at {pd.Timestamp(start)}, the first "
+            f"{int(overlapping.sum())} training rows reach into the test from {pd.Timestamp(start)} on, the first "
             f"at {first}: purge them by their horizon_end"
         )

@@ -1,5 +1,6 @@
 """Folds in the order of time: train on the past, test on what follows, and keep the end for last."""
 
+import itertools
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -29,8 +30,8 @@ class FoldPlan(BaseModel):
 def make_folds(timestamp: pd.Series, plan: FoldPlan, bar: timedelta, horizon_bars: int) -> pd.DataFrame:
     """The folds (`schema.Folds`), the holdout last; windows are half-open and depend on time alone, not on any value.
 
-    `purge` is the life of a label: the horizon and the bar of the decision. A training row must have ended its life `embargo`
-    before the test starts; `splits.purged.training_mask` sees to that.
+    `purge` is the life of a label: the horizon and the bar of the decision. A training row must have ended its life
+    `embargo` before the test starts; `splits.purged.training_mask` sees to that.
 
     Raises:
         BadParameters: the history is too short for the plan.
@@ -45,9 +46,9 @@ def make_folds(timestamp: pd.Series, plan: FoldPlan, bar: timedelta, horizon_bar
     if width < 2 * purge or test_start - first < 4 * (purge + embargo):
         raise BadParameters(
             f"feature_engineering.folds: {span.days} days of history are too short for {plan.n_folds} folds of "
-            f"{width} with a purge of {purge} and an embargo of {embargo}; take fewer folds, a shorter horizon or more data"
+            f"{width} with a purge of {purge} and an embargo of {embargo}; fewer folds or more data are needed"
         )
-    windows = [*zip(edges[:-1], edges[1:], strict=True), (holdout_start, end)]
+    windows = [*itertools.pairwise(edges), (holdout_start, end)]
     rolling = plan.scheme == "rolling"
     folds = pd.DataFrame(
         {

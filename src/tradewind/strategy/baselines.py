@@ -48,8 +48,8 @@ def family(strategy: str) -> str:
 
 
 def at_random_times(target: Floats, rng: np.random.Generator) -> Floats:
-    """The same positions, turned around the clock of the history by a random amount: equal turnover, exposure and holding
-    times, at times that mean nothing."""
+    """The same positions, turned around the clock of the history by a random amount: equal turnover, exposure and
+    holding times, at times that mean nothing."""
     if len(target) < 10:
         return target.copy()
     return np.roll(target, int(rng.integers(len(target) // 10, len(target) - len(target) // 10)))

@@ -45,7 +45,8 @@ def make_positions(
 ) -> dict[str, pd.DataFrame]:
     """Target positions by strategy: each model, each baseline, and the oracle where there is one.
 
-    All have the same rows: every bar of the test windows. Positions carry over from fold to fold, as a live account would.
+    All have the same rows: every bar of the test windows. Positions carry over from fold to fold, as a live account
+    would.
     """
     for table in forecasts:
         _check_folds(table, folds)
@@ -94,7 +95,7 @@ def _check_folds(forecasts: pd.DataFrame, folds: pd.DataFrame) -> None:
     if not is_inside.all():
         first = forecasts.iloc[int(np.flatnonzero(~is_inside)[0])]
         raise BadData(
-            f"model {first['model']}: {int((~is_inside).sum())} forecasts lie outside the test window of their fold, the "
+            f"model {first['model']}: {int((~is_inside).sum())} forecasts lie outside their fold's test window, the "
             f"first at {first['timestamp']} (fold {first['fold']}): run this model's stage again on the present folds"
         )
 

@@ -1,0 +1,49 @@
+"""The stage is one pipeline in two namespaces, typed, and it figures what it scores."""
+
+import pandas as pd
+import pytest
+from plotly.graph_objects import Figure
+from pydantic import ValidationError
+
+from tradewind.models.tuning import TuningRules
+from tradewind.models.walk_forward import TrainingRules
+from tradewind.pipelines.classifier import create_pipeline
+from tradewind.pipelines.classifier.nodes import ModelChoice, draw
+from tradewind.pipelines.classifier.pipeline import MODELS
+
+
+def test_every_model_has_the_same_nodes_and_its_own_datasets() -> None:
+    pipeline = create_pipeline()
+    for model in MODELS:
+        names = {node.name for node in pipeline.nodes if model in node.tags}
+        assert names == {f"classifier.{model}.{step}" for step in ("tune", "train", "score", "draw")}
+        assert f"classifier.{model}.forecasts" in pipeline.outputs() | pipeline.datasets()
+        assert f"params:classifier.{model}.training" in pipeline.inputs()
+    assert {"model_input", "folds", "params:seed", "params:feature_engineering.labels"} <= pipeline.inputs()
+
+
+@pytest.mark.parametrize(
+    ("model", "fault"),
+    [
+        (TuningRules, {"n_trials": 0}),
+        (TuningRules, {"valid_share": 0.9}),
+        (TrainingRules, {"row_stride": 0}),
+        (TrainingRules, {"epochs": 3}),
+        (ModelChoice, {}),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused(model: type, fault: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        model(**fault)
+
+
+def test_the_figures_survive_a_class_that_was_never_seen() -> None:
+    confusion = pd.DataFrame(
+        {"role": "walk_forward", "actual": ["up"], "predicted": ["up"], "count": [3], "share": [1.0]}
+    )
+    reliability = pd.DataFrame(
+        {"role": "walk_forward", "class": ["up"], "bin": [5], "mean_predicted": [0.5], "observed": [0.4], "count": [3]}
+    )
+    importance = pd.DataFrame({"feature": ["rsi_14"], "gain_share": [1.0], "mean_abs_shap": [0.1]})
+    curves = pd.DataFrame({"fold": [0], "iteration": [0], "train_loss": [1.0], "valid_loss": [1.1]})
+    assert all(isinstance(figure, Figure) for figure in draw(confusion, reliability, importance, curves))

@@ -1,0 +1,66 @@
+"""The stage joins features and labels row by row, counts what it leaves out, and names what is missing."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+from tradewind.errors import BadData
+from tradewind.features.catalogue import FeatureSelection
+from tradewind.labels.triple_barrier import TripleBarrier
+from tradewind.market import schema
+from tradewind.market.universe import Universe
+from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features
+from tradewind.pipelines.feature_engineering.label_nodes import (
+    LABEL_COLUMNS,
+    ModelInputRules,
+    assemble_model_input,
+    make_folds,
+    make_labels,
+)
+from tradewind.splits.walk_forward import FoldPlan
+
+UNIVERSE = Universe(venue="simulated", symbols=("SIM1", "SIM2", "SIM3"), timeframe="1h")
+BARRIERS = TripleBarrier(horizon_bars=12, volatility_window=24)
+SELECTION = FeatureSelection(tiers=(1, 2))
+
+
+def lazily(tables: dict[str, pd.DataFrame]) -> dict[str, Callable[[], pd.DataFrame]]:
+    return {name: lambda table=table: table for name, table in tables.items()}
+
+
+@pytest.fixture(scope="module")
+def bars(market_bars: dict[str, pd.DataFrame]) -> dict[str, Callable[[], pd.DataFrame]]:
+    return lazily({UNIVERSE.partition(symbol): table for symbol, table in market_bars.items()})
+
+
+def test_the_stage_gives_contract_tables_and_counts_that_add_up(bars: dict[str, Callable[[], pd.DataFrame]]) -> None:
+    none = pd.DataFrame({"series": [], "symbol": [], "known_at": [], "value": []})
+    features = compute_features(bars, none, UNIVERSE, SELECTION)
+    labels, counts = make_labels(bars, UNIVERSE, BARRIERS)
+    rows, quality = assemble_model_input(lazily(features), lazily(labels), counts, UNIVERSE, ModelInputRules())
+    for table in rows.values():
+        schema.ModelInput.validate(table)
+        assert list(table.columns[: len(LABEL_COLUMNS)]) == LABEL_COLUMNS
+    parts = ("labelled", "unlabelled_horizon", "unlabelled_volatility")
+    assert (quality["rows"] == quality[list(parts)].sum(axis=1)).all()
+    assert (quality["labelled"] == quality["model_rows"] + quality["left_out_missing_features"]).all()
+    assert (quality[["share_down", "share_flat", "share_up"]].sum(axis=1) - 1).abs().max() < 1e-12
+    folds = make_folds(lazily(rows), UNIVERSE, FoldPlan(n_folds=2), BARRIERS)
+    assert list(folds["role"]) == ["walk_forward", "walk_forward", "holdout"]
+    dictionary, distribution, text = describe_features(lazily(features), UNIVERSE, SELECTION)
+    assert list(dictionary["name"]) == list(distribution["name"]) == list(features["simulated/SIM1/1h"].columns[2:])
+    assert text.startswith("# Feature dictionary")
+
+
+def test_a_side_series_without_values_is_named(bars: dict[str, Callable[[], pd.DataFrame]]) -> None:
+    none = pd.DataFrame({"series": [], "symbol": [], "known_at": [], "value": []})
+    wanting = UNIVERSE.model_copy(update={"side_series": ("funding",)})
+    with pytest.raises(BadData, match="side series 'funding' has no values for SIM1"):
+        compute_features(bars, none, wanting, SELECTION)
+
+
+def test_a_history_shorter_than_the_horizon_is_refused(bars: dict[str, Callable[[], pd.DataFrame]]) -> None:
+    short = {name: lambda load=load: load().iloc[:20] for name, load in bars.items()}
+    with pytest.raises(BadData, match="no row of 20 has a whole horizon"):
+        make_labels(short, UNIVERSE, BARRIERS.model_copy(update={"horizon_bars": 24}))

@@ -1,0 +1,112 @@
+"""Result tables of a small run, made by the library itself."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tradewind.metrics.ranking import StatisticsRules, breakdown, leaderboard
+from tradewind.metrics.verdict import VerdictRules, judge
+from tradewind.reports.gaps import gap_heatmap
+from tradewind.reports.tables import ReportTables
+
+STRATEGIES = {"xgboost": "model", "buy_and_hold": "baseline", "oracle": "oracle"}
+
+
+@pytest.fixture
+def tables() -> ReportTables:
+    rng = np.random.default_rng(0)
+    hours = pd.Series(pd.date_range("2023-01-01", periods=24 * 200, freq="h", tz="UTC")).dt.as_unit("ms")
+    parts = []
+    for at, name in enumerate(STRATEGIES):
+        net = rng.normal(0.0001 * at, 0.005, len(hours))
+        parts.append(
+            pd.DataFrame({"strategy": name, "timestamp": hours, "fold": 0, "role": "walk_forward", "net": net})
+            .assign(gross=net + 1e-5, cost=1e-5, funding=0.0, exposure=0.5, turnover=0.01, trades=1)
+        )  # fmt: skip
+    returns = pd.concat(parts, ignore_index=True)
+    returns.loc[returns["timestamp"] >= hours.iloc[24 * 160], ["fold", "role"]] = [1, "holdout"]
+    rules = StatisticsRules(n_resamples=100)
+    boards = [
+        leaderboard(returns[returns["role"] == role], STRATEGIES, rules, 7) for role in ("walk_forward", "holdout")
+    ]
+    sensitivity = pd.DataFrame(
+        [(name, m, 2.0 - m, 0.5 - 0.2 * m) for name in STRATEGIES for m in (0.0, 1.0, 2.0, 5.0)],
+        columns=["strategy", "cost_multiple", "sharpe", "total_return"],
+    )
+    accounts = {name: part.assign(symbol="SIM1", position=0.5) for name, part in returns.groupby("strategy")}
+    classes = [(a, p, 10, 1 / 3) for a in ("down", "flat", "up") for p in ("down", "flat", "up")]
+    measures = ("accuracy", "log_loss", "brier", "macro_f1", "ece")
+    return ReportTables(
+        data_quality=_quality(),
+        row_counts=pd.DataFrame({"symbol": ["SIM1"], "rows_received": [10]}),
+        gaps_figure=gap_heatmap(
+            pd.DataFrame(
+                [("SIM1", "2023-01", 744, 3, 3 / 744)],
+                columns=["symbol", "month", "expected_bars", "missing_bars", "missing_share"],
+            )
+        ),
+        feature_dictionary=pd.DataFrame({"name": ["rsi_14"], "formula": ["100 * |U| / (U + D)"]}),
+        feature_distribution=pd.DataFrame(
+            {"name": ["rsi_14"], "missing_share": [0.0], "p01": [20.0], "p50": [50.0], "p99": [80.0]}
+        ),
+        label_quality=pd.DataFrame([_label_quality()]),
+        folds=_folds(hours),
+        fold_metrics=pd.DataFrame(
+            [
+                ("xgboost", fold, role, m, 0.5, 0.4, np.nan, 100)
+                for fold, role in ((0, "walk_forward"), (-1, "walk_forward"), (-1, "holdout"))
+                for m in measures
+            ],
+            columns=["model", "fold", "role", "metric", "value", "majority_baseline", "previous_sign_baseline", "rows"],
+        ),
+        confusion=pd.DataFrame(classes, columns=["actual", "predicted", "count", "share"]).assign(
+            model="xgboost", role="walk_forward"
+        ),
+        reliability=pd.DataFrame(
+            [("xgboost", "walk_forward", "up", 3, 0.35, 0.3, 50)],
+            columns=["model", "role", "class", "bin", "mean_predicted", "observed", "count"],
+        ),
+        importance=pd.DataFrame(
+            {"model": ["xgboost"], "feature": ["rsi_14"], "gain_share": [1.0], "mean_abs_shap": [0.1]}
+        ),
+        portfolio_returns=returns,
+        leaderboard=boards[0],
+        holdout_leaderboard=boards[1],
+        breakdown=breakdown(returns, accounts),
+        cost_sensitivity=sensitivity,
+        verdict=judge(boards[0], boards[1], sensitivity, VerdictRules()),
+        settings={"universe": {"symbols": ["SIM1"]}, "seed": 7},
+    )
+
+
+def _quality() -> pd.DataFrame:
+    row: dict[str, Any] = dict.fromkeys(
+        ("rows_received", "rows_accepted", "rows_rejected", "missing_bars", "gaps", "longest_gap_bars", "segments",
+         "zero_volume_bars"), 3)  # fmt: skip
+    first = pd.Timestamp("2023-01-01", tz="UTC")
+    return pd.DataFrame(
+        [row | {"symbol": "SIM1", "first": first, "last": first, "completeness": 0.99, "largest_abs_return": 0.1}]
+    )
+
+
+def _label_quality() -> dict[str, Any]:
+    counts = (
+        "rows",
+        "labelled",
+        "unlabelled_horizon",
+        "unlabelled_volatility",
+        "left_out_missing_features",
+        "model_rows",
+    )
+    shares = ("share_down", "share_flat", "share_up", "mean_uniqueness")
+    return {"symbol": "SIM1"} | dict.fromkeys(counts, 100) | dict.fromkeys(shares, 0.3)
+
+
+def _folds(hours: pd.Series) -> pd.DataFrame:
+    start, hour = hours.iloc[0], pd.Timedelta(hours=1)
+    return pd.DataFrame(
+        [(0, start, start, start, start, 25 * hour, 24 * hour, "walk_forward")],
+        columns=["fold", "train_start", "train_end", "test_start", "test_end", "purge", "embargo", "role"],
+    )

@@ -1,0 +1,91 @@
+"""The report stands alone, says what the tables say, and survives what they may hold."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tradewind.reports import performance, text
+from tradewind.reports.html import render_html
+from tradewind.reports.markdown import render_markdown
+from tradewind.reports.tables import ReportTables
+
+
+def test_the_page_needs_no_network_and_holds_the_library_once(tables: ReportTables) -> None:
+    page = render_html(tables)
+    assert page.count("plotly.js v") == 1
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?:", page)
+    assert len(page) < 10_000_000
+
+
+def test_page_and_twin_say_the_verdict_first_and_the_same(tables: ReportTables) -> None:
+    page, twin = render_html(tables), render_markdown(tables)
+    headline = text.HEADLINE[tables.verdict["verdict"]]
+    assert headline in page and twin.startswith(f"# {tables.verdict['verdict'].upper()}: {headline}")
+    for reason in tables.verdict["reasons"]:
+        assert reason in twin
+        assert reason in page
+    sharpe = text.number(tables.leaderboard["sharpe"].iloc[0])
+    assert sharpe in page and sharpe in twin
+
+
+@pytest.mark.parametrize("word", ["go", "watch", "no-go"])
+def test_every_verdict_has_its_words(tables: ReportTables, word: str) -> None:
+    other = replace(tables, verdict=tables.verdict | {"verdict": word})
+    assert text.HEADLINE[word] in render_html(other)
+    assert text.HEADLINE[word] in render_markdown(other)
+
+
+def test_names_from_the_data_cannot_write_into_the_page(tables: ReportTables) -> None:
+    hostile = "<script>alert(1)</script>"
+    quality = tables.data_quality.assign(symbol=hostile)
+    page = render_html(replace(tables, data_quality=quality, settings={"note": hostile}))
+    assert hostile not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_pipe_in_a_formula_does_not_break_the_twins_table(tables: ReportTables) -> None:
+    assert "100 * \\|U\\| / (U + D)" in render_markdown(tables)
+
+
+def test_empty_and_missing_results_are_said_not_hidden(tables: ReportTables) -> None:
+    verdict = tables.verdict | {"oracle_share": None, "holdout_sharpe_low": float("nan"), "holdout_sharpe_high": None}
+    bare = replace(
+        tables, breakdown=tables.breakdown.iloc[:0], label_quality=tables.label_quality.iloc[:0],
+        leaderboard=tables.leaderboard.assign(sharpe_low=np.nan, sharpe_high=np.nan), verdict=verdict,
+    )  # fmt: skip
+    assert "There is nothing to show" in render_html(bare)
+    assert "There is nothing to show" in render_markdown(bare)
+    assert "–" in render_markdown(bare)
+
+
+def test_a_long_history_makes_no_long_page(tables: ReportTables) -> None:
+    hours = pd.date_range("2000-01-01", periods=100_000, freq="h", tz="UTC")
+    long = pd.DataFrame({"strategy": "xgboost", "timestamp": hours, "net": 0.0, "role": "walk_forward"})
+    assert len(performance.equity_curves(long)) <= 2 * performance.POINTS
+
+
+@pytest.mark.parametrize(
+    ("multiple", "words"),
+    [(None, "outlives every multiple"), (0.0, "loses money even without costs"), (1.6, "Costs of 1.6 times")],
+)
+def test_what_would_break_it_is_said_in_words(tables: ReportTables, multiple: float | None, words: str) -> None:
+    assert words in " ".join(text.what_would_break_it(tables.verdict | {"break_even_cost_multiple": multiple}))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(-1.0, 1.0, "too short to settle it"), (-3.0, -1.0, "has broken it already"), (0.5, 1.0, "")],
+)
+def test_the_holdout_is_read_as_what_it_is(tables: ReportTables, low: float, high: float, words: str) -> None:
+    said = " ".join(text.what_would_break_it(tables.verdict | {"holdout_sharpe_low": low, "holdout_sharpe_high": high}))
+    assert words in said if words else "holdout" not in said.lower()
+
+
+def test_numbers_are_written_for_people() -> None:
+    assert text.percent(0.1234) == "12.3 %"
+    assert text.percent(None) == text.percent(float("nan")) == text.number("x") == "–"
+    assert text.number(1234.5, 0) == "1,234"
+    assert text.day(pd.NaT) == "–"
