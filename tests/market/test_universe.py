@@ -34,6 +34,11 @@ def test_a_wrong_universe_is_refused(fault: dict[str, object]) -> None:
         Universe.model_validate({"venue": "v", "symbols": ("A",), "timeframe": "1h"} | fault)
 
 
+def test_symbols_may_be_words_in_one_string() -> None:
+    universe = Universe.model_validate({"venue": "v", "symbols": "A B", "timeframe": "5m", "side_series": ""})
+    assert (universe.symbols, universe.side_series) == (("A", "B"), ())
+
+
 def test_timeframes_have_durations() -> None:
     assert bar_duration("15m") == timedelta(minutes=15)
     assert bar_duration_ms("1w") == 7 * 24 * 3600 * 1000

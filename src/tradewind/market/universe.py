@@ -1,10 +1,10 @@
 """What is traded, and on which bar."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from tradewind.market.timeframes import bar_duration
 
@@ -15,7 +15,7 @@ class Universe(BaseModel):
     """The symbols of one venue on one timeframe (`params:universe`).
 
     `reference_symbol` is the asset that cross-asset features compare against (the first symbol unless given).
-    `side_series` names the side series joined to every bar; empty where a source has none.
+    Lists may be written as words in one string, since Kedro splits `--params` at commas. `side_series` names the side series joined to every bar; empty where a source has none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,6 +25,11 @@ class Universe(BaseModel):
     timeframe: str
     reference_symbol: Name | None = None
     side_series: tuple[Name, ...] = ()
+
+    @field_validator("symbols", "side_series", mode="before")
+    @classmethod
+    def _split_words(cls, value: Any) -> Any:
+        return tuple(value.split()) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> "Universe":

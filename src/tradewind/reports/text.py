@@ -12,7 +12,7 @@ from tradewind.reports.tables import ReportTables
 HEADLINE = {
     "go": "There is an edge after costs.",
     "watch": "There may be an edge, but it has not been shown.",
-    "no-go": "No edge: nothing here would have earned its costs with any certainty.",
+    "no-go": "No edge: no model has shown that it earns its costs.",
 }
 METRIC = {
     "accuracy": "accuracy",
