@@ -53,6 +53,7 @@ def test_the_five_minute_files_keep_their_hole(new_project: Any, shared_data: Pa
     quality = pd.read_parquet(data / "08_reporting/data_quality.parquet").set_index("symbol")
     assert quality.loc["SOLUSDT", "longest_gap_bars"] > 95 * 288
     (labels,) = (data / "04_feature/labels/binance/SOLUSDT").glob("*.parquet")
-    assert pd.read_parquet(labels)["forward_return"].abs().max() < 0.3
+    # SOL did fall by 27 % within two hours, in November 2022; across the hole the log return would be 1.7.
+    assert pd.read_parquet(labels)["forward_return"].abs().max() < 0.6
     (features,) = (data / "04_feature/features/binance/SOLUSDT").glob("*.parquet")
     assert pd.read_parquet(features, columns=["log_return_168"])["log_return_168"].abs().max() < 1.0
