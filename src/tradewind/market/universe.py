@@ -15,7 +15,8 @@ class Universe(BaseModel):
     """The symbols of one venue on one timeframe (`params:universe`).
 
     `reference_symbol` is the asset that cross-asset features compare against (the first symbol unless given).
-    Lists may be written as words in one string, since Kedro splits `--params` at commas. `side_series` names the side series joined to every bar; empty where a source has none.
+    Lists may be written as words in one string, since Kedro splits `--params` at commas. `side_series` names the
+    side series joined to every bar; empty where a source has none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

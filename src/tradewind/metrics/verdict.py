@@ -96,7 +96,8 @@ def _against_baselines(best: pd.Series, baselines: pd.DataFrame) -> tuple[bool, 
     rival = baselines.iloc[0]
     name = str(rival["strategy"]).replace("_", " ")
     pair = f"{best['sharpe']:.2f} against {rival['sharpe']:.2f} of the best baseline, {name}"
-    return bool(best["sharpe"] > rival["sharpe"]), f"it beats every baseline: {pair}", f"it does not beat every baseline: {pair}"
+    is_best = bool(best["sharpe"] > rival["sharpe"])
+    return is_best, f"it beats every baseline: {pair}", f"it does not beat every baseline: {pair}"
 
 
 def _sharpe_at(sensitivity: pd.DataFrame, strategy: str, multiple: float) -> float:
