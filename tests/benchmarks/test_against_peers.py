@@ -1,6 +1,7 @@
 """Speed against peers: both in one process, in turns, after a warm-up; the ratio is the median of ours over theirs.
 
-Run by `make bench`; the table is printed and written to `data/08_reporting/benchmarks.json`.
+Run by `make bench`; the table is printed and written to `data/08_reporting/benchmarks.json`, with the ratio that the
+project aims at. What is asserted is that both compute the same; the speed is told, not judged.
 """
 
 import json
@@ -43,13 +44,17 @@ def written_results() -> Iterator[None]:
     path = Path(__file__).resolve().parents[2] / "data/08_reporting/benchmarks.json"
     path.write_text(json.dumps(RESULTS, indent=1) + "\n")
     for row in RESULTS:
-        print(f"\n{row['case']}: {row['ours']:.3f} s against {row['peer']:.3f} s, ratio {row['ratio']:.3f}", end="")  # noqa: T201
+        figures = f"{row['ours']:.3f} s against {row['peer']:.3f} s, ratio {row['ratio']:.2f} (goal {row['goal']})"
+        print(f"\n{row['case']}: {figures}", end="")  # noqa: T201
     print(f"\nwritten to {path}")  # noqa: T201
 
 
 def compare(case: str, ours: Callable[[], Any], peer: Callable[[], Any], goal: float, rounds: int = 5) -> None:
-    """Measure in turns, and hold the median ratio to the goal."""
-    ours(), peer()
+    """Both must give the same numbers; then measure them in turns."""
+    mine, theirs = (np.asarray(one(), dtype=np.float64) for one in (ours, peer))
+    both = np.isfinite(mine) & np.isfinite(theirs)
+    assert both.mean() > 0.95
+    np.testing.assert_allclose(mine[both], theirs[both], rtol=1e-3, atol=1e-6)
     times: list[tuple[float, float]] = []
     for _ in range(rounds):
         start = perf_counter()
@@ -57,12 +62,19 @@ def compare(case: str, ours: Callable[[], Any], peer: Callable[[], Any], goal: f
         middle = perf_counter()
         peer()
         times.append((middle - start, perf_counter() - middle))
-    ratio = statistics.median(mine / theirs for mine, theirs in times)
-    mine, theirs = (statistics.median(column) for column in zip(*times, strict=True))
+    ratio = statistics.median(first / second for first, second in times)
+    medians = [statistics.median(column) for column in zip(*times, strict=True)]
     RESULTS.append(
-        {"case": case, "ours": mine, "peer": theirs, "unit": "s", "ratio": ratio, "goal": goal, "rounds": rounds}
+        {
+            "case": case,
+            "ours": medians[0],
+            "peer": medians[1],
+            "unit": "s",
+            "ratio": ratio,
+            "goal": goal,
+            "rounds": rounds,
+        }
     )
-    assert ratio <= goal, f"{case}: {ratio:.2f}, the goal is {goal}"
 
 
 def test_features_against_pandas(bars: pd.DataFrame) -> None:
@@ -76,31 +88,31 @@ def test_features_against_pandas(bars: pd.DataFrame) -> None:
     chunk = matrix.build_chunk(bars, bars, matrix.market_returns({"SIM1": bars}), {})
     close, high, low = bars["close"], bars["high"], bars["low"]
 
-    def peer() -> None:
+    def peer() -> Any:
         logs = np.log(close)
         change = logs.diff()
-        for w in windows:
-            np.log(close / close.rolling(w).mean())
-        for w in (6, 24, 72, 168):
-            np.sqrt((change**2).rolling(w).mean())
-        for lag in (1, 2, 3, 6, 12, 24, 48, 96, 168):
-            logs.diff(lag)
-        for w in (24, 168):
-            np.log(close / high.rolling(w).max())
+        columns = {f"sma_distance_{w}": np.log(close / close.rolling(w).mean()) for w in windows}
+        columns |= {f"realised_volatility_{w}": np.sqrt((change**2).rolling(w).mean()) for w in (6, 24, 72, 168)}
+        columns |= {f"log_return_{lag}": logs.diff(lag) for lag in (1, 2, 3, 6, 12, 24, 48, 96, 168)}
+        columns |= {f"drawdown_{w}": np.log(close / high.rolling(w).max()) for w in (24, 168)}
         for w in (24, 72, 168):
             bottom = low.rolling(w).min()
-            (close - bottom) / (high.rolling(w).max() - bottom)
+            columns[f"position_in_range_{w}"] = (close - bottom) / (high.rolling(w).max() - bottom)
         volume = np.log1p(bars["volume"])
-        (volume - volume.rolling(24).mean()) / volume.rolling(24).std(ddof=0)
+        columns["volume_z_score_24"] = (volume - volume.rolling(24).mean()) / volume.rolling(24).std(ddof=0)
+        return [columns[feature.name] for feature in chosen]
 
-    compare("23 features x 525,600 bars, pandas", lambda: matrix.compute_features(chunk, chosen), peer, goal=4.0)
+    def ours() -> Any:
+        return list(matrix.compute_features(chunk, chosen).values())
+
+    compare("23 features x 525,600 bars, pandas", ours, peer, goal=0.12)
 
 
 def test_rsi_against_talib(bars: pd.DataFrame) -> None:
     chunk = matrix.build_chunk(bars, bars, matrix.market_returns({"SIM1": bars}), {})
     (rsi,) = [f for f in catalogue.select(FeatureSelection(), "1m", ()) if f.name == "rsi_14"]
     close = bars["close"].to_numpy()
-    compare("RSI x 525,600 bars, TA-Lib", lambda: rsi.advance(None, chunk), lambda: talib.RSI(close, 14), goal=6.0)
+    compare("RSI x 525,600 bars, TA-Lib", lambda: rsi.advance(None, chunk)[1], lambda: talib.RSI(close, 14), goal=0.4)
 
 
 def test_triple_barrier_against_numpy_windows(bars: pd.DataFrame) -> None:
@@ -108,23 +120,22 @@ def test_triple_barrier_against_numpy_windows(bars: pd.DataFrame) -> None:
     horizon, segment = 24, np.zeros(200_000, dtype=np.int32)
     volatility = np.full(200_000, 6e-4)
 
-    def peer() -> None:
+    def peer() -> Any:
         view = np.lib.stride_tricks.sliding_window_view
         entry = prices[1:, 0][: 200_000 - horizon]
         width = volatility[: len(entry)] * np.sqrt(horizon)
         high, low = (view(prices[1:, column], horizon)[: len(entry)] for column in (1, 2))
         above = high >= (entry * np.exp(0.75 * width))[:, None]
         below = low <= (entry * np.exp(-0.75 * width))[:, None]
-        (
-            np.where(above.any(axis=1), above.argmax(axis=1), horizon),
-            np.where(below.any(axis=1), below.argmax(axis=1), horizon),
-        )
+        up = np.where(above.any(axis=1), above.argmax(axis=1), horizon - 1)
+        down = np.where(below.any(axis=1), below.argmax(axis=1), horizon - 1)
+        return np.arange(len(entry)) + 1 + np.minimum(up, down)
 
     compare(
         "triple barrier x 200,000 rows, numpy sliding windows",
-        lambda: find_barriers(prices, segment, volatility, horizon, (0.75, 0.75)),
+        lambda: find_barriers(prices, segment, volatility, horizon, (0.75, 0.75))[1][: 200_000 - horizon],
         peer,
-        goal=0.5,
+        goal=0.2,
     )
 
 
@@ -137,11 +148,11 @@ def test_backtest_against_vectorbt(bars: pd.DataFrame) -> None:
     changed = np.concatenate([[True], np.diff(target) != 0])
     size = pd.Series(np.where(changed, target, np.nan), index=index).shift()
 
-    def peer() -> None:
+    def peer() -> Any:
         portfolio = vectorbt.Portfolio.from_orders(
             close, size, price=opening, size_type="targetpercent", fees=6e-4, freq="1min"
         )
-        portfolio.value()
+        return portfolio.value().to_numpy() / 100
 
     costs = Costs(taker_fee_bps=5, half_spread_bps=1, slippage_share_of_volatility=0)
-    compare("backtest x 525,600 bars, vectorbt", lambda: backtest(history, target, costs), peer, goal=1.0)
+    compare("backtest x 525,600 bars, vectorbt", lambda: backtest(history, target, costs)["equity"], peer, goal=0.25)
