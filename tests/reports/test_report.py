@@ -77,7 +77,12 @@ def test_what_would_break_it_is_said_in_words(tables: ReportTables, multiple: fl
 
 @pytest.mark.parametrize(
     ("low", "high", "words"),
-    [(-1.0, 1.0, "too short to settle it"), (-3.0, -1.0, "has broken it already"), (0.5, 1.0, "")],
+    [
+        (-1.0, 1.0, "too short to settle it"),
+        (-3.0, -1.0, "has broken it already"),
+        (0.0, 0.0, "held no position"),
+        (0.5, 1.0, ""),
+    ],
 )
 def test_the_holdout_is_read_as_what_it_is(tables: ReportTables, low: float, high: float, words: str) -> None:
     said = " ".join(text.what_would_break_it(tables.verdict | {"holdout_sharpe_low": low, "holdout_sharpe_high": high}))

@@ -59,7 +59,9 @@ def judge(board: pd.DataFrame, holdout: pd.DataFrame, sensitivity: pd.DataFrame,
         (
             last["sharpe"] > 0,
             f"the holdout, which no choice has seen, agrees: Sharpe ratio {last['sharpe']:.2f} ({_range(last)})",
-            f"the holdout, which no choice has seen, disagrees: Sharpe ratio {last['sharpe']:.2f} ({_range(last)})",
+            f"the holdout, which no choice has seen, disagrees: Sharpe ratio {last['sharpe']:.2f} ({_range(last)})"
+            if last["exposure"] > 0
+            else "the holdout, which no choice has seen, says nothing: the model held no position in it",
         ),
     ]
     passed = [bool(is_met) for is_met, _, _ in checks]

@@ -62,6 +62,8 @@ def what_would_break_it(verdict: dict[str, Any]) -> list[str]:
         sentences.append(
             f"The holdout alone is too short to settle it: its interval, {interval(low, high)}, holds zero."
         )
+    elif low == high == 0:
+        sentences.append("The model held no position in the holdout: nothing there confirms it.")
     elif _is_number(high) and high <= 0:
         sentences.append(f"The holdout has broken it already: its interval, {interval(low, high)}, lies below zero.")
     sentences.append("The interval assumes that the future resembles the folds; a market that changes is not in it.")
