@@ -43,12 +43,17 @@ def test_the_doctor_fails_only_for_what_stops_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, code: int
 ) -> None:
     (tmp_path / "conf/base").mkdir(parents=True)
-    (tmp_path / "conf/base/mlflow.yml").write_text("server: {mlflow_tracking_uri: 'sqlite:///mlflow.db'}\n")
+    (tmp_path / "conf/local").mkdir()
+    (tmp_path / "conf/base/mlflow.yml").write_text(
+        "server: {mlflow_tracking_uri: 'sqlite:///${project_file:mlflow.db}'}\n"
+    )
     finding = Finding("disk", status, "as it is")  # type: ignore[arg-type]
-    monkeypatch.setattr("tradewind.doctor.examine", lambda project, uri: iter([finding]))
+    asked = []
+    monkeypatch.setattr("tradewind.doctor.examine", lambda project, uri: asked.append(uri) or iter([finding]))
     result = CliRunner().invoke(cli, ["doctor"], obj=SimpleNamespace(project_path=tmp_path))
     assert result.exit_code == code, result.output
     assert "disk" in result.output
+    assert asked[0].startswith("sqlite:////") and asked[0].endswith("/mlflow.db")  # absolute: no matter where it runs
 
 
 def test_help_says_what_each_option_is_for() -> None:

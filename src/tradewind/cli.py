@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from kedro.framework.startup import ProjectMetadata
 
 from tradewind.errors import TradewindError
@@ -21,10 +20,15 @@ def cli() -> None:
 @click.pass_obj
 def doctor(project: ProjectMetadata) -> None:
     """Check versions, processor, GPU, disk, write permission and the MLflow store."""
-    from tradewind.doctor import examine
+    from kedro.config import OmegaConfigLoader
 
-    with (project.project_path / "conf/base/mlflow.yml").open() as stream:
-        tracking_uri = yaml.safe_load(stream)["server"]["mlflow_tracking_uri"]
+    from tradewind.doctor import examine
+    from tradewind.settings import CONFIG_LOADER_ARGS
+
+    loader = OmegaConfigLoader(
+        str(project.project_path / "conf"), **CONFIG_LOADER_ARGS, config_patterns={"mlflow": ["mlflow*"]}
+    )
+    tracking_uri = loader["mlflow"]["server"]["mlflow_tracking_uri"]
     failed = 0
     for finding in examine(project.project_path, tracking_uri):
         failed += finding.status == "fail"
