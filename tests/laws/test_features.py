@@ -5,13 +5,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradewind.features import catalogue, kernels, price, trend
+from tradewind.features import catalogue, kernels, matrix, price, trend
 from tradewind.features.catalogue import FeatureSelection
 from tradewind.features.spec import Chunk, Feature, Floats, on_timeframe, recursive, windowed
+from tradewind.market.resample import resample_closed
 
 ALL = catalogue.select(FeatureSelection(), "1h", ("funding", "sentiment"))
 HOUR_MS = 3_600_000
@@ -208,3 +210,18 @@ def test_a_slower_bar_is_visible_at_its_close_and_not_before(chunk: Chunk) -> No
     for row in range(8, 400):
         closed = [at for at in range(row + 1) if chunk.timestamp[at] % (4 * HOUR_MS) == 0]
         assert values[row] == chunk.close[closed[-1]]
+
+
+@pytest.mark.parametrize("timeframe", ["4h", "1d", "1w"])
+@pytest.mark.parametrize("column", ["open", "high", "low", "close", "volume"])
+def test_slower_bars_are_those_of_the_resampler(
+    market_bars: dict[str, pd.DataFrame], chunk: Chunk, timeframe: str, column: str
+) -> None:
+    """Two ways to the same bars: carried along bar by bar, and grouped by pandas; weeks begin on Mondays in both."""
+    slow = resample_closed(market_bars["SIM2"].assign(venue="simulated", timeframe="1h"), timeframe)
+    read = replace(price.log_return(1), step=windowed(lambda bars: getattr(bars, column).copy(), 0), lookback=0)
+    values = at_once(on_timeframe(read, timeframe, HOUR_MS), chunk)
+    closes = matrix.epoch_ms(slow["timestamp"])
+    at_close = values[np.isin(chunk.timestamp, closes)]
+    assert len(at_close) == len(slow) > 10
+    np.testing.assert_allclose(at_close, slow[column])

@@ -40,7 +40,6 @@ def tables() -> ReportTables:
     measures = ("accuracy", "log_loss", "brier", "macro_f1", "ece")
     return ReportTables(
         data_quality=_quality(),
-        row_counts=pd.DataFrame({"symbol": ["SIM1"], "rows_received": [10]}),
         gaps_figure=gap_heatmap(
             pd.DataFrame(
                 [("SIM1", "2023-01", 744, 3, 3 / 744)],

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tradewind.market.resample import bar_anchor_ms
 from tradewind.market.timeframes import bar_duration_ms
 
 Floats = NDArray[np.float64]
@@ -172,10 +173,11 @@ def on_timeframe(feature: Feature, timeframe: str, base_ms: int) -> Feature:
 
 def _close_slow_bars(bars: Chunk, slow_ms: int) -> tuple[Chunk, NDArray[np.int64], int]:
     """The closed slower bars, the row at which each has closed, and how many rows they used up."""
-    group = bars.open_time // slow_ms
+    anchor_ms = bar_anchor_ms(slow_ms)
+    group = (bars.open_time - anchor_ms) // slow_ms
     starts = np.append(0, np.flatnonzero(np.diff(group)) + 1)
     ends = np.append(starts[1:], len(bars))
-    on_time = bars.timestamp[ends - 1] == (group[ends - 1] + 1) * slow_ms
+    on_time = bars.timestamp[ends - 1] == (group[ends - 1] + 1) * slow_ms + anchor_ms
     closed_at = np.where(on_time, ends - 1, ends)
     n_closed = int(np.sum(closed_at < len(bars)))
     starts, ends, closed_at = starts[:n_closed], ends[:n_closed], closed_at[:n_closed]
@@ -184,8 +186,8 @@ def _close_slow_bars(bars: Chunk, slow_ms: int) -> tuple[Chunk, NDArray[np.int64
     last = ends - 1
     used = int(ends[-1])
     slow = Chunk(
-        timestamp=(group[last] + 1) * slow_ms,
-        open_time=group[last] * slow_ms,
+        timestamp=(group[last] + 1) * slow_ms + anchor_ms,
+        open_time=group[last] * slow_ms + anchor_ms,
         segment=bars.segment[last],
         open=bars.open[starts],
         high=np.maximum.reduceat(bars.high[:used], starts),

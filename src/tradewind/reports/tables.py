@@ -11,7 +11,6 @@ class ReportTables:
     """The result tables of one run, as the stages wrote them; `verdict` and `settings` are plain dictionaries."""
 
     data_quality: pd.DataFrame
-    row_counts: pd.DataFrame
     gaps_figure: Any
     feature_dictionary: pd.DataFrame
     feature_distribution: pd.DataFrame

@@ -48,7 +48,6 @@ def draw_performance(
 
 def write_report(
     data_quality: pd.DataFrame,
-    row_counts: pd.DataFrame,
     data_gaps_figure: Any,
     feature_dictionary: pd.DataFrame,
     feature_distribution: pd.DataFrame,
@@ -74,7 +73,6 @@ def write_report(
     )
     tables = ReportTables(
         data_quality=data_quality,
-        row_counts=row_counts,
         gaps_figure=data_gaps_figure,
         feature_dictionary=feature_dictionary,
         feature_distribution=feature_distribution,

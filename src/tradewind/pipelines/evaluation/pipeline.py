@@ -80,7 +80,6 @@ def create_pipeline() -> Pipeline:
                 write_report,
                 [
                     "data_quality",
-                    "row_counts",
                     "data_gaps_figure",
                     "feature_dictionary",
                     "feature_distribution",
