@@ -45,8 +45,9 @@ test: lint  ## lint, check types and import rules, run the tests
 bench: install-test  ## measure speed against the peers, in one run each
 	$(BIN)/pytest -m benchmark tests/benchmarks -s
 
-viz: install  ## build the static pipeline graph in build/viz
-	$(BIN)/python -m tradewind.viz
+viz: install  ## build the pipeline graph as a static page in build/
+	$(BIN)/kedro viz build --include-previews
+	@echo "Graph: serve it with '$(BIN)/python -m http.server --directory build' and open the address it prints"
 
 clean:  ## remove what runs have written (data layers, MLflow store), keep the installation
 	find data -mindepth 2 ! -name .gitkeep -delete

@@ -1,6 +1,7 @@
 """Rooms, files and names are where a newcomer looks for them."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,3 +87,22 @@ def test_no_machine_path_or_secret_is_tracked() -> None:
         if any(word in path.read_text() for word in suspicious)
     }
     assert found == set()
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    readme, makefile = (PROJECT / "README.md").read_text(), (PROJECT / "Makefile").read_text()
+    targets = set(re.findall(r"`?make ([a-z-]+)", readme))
+    assert targets >= {"run", "test", "viz", "bench"}
+    assert {target for target in targets if f"\n{target}:" not in makefile} == set()
+    pipelines = set(re.findall(r"kedro run --pipeline ([a-z_]+)", readme))
+    assert pipelines == set(STAGES) <= set(register_pipelines())
+    environments = set(re.findall(r"--env ([a-z_]+)", readme))
+    assert {name for name in environments if not (PROJECT / "conf" / name).is_dir()} == set()
+    links = re.findall(r"\]\(((?:docs|notebooks)[^)]*)\)", readme)
+    assert [link for link in links if not (PROJECT / link).exists()] == []
+
+
+def test_the_makefile_calls_only_modules_that_exist() -> None:
+    called = re.findall(r"-m (tradewind[\w.]*)", (PROJECT / "Makefile").read_text())
+    missing = [name for name in called if not (PROJECT / "src" / (name.replace(".", "/") + ".py")).is_file()]
+    assert missing == []
