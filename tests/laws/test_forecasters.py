@@ -86,6 +86,21 @@ def test_importance_finds_what_matters(name: str) -> None:
 
 
 @EVERY
+def test_rounds_beyond_the_best_count_for_nothing(name: str) -> None:
+    """A fit that looked on for rounds in vain ends with the model of one that was stopped at the best round."""
+    patient = QUICK.model_copy(update={"learning_rate": 0.5, "max_rounds": 80, "early_stopping_rounds": 30})
+    long = catalogue.boosting(name)(patient, 7).fit(sample(1), sample(2, 400), sample(3, 400))
+    curve = long.learning_curve()
+    best = int(curve["valid_loss"].idxmin()) + 1
+    assert best < len(curve)
+    stopped = patient.model_copy(update={"max_rounds": best})
+    short = catalogue.boosting(name)(stopped, 7).fit(sample(1), sample(2, 400), sample(3, 400))
+    x = sample(4).x
+    pd.testing.assert_frame_equal(long.predict(x), short.predict(x))
+    pd.testing.assert_frame_equal(long.importance(x), short.importance(x))
+
+
+@EVERY
 def test_missing_features_are_learned_with_and_missing_columns_refused(name: str) -> None:
     rows = make_rows(1)
     rows.loc[::7, "b"] = np.nan

@@ -1,5 +1,6 @@
 """Every fold is trained on its own past, kept, and taken from the store only when nothing has changed."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,15 @@ def test_a_manifest_cannot_name_a_file_elsewhere(store: FolderModelStore, tmp_pa
         store.get("k" * 64)
 
 
+@pytest.mark.parametrize("hashes", [{}, ["model.txt"], "model.txt", None, 7])
+def test_a_manifest_without_hashes_vouches_for_nothing(store: FolderModelStore, tmp_path: Path, hashes: object) -> None:
+    store.put("k" * 64, {"model.txt": b"x"}, {})
+    manifest = tmp_path / "folds" / ("k" * 24) / "manifest.json"
+    manifest.write_text(json.dumps({"key": "k" * 64, "sha256": hashes, "about": {}}))
+    with pytest.raises(BadModel, match="not whole"):
+        store.get("k" * 64)
+
+
 def test_a_write_that_fails_leaves_no_model(
     store: FolderModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +154,16 @@ def test_scores_stand_beside_rules_that_need_no_model(
     assert reliability["observed"].between(0, 1).all()
 
 
+def test_forecasts_of_rows_or_folds_that_are_gone_are_not_scored(
+    model_rows: pd.DataFrame, model_folds: pd.DataFrame, store: FolderModelStore
+) -> None:
+    forecasts = walk_forward.forecast_table(train(model_rows, model_folds, store), 12)
+    with pytest.raises(BadData, match="3 of .* forecasts have no label .* train again"):
+        scoring.score(forecasts, model_rows.iloc[:-3], model_folds)
+    with pytest.raises(BadData, match="no fold in folds"):
+        scoring.score(forecasts, model_rows, model_folds.iloc[:-1])
+
+
 def test_tuning_looks_at_nothing_that_is_ever_tested(
     model_rows: pd.DataFrame, model_folds: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -175,6 +195,53 @@ def test_a_search_goes_on_where_it_was_stopped_and_ends_alike(
     finished = (tmp_path / "whole").read_bytes()
     search("whole", 4)
     assert (tmp_path / "whole").read_bytes() == finished
+
+
+@pytest.mark.parametrize("stop", ["interrupted", "killed", "killed before the first trial"])
+def test_a_search_stopped_in_its_first_trial_still_tries_the_defaults(
+    model_rows: pd.DataFrame, model_folds: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
+) -> None:
+    rules = TuningRules(n_trials=3, max_rounds=10, row_stride=2)
+
+    def search(name: str) -> pd.DataFrame:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / name}")
+        return tuning.tune(KIND, model_rows, model_folds, rules, storage, 7)[1]
+
+    whole = search("whole")
+    study = optuna.get_all_study_names(f"sqlite:///{tmp_path / 'whole'}")[0]
+
+    def interrupt(self: BoostingForecaster, *samples: Sample) -> None:
+        raise KeyboardInterrupt
+
+    match stop:
+        case "interrupted":
+            with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+                patch.setattr(KIND, "fit", interrupt)
+                search("stopped")
+        case "killed":  # no handler runs: the trial is left as running
+            opened = optuna.create_study(study_name=study, storage=f"sqlite:///{tmp_path / 'stopped'}")
+            opened.enqueue_trial({"max_depth": 3})
+            opened.ask()
+        case "killed before the first trial":
+            optuna.create_study(study_name=study, storage=f"sqlite:///{tmp_path / 'stopped'}")
+    pd.testing.assert_frame_equal(search("stopped"), whole)
+    assert whole.loc[0, "max_depth"] == BoostingParameters().max_depth
+
+
+def test_a_search_goes_on_alike_when_earlier_trials_guide_it(
+    model_rows: pd.DataFrame, model_folds: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Beyond the random start the sampler reads the stored trials, so that their exact values matter."""
+
+    def search(name: str, n_trials: int) -> pd.DataFrame:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / name}")
+        rules = TuningRules(n_trials=n_trials, max_rounds=5, row_stride=2)
+        return tuning.tune(KIND, model_rows, model_folds, rules, storage, 7)[1]
+
+    search("stopped", 10)
+    stopped, whole = search("stopped", 12), search("whole", 12)
+    pd.testing.assert_frame_equal(stopped, whole)
+    assert whole["value"].nunique() > 4
 
 
 def test_scaling_mends_overconfidence_and_never_bets_on_a_side() -> None:

@@ -38,6 +38,8 @@ class FolderModelStore:
             hashes = manifest["sha256"]
             if manifest["key"] != key:
                 raise BadModel(f"{place}: the manifest belongs to another model: {remedy}")
+            if not isinstance(hashes, dict) or not hashes:
+                raise ValueError("the manifest names no files with their hashes")
             files = {name: (place / Path(name).name).read_bytes() for name in hashes}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadModel(f"{place}: the model is not whole ({error}): {remedy}") from error

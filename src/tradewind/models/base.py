@@ -49,7 +49,7 @@ def feature_names(rows: pd.DataFrame) -> list[str]:
 
 
 class Forecaster(Protocol):
-    """A model of the three classes. Its law book is `models.checks`.
+    """A model of the three classes. Its law book is `tests/laws/test_forecasters.py`.
 
     Models never touch a disk: `files` and `from_files` turn them into named bytes and back, so that writing
     atomically and checking hashes before anything is parsed exist once, in the store.

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tradewind.errors import BadData
 from tradewind.metrics.calibration import expected_calibration_error, reliability_table
 from tradewind.metrics.classification import CLASSES, MEASURES, certain, confusion_table
 from tradewind.models.base import PROBABILITIES
@@ -21,6 +22,9 @@ def score(forecasts: pd.DataFrame, rows: pd.DataFrame, folds: pd.DataFrame) -> t
     rows. The majority baseline says, of every row, the class shares of all labels that had ended when the test began
     (for accuracy and F1: the commonest class). The previous-sign baseline says the sign of the last bar's return,
     and has no probabilities.
+
+    Raises:
+        BadData: a forecast has no label among the rows, or its fold is not among the folds.
     """
     known = (
         rows[["symbol", "timestamp", "label", "horizon_end", "log_return_1"]]
@@ -28,7 +32,13 @@ def score(forecasts: pd.DataFrame, rows: pd.DataFrame, folds: pd.DataFrame) -> t
         else rows[["symbol", "timestamp", "label", "horizon_end"]].assign(log_return_1=np.nan)
     )
     joined = forecasts.merge(known, on=["symbol", "timestamp"], how="left", validate="one_to_one")
-    joined = joined.merge(folds[["fold", "role", "test_start"]], on="fold")
+    joined = joined.merge(folds[["fold", "role", "test_start"]], on="fold", how="left")
+    stale = joined["label"].isna() | joined["role"].isna()
+    if stale.any():
+        raise BadData(
+            f"{int(stale.sum())} of {len(joined)} forecasts have no label in model_input or no fold in folds, the "
+            f"first at {joined.loc[stale, 'timestamp'].iloc[0]}: they were made from other rows, train again"
+        )
     prior = {fold.fold: _prior(rows, fold.test_start) for fold in folds.itertuples()}
     joined[["prior_down", "prior_flat", "prior_up"]] = np.vstack([prior[fold] for fold in joined["fold"]])
     model = str(forecasts["model"].iloc[0])

@@ -8,7 +8,6 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.compute import track
-from tradewind.errors import BadParameters
 from tradewind.metrics.classification import FLOOR
 from tradewind.models.base import Sample
 from tradewind.models.boosting import BoostingForecaster, BoostingParameters
@@ -66,6 +65,8 @@ def tune(
 
     n_done = len(_finished(study))
     for number in track(range(n_done, rules.n_trials), f"{kind.name}: trials"):
+        if number == 0:
+            _enqueue_defaults(study)
         study.sampler = optuna.samplers.TPESampler(seed=seed + number, n_startup_trials=8)
         study.optimize(objective, n_trials=1)
     trials = _finished(study)[: rules.n_trials]
@@ -82,10 +83,16 @@ def _open_study(name: str, storage: Any) -> Any:
 
     if name in optuna.get_all_study_names(storage):
         return optuna.load_study(study_name=name, storage=storage)
-    study = optuna.create_study(study_name=name, storage=storage, direction="minimize")
-    defaults = BoostingParameters().model_dump(include=set(_SPACE))
-    study.enqueue_trial(defaults)  # the search can only do better than them
-    return study
+    return optuna.create_study(study_name=name, storage=storage, direction="minimize")
+
+
+def _enqueue_defaults(study: Any) -> None:
+    # First, so that the search can only do better than them. A run that was stopped in its first trial left no
+    # finished trial, or even none at all: until one is finished, the defaults are still to be tried.
+    import optuna
+
+    if not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
+        study.enqueue_trial(BoostingParameters().model_dump(include=set(_SPACE)))
 
 
 _SPACE = {
@@ -118,8 +125,4 @@ def _weighted_log_loss(forecaster: BoostingForecaster, sample: Sample) -> float:
 def _finished(study: Any) -> list[Any]:
     import optuna
 
-    trials = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    failed = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.FAIL,))
-    if failed and not trials:
-        raise BadParameters(f"all {len(failed)} trials of study {study.study_name} failed; the log says why")
-    return list(trials)
+    return list(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)))

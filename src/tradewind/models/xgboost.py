@@ -67,7 +67,8 @@ class XGBoostForecaster(BoostingForecaster):
         return np.asarray(self._trees.inplace_predict(x, iteration_range=self._rounds()), dtype=np.float64)
 
     def _gain(self) -> Floats:
-        gain = self._trees.get_score(importance_type="total_gain")
+        first, end = self._rounds()
+        gain = self._trees[first:end].get_score(importance_type="total_gain")
         return np.array([gain.get(name, 0.0) for name in self._fitted.features], dtype=np.float64)
 
     def _shap(self, x: pd.DataFrame) -> Floats:
