@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,15 @@ def scrambled_after(chunk: Chunk, cut: int, seed: int) -> Chunk:
     return replace(chunk, **columns, side={name: values * factor for name, values in chunk.side.items()})
 
 
+def with_holes(chunk: Chunk) -> Chunk:
+    """The same segments with bars missing here and there, and the reference symbol now and then absent."""
+    rng = np.random.default_rng(3)
+    kept = np.flatnonzero(rng.random(len(chunk)) > 0.02)
+    columns = {f.name: getattr(chunk, f.name)[kept] for f in fields(Chunk) if f.name != "side"}
+    columns["reference_close"] = np.where(rng.random(len(kept)) < 0.002, np.nan, columns["reference_close"])
+    return Chunk(**columns, side={name: values[kept] for name, values in chunk.side.items()})
+
+
 def check_cuts(feature: Feature, chunk: Chunk, cuts: list[int]) -> None:
     np.testing.assert_allclose(in_chunks(feature, chunk, cuts), at_once(feature, chunk), rtol=1e-9, atol=0)
 
@@ -64,13 +73,26 @@ def check_lookback(feature: Feature, chunk: Chunk, row: int) -> None:
 @pytest.mark.parametrize("feature", ALL, ids=str)
 def test_cutting_the_history_changes_nothing(feature: Feature, chunk: Chunk) -> None:
     check_cuts(feature, chunk, list(CUTS[1:]))
-    small = chunk.rows(940, 1060)  # bar by bar, across the start of a segment
-    check_cuts(feature, small, list(range(1, len(small))))
+    live = chunk.rows(480, 1060)  # bar by bar, long enough for daily bars, and across the start of a segment
+    check_cuts(feature, live, list(range(1, len(live))))
+
+
+@pytest.mark.parametrize("feature", ALL, ids=str)
+def test_cutting_a_history_with_holes_changes_nothing(feature: Feature, chunk: Chunk) -> None:
+    holed = with_holes(chunk.rows(0, 1100))
+    check_cuts(feature, holed, list(range(400, len(holed), 3)))
+
+
+@pytest.mark.parametrize("feature", ALL, ids=str)
+def test_no_bars_give_no_values_and_change_nothing(feature: Feature, chunk: Chunk) -> None:
+    part, none = chunk.rows(960, 1040), chunk.rows(0, 0)
+    assert len(feature.advance(None, none)[1]) == 0
+    check_cuts(feature, part, [0, 0, 30, 30, 40, 40, len(part)])
 
 
 @pytest.mark.parametrize("feature", ALL, ids=str)
 @settings(max_examples=8, deadline=None)
-@given(cuts=st.lists(st.integers(1, 2000), max_size=6, unique=True).map(sorted))
+@given(cuts=st.lists(st.integers(0, 2000), max_size=6).map(sorted))
 def test_cutting_the_history_anywhere_changes_nothing(feature: Feature, chunk: Chunk, cuts: list[int]) -> None:
     check_cuts(feature, chunk, cuts)
 
@@ -109,22 +131,60 @@ def test_the_currency_does_not_matter(feature: Feature, chunk: Chunk) -> None:
     )
 
 
-@pytest.mark.parametrize("feature", [f for f in ALL if f.family != "calendar"], ids=str)
-def test_another_time_of_day_changes_nothing_but_the_calendar(feature: Feature, chunk: Chunk) -> None:
-    week = 7 * 24 * HOUR_MS
-    shifted = replace(chunk, timestamp=chunk.timestamp + week, open_time=chunk.open_time + week)
+def check_clock(feature: Feature, chunk: Chunk, hours: int) -> None:
+    later = hours * HOUR_MS
+    shifted = replace(chunk, timestamp=chunk.timestamp + later, open_time=chunk.open_time + later)
     np.testing.assert_array_equal(at_once(feature, shifted), at_once(feature, chunk))
 
 
-@pytest.mark.parametrize("feature", ALL, ids=str)
-def test_a_price_that_does_not_move_gives_numbers(feature: Feature, chunk: Chunk) -> None:
-    still = np.full(len(chunk), 1e12)
+@pytest.mark.parametrize("feature", [f for f in ALL if f.family != "calendar"], ids=str)
+def test_another_time_of_day_changes_nothing_but_the_calendar(feature: Feature, chunk: Chunk) -> None:
+    check_clock(feature, chunk, 24 if feature.name.endswith(("_4h", "_1d")) else 5)  # slower bars begin at midnight
+
+
+@pytest.mark.parametrize("feature", [f for f in ALL if f.family == "calendar"], ids=str)
+def test_a_feature_that_reads_the_clock_is_noticed(feature: Feature, chunk: Chunk) -> None:
+    with pytest.raises(AssertionError):
+        check_clock(feature, chunk, 5)
+
+
+# What a price that does not move says: nothing, which is 0 but for these.
+NEUTRAL = {
+    **{f"rsi_{period}": 50.0 for period in (7, 14, 28)},
+    **dict.fromkeys(("rsi_cutler_14_4h", "rsi_cutler_14_1d", "money_flow_index_14"), 50.0),
+    "return_rank_168": 0.5,
+    "relative_volume_24": 1.0,
+    **dict.fromkeys(("funding_level", "funding_mean_72", "sentiment_level", "sentiment_mean_168"), 1e-4),
+}
+
+
+def check_stillness(feature: Feature, chunk: Chunk, price_level: float, volume: float) -> None:
+    """On a price, volume and side series that do not move, the feature says so."""
+    still = np.full(len(chunk), price_level)
     columns = dict.fromkeys(("open", "high", "low", "close", "reference_close"), still)
-    flat = replace(chunk, **columns, volume=np.zeros(len(chunk)), market_return=np.zeros(len(chunk)))
-    values = at_once(feature, flat)[-1]
-    assert np.isfinite(values), values
-    if feature.family not in {"calendar", "side_data"} and feature.unit == "log-return":
-        assert abs(values) < 1e-9
+    side = {name: np.full(len(chunk), 1e-4) for name in chunk.side}
+    flat = replace(chunk, **columns, volume=np.full(len(chunk), volume), market_return=np.zeros(len(chunk)), side=side)
+    neutral = 0.0 if volume == 0 and feature.name == "relative_volume_24" else NEUTRAL.get(feature.name, 0.0)
+    np.testing.assert_allclose(at_once(feature, flat)[-1], neutral, rtol=1e-9, atol=1e-9)
+
+
+# Sums of 1e12 and of 0 are exact; those of the others are not, and rounding must not pass for movement.
+@pytest.mark.parametrize(("price_level", "volume"), [(1e12, 0.0), (0.1, 3.3), (27_123.37, 0.7)])
+@pytest.mark.parametrize("feature", [f for f in ALL if f.family != "calendar"], ids=str)
+def test_a_price_that_does_not_move_says_nothing(
+    feature: Feature, chunk: Chunk, price_level: float, volume: float
+) -> None:
+    check_stillness(feature, chunk, price_level, volume)
+
+
+def test_rounding_that_poses_as_movement_is_caught(chunk: Chunk) -> None:
+    def compute(bars: Chunk) -> Floats:
+        mean = kernels.rolling_mean(bars.close, 20)
+        square = kernels.rolling_mean((bars.close - mean) ** 2, 20)
+        return price.ratio(bars.close - mean, np.sqrt(square))
+
+    with pytest.raises(AssertionError):
+        check_stillness(leak("noise", compute), chunk, 0.1, 1.0)
 
 
 def leak(name: str, compute: Callable[[Chunk], Floats], lookback: int = 50) -> Feature:

@@ -65,10 +65,22 @@ def bars_since_max(values: Floats, window: int) -> Floats:
 
 
 @njit(cache=True, nogil=True)
+def _is_constant(values: Floats, window: int, row: int) -> bool:
+    # The mean of equal values is rarely that value to the last bit; a distance to it would pass for movement.
+    for at in range(row - window + 1, row + 1):
+        if values[at] != values[row]:
+            return False
+    return not np.isnan(values[row])
+
+
+@njit(cache=True, nogil=True)
 def central_moment(values: Floats, window: int, order: int) -> Floats:
-    """Mean of the `order`-th power of the distance to the window's mean (two passes)."""
+    """Mean of the `order`-th power of the distance to the window's mean (two passes); 0 where all are equal."""
     out = np.full(len(values), np.nan)
     for row in range(window - 1, len(values)):
+        if _is_constant(values, window, row):
+            out[row] = 0.0
+            continue
         mean = 0.0
         for at in range(row - window + 1, row + 1):
             mean += values[at]
@@ -88,9 +100,12 @@ def rolling_std(values: Floats, window: int) -> Floats:
 
 @njit(cache=True, nogil=True)
 def mean_absolute_deviation(values: Floats, window: int) -> Floats:
-    """Mean distance to the window's mean."""
+    """Mean distance to the window's mean; 0 where all are equal."""
     out = np.full(len(values), np.nan)
     for row in range(window - 1, len(values)):
+        if _is_constant(values, window, row):
+            out[row] = 0.0
+            continue
         mean = 0.0
         for at in range(row - window + 1, row + 1):
             mean += values[at]

@@ -90,14 +90,14 @@ def position_in_range(window: int) -> Feature:
 
 
 def return_moment(order: int, window: int) -> Feature:
-    """Skewness (order 3) or excess kurtosis (order 4) of one-bar log returns."""
+    """Skewness (order 3) or excess kurtosis (order 4) of one-bar log returns; 0 where nothing moved."""
     name = {3: "skewness", 4: "kurtosis"}[order]
 
     def compute(bars: Chunk) -> Floats:
         change = kernels.log_change(bars.close, 1)
         deviation = kernels.rolling_std(change, window)
         standardised = ratio(kernels.central_moment(change, window, order), deviation**order)
-        return standardised - (3.0 if order == 4 else 0.0)
+        return np.where(deviation == 0, 0.0, standardised - (3.0 if order == 4 else 0.0))
 
     return Feature(
         name=f"{name}_{window}", tier=1, family="price", formula=f"{name} of {window} one-bar log returns",

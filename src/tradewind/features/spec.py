@@ -62,10 +62,10 @@ class Chunk:
         return Chunk(**columns, side=side)
 
     def by_segment(self) -> Iterator["Chunk"]:
-        """One chunk a segment, in order."""
+        """One chunk a segment, in order; none where there are no bars."""
         edges = np.flatnonzero(np.diff(self.segment)) + 1
         bounds = [0, *edges.tolist(), len(self)]
-        return (self.rows(start, stop) for start, stop in itertools.pairwise(bounds))
+        return (self.rows(start, stop) for start, stop in itertools.pairwise(bounds) if start < stop)
 
 
 _COLUMNS = tuple(field.name for field in fields(Chunk) if field.name != "side")
@@ -99,7 +99,7 @@ class Feature:
         return self.name
 
     def advance(self, state: State, chunk: Chunk) -> tuple[State, Floats]:
-        """The new state, and one float64 value a bar: NaN until `lookback` earlier bars of the segment are there."""
+        """The new state, and one float64 value a bar: NaN until its segment has bars enough to compute it from."""
         segment, inner = (None, None) if state is None else state
         values = []
         for part in chunk.by_segment():

@@ -92,13 +92,14 @@ def downside_share(window: int) -> Feature:
 
 
 def jump_share(window: int) -> Feature:
-    """Share of the realised variance beyond bipower variation: what came in jumps."""
+    """Share of the realised variance beyond bipower variation: what came in jumps; 0 where nothing moved."""
 
     def compute(bars: Chunk) -> Floats:
         change = np.abs(kernels.log_change(bars.close, 1))
         before = np.concatenate([[np.nan], change[:-1]])
         bipower = np.pi / 2 * kernels.rolling_sum(change * before, window)
-        return np.clip(1 - ratio(bipower, kernels.rolling_sum(change**2, window)), 0.0, 1.0)
+        variance = kernels.rolling_sum(change**2, window)
+        return np.where(variance == 0, 0.0, np.clip(1 - ratio(bipower, variance), 0.0, 1.0))
 
     return _feature(
         f"jump_share_{window}", f"max(0, 1 - bipower / realised variance) over {window}",
