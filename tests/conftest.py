@@ -8,7 +8,8 @@ import pytest
 
 from tradewind.features import catalogue, matrix
 from tradewind.features.catalogue import FeatureSelection
-from tradewind.features.spec import Chunk, Feature
+from tradewind.features.bars import Chunk
+from tradewind.features.spec import Feature
 from tradewind.market.simulator import SimulationSpec, simulate_market
 
 HOUR = pd.Timedelta(hours=1)
@@ -50,7 +51,7 @@ def side_series() -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="session")
 def chunk(market_bars: dict[str, pd.DataFrame], side_series: dict[str, pd.DataFrame]) -> Chunk:
-    market = matrix.market_returns(market_bars)
+    market = matrix.market_table(market_bars)
     return matrix.build_chunk(market_bars["SIM2"], market_bars["SIM1"], market, side_series)
 
 

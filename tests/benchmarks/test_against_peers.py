@@ -85,7 +85,7 @@ def test_features_against_pandas(bars: pd.DataFrame) -> None:
     names += [f"position_in_range_{w}" for w in (24, 72, 168)] + ["volume_z_score_24"]
     chosen = [f for f in catalogue.select(FeatureSelection(), "1m", ()) if f.name in names]
     assert len(chosen) == len(names)
-    chunk = matrix.build_chunk(bars, bars, matrix.market_returns({"SIM1": bars}), {})
+    chunk = matrix.build_chunk(bars, bars, matrix.market_table({"SIM1": bars}), {})
     close, high, low = bars["close"], bars["high"], bars["low"]
 
     def peer() -> Any:
@@ -109,7 +109,7 @@ def test_features_against_pandas(bars: pd.DataFrame) -> None:
 
 
 def test_rsi_against_talib(bars: pd.DataFrame) -> None:
-    chunk = matrix.build_chunk(bars, bars, matrix.market_returns({"SIM1": bars}), {})
+    chunk = matrix.build_chunk(bars, bars, matrix.market_table({"SIM1": bars}), {})
     (rsi,) = [f for f in catalogue.select(FeatureSelection(), "1m", ()) if f.name == "rsi_14"]
     close = bars["close"].to_numpy()
     compare("RSI x 525,600 bars, TA-Lib", lambda: rsi.advance(None, chunk)[1], lambda: talib.RSI(close, 14), goal=0.4)

@@ -9,30 +9,35 @@ import pytest
 from tradewind.errors import BadData, BadParameters
 from tradewind.features import catalogue, dictionary, matrix
 from tradewind.features.catalogue import FeatureSelection
-from tradewind.features.spec import Chunk, Feature
+from tradewind.features.bars import Chunk
+from tradewind.features.spec import Feature
 
 
-def test_there_are_at_least_sixty_features_over_all_tiers(features: tuple[Feature, ...]) -> None:
-    assert len(features) >= 60
+def test_there_are_at_least_150_features_over_all_tiers(features: tuple[Feature, ...]) -> None:
+    assert len(features) >= 150
     assert {feature.tier for feature in features} == {1, 2, 3, 4, 5}
     assert len({feature.name for feature in features}) == len(features)
 
 
 def test_tiers_series_and_names_select() -> None:
-    only = catalogue.select(FeatureSelection(tiers=(1,), exclude=("gap_1",)), "1h", ())
+    only = catalogue.select(FeatureSelection(tiers=(1,), exclude=("gap",)), "1h", ())
     assert {feature.tier for feature in only} == {1}
-    assert "gap_1" not in {feature.name for feature in only}
+    assert "gap" not in {feature.name for feature in only}
     without = catalogue.select(FeatureSelection(), "1h", ())
-    assert not [feature for feature in without if feature.needs]
+    assert not [feature for feature in without if feature.side_series]
 
 
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
         (FeatureSelection(exclude=("no_such",)), "no feature is named no_such"),
-        (FeatureSelection(slower_timeframes=("30m",)), "30m must be a multiple"),
-        (FeatureSelection(slower_timeframes=("1h",)), "1h must be a multiple"),
-        (FeatureSelection(slower_timeframes=("90m",)), "90m must be a multiple"),
+        (FeatureSelection(include=("rsi_*", "no_such_*")), "no feature is named no_such_"),
+        (FeatureSelection(variants={"no_family": ((1,),)}), "no family is named no_family"),
+        (FeatureSelection(variants={"rsi": ((1, 2),)}), r"variants.rsi: \[1, 2\]"),
+        (FeatureSelection(variants={"rsi": ((0,),)}), "wilder needs a span of at least one whole bar, found 0"),
+        (FeatureSelection(slower_timeframes=("30m",)), "30m must be a whole multiple"),
+        (FeatureSelection(slower_timeframes=("1h",)), "1h must be a whole multiple"),
+        (FeatureSelection(slower_timeframes=("90m",)), "90m must be a whole multiple"),
     ],
 )
 def test_a_selection_that_cannot_be_is_refused(selection: FeatureSelection, message: str) -> None:
@@ -61,7 +66,7 @@ def test_a_side_value_is_seen_from_its_publication_on() -> None:
 def test_the_market_return_ignores_gaps_and_absent_symbols(market_bars: dict[str, pd.DataFrame]) -> None:
     one = market_bars["SIM1"]
     late = market_bars["SIM2"].iloc[100:]
-    market = matrix.market_returns({"SIM1": one, "SIM2": late})
+    market = matrix.market_table({"SIM1": one, "SIM2": late})["market_return"]
     change = np.log(one["close"]).diff()
     np.testing.assert_allclose(market.iloc[1:100], change.iloc[1:100])
     assert np.isnan(market.iloc[0]) and np.isnan(market.iloc[1000])
@@ -74,9 +79,9 @@ def test_bars_out_of_order_and_infinite_features_are_refused(
 ) -> None:
     bars = market_bars["SIM1"]
     with pytest.raises(BadData, match="sorted"):
-        matrix.build_chunk(bars.iloc[::-1], bars, pd.Series(dtype=float), {})
+        matrix.build_chunk(bars.iloc[::-1], bars, matrix.market_table({}), {})
     high = chunk.high[:300].copy()
     high[250] = np.inf
     broken = replace(chunk.rows(0, 300), high=high)
-    with pytest.raises(BadData, match="range_1 is infinite on 1 bars"), np.errstate(all="ignore"):
-        matrix.compute_features(broken, features)
+    with pytest.raises(BadData, match="bar_range is infinite on 1 bars"), np.errstate(all="ignore"):
+        matrix.feature_matrix(broken, features)

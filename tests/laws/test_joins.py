@@ -9,19 +9,20 @@ import pytest
 
 from tradewind.features import catalogue, matrix
 from tradewind.features.catalogue import FeatureSelection
-from tradewind.features.spec import Chunk
+from tradewind.features.bars import Chunk
 from tradewind.market.segments import assign_segments
 
 HOUR_MS = 3_600_000
 MAX_GAP_BARS = 3
 COLUMNS = ("open", "high", "low", "close", "volume")
+MARKET = ("market_return", "market_breadth", "market_dispersion", "market_rank")
 
 Tables = Mapping[str, pd.DataFrame]
 Join = Callable[[Tables, Tables], Chunk]
 
 
 def join(bars: Tables, side: Tables) -> Chunk:
-    return matrix.build_chunk(bars["SIM2"], bars["SIM1"], matrix.market_returns(bars), side)
+    return matrix.build_chunk(bars["SIM2"], bars["SIM1"], matrix.market_table(bars), side)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def check_joins(make: Join, bars: Tables, side: Tables, cut: int, seed: int) -> 
     other_bars = {name: another_future(table, now, rng) for name, table in bars.items()}
     other_side = {name: another_side(series, now, rng) for name, series in side.items()}
     before, after = make(bars, side).rows(0, cut + 1), make(other_bars, other_side).rows(0, cut + 1)
-    for name in ("timestamp", "open_time", "segment", *COLUMNS, "reference_close", "market_return"):
+    for name in ("timestamp", "open_time", "segment", *COLUMNS, "reference_close", *MARKET):
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name), err_msg=name)
     for name in side:
         np.testing.assert_array_equal(after.side[name], before.side[name], err_msg=name)
@@ -81,9 +82,9 @@ def test_no_feature_sees_another_symbols_future(
     features = catalogue.select(FeatureSelection(), "1h", tuple(side_series))
     for cut in (480, 600, 701):
         before, after = check_joins(join, bars, side_series, cut, seed=cut)
-        ours, theirs = (matrix.compute_features(part, features) for part in (before, after))
-        for feature in features:
-            np.testing.assert_array_equal(theirs[feature.name], ours[feature.name], err_msg=feature.name)
+        ours, theirs = (matrix.feature_matrix(part, features) for part in (before, after))
+        for row, feature in enumerate(features):
+            np.testing.assert_array_equal(theirs[row], ours[row], err_msg=feature.name)
 
 
 def _side_joined_forwards(bars: Tables, side: Tables) -> Chunk:
@@ -98,11 +99,11 @@ def _reference_filled_backwards(bars: Tables, side: Tables) -> Chunk:
 
 def _reference_stamped_by_its_open(bars: Tables, side: Tables) -> Chunk:
     early = bars["SIM1"].assign(timestamp=bars["SIM1"]["open_time"])
-    return matrix.build_chunk(bars["SIM2"], early, matrix.market_returns(bars), side)
+    return matrix.build_chunk(bars["SIM2"], early, matrix.market_table(bars), side)
 
 
 def _market_one_bar_ahead(bars: Tables, side: Tables) -> Chunk:
-    market = matrix.market_returns(bars).sort_index().shift(-1)
+    market = matrix.market_table(bars).sort_index().shift(-1)
     return matrix.build_chunk(bars["SIM2"], bars["SIM1"], market, side)
 
 

@@ -7,7 +7,8 @@ import pytest
 import talib
 
 from tradewind.features import price, trend, volatility, volume
-from tradewind.features.spec import Chunk, Feature, Floats
+from tradewind.features.bars import Chunk, Floats
+from tradewind.features.spec import Feature
 
 # Ours on the left; on the right the same from TA-Lib, brought to our scale where we report a share.
 PAIRS: dict[str, tuple[Feature, Callable[[Chunk], Floats]]] = {

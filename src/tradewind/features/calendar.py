@@ -1,41 +1,46 @@
 """Tier 5: the time of the close, UTC, as points on circles so that midnight is near 23:00."""
 
-from collections.abc import Callable
+import math
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tradewind.features.spec import Chunk, Feature, Floats, windowed
-
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-MONDAY_MS = 4 * DAY_MS  # 1970-01-05, the first Monday of the epoch
+from tradewind.features import operators as op
+from tradewind.features.expression import Expression
+from tradewind.features.operators import Bars
+from tradewind.features.spec import feature
 
 
-def _feature(name: str, formula: str, compute: Callable[[NDArray[np.int64]], Floats], unit: str) -> Feature:
-    def read(bars: Chunk) -> Floats:
-        return compute(bars.timestamp)
-
-    return Feature(
-        name=name, tier=5, family="calendar", formula=formula, lookback=0, unit=unit, source="definition",
-        step=windowed(read, 0),
-    )  # fmt: skip
+@feature(tier=5, unit="-1 to 1")
+def hour_sin(bars: Bars) -> Expression:
+    """Sine of the time of the day."""
+    return op.sine(2 * math.pi * bars.share_of_day)
 
 
-def _share_of_day(timestamp: NDArray[np.int64]) -> Floats:
-    return np.asarray(timestamp % DAY_MS / DAY_MS, dtype=np.float64)
+@feature(tier=5, unit="-1 to 1")
+def hour_cos(bars: Bars) -> Expression:
+    """Cosine of the time of the day."""
+    return op.cosine(2 * math.pi * bars.share_of_day)
 
 
-def _share_of_week(timestamp: NDArray[np.int64]) -> Floats:
-    return np.asarray((timestamp - MONDAY_MS) % (7 * DAY_MS) / (7 * DAY_MS), dtype=np.float64)
+@feature(tier=5, unit="-1 to 1")
+def week_sin(bars: Bars) -> Expression:
+    """Sine of the time of the week."""
+    return op.sine(2 * math.pi * bars.share_of_week)
 
 
-FEATURES = (
-    _feature("hour_sin", "sin(2 pi * share of the day)", lambda t: np.sin(2 * np.pi * _share_of_day(t)), "-1 to 1"),
-    _feature("hour_cos", "cos(2 pi * share of the day)", lambda t: np.cos(2 * np.pi * _share_of_day(t)), "-1 to 1"),
-    _feature("week_sin", "sin(2 pi * share of the week)", lambda t: np.sin(2 * np.pi * _share_of_week(t)), "-1 to 1"),
-    _feature("week_cos", "cos(2 pi * share of the week)", lambda t: np.cos(2 * np.pi * _share_of_week(t)), "-1 to 1"),
-    _feature(
-        "is_weekend", "1 on Saturday and Sunday", lambda t: np.where(_share_of_week(t) >= 5 / 7, 1.0, 0.0), "0 or 1"
-    ),
-)
+@feature(tier=5, unit="-1 to 1")
+def week_cos(bars: Bars) -> Expression:
+    """Cosine of the time of the week."""
+    return op.cosine(2 * math.pi * bars.share_of_week)
+
+
+@feature(tier=5, unit="0 or 1")
+def is_weekend(bars: Bars) -> Expression:
+    """Whether the bar closes on a Saturday or a Sunday."""
+    # Monday 00:00 begins the week, so the weekend is its last two sevenths; the close at Saturday 00:00 is in it.
+    return 1 - (5 / 7 > bars.share_of_week)
+
+
+@feature(tier=5, unit="0 to 1")
+def funding_clock(bars: Bars) -> Expression:
+    """How near the close is to the next eight-hourly funding: 0 just after one, towards 1 before the next."""
+    thirds = 3 * bars.share_of_day
+    return thirds - ((thirds > 1 - 1e-9) + (thirds > 2 - 1e-9))

@@ -1,99 +1,83 @@
 """Tier 4: the symbol against the reference symbol and against the market."""
 
-from collections.abc import Callable
-
-import numpy as np
-
-from tradewind.features import kernels
-from tradewind.features.price import ratio
-from tradewind.features.spec import Chunk, Feature, Floats, windowed
+from tradewind.features import operators as op
+from tradewind.features.expression import Expression
+from tradewind.features.operators import Bars
+from tradewind.features.spec import feature
 
 
-def _feature(
-    name: str, formula: str, source: str, lookback: int, compute: Callable[[Chunk], Floats], unit: str
-) -> Feature:
-    return Feature(
-        name=name, tier=4, family="cross_asset", formula=formula, lookback=lookback, unit=unit, source=source,
-        step=windowed(compute, lookback),
-    )  # fmt: skip
+def _reference_return(bars: Bars) -> Expression:
+    return op.log_return(bars.reference_close, 1)
 
 
-def _returns(bars: Chunk) -> tuple[Floats, Floats]:
-    return kernels.log_change(bars.close, 1), kernels.log_change(bars.reference_close, 1)
-
-
-def beta(window: int) -> Feature:
+@feature(tier=4, unit="ratio", source="Sharpe 1964", variants=(72, 168))
+def beta(bars: Bars, window: int) -> Expression:
     """Sensitivity to the reference symbol's one-bar returns."""
-
-    def compute(bars: Chunk) -> Floats:
-        both, _, variance = kernels.comoments(*_returns(bars), window)
-        return ratio(both, variance)
-
-    return _feature(
-        f"beta_{window}", f"covariance with the reference's returns / their variance over {window}", "Sharpe 1964",
-        window, compute, "ratio",
-    )  # fmt: skip
+    return op.beta(bars.one_bar_return, _reference_return(bars), window)
 
 
-def correlation(window: int) -> Feature:
+@feature(tier=4, unit="correlation", variants=(72, 168))
+def correlation(bars: Bars, window: int) -> Expression:
     """Correlation with the reference symbol's one-bar returns."""
-
-    def compute(bars: Chunk) -> Floats:
-        both, own, variance = kernels.comoments(*_returns(bars), window)
-        return ratio(both, np.sqrt(own * variance))
-
-    return _feature(
-        f"correlation_{window}", f"correlation with the reference's returns over {window}", "definition", window,
-        compute, "correlation",
-    )  # fmt: skip
+    return op.correlation(bars.one_bar_return, _reference_return(bars), window)
 
 
-def lead_lag(window: int) -> Feature:
-    """Correlation of the symbol's returns with the reference's previous ones: does it follow?"""
-
-    def compute(bars: Chunk) -> Floats:
-        own, reference = _returns(bars)
-        both, left, right = kernels.comoments(own, np.concatenate([[np.nan], reference[:-1]]), window)
-        return ratio(both, np.sqrt(left * right))
-
-    return _feature(
-        f"lead_lag_{window}", f"correlation with the reference's returns one bar earlier over {window}",
-        "Lo and MacKinlay 1990", window + 1, compute, "correlation",
-    )  # fmt: skip
+@feature(tier=4, unit="correlation", source="Lo and MacKinlay 1990", variants=(72,))
+def lead_lag(bars: Bars, window: int) -> Expression:
+    """Correlation with the reference's returns one bar earlier: does it follow?"""
+    return op.correlation(bars.one_bar_return, op.lag(_reference_return(bars), 1), window)
 
 
-def relative_strength(lag: int) -> Feature:
+@feature(tier=4, unit="log-return", source="Jegadeesh and Titman 1993", variants=(24, 168))
+def relative_strength(bars: Bars, lag: int) -> Expression:
     """Log return over the reference symbol's."""
-    return _feature(
-        f"relative_strength_{lag}", f"log return over {lag} less the reference's", "Jegadeesh and Titman 1993", lag,
-        lambda bars: kernels.log_change(bars.close, lag) - kernels.log_change(bars.reference_close, lag), "log-return",
-    )  # fmt: skip
+    return op.log_return(bars.close, lag) - op.log_return(bars.reference_close, lag)
 
 
-def reference_return(lag: int) -> Feature:
+@feature(tier=4, unit="log-return", variants=(1, 24))
+def reference_return(bars: Bars, lag: int) -> Expression:
     """The reference symbol's log return."""
-    return _feature(
-        f"reference_return_{lag}", f"the reference's log return over {lag}", "definition", lag,
-        lambda bars: kernels.log_change(bars.reference_close, lag), "log-return",
-    )  # fmt: skip
+    return op.log_return(bars.reference_close, lag)
 
 
-def market_return(window: int) -> Feature:
-    """Equal-weight log return of the universe."""
-    return _feature(
-        f"market_return_{window}", f"sum over {window} of the universe's mean one-bar log return", "definition",
-        window - 1, lambda bars: kernels.rolling_sum(bars.market_return, window), "log-return",
-    )  # fmt: skip
+@feature(tier=4, unit="standard deviations", source="Gatev, Goetzmann and Rouwenhorst 2006", variants=(168,))
+def ratio_z_score(bars: Bars, window: int) -> Expression:
+    """Log price relative to the reference symbol, against its window."""
+    return op.z_score(op.log(bars.close / bars.reference_close), window)
 
 
-FEATURES = (
-    beta(72),
-    correlation(72),
-    lead_lag(72),
-    relative_strength(24),
-    relative_strength(168),
-    reference_return(1),
-    reference_return(24),
-    market_return(24),
-    market_return(168),
-)
+@feature(tier=4, unit="standard deviations", source="Ang, Hodrick, Xing and Zhang 2006", variants=(72,))
+def residual_volatility_share(bars: Bars, window: int) -> Expression:
+    """Share of the variance that the reference symbol's returns do not explain."""
+    fit = op.correlation(bars.one_bar_return, _reference_return(bars), window)
+    return op.where(op.variance(bars.one_bar_return, window) > 0, 1 - fit**2, 0.0)
+
+
+@feature(tier=4, unit="log-return", variants=(24, 168))
+def market_return(bars: Bars, window: int) -> Expression:
+    """Sum of the universe's mean one-bar log returns."""
+    return op.total(bars.market_return, window)
+
+
+@feature(tier=4, unit="log-return", source="Jegadeesh and Titman 1993", variants=(24,))
+def excess_return(bars: Bars, window: int) -> Expression:
+    """Log return over the universe's mean."""
+    return op.total(bars.one_bar_return - bars.market_return, window)
+
+
+@feature(tier=4, unit="share", source="share of symbols that rose", variants=(1, 24), neutral=0.5)
+def market_breadth(bars: Bars, window: int) -> Expression:
+    """Mean share of the universe's symbols that rose."""
+    return op.mean(bars.market_breadth, window)
+
+
+@feature(tier=4, unit="log-return", source="cross-sectional deviation", variants=(1, 24))
+def market_dispersion(bars: Bars, window: int) -> Expression:
+    """Mean deviation of one-bar returns across the universe."""
+    return op.mean(bars.market_dispersion, window)
+
+
+@feature(tier=4, unit="share", source="Asness, Moskowitz and Pedersen 2013", variants=(1, 24), neutral=0.5)
+def market_rank(bars: Bars, window: int) -> Expression:
+    """Mean share of the other symbols whose one-bar return was lower."""
+    return op.mean(bars.market_rank, window)

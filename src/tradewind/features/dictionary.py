@@ -9,8 +9,8 @@ from tradewind.features.spec import Feature
 
 
 def dictionary_table(features: Sequence[Feature]) -> pd.DataFrame:
-    """One row a feature: name, tier, family, formula, lookback (bars), unit, source."""
-    columns = ("name", "tier", "family", "formula", "lookback", "unit", "source")
+    """One row a feature: name, tier, family, meaning, formula, lookback (bars), unit, source."""
+    columns = ("name", "tier", "family", "meaning", "formula", "lookback", "unit", "source")
     return pd.DataFrame([{column: getattr(feature, column) for column in columns} for feature in features])
 
 

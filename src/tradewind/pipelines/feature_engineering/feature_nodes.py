@@ -19,7 +19,7 @@ def compute_features(
     """float32 features of every symbol, by partition."""
     features = catalogue.select(selection, universe.timeframe, universe.side_series)
     by_symbol = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}
-    market = matrix.market_returns(by_symbol)
+    market = matrix.market_table(by_symbol)
     reference = by_symbol[universe.reference]
     tables = {}
     for symbol in track(universe.symbols, "features by symbol"):

@@ -1,0 +1,116 @@
+"""Sums and extremes of rolling windows, in one pass and without ever subtracting what has left the window.
+
+Every kernel advances `state` by a block of bars and writes one value a bar; NaN until the window is full and while it
+holds a NaN. The history is divided into blocks of the window's length. A window is then the end of one block and the
+beginning of the next, so its value is the merge of two running aggregates: one kept forwards in this block, one taken
+backwards through the last (van Herk 1992; Gil and Werman 1993). That is O(1) a bar, exact on constants, and nothing is
+carried from one window to the next that could drift or cancel. A block's end costs O(window), once.
+
+State at `at`: place in the block, whether a block is complete, the aggregate of this block so far, then the raw values
+of this block and the backward aggregates of the last, `window` numbers each.
+"""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@njit(cache=True, nogil=True)
+def window_sum(values: Floats, out: Floats, n: int, window: int, state: Floats, at: int) -> None:
+    """Sum of the last `window` values."""
+    place, complete, total = int(state[at]), state[at + 1] > 0, state[at + 2]
+    raw, ahead = at + 3, at + 3 + window
+    row = 0
+    while row < n:
+        run = min(n - row, window - 1 - place)
+        if complete:
+            for step in range(run):
+                value = values[row + step]
+                state[raw + place + step] = value
+                total += value
+                out[row + step] = total + state[ahead + place + step + 1]
+        else:
+            for step in range(run):
+                value = values[row + step]
+                state[raw + place + step] = value
+                total += value
+                out[row + step] = np.nan
+        row += run
+        place += run
+        if row < n:
+            value = values[row]
+            state[raw + place] = value
+            out[row] = total + value
+            back = 0.0
+            for slot in range(window - 1, 0, -1):
+                back += state[raw + slot]
+                state[ahead + slot] = back
+            row += 1
+            place, complete, total = 0, True, 0.0
+    state[at], state[at + 1], state[at + 2] = place, 1.0 if complete else 0.0, total
+
+
+@njit(cache=True, nogil=True)
+def _larger(left: float, right: float) -> float:
+    # NaN must win, and the language's own max drops it on one side.
+    return left if left > right or left != left else right
+
+
+@njit(cache=True, nogil=True)
+def window_max(values: Floats, out: Floats, n: int, window: int, sign: float, state: Floats, at: int) -> None:
+    """Largest of the last `window` values; the smallest where `sign` is -1."""
+    place, complete, best = int(state[at]), state[at + 1] > 0, state[at + 2]
+    raw, ahead = at + 3, at + 3 + window
+    for row in range(n):
+        value = sign * values[row]
+        state[raw + place] = value
+        best = value if place == 0 else _larger(best, value)
+        if place == window - 1:
+            out[row] = sign * best
+            back = state[raw + place]
+            state[ahead + place] = back
+            for slot in range(window - 2, 0, -1):
+                back = _larger(back, state[raw + slot])
+                state[ahead + slot] = back
+            place, complete = 0, True
+        else:
+            out[row] = sign * _larger(best, state[ahead + place + 1]) if complete else np.nan
+            place += 1
+    state[at], state[at + 1], state[at + 2] = place, 1.0 if complete else 0.0, best
+
+
+@njit(cache=True, nogil=True)
+def bars_since_max(values: Floats, out: Floats, n: int, window: int, sign: float, state: Floats, at: int) -> None:
+    """Bars since the latest maximum of the last `window` values; since the minimum where `sign` is -1.
+
+    The window is searched only when its extreme has left it. State: bars so far, age of the extreme (`window` where it
+    is unknown), the extreme, how many values of the window are missing, and the window twice over, so that it always
+    lies in one piece.
+    """
+    count, age, best, missing = int(state[at]), int(state[at + 1]), state[at + 2], int(state[at + 3])
+    raw = at + 4
+    for row in range(n):
+        value = sign * values[row]
+        place = count % window
+        gone = state[raw + place]
+        missing += (1 if value != value else 0) - (1 if count >= window and gone != gone else 0)
+        state[raw + place] = value
+        state[raw + place + window] = value
+        count += 1
+        age = min(age + 1, window)
+        if missing > 0 or count < window:
+            out[row] = np.nan
+            age = window
+            continue
+        if age < window and value >= best:
+            best, age = value, 0
+        elif age >= window:
+            first = raw + place + 1
+            best, age = state[first], window - 1
+            for slot in range(1, window):
+                if state[first + slot] >= best:
+                    best, age = state[first + slot], window - 1 - slot
+        out[row] = age
+    state[at], state[at + 1], state[at + 2], state[at + 3] = count, age, best, missing
