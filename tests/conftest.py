@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tradewind.features import catalogue, matrix
-from tradewind.features.catalogue import FeatureSelection
 from tradewind.features.bars import Chunk
+from tradewind.features.catalogue import FeatureSelection
 from tradewind.features.spec import Feature
 from tradewind.market.simulator import SimulationSpec, simulate_market
 

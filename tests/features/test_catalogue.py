@@ -8,8 +8,8 @@ import pytest
 
 from tradewind.errors import BadData, BadParameters
 from tradewind.features import catalogue, dictionary, matrix
-from tradewind.features.catalogue import FeatureSelection
 from tradewind.features.bars import Chunk
+from tradewind.features.catalogue import FeatureSelection
 from tradewind.features.spec import Feature
 
 

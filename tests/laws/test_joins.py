@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from tradewind.features import catalogue, matrix
-from tradewind.features.catalogue import FeatureSelection
 from tradewind.features.bars import Chunk
+from tradewind.features.catalogue import FeatureSelection
 from tradewind.market.segments import assign_segments
 
 HOUR_MS = 3_600_000

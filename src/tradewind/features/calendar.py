@@ -36,7 +36,7 @@ def week_cos(bars: Bars) -> Expression:
 def is_weekend(bars: Bars) -> Expression:
     """Whether the bar closes on a Saturday or a Sunday."""
     # Monday 00:00 begins the week, so the weekend is its last two sevenths; the close at Saturday 00:00 is in it.
-    return 1 - (5 / 7 > bars.share_of_week)
+    return 1 - (bars.share_of_week < 5 / 7)
 
 
 @feature(tier=5, unit="0 to 1")
