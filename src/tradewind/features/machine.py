@@ -11,11 +11,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tradewind.features.kernels import moments, order, recursions, windows
+from tradewind.features.kernels.logarithm import logarithm
 
 Floats = NDArray[np.float64]
 Table = NDArray[np.int64]
 
-BLOCK = 256  # bars; what the operations of one block hand on to each other stays in the processor's cache
+BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -42,36 +43,36 @@ OPERATIONS = {
     "add": Operation(10),
     "subtract": Operation(11),
     "multiply": Operation(12),
-    "divide": Operation(13, cost=1.0),
-    "ratio": Operation(14, cost=1.2),
+    "divide": Operation(13),
+    "ratio": Operation(14),
     "larger": Operation(15),
     "smaller": Operation(16),
     "greater": Operation(17),
     "choose": Operation(18, cost=0.8),
-    "negate": Operation(20),
-    "absolute": Operation(21),
-    "logarithm": Operation(22, cost=6.0),
-    "exponential": Operation(23, cost=6.0),
-    "root": Operation(24, cost=1.5),
-    "sign": Operation(25, cost=0.8),
-    "sine": Operation(26, cost=9.0),
-    "cosine": Operation(27, cost=9.0),
-    "window_sum": Operation(30, state=(3, 2), cost=3.0),
-    "window_max": Operation(31, state=(3, 2), cost=4.0),
-    "window_min": Operation(32, state=(3, 2), cost=4.0),
-    "bars_since_max": Operation(33, state=(4, 2), cost=5.0),
-    "bars_since_min": Operation(34, state=(4, 2), cost=5.0),
-    "window_moments": Operation(40, outputs=2, state=(4, 3), cost=12.0),
-    "window_shape": Operation(41, outputs=2, state=(6, 5), cost=45.0),
-    "window_comoments": Operation(42, outputs=3, state=(7, 7), cost=20.0),
-    "window_trend": Operation(43, outputs=3, state=(5, 4), cost=15.0),
-    "window_rank": Operation(50, state=(2, 2), cost=40.0),
-    "window_deviation": Operation(51, state=(2, 2), cost=15.0),
-    "window_filter": Operation(52, state=(2, 2), cost=15.0),
+    "negate": Operation(19),
+    "absolute": Operation(20),
+    "root": Operation(21),
+    "sign": Operation(22),
+    "logarithm": Operation(25, cost=1.3),
+    "exponential": Operation(26, cost=6.0),
+    "sine": Operation(27, cost=9.0),
+    "cosine": Operation(28, cost=9.0),
+    "window_sum": Operation(30, state=(3, 2), cost=1.4),
+    "window_max": Operation(31, state=(3, 2), cost=2.5),
+    "window_min": Operation(32, state=(3, 2), cost=2.5),
+    "bars_since_max": Operation(33, state=(4, 2), cost=4.0),
+    "bars_since_min": Operation(34, state=(4, 2), cost=4.0),
+    "window_moments": Operation(40, outputs=2, state=(4, 3), cost=5.2),
+    "window_shape": Operation(41, outputs=2, state=(6, 5), cost=25.0),
+    "window_comoments": Operation(42, outputs=3, state=(7, 7), cost=11.0),
+    "window_trend": Operation(43, outputs=3, state=(5, 4), cost=6.6),
+    "window_rank": Operation(50, state=(2, 2), cost=26.0),
+    "window_deviation": Operation(51, state=(2, 2), cost=27.0),
+    "window_filter": Operation(52, state=(2, 2), cost=20.0),
     "window_quantile": Operation(53, state=(2, 3), cost=50.0),
-    "lag": Operation(60, state=(1, 1), cost=1.5),
-    "exponential_mean": Operation(61, state=(2, 0), cost=4.0),
-    "wilder_mean": Operation(62, state=(2, 0), cost=6.0),
+    "lag": Operation(60, state=(1, 1), cost=1.0),
+    "exponential_mean": Operation(61, state=(2, 0), cost=2.4),
+    "wilder_mean": Operation(62, state=(2, 0), cost=1.7),
 }
 
 # Columns of the table.
@@ -79,58 +80,88 @@ CODE, IN0, IN1, IN2, OUT0, OUT1, OUT2, WINDOW, STATE, NUMBER, N_COLUMNS = range(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _value(code: int, a: float, b: float, c: float, number: float) -> float:
+    """What an operation makes of the values of one bar: the only place that says so."""
+    if code == 10:
+        return a + b
+    if code == 11:
+        return a - b
+    if code == 12:
+        return a * b
+    if code == 13:
+        return a / b
+    if code == 14:  # `number` where the denominator is 0, unless the numerator is missing
+        quotient = a / (b if b != 0.0 else 1.0)
+        return quotient if b != 0.0 else (number if a == a else np.nan)
+    if code == 15:
+        return a if a > b or a != a else b
+    if code == 16:
+        return a if a < b or a != a else b
+    if code == 17:
+        return (1.0 if a > b else 0.0) + 0.0 * (a + b)
+    if code == 18:
+        return np.nan if a != a else (b if a != 0.0 else c)
+    if code == 19:
+        return -a
+    if code == 20:
+        return abs(a)
+    if code == 21:
+        return np.sqrt(a)
+    return (1.0 if a > 0.0 else (-1.0 if a < 0.0 else 0.0)) + 0.0 * a
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _elementwise(code: int, a: Floats, b: Floats, c: Floats, out: Floats, n: int, number: float) -> None:
+    # A loop for each operation, so that the compiler makes vector instructions of it.
     if code == 10:
         for i in range(n):
-            out[i] = a[i] + b[i]
+            out[i] = _value(10, a[i], b[i], c[i], number)
     elif code == 11:
         for i in range(n):
-            out[i] = a[i] - b[i]
+            out[i] = _value(11, a[i], b[i], c[i], number)
     elif code == 12:
         for i in range(n):
-            out[i] = a[i] * b[i]
+            out[i] = _value(12, a[i], b[i], c[i], number)
     elif code == 13:
         for i in range(n):
-            out[i] = a[i] / b[i]
-    elif code == 14:  # `number` where the denominator is 0, unless the numerator is missing
+            out[i] = _value(13, a[i], b[i], c[i], number)
+    elif code == 14:
         for i in range(n):
-            quotient = a[i] / (b[i] if b[i] != 0.0 else 1.0)
-            out[i] = quotient if b[i] != 0.0 else (number if a[i] == a[i] else np.nan)
+            out[i] = _value(14, a[i], b[i], c[i], number)
     elif code == 15:
         for i in range(n):
-            out[i] = a[i] if a[i] > b[i] or a[i] != a[i] else b[i]
+            out[i] = _value(15, a[i], b[i], c[i], number)
     elif code == 16:
         for i in range(n):
-            out[i] = a[i] if a[i] < b[i] or a[i] != a[i] else b[i]
+            out[i] = _value(16, a[i], b[i], c[i], number)
     elif code == 17:
         for i in range(n):
-            out[i] = (1.0 if a[i] > b[i] else 0.0) + 0.0 * (a[i] + b[i])
+            out[i] = _value(17, a[i], b[i], c[i], number)
+    elif code == 18:
+        for i in range(n):
+            out[i] = _value(18, a[i], b[i], c[i], number)
+    elif code == 19:
+        for i in range(n):
+            out[i] = _value(19, a[i], b[i], c[i], number)
+    elif code == 20:
+        for i in range(n):
+            out[i] = _value(20, a[i], b[i], c[i], number)
+    elif code == 21:
+        for i in range(n):
+            out[i] = _value(21, a[i], b[i], c[i], number)
     else:
         for i in range(n):
-            out[i] = np.nan if a[i] != a[i] else (b[i] if a[i] != 0.0 else c[i])
+            out[i] = _value(22, a[i], b[i], c[i], number)
 
 
 @njit(cache=True, nogil=True)
-def _of_one(code: int, a: Floats, out: Floats, n: int) -> None:
-    if code == 20:
-        for i in range(n):
-            out[i] = -a[i]
-    elif code == 21:
-        for i in range(n):
-            out[i] = abs(a[i])
-    elif code == 22:
-        for i in range(n):
-            out[i] = np.log(a[i])
-    elif code == 23:
+def _transcendental(code: int, a: Floats, out: Floats, n: int) -> None:
+    if code == 25:
+        logarithm(a, out, n)
+    elif code == 26:
         for i in range(n):
             out[i] = np.exp(a[i])
-    elif code == 24:
-        for i in range(n):
-            out[i] = np.sqrt(a[i])
-    elif code == 25:
-        for i in range(n):
-            out[i] = (1.0 if a[i] > 0.0 else (-1.0 if a[i] < 0.0 else 0.0)) + 0.0 * a[i]
-    elif code == 26:
+    elif code == 27:
         for i in range(n):
             out[i] = np.sin(a[i])
     else:
@@ -195,12 +226,14 @@ def run(
             code = op[CODE]
             if code >= 30:
                 _over_window(op, slots, n, numbers, state)
-            elif code >= 20:
-                _of_one(code, slots[op[IN0]], slots[op[OUT0]], n)
+            elif code >= 25:
+                _transcendental(code, slots[op[IN0]], slots[op[OUT0]], n)
+            elif code >= 10 and n == 1:  # live: no need to open rows for single values
+                a, b, c = slots[op[IN0], 0], slots[op[IN1], 0], slots[op[IN2], 0]
+                slots[op[OUT0], 0] = _value(code, a, b, c, numbers[op[NUMBER]])
             elif code >= 10:
-                _elementwise(
-                    code, slots[op[IN0]], slots[op[IN1]], slots[op[IN2]], slots[op[OUT0]], n, numbers[op[NUMBER]]
-                )
+                a_row, b_row, c_row = slots[op[IN0]], slots[op[IN1]], slots[op[IN2]]
+                _elementwise(code, a_row, b_row, c_row, slots[op[OUT0]], n, numbers[op[NUMBER]])
             elif code == 0:
                 target, source = slots[op[OUT0]], op[IN0]
                 for i in range(n):

@@ -150,7 +150,7 @@ def total(value: Number, window: int) -> Expression:
 def mean(value: Number, window: int) -> Expression:
     """Mean over the window."""
     inner = total(value, window)
-    return replace(inner / window, text=inner.text.replace("sum(", "mean(", 1))
+    return replace(inner * (1 / window), text=inner.text.replace("sum(", "mean(", 1))
 
 
 def variance(value: Number, window: int) -> Expression:

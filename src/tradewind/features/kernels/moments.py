@@ -18,6 +18,7 @@ def window_moments(
     """Mean and population variance of the last `window` values."""
     place, complete, mean, square = int(state[at]), state[at + 1] > 0, state[at + 2], state[at + 3]
     raw, means, squares = at + 4, at + 4 + window, at + 4 + 2 * window
+    inverse = 1.0 / window
     for row in range(n):
         value = values[row]
         state[raw + place] = value
@@ -25,7 +26,7 @@ def window_moments(
             mean, square = value, 0.0
         else:
             distance = value - mean
-            mean += distance / (place + 1)
+            mean += distance * (1.0 / (place + 1))
             square += distance * (value - mean)
         if place == window - 1:
             mean_out[row], variance_out[row] = mean, max(square, 0.0) / window if square == square else np.nan
@@ -33,7 +34,7 @@ def window_moments(
             state[means + place], state[squares + place] = back_mean, 0.0
             for slot in range(window - 2, 0, -1):
                 distance = state[raw + slot] - back_mean
-                back_mean += distance / (window - slot)
+                back_mean += distance * (1.0 / (window - slot))
                 back_square += distance * (state[raw + slot] - back_mean)
                 state[means + slot], state[squares + slot] = back_mean, back_square
             place, complete = 0, True
@@ -41,9 +42,9 @@ def window_moments(
             if complete:
                 here, there = place + 1, window - place - 1
                 distance = state[means + place + 1] - mean
-                mean_out[row] = mean + distance * there / window
-                total = square + state[squares + place + 1] + distance * distance * (here * there / window)
-                variance_out[row] = total / window
+                mean_out[row] = mean + distance * (there * inverse)
+                total = square + state[squares + place + 1] + distance * distance * (here * there * inverse)
+                variance_out[row] = total * inverse
             else:
                 mean_out[row] = variance_out[row] = np.nan
             place += 1
@@ -125,6 +126,7 @@ def window_comoments(
     place, complete = int(state[at]), state[at + 1] > 0
     mx, my, cxy, cxx, cyy = state[at + 2], state[at + 3], state[at + 4], state[at + 5], state[at + 6]
     raw_x, raw_y, back = at + 7, at + 7 + window, at + 7 + 2 * window
+    inverse = 1.0 / window
     for row in range(n):
         x, y = left[row], right[row]
         state[raw_x + place], state[raw_y + place] = x, y
@@ -132,8 +134,9 @@ def window_comoments(
             mx, my, cxy, cxx, cyy = x, y, 0.0 * x * y, 0.0 * x, 0.0 * y
         else:
             dx, dy = x - mx, y - my
-            mx += dx / (place + 1)
-            my += dy / (place + 1)
+            share = 1.0 / (place + 1)
+            mx += dx * share
+            my += dy * share
             cxy += dx * (y - my)
             cxx += dx * (x - mx)
             cyy += dy * (y - my)
@@ -143,8 +146,8 @@ def window_comoments(
             for slot in range(window - 1, 0, -1):
                 x, y, count = state[raw_x + slot], state[raw_y + slot], window - slot
                 dx, dy = x - bx, y - by
-                bx += dx / count
-                by += dy / count
+                bx += dx * (1.0 / count)
+                by += dy * (1.0 / count)
                 bxy += dx * (y - by)
                 bxx += dx * (x - bx)
                 byy += dy * (y - by)
@@ -155,10 +158,10 @@ def window_comoments(
             if complete:
                 b = back + 5 * (place + 1)
                 dx, dy = mx - state[b], my - state[b + 1]
-                weight = (place + 1.0) * (window - place - 1.0) / window
-                both[row] = (cxy + state[b + 2] + dx * dy * weight) / window
-                left_out[row] = (cxx + state[b + 3] + dx * dx * weight) / window
-                right_out[row] = (cyy + state[b + 4] + dy * dy * weight) / window
+                weight = (place + 1.0) * (window - place - 1.0) * inverse
+                both[row] = (cxy + state[b + 2] + dx * dy * weight) * inverse
+                left_out[row] = (cxx + state[b + 3] + dx * dx * weight) * inverse
+                right_out[row] = (cyy + state[b + 4] + dy * dy * weight) * inverse
             else:
                 both[row] = left_out[row] = right_out[row] = np.nan
             place += 1
@@ -180,6 +183,7 @@ def window_trend(
     mean, square, cross = state[at + 2], state[at + 3], state[at + 4]
     raw, back = at + 5, at + 5 + window
     spread = window * (window * window - 1.0) / 12.0
+    inverse = 1.0 / window
     for row in range(n):
         value = values[row]
         state[raw + place] = value
@@ -188,7 +192,7 @@ def window_trend(
         else:
             distance = value - mean
             cross += distance * place * 0.5
-            mean += distance / (place + 1)
+            mean += distance * (1.0 / (place + 1))
             square += distance * (value - mean)
         if place == window - 1:
             slope_out[row], mean_out[row], variance_out[row] = cross / spread, mean, square / window
@@ -199,7 +203,7 @@ def window_trend(
                 count = window - slot
                 distance = state[raw + slot] - back_mean
                 back_cross -= distance * (count - 1) * 0.5
-                back_mean += distance / count
+                back_mean += distance * (1.0 / count)
                 back_square += distance * (state[raw + slot] - back_mean)
                 b = back + 3 * slot
                 state[b], state[b + 1], state[b + 2] = back_mean, back_square, back_cross
@@ -210,9 +214,9 @@ def window_trend(
                 here, there = place + 1.0, window - place - 1.0
                 distance = mean - state[b]
                 total = cross + state[b + 2] + distance * here * there * 0.5
-                slope_out[row] = total / spread
-                mean_out[row] = state[b] + distance * here / window
-                variance_out[row] = (square + state[b + 1] + distance * distance * (here * there / window)) / window
+                slope_out[row] = total * (1.0 / spread)
+                mean_out[row] = state[b] + distance * (here * inverse)
+                variance_out[row] = (square + state[b + 1] + distance * distance * (here * there * inverse)) * inverse
             else:
                 slope_out[row] = mean_out[row] = variance_out[row] = np.nan
             place += 1

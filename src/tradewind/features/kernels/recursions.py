@@ -11,13 +11,17 @@ Floats = NDArray[np.float64]
 def lag(values: Floats, out: Floats, n: int, window: int, state: Floats, at: int) -> None:
     """The value `window` bars ago. State: bars so far, then the last `window` values."""
     count = int(state[at])
-    place = count % window
-    for row in range(n):
-        out[row] = state[at + 1 + place] if count + row >= window else np.nan
-        state[at + 1 + place] = values[row]
-        place += 1
-        if place == window:
-            place = 0
+    held = state[at + 1 : at + 1 + window]
+    place, row = count % window, 0
+    while row < n:
+        run = min(n - row, window - place)
+        new, old, result = values[row : row + run], held[place : place + run], out[row : row + run]
+        for step in range(run):
+            result[step] = old[step]
+            old[step] = new[step]
+        place = 0
+        row += run
+    out[: min(max(window - count, 0), n)] = np.nan
     state[at] = count + n
 
 
@@ -25,13 +29,14 @@ def lag(values: Floats, out: Floats, n: int, window: int, state: Floats, at: int
 def exponential_mean(values: Floats, out: Floats, n: int, span: int, state: Floats, at: int) -> None:
     """Mean with weight 2 / (span + 1) on the newest value, seeded by the first. State: begun, mean."""
     weight = 2.0 / (span + 1.0)
+    keep = 1.0 - weight
     begun, mean = state[at] > 0, state[at + 1]
     for row in range(n):
         value = values[row]
         if value != value:
             out[row] = np.nan
             continue
-        mean = mean + weight * (value - mean) if begun else value
+        mean = keep * mean + weight * value if begun else value
         begun = True
         out[row] = mean
     state[at], state[at + 1] = 1.0 if begun else 0.0, mean
@@ -41,6 +46,8 @@ def exponential_mean(values: Floats, out: Floats, n: int, span: int, state: Floa
 def wilder_mean(values: Floats, out: Floats, n: int, period: int, state: Floats, at: int) -> None:
     """Wilder's mean: a plain mean of the first `period` values, then weight 1 / period (1978). State: count, mean."""
     count, mean = state[at], state[at + 1]
+    weight = 1.0 / period
+    keep = 1.0 - weight
     for row in range(n):
         value = values[row]
         if value != value:
@@ -51,6 +58,6 @@ def wilder_mean(values: Floats, out: Floats, n: int, period: int, state: Floats,
             mean += (value - mean) / count
             out[row] = mean if count == period else np.nan
         else:
-            mean += (value - mean) / period
+            mean = keep * mean + weight * value
             out[row] = mean
     state[at], state[at + 1] = count, mean

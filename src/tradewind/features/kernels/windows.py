@@ -18,6 +18,25 @@ Floats = NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True)
+def _sum_backwards(state: Floats, raw: int, ahead: int, window: int) -> None:
+    """Sums from each value of a block to its end. Four at a time: a chain of additions would wait for each one."""
+    values, sums, back = state[raw : raw + window], state[ahead : ahead + window], 0.0
+    fours = (window - 1) // 4
+    for four in range(fours):
+        slot = np.uint64(window - 1 - 4 * four)
+        one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+        pair = values[slot] + values[slot - one]
+        sums[slot] = back + values[slot]
+        sums[slot - one] = back + pair
+        sums[slot - two] = back + (pair + values[slot - two])
+        back += pair + (values[slot - two] + values[slot - three])
+        sums[slot - three] = back
+    for slot in range(window - 1 - 4 * fours, 0, -1):
+        back += values[slot]
+        sums[slot] = back
+
+
+@njit(cache=True, nogil=True)
 def window_sum(values: Floats, out: Floats, n: int, window: int, state: Floats, at: int) -> None:
     """Sum of the last `window` values."""
     place, complete, total = int(state[at]), state[at + 1] > 0, state[at + 2]
@@ -25,28 +44,21 @@ def window_sum(values: Floats, out: Floats, n: int, window: int, state: Floats, 
     row = 0
     while row < n:
         run = min(n - row, window - 1 - place)
-        if complete:
-            for step in range(run):
-                value = values[row + step]
-                state[raw + place + step] = value
-                total += value
-                out[row + step] = total + state[ahead + place + step + 1]
-        else:
-            for step in range(run):
-                value = values[row + step]
-                state[raw + place + step] = value
-                total += value
-                out[row + step] = np.nan
+        new, kept = values[row : row + run], state[raw + place : raw + place + run]
+        rest, result = state[ahead + place + 1 : ahead + place + 1 + run], out[row : row + run]
+        for step in range(run):
+            kept[step] = new[step]
+            total += new[step]
+            result[step] = total + rest[step]
+        if not complete:
+            result[:] = np.nan
         row += run
         place += run
         if row < n:
             value = values[row]
             state[raw + place] = value
             out[row] = total + value
-            back = 0.0
-            for slot in range(window - 1, 0, -1):
-                back += state[raw + slot]
-                state[ahead + slot] = back
+            _sum_backwards(state, raw, ahead, window)
             row += 1
             place, complete, total = 0, True, 0.0
     state[at], state[at + 1], state[at + 2] = place, 1.0 if complete else 0.0, total
@@ -62,22 +74,32 @@ def _larger(left: float, right: float) -> float:
 def window_max(values: Floats, out: Floats, n: int, window: int, sign: float, state: Floats, at: int) -> None:
     """Largest of the last `window` values; the smallest where `sign` is -1."""
     place, complete, best = int(state[at]), state[at + 1] > 0, state[at + 2]
-    raw, ahead = at + 3, at + 3 + window
-    for row in range(n):
-        value = sign * values[row]
-        state[raw + place] = value
-        best = value if place == 0 else _larger(best, value)
-        if place == window - 1:
-            out[row] = sign * best
-            back = state[raw + place]
-            state[ahead + place] = back
+    raw, ahead = state[at + 3 : at + 3 + window], state[at + 3 + window : at + 3 + 2 * window]
+    row = 0
+    while row < n:
+        run = min(n - row, window - 1 - place)
+        new, kept = values[row : row + run], raw[place : place + run]
+        rest, result = ahead[place + 1 : place + 1 + run], out[row : row + run]
+        for step in range(run):
+            value = sign * new[step]
+            kept[step] = value
+            best = _larger(best, value) if place + step > 0 else value
+            result[step] = sign * _larger(best, rest[step])
+        if not complete:
+            result[:] = np.nan
+        row += run
+        place += run
+        if row < n:
+            value = sign * values[row]
+            raw[place] = value
+            out[row] = sign * (_larger(best, value) if place > 0 else value)
+            back = value
+            ahead[place] = value
             for slot in range(window - 2, 0, -1):
-                back = _larger(back, state[raw + slot])
-                state[ahead + slot] = back
+                back = _larger(back, raw[slot])
+                ahead[slot] = back
+            row += 1
             place, complete = 0, True
-        else:
-            out[row] = sign * _larger(best, state[ahead + place + 1]) if complete else np.nan
-            place += 1
     state[at], state[at + 1], state[at + 2] = place, 1.0 if complete else 0.0, best
 
 
