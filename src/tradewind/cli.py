@@ -1,4 +1,4 @@
-"""The project's own Kedro commands: `kedro doctor` and `kedro simulate-market`."""
+"""The project's own Kedro commands."""
 
 from pathlib import Path
 from typing import Any
@@ -69,3 +69,47 @@ def simulate_market_command(symbols: int, output: Path, **settings: Any) -> None
     for name, value in market.summary.items():
         click.echo(f"{name:<28} {value}")
     click.echo(f"written to {output}")
+
+
+@cli.command("audit-features")
+@click.option("--env", default=None, help="Environment whose bars to use, such as real.")
+@click.option("--params", "-p", default="", help="Parameters to change, as for kedro run.")
+@click.option("--symbol", default=None, help="Symbol to audit on; the reference symbol's successor by default.")
+@click.option("--bars", type=click.IntRange(500), default=4000, show_default=True, help="How many of the latest bars.")
+@click.option("--cuts", type=click.IntRange(10), default=200, show_default=True, help="Cut points for each law.")
+@click.option("--verbose", is_flag=True, help="List the features that obey, too.")
+@click.pass_obj
+def audit_features(
+    project: ProjectMetadata, env: str | None, params: str, symbol: str | None, bars: int, cuts: int, verbose: bool
+) -> None:
+    """Hold every selected feature, your own included, to the laws of causality on your data.
+
+    Reads the bars that `kedro run --pipeline data_engineering` has written. Exits with 1 if a feature must not be used.
+    """
+    from kedro.framework.cli.utils import _split_params
+    from kedro.framework.session import KedroSession
+
+    from tradewind.pipelines.feature_engineering.audit import audit_selected
+
+    changed = _split_params(None, None, params) if params else {}
+    try:
+        with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
+            context = session.load_context()
+            found, features = audit_selected(context.catalog, context.params, symbol, bars, cuts)
+    except TradewindError as error:
+        raise click.ClickException(str(error)) from error
+    faults = [finding for finding in found if finding.is_fault]
+    by_name: dict[str, list[Any]] = {}
+    for finding in found:
+        by_name.setdefault(finding.feature, []).append(finding)
+    for name in features:
+        for finding in by_name.get(name, []):
+            mark = "LEAK" if finding.law == "future" else "FAIL" if finding.is_fault else "note"
+            click.echo(f"{mark}  {name:<34} {finding.law:<9} bar {finding.row}: {finding.detail}")
+        if verbose and name not in by_name:
+            click.echo(f"ok    {name}")
+    names = {finding.feature for finding in faults}
+    click.echo(
+        f"{len(features)} features, {cuts} cuts: {len(features) - len(names)} obey, {len(names)} must not be used"
+    )
+    raise SystemExit(1 if faults else 0)

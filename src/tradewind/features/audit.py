@@ -44,8 +44,8 @@ class Finding:
 def audit(features: Sequence[Feature], chunk: Chunk, n_cuts: int = 200, seed: int = 0) -> list[Finding]:
     """All that is found against the features on these bars; nothing if they obey.
 
-    `chunk` should hold several times the longest lookback, and more than one segment. Each law looks at `n_cuts` places,
-    spread over the history and chosen at random between.
+    `chunk` should hold several times the longest lookback, and more than one segment. Each law looks at `n_cuts`
+    places, spread over the history and chosen at random between.
     """
     whole = compute(features, chunk)
     places = _places(chunk, n_cuts, seed)

@@ -1,5 +1,4 @@
-"""Every feature there is: a new one is a decorated function in its family, or here if it stands on a slower timeframe.
-"""
+"""Every feature there is: a new one is a decorated function in its family, or a line here if it is on slower bars."""
 
 from fnmatch import fnmatchcase
 from types import ModuleType

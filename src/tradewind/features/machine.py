@@ -28,12 +28,14 @@ class Operation:
         outputs: how many results it has.
         state: numbers of state it needs: `state[0] + state[1] * window`.
         cost: nanoseconds a bar, roughly, to share work between threads.
+        cost_of_window: the same for each bar of the window.
     """
 
     code: int
     outputs: int = 1
     state: tuple[int, int] = (0, 0)
-    cost: float = 0.5
+    cost: float = 0.4
+    cost_of_window: float = 0.0
 
 
 OPERATIONS = {
@@ -66,10 +68,10 @@ OPERATIONS = {
     "window_shape": Operation(41, outputs=2, state=(6, 5), cost=25.0),
     "window_comoments": Operation(42, outputs=3, state=(7, 7), cost=11.0),
     "window_trend": Operation(43, outputs=3, state=(5, 4), cost=6.6),
-    "window_rank": Operation(50, state=(2, 2), cost=26.0),
-    "window_deviation": Operation(51, state=(2, 2), cost=27.0),
-    "window_filter": Operation(52, state=(2, 2), cost=20.0),
-    "window_quantile": Operation(53, state=(2, 3), cost=50.0),
+    "window_rank": Operation(50, state=(2, 2), cost=5.0, cost_of_window=0.2),
+    "window_deviation": Operation(51, state=(2, 2), cost=12.0, cost_of_window=0.7),
+    "window_filter": Operation(52, state=(2, 2), cost=8.0, cost_of_window=0.4),
+    "window_quantile": Operation(53, state=(2, 3), cost=50.0, cost_of_window=0.4),
     "lag": Operation(60, state=(1, 1), cost=1.0),
     "exponential_mean": Operation(61, state=(2, 0), cost=2.4),
     "wilder_mean": Operation(62, state=(2, 0), cost=1.7),

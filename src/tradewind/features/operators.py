@@ -126,8 +126,7 @@ def smaller(left: Number, right: Number) -> Expression:
 
 
 def ratio(above: Number, below: Number, otherwise: float = 0.0) -> Expression:
-    """`above / below`, `otherwise` where `below` is 0: a bar without range or a window without movement says nothing.
-    """
+    """`above / below`, `otherwise` where `below` is 0: what has no range or no movement says nothing."""
     return replace(binary("ratio", above, below, "{} / {}"), numbers=(float(otherwise),))
 
 

@@ -20,7 +20,6 @@ class Program:
         n_state: how many numbers of state the program carries from bar to bar.
         n_slots: how many rows of scratch space it needs.
         columns: the names of the columns it reads, in the order in which it expects them.
-        cost: nanoseconds a bar, roughly.
     """
 
     table: Table
@@ -28,7 +27,6 @@ class Program:
     n_state: int
     n_slots: int
     columns: tuple[str, ...]
-    cost: float
 
 
 @dataclass
@@ -54,6 +52,25 @@ def compile_program(roots: Sequence[Expression], columns: Sequence[str], rows: S
         value = _place(root, lines, known, placed)
         lines.append(_Line("emit", (value,), root.lookback, (), column=str(row)))
     return _assemble(lines, tuple(columns))
+
+
+def running_costs(roots: Sequence[Expression]) -> list[float]:
+    """Nanoseconds a bar of a program of the first root, of the first two, and so on; roughly."""
+    lines: list[_Line] = []
+    known: dict[tuple, int] = {}
+    placed: dict[int, tuple[int, int]] = {}
+    costs, cost, counted = [], 0.0, 0
+    for root in roots:
+        _place(root, lines, known, placed)
+        cost += OPERATIONS["emit"].cost + sum(_cost(line) for line in lines[counted:])
+        counted = len(lines)
+        costs.append(cost)
+    return costs
+
+
+def _cost(line: _Line) -> float:
+    operation = OPERATIONS[line.name]
+    return operation.cost + operation.cost_of_window * line.window
 
 
 def _place(root: Expression, lines: list[_Line], known: dict[tuple, int], placed: dict) -> tuple[int, int]:
@@ -114,5 +131,4 @@ def _assemble(lines: list[_Line], columns: tuple[str, ...]) -> Program:
         for source in {read for read, _ in line.inputs}:
             if last_use[source] == number:
                 free += [slot_of[source, output] for output in range(OPERATIONS[lines[source].name].outputs)]
-    cost = sum(OPERATIONS[line.name].cost for line in lines)
-    return Program(table, np.array(numbers), n_state, n_slots, columns, cost)
+    return Program(table, np.array(numbers), n_state, n_slots, columns)

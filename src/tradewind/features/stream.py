@@ -14,7 +14,7 @@ from tradewind.errors import BadData
 from tradewind.features import machine, slow_bars
 from tradewind.features.bars import CLOCK, Chunk, Floats, clock_column
 from tradewind.features.expression import columns_of
-from tradewind.features.program import Program, compile_program
+from tradewind.features.program import Program, compile_program, running_costs
 from tradewind.features.spec import Feature, State
 
 Lines = NDArray  # one row a feature, in the precision of the caller
@@ -129,8 +129,7 @@ class Plan:
     def advance_columns(
         self, state: PlanState, columns: Floats, times: NDArray[np.int64], out: Lines, span: tuple[int, int]
     ) -> None:
-        """As `advance`, for the bars of `span`, all of one segment, given as `self.columns` and (open_time, timestamp).
-        """
+        """As `advance`, for bars of one segment (`span`), given as `self.columns` and (open_time, timestamp)."""
         start, stop = span
         program = self._base
         numbers = state.numbers[self._base_state]
@@ -247,20 +246,23 @@ def compute_batch(features: Sequence[Feature], chunk: Chunk, threads: int = 2) -
 
 
 def _equal_runs(features: Sequence[Feature], parts: int) -> list[tuple[int, int]]:
-    """Consecutive runs of features of about equal cost, none empty."""
+    """Consecutive runs of features of about equal cost, none empty. What two runs share is computed in both."""
     parts = max(1, min(parts, len(features)))
     if parts == 1:
         return [(0, len(features))]
-    costs = np.cumsum([_cost(feature) for feature in features])
-    goals = costs[-1] * np.arange(1, parts) / parts
-    cuts = np.clip(np.searchsorted(costs, goals) + 1, 1, len(features) - 1).tolist()
+    forwards = _costs(features)
+    backwards = _costs(features[::-1])[::-1]
+    cuts = []
+    for part in range(1, parts):
+        before, after = np.array(forwards[:-1]) * (parts - part), np.array(backwards[1:]) * part
+        cuts.append(1 + int(np.argmin(np.abs(before - after))))
     bounds = sorted({0, *cuts, len(features)})
     return list(itertools.pairwise(bounds))
 
 
-def _cost(feature: Feature) -> float:
-    """Nanoseconds a bar, roughly, if nothing were shared with other features."""
-    if feature.expression is None:
-        return 100.0
-    program = compile_program((feature.expression,), sorted(columns_of(feature.expression)))
-    return program.cost if not feature.slow_ms else 2.0
+def _costs(features: Sequence[Feature]) -> list[float]:
+    """Nanoseconds a bar of the first feature, of the first two, and so on; roughly."""
+    on_bars = [one.expression for one in features if one.expression is not None and not one.slow_ms]
+    shared = iter(np.diff(running_costs(on_bars), prepend=0.0))
+    others = [100.0 if one.expression is None else 1.5 if one.slow_ms else None for one in features]
+    return list(itertools.accumulate(float(next(shared)) if other is None else other for other in others))

@@ -31,9 +31,9 @@ def _sum_backwards(state: Floats, raw: int, ahead: int, window: int) -> None:
         sums[slot - two] = back + (pair + values[slot - two])
         back += pair + (values[slot - two] + values[slot - three])
         sums[slot - three] = back
-    for slot in range(window - 1 - 4 * fours, 0, -1):
-        back += values[slot]
-        sums[slot] = back
+    for place in range(window - 1 - 4 * fours, 0, -1):
+        back += values[place]
+        sums[place] = back
 
 
 @njit(cache=True, nogil=True)

@@ -10,6 +10,7 @@ from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, leaderboard
 from tradewind.metrics.verdict import VerdictRules, judge
 from tradewind.reports import performance
+from tradewind.reports.feature_page import FeatureTables, render_feature_page
 from tradewind.reports.html import render_html
 from tradewind.reports.markdown import render_markdown
 from tradewind.reports.tables import ReportTables
@@ -91,3 +92,16 @@ def write_report(
         settings={"universe": universe.model_dump(mode="json"), "costs": costs.model_dump(), "seed": seed},
     )
     return render_html(tables), render_markdown(tables)
+
+
+def write_feature_page(
+    dictionary: pd.DataFrame,
+    distribution: pd.DataFrame,
+    coefficients: pd.DataFrame,
+    drift: pd.DataFrame,
+    histograms: pd.DataFrame,
+    *importance: pd.DataFrame,
+) -> str:
+    """The feature dictionary as a page; `importance` is one table a model."""
+    by_model = {str(table["model"].iloc[0]): table for table in importance if len(table)}
+    return render_feature_page(FeatureTables(dictionary, distribution, coefficients, drift, histograms, by_model))

@@ -6,6 +6,7 @@ from tradewind.pipelines.evaluation.judging_nodes import (
     draw_performance,
     judge_strategies,
     rank_strategies,
+    write_feature_page,
     write_report,
 )
 from tradewind.pipelines.evaluation.trading_nodes import (
@@ -97,6 +98,19 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["report_html", "report_markdown"],
                 name="write_report",
+            ),
+            Node(
+                write_feature_page,
+                [
+                    "feature_dictionary",
+                    "feature_distribution",
+                    "feature_coefficients",
+                    "feature_drift",
+                    "feature_histograms",
+                    *(f"{model}.importance" for model in MODELS),
+                ],
+                "feature_dictionary_page",
+                name="write_feature_page",
             ),
         ],
         tags="evaluation",

@@ -1,16 +1,28 @@
 """Bars and side series to features, and the dictionary that describes them."""
 
 from collections.abc import Callable, Mapping
+from typing import Annotated
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.compute import track
 from tradewind.errors import BadData
-from tradewind.features import catalogue, dictionary, matrix
+from tradewind.features import catalogue, dictionary, matrix, study
 from tradewind.features.catalogue import FeatureSelection
+from tradewind.labels.fixed_horizon import forward_returns
 from tradewind.market.universe import Universe
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+
+
+class StudyRules(BaseModel):
+    """How features are studied (`params:feature_engineering.study`): over which horizons, in bars."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    horizons_bars: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1, 4, 12, 24, 96)
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
 
 
 def compute_features(
@@ -23,13 +35,18 @@ def compute_features(
     reference = by_symbol[universe.reference]
     tables = {}
     for symbol in track(universe.symbols, "features by symbol"):
-        series = {name: _series_of(side_series, name, symbol) for name in universe.side_series}
+        series = {name: series_of(side_series, name, symbol) for name in universe.side_series}
         chunk = matrix.build_chunk(by_symbol[symbol], reference, market, series)
         tables[universe.partition(symbol)] = matrix.feature_table(symbol, chunk, features)
     return tables
 
 
-def _series_of(side_series: pd.DataFrame, name: str, symbol: str) -> pd.DataFrame:
+def series_of(side_series: pd.DataFrame, name: str, symbol: str) -> pd.DataFrame:
+    """The rows of a side series that concern the symbol or all symbols.
+
+    Raises:
+        BadData: there are none.
+    """
     rows = side_series[(side_series["series"] == name) & side_series["symbol"].isin(["", symbol])]
     if rows.empty:
         raise BadData(
@@ -45,3 +62,21 @@ def describe_features(
     chosen = catalogue.select(selection, universe.timeframe, universe.side_series)
     distribution = dictionary.distribution_table({name: load() for name, load in features.items()}, chosen)
     return dictionary.dictionary_table(chosen), distribution, dictionary.dictionary_text(chosen, distribution)
+
+
+def study_features(
+    features: Partitions, bars: Partitions, folds: pd.DataFrame, universe: Universe, rules: StudyRules
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Information coefficients by horizon, drift by year and histograms, on rows before the holdout."""
+    holdout = folds.loc[folds["role"] == "holdout", "test_start"].min()
+    tables, returns = {}, {}
+    for symbol in universe.symbols:
+        partition = universe.partition(symbol)
+        table = features[partition]()
+        ahead = forward_returns(bars[partition](), rules.horizons_bars)
+        # A horizon that reaches into the holdout is left out too.
+        known = (table["timestamp"] + max(rules.horizons_bars) * universe.bar < holdout).to_numpy()
+        tables[symbol], returns[symbol] = table[known], ahead[:, known]
+    names = [name for name in table.columns if name not in ("symbol", "timestamp")]
+    coefficients = study.information_coefficients(tables, returns, names, rules.horizons_bars, rules.confidence)
+    return coefficients, study.drift_by_year(tables, names), study.histograms(tables, names)

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features
+from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features, study_features
 from tradewind.pipelines.feature_engineering.label_nodes import assemble_model_input, make_folds, make_labels
 
 FEATURES = "params:feature_engineering.features"
@@ -37,6 +37,12 @@ def create_pipeline() -> Pipeline:
                 ["model_input", "params:universe", "params:feature_engineering.folds", LABELS],
                 "folds",
                 name="make_folds",
+            ),
+            Node(
+                study_features,
+                ["features", "bars", "folds", "params:universe", "params:feature_engineering.study"],
+                ["feature_coefficients", "feature_drift", "feature_histograms"],
+                name="study_features",
             ),
         ],
         tags="feature_engineering",
