@@ -45,7 +45,7 @@ def results() -> Iterator[list[dict[str, Any]]]:
 
 @pytest.fixture(scope="session")
 def compare(results: list[dict[str, Any]]) -> Compare:
-    """`compare(case, ours, peer, goal, rounds=5, same=True)`: both give the same numbers; then they are timed in turns."""
+    """`compare(case, ours, peer, goal, rounds=5, same=True)`: the same numbers asserted, then timed in turns."""
 
     def measure(
         case: str, ours: Callable[[], Any], peer: Callable[[], Any], goal: float, rounds: int = 5, same: bool = True

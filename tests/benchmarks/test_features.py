@@ -70,7 +70,9 @@ PEERS: dict[FeatureFamily, Callable[..., np.ndarray]] = {
     trend.rsi: lambda p, w: talib.RSI(p.c, w),
     trend.stochastic_slow: lambda p, w, s: talib.STOCH(p.h, p.l, p.c, w, s, 0)[0],
     trend.adx: lambda p, w: talib.ADX(p.h, p.l, p.c, w),
-    trend.directional_difference: lambda p, w: (talib.PLUS_DI(p.h, p.l, p.c, w) - talib.MINUS_DI(p.h, p.l, p.c, w)) / 100,
+    trend.directional_difference: lambda p, w: (
+        (talib.PLUS_DI(p.h, p.l, p.c, w) - talib.MINUS_DI(p.h, p.l, p.c, w)) / 100
+    ),
     trend.aroon_oscillator: lambda p, w: talib.AROONOSC(p.h, p.l, w),
     trend.cci: lambda p, w: talib.CCI(p.h, p.l, p.c, w),
     trend.trix: lambda p, w: talib.TRIX(p.c, w) / 100,
@@ -172,13 +174,17 @@ def test_equal_features_against_talib_and_bottleneck(chunk: Chunk, pairs: list, 
 
 def test_equal_features_against_pandas(chunk: Chunk, minute_bars: pd.DataFrame, compare: Callable[..., None]) -> None:
     close, high, low, v = (pd.Series(minute_bars[name].to_numpy()) for name in ("close", "high", "low", "volume"))
+    logs = np.log(close)
     families = (
         (trend.sma_distance, (12, 24, 72, 168), lambda w: np.log(close / close.rolling(w).mean())),
-        (volatility.realised_volatility, (6, 24, 72, 168), lambda w: np.sqrt((np.log(close).diff() ** 2).rolling(w).mean())),
-        (price.log_return, (1, 2, 3, 6, 12, 24, 48, 96, 168), lambda w: np.log(close).diff(w)),
+        (volatility.realised_volatility, (6, 24, 72, 168), lambda w: np.sqrt((logs.diff() ** 2).rolling(w).mean())),
+        (price.log_return, (1, 2, 3, 6, 12, 24, 48, 96, 168), lambda w: logs.diff(w)),
         (price.drawdown, (24, 72, 168), lambda w: np.log(close / high.rolling(w).max())),
-        (volatility.bollinger_position, (20, 72), lambda w: (close - close.rolling(w).mean()) / close.rolling(w).std(ddof=0)),
-        (price.skewness, (24, 72), lambda w: np.log(close).diff().rolling(w).skew() * (w - 2) / np.sqrt(w * (w - 1))),
+        (
+            volatility.bollinger_position, (20, 72),
+            lambda w: (close - close.rolling(w).mean()) / close.rolling(w).std(ddof=0),
+        ),
+        (price.skewness, (24, 72), lambda w: logs.diff().rolling(w).skew() * (w - 2) / np.sqrt(w * (w - 1))),
         (trend.ema_distance, (12, 48), lambda s: np.log(close / close.ewm(span=s, adjust=False).mean())),
         (volume.relative_volume, (24, 168), lambda w: v / v.rolling(w).mean()),
         (price.drawup, (24, 168), lambda w: np.log(close / low.rolling(w).min())),
@@ -227,7 +233,8 @@ def test_alpha158_against_its_formulas_in_pandas(
                 "sump": up / (path + 1e-12), "sumn": 1 - up / (path + 1e-12), "sumd": 2 * up / (path + 1e-12) - 1,
                 "vma": v.rolling(w).mean() / (v + 1e-12), "vstd": v.rolling(w).std() / (v + 1e-12),
                 "wvma": weight.rolling(w).std() / (weight.rolling(w).mean() + 1e-12),
-                "vsump": more / (bustle + 1e-12), "vsumn": 1 - more / (bustle + 1e-12), "vsumd": 2 * more / (bustle + 1e-12) - 1,
+                "vsump": more / (bustle + 1e-12), "vsumn": 1 - more / (bustle + 1e-12),
+                "vsumd": 2 * more / (bustle + 1e-12) - 1,
             }  # fmt: skip
             for name, values in row.items():
                 table[name].append(np.asarray(values, dtype=np.float64))
