@@ -1,6 +1,6 @@
 """Ours and a peer in one process, in turns, after a warm-up; the ratio is the median of ours over theirs.
 
-`make bench` prints the table and writes it to `data/08_reporting/benchmarks.json`, with the ratio that the project aims at.
+`make bench` prints the table and writes it to `data/08_reporting/benchmarks.json`, with the ratio aimed at.
 What is asserted is that both compute the same; the speed is told, not judged.
 """
 

@@ -7,7 +7,8 @@ import pytest
 
 from tradewind.errors import BadData
 from tradewind.features.catalogue import FeatureSelection
-from tradewind.labels.triple_barrier import TripleBarrier
+from tradewind.labels.rules import LabelRules
+from tradewind.labels.weights import WeightRules
 from tradewind.market import schema
 from tradewind.market.universe import Universe
 from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features
@@ -15,13 +16,15 @@ from tradewind.pipelines.feature_engineering.label_nodes import (
     LABEL_COLUMNS,
     ModelInputRules,
     assemble_model_input,
+    compare_folds,
     make_folds,
     make_labels,
 )
 from tradewind.splits.walk_forward import FoldPlan
 
 UNIVERSE = Universe(venue="simulated", symbols=("SIM1", "SIM2", "SIM3"), timeframe="1h")
-BARRIERS = TripleBarrier(horizon_bars=12, volatility_window=24)
+METHOD = LabelRules.model_validate({"method": "triple_barrier", "horizon_bars": 12, "volatility_window": 24})
+WEIGHTS = WeightRules()
 SELECTION = FeatureSelection(tiers=(1, 2))
 
 
@@ -37,17 +40,19 @@ def bars(market_bars: dict[str, pd.DataFrame]) -> dict[str, Callable[[], pd.Data
 def test_the_stage_gives_contract_tables_and_counts_that_add_up(bars: dict[str, Callable[[], pd.DataFrame]]) -> None:
     none = pd.DataFrame({"series": [], "symbol": [], "known_at": [], "value": []})
     features = compute_features(bars, none, UNIVERSE, SELECTION)
-    labels, counts = make_labels(bars, UNIVERSE, BARRIERS)
+    labels, counts = make_labels(bars, UNIVERSE, METHOD, WEIGHTS, 1)
     rows, quality = assemble_model_input(lazily(features), lazily(labels), counts, UNIVERSE, ModelInputRules())
     for table in rows.values():
         schema.ModelInput.validate(table)
         assert list(table.columns[: len(LABEL_COLUMNS)]) == LABEL_COLUMNS
-    parts = ("labelled", "unlabelled_horizon", "unlabelled_volatility")
+    parts = ("labelled", "unlabelled_horizon", "unlabelled_volatility", "unlabelled_side")
     assert (quality["rows"] == quality[list(parts)].sum(axis=1)).all()
     assert (quality["labelled"] == quality["model_rows"] + quality["left_out_missing_features"]).all()
     assert (quality[["share_down", "share_flat", "share_up"]].sum(axis=1) - 1).abs().max() < 1e-12
-    folds = make_folds(lazily(rows), UNIVERSE, FoldPlan(n_folds=2), BARRIERS)
+    folds = make_folds(lazily(rows), UNIVERSE, FoldPlan(n_folds=2), METHOD)
     assert list(folds["role"]) == ["walk_forward", "walk_forward", "holdout"]
+    stability = compare_folds(lazily(labels), folds)
+    assert list(stability["fold"]) == [0, 1] * 3 and (stability["rows"] > 0).all() and (stability["psi"] >= 0).all()
     dictionary, distribution, text = describe_features(lazily(features), UNIVERSE, SELECTION)
     assert list(dictionary["name"]) == list(distribution["name"]) == list(features["simulated/SIM1/1h"].columns[2:])
     assert text.startswith("# Feature dictionary")
@@ -61,6 +66,6 @@ def test_a_side_series_without_values_is_named(bars: dict[str, Callable[[], pd.D
 
 
 def test_a_history_shorter_than_the_horizon_is_refused(bars: dict[str, Callable[[], pd.DataFrame]]) -> None:
-    short = {name: lambda load=load: load().iloc[:20] for name, load in bars.items()}
-    with pytest.raises(BadData, match="no row of 20 has a whole horizon"):
-        make_labels(short, UNIVERSE, BARRIERS.model_copy(update={"horizon_bars": 24}))
+    short = {name: lambda load=load: load().iloc[:12] for name, load in bars.items()}
+    with pytest.raises(BadData, match="no row of 12 has a whole horizon"):
+        make_labels(short, UNIVERSE, METHOD, WEIGHTS, 1)

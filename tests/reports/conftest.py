@@ -51,6 +51,7 @@ def tables() -> ReportTables:
             {"name": ["rsi_14"], "missing_share": [0.0], "p01": [20.0], "p50": [50.0], "p99": [80.0]}
         ),
         label_quality=pd.DataFrame([_label_quality()]),
+        label_stability=pd.DataFrame([_label_stability(hours)]),
         folds=_folds(hours),
         fold_metrics=pd.DataFrame(
             [
@@ -96,11 +97,25 @@ def _label_quality() -> dict[str, Any]:
         "labelled",
         "unlabelled_horizon",
         "unlabelled_volatility",
+        "unlabelled_side",
         "left_out_missing_features",
         "model_rows",
     )
-    shares = ("share_down", "share_flat", "share_up", "mean_uniqueness")
+    shares = (
+        "share_down",
+        "share_flat",
+        "share_up",
+        "mean_uniqueness",
+        "balance",
+        "mean_concurrency",
+        "effective_labels",
+    )
     return {"symbol": "SIM1"} | dict.fromkeys(counts, 100) | dict.fromkeys(shares, 0.3)
+
+
+def _label_stability(hours: pd.Series) -> dict[str, Any]:
+    shares = ("share_down", "share_flat", "share_up", "mean_weight", "psi")
+    return {"symbol": "SIM1", "fold": 0, "test_start": hours.iloc[0], "rows": 10} | dict.fromkeys(shares, 0.3)
 
 
 def _folds(hours: pd.Series) -> pd.DataFrame:

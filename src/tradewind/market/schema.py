@@ -116,10 +116,10 @@ class Features(_Table):
 
 
 class Labels(_Table):
-    """Triple-barrier labels of one symbol.
+    """Labels of one symbol, by any method.
 
-    `forward_return` is the log return from the next bar's open to the close at `horizon_end`; `exit_time` is
-    when the first barrier is touched, never after `horizon_end`.
+    `forward_return` is the log return from the next bar's open to the close at `horizon_end`, beyond which nothing
+    has been looked at; `exit_time` is when the label is decided (a barrier touched, else the horizon's end).
     """
 
     symbol: Series[str]
@@ -129,7 +129,7 @@ class Labels(_Table):
     exit_time: Series[Instant]
     horizon_end: Series[Instant]
     barrier: Series[str] = pa.Field(isin=["upper", "lower", "vertical", "ambiguous"])
-    weight: Series[float] = pa.Field(gt=0, le=1)
+    weight: Series[float] = pa.Field(ge=0)
 
     class Config(_Table.Config):
         unique = ["symbol", "timestamp"]  # noqa: RUF012
@@ -147,7 +147,7 @@ class ModelInput(_Table):
     forward_return: Series[float]
     exit_time: Series[Instant]
     horizon_end: Series[Instant]
-    weight: Series[float] = pa.Field(gt=0, le=1)
+    weight: Series[float] = pa.Field(ge=0)
 
     class Config(_Table.Config):
         strict = False

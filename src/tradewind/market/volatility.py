@@ -12,6 +12,10 @@ def realised_volatility(close: NDArray[np.float64], segment: NDArray[np.int32], 
     NaN until the segment has `window` returns; nothing crosses a segment.
     """
     out = np.full(len(close), np.nan)
+    squares = np.empty(len(close))
+    for row in range(1, len(close)):
+        change = np.log(close[row] / close[row - 1])
+        squares[row] = change * change
     start = 0
     for row in range(1, len(close)):
         if segment[row] != segment[row - 1]:
@@ -19,7 +23,6 @@ def realised_volatility(close: NDArray[np.float64], segment: NDArray[np.int32], 
         if row - start >= window:
             total = 0.0
             for at in range(row - window + 1, row + 1):
-                change = np.log(close[at] / close[at - 1])
-                total += change * change
+                total += squares[at]
             out[row] = np.sqrt(total / window)
     return out

@@ -59,6 +59,7 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "metrics": _table(text.metric_rows(tables.fold_metrics)),
         "quality": _table(text.quality_rows(tables.data_quality)),
         "labels": _table(text.label_rows(tables.label_quality)),
+        "stability": _table(text.stability_rows(tables.label_stability)),
         "features": _table(text.feature_rows(tables)),
         "n_features": len(tables.feature_dictionary),
         "folds": _table(text.fold_rows(tables.folds)),

@@ -41,6 +41,7 @@ def render_markdown(tables: ReportTables) -> str:
         "## Classification quality\n\n" + table(text.metric_rows(tables.fold_metrics)),
         "## Features that matter most\n\n" + table(text.feature_rows(tables)),
         "## Labels\n\n" + table(text.label_rows(tables.label_quality)),
+        "## Labels by fold\n\n" + table(text.stability_rows(tables.label_stability)),
         "## Data quality\n\n" + table(text.quality_rows(tables.data_quality)),
         "## Folds\n\n" + table(text.fold_rows(tables.folds)),
         "## Settings\n\n```json\n" + json.dumps(tables.settings, indent=1) + "\n```",

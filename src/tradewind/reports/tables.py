@@ -15,6 +15,7 @@ class ReportTables:
     feature_dictionary: pd.DataFrame
     feature_distribution: pd.DataFrame
     label_quality: pd.DataFrame
+    label_stability: pd.DataFrame
     folds: pd.DataFrame
     fold_metrics: pd.DataFrame
     confusion: pd.DataFrame

@@ -121,12 +121,31 @@ def label_rows(labels: pd.DataFrame) -> Iterator[dict[str, str]]:
             "labelled": number(row["labelled"], 0),
             "horizon unfinished": number(row["unlabelled_horizon"], 0),
             "no volatility yet": number(row["unlabelled_volatility"], 0),
+            "no bet": number(row["unlabelled_side"], 0),
             "features missing": number(row["left_out_missing_features"], 0),
             "used": number(row["model_rows"], 0),
             "down": percent(row["share_down"]),
             "flat": percent(row["share_flat"]),
             "up": percent(row["share_up"]),
+            "balance": number(row["balance"]),
+            "labels alive at once": number(row["mean_concurrency"], 1),
             "uniqueness": number(row["mean_uniqueness"]),
+            "worth in separate labels": number(row["effective_labels"], 0),
+        }
+
+
+def stability_rows(stability: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """The label stability table as text."""
+    for row in stability.to_dict("records"):
+        yield {
+            "symbol": row["symbol"],
+            "test from": f"{row['test_start']:%Y-%m-%d}",
+            "labels": number(row["rows"], 0),
+            "down": percent(row["share_down"]),
+            "flat": percent(row["share_flat"]),
+            "up": percent(row["share_up"]),
+            "mean weight": number(row["mean_weight"]),
+            "PSI": number(row["psi"], 3),
         }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from tradewind.labels.triple_barrier import TripleBarrier
+from tradewind.labels.rules import LabelRules
 from tradewind.models import catalogue, scoring, walk_forward
 from tradewind.models import tuning as search
 from tradewind.models.boosting import BoostingParameters
@@ -46,7 +46,7 @@ def train(
     model_store: Any,
     model: ModelChoice,
     training: TrainingRules,
-    labels: TripleBarrier,
+    labels: LabelRules,
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Forecasts out of sample, learning curves, importance, and the store's key of each fold's model."""

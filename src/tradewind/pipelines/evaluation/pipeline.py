@@ -85,6 +85,7 @@ def create_pipeline() -> Pipeline:
                     "feature_dictionary",
                     "feature_distribution",
                     "label_quality",
+                    "label_stability",
                     "folds",
                     "portfolio_returns",
                     "leaderboard",

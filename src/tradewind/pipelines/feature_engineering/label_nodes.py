@@ -8,8 +8,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.errors import BadData
-from tradewind.labels import triple_barrier
-from tradewind.labels.triple_barrier import TripleBarrier
+from tradewind.labels import quality, rules
+from tradewind.labels.rules import LabelRules
+from tradewind.labels.weights import WeightRules
 from tradewind.market.universe import Universe
 from tradewind.splits import walk_forward
 from tradewind.splits.walk_forward import FoldPlan
@@ -27,28 +28,23 @@ class ModelInputRules(BaseModel):
 
 
 def make_labels(
-    bars: Partitions, universe: Universe, barriers: TripleBarrier
+    bars: Partitions, universe: Universe, method: LabelRules, weights: WeightRules, seed: int
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """Triple-barrier labels of every symbol, and per symbol how many rows have none and why."""
+    """Labels of every symbol, and per symbol how many rows have none and why, their balance and their overlap."""
     tables, counts = {}, []
     for symbol in universe.symbols:
         partition = universe.partition(symbol)
         history = bars[partition]()
-        labels, missing = triple_barrier.make_labels(history, barriers)
+        labels, outcomes = rules.make_labels(history, method, weights)
         if labels.empty:
-            raise BadData(f"{partition}: no row of {len(history)} has a whole horizon of {barriers.horizon_bars} bars")
-        shares = labels["label"].value_counts(normalize=True)
+            raise BadData(f"{partition}: no row of {len(history)} has a whole horizon of {method.horizon_bars} bars")
         counts.append(
             {
                 "symbol": symbol,
                 "rows": len(history),
                 "labelled": len(labels),
-                **missing,
-                "share_down": float(shares.get(-1, 0.0)),
-                "share_flat": float(shares.get(0, 0.0)),
-                "share_up": float(shares.get(1, 0.0)),
-                "share_ambiguous": float((labels["barrier"] == "ambiguous").mean()),
-                "mean_uniqueness": float(labels["weight"].mean()),
+                **outcomes.missing(),
+                **quality.describe_labels(labels, outcomes, seed),
             }
         )
         tables[partition] = labels
@@ -76,7 +72,16 @@ def assemble_model_input(
     return tables, label_counts.assign(left_out_missing_features=left_out, model_rows=kept)
 
 
-def make_folds(model_input: Partitions, universe: Universe, plan: FoldPlan, barriers: TripleBarrier) -> pd.DataFrame:
+def make_folds(model_input: Partitions, universe: Universe, plan: FoldPlan, method: LabelRules) -> pd.DataFrame:
     """Walk-forward folds and the holdout, over the time that the universe covers."""
     timestamp = pd.concat([load()["timestamp"] for load in model_input.values()])
-    return walk_forward.make_folds(timestamp, plan, universe.bar, barriers.horizon_bars)
+    return walk_forward.make_folds(timestamp, plan, universe.bar, method.horizon_bars)
+
+
+def compare_folds(labels: Partitions, folds: pd.DataFrame) -> pd.DataFrame:
+    """The classes' shares of each symbol in each walk-forward test, and how far they move."""
+    parts = []
+    for load in labels.values():
+        table = load()
+        parts.append(quality.stability(table, folds).assign(symbol=table["symbol"].iloc[0]))
+    return pd.concat(parts, ignore_index=True).astype({"symbol": "str"})

@@ -3,7 +3,12 @@
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features, study_features
-from tradewind.pipelines.feature_engineering.label_nodes import assemble_model_input, make_folds, make_labels
+from tradewind.pipelines.feature_engineering.label_nodes import (
+    assemble_model_input,
+    compare_folds,
+    make_folds,
+    make_labels,
+)
 
 FEATURES = "params:feature_engineering.features"
 LABELS = "params:feature_engineering.labels"
@@ -25,7 +30,12 @@ def create_pipeline() -> Pipeline:
                 ["feature_dictionary", "feature_distribution", "feature_dictionary_text"],
                 name="describe_features",
             ),
-            Node(make_labels, ["bars", "params:universe", LABELS], ["labels", "label_counts"], name="make_labels"),
+            Node(
+                make_labels,
+                ["bars", "params:universe", LABELS, "params:feature_engineering.weights", "params:seed"],
+                ["labels", "label_counts"],
+                name="make_labels",
+            ),
             Node(
                 assemble_model_input,
                 ["features", "labels", "label_counts", "params:universe", "params:feature_engineering.model_input"],
@@ -38,6 +48,7 @@ def create_pipeline() -> Pipeline:
                 "folds",
                 name="make_folds",
             ),
+            Node(compare_folds, ["labels", "folds"], "label_stability", name="compare_folds"),
             Node(
                 study_features,
                 ["features", "bars", "folds", "params:universe", "params:feature_engineering.study"],
