@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tradewind.compute import executor, map_partitions, track
+from tradewind.compute import ComputeRules, ExecutorKind, executor, lazily, map_partitions, track
 from tradewind.errors import BadParameters
 
 
@@ -44,3 +44,33 @@ def test_progress_is_one_log_line_for_every_tenth(caplog: pytest.LogCaptureFixtu
         assert list(track(range(200), "bars")) == list(range(200))
     assert len(caplog.messages) == 10
     assert caplog.messages[-1] == "bars: 200 of 200"
+
+
+@pytest.mark.parametrize("kind", ["serial", "threads"])
+def test_no_more_than_the_workers_items_are_under_way(kind: ExecutorKind) -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> int:
+        begun.append(item)
+        return item * item
+
+    calls = lazily(work, {str(item): (item,) for item in range(6)}, ComputeRules(executor=kind, workers=2))
+    assert not begun
+    for item, call in enumerate(calls.values()):
+        assert call() == item * item
+        assert len(begun) <= item + (1 if kind == "serial" else 2)
+    with pytest.raises(BadParameters, match="out of order or twice"):
+        calls["3"]()
+
+
+def test_a_failing_item_ends_the_work() -> None:
+    calls = lazily(operator.truediv, {"a": (1, 1), "b": (1, 0)}, ComputeRules(executor="threads"))
+    assert calls["a"]() == 1
+    with pytest.raises(ZeroDivisionError):
+        calls["b"]()
+
+
+def test_a_scheduler_that_does_not_answer_is_named() -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(BadParameters, match="no Dask scheduler answers at 'tcp://127.0.0.1:1'"):
+        executor("dask", address="tcp://127.0.0.1:1")

@@ -2,16 +2,37 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from typing import Any, Literal, TypeVar
+from functools import partial
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.errors import BadParameters
 
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
-ExecutorKind = Literal["serial", "threads", "processes"]
+Result = TypeVar("Result")
+ExecutorKind = Literal["serial", "threads", "processes", "dask"]
+
+
+class ComputeRules(BaseModel):
+    """Where the symbols of a stage are worked on (`params:compute`).
+
+    `serial` holds one symbol's tables at a time, the others up to `workers`. `dask` needs the `cluster` extra and
+    sends the work to the scheduler at `address`, or to a cluster on this machine if that is empty. A symbol's
+    features take `threads` threads wherever they are computed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    executor: ExecutorKind = "serial"
+    workers: Annotated[int, Field(ge=1, le=1024)] = 2
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
+    address: str = ""
 
 
 class SerialExecutor(Executor):
@@ -27,13 +48,14 @@ class SerialExecutor(Executor):
         return future
 
 
-def executor(kind: ExecutorKind, workers: int = 2) -> Executor:
+def executor(kind: ExecutorKind, workers: int = 2, address: str = "") -> Executor:
     """A `concurrent.futures.Executor` of the asked kind.
 
-    Threads suit numba kernels, which release the interpreter lock; processes suit pure Python.
+    Threads suit numba kernels, which release the interpreter lock; processes suit pure Python; Dask suits many
+    machines: `address` is its scheduler's, such as `tcp://10.0.0.5:8786`.
 
     Raises:
-        BadParameters: unknown kind, or fewer than one worker.
+        BadParameters: unknown kind, fewer than one worker, or Dask is not installed or not there.
     """
     if workers < 1:
         raise BadParameters(f"compute.workers must be at least 1, found {workers}")
@@ -44,7 +66,76 @@ def executor(kind: ExecutorKind, workers: int = 2) -> Executor:
             return ThreadPoolExecutor(max_workers=workers)
         case "processes":
             return ProcessPoolExecutor(max_workers=workers)
-    raise BadParameters(f"compute.executor must be one of serial, threads, processes, found {kind!r}")
+        case "dask":
+            return _dask_executor(workers, address)
+    raise BadParameters(f"compute.executor must be one of serial, threads, processes, dask, found {kind!r}")
+
+
+def _dask_executor(workers: int, address: str) -> Executor:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise BadParameters(
+            "compute.executor is dask: install the extra first, pip install 'tradewind[cluster]'"
+        ) from (error)
+    try:
+        client = (
+            Client(address, timeout=10)
+            if address
+            else Client(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+        )
+    except (OSError, ValueError) as error:
+        raise BadParameters(f"compute.address: no Dask scheduler answers at {address!r} ({error})") from error
+
+    class Closing(type(client.get_executor())):  # type: ignore[misc]
+        """Dask's executor, which also ends the client (and a cluster of its own) when it is shut down."""
+
+        def shutdown(self, wait: bool = True, **options: Any) -> None:
+            super().shutdown(wait=wait, **options)
+            client.close()
+            if client.cluster is not None:
+                client.cluster.close()
+
+    return Closing(client)
+
+
+def lazily(
+    function: Callable[..., Result], items: Mapping[str, tuple[Any, ...]], rules: ComputeRules
+) -> dict[str, Callable[[], Result]]:
+    """For each item a call that gives `function(*arguments)`, in order and each once.
+
+    Nothing runs before the first call. Then at most `workers` items are under way or wait to be fetched, so that
+    memory does not grow with their number; with the serial executor it is the one that is asked for. The executor is
+    started by the first call and shut down with the last, or when a call fails.
+    """
+    pending: deque[tuple[str, Future[Result]]] = deque()
+    waiting = deque(items.items())
+    total, done = len(items), 0
+    started: list[Executor] = []
+    ahead = 1 if rules.executor == "serial" else rules.workers
+
+    def fetch(name: str) -> Result:
+        nonlocal done
+        if not started:
+            started.append(executor(rules.executor, rules.workers, rules.address))
+        while waiting and len(pending) < ahead:
+            following, arguments = waiting.popleft()
+            pending.append((following, started[0].submit(function, *arguments)))
+        found, future = pending.popleft() if pending else ("", None)
+        try:
+            if future is None or found != name:
+                raise BadParameters(f"{name} was asked for out of order or twice: items are given in order, once")
+            result = future.result()
+        except BaseException:
+            started[0].shutdown(cancel_futures=True)
+            raise
+        done += 1
+        logger.info("%s: %d of %d", name, done, total)
+        if done == total:
+            started[0].shutdown()
+        return result
+
+    return {name: partial(fetch, name) for name in items}
 
 
 def map_partitions(

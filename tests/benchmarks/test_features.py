@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tradewind.datasets.parquet import table_bytes
+from tradewind.datasets.parquet import write_table
 from tradewind.features import alpha158, catalogue, matrix, price, trend, volatility, volume
 from tradewind.features.bars import CLOCK, Chunk
 from tradewind.features.spec import Feature, FeatureFamily
@@ -290,7 +290,7 @@ def test_writing_the_feature_table(chunk: Chunk, tmp_path: Path, compare: Callab
     ours, peer = tmp_path / "ours.parquet", tmp_path / "peer.parquet"
 
     def write_ours() -> None:
-        ours.write_bytes(table_bytes(table, ours))
+        write_table(table, ours, ours)
 
     compare(
         f"writing 150 features x {len(chunk):,} bars, pyarrow defaults with zstd", write_ours,

@@ -1,10 +1,12 @@
 """The stage joins features and labels row by row, counts what it leaves out, and names what is missing."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import pandas as pd
 import pytest
 
+from tradewind.compute import ComputeRules
 from tradewind.errors import BadData
 from tradewind.features.catalogue import FeatureSelection
 from tradewind.labels.rules import LabelRules
@@ -39,7 +41,8 @@ def bars(market_bars: dict[str, pd.DataFrame]) -> dict[str, Callable[[], pd.Data
 
 def test_the_stage_gives_contract_tables_and_counts_that_add_up(bars: dict[str, Callable[[], pd.DataFrame]]) -> None:
     none = pd.DataFrame({"series": [], "symbol": [], "known_at": [], "value": []})
-    features = compute_features(bars, none, UNIVERSE, SELECTION)
+    lazy = compute_features(bars, none, UNIVERSE, SELECTION, ComputeRules())
+    features = {name: load() for name, load in lazy.items()}
     labels, counts = make_labels(bars, UNIVERSE, METHOD, WEIGHTS, 1)
     rows, quality = assemble_model_input(lazily(features), lazily(labels), counts, UNIVERSE, ModelInputRules())
     for table in rows.values():
@@ -62,10 +65,26 @@ def test_a_side_series_without_values_is_named(bars: dict[str, Callable[[], pd.D
     none = pd.DataFrame({"series": [], "symbol": [], "known_at": [], "value": []})
     wanting = UNIVERSE.model_copy(update={"side_series": ("funding",)})
     with pytest.raises(BadData, match="side series 'funding' has no values for SIM1"):
-        compute_features(bars, none, wanting, SELECTION)
+        compute_features(bars, none, wanting, SELECTION, ComputeRules())
 
 
 def test_a_history_shorter_than_the_horizon_is_refused(bars: dict[str, Callable[[], pd.DataFrame]]) -> None:
     short = {name: lambda load=load: load().iloc[:12] for name, load in bars.items()}
     with pytest.raises(BadData, match="no row of 12 has a whole horizon"):
         make_labels(short, UNIVERSE, METHOD, WEIGHTS, 1)
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
+def test_wherever_features_are_computed_they_have_the_same_bits(
+    bars: dict[str, Callable[[], pd.DataFrame]], executor: Literal["threads", "processes", "dask"]
+) -> None:
+    if executor == "dask":
+        pytest.importorskip("distributed")
+    none = pd.DataFrame({"series": [], "symbol": [], "known_at": [], "value": []})
+    few = FeatureSelection(tiers=(1,))
+    tables = [
+        {name: load() for name, load in compute_features(bars, none, UNIVERSE, few, rules).items()}
+        for rules in (ComputeRules(), ComputeRules(executor=executor, threads=1))
+    ]
+    for name, expected in tables[0].items():
+        pd.testing.assert_frame_equal(tables[1][name], expected, check_exact=True)

@@ -36,6 +36,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def rename(source: Path, target: Path) -> None:
+    """Give a complete file another name in the same folder, for good."""
+    source.replace(target)
+    _sync(target.parent)
+
+
 def is_partial(path: Path) -> bool:
     """Whether `path` is a temporary file of this module."""
     return _PARTIAL.fullmatch(path.name) is not None

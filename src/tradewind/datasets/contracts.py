@@ -72,7 +72,7 @@ def _load_checked(model: type[DataFrameModel], partition: str, load: Callable[[]
 
 def _check(model: type[DataFrameModel], partition: str, table: pd.DataFrame) -> pd.DataFrame:
     try:
-        return model.validate(table, lazy=True)
+        return model.validate(table, lazy=True, inplace=True)  # else a copy of the table is made
     except SchemaErrors as error:
         found = _describe_failures(error.failure_cases)
     except SchemaError as error:

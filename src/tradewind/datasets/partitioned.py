@@ -14,7 +14,7 @@ from kedro_datasets._typing import TablePreview
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tradewind.datasets import parquet
-from tradewind.datasets.atomic import is_abandoned, is_partial, write_bytes
+from tradewind.datasets.atomic import atomic_file, is_abandoned, is_partial, rename, write_bytes
 from tradewind.errors import BadData
 
 MANIFEST = "_manifest.json"
@@ -85,11 +85,12 @@ class PartitionedTableDataset(AbstractDataset[Mapping[str, Any], dict[str, Table
 
     def _write(self, partition: str, table: pd.DataFrame | TableLoader) -> _Entry:
         frame = table() if callable(table) else table
-        content = parquet.table_bytes(frame, self._path / partition)
-        digest = hashlib.sha256(content).hexdigest()
-        file = f"{partition}-{digest[:12]}.parquet"
-        write_bytes(self._path / file, content)
-        return _Entry(file=file, rows=len(frame), bytes=len(content), sha256=digest)
+        unnamed = self._path / f"{partition}-unnamed.parquet"
+        with atomic_file(unnamed) as temporary:
+            written = parquet.write_table(frame, temporary, self._path / partition)
+        file = f"{partition}-{written.sha256[:12]}.parquet"
+        rename(unnamed, self._path / file)
+        return _Entry(file=file, rows=len(frame), bytes=written.bytes, sha256=written.sha256)
 
     def _manifest(self) -> _Manifest:
         path = self._path / MANIFEST

@@ -8,7 +8,7 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
 from tradewind.datasets import parquet
-from tradewind.datasets.atomic import write_bytes
+from tradewind.datasets.atomic import atomic_file
 
 
 class ParquetTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
@@ -28,7 +28,8 @@ class ParquetTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
 
     def save(self, data: pd.DataFrame) -> None:
         """Replace the file."""
-        write_bytes(self._filepath, parquet.table_bytes(data, self._filepath))
+        with atomic_file(self._filepath) as temporary:
+            parquet.write_table(data, temporary, self._filepath)
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """The first rows, for Kedro-Viz."""

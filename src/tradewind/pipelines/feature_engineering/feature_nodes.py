@@ -6,7 +6,7 @@ from typing import Annotated
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from tradewind.compute import track
+from tradewind.compute import ComputeRules, lazily
 from tradewind.errors import BadData
 from tradewind.features import catalogue, dictionary, matrix, study
 from tradewind.features.catalogue import FeatureSelection
@@ -26,19 +26,32 @@ class StudyRules(BaseModel):
 
 
 def compute_features(
-    bars: Partitions, side_series: pd.DataFrame, universe: Universe, selection: FeatureSelection
-) -> dict[str, pd.DataFrame]:
-    """float32 features of every symbol, by partition."""
-    features = catalogue.select(selection, universe.timeframe, universe.side_series)
+    bars: Partitions, side_series: pd.DataFrame, universe: Universe, selection: FeatureSelection, compute: ComputeRules
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    """float32 features of every symbol, by partition, each computed when it is saved."""
+    catalogue.select(selection, universe.timeframe, universe.side_series)  # refuses what cannot be before any work
     by_symbol = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}
     market = matrix.market_table(by_symbol)
     reference = by_symbol[universe.reference]
-    tables = {}
-    for symbol in track(universe.symbols, "features by symbol"):
+    work = {}
+    for symbol in sorted(universe.symbols, key=universe.partition):
         series = {name: series_of(side_series, name, symbol) for name in universe.side_series}
-        chunk = matrix.build_chunk(by_symbol[symbol], reference, market, series)
-        tables[universe.partition(symbol)] = matrix.feature_table(symbol, chunk, features)
-    return tables
+        context = (reference, market, series)
+        work[universe.partition(symbol)] = (symbol, by_symbol[symbol], context, universe, selection, compute.threads)
+    return lazily(_symbol_features, work, compute)
+
+
+def _symbol_features(
+    symbol: str,
+    bars: pd.DataFrame,
+    context: tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame]],
+    universe: Universe,
+    selection: FeatureSelection,
+    threads: int,
+) -> pd.DataFrame:
+    # Selected anew where it runs: features are made of functions, which do not travel to other processes.
+    features = catalogue.select(selection, universe.timeframe, universe.side_series)
+    return matrix.feature_table(symbol, matrix.build_chunk(bars, *context), features, threads)
 
 
 def series_of(side_series: pd.DataFrame, name: str, symbol: str) -> pd.DataFrame:

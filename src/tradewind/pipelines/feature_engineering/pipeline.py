@@ -20,7 +20,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 compute_features,
-                ["bars", "side_series", "params:universe", FEATURES],
+                ["bars", "side_series", "params:universe", FEATURES, "params:compute"],
                 "features",
                 name="compute_features",
             ),
