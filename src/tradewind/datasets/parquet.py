@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from tradewind.errors import BadData
 
 _MAGIC = b"PAR1"
-MAX_PENDING = 64  # pages, each up to a megabyte
+MAX_PENDING = 8  # pages, each up to a megabyte
 
 
 @dataclass(frozen=True)

@@ -113,24 +113,23 @@ def quality_rows(quality: pd.DataFrame) -> Iterator[dict[str, str]]:
 
 
 def label_rows(labels: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """The label quality table as text."""
+    """The label quality table as text; bets are counted only where the labels judge bets."""
+    bets = {"no bet": "unlabelled_side"} if (labels["unlabelled_side"] > 0).any() else {}
+    counts = {"horizon unfinished": "unlabelled_horizon", "no volatility yet": "unlabelled_volatility"} | bets
     for row in labels.to_dict("records"):
         yield {
             "symbol": row["symbol"],
             "bars": number(row["rows"], 0),
             "labelled": number(row["labelled"], 0),
-            "horizon unfinished": number(row["unlabelled_horizon"], 0),
-            "no volatility yet": number(row["unlabelled_volatility"], 0),
-            "no bet": number(row["unlabelled_side"], 0),
+            **{name: number(row[column], 0) for name, column in counts.items()},
             "features missing": number(row["left_out_missing_features"], 0),
             "used": number(row["model_rows"], 0),
             "down": percent(row["share_down"]),
             "flat": percent(row["share_flat"]),
             "up": percent(row["share_up"]),
             "balance": number(row["balance"]),
-            "labels alive at once": number(row["mean_concurrency"], 1),
-            "uniqueness": number(row["mean_uniqueness"]),
-            "worth in separate labels": number(row["effective_labels"], 0),
+            "alive at once": number(row["mean_concurrency"], 1),
+            "effective": number(row["effective_labels"], 0),
         }
 
 
