@@ -1,4 +1,4 @@
-"""`kedro audit-features` audits what the parameters select, on the project's own bars, and says so with its exit code."""
+"""`kedro audit-features` audits what the parameters select, on the project's bars, and its exit code says so."""
 
 from types import SimpleNamespace
 from typing import Any
