@@ -1,7 +1,9 @@
 """The laws that every feature obeys, and the leaks that each law catches."""
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from tradewind.market.resample import resample_closed
 ALL = catalogue.select(FeatureSelection(sets=("tradewind", "alpha158")), "1h", ("funding", "sentiment"))
 NAMES = [one.name for one in ALL]
 HOUR_MS = 3_600_000
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +250,18 @@ def test_one_decorated_function_is_all_a_feature_needs(chunk: Chunk, monkeypatch
     assert (mine.lookback, mine.tier) == (23, 2)
     assert mine.formula == "log(close / ((highest(high, 24) + lowest(low, 24)) / 2))"
     assert [finding for finding in audit.audit([mine], chunk, n_cuts=20) if finding.is_fault] == []
+
+
+def test_the_readmes_example_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = (PROJECT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    file = tmp_path / "own.py"
+    file.write_text(Path(catalogue.own.__file__).read_text() + "\n\n" + example)
+    spec = importlib.util.spec_from_file_location("tradewind.features.own", file)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    monkeypatch.setattr(catalogue.own, "weekly_pull", module.weekly_pull, raising=False)
+    chosen = catalogue.select(FeatureSelection(include=("weekly_pull_*",)), "1h", ())
+    assert [one.name for one in chosen] == ["weekly_pull_24", "weekly_pull_72"]
 
 
 def test_a_slower_bar_is_visible_at_its_close_and_not_before(chunk: Chunk) -> None:

@@ -8,3 +8,9 @@
 
 `kedro audit-features` holds it to the laws on your data.
 """
+
+# What a feature is written with.
+from tradewind.features import operators as op  # noqa: F401
+from tradewind.features.expression import Expression  # noqa: F401
+from tradewind.features.operators import Bars  # noqa: F401
+from tradewind.features.spec import feature  # noqa: F401
