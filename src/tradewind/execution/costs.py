@@ -1,35 +1,64 @@
 """What a trade costs, stated once: backtest, baselines and report use the same."""
 
+import itertools
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Bps = Annotated[float, Field(ge=0, le=1000)]
 
 
 class Costs(BaseModel):
     """Costs a side (`params:costs`), as shares of the value traded.
 
-    A fill pays the taker fee, half the spread, and slippage of `slippage_share_of_volatility` times the per-bar
-    volatility that was known at the decision. `latency_bars` delays every fill by so many bars beyond the next open.
+    A fill that takes liquidity pays the taker fee, half the spread and slippage; a resting order that is met pays the
+    maker fee alone. Slippage is the sum of: `slippage_bps`, fixed; `slippage_share_of_volatility` times the per-bar
+    volatility known at the decision; `impact_coefficient` times that volatility times the square root of the order's
+    share of a bar's usual volume (Almgren, Thum, Hauptmann and Li 2005; Toth et al. 2011); and the cost of walking a
+    measured order book, given as points (value in account currency, bps) between which it is interpolated.
+    Short positions pay `borrow_rate_annual`. `latency_bars` delays every fill by so many bars beyond the next open.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    taker_fee_bps: Annotated[float, Field(ge=0, le=1000)] = 5.0
-    half_spread_bps: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    taker_fee_bps: Bps = 5.0
+    maker_fee_bps: Bps = 2.0
+    half_spread_bps: Bps = 1.0
+    slippage_bps: Bps = 0.0
     slippage_share_of_volatility: Annotated[float, Field(ge=0, le=10)] = 0.02
+    impact_coefficient: Annotated[float, Field(ge=0, le=100)] = 0.0
+    book: tuple[tuple[float, float], ...] = ()
+    borrow_rate_annual: Annotated[float, Field(ge=0, le=10)] = 0.0
     latency_bars: Annotated[int, Field(ge=0, le=1000)] = 0
+
+    @model_validator(mode="after")
+    def _book_rises(self) -> "Costs":
+        values = [value for value, _ in self.book]
+        if any(later <= earlier for earlier, later in itertools.pairwise(values)) or any(
+            value < 0 or bps < 0 for value, bps in self.book
+        ):
+            raise ValueError(f"book must hold points (value, bps), not negative, values rising: found {self.book}")
+        return self
 
     @property
     def fixed_share(self) -> float:
-        """Fee and half-spread as a share of the value traded."""
-        return (self.taker_fee_bps + self.half_spread_bps) * 1e-4
+        """Taker fee, half-spread and fixed slippage as a share of the value traded."""
+        return (self.taker_fee_bps + self.half_spread_bps + self.slippage_bps) * 1e-4
 
     def scaled(self, multiple: float) -> "Costs":
         """The same costs, `multiple` times as high."""
-        return self.model_copy(
-            update={
-                "taker_fee_bps": self.taker_fee_bps * multiple,
-                "half_spread_bps": self.half_spread_bps * multiple,
-                "slippage_share_of_volatility": self.slippage_share_of_volatility * multiple,
-            }
-        )
+        scaled = {
+            name: getattr(self, name) * multiple
+            for name in (
+                "taker_fee_bps", "maker_fee_bps", "half_spread_bps", "slippage_bps", "slippage_share_of_volatility",
+                "impact_coefficient", "borrow_rate_annual",
+            )
+        }  # fmt: skip
+        return self.model_copy(update=scaled | {"book": tuple((value, bps * multiple) for value, bps in self.book)})
+
+    def of_side(self, bps: float) -> "Costs":
+        """All-in costs of `bps` a side and nothing else, with the same latency."""
+        return Costs(
+            taker_fee_bps=bps, maker_fee_bps=bps, half_spread_bps=0, slippage_share_of_volatility=0,
+            latency_bars=self.latency_bars,
+        )  # fmt: skip
