@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tradewind.engine.step import (
     ACCEPTED,
     FILL_SIZE,
+    HELD,
     LAST_CLOSE,
     LIQUIDATION,
     STATE_SIZE,
@@ -19,6 +20,7 @@ from tradewind.engine.step import (
     WORKING,
     Bar,
     Terms,
+    rests,
     terms,
     trade,
 )
@@ -226,14 +228,17 @@ def fold(
                 known = decided >= 0 and segment[at, decided] == segment[at, row]
                 wanted = target[at, decided] * scale if known else 0.0
                 ends = following[at, row] >= 0 and segment[at, following[at, row]] != segment[at, row]
-                idle = wanted == states[at, ACCEPTED] and states[at, UNITS] == 0.0 and states[at, WORKING] == 0.0
-                if idle:
-                    states[at, LAST_CLOSE] = bars[at, 3, row]
-                    if ends:
-                        states[at, ACCEPTED] = 0.0
+                opening, close = bars[at, 0, row], bars[at, 3, row]
+                if not ends and rests(states, at, wanted, before + moved, opening, bars[at, 1, row], terms):
+                    units = states[at, UNITS]
+                    if units != 0.0:
+                        gross += units * (close - opening)
+                        funding += units * opening * bars[at, 7, row] + max(-units, 0.0) * opening * terms.borrow
+                        states[at, HELD] += 1.0
+                    states[at, LAST_CLOSE] = close
                     continue
                 bar = Bar(
-                    bars[at, 0, row], bars[at, 1, row], bars[at, 2, row], bars[at, 3, row], bars[at, 4, row],
+                    opening, bars[at, 1, row], bars[at, 2, row], close, bars[at, 4, row],
                     bars[at, 5, decided] if known else 0.0, bars[at, 6, decided] if known else 0.0, bars[at, 7, row],
                 )  # fmt: skip
                 if count + 4 > len(fills):
@@ -242,15 +247,15 @@ def fold(
                     fills = wider
                 first = count
                 one_gross, one_cost, one_funding, count = trade(
-                    states[at], wanted, before + moved, bar, terms, book, ends, fills, count
+                    states, at, wanted, before + moved, bar, terms, book, ends, fills, count
                 )
                 for number in range(first, count):
                     fills[number, 0], fills[number, 1], fills[number, 6] = row, at, before
                 gross += one_gross
                 cost += one_cost
                 funding += one_funding
-            gross = (gross + moved) / before
-            cost, funding = cost / before, funding / before
+            share = 1.0 / before
+            gross, cost, funding = (gross + moved) * share, cost * share, funding * share
             net = gross - cost - funding
             if not net > -1.0 + 1e-12:
                 # What a lender would lose beyond the equity is not the account's. The loss is not split into its

@@ -103,87 +103,104 @@ def _note(fills: Floats, at: int, units: float, price: float, cost: float, reaso
 
 
 @njit(cache=True, nogil=True)
-def _buy(state: Floats, units: float, price: float) -> None:
+def _buy(states: Floats, at: int, units: float, price: float) -> None:
     # Units after a trade, with the mean entry price: of what is added, kept by what is taken off, new on a turn.
-    before, after = state[UNITS], state[UNITS] + units
+    before, after = states[at, UNITS], states[at, UNITS] + units
     if abs(after) <= 1e-12 * abs(before):
         after = 0.0
     if before == 0.0 or before * after < 0.0:
-        state[ENTRY], state[HELD] = price, 0.0
+        states[at, ENTRY], states[at, HELD] = price, 0.0
     elif before * units > 0.0:
-        state[ENTRY] = (state[ENTRY] * before + price * units) / after
-    state[UNITS] = after
+        states[at, ENTRY] = (states[at, ENTRY] * before + price * units) / after
+    states[at, UNITS] = after
+
+
+@njit(cache=True, nogil=True)
+def rests(states: Floats, at: int, target: float, equity: float, opening: float, high: float, terms: Terms) -> bool:
+    """Whether nothing can happen to the position within the bar, so that `trade` would only hold it.
+
+    Told from what is cheap to look at: most bars of most accounts are such.
+    """
+    units = states[at, UNITS]
+    if target != states[at, ACCEPTED] or states[at, WORKING] != units:
+        return False
+    if terms.stop > 0.0 or terms.profit > 0.0 or terms.longest > 0.0 or terms.leverage > 1.0:
+        return False
+    # A short is safe if at the bar's high it would keep twice its margin and a tenth of its value besides, which is
+    # more than a bar's funding takes.
+    return units >= 0.0 or equity + units * (high - opening) > -2.0 * (terms.maintenance + 0.05) * units * high
 
 
 @njit(cache=True, nogil=True)
 def trade(
-    state: Floats, target: float, equity: float, bar: Bar, terms: Terms, book: Floats, must_close: bool,
+    states: Floats, at: int, target: float, equity: float, bar: Bar, terms: Terms, book: Floats, must_close: bool,
     fills: Floats, count: int,
 ) -> tuple[float, float, float, int]:  # fmt: skip
     """One symbol's bar after its open: profit from the open on, cost and funding in money, and the number of fills.
 
-    `equity` is the account's at the open, all symbols marked there. Units are held, not weights: the account trades
-    only when the target differs from the last one accepted. Funding is paid at the open price on the units held
-    after the trade there (positive rates: longs pay), borrowing on short units. `must_close` sells at the close: the
-    last bar of a segment. At most four fills are noted in `fills`, from row `count` on.
+    `states[at]` is the symbol's state, `equity` the account's at the open, all symbols marked there. Units are held,
+    not weights: the account trades only when the target differs from the last one accepted. Funding is paid at the
+    open price on the units held after the trade there (positive rates: longs pay), borrowing on short units.
+    `must_close` sells at the close: the last bar of a segment. At most four fills are noted in `fills`, from row
+    `count` on.
     """
     price, gross, cost, met = bar.opening, 0.0, 0.0, False
-    was_held = state[UNITS] != 0.0
-    if terms.longest > 0.0 and was_held and state[HELD] >= terms.longest and target == state[ACCEPTED]:
-        paid = taking(terms, book, bar, -state[UNITS], price)
-        count = _note(fills, count, -state[UNITS], price, paid, TIME)
+    was_held = states[at, UNITS] != 0.0
+    if terms.longest > 0.0 and was_held and states[at, HELD] >= terms.longest and target == states[at, ACCEPTED]:
+        paid = taking(terms, book, bar, -states[at, UNITS], price)
+        count = _note(fills, count, -states[at, UNITS], price, paid, TIME)
         cost += paid
-        state[UNITS] = state[WORKING] = 0.0
-    if target != state[ACCEPTED]:
+        states[at, UNITS] = states[at, WORKING] = 0.0
+    if target != states[at, ACCEPTED]:
         wanted = rounded(target * max(equity, 0.0) / price, terms.lot)
-        too_small = abs(wanted - state[UNITS]) * price < terms.smallest and target != 0.0
-        state[WORKING] = state[UNITS] if too_small else wanted
-        state[ACCEPTED] = target
-    missing = state[WORKING] - state[UNITS]
+        too_small = abs(wanted - states[at, UNITS]) * price < terms.smallest and target != 0.0
+        states[at, WORKING] = states[at, UNITS] if too_small else wanted
+        states[at, ACCEPTED] = target
+    missing = states[at, WORKING] - states[at, UNITS]
     if missing != 0.0:
         if terms.participation > 0.0:
             most = terms.participation * bar.volume / terms.capital
             missing = min(max(missing, -most), most)
-        limit = state[LAST_CLOSE]
+        limit = states[at, LAST_CLOSE]
         if terms.resting == 0.0:
             if missing != 0.0:
                 paid = taking(terms, book, bar, missing, price)
                 count = _note(fills, count, missing, price, paid, TARGET)
                 cost += paid
-                _buy(state, missing, price)
+                _buy(states, at, missing, price)
         elif missing != 0.0 and limit > 0.0 and (bar.low < limit if missing > 0.0 else bar.high > limit):
             # Met at the open if that is better already; what was held until then earns up to the fill.
-            at = min(price, limit) if missing > 0.0 else max(price, limit)
-            gross += state[UNITS] * (at - price)
-            price, met = at, True
+            there = min(price, limit) if missing > 0.0 else max(price, limit)
+            gross += states[at, UNITS] * (there - price)
+            price, met = there, True
             paid = abs(missing) * price * terms.maker
             count = _note(fills, count, missing, price, paid, TARGET)
             cost += paid
-            _buy(state, missing, price)
-    units = state[UNITS]
+            _buy(states, at, missing, price)
+    units = states[at, UNITS]
     funding = units * bar.opening * bar.funding_rate + max(-units, 0.0) * bar.opening * terms.borrow
     if units != 0.0:
-        state[HELD] += 1.0
+        states[at, HELD] += 1.0
         side = np.sign(units)
         # The worst price that the position survives, and the best that it waits for, in the direction of the side.
         worst, reason = -np.inf, STOP
         if terms.stop > 0.0:
-            worst = side * state[ENTRY] * (1.0 - side * terms.stop)
+            worst = side * states[at, ENTRY] * (1.0 - side * terms.stop)
         floor = (units * price - (equity + gross - cost - funding)) / (units - terms.maintenance * abs(units))
         if (terms.leverage > 1.0 or side < 0.0) and side * floor > worst:
             worst, reason = side * floor, LIQUIDATION
         lowest, highest = (bar.low, bar.high) if side > 0.0 else (-bar.high, -bar.low)
         # Within the bar in which a resting order was met, the high may have come before it.
         waits = terms.profit > 0.0 and not met
-        best = side * state[ENTRY] * (1.0 + side * terms.profit) if waits else np.inf
-        at, left = 0.0, False
+        best = side * states[at, ENTRY] * (1.0 + side * terms.profit) if waits else np.inf
+        there, left = 0.0, False
         if lowest <= worst:
-            at, left = side * min(worst, side * price), True
+            there, left = side * min(worst, side * price), True
         elif highest > best:
-            at, left, reason = side * max(best, side * price), True, PROFIT
+            there, left, reason = side * max(best, side * price), True, PROFIT
         if left:
-            gross += units * (at - price)
-            price = at
+            gross += units * (there - price)
+            price = there
             if reason == PROFIT:
                 paid = abs(units) * price * terms.maker
             elif reason == LIQUIDATION:
@@ -192,15 +209,15 @@ def trade(
                 paid = taking(terms, book, bar, -units, price)
             count = _note(fills, count, -units, price, paid, reason)
             cost += paid
-            state[UNITS] = state[WORKING] = 0.0
+            states[at, UNITS] = states[at, WORKING] = 0.0
     if must_close:
-        if state[UNITS] != 0.0:
-            gross += state[UNITS] * (bar.close - price)
+        if states[at, UNITS] != 0.0:
+            gross += states[at, UNITS] * (bar.close - price)
             price = bar.close
-            paid = taking(terms, book, bar, -state[UNITS], price)
-            count = _note(fills, count, -state[UNITS], price, paid, END)
+            paid = taking(terms, book, bar, -states[at, UNITS], price)
+            count = _note(fills, count, -states[at, UNITS], price, paid, END)
             cost += paid
-        state[UNITS] = state[WORKING] = state[ACCEPTED] = 0.0
-    gross += state[UNITS] * (bar.close - price)
-    state[LAST_CLOSE] = bar.close
+        states[at, UNITS] = states[at, WORKING] = states[at, ACCEPTED] = 0.0
+    gross += states[at, UNITS] * (bar.close - price)
+    states[at, LAST_CLOSE] = bar.close
     return gross, cost, funding, count
