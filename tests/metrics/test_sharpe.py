@@ -1,0 +1,63 @@
+"""Errors, deflation and lengths of Sharpe ratios against closed forms, published examples and simulation."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from tradewind.metrics import sharpe
+from tradewind.metrics.risk import DAYS_PER_YEAR
+from tradewind.metrics.significance import probabilistic_sharpe, sharpe_standard_error
+
+
+def test_los_error_is_that_of_a_simulation() -> None:
+    rng = np.random.default_rng(1)
+    samples = 0.01 * rng.standard_normal((4000, 250)) + 0.003
+    ratios = samples.mean(axis=1) / samples.std(axis=1, ddof=1)
+    assert sharpe.lo_standard_error(samples[0]) == pytest.approx(ratios.std(), rel=0.05)
+    assert sharpe_standard_error(samples[0]) == pytest.approx(sharpe.lo_standard_error(samples[0]), rel=0.1)
+    assert np.isnan(sharpe.lo_standard_error(np.full(10, 0.01)))
+
+
+def test_trending_days_are_annualised_by_less() -> None:
+    rng = np.random.default_rng(2)
+    noise = rng.standard_normal(200_000)
+    trending = np.convolve(noise, [1, 0.5])[:-1]
+    rho = 0.5 / 1.25  # of a moving average of order one
+    q = DAYS_PER_YEAR
+    assert sharpe.autocorrelation_factor(trending, 1) == pytest.approx(q / np.sqrt(q + 2 * (q - 1) * rho), rel=0.01)
+    assert sharpe.autocorrelation_factor(noise, 20) == pytest.approx(np.sqrt(q), rel=0.03)
+    assert sharpe.autocorrelation_factor(np.zeros(100)) == np.sqrt(q)
+
+
+def test_the_largest_of_many_is_that_of_a_simulation() -> None:
+    rng = np.random.default_rng(3)
+    for n in (5, 50, 500):
+        largest = (0.02 * rng.standard_normal((20_000, n))).max(axis=1).mean()
+        assert sharpe.expected_largest(n, 0.02**2) == pytest.approx(largest, rel=0.03)
+    assert sharpe.expected_largest(1, 1.0) == 0.0
+
+
+def test_the_papers_example_of_a_deflated_ratio() -> None:
+    # Bailey and Lopez de Prado 2014, section 4: annual 2.5 over 1,250 days of 250 a year, skewness -3, kurtosis 10,
+    # 100 trials whose annual ratios vary by 1/2: expected largest 0.1132 a day, deflated 0.9004.
+    hurdle = sharpe.expected_largest(100, 0.5 / 250)
+    assert hurdle == pytest.approx(0.1132, abs=2e-4)
+    ratio = 2.5 / np.sqrt(250)
+    error = np.sqrt((1 + 3 * ratio + 9 / 4 * ratio**2) / 1249)
+    assert norm.cdf((ratio - hurdle) / error) == pytest.approx(0.9004, abs=1e-3)
+
+
+def test_deflation_asks_for_more_than_the_probabilistic_ratio() -> None:
+    daily = 0.01 * np.random.default_rng(4).standard_normal(500) + 0.001
+    plain = probabilistic_sharpe(daily)
+    values = [sharpe.deflated_sharpe(daily, n, 0.03**2) for n in (1, 10, 100)]
+    assert values[0] == pytest.approx(plain) and values[0] > values[1] > values[2]
+
+
+def test_the_minimum_record_is_where_the_confidence_is_reached() -> None:
+    daily = 0.01 * np.random.default_rng(5).standard_normal(1000) + 0.0005
+    days = sharpe.minimum_track_record(daily, 0.95)
+    error = sharpe_standard_error(daily) * np.sqrt(len(daily) - 1) / np.sqrt(days - 1)
+    assert norm.cdf(sharpe.daily_sharpe(daily) / error) == pytest.approx(0.95)
+    assert sharpe.minimum_track_record(-daily) == float("inf")
+    assert np.isnan(sharpe.minimum_track_record(np.zeros(50)))
