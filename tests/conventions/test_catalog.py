@@ -113,4 +113,4 @@ def _paths(tree: Any, prefix: str = "") -> set[str]:
 
 
 def test_every_parameter_belongs_to_a_stage_or_is_shared(catalog: dict[str, Any]) -> None:
-    assert set(load("base")["parameters"]) == {"universe", "costs", "compute", "seed", *STAGES}
+    assert set(load("base")["parameters"]) == {"universe", "costs", "execution", "compute", "seed", *STAGES}

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tradewind.errors import BadData
 from tradewind.metrics.ranking import StatisticsRules, leaderboard
-from tradewind.metrics.verdict import VerdictRules, break_even, judge
+from tradewind.metrics.verdict import Selection, VerdictRules, break_even, judge
 
 RULES = VerdictRules(luck_limit=0.05, cost_multiple=2.0)
 STATISTICS = StatisticsRules(confidence=0.9, n_resamples=200, mean_block_days=5)
@@ -25,7 +26,10 @@ def returns(sharpes: dict[str, float], seed: int, days: int = 400) -> pd.DataFra
     return pd.concat(tables, ignore_index=True)
 
 
-def judged(walk_forward: dict[str, float], holdout: dict[str, float], seed: int = 1, at_cost: float = 1.0) -> dict:
+def judged(
+    walk_forward: dict[str, float], holdout: dict[str, float], seed: int = 1, at_cost: float = 1.0,
+    deflated: float = 0.99, overfitting: float | None = 0.01,
+) -> dict:  # fmt: skip
     boards = [
         leaderboard(returns(sharpes, seed + shift, days), FAMILIES, STATISTICS, 7)
         for shift, (sharpes, days) in enumerate([(walk_forward, 600), (holdout, 150)])
@@ -34,7 +38,8 @@ def judged(walk_forward: dict[str, float], holdout: dict[str, float], seed: int 
         [(name, k, 2 - k / at_cost, 2 - k / at_cost) for name in walk_forward for k in (0.0, 1.0, 2.0, 3.0)],
         columns=["strategy", "cost_multiple", "sharpe", "total_return"],
     )
-    return judge(*boards, sensitivity, RULES)
+    selection = Selection(dict.fromkeys(walk_forward, deflated), 12, overfitting)
+    return judge(*boards, sensitivity, selection, RULES)
 
 
 GOOD = {"xgboost": 6.0, "lightgbm": 4.0, "buy_and_hold": 0.0, "oracle": 9.0}
@@ -89,7 +94,8 @@ def test_a_model_that_never_traded_is_no_edge() -> None:
         [(name, k, 0.0, 0.0) for name in NULL for k in (0.0, 1.0, 2.0)],
         columns=["strategy", "cost_multiple", "sharpe", "total_return"],
     )
-    assert judge(board, board, sensitivity, RULES)["verdict"] == "no-go"
+    selection = Selection(dict.fromkeys(NULL, 0.5), 2, 0.5)
+    assert judge(board, board, sensitivity, selection, RULES)["verdict"] == "no-go"
 
 
 def test_break_even_lies_between_the_multiples_that_were_tried() -> None:
@@ -97,3 +103,24 @@ def test_break_even_lies_between_the_multiples_that_were_tried() -> None:
     assert break_even(table, "m") == pytest.approx(1.5)
     assert break_even(table.assign(total_return=1.0), "m") is None
     assert break_even(table.assign(total_return=-1.0), "m") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"deflated": 0.94}, "after 12 trials its deflated Sharpe probability is 94.0%, less than the 95% asked"),
+        ({"overfitting": 0.21}, "is 21.0%, more than 20%"),
+        ({"overfitting": None}, "too short to say how likely overfitting is"),
+    ],
+)
+def test_what_selection_may_have_made_is_never_a_go(given: dict, words: str) -> None:
+    found = judged(GOOD, GOOD, at_cost=2.0, **given)
+    assert found["verdict"] == "watch"
+    assert any(words in reason for reason in found["reasons"])
+
+
+def test_a_model_without_a_holdout_is_an_error_in_words() -> None:
+    with pytest.raises(BadData, match="xgboost has no returns in the holdout"):
+        judged(GOOD, {"lightgbm": 1.0, "buy_and_hold": 0.0, "oracle": 1.0})
+    with pytest.raises(BadData, match="no model has been evaluated"):
+        judged({"buy_and_hold": 0.0}, {"buy_and_hold": 0.0})

@@ -27,6 +27,7 @@ _HOME = {
     "PartitionedTableDataset": "partitioned",
     "SimulatedMarketDataset": "simulated_market",
     "TextDataset": "documents",
+    "TrialLedgerDataset": "trial_ledger",
 }
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "PartitionedTableDataset",
     "SimulatedMarketDataset",
     "TextDataset",
+    "TrialLedgerDataset",
 ]
 
 

@@ -1,7 +1,7 @@
 """Accounts over a history: the fold of `step.trade` over bars, for one symbol or many that share their cash."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +82,12 @@ class History:
             volatility=volatility, funding_rate=rate, segment=bars["segment"].to_numpy(dtype=np.int32),
             high=column("high"), low=column("low"), volume=volume, usual_volume=usual,
         )  # fmt: skip
+
+    def rows(self, chosen: NDArray[np.bool_]) -> "History":
+        """The history of the chosen bars alone."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        cut = {name: np.ascontiguousarray(values[chosen]) for name, values in given.items() if values is not None}
+        return replace(self, **cut)
 
     def matrix(self) -> Floats:
         """One row for each of what a bar is made of, in the order of `step.Bar`."""

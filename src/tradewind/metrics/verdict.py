@@ -1,11 +1,14 @@
 """Is there an edge after costs? Stated rules, plain words, never one number."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from tradewind.errors import BadData
 from tradewind.metrics.significance import probability_of_luck
 
 
@@ -13,8 +16,8 @@ class VerdictRules(BaseModel):
     """When to say go (`params:evaluation.verdict`).
 
     Go asks for all of: an interval of the walk-forward Sharpe ratio above zero, luck below `luck_limit`, a better
-    Sharpe ratio than every baseline, a profit at `cost_multiple` times the costs, and a holdout Sharpe ratio above
-    zero.
+    Sharpe ratio than every baseline, a deflated Sharpe probability of `deflated_limit`, a probability of overfitting of
+    at most `overfitting_limit`, a profit at `cost_multiple` times the costs, and a holdout Sharpe ratio above zero.
     Watch asks for the first two, and for a holdout that does not refute them (an interval all below zero). Anything
     less is no-go.
     """
@@ -23,21 +26,43 @@ class VerdictRules(BaseModel):
 
     luck_limit: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     cost_multiple: Annotated[float, Field(ge=1, le=10)] = 2.0
+    deflated_limit: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    overfitting_limit: Annotated[float, Field(gt=0, le=0.5)] = 0.2
 
 
-def judge(board: pd.DataFrame, holdout: pd.DataFrame, sensitivity: pd.DataFrame, rules: VerdictRules) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Selection:
+    """What choosing did: the deflated Sharpe probability of each model, the number of trials it is deflated by, and the
+    probability of overfitting (None where the history is too short to say)."""
+
+    deflated: Mapping[str, float]
+    trials: int
+    overfitting: float | None
+
+
+def judge(
+    board: pd.DataFrame, holdout: pd.DataFrame, sensitivity: pd.DataFrame, selection: Selection, rules: VerdictRules
+) -> dict[str, Any]:
     """The verdict on the best model: chosen on the walk-forward folds alone, confirmed or not by the holdout.
 
     `board` and `holdout` are leaderboards; `sensitivity` has strategy, cost_multiple, sharpe, total_return over the
     walk-forward folds.
+
+    Raises:
+        BadData: there is no model, or the holdout does not have the best one.
     """
     models = board[board["family"] == "model"]
+    if models.empty:
+        raise BadData("no model has been evaluated on the walk-forward folds: there is nothing to judge")
     best = models.sort_values(["sharpe", "strategy"], ascending=[False, True]).iloc[0]
     name = str(best["strategy"])
     luck = probability_of_luck(float(best["probabilistic_sharpe"]), len(models))
     baselines = board[board["family"] == "baseline"].sort_values("sharpe", ascending=False)
     at_multiple = _sharpe_at(sensitivity, name, rules.cost_multiple)
+    if name not in set(holdout["strategy"]):
+        raise BadData(f"{name} has no returns in the holdout: make feature_engineering.folds.holdout_share larger")
     last = holdout.set_index("strategy").loc[name]
+    deflated, overfitting = selection.deflated[name], selection.overfitting
     checks = [
         (
             best["sharpe_low"] > 0,
@@ -51,6 +76,20 @@ def judge(board: pd.DataFrame, holdout: pd.DataFrame, sensitivity: pd.DataFrame,
             f"more than the {rules.luck_limit:.0%} allowed",
         ),
         _against_baselines(best, baselines),
+        (
+            deflated >= rules.deflated_limit,
+            f"after {selection.trials} trials its deflated Sharpe probability is {deflated:.1%}",
+            f"after {selection.trials} trials its deflated Sharpe probability is {deflated:.1%}, less than the "
+            f"{rules.deflated_limit:.0%} asked",
+        ),
+        (
+            overfitting is not None and overfitting <= rules.overfitting_limit,
+            f"the probability that choosing the best was overfitting is {overfitting or 0.0:.1%}",
+            f"the probability that choosing the best was overfitting is {overfitting:.1%}, more than "
+            f"{rules.overfitting_limit:.0%}"
+            if overfitting is not None
+            else "the history is too short to say how likely overfitting is",
+        ),
         (
             at_multiple > 0,
             f"at {rules.cost_multiple:g} times the costs its Sharpe ratio is still {at_multiple:.2f}",
@@ -79,6 +118,9 @@ def judge(board: pd.DataFrame, holdout: pd.DataFrame, sensitivity: pd.DataFrame,
         "sharpe_low": float(best["sharpe_low"]),
         "sharpe_high": float(best["sharpe_high"]),
         "probability_of_luck": luck,
+        "deflated_sharpe": deflated,
+        "trials": selection.trials,
+        "probability_of_overfitting": overfitting,
         "models_compared": len(models),
         "holdout_sharpe": float(last["sharpe"]),
         "holdout_sharpe_low": float(last["sharpe_low"]),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tradewind.reports import classification, performance, text
+from tradewind.reports import anatomy, classification, honesty, performance, text
 from tradewind.reports.palette import style
 from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
@@ -28,7 +28,33 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         if name in set(tables.leaderboard["strategy"])
     ]
     returns = tables.portfolio_returns
+    walk_forward = returns[returns["role"] == "walk_forward"]
+    daily = anatomy.daily_table(returns)
+    trades = tables.trades[chosen]
+    robustness = tables.robustness
     return {
+        "monthly": _div(anatomy.monthly_figure(daily[chosen])),
+        "rolling": _div(anatomy.rolling_figure(daily, chosen)),
+        "exposure": _div(anatomy.exposure_figure(returns, chosen)),
+        "excursions": _div(anatomy.excursion_figure(trades)) if len(trades) else "",
+        "trades": _table(text.trade_rows(anatomy.trade_rows(trades))),
+        "exits": _table(text.exit_rows(trades)),
+        "market": text.market_sentence(anatomy.market_share(anatomy.daily_table(walk_forward), chosen)),
+        "by_hour": _table(text.condition_rows(robustness, chosen, "hour")),
+        "by_regime": _table(text.condition_rows(robustness, chosen, "regime")),
+        "groups": _table(text.group_rows(tables)),
+        "side_costs": _table(text.side_cost_rows(robustness, list(tables.leaderboard["strategy"]))),
+        "delays": _div(honesty.delay_figure(robustness, chosen)),
+        "capacity": _div(honesty.capacity_figure(robustness, chosen)),
+        "worlds": _table(text.world_rows(robustness, chosen)),
+        "stress": _table(text.stress_rows(robustness, chosen)),
+        "left_out": _table(text.left_out_rows(robustness, chosen)),
+        "significance": _table(text.significance_rows(tables.significance)),
+        "superiority": _table(text.superiority_rows(tables.selection)),
+        "comparison": _table(text.comparison_rows(tables.forecast_comparison)),
+        "overfitting": _div(honesty.overfitting_figure(tables.selection)) if tables.selection["overfitting"] else "",
+        "plateau": _div(honesty.plateau_figure(tables.parameter_plateau, chosen)),
+        "selection": tables.selection,
         "plotly_js": get_plotlyjs(),
         "verdict": verdict,
         "headline": text.HEADLINE[verdict["verdict"]],
@@ -77,6 +103,11 @@ def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:
             f"90 % interval {text.interval(verdict['sharpe_low'], verdict['sharpe_high'])}",
         ),
         ("Probability of luck", text.percent(verdict["probability_of_luck"]), "without an edge, this good or better"),
+        (
+            "Deflated Sharpe",
+            text.percent(verdict["deflated_sharpe"]),
+            f"probability of an edge after {verdict['trials']} trials",
+        ),
         (
             "Holdout Sharpe ratio",
             text.number(verdict["holdout_sharpe"]),

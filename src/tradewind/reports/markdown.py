@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from tradewind.reports import text
+from tradewind.reports import anatomy, text
 from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
 
@@ -38,6 +38,17 @@ def render_markdown(tables: ReportTables) -> str:
             for by in ("fold", "symbol", "year")
         ),
         "## Cost sensitivity\n\nSharpe ratio at multiples of the assumed costs.\n\n" + table(_cost_rows(tables)),
+        "## Costs a side\n\n" + table(text.side_cost_rows(tables.robustness, list(tables.leaderboard["strategy"]))),
+        "## Trades\n\n" + table(text.trade_rows(anatomy.trade_rows(tables.trades[chosen]))),
+        "## Luck, selection and overfitting\n\n"
+        + _selection_sentence(tables)
+        + "\n\n"
+        + table(text.significance_rows(tables.significance)),
+        "## The best model against benchmarks\n\n" + table(text.superiority_rows(tables.selection)),
+        "## Forecasts compared\n\n" + table(text.comparison_rows(tables.forecast_comparison)),
+        "## Without one year or symbol\n\n" + table(text.left_out_rows(tables.robustness, chosen)),
+        "## Worse worlds\n\n" + table(text.world_rows(tables.robustness, chosen)),
+        "## Days on which markets broke\n\n" + table(text.stress_rows(tables.robustness, chosen)),
         "## Classification quality\n\n" + table(text.metric_rows(tables.fold_metrics)),
         "## Features that matter most\n\n" + table(text.feature_rows(tables)),
         "## Labels\n\n" + table(text.label_rows(tables.label_quality)),
@@ -71,3 +82,16 @@ def _cost_rows(tables: ReportTables) -> Iterable[dict[str, str]]:
         yield {"strategy": label(str(strategy))} | {
             f"{multiple:g} x": text.number(sharpe) for multiple, sharpe in columns
         }
+
+
+def _selection_sentence(tables: ReportTables) -> str:
+    found = tables.selection["overfitting"]
+    overfitting = (
+        f"The probability of overfitting is {text.percent(found['probability'])}."
+        if found
+        else "The history is too short to say how likely overfitting is."
+    )
+    return (
+        f"{tables.selection['trials']} trials on this market; the best of so many without an edge would show a Sharpe "
+        f"ratio of {text.number(tables.selection['expected_largest_sharpe'])}. {overfitting}"
+    )

@@ -16,6 +16,8 @@ LABELS = {
     "mean_reversion": "mean reversion",
     "last_bar_reversal": "last-bar reversal",
     "random_same_turnover": "random, same turnover",
+    "holding_same_exposure": "holding, same exposure",
+    "volatility_only": "volatility only",
     "oracle": "oracle",
 }
 

@@ -1,5 +1,6 @@
 """What a report is made of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,5 +27,11 @@ class ReportTables:
     holdout_leaderboard: pd.DataFrame
     breakdown: pd.DataFrame
     cost_sensitivity: pd.DataFrame
+    trades: Mapping[str, pd.DataFrame]
+    significance: pd.DataFrame
+    selection: dict[str, Any]
+    forecast_comparison: pd.DataFrame
+    robustness: Mapping[str, pd.DataFrame]
+    parameter_plateau: pd.DataFrame
     verdict: dict[str, Any]
     settings: dict[str, Any]

@@ -205,3 +205,162 @@ def fold_rows(folds: pd.DataFrame) -> Iterator[dict[str, str]]:
             "purge": f"{pd.Timedelta(row['purge']) / pd.Timedelta(hours=1):g} h",
             "embargo": f"{pd.Timedelta(row['embargo']) / pd.Timedelta(hours=1):g} h",
         }
+
+
+def significance_rows(significance: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Sharpe ratios with their errors and their deflation as text, best first."""
+    for row in significance.sort_values("sharpe", ascending=False).to_dict("records"):
+        yield {
+            "strategy": label(row["strategy"]),
+            "Sharpe": number(row["sharpe"]),
+            "error, normal days": number(row["error_normal"]),
+            "error, as they are": number(row["error"]),
+            "Sharpe, days depend": number(row["sharpe_autocorrelated"]),
+            "P(Sharpe > 0)": percent(row["probabilistic_sharpe"]),
+            "deflated": percent(row["deflated_sharpe"]),
+            "days needed": number(row["minimum_days"], 0),
+            "days had": number(row["days"], 0),
+            "sign flip p": number(row["sign_flip"], 3),
+            "skewness": number(row["skewness"], 1),
+            "kurtosis": number(row["kurtosis"], 1),
+        }
+
+
+def superiority_rows(selection: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """P-values that the best model is no better than a benchmark."""
+    for key, name in (("against_cash", "holding cash"), ("against_holding", "buying and holding")):
+        if key in selection:
+            yield {
+                "the best model against": name,
+                "White's reality check": number(selection[key]["reality_check"], 3),
+                "Hansen's SPA": number(selection[key]["consistent"], 3),
+                "SPA, lower to upper": interval(selection[key]["lower"], selection[key]["upper"], 3),
+            }
+
+
+def comparison_rows(comparison: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Diebold-Mariano tests as text."""
+    for row in comparison.to_dict("records"):
+        better = "better" if row["statistic"] < 0 else "worse"
+        yield {
+            "model": label(row["model"]),
+            "against": label(row["against"]),
+            "log loss": number(row["loss"], 4),
+            "the other's": number(row["other_loss"], 4),
+            "statistic": number(row["statistic"]),
+            "p": number(row["p_value"], 3),
+            "so it is": better if row["p_value"] < 0.1 else "not told apart",
+        }
+
+
+def side_cost_rows(robustness: Any, order: list[str]) -> Iterator[dict[str, str]]:
+    """Sharpe ratio at all-in costs a side and the break-even, in the leaderboard's order."""
+    table = robustness["costs"]
+    for strategy in order:
+        part = table[table["strategy"] == strategy]
+        if len(part):
+            yield {
+                "strategy": label(strategy),
+                **{f"{row.bps:g} bps": number(float(row.sharpe)) for row in part.itertuples()},
+                "break-even, bps a side": number(float(part["break_even_bps"].iloc[0]), 1),
+            }
+
+
+def _of(robustness: Any, table: str, chosen: str) -> list[dict[str, Any]]:
+    found = robustness[table]
+    rows: list[dict[str, Any]] = found[found["strategy"] == chosen].to_dict("records")
+    return rows
+
+
+def world_rows(robustness: Any, chosen: str) -> Iterator[dict[str, str]]:
+    """The judged strategy in worse worlds."""
+    for row in _of(robustness, "worlds", chosen):
+        yield {
+            "world": row["world"],
+            "Sharpe": number(row["sharpe"]),
+            "total return": percent(row["total_return"]),
+            "max drawdown": percent(row["max_drawdown"]),
+        }
+
+
+def stress_rows(robustness: Any, chosen: str) -> Iterator[dict[str, str]]:
+    """The judged strategy in the days when markets broke."""
+    for row in _of(robustness, "stress", chosen):
+        yield {
+            "event": row["event"],
+            "days": f"{day(row['from'])} to {day(row['to'])}",
+            "return": percent(row["total_return"]),
+            "max drawdown": percent(row["max_drawdown"]),
+            "mean exposure": percent(row["exposure"], 0),
+        }
+
+
+def left_out_rows(robustness: Any, chosen: str) -> Iterator[dict[str, str]]:
+    """The judged strategy without each year and each symbol."""
+    for row in _of(robustness, "leave_one_out", chosen):
+        yield {"without": f"{row['left_out']} {row['group']}", "Sharpe": number(row["sharpe"])}
+
+
+def condition_rows(robustness: Any, chosen: str, by: str) -> Iterator[dict[str, str]]:
+    """Net return of the judged strategy by hour or regime."""
+    for row in _of(robustness, "conditions", chosen):
+        if row["by"] == by:
+            yield {
+                by: row["group"],
+                "share of bars": percent(row["share"]),
+                "net a bar, bps": f"{number(row['mean_bps'])} ± {number(1.645 * row['error_bps'])}",
+                "total return": percent(row["total_return"]),
+            }
+
+
+def trade_rows(trades: Any) -> Iterator[dict[str, str]]:
+    """What the trades came to as text; `trades` are rows of `anatomy.trade_rows`."""
+    for row in trades:
+        yield {
+            "trades": row["trades"],
+            "count": number(row["count"], 0),
+            "won": percent(row["won"]),
+            "mean won": percent(row["mean_won"], 2),
+            "mean lost": percent(row["mean_lost"], 2),
+            "profit factor": number(row["profit_factor"]),
+            "bars, median": number(row["median_bars"], 0),
+            "worst met, median": percent(row["mae"], 2),
+            "best met, median": percent(row["mfe"], 2),
+            "of the best, kept": percent(row["captured"], 0),
+            "sum of net": percent(row["net"]),
+        }
+
+
+def exit_rows(trades: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Trades by what ended them."""
+    for reason, part in trades.groupby("exit_reason", sort=True):
+        yield {
+            "ended by": str(reason),
+            "trades": number(len(part), 0),
+            "won": percent((part["net"] > 0).mean()),
+            "mean net": percent(part["net"].mean(), 3),
+        }
+
+
+def market_sentence(share: dict[str, float] | None) -> str:
+    """How much of the result the market alone explains."""
+    if share is None:
+        return "There is too little movement to tell the market's share from the strategy's own."
+    reach = 1.645 * share["alpha_error"]
+    alpha = f"{percent(share['alpha'])} a year ({percent(share['alpha'] - reach)} to {percent(share['alpha'] + reach)})"
+    return (
+        f"Against buying and holding its beta is {number(share['beta'])} and the market explains "
+        f"{percent(share['r2'], 0)} of its daily variance; what is its own (alpha) is {alpha}, without compounding."
+    )
+
+
+def group_rows(tables: ReportTables) -> Iterator[dict[str, str]]:
+    """Share of the mean absolute SHAP value by model and family of features."""
+    families = dict(
+        zip(tables.feature_dictionary["name"], tables.feature_dictionary.get("family", "all"), strict=False)
+    )
+    table = tables.importance.assign(family=tables.importance["feature"].map(families).fillna("other"))
+    shares = table.pivot_table(index="family", columns="model", values="mean_abs_shap", aggfunc="sum", fill_value=0.0)
+    shares = shares / shares.sum().clip(lower=1e-300)
+    for family, row in shares.sort_values(list(shares.columns), ascending=False).iterrows():
+        yield {"features of": str(family)} | {label(str(model)): percent(value) for model, value in row.items()}

@@ -37,6 +37,7 @@ DIRECTIONS: dict[str, Callable[[Floats, Segments, float], Floats]] = {
     "last_bar_reversal": last_bar_reversal,
 }
 RANDOM = "random_same_turnover"
+MATCHED = "holding_same_exposure"
 ORACLE = "oracle"
 
 
@@ -44,7 +45,7 @@ def family(strategy: str) -> str:
     """model, baseline or oracle."""
     if strategy == ORACLE:
         return "oracle"
-    return "baseline" if strategy in DIRECTIONS or strategy == RANDOM else "model"
+    return "baseline" if strategy in DIRECTIONS or strategy in (RANDOM, MATCHED) else "model"
 
 
 def at_random_times(target: Floats, rng: np.random.Generator) -> Floats:

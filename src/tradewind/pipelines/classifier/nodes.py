@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from tradewind.labels.rules import LabelRules
-from tradewind.models import catalogue, scoring, walk_forward
+from tradewind.models import catalogue, opponents, scoring, walk_forward
 from tradewind.models import tuning as search
 from tradewind.models.boosting import BoostingParameters
 from tradewind.models.tuning import TuningRules
@@ -80,3 +80,9 @@ def draw(
         classification.importance_figure(importance),
         classification.learning_curve_figure(learning_curves),
     )
+
+
+def forecast_opponents(model_input: Partitions, folds: pd.DataFrame, labels: LabelRules) -> pd.DataFrame:
+    """Forecasts of the linear and of the volatility-only model on the same folds."""
+    rows = walk_forward.pool({name: load() for name, load in model_input.items()})
+    return opponents.opponent_forecasts(rows, folds, labels.horizon_bars)

@@ -2,15 +2,22 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.classifier.nodes import draw, score, train, tune
+from tradewind.pipelines.classifier.nodes import draw, forecast_opponents, score, train, tune
 
 MODELS = ("xgboost", "lightgbm")
 LABELS = "params:feature_engineering.labels"
 
 
 def create_pipeline() -> Pipeline:
-    """Every model tuned, trained, scored and drawn in its own namespace, `classifier.MODEL`."""
-    return sum((_model_pipeline(model) for model in MODELS), start=Pipeline([]))
+    """Every model tuned, trained, scored and drawn in its own namespace, `classifier.MODEL`; and their opponents."""
+    opponents = Node(
+        forecast_opponents,
+        ["model_input", "folds", LABELS],
+        "opponent_forecasts",
+        name="forecast_opponents",
+        tags="classifier",
+    )
+    return sum((_model_pipeline(model) for model in MODELS), start=Pipeline([opponents]))
 
 
 def _model_pipeline(model: str) -> Pipeline:

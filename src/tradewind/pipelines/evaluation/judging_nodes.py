@@ -1,14 +1,16 @@
 """Portfolio returns to leaderboards, verdict, figures and report."""
 
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
 
 from tradewind.execution.costs import Costs
+from tradewind.execution.orders import OrderRules
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, leaderboard
-from tradewind.metrics.verdict import VerdictRules, judge
+from tradewind.metrics.verdict import Selection, VerdictRules, judge
 from tradewind.reports import performance
 from tradewind.reports.feature_page import FeatureTables, render_feature_page
 from tradewind.reports.html import render_html
@@ -17,6 +19,8 @@ from tradewind.reports.tables import ReportTables
 from tradewind.strategy import baselines
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+MODEL_TABLES = ("fold_metrics", "confusion", "reliability", "importance")
+LIBRARIES = ("tradewind", "numpy", "pandas", "numba", "scikit-learn", "xgboost-cpu", "lightgbm", "kedro")
 
 
 def rank_strategies(
@@ -30,10 +34,18 @@ def rank_strategies(
 
 
 def judge_strategies(
-    board: pd.DataFrame, holdout_board: pd.DataFrame, cost_sensitivity: pd.DataFrame, rules: VerdictRules
+    board: pd.DataFrame,
+    holdout_board: pd.DataFrame,
+    cost_sensitivity: pd.DataFrame,
+    significance: pd.DataFrame,
+    selection: dict[str, Any],
+    rules: VerdictRules,
 ) -> dict[str, Any]:
     """The verdict on the best model."""
-    return judge(board, holdout_board, cost_sensitivity, rules)
+    deflated = dict(zip(significance["strategy"], significance["deflated_sharpe"], strict=True))
+    overfitting = selection["overfitting"]
+    chosen = Selection(deflated, selection["trials"], overfitting["probability"] if overfitting else None)
+    return judge(board, holdout_board, cost_sensitivity, chosen, rules)
 
 
 def draw_performance(
@@ -48,52 +60,27 @@ def draw_performance(
 
 
 def write_report(
-    data_quality: pd.DataFrame,
-    data_gaps_figure: Any,
-    feature_dictionary: pd.DataFrame,
-    feature_distribution: pd.DataFrame,
-    label_quality: pd.DataFrame,
-    label_stability: pd.DataFrame,
-    folds: pd.DataFrame,
-    portfolio_returns: pd.DataFrame,
-    board: pd.DataFrame,
-    holdout_board: pd.DataFrame,
-    breakdown: pd.DataFrame,
-    cost_sensitivity: pd.DataFrame,
-    verdict: dict[str, Any],
-    universe: Universe,
-    costs: Costs,
-    seed: int,
-    *model_tables: pd.DataFrame,
+    universe: Universe, costs: Costs, execution: OrderRules, seed: int, verdict: dict[str, Any], **tables: Any
 ) -> tuple[str, str]:
     """The report as a self-contained page and as Markdown.
 
-    `model_tables` are the fold metrics, confusion, reliability and importance of each model in turn.
+    `tables` are the fields of `ReportTables` by name; those of each model, such as `xgboost.importance`, are joined.
     """
-    metrics, confusion, reliability, importance = (
-        pd.concat(model_tables[kind::4], ignore_index=True) for kind in range(4)
-    )
-    tables = ReportTables(
-        data_quality=data_quality,
-        gaps_figure=data_gaps_figure,
-        feature_dictionary=feature_dictionary,
-        feature_distribution=feature_distribution,
-        label_quality=label_quality,
-        label_stability=label_stability,
-        folds=folds,
-        fold_metrics=metrics,
-        confusion=confusion,
-        reliability=reliability,
-        importance=importance,
-        portfolio_returns=portfolio_returns,
-        leaderboard=board,
-        holdout_leaderboard=holdout_board,
-        breakdown=breakdown,
-        cost_sensitivity=cost_sensitivity,
-        verdict=verdict,
-        settings={"universe": universe.model_dump(mode="json"), "costs": costs.model_dump(), "seed": seed},
-    )
-    return render_html(tables), render_markdown(tables)
+    by_model = {
+        kind: pd.concat([table for name, table in tables.items() if name.endswith(f".{kind}")], ignore_index=True)
+        for kind in MODEL_TABLES
+    }
+    single = {name: table for name, table in tables.items() if "." not in name}
+    loaded = {name: {key: load() for key, load in single.pop(name).items()} for name in ("trades", "robustness")}
+    settings = {
+        "universe": universe.model_dump(mode="json"),
+        "costs": costs.model_dump(),
+        "execution": execution.model_dump(),
+        "seed": seed,
+        "versions": {name: version(name) for name in LIBRARIES},
+    }
+    report = ReportTables(verdict=verdict, settings=settings, **single, **loaded, **by_model)
+    return render_html(report), render_markdown(report)
 
 
 def write_feature_page(

@@ -3,12 +3,15 @@
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.pipelines.evaluation.judging_nodes import (
+    MODEL_TABLES,
     draw_performance,
     judge_strategies,
     rank_strategies,
     write_feature_page,
     write_report,
 )
+from tradewind.pipelines.evaluation.robustness_nodes import stress_strategies, vary_parameters
+from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
 from tradewind.pipelines.evaluation.trading_nodes import (
     aggregate_portfolios,
     make_positions,
@@ -18,46 +21,69 @@ from tradewind.pipelines.evaluation.trading_nodes import (
 
 # Every family that forecasts: a new one is a line here.
 MODELS = ("classifier.xgboost", "classifier.lightgbm")
-SHARED = ["params:universe", "params:costs"]
-SIZING = "params:evaluation.sizing"
+UNIVERSE, COSTS, EXECUTION = "params:universe", "params:costs", "params:execution"
+SIZING, SIGNAL = "params:evaluation.sizing", "params:evaluation.signal"
+ROBUSTNESS = "params:evaluation.robustness"
+
+# What the report is made of, by its name in the catalog and in `ReportTables`.
+REPORTED = (
+    "data_quality", "feature_dictionary", "feature_distribution", "label_quality", "label_stability", "folds",
+    "portfolio_returns", "leaderboard", "holdout_leaderboard", "breakdown", "cost_sensitivity", "verdict", "trades",
+    "significance", "selection", "forecast_comparison", "robustness", "parameter_plateau",
+)  # fmt: skip
 
 
 def create_pipeline() -> Pipeline:
     """Positions for all strategies on the same bars, accounts, leaderboards, verdict, report."""
-    model_tables = [
-        f"{model}.{table}" for model in MODELS for table in ("fold_metrics", "confusion", "reliability", "importance")
-    ]
+    model_tables = [f"{model}.{table}" for model in MODELS for table in MODEL_TABLES]
+    forecasts = [f"{model}.forecasts" for model in MODELS] + ["opponent_forecasts"]
+    market = ["bars", "side_series"]
     return Pipeline(
         [
             Node(
                 make_positions,
-                [
-                    "bars",
-                    "folds",
-                    "source_oracle",
-                    *SHARED,
-                    "params:evaluation.signal",
-                    SIZING,
-                    "params:seed",
-                    *(f"{model}.forecasts" for model in MODELS),
-                ],
+                ["bars", "folds", "source_oracle", UNIVERSE, COSTS, SIGNAL, SIZING, "params:seed", *forecasts],
                 "positions",
                 name="make_positions",
             ),
             Node(
-                run_backtests, ["positions", "bars", "side_series", *SHARED, SIZING], "backtests", name="run_backtests"
+                run_backtests,
+                ["positions", *market, UNIVERSE, COSTS, EXECUTION, SIZING],
+                ["backtests", "trades"],
+                name="run_backtests",
             ),
             Node(
                 aggregate_portfolios,
-                ["backtests", "folds"],
+                ["positions", "backtests", *market, "folds", UNIVERSE, COSTS, EXECUTION, SIZING],
                 ["portfolio_returns", "breakdown"],
                 name="aggregate_portfolios",
             ),
             Node(
                 measure_cost_sensitivity,
-                ["positions", "bars", "side_series", "folds", *SHARED, SIZING, "params:evaluation.sensitivity"],
+                [
+                    "positions",
+                    *market,
+                    "folds",
+                    UNIVERSE,
+                    COSTS,
+                    EXECUTION,
+                    SIZING,
+                    "params:evaluation.sensitivity",
+                ],
                 "cost_sensitivity",
                 name="measure_cost_sensitivity",
+            ),
+            Node(
+                stress_strategies,
+                ["positions", *market, "folds", UNIVERSE, COSTS, EXECUTION, SIZING, ROBUSTNESS, "params:seed"],
+                "robustness",
+                name="stress_strategies",
+            ),
+            Node(
+                vary_parameters,
+                [*market, "folds", UNIVERSE, COSTS, EXECUTION, SIGNAL, SIZING, ROBUSTNESS, *forecasts],
+                "parameter_plateau",
+                name="vary_parameters",
             ),
             Node(
                 rank_strategies,
@@ -66,8 +92,31 @@ def create_pipeline() -> Pipeline:
                 name="rank_strategies",
             ),
             Node(
+                measure_significance,
+                [
+                    "portfolio_returns",
+                    "trial_history",
+                    UNIVERSE,
+                    "params:evaluation.statistics",
+                    "params:seed",
+                    *(f"{model}.trials" for model in MODELS),
+                ],
+                ["significance", "selection", "trial_ledger"],
+                name="measure_significance",
+            ),
+            Node(
+                compare_forecasts, ["model_input", "folds", *forecasts], "forecast_comparison", name="compare_forecasts"
+            ),
+            Node(
                 judge_strategies,
-                ["leaderboard", "holdout_leaderboard", "cost_sensitivity", "params:evaluation.verdict"],
+                [
+                    "leaderboard",
+                    "holdout_leaderboard",
+                    "cost_sensitivity",
+                    "significance",
+                    "selection",
+                    "params:evaluation.verdict",
+                ],
                 "verdict",
                 name="judge_strategies",
             ),
@@ -79,24 +128,15 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 write_report,
-                [
-                    "data_quality",
-                    "data_gaps_figure",
-                    "feature_dictionary",
-                    "feature_distribution",
-                    "label_quality",
-                    "label_stability",
-                    "folds",
-                    "portfolio_returns",
-                    "leaderboard",
-                    "holdout_leaderboard",
-                    "breakdown",
-                    "cost_sensitivity",
-                    "verdict",
-                    *SHARED,
-                    "params:seed",
-                    *model_tables,
-                ],
+                {
+                    "universe": UNIVERSE,
+                    "costs": COSTS,
+                    "execution": EXECUTION,
+                    "seed": "params:seed",
+                    "gaps_figure": "data_gaps_figure",
+                    **{name: name for name in REPORTED},
+                    **{name: name for name in model_tables},
+                },
                 ["report_html", "report_markdown"],
                 name="write_report",
             ),

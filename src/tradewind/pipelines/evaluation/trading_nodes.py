@@ -8,14 +8,18 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.compute import track
-from tradewind.engine.backtest import ACCOUNT, History, backtest
+from tradewind.engine.backtest import ACCOUNT, History, run
+from tradewind.engine.portfolio import Market, portfolio_account
+from tradewind.engine.trades import trade_table
 from tradewind.errors import BadData
 from tradewind.execution.costs import Costs
+from tradewind.execution.orders import OrderRules
 from tradewind.market.universe import Universe
 from tradewind.market.volatility import realised_volatility
 from tradewind.metrics.ranking import breakdown
-from tradewind.metrics.returns import daily_returns, portfolio_returns
+from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import MEASURES, measure
+from tradewind.models.opponents import VOLATILITY_ONLY
 from tradewind.strategy import baselines
 from tradewind.strategy.signals import SignalRules, direction, smooth
 from tradewind.strategy.sizing import SizingRules, size_at_entry
@@ -48,7 +52,9 @@ def make_positions(
     All have the same rows: every bar of the test windows. Positions carry over from fold to fold, as a live account
     would.
     """
-    for table in forecasts:
+    by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
+    by_model.pop(VOLATILITY_ONLY, None)  # it has no direction to trade
+    for table in by_model.values():
         _check_folds(table, folds)
     positions: dict[str, list[pd.DataFrame]] = {}
     rng = np.random.default_rng(seed)
@@ -60,9 +66,9 @@ def make_positions(
         tested = is_tested(history, folds)
         per_bar = sizing.target_volatility_annual / np.sqrt(universe.bars_per_year)
         targets: dict[str, Floats] = {}
-        for table in forecasts:
-            chosen = _model_direction(history, table[table["symbol"] == symbol], volatility, costs, signal)
-            targets[str(table["model"].iloc[0])] = size_at_entry(chosen, volatility, per_bar, sizing.max_position)
+        for model, table in by_model.items():
+            chosen = model_direction(history, table[table["symbol"] == symbol], volatility, costs, signal)
+            targets[model] = size_at_entry(chosen, volatility, per_bar, sizing.max_position)
         first_model = next(iter(targets))
         for name, rule in baselines.DIRECTIONS.items():
             chosen = rule(close, segment, universe.bars_per_year / 365.25)
@@ -75,6 +81,8 @@ def make_positions(
             positions.setdefault(name, []).append(_table(name, symbol, history[tested], target[tested]))
         shuffled = _at_random_times(targets[first_model][tested], with_role(history[tested], folds)["role"], rng)
         positions.setdefault(baselines.RANDOM, []).append(_table(baselines.RANDOM, symbol, history[tested], shuffled))
+        held = np.full(int(tested.sum()), np.abs(targets[first_model][tested]).mean())
+        positions.setdefault(baselines.MATCHED, []).append(_table(baselines.MATCHED, symbol, history[tested], held))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in positions.items()}
 
 
@@ -106,7 +114,7 @@ def is_tested(history: pd.DataFrame, folds: pd.DataFrame) -> np.ndarray[Any, np.
     return ((history["timestamp"] >= start) & (history["timestamp"] < end)).to_numpy()
 
 
-def _model_direction(
+def model_direction(
     history: pd.DataFrame, forecasts: pd.DataFrame, volatility: Floats, costs: Costs, signal: SignalRules
 ) -> Floats:
     aligned = forecasts.set_index("timestamp").reindex(history["timestamp"])
@@ -130,52 +138,102 @@ def run_backtests(
     side_series: pd.DataFrame,
     universe: Universe,
     costs: Costs,
+    execution: OrderRules,
     sizing: SizingRules,
-) -> dict[str, pd.DataFrame]:
-    """The account of every strategy on every symbol, bar by bar, with costs and funding."""
-    histories = _histories(bars, side_series, universe, sizing)
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """The account of every strategy on every symbol, bar by bar, with costs and funding; and its trades."""
+    histories = histories_of(bars, side_series, universe, sizing)
     loaded = {name: load() for name, load in positions.items()}
-    return {name: _accounts(loaded[name], histories, costs) for name in track(sorted(loaded), "backtests")}
+    accounts, trades = {}, {}
+    for name in track(sorted(loaded), "backtests"):
+        accounts[name], trades[name] = _accounts(name, loaded[name], histories, universe, costs, execution)
+    return accounts, trades
 
 
-def _histories(
+def histories_of(
     bars: Partitions, side_series: pd.DataFrame, universe: Universe, sizing: SizingRules
-) -> dict[str, tuple[pd.DataFrame, Floats, pd.DataFrame]]:
-    """Bars, the volatility known at each, and funding settlements, by symbol."""
+) -> dict[str, tuple[pd.DataFrame, History]]:
+    """Bars, and the history that an account lives through, by symbol."""
     histories = {}
     for symbol in universe.symbols:
-        history = bars[universe.partition(symbol)]()
-        close = np.ascontiguousarray(history["close"].to_numpy(dtype=np.float64))
-        volatility = realised_volatility(close, history["segment"].to_numpy(dtype=np.int32), sizing.volatility_window)
+        table = bars[universe.partition(symbol)]()
+        close = np.ascontiguousarray(table["close"].to_numpy(dtype=np.float64))
+        volatility = realised_volatility(close, table["segment"].to_numpy(dtype=np.int32), sizing.volatility_window)
         is_funding = (side_series["series"] == "funding") & (side_series["symbol"] == symbol)
-        histories[symbol] = (history, volatility, side_series[is_funding])
+        histories[symbol] = (table, History.from_bars(table, volatility, side_series[is_funding]))
     return histories
 
 
-def _accounts(
-    positions: pd.DataFrame, histories: Mapping[str, tuple[pd.DataFrame, Floats, pd.DataFrame]], costs: Costs
-) -> pd.DataFrame:
-    accounts = []
+def _tested(
+    positions: pd.DataFrame, histories: Mapping[str, tuple[pd.DataFrame, History]]
+) -> dict[str, tuple[pd.DataFrame, History, pd.DataFrame]]:
+    """The targets of each symbol with the part of its history that they stand on, and its bars."""
+    found = {}
     for symbol, targets in positions.groupby("symbol", sort=False):
-        history, volatility, funding = histories[str(symbol)]
-        tested = history["timestamp"].isin(targets["timestamp"]).to_numpy()
+        table, history = histories[str(symbol)]
+        tested = table["timestamp"].isin(targets["timestamp"]).to_numpy()
         if tested.sum() != len(targets):
             raise BadData(f"{symbol}: {len(targets) - tested.sum()} positions stand on bars that do not exist")
-        account = backtest(
-            History.from_bars(history[tested], volatility[tested], funding), targets["target"].to_numpy(), costs
-        )
-        keys = targets[["strategy", "symbol", "timestamp"]].reset_index(drop=True)
-        accounts.append(pd.concat([keys, account[ACCOUNT]], axis=1))
-    return pd.concat(accounts, ignore_index=True)
+        found[str(symbol)] = (targets.reset_index(drop=True), history.rows(tested), table[tested])
+    return found
 
 
-def aggregate_portfolios(backtests: Partitions, folds: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Portfolio returns of every strategy with their fold and role, and the breakdown by fold, symbol and year."""
+def _accounts(
+    strategy: str,
+    positions: pd.DataFrame,
+    histories: Mapping[str, tuple[pd.DataFrame, History]],
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    accounts, trades = [], []
+    for symbol, (targets, history, table) in _tested(positions, histories).items():
+        result = run(history, targets["target"].to_numpy(), costs, execution, universe.bars_per_year)
+        keys = targets[["strategy", "symbol", "timestamp"]]
+        accounts.append(pd.concat([keys, result.account[ACCOUNT]], axis=1))
+        found = trade_table(result, history)
+        opened, closed = table["open_time"].reset_index(drop=True), table["timestamp"].reset_index(drop=True)
+        found.insert(0, "exit_time", closed.iloc[found["exit_row"]].array)
+        found.insert(0, "entry_time", opened.iloc[found["entry_row"]].array)
+        found.insert(0, "symbol", symbol)
+        found.insert(0, "strategy", strategy)
+        trades.append(found.drop(columns=["entry_row", "exit_row"]))
+    table = pd.concat(trades, ignore_index=True).astype({"strategy": "str", "symbol": "str"})
+    return pd.concat(accounts, ignore_index=True), table
+
+
+def market_and_targets(
+    positions: pd.DataFrame, histories: Mapping[str, tuple[pd.DataFrame, History]], universe: Universe
+) -> tuple[Market, dict[str, Floats]]:
+    """What a portfolio of the positions is run on."""
+    found = _tested(positions, histories)
+    market = Market(
+        {symbol: history for symbol, (_, history, _) in found.items()},
+        {symbol: table["timestamp"].to_numpy() for symbol, (_, _, table) in found.items()},
+        universe.bars_per_year,
+    )
+    return market, {symbol: targets["target"].to_numpy() for symbol, (targets, _, _) in found.items()}
+
+
+def aggregate_portfolios(
+    positions: Partitions,
+    backtests: Partitions,
+    bars: Partitions,
+    side_series: pd.DataFrame,
+    folds: pd.DataFrame,
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+    sizing: SizingRules,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns of every strategy with one account for all symbols, their fold and role; the breakdown of them."""
+    histories = histories_of(bars, side_series, universe, sizing)
     portfolios, accounts = [], {}
-    for name, load in backtests.items():
-        account = with_role(load(), folds)
-        accounts[name] = account
-        portfolios.append(with_role(portfolio_returns(account), folds).assign(strategy=name))
+    for name, load in positions.items():
+        market, targets = market_and_targets(load(), histories, universe)
+        account = portfolio_account(market, targets, costs, execution)
+        portfolios.append(with_role(account, folds).assign(strategy=name))
+        accounts[name] = with_role(backtests[name](), folds)
     returns = pd.concat(portfolios, ignore_index=True).astype({"strategy": "str"})
     first = ["strategy", "timestamp", "fold", "role"]
     return returns[first + [name for name in returns.columns if name not in first]], breakdown(returns, accounts)
@@ -195,26 +253,30 @@ def measure_cost_sensitivity(
     folds: pd.DataFrame,
     universe: Universe,
     costs: Costs,
+    execution: OrderRules,
     sizing: SizingRules,
     sensitivity: SensitivityRules,
 ) -> pd.DataFrame:
     """strategy, cost_multiple, sharpe, total_return over the walk-forward folds: the same positions at other costs."""
-    histories = _histories(bars, side_series, universe, sizing)
+    histories = histories_of(bars, side_series, universe, sizing)
     rows = []
     for name, load in positions.items():
-        table = with_role(load(), folds)
-        table = table[table["role"] == "walk_forward"]
+        market, targets = market_and_targets(walk_forward_only(load(), folds), histories, universe)
         for multiple in sensitivity.cost_multiples:
-            returns = portfolio_returns(_accounts(table, histories, costs.scaled(multiple)))
-            values = dict(
-                zip(MEASURES, measure(daily_returns(returns["timestamp"], returns["net"].to_numpy())), strict=True)
-            )
+            account = portfolio_account(market, targets, costs.scaled(multiple), execution)
+            values = measure(daily_returns(account["timestamp"], account["net"].to_numpy()))
+            found = dict(zip(MEASURES, values, strict=True))
             rows.append(
                 {
                     "strategy": name,
                     "cost_multiple": float(multiple),
-                    "sharpe": values["sharpe"],
-                    "total_return": values["total_return"],
+                    "sharpe": found["sharpe"],
+                    "total_return": found["total_return"],
                 }
             )
     return pd.DataFrame(rows).astype({"strategy": "str"})
+
+
+def walk_forward_only(positions: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+    """The positions without those of the holdout: what is varied and compared must not look at it."""
+    return positions[with_role(positions, folds)["role"].to_numpy() == "walk_forward"].reset_index(drop=True)

@@ -1,0 +1,152 @@
+"""The strategies in worlds that are not as assumed. Walk-forward folds only, and nothing is chosen by it."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from tradewind.compute import track
+from tradewind.engine import robustness
+from tradewind.engine.portfolio import portfolio_account
+from tradewind.execution.costs import Costs
+from tradewind.execution.orders import OrderRules
+from tradewind.market.universe import Universe
+from tradewind.models.opponents import VOLATILITY_ONLY
+from tradewind.pipelines.evaluation.trading_nodes import (
+    histories_of,
+    is_tested,
+    market_and_targets,
+    model_direction,
+    walk_forward_only,
+)
+from tradewind.strategy import baselines
+from tradewind.strategy.signals import SignalRules
+from tradewind.strategy.sizing import SizingRules, size_at_entry
+
+Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+Numbers = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
+
+
+class RobustnessRules(BaseModel):
+    """What is varied (`params:evaluation.robustness`).
+
+    `side_bps` are all-in costs a side; `delays_bars` delay every fill; `capitals` are tried with square-root impact of
+    `impact_coefficient`; `entry_thresholds` and `smoothing_bars` are the plateau's two sides.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    side_bps: Numbers = (0, 2, 5, 10)
+    cost_multiples: Numbers = (0.5, 1, 2, 4)
+    delays_bars: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1, 2, 4)
+    capitals: Numbers = (1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
+    impact_coefficient: Annotated[float, Field(ge=0, le=100)] = 1.0
+    entry_thresholds: Numbers = (0.05, 0.1, 0.15, 0.2, 0.3)
+    smoothing_bars: Numbers = (0, 6, 12, 24, 48)
+
+
+def stress_strategies(
+    positions: Partitions,
+    bars: Partitions,
+    side_series: pd.DataFrame,
+    folds: pd.DataFrame,
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+    sizing: SizingRules,
+    rules: RobustnessRules,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """Tables by what is varied: costs (every strategy), delays, capacity, leave_one_out, conditions, stress, worlds."""
+    histories = histories_of(bars, side_series, universe, sizing)
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _COLUMNS}
+    for name in track(sorted(positions), "robustness"):
+        market, targets = market_and_targets(walk_forward_only(positions[name](), folds), histories, universe)
+        found: dict[str, list[dict[str, Any]]] = {"costs": robustness.at_costs(market, targets, costs, rules.side_bps)}
+        if baselines.family(name) == "model":
+            account = portfolio_account(market, targets, costs, execution)
+            closes = pd.DataFrame(
+                {s: pd.Series(h.close, market.timestamps[s]) for s, h in market.histories.items()}
+            ).reindex(account["timestamp"].to_numpy())
+            market_return = np.log(closes).diff().mean(axis=1).fillna(0.0)
+            found |= {
+                "delays": robustness.at_delays(
+                    market, targets, costs, rules.cost_multiples, rules.delays_bars, execution
+                ),
+                "capacity": robustness.at_capital(
+                    market, targets, costs, rules.capitals, rules.impact_coefficient, execution
+                ),
+                "leave_one_out": robustness.leave_one_out(market, targets, costs, account),
+                "conditions": robustness.conditions(account, market_return),
+                "stress": robustness.stress_replays(account),
+                "worlds": robustness.worse_worlds(market, targets, costs, seed, execution),
+            }
+        for table, values in found.items():
+            rows[table] += [{"strategy": name, **row} for row in values]
+    return {
+        table: pd.DataFrame(rows[table], columns=["strategy", *columns]).astype({"strategy": "str"})
+        for table, columns in _COLUMNS.items()
+    }
+
+
+_COLUMNS = {
+    "costs": ["bps", "sharpe", "total_return", "break_even_bps"],
+    "delays": ["cost_multiple", "delay_bars", "sharpe"],
+    "capacity": ["capital", "sharpe", "annual_return", "annual_profit"],
+    "leave_one_out": ["left_out", "group", "sharpe"],
+    "conditions": ["by", "group", "share", "mean_bps", "error_bps", "total_return"],
+    "stress": ["event", "from", "to", "total_return", "max_drawdown", "exposure"],
+    "worlds": ["world", "sharpe", "total_return", "max_drawdown"],
+}
+
+
+def vary_parameters(
+    bars: Partitions,
+    side_series: pd.DataFrame,
+    folds: pd.DataFrame,
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+    signal: SignalRules,
+    sizing: SizingRules,
+    rules: RobustnessRules,
+    *forecasts: pd.DataFrame,
+) -> pd.DataFrame:
+    """Sharpe ratio of each model over entry thresholds and smoothing.
+
+    Columns: strategy, entry_threshold, smoothing_bars, sharpe.
+    A peak among low values is luck, a plateau is not. The exit threshold keeps its share of the entry threshold.
+    """
+    histories = histories_of(bars, side_series, universe, sizing)
+    per_bar = sizing.target_volatility_annual / np.sqrt(universe.bars_per_year)
+    share = signal.exit_threshold / signal.entry_threshold
+    by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
+    by_model.pop(VOLATILITY_ONLY, None)
+    grid = list(itertools.product(by_model, rules.entry_thresholds, rules.smoothing_bars))
+    rows = []
+    for model, entry, smoothing in track(grid, "plateau"):
+        varied = SignalRules(
+            smoothing_bars=smoothing, entry_threshold=entry, exit_threshold=entry * share,
+            cost_multiple=signal.cost_multiple,
+        )  # fmt: skip
+        tables = []
+        for symbol, (table, history) in histories.items():
+            part = by_model[model][by_model[model]["symbol"] == symbol]
+            chosen = model_direction(table, part, history.volatility, costs, varied)
+            target = size_at_entry(chosen, history.volatility, per_bar, sizing.max_position)
+            tested = is_tested(table, folds)
+            tables.append(
+                pd.DataFrame(
+                    {"symbol": symbol, "timestamp": table["timestamp"][tested].array, "target": target[tested]}
+                )
+            )
+        positions = walk_forward_only(pd.concat(tables, ignore_index=True), folds)
+        market, targets = market_and_targets(positions, histories, universe)
+        found = robustness.summary(portfolio_account(market, targets, costs, execution))
+        rows.append(
+            {"strategy": model, "entry_threshold": entry, "smoothing_bars": smoothing, "sharpe": found["sharpe"]}
+        )
+    return pd.DataFrame(rows).astype({"strategy": "str"})

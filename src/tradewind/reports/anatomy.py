@@ -1,0 +1,152 @@
+"""What the judged strategy is made of: months, trades, exposure, and what the market alone would have given."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from plotly import graph_objects as go
+from plotly.subplots import make_subplots
+
+from tradewind.metrics.returns import daily_returns
+from tradewind.metrics.risk import DAYS_PER_YEAR
+from tradewind.reports.palette import BLACK, BLUE, GREY, SKY, VERMILION, style
+from tradewind.reports.performance import label
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+ROLLING_DAYS = 90
+SHOWN_TRADES = 1500
+DIVERGING = [[0.0, VERMILION], [0.5, "#ffffff"], [1.0, BLUE]]
+
+
+def daily_table(portfolio_returns: pd.DataFrame) -> pd.DataFrame:
+    """Net returns by UTC day, one column a strategy."""
+    columns = {}
+    for name, part in portfolio_returns.groupby("strategy", sort=False):
+        days = (part["timestamp"] - pd.Timedelta(1, unit="ms")).dt.floor("D").unique()
+        columns[str(name)] = pd.Series(daily_returns(part["timestamp"], part["net"].to_numpy()), index=days)
+    return pd.DataFrame(columns).sort_index()
+
+
+def monthly_figure(daily: pd.Series) -> go.Figure:
+    """Net return of every month, years down and months across."""
+    monthly = (1 + daily.fillna(0.0)).groupby([daily.index.year, daily.index.month]).prod() - 1
+    table = monthly.unstack().reindex(columns=range(1, 13))
+    values = 100 * table.to_numpy(dtype=np.float64)
+    largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
+    texts = [["" if np.isnan(value) else f"{value:.1f}" for value in row] for row in values]
+    figure = go.Figure(
+        go.Heatmap(
+            z=values, x=list(MONTHS), y=[str(year) for year in table.index], text=texts, texttemplate="%{text}",
+            colorscale=DIVERGING, zmid=0, zmin=-largest, zmax=largest, showscale=False, xgap=2, ygap=2,
+            hovertemplate="%{y} %{x}: %{z:.2f} %<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_layout(yaxis={"autorange": "reversed", "type": "category"})
+    return style(figure, height=110 + 38 * len(table))
+
+
+def rolling_figure(daily: pd.DataFrame, chosen: str) -> go.Figure:
+    """Sharpe ratio over the last 90 days."""
+    figure = go.Figure()
+    for name, colour, width in ((chosen, BLUE, 2.2), ("buy_and_hold", GREY, 1.2)):
+        if name in daily:
+            window = daily[name].rolling(ROLLING_DAYS)
+            spread = window.std()
+            ratio = (window.mean() / spread.where(spread > 1e-12)) * np.sqrt(DAYS_PER_YEAR)
+            figure.add_scatter(
+                x=ratio.index, y=ratio, mode="lines", name=label(name), line={"color": colour, "width": width},
+                hovertemplate="%{y:.2f}<extra></extra>",
+            )  # fmt: skip
+    figure.add_hline(y=0, line={"color": BLACK, "width": 1})
+    figure.update_layout(yaxis_title=f"Sharpe ratio, {ROLLING_DAYS} days")
+    return style(figure, height=300)
+
+
+def exposure_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
+    """Mean exposure and turnover of each week."""
+    rows = portfolio_returns[portfolio_returns["strategy"] == chosen].set_index("timestamp")
+    weekly = rows[["exposure", "turnover"]].resample("W").agg({"exposure": "mean", "turnover": "sum"})
+    figure = make_subplots(specs=[[{"secondary_y": True}]])
+    figure.add_scatter(
+        x=weekly.index, y=weekly["exposure"], mode="lines", name="exposure", fill="tozeroy",
+        line={"color": SKY, "width": 1.2}, hovertemplate="%{y:.0%}<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=weekly.index, y=weekly["turnover"], mode="lines", name="turnover a week", line={"color": BLUE, "width": 1.2},
+        secondary_y=True, hovertemplate="%{y:.2f}<extra></extra>",
+    )  # fmt: skip
+    figure.update_yaxes(title_text="exposure", tickformat=".0%", secondary_y=False, rangemode="tozero")
+    figure.update_yaxes(title_text="turnover, times equity", secondary_y=True, rangemode="tozero", showgrid=False)
+    return style(figure, height=280)
+
+
+def excursion_figure(trades: pd.DataFrame) -> go.Figure:
+    """Every trade by the worst and best price it met, coloured by what it earned."""
+    shown = trades.iloc[:: max(len(trades) // SHOWN_TRADES, 1)]
+    figure = make_subplots(cols=2, subplot_titles=("worst price met (MAE)", "best price met (MFE)"), shared_yaxes=True)
+    for column, name in enumerate(("mae", "mfe"), start=1):
+        for won, text, colour in ((True, "won", BLUE), (False, "lost", VERMILION)):
+            part = shown[(shown["net"] > 0) == won]
+            figure.add_scatter(
+                x=part[name], y=part["net"], mode="markers", name=text, showlegend=column == 1,
+                marker={"color": colour, "size": 5, "opacity": 0.55, "symbol": "circle" if won else "x"},
+                hovertemplate="%{x:.2%} on the way, %{y:.2%} net<extra></extra>", row=1, col=column,
+            )  # fmt: skip
+    figure.update_xaxes(tickformat=".1%")
+    figure.update_yaxes(title_text="net, share of equity", tickformat=".1%", col=1)
+    figure = style(figure, height=340)
+    figure.update_layout(legend={"y": 1.12})
+    return figure
+
+
+def trade_rows(trades: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """What the trades came to: all, long and short."""
+    for name, part in (("all", trades), ("long", trades[trades["side"] > 0]), ("short", trades[trades["side"] < 0])):
+        if part.empty:
+            continue
+        won, lost = part[part["net"] > 0], part[part["net"] <= 0]
+        gross_loss = -float(lost["net"].sum())
+        captured = part["gross"].sum() / (part["mfe"] * part["size"] * part["entry_price"]).sum()
+        yield {
+            "trades": name,
+            "count": len(part),
+            "won": len(won) / len(part),
+            "mean_won": float(won["net"].mean()) if len(won) else float("nan"),
+            "mean_lost": float(lost["net"].mean()) if len(lost) else float("nan"),
+            "profit_factor": float(won["net"].sum()) / gross_loss if gross_loss > 0 else float("nan"),
+            "median_bars": float(part["bars"].median()),
+            "mae": float(part["mae"].median()),
+            "mfe": float(part["mfe"].median()),
+            "captured": float(captured) if np.isfinite(captured) else float("nan"),
+            "net": float(part["net"].sum()),
+        }
+
+
+def market_share(daily: pd.DataFrame, chosen: str) -> dict[str, float] | None:
+    """Alpha, beta and R2 of the chosen strategy's daily returns on buying and holding, with the alpha's error.
+
+    Ordinary least squares with Newey and West's error (1987) over 10 lags; alpha and its error a year. None where the
+    market or the strategy does not move.
+    """
+    if "buy_and_hold" not in daily or len(daily) < 30:
+        return None
+    both = daily[[chosen, "buy_and_hold"]].dropna().to_numpy()
+    y, x = both[:, 0], np.column_stack([np.ones(len(both)), both[:, 1]])
+    if y.std() < 1e-12 or both[:, 1].std() < 1e-12:
+        return None
+    inverse = np.linalg.inv(x.T @ x)
+    beta = inverse @ x.T @ y
+    residual = y - x @ beta
+    scores = x * residual[:, None]
+    middle = scores.T @ scores
+    for lag in range(1, 11):
+        cross = scores[lag:].T @ scores[:-lag]
+        middle += (1 - lag / 11) * (cross + cross.T)
+    error = np.sqrt(np.diag(inverse @ middle @ inverse))
+    return {
+        "alpha": float(beta[0] * DAYS_PER_YEAR),
+        "alpha_error": float(error[0] * DAYS_PER_YEAR),
+        "beta": float(beta[1]),
+        "r2": float(1 - residual.var() / y.var()),
+    }
