@@ -64,11 +64,13 @@ class History:
         """
         rate = np.zeros(len(bars))
         if funding is not None and len(funding):
-            close_times = bars["timestamp"].to_numpy()
-            place = np.searchsorted(close_times, funding["known_at"].to_numpy(), side="left")
-            known = funding["known_at"].to_numpy()
+            opened, closed, known = (
+                table[name].dt.tz_localize(None).to_numpy()
+                for table, name in ((bars, "open_time"), (bars, "timestamp"), (funding, "known_at"))
+            )
+            place = np.searchsorted(closed, known, side="left")
             inside = place < len(bars)
-            inside[inside] = bars["open_time"].to_numpy()[place[inside]] < known[inside]
+            inside[inside] = opened[place[inside]] < known[inside]
             np.add.at(rate, place[inside], funding["value"].to_numpy()[inside])
 
         def column(name: str) -> Floats | None:

@@ -81,6 +81,20 @@ def exposure_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
     return style(figure, height=280)
 
 
+def hour_figure(conditions: pd.DataFrame, chosen: str) -> go.Figure:
+    """Net return a bar by hour of the day, with its interval."""
+    part = conditions[(conditions["strategy"] == chosen) & (conditions["by"] == "hour")]
+    figure = go.Figure(
+        go.Bar(
+            x=part["group"], y=part["mean_bps"], marker_color=[BLUE if v >= 0 else VERMILION for v in part["mean_bps"]],
+            error_y={"type": "data", "array": 1.645 * part["error_bps"], "color": GREY, "thickness": 1},
+            hovertemplate="%{x}:00: %{y:.2f} bps<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_layout(xaxis={"title": "hour, UTC", "type": "category"}, yaxis_title="net a bar, bps")
+    return style(figure, height=320)
+
+
 def excursion_figure(trades: pd.DataFrame) -> go.Figure:
     """Every trade by the worst and best price it met, coloured by what it earned."""
     shown = trades.iloc[:: max(len(trades) // SHOWN_TRADES, 1)]

@@ -40,7 +40,7 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "trades": _table(text.trade_rows(anatomy.trade_rows(trades))),
         "exits": _table(text.exit_rows(trades)),
         "market": text.market_sentence(anatomy.market_share(anatomy.daily_table(walk_forward), chosen)),
-        "by_hour": _table(text.condition_rows(robustness, chosen, "hour")),
+        "by_hour": _div(anatomy.hour_figure(robustness["conditions"], chosen)),
         "by_regime": _table(text.condition_rows(robustness, chosen, "regime")),
         "groups": _table(text.group_rows(tables)),
         "side_costs": _table(text.side_cost_rows(robustness, list(tables.leaderboard["strategy"]))),

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 from plotly import graph_objects as go
 
+from tradewind.metrics.returns import daily_returns
 from tradewind.reports.palette import BLACK, BLUE, GREY, SERIES, SKY, style
 
 SHOWN_SHARPE = -6.0  # what loses faster than this leaves the chart; the tables have it
+BAND_HISTORIES, BAND_BLOCK, BAND_COLOUR = 400, 10, "rgba(0, 114, 178, 0.13)"
 POINTS = 1500  # a chart shows no more, and a page stays small
 LABELS = {
     "xgboost": "XGBoost",
@@ -39,6 +41,7 @@ def equity_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
     """Net equity of every strategy on a logarithmic scale; the shaded end is the holdout."""
     equity = equity_curves(portfolio_returns)
     figure = go.Figure()
+    _add_band(figure, portfolio_returns[portfolio_returns["strategy"] == chosen])
     for strategy, colour, width in _styles(list(equity.columns), chosen):
         figure.add_scatter(
             x=equity.index, y=equity[strategy].clip(lower=1e-4), mode="lines", name=label(strategy),
@@ -48,6 +51,24 @@ def equity_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
     figure.update_layout(yaxis={"type": "log", "title": "equity, net of costs", "dtick": 1})
     _shade_holdout(figure, portfolio_returns)
     return style(figure, height=460)
+
+
+def _add_band(figure: go.Figure, rows: pd.DataFrame) -> None:
+    """Where 90 % of the histories lie that are made of the same days in blocks of about ten, drawn anew."""
+    daily = daily_returns(rows["timestamp"], rows["net"].to_numpy())
+    if len(daily) < 2:
+        return
+    rng = np.random.default_rng(0)  # a picture of the spread; the intervals in the tables have the run's own seed
+    starts = rng.integers(0, len(daily), (BAND_HISTORIES, -(-len(daily) // BAND_BLOCK)))
+    order = (starts[:, :, None] + np.arange(BAND_BLOCK)).reshape(BAND_HISTORIES, -1)[:, : len(daily)] % len(daily)
+    equity = np.exp(np.cumsum(np.log1p(np.maximum(daily[order], -0.9999)), axis=1))
+    low, high = np.quantile(equity, [0.05, 0.95], axis=0)
+    days = (rows["timestamp"] - pd.Timedelta(1, unit="ms")).dt.floor("D").drop_duplicates()
+    for values, fill in ((high, None), (low, "tonexty")):
+        figure.add_scatter(
+            x=days, y=np.maximum(values, 1e-4), mode="lines", line={"width": 0}, fill=fill, fillcolor=BAND_COLOUR,
+            showlegend=False, hoverinfo="skip",
+        )  # fmt: skip
 
 
 def drawdown_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:

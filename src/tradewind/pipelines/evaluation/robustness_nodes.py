@@ -20,6 +20,7 @@ from tradewind.pipelines.evaluation.trading_nodes import (
     is_tested,
     market_and_targets,
     model_direction,
+    utc_instants,
     walk_forward_only,
 )
 from tradewind.strategy import baselines
@@ -70,7 +71,7 @@ def stress_strategies(
             account = portfolio_account(market, targets, costs, execution)
             closes = pd.DataFrame(
                 {s: pd.Series(h.close, market.timestamps[s]) for s, h in market.histories.items()}
-            ).reindex(account["timestamp"].to_numpy())
+            ).reindex(utc_instants(account["timestamp"]))
             market_return = np.log(closes).diff().mean(axis=1).fillna(0.0)
             found |= {
                 "delays": robustness.at_delays(
@@ -81,7 +82,8 @@ def stress_strategies(
                 ),
                 "leave_one_out": robustness.leave_one_out(market, targets, costs, account),
                 "conditions": robustness.conditions(account, market_return),
-                "stress": robustness.stress_replays(account),
+                # The dates mean nothing on a simulated market.
+                "stress": [] if universe.venue == "simulated" else robustness.stress_replays(account),
                 "worlds": robustness.worse_worlds(market, targets, costs, seed, execution),
             }
         for table, values in found.items():

@@ -209,7 +209,7 @@ def market_and_targets(
     found = _tested(positions, histories)
     market = Market(
         {symbol: history for symbol, (_, history, _) in found.items()},
-        {symbol: table["timestamp"].to_numpy() for symbol, (_, _, table) in found.items()},
+        {symbol: utc_instants(table["timestamp"]) for symbol, (_, _, table) in found.items()},
         universe.bars_per_year,
     )
     return market, {symbol: targets["target"].to_numpy() for symbol, (targets, _, _) in found.items()}
@@ -239,10 +239,15 @@ def aggregate_portfolios(
     return returns[first + [name for name in returns.columns if name not in first]], breakdown(returns, accounts)
 
 
+def utc_instants(timestamp: pd.Series) -> np.ndarray[Any, Any]:
+    """As datetime64: what numpy sorts quickly, where instants with a time zone would be Python objects."""
+    return timestamp.dt.tz_localize(None).to_numpy()
+
+
 def with_role(rows: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
     """The rows with the fold they belong to, and its role."""
     ordered = folds.sort_values("test_start")
-    place = np.searchsorted(ordered["test_start"].to_numpy(), rows["timestamp"].to_numpy(), side="right") - 1
+    place = np.searchsorted(utc_instants(ordered["test_start"]), utc_instants(rows["timestamp"]), side="right") - 1
     return rows.assign(fold=ordered["fold"].to_numpy()[place], role=ordered["role"].array[place])
 
 
