@@ -8,17 +8,21 @@ import pytest
 
 from tradewind.errors import BadData
 from tradewind.execution.costs import Costs
+from tradewind.execution.orders import OrderRules
 from tradewind.market import schema
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.verdict import VerdictRules
 from tradewind.pipelines.evaluation import trading_nodes as nodes
 from tradewind.pipelines.evaluation.judging_nodes import judge_strategies, rank_strategies
+from tradewind.pipelines.evaluation.robustness_nodes import RobustnessRules, stress_strategies, vary_parameters
+from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
 from tradewind.strategy.signals import SignalRules
 from tradewind.strategy.sizing import SizingRules
 
 UNIVERSE = Universe(venue="made", symbols=("A", "B"), timeframe="1h")
 COSTS = Costs(taker_fee_bps=5.0, half_spread_bps=1.0, slippage_share_of_volatility=0.02)
+ORDERS = OrderRules()
 SIGNAL = SignalRules(entry_threshold=0.1, exit_threshold=0.02, cost_multiple=0.0)
 SIZING = SizingRules(target_volatility_annual=0.4, max_position=1.0, volatility_window=24)
 N, WARM = 3_000, 600
@@ -101,19 +105,31 @@ def decide(tables: dict[str, pd.DataFrame], *forecasts: pd.DataFrame) -> dict[st
 def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFrame]:
     tables, forecasts = market(seed, strength)
     bars, positions = lazily(tables), lazily(decide(tables, forecasts))
-    accounts = nodes.run_backtests(positions, bars, FUNDING, UNIVERSE, COSTS, SIZING)
+    accounts, trades = nodes.run_backtests(positions, bars, FUNDING, UNIVERSE, COSTS, ORDERS, SIZING)
     for account in accounts.values():
         schema.Backtest.validate(account)
-    returns, parts = nodes.aggregate_portfolios(lazily(accounts), folds())
+    assert (trades["knowing"]["exit_time"] > trades["knowing"]["entry_time"]).all()
+    returns, parts = nodes.aggregate_portfolios(
+        positions, lazily(accounts), bars, FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIZING
+    )
     assert set(parts["by"]) == {"fold", "symbol", "year"}
     stress = nodes.SensitivityRules(cost_multiples=(0.0, 1.0, 2.0, 3.0))
-    costs = nodes.measure_cost_sensitivity(positions, bars, FUNDING, folds(), UNIVERSE, COSTS, SIZING, stress)
+    costs = nodes.measure_cost_sensitivity(positions, bars, FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIZING, stress)
     boards = rank_strategies(returns, StatisticsRules(n_resamples=200, mean_block_days=3), 7)
     at_once = costs[costs["cost_multiple"] == 1.0].set_index("strategy")["total_return"]
     pd.testing.assert_series_equal(
         at_once.sort_index(), boards[0].set_index("strategy")["total_return"].sort_index(), rtol=2e-3, atol=2e-3
     )
-    return judge_strategies(*boards, costs, VerdictRules()), boards[0]
+    significance, selection, ledger = measure_significance(
+        returns,
+        [],
+        UNIVERSE,
+        StatisticsRules(n_resamples=200, mean_block_days=3),
+        7,
+        pd.DataFrame({"value": [0.1] * 5}),
+    )
+    assert [entry["strategy"] for entry in ledger] == ["knowing"] and selection["trials"] == 6
+    return judge_strategies(*boards, costs, significance, selection, VerdictRules()), boards[0]
 
 
 def test_who_knows_the_drift_is_told_apart_from_who_does_not() -> None:
@@ -202,3 +218,64 @@ def test_a_rule_does_not_look_back_across_a_gap() -> None:
     first, second = decide(tables, forecasts), decide(shifted, forecasts)
     for name, table in first.items():
         np.testing.assert_allclose(table["target"], second[name]["target"], atol=1e-9)
+
+
+def test_the_ledger_counts_each_model_once_and_other_markets_never() -> None:
+    tables, forecasts = market(1, 0.2)
+    bars, positions = lazily(tables), lazily(decide(tables, forecasts))
+    accounts, _ = nodes.run_backtests(positions, bars, FUNDING, UNIVERSE, COSTS, ORDERS, SIZING)
+    returns, _ = nodes.aggregate_portfolios(
+        positions, lazily(accounts), bars, FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIZING
+    )
+    rules = StatisticsRules(n_resamples=200)
+    _, first, entries = measure_significance(returns, [], UNIVERSE, rules, 7)
+    _, again, _ = measure_significance(returns, entries, UNIVERSE, rules, 7)
+    assert (first["trials"], again["trials"]) == (1, 1)
+    earlier = [{**entries[0], "key": str(n), "daily_sharpe": 0.02 * n} for n in range(30)]
+    elsewhere = [{**entry, "data": "another market"} for entry in earlier]
+    tried, more, _ = measure_significance(returns, earlier, UNIVERSE, rules, 7)
+    alone, other, _ = measure_significance(returns, elsewhere, UNIVERSE, rules, 7)
+    assert (more["trials"], other["trials"]) == (31, 1)
+    deflated = [table.set_index("strategy").loc["knowing", "deflated_sharpe"] for table in (alone, tried)]
+    assert deflated[0] > deflated[1]  # the same result is worth less after thirty tries
+
+
+def test_what_is_varied_looks_at_the_walk_forward_folds_alone() -> None:
+    (first, known), (second, _) = market(11, 0.3), market(12, 0.3)
+    start = folds()["test_start"].iloc[-1]
+    later = {
+        name: pd.concat([table[table["timestamp"] < start], second[name][second[name]["timestamp"] >= start]])
+        for name, table in first.items()
+    }
+    few = RobustnessRules(delays_bars=(0, 2), cost_multiples=(1,), capitals=(1e4,), entry_thresholds=(0.1, 0.3))
+    found = []
+    for tables in (first, later):
+        positions = lazily(decide(tables, known))
+        args = (lazily(tables), FUNDING, folds(), UNIVERSE, COSTS, ORDERS)
+        stressed = stress_strategies(positions, *args, SIZING, few, 7)
+        plateau = vary_parameters(*args, SIGNAL, SIZING, few, in_folds(known))
+        found.append({**stressed, "plateau": plateau})
+    for name, table in found[0].items():
+        # The last decision of the last fold is filled by a bar of the holdout, which is not there.
+        pd.testing.assert_frame_equal(table, found[1][name], obj=name)
+    assert len(found[0]["plateau"]) == 10 and found[0]["stress"].empty
+    worlds = found[0]["worlds"].set_index("world")["sharpe"]
+    assert worlds["as it was"] > 0
+
+
+def test_forecasts_are_compared_on_the_same_instants() -> None:
+    tables, known = market(13, 0.4)
+    rng = np.random.default_rng(1)
+    inputs = {}
+    for symbol in UNIVERSE.symbols:
+        table = tables[UNIVERSE.partition(symbol)]
+        chance = known[known["symbol"] == symbol]["p_up"].to_numpy()
+        label = np.where(rng.random(len(table)) < chance, 1, -1).astype(np.int8)
+        inputs[symbol] = table[["symbol", "timestamp"]].assign(label=label, horizon_end=table["timestamp"] + HOUR)
+    blind = known.assign(model="blind", p_up=0.5, p_down=0.5)
+    found = compare_forecasts(lazily(inputs), folds(), in_folds(known), in_folds(blind))
+    pairs = found.set_index(["model", "against"])
+    assert pairs.loc[("knowing", "blind"), "statistic"] < -3
+    assert pairs.loc[("knowing", "class shares"), "p_value"] < 0.01
+    assert pairs.loc[("blind", "knowing"), "statistic"] == pytest.approx(-pairs.loc[("knowing", "blind"), "statistic"])
+    assert pairs.loc[("blind", "class shares"), "loss"] == pytest.approx(np.log(2))

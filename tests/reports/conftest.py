@@ -6,8 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tradewind.engine import robustness
+from tradewind.engine.backtest import History, run
+from tradewind.engine.portfolio import Market, portfolio_account
+from tradewind.engine.trades import trade_table
+from tradewind.execution.costs import Costs
+from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, breakdown, leaderboard
-from tradewind.metrics.verdict import VerdictRules, judge
+from tradewind.metrics.verdict import Selection, VerdictRules, judge
+from tradewind.pipelines.evaluation.significance_nodes import measure_significance
 from tradewind.reports.gaps import gap_heatmap
 from tradewind.reports.tables import ReportTables
 
@@ -35,6 +42,8 @@ def tables() -> ReportTables:
         [(name, m, 2.0 - m, 0.5 - 0.2 * m) for name in STRATEGIES for m in (0.0, 1.0, 2.0, 5.0)],
         columns=["strategy", "cost_multiple", "sharpe", "total_return"],
     )
+    universe = Universe(venue="made", symbols=("SIM1",), timeframe="1h")
+    significance, selection, _ = measure_significance(returns, [], universe, rules, 7)
     accounts = {name: part.assign(symbol="SIM1", position=0.5) for name, part in returns.groupby("strategy")}
     classes = [(a, p, 10, 1 / 3) for a in ("down", "flat", "up") for p in ("down", "flat", "up")]
     measures = ("accuracy", "log_loss", "brier", "macro_f1", "ece")
@@ -76,9 +85,58 @@ def tables() -> ReportTables:
         holdout_leaderboard=boards[1],
         breakdown=breakdown(returns, accounts),
         cost_sensitivity=sensitivity,
-        verdict=judge(boards[0], boards[1], sensitivity, VerdictRules()),
+        trades={name: _trades() for name in STRATEGIES},
+        significance=significance,
+        selection=selection,
+        forecast_comparison=pd.DataFrame(
+            [("xgboost", "class shares", 100, 1.0, 1.1, -2.0, 0.05)],
+            columns=["model", "against", "rows", "loss", "other_loss", "statistic", "p_value"],
+        ),
+        robustness=_robustness(),
+        parameter_plateau=pd.DataFrame(
+            [("xgboost", entry, smoothing, 1.0) for entry in (0.1, 0.2) for smoothing in (0.0, 12.0)],
+            columns=["strategy", "entry_threshold", "smoothing_bars", "sharpe"],
+        ),
+        verdict=judge(
+            boards[0],
+            boards[1],
+            sensitivity,
+            Selection({"xgboost": 0.9}, 5, selection["overfitting"]["probability"]),
+            VerdictRules(),
+        ),
         settings={"universe": {"symbols": ["SIM1"]}, "seed": 7},
     )
+
+
+def _history(n: int = 500) -> tuple[History, np.ndarray]:
+    rng = np.random.default_rng(3)
+    close = 100 * np.exp(np.cumsum(0.01 * rng.standard_normal(n)))
+    opening = np.r_[100.0, close[:-1]]
+    past = History(opening, close, np.full(n, 0.01), np.zeros(n), np.zeros(n, dtype=np.int32))
+    return past, np.repeat(rng.choice([-1.0, 0.0, 1.0], n // 10), 10)
+
+
+def _trades() -> pd.DataFrame:
+    past, target = _history()
+    return trade_table(run(past, target, Costs()), past)
+
+
+def _robustness() -> dict[str, pd.DataFrame]:
+    past, target = _history()
+    at = pd.date_range("2023-01-01", periods=500, freq="h").as_unit("ms")
+    market, targets = Market({"SIM1": past}, {"SIM1": at.to_numpy()}, 8766.0), {"SIM1": target}
+    account = portfolio_account(market, targets, Costs())
+    stress = {"event": "fall of FTX", "from": at[0], "to": at[9], "total_return": -0.1, "max_drawdown": 0.2}
+    found = {
+        "costs": robustness.at_costs(market, targets, Costs(), (0, 5)),
+        "delays": robustness.at_delays(market, targets, Costs(), (1, 2), (0, 1)),
+        "capacity": robustness.at_capital(market, targets, Costs(), (1e4, 1e6), 1.0),
+        "leave_one_out": [{"left_out": "year", "group": "2023", "sharpe": 1.0}],
+        "conditions": robustness.conditions(account, pd.Series(past.close).pct_change().fillna(0.0)),
+        "stress": [{**stress, "exposure": 0.5}],
+        "worlds": robustness.worse_worlds(market, targets, Costs(), 7),
+    }
+    return {name: pd.DataFrame(rows).assign(strategy="xgboost") for name, rows in found.items()}
 
 
 def _quality() -> pd.DataFrame:

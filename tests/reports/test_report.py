@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.reports import performance, text
+from tradewind.reports import anatomy, performance, text
 from tradewind.reports.html import render_html
 from tradewind.reports.markdown import render_markdown
 from tradewind.reports.tables import ReportTables
@@ -94,3 +94,37 @@ def test_numbers_are_written_for_people() -> None:
     assert text.percent(None) == text.percent(float("nan")) == text.number("x") == "–"
     assert text.number(1234.5, 0) == "1,234"
     assert text.day(pd.NaT) == "–"
+
+
+def test_the_pages_on_luck_stress_and_trades_say_what_the_tables_say(tables: ReportTables) -> None:
+    page, twin = render_html(tables), render_markdown(tables)
+    for words in ("moves twice as large", "fall of FTX", "Hansen&#39;s SPA", "year 2023", "break-even, bps a side"):
+        assert words in page
+    for words in ("moves twice as large", "fall of FTX", "Hansen's SPA", "break-even, bps a side", "profit factor"):
+        assert words in twin
+
+
+def test_a_run_that_never_traded_has_a_report(tables: ReportTables) -> None:
+    flat = tables.portfolio_returns.assign(net=0.0, gross=0.0, cost=0.0, exposure=0.0, turnover=0.0, trades=0)
+    none = {name: trades.iloc[:0] for name, trades in tables.trades.items()}
+    selection = tables.selection | {"overfitting": None}
+    bare = replace(tables, portfolio_returns=flat, trades=none, selection=selection)
+    assert "too little movement" in render_html(bare)
+    assert "too short to say how likely overfitting is" in render_markdown(bare)
+
+
+def test_months_and_the_markets_share_are_what_they_say() -> None:
+    days = pd.date_range("2023-01-01", periods=400, freq="D", tz="UTC")
+    rng = np.random.default_rng(1)
+    holding = 0.02 * rng.standard_normal(400)
+    daily = pd.DataFrame(
+        {"buy_and_hold": holding, "mine": 0.5 * holding + 0.001 * rng.standard_normal(400)}, index=days
+    )
+    share = anatomy.market_share(daily, "mine")
+    assert share is not None
+    assert share["beta"] == pytest.approx(0.5, abs=0.02) and share["r2"] > 0.98
+    assert abs(share["alpha"]) < 3 * share["alpha_error"]
+    months = anatomy.monthly_figure(daily["mine"]).data[0]
+    january = np.prod(1 + daily["mine"].iloc[:31]) - 1
+    assert months.z[0][0] == pytest.approx(100 * january)
+    assert anatomy.market_share(daily * 0, "mine") is None

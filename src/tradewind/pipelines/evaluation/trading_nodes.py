@@ -79,9 +79,10 @@ def make_positions(
             targets[baselines.ORACLE] = known.reindex(history["timestamp"]).fillna(0.0).to_numpy()
         for name, target in targets.items():
             positions.setdefault(name, []).append(_table(name, symbol, history[tested], target[tested]))
-        shuffled = _at_random_times(targets[first_model][tested], with_role(history[tested], folds)["role"], rng)
+        role = with_role(history[tested], folds)["role"]
+        shuffled = _at_random_times(targets[first_model][tested], role, rng)
         positions.setdefault(baselines.RANDOM, []).append(_table(baselines.RANDOM, symbol, history[tested], shuffled))
-        held = np.full(int(tested.sum()), np.abs(targets[first_model][tested]).mean())
+        held = _same_exposure(targets[first_model][tested], role)
         positions.setdefault(baselines.MATCHED, []).append(_table(baselines.MATCHED, symbol, history[tested], held))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in positions.items()}
 
@@ -93,6 +94,11 @@ def _at_random_times(target: Floats, role: pd.Series, rng: np.random.Generator) 
         of_role = (role == name).to_numpy()
         shuffled[of_role] = baselines.at_random_times(target[of_role], rng)
     return shuffled
+
+
+def _same_exposure(target: Floats, role: pd.Series) -> Floats:
+    """Long at all times, as large as the positions are on average; each role by itself, for the same reason."""
+    return pd.Series(np.abs(target)).groupby(role.to_numpy()).transform("mean").to_numpy()
 
 
 def _check_folds(forecasts: pd.DataFrame, folds: pd.DataFrame) -> None:
@@ -117,6 +123,7 @@ def is_tested(history: pd.DataFrame, folds: pd.DataFrame) -> np.ndarray[Any, np.
 def model_direction(
     history: pd.DataFrame, forecasts: pd.DataFrame, volatility: Floats, costs: Costs, signal: SignalRules
 ) -> Floats:
+    """-1, 0 or 1 on each bar of the history, from the forecasts of one symbol; flat where there is none."""
     aligned = forecasts.set_index("timestamp").reindex(history["timestamp"])
     edge = smooth((aligned["p_up"] - aligned["p_down"]).to_numpy(), signal.smoothing_bars)
     round_trip = 2 * (costs.fixed_share + costs.slippage_share_of_volatility * np.nan_to_num(volatility))
