@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tradewind.errors import BadParameters
+from tradewind.errors import BadData, BadParameters
 from tradewind.hooks import TrackingHooks
-from tradewind.tracking import RECORDERS, record_learning_curves
+from tradewind.tracking import COMPARED, RECORDERS, load_run, record_learning_curves
 
 
 class Stored:
@@ -120,3 +120,34 @@ def test_learning_curves_can_be_read_by_tensorboard(tmp_path: Path) -> None:
 
 def test_every_kind_has_a_recorder() -> None:
     assert set(RECORDERS) == {"metrics", "trials", "figure", "file", "models", "verdict", "learning_curves"}
+
+
+def test_a_run_is_found_by_place_name_or_id_and_else_named_in_the_error(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    mlflow.set_tracking_uri(uri)
+    mlflow.create_experiment("tradewind", artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow.set_experiment("tradewind")
+    keys = []
+    for number in range(3):
+        with mlflow.start_run(run_name=f"run {number}") as active:
+            keys.append(active.info.run_id)
+            if number == 2:
+                continue  # a run that stopped before its verdict
+            mlflow.set_tag("verdict", "go")
+            mlflow.log_param("seed", number)
+            for name in COMPARED:
+                file = tmp_path / f"{name}.parquet"
+                pd.DataFrame({"strategy": [name], "number": [number]}).to_parquet(file)
+                mlflow.log_artifact(str(file), artifact_path=name)
+    for reference, number in (("last", 1), ("last~1", 0), ("run 0", 0), (keys[1][:12], 1)):
+        found = load_run(reference, uri, "tradewind")
+        assert (found.key, found.parameters["seed"]) == (keys[number][:8], str(number))
+        assert found.leaderboard["number"].tolist() == [number]
+    for reference in ("last~5", "run 2", "nothing"):
+        with pytest.raises(BadData, match=f"0 runs fit '{reference}'; the latest with a verdict are: .*run 1"):
+            load_run(reference, uri, "tradewind")
+    (tmp_path / "artifacts" / keys[0] / "artifacts" / "significance" / "significance.parquet").unlink()
+    with pytest.raises(BadData, match="has no significance"):
+        load_run("run 0", uri, "tradewind")
+    with pytest.raises(BadData, match="are: none"):
+        load_run("last", uri, "another")

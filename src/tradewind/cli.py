@@ -113,3 +113,45 @@ def audit_features(
         f"{len(features)} features, {cuts} cuts: {len(features) - len(names)} obey, {len(names)} must not be used"
     )
     raise SystemExit(1 if faults else 0)
+
+
+@cli.command()
+@click.argument("first")
+@click.argument("second", default="last")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("data/08_reporting/comparison.html"),
+    show_default=True,
+    help="Page to write; an existing one is replaced.",
+)
+@click.pass_obj
+def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> None:
+    """Compare two runs: what was changed, and whether the difference is more than noise.
+
+    FIRST and SECOND are `last`, `last~1` (the one before), a run's name, or the start of its MLflow id.
+    """
+    from kedro.config import OmegaConfigLoader
+
+    from tradewind.datasets.atomic import write_bytes
+    from tradewind.reports import compare as comparison
+    from tradewind.reports.markdown import table
+    from tradewind.settings import CONFIG_LOADER_ARGS
+    from tradewind.tracking import load_run
+
+    loader = OmegaConfigLoader(
+        str(project.project_path / "conf"), **CONFIG_LOADER_ARGS, config_patterns={"mlflow": ["mlflow*"]}
+    )
+    mlflow = loader["mlflow"]
+    try:
+        runs = [
+            load_run(one, mlflow["server"]["mlflow_tracking_uri"], mlflow["tracking"]["experiment"]["name"])
+            for one in (first, second)
+        ]
+        path = output if output.is_absolute() else project.project_path / output
+        write_bytes(path, comparison.render_comparison(*runs).encode())
+    except TradewindError as error:
+        raise click.ClickException(str(error)) from error
+    for rows in (comparison.fact_rows, comparison.parameter_rows, comparison.strategy_rows):
+        click.echo(table(rows(*runs)) + "\n")
+    click.echo(f"written to {path}")

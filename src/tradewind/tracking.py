@@ -4,13 +4,19 @@ A dataset asks for it in the catalog, under `metadata: {tracking: KIND}`; the ki
 """
 
 import math
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import pandas as pd
 
+from tradewind.errors import BadData
+from tradewind.reports.compare import Run
+
+COMPARED = ("leaderboard", "holdout_leaderboard", "significance", "daily_returns")
 Recorder = Callable[[str, Any, Path], None]
 
 
@@ -99,3 +105,35 @@ RECORDERS: dict[str, Recorder] = {
     "verdict": record_verdict,
     "learning_curves": record_learning_curves,
 }
+
+
+def load_run(reference: str, tracking_uri: str, experiment: str) -> Run:
+    """A finished evaluation from MLflow: `last`, `last~1` (the one before), a run's name, or the start of its id.
+
+    Raises:
+        BadData: there is no such run, several fit, or it lacks the tables that are compared.
+    """
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri)
+    found = client.get_experiment_by_name(experiment)
+    runs = client.search_runs([found.experiment_id], order_by=["attributes.start_time DESC"]) if found else []
+    whole = [run for run in runs if "mlflow.parentRunId" not in run.data.tags and "verdict" in run.data.tags]
+    place = re.fullmatch(r"last(?:~(\d+))?", reference)
+    if place:
+        chosen = whole[int(place[1] or 0) :][:1]
+    else:
+        chosen = [run for run in whole if run.info.run_id.startswith(reference) or run.info.run_name == reference]
+    if len(chosen) != 1:
+        known = ", ".join(f"{run.info.run_id[:8]} ({run.info.run_name})" for run in whole[:8]) or "none"
+        raise BadData(f"{len(chosen)} runs fit {reference!r}; the latest with a verdict are: {known}")
+    run = chosen[0]
+    folder = Path(urlparse(run.info.artifact_uri).path)
+    missing = [name for name in COMPARED if not (folder / name / f"{name}.parquet").is_file()]
+    if missing:
+        raise BadData(f"run {run.info.run_id[:8]} has no {', '.join(missing)} in {folder}: run it again to compare it")
+    tables = {name: pd.read_parquet(folder / name / f"{name}.parquet") for name in COMPARED}
+    started = pd.Timestamp(run.info.start_time, unit="ms", tz="UTC")
+    return Run(
+        run.info.run_id[:8], str(run.info.run_name), started, run.data.tags["verdict"], run.data.params, **tables
+    )

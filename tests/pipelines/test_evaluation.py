@@ -120,7 +120,7 @@ def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFr
     pd.testing.assert_series_equal(
         at_once.sort_index(), boards[0].set_index("strategy")["total_return"].sort_index(), rtol=2e-3, atol=2e-3
     )
-    significance, selection, ledger = measure_significance(
+    significance, selection, ledger, _ = measure_significance(
         returns,
         [],
         UNIVERSE,
@@ -228,13 +228,14 @@ def test_the_ledger_counts_each_model_once_and_other_markets_never() -> None:
         positions, lazily(accounts), bars, FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIZING
     )
     rules = StatisticsRules(n_resamples=200)
-    _, first, entries = measure_significance(returns, [], UNIVERSE, rules, 7)
-    _, again, _ = measure_significance(returns, entries, UNIVERSE, rules, 7)
+    _, first, entries, days = measure_significance(returns, [], UNIVERSE, rules, 7)
+    _, again, *_ = measure_significance(returns, entries, UNIVERSE, rules, 7)
     assert (first["trials"], again["trials"]) == (1, 1)
+    assert len(days) == days["day"].nunique() and set(days.columns) == {"day", *positions}
     earlier = [{**entries[0], "key": str(n), "daily_sharpe": 0.02 * n} for n in range(30)]
     elsewhere = [{**entry, "data": "another market"} for entry in earlier]
-    tried, more, _ = measure_significance(returns, earlier, UNIVERSE, rules, 7)
-    alone, other, _ = measure_significance(returns, elsewhere, UNIVERSE, rules, 7)
+    tried, more, *_ = measure_significance(returns, earlier, UNIVERSE, rules, 7)
+    alone, other, *_ = measure_significance(returns, elsewhere, UNIVERSE, rules, 7)
     assert (more["trials"], other["trials"]) == (31, 1)
     deflated = [table.set_index("strategy").loc["knowing", "deflated_sharpe"] for table in (alone, tried)]
     assert deflated[0] > deflated[1]  # the same result is worth less after thirty tries

@@ -101,7 +101,7 @@ def create_pipeline() -> Pipeline:
                     "params:seed",
                     *(f"{model}.trials" for model in MODELS),
                 ],
-                ["significance", "selection", "trial_ledger"],
+                ["significance", "selection", "trial_ledger", "daily_returns"],
                 name="measure_significance",
             ),
             Node(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tradewind.errors import BadData
 from tradewind.market.universe import Universe
 from tradewind.metrics import sharpe as ratios
 from tradewind.metrics.classification import FLOOR
@@ -32,8 +33,9 @@ def measure_significance(
     statistics: StatisticsRules,
     seed: int,
     *trials: pd.DataFrame,
-) -> tuple[pd.DataFrame, dict[str, Any], list[dict[str, Any]]]:
-    """Every strategy's Sharpe ratio with its errors and deflation, what selection did, and the trials to remember.
+) -> tuple[pd.DataFrame, dict[str, Any], list[dict[str, Any]], pd.DataFrame]:
+    """Every strategy's Sharpe ratio with its errors and deflation, what selection did, the trials to remember, and the
+    daily returns that all of it is made of.
 
     The number of trials is counted: every Optuna trial of this run, and every distinct model ever evaluated on this
     market as the ledger knows it, this run's included. Walk-forward folds only.
@@ -54,7 +56,11 @@ def measure_significance(
     table = pd.DataFrame([_significance(name, one, n_trials, variance, seed) for name, one in daily.items()]).astype(
         {"strategy": "str"}
     )
-    return table, _selection(daily, models, n_trials, variance, statistics, seed), entries
+    day = (rows["timestamp"] - pd.Timedelta(1, unit="ms")).dt.floor("D").drop_duplicates().sort_values()
+    if any(len(one) != len(day) for one in daily.values()):
+        raise BadData("the strategies were not run on the same days: run the evaluation stage as a whole")
+    days = pd.DataFrame({"day": day.array, **daily})
+    return table, _selection(daily, models, n_trials, variance, statistics, seed), entries, days
 
 
 def _entry(data: str, name: str, daily: np.ndarray[Any, Any]) -> dict[str, Any]:

@@ -1,0 +1,134 @@
+"""Two runs side by side: what was changed, and whether the difference is more than noise."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from plotly import graph_objects as go
+
+from tradewind.metrics.comparison import sharpe_difference
+from tradewind.reports import text
+from tradewind.reports.palette import BLUE, ORANGE, style
+from tradewind.reports.performance import label
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: who it is, what it was told, and what it found on the walk-forward folds and the holdout."""
+
+    key: str
+    name: str
+    started: pd.Timestamp
+    verdict: str
+    parameters: Mapping[str, str]
+    leaderboard: pd.DataFrame
+    holdout_leaderboard: pd.DataFrame
+    significance: pd.DataFrame
+    daily_returns: pd.DataFrame
+
+    @property
+    def judged(self) -> str:
+        """The model with the best walk-forward Sharpe ratio."""
+        models = self.leaderboard[self.leaderboard["family"] == "model"]
+        return str(models.sort_values("sharpe", ascending=False)["strategy"].iloc[0])
+
+
+def parameter_rows(first: Run, second: Run) -> Iterator[dict[str, str]]:
+    """The parameters that differ; of a block of settings only those that do."""
+    settings = [_single_settings(run.parameters) for run in (first, second)]
+    for name in sorted({*settings[0], *settings[1]}):
+        pair = [one.get(name, "–") for one in settings]
+        if pair[0] != pair[1]:
+            yield {"parameter": name, f"A {first.key}": pair[0], f"B {second.key}": pair[1]}
+
+
+def _single_settings(parameters: Mapping[str, str]) -> dict[str, str]:
+    # A typed block is recorded as "name=value name=value".
+    out: dict[str, str] = {}
+    for block, value in parameters.items():
+        parts = re.findall(r"(\w+)=(.*?)(?= \w+=|$)", value)
+        out |= {f"{block}.{name}": setting for name, setting in parts} if parts else {block: value}
+    return out
+
+
+def strategy_rows(first: Run, second: Run, seed: int = 0) -> Iterator[dict[str, str]]:
+    """Every strategy that both have: Sharpe ratios, and the difference over the days that both have lived through."""
+    boards = [run.leaderboard.set_index("strategy") for run in (first, second)]
+    days = first.daily_returns.merge(second.daily_returns, on="day", suffixes=("_a", "_b"))
+    for name in boards[0].index:
+        if name not in boards[1].index:
+            continue
+        pair = days[[f"{name}_a", f"{name}_b"]].to_numpy()
+        difference, low, high = sharpe_difference(pair[:, 1], pair[:, 0], np.random.default_rng(seed))
+        same = bool(len(pair)) and np.array_equal(pair[:, 0], pair[:, 1])
+        told = "the same" if same else "more than noise" if low > 0 or high < 0 else "not told apart"
+        yield {
+            "strategy": label(name),
+            **{
+                f"{mark}: Sharpe": text.number(board.loc[name, "sharpe"])
+                for mark, board in zip("AB", boards, strict=True)
+            },
+            "B less A": text.number(difference),
+            "90 % interval": text.interval(low, high),
+            "so it is": told,
+            "A: drawdown": text.percent(boards[0].loc[name, "max_drawdown"]),
+            "B: drawdown": text.percent(boards[1].loc[name, "max_drawdown"]),
+            "days shared": text.number(len(pair), 0),
+        }
+
+
+def fact_rows(first: Run, second: Run) -> Iterator[dict[str, str]]:
+    """Verdict, judged model and its figures, one column a run."""
+    facts: dict[str, list[str]] = {}
+    for run in (first, second):
+        board = run.leaderboard.set_index("strategy").loc[run.judged]
+        holdout = run.holdout_leaderboard.set_index("strategy")["sharpe"].get(run.judged)
+        deflated = run.significance.set_index("strategy").loc[run.judged]
+        for name, value in (
+            ("started", f"{run.started:%Y-%m-%d %H:%M} UTC"),
+            ("verdict", run.verdict),
+            ("judged", label(run.judged)),
+            ("Sharpe ratio, net", text.number(board["sharpe"])),
+            ("90 % interval", text.interval(board["sharpe_low"], board["sharpe_high"])),
+            ("holdout Sharpe ratio", text.number(holdout)),
+            ("deflated Sharpe", text.percent(deflated["deflated_sharpe"])),
+            ("trials so far", text.number(int(deflated["trials"]), 0)),
+            ("total return", text.percent(board["total_return"])),
+            ("max drawdown", text.percent(board["max_drawdown"])),
+            ("costs a year", text.percent(board["cost_per_year"])),
+        ):
+            facts.setdefault(name, []).append(value)
+    for name, (a, b) in facts.items():
+        yield {"": name, f"A {first.key}": a, f"B {second.key}": b}
+
+
+def equity_figure(first: Run, second: Run) -> go.Figure:
+    """Net equity of both judged models over the walk-forward folds."""
+    figure = go.Figure()
+    for run, mark, colour in ((first, "A", ORANGE), (second, "B", BLUE)):
+        daily = run.daily_returns
+        figure.add_scatter(
+            x=daily["day"], y=(1 + daily[run.judged]).cumprod(), mode="lines",
+            name=f"{mark} {run.key}: {label(run.judged)}",
+            line={"color": colour, "width": 2, "dash": "dot" if mark == "A" else "solid"},
+            hovertemplate="%{y:.3f}<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(yaxis={"type": "log", "title": "equity, net of costs"})
+    return style(figure, height=380)
+
+
+def render_comparison(first: Run, second: Run) -> str:
+    """The comparison as one self-contained page."""
+    from jinja2 import Environment, PackageLoader
+    from plotly.offline import get_plotlyjs
+
+    from tradewind.reports.html import _div, _table
+
+    environment = Environment(loader=PackageLoader("tradewind.reports"), autoescape=True, trim_blocks=True)
+    return environment.get_template("compare.html.j2").render(
+        plotly_js=get_plotlyjs(), first=first, second=second, facts=_table(fact_rows(first, second)),
+        parameters=_table(parameter_rows(first, second)), strategies=_table(strategy_rows(first, second)),
+        equity=_div(equity_figure(first, second)),
+    )  # fmt: skip

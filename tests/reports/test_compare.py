@@ -1,0 +1,62 @@
+"""Two runs side by side: what differs is shown, noise is called noise, names are escaped."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tradewind.metrics.comparison import sharpe_difference
+from tradewind.reports.compare import Run, fact_rows, parameter_rows, render_comparison, strategy_rows
+from tradewind.reports.tables import ReportTables
+
+
+def run(tables: ReportTables, key: str, seed: int, better: float = 0.0) -> Run:
+    rng = np.random.default_rng(seed)
+    common = np.random.default_rng(1).normal(0, 0.01, 300)
+    days = pd.DataFrame({"day": pd.date_range("2023-01-01", periods=300, freq="D", tz="UTC")})
+    for name in ("xgboost", "buy_and_hold", "oracle"):
+        own = rng.normal(better, 0.001, 300) if name == "xgboost" else 0.0
+        days[name] = common + own
+    return Run(
+        key, "__default__", pd.Timestamp("2026-01-01", tz="UTC"), "go",
+        {"seed": "7", "costs": "taker_fee_bps=5.0 book=() latency_bars=0"}, tables.leaderboard,
+        tables.holdout_leaderboard, tables.significance, days,
+    )  # fmt: skip
+
+
+def test_only_what_differs_is_shown(tables: ReportTables) -> None:
+    first = run(tables, "aaaa", 2)
+    second = replace(first, key="bbbb", parameters={"seed": "8", "costs": "taker_fee_bps=9.0 book=() latency_bars=0"})
+    rows = list(parameter_rows(first, second))
+    assert [tuple(row.values()) for row in rows] == [("costs.taker_fee_bps", "5.0", "9.0"), ("seed", "7", "8")]
+    assert not list(parameter_rows(first, first))
+
+
+def test_noise_is_called_noise_and_a_difference_is_not(tables: ReportTables) -> None:
+    first = run(tables, "aaaa", 2)
+    noisy, better = run(tables, "bbbb", 3), run(tables, "cccc", 3, 0.001)
+    told = [next(r for r in strategy_rows(first, other) if r["strategy"] == "XGBoost") for other in (noisy, better)]
+    assert [row["so it is"] for row in told] == ["not told apart", "more than noise"]
+    same = {row["strategy"]: row["so it is"] for row in strategy_rows(first, noisy)}
+    assert same["buy and hold"] == "the same"
+
+
+def test_the_page_is_whole_and_escaped(tables: ReportTables) -> None:
+    first = run(tables, "aaaa", 2)
+    second = replace(first, key="bbbb", name="<script>alert(1)</script>")
+    page = render_comparison(first, second)
+    assert "<script>alert(1)" not in page and "&lt;script&gt;" in page
+    assert "No recorded parameter differs" in page
+    assert [row[""] for row in fact_rows(first, second)][:3] == ["started", "verdict", "judged"]
+
+
+def test_the_interval_of_a_difference_holds_the_truth_nine_times_in_ten() -> None:
+    rng = np.random.default_rng(5)
+    covered = 0
+    for _ in range(200):
+        common = rng.normal(0, 0.01, 250)
+        pair = common + rng.normal(0, 0.004, 250), common + rng.normal(0, 0.004, 250)
+        _, low, high = sharpe_difference(*pair, np.random.default_rng(1), n_resamples=200, mean_block_days=3)
+        covered += low <= 0 <= high
+    assert covered / 200 == pytest.approx(0.9, abs=0.07)
