@@ -49,6 +49,7 @@ viz: install  ## build the pipeline graph as a static page in build/
 	$(BIN)/kedro viz build --include-previews
 	@echo "Graph: serve it with '$(BIN)/python -m http.server --directory build' and open the address it prints"
 
-clean:  ## remove what runs have written (data layers, MLflow store), keep the installation
+clean:  ## remove what runs have written (data layers, MLflow store, compiled kernels), keep the installation
+	find src -name '*.nb[ci]' -delete
 	find data -mindepth 2 ! -name .gitkeep -delete
 	rm -rf mlflow.db mlartifacts build

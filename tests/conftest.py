@@ -17,6 +17,22 @@ HOUR = pd.Timedelta(hours=1)
 PROJECT = Path(__file__).resolve().parents[1]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Compiled kernels that are older than a kernel's source are removed.
+
+    numba looks at the file of the function alone, not at the functions that were compiled into it from elsewhere: an
+    old `step.trade` would live on inside a cached `backtest.fold`.
+    """
+    if hasattr(config, "workerinput"):
+        return  # the first process has done it
+    source = PROJECT / "src/tradewind"
+    newest = max(file.stat().st_mtime for file in source.rglob("*.py"))
+    compiled = [file for pattern in ("*.nbi", "*.nbc") for file in source.rglob(pattern)]
+    if any(file.stat().st_mtime < newest for file in compiled):
+        for file in compiled:
+            file.unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real market data beside the project; tests that need it skip where it is absent."""

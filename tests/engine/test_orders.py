@@ -109,6 +109,13 @@ def test_a_short_that_trebles_within_the_bar_is_lost_though_it_closes_low() -> N
     assert result.account["equity"].tolist()[2:] == [0.0, 0.0]
 
 
+def test_no_dust_is_traded() -> None:
+    past = random_history(4)
+    target = np.repeat(np.round(np.random.default_rng(4).uniform(-1, 1, 30), 1) / 3, 5)
+    sizes = np.abs(run(past, target, COSTS).fills[:, 2])
+    assert sizes.min() > 1e-6
+
+
 def test_slippage_models_add_up() -> None:
     costs = Costs(
         taker_fee_bps=1, half_spread_bps=2, slippage_bps=3, slippage_share_of_volatility=0.1, impact_coefficient=0.5,

@@ -70,13 +70,15 @@ def test_a_target_that_cannot_be_is_named_with_its_symbol() -> None:
         portfolio({"B": past}, {"B": np.full(150, 1.5)}, {"B": HOURS.to_numpy()}, COSTS)
 
 
-def test_the_sweep_is_the_backtest_many_times() -> None:
-    past, rules = random_history(4), OrderRules(stop_loss=0.03)
-    base = targets(4)
+@pytest.mark.parametrize("rules", [OrderRules(stop_loss=0.03), OrderRules()], ids=["folded", "skimmed"])
+@pytest.mark.parametrize("latency", [0, 3])
+def test_the_sweep_is_the_backtest_many_times(rules: OrderRules, latency: int) -> None:
+    past, base = random_history(4), targets(4)
     grid = [{"scale": scale, "sign": sign} for scale in (0.2, 1.0) for sign in (-1, 1)]
-    found = sweep(past, pd.Series(HOURS), lambda scale, sign: base * scale * sign, grid, COSTS, rules)
+    costs = COSTS.model_copy(update={"latency_bars": latency, "impact_coefficient": 0.2})
+    found = sweep(past, pd.Series(HOURS), lambda scale, sign: base * scale * sign, grid, costs, rules)
     for row in found.itertuples():
-        account = run(past, base * row.scale * row.sign, COSTS, rules)
+        account = run(past, base * row.scale * row.sign, costs, rules)
         daily = daily_returns(pd.Series(HOURS), account.account["net"].to_numpy())
         expected = dict(zip(MEASURES, measure(daily), strict=True))
         for name in MEASURES:
@@ -84,3 +86,11 @@ def test_the_sweep_is_the_backtest_many_times() -> None:
         assert row.fills == len(account.fills)
     with pytest.raises(BadData, match="the target for"):
         sweep(past, pd.Series(HOURS), lambda: base[:3], [{}], COSTS)
+
+
+def test_a_short_that_may_be_lost_is_folded_bar_by_bar() -> None:
+    past = random_history(5)
+    wild = replace(past, high=past.high * np.where(np.arange(150) == 60, 3.0, 1.0))  # type: ignore[operator]
+    short = np.full(150, -1.0)
+    found = sweep(wild, pd.Series(HOURS), lambda: short, [{}], COSTS)
+    assert found["total_return"].iloc[0] == -1.0 == run(wild, short, COSTS).account["equity"].iloc[-1] - 1

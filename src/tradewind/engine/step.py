@@ -156,7 +156,7 @@ def trade(
         too_small = abs(wanted - states[at, UNITS]) * price < terms.smallest and target != 0.0
         states[at, WORKING] = states[at, UNITS] if too_small else wanted
         states[at, ACCEPTED] = target
-    missing = states[at, WORKING] - states[at, UNITS]
+    missing = whole = states[at, WORKING] - states[at, UNITS]
     if missing != 0.0:
         if terms.participation > 0.0:
             most = terms.participation * bar.volume / terms.capital
@@ -168,6 +168,8 @@ def trade(
                 count = _note(fills, count, missing, price, paid, TARGET)
                 cost += paid
                 _buy(states, at, missing, price)
+                if missing == whole:  # exactly: else the rounding of the sum would be traded on the next bar
+                    states[at, UNITS] = states[at, WORKING]
         elif missing != 0.0 and limit > 0.0 and (bar.low < limit if missing > 0.0 else bar.high > limit):
             # Met at the open if that is better already; what was held until then earns up to the fill.
             there = min(price, limit) if missing > 0.0 else max(price, limit)
@@ -177,6 +179,8 @@ def trade(
             count = _note(fills, count, missing, price, paid, TARGET)
             cost += paid
             _buy(states, at, missing, price)
+            if missing == whole:
+                states[at, UNITS] = states[at, WORKING]
     units = states[at, UNITS]
     funding = units * bar.opening * bar.funding_rate + max(-units, 0.0) * bar.opening * terms.borrow
     if units != 0.0:

@@ -1,4 +1,4 @@
-"""Labels and the backtest against peers; see `conftest` for how."""
+"""Labels against peers; see `conftest` for how."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,14 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import vectorbt
 
-from tradewind.engine.backtest import History, backtest
-from tradewind.execution.costs import Costs
 from tradewind.labels.triple_barrier import find_barriers
 
 pytestmark = pytest.mark.benchmark
-N_BARS = 525_600
 N_LABELS = 525_600  # a year of minutes
 
 
@@ -73,22 +69,3 @@ def test_triple_barrier_against_a_pandas_loop(bars: pd.DataFrame, compare: Calla
     np.testing.assert_array_equal(ours()[:few], peer())
     case = f"triple barrier, {n_rows / few:.0f} times as many rows as a loop over pandas slices (mlfinpy's)"
     compare(case, ours, peer, goal=n_rows / few / 3000, same=False)
-
-
-def test_backtest_against_vectorbt(bars: pd.DataFrame, compare: Callable[..., None]) -> None:
-    rng = np.random.default_rng(0)
-    target = np.repeat(rng.integers(-1, 2, N_BARS // 100 + 1), 100)[:N_BARS].astype(float)
-    history = History.from_bars(bars, np.full(N_BARS, 6e-4))
-    index = pd.RangeIndex(N_BARS)  # a time-zone-aware index would slow the peer down for nothing
-    close, opening = (pd.Series(bars[name].to_numpy(), index=index) for name in ("close", "open"))
-    changed = np.concatenate([[True], np.diff(target) != 0])
-    size = pd.Series(np.where(changed, target, np.nan), index=index).shift()
-
-    def peer() -> Any:
-        portfolio = vectorbt.Portfolio.from_orders(
-            close, size, price=opening, size_type="targetpercent", fees=6e-4, freq="1min"
-        )
-        return portfolio.value().to_numpy() / 100
-
-    costs = Costs(taker_fee_bps=5, half_spread_bps=1, slippage_share_of_volatility=0)
-    compare("backtest x 525,600 bars, vectorbt", lambda: backtest(history, target, costs)["equity"], peer, goal=0.25)
