@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from tradewind.market import schema
-from tradewind.models.opponents import opponent_forecasts
+from tradewind.models.opponents import opponent_forecasts, path_forecasts
+from tradewind.splits.combinatorial import CombinatorialPlan
 
 HOUR = pd.Timedelta(hours=1)
 
@@ -69,3 +70,17 @@ def test_a_missing_class_is_said_to_be_all_but_impossible() -> None:
     found = opponent_forecasts(table, folds(table), 1)
     assert (found["p_flat"] < 1e-6).all()
     assert found[["p_down", "p_flat", "p_up"]].sum(axis=1).to_numpy() == pytest.approx(1)
+
+
+def test_every_path_forecasts_every_row_before_the_holdout_once() -> None:
+    table = rows()
+    plan = folds(table).assign(role=["walk_forward", "holdout"])
+    found = path_forecasts(table, plan, CombinatorialPlan(n_groups=4, n_test_groups=2, embargo_bars=3), HOUR, 1)
+    schema.Forecasts.validate(found)
+    assert found["model"].nunique() == 3 and (found.groupby("fold").size() == 2999).all()
+    assert found["timestamp"].max() < plan["test_start"].iloc[1]
+    joined = found.merge(table[["timestamp", "known"]], on="timestamp")
+    for _, part in joined.groupby("fold"):
+        assert np.corrcoef(part["p_up"] - part["p_down"], part["known"])[0, 1] > 0.9
+    apart = found.pivot(index="timestamp", columns="fold", values="p_up")
+    assert (apart.nunique(axis=1) == 3).all()  # each by a model of its own

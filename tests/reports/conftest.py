@@ -93,6 +93,9 @@ def tables() -> ReportTables:
             columns=["model", "against", "rows", "loss", "other_loss", "statistic", "p_value"],
         ),
         robustness=_robustness(),
+        combinatorial_paths=pd.DataFrame(
+            {"path": [0, 1], "sharpe": [1.0, 1.2], "annual_return": [0.1, 0.2], "max_drawdown": [0.1, 0.3]}
+        ),
         parameter_plateau=pd.DataFrame(
             [("xgboost", entry, smoothing, 1.0) for entry in (0.1, 0.2) for smoothing in (0.0, 12.0)],
             columns=["strategy", "entry_threshold", "smoothing_bars", "sharpe"],

@@ -91,11 +91,16 @@ class History:
         cut = {name: np.ascontiguousarray(values[chosen]) for name, values in given.items() if values is not None}
         return replace(self, **cut)
 
+    def range(self) -> tuple[Floats, Floats]:
+        """High and low of every bar."""
+        high = np.maximum(self.open, self.close) if self.high is None else self.high
+        low = np.minimum(self.open, self.close) if self.low is None else self.low
+        return high, low
+
     def matrix(self) -> Floats:
         """One row for each of what a bar is made of, in the order of `step.Bar`."""
         out = np.empty((len(_ROWS), len(self.close)))
-        high = np.maximum(self.open, self.close) if self.high is None else self.high
-        low = np.minimum(self.open, self.close) if self.low is None else self.low
+        high, low = self.range()
         volume = np.inf if self.volume is None else self.volume
         usual = 0.0 if self.usual_volume is None else self.usual_volume
         rows = (self.open, high, low, self.close, volume, self.volatility, usual, self.funding_rate)

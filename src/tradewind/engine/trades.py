@@ -24,8 +24,7 @@ def trade_table(result: Result, history: History, symbol: int = 0) -> pd.DataFra
     best price met while held against the mean entry price, in the direction of the side (Sweeney 1997); exit_reason.
     """
     fills = result.fills[result.fills[:, 1] == symbol]
-    matrix = history.matrix()
-    rows = _pair(fills, matrix[1], matrix[2], matrix[3])
+    rows = _pair(fills, *history.range(), history.close)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     whole = {"entry_row": "int64", "exit_row": "int64", "side": "int8", "bars": "int64"}
     reasons = table.pop("reason").to_numpy(dtype=np.int64)

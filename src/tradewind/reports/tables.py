@@ -33,5 +33,6 @@ class ReportTables:
     forecast_comparison: pd.DataFrame
     robustness: Mapping[str, pd.DataFrame]
     parameter_plateau: pd.DataFrame
+    combinatorial_paths: pd.DataFrame
     verdict: dict[str, Any]
     settings: dict[str, Any]

@@ -364,3 +364,14 @@ def group_rows(tables: ReportTables) -> Iterator[dict[str, str]]:
     shares = shares / shares.sum().clip(lower=1e-300)
     for family, row in shares.sort_values(list(shares.columns), ascending=False).iterrows():
         yield {"features of": str(family)} | {label(str(model)): percent(value) for model, value in row.items()}
+
+
+def path_rows(paths: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """The paths of combinatorial cross-validation as text."""
+    for row in paths.to_dict("records"):
+        yield {
+            "path": number(row["path"] + 1, 0),
+            "Sharpe": number(row["sharpe"]),
+            "a year": percent(row["annual_return"]),
+            "max drawdown": percent(row["max_drawdown"]),
+        }

@@ -7,12 +7,14 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from tradewind.labels.rules import LabelRules
+from tradewind.market.universe import Universe
 from tradewind.models import catalogue, opponents, scoring, walk_forward
 from tradewind.models import tuning as search
 from tradewind.models.boosting import BoostingParameters
 from tradewind.models.tuning import TuningRules
 from tradewind.models.walk_forward import TrainingRules
 from tradewind.reports import classification
+from tradewind.splits.combinatorial import CombinatorialPlan
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
@@ -86,3 +88,11 @@ def forecast_opponents(model_input: Partitions, folds: pd.DataFrame, labels: Lab
     """Forecasts of the linear and of the volatility-only model on the same folds."""
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
     return opponents.opponent_forecasts(rows, folds, labels.horizon_bars)
+
+
+def forecast_paths(
+    model_input: Partitions, folds: pd.DataFrame, labels: LabelRules, plan: CombinatorialPlan, universe: Universe
+) -> pd.DataFrame:
+    """Forecasts of the linear model along the paths of combinatorial purged cross-validation."""
+    rows = walk_forward.pool({name: load() for name, load in model_input.items()})
+    return opponents.path_forecasts(rows, folds, plan, universe.bar, labels.horizon_bars)

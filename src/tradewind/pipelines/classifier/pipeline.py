@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.classifier.nodes import draw, forecast_opponents, score, train, tune
+from tradewind.pipelines.classifier.nodes import draw, forecast_opponents, forecast_paths, score, train, tune
 
 MODELS = ("xgboost", "lightgbm")
 LABELS = "params:feature_engineering.labels"
@@ -17,7 +17,14 @@ def create_pipeline() -> Pipeline:
         name="forecast_opponents",
         tags="classifier",
     )
-    return sum((_model_pipeline(model) for model in MODELS), start=Pipeline([opponents]))
+    paths = Node(
+        forecast_paths,
+        ["model_input", "folds", LABELS, "params:classifier.combinatorial", "params:universe"],
+        "path_forecasts",
+        name="forecast_paths",
+        tags="classifier",
+    )
+    return sum((_model_pipeline(model) for model in MODELS), start=Pipeline([opponents, paths]))
 
 
 def _model_pipeline(model: str) -> Pipeline:

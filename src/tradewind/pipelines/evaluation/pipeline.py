@@ -10,7 +10,7 @@ from tradewind.pipelines.evaluation.judging_nodes import (
     write_feature_page,
     write_report,
 )
-from tradewind.pipelines.evaluation.robustness_nodes import stress_strategies, vary_parameters
+from tradewind.pipelines.evaluation.robustness_nodes import run_paths, stress_strategies, vary_parameters
 from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
 from tradewind.pipelines.evaluation.trading_nodes import (
     aggregate_portfolios,
@@ -29,7 +29,7 @@ ROBUSTNESS = "params:evaluation.robustness"
 REPORTED = (
     "data_quality", "feature_dictionary", "feature_distribution", "label_quality", "label_stability", "folds",
     "portfolio_returns", "leaderboard", "holdout_leaderboard", "breakdown", "cost_sensitivity", "verdict", "trades",
-    "significance", "selection", "forecast_comparison", "robustness", "parameter_plateau",
+    "significance", "selection", "forecast_comparison", "robustness", "parameter_plateau", "combinatorial_paths",
 )  # fmt: skip
 
 
@@ -84,6 +84,12 @@ def create_pipeline() -> Pipeline:
                 [*market, "folds", UNIVERSE, COSTS, EXECUTION, SIGNAL, SIZING, ROBUSTNESS, *forecasts],
                 "parameter_plateau",
                 name="vary_parameters",
+            ),
+            Node(
+                run_paths,
+                ["path_forecasts", *market, UNIVERSE, COSTS, EXECUTION, SIGNAL, SIZING],
+                "combinatorial_paths",
+                name="run_paths",
             ),
             Node(
                 rank_strategies,

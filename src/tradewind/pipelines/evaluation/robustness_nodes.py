@@ -152,3 +152,34 @@ def vary_parameters(
             {"strategy": model, "entry_threshold": entry, "smoothing_bars": smoothing, "sharpe": found["sharpe"]}
         )
     return pd.DataFrame(rows).astype({"strategy": "str"})
+
+
+def run_paths(
+    path_forecasts: pd.DataFrame,
+    bars: Partitions,
+    side_series: pd.DataFrame,
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+    signal: SignalRules,
+    sizing: SizingRules,
+) -> pd.DataFrame:
+    """What the linear model's paths of combinatorial cross-validation come to: path, and the measures of its account."""
+    histories = histories_of(bars, side_series, universe, sizing)
+    per_bar = sizing.target_volatility_annual / np.sqrt(universe.bars_per_year)
+    rows = []
+    for path, forecasts in path_forecasts.groupby("fold", sort=True):
+        start, end = forecasts["timestamp"].min(), forecasts["timestamp"].max()
+        tables = []
+        for symbol, (table, history) in histories.items():
+            chosen = model_direction(table, forecasts[forecasts["symbol"] == symbol], history.volatility, costs, signal)
+            target = size_at_entry(chosen, history.volatility, per_bar, sizing.max_position)
+            inside = ((table["timestamp"] >= start) & (table["timestamp"] <= end)).to_numpy()
+            tables.append(
+                pd.DataFrame(
+                    {"symbol": symbol, "timestamp": table["timestamp"][inside].array, "target": target[inside]}
+                )
+            )
+        market, targets = market_and_targets(pd.concat(tables, ignore_index=True), histories, universe)
+        rows.append({"path": path, **robustness.summary(portfolio_account(market, targets, costs, execution))})
+    return pd.DataFrame(rows).astype({"path": "int64"})
