@@ -164,7 +164,7 @@ def run_paths(
     signal: SignalRules,
     sizing: SizingRules,
 ) -> pd.DataFrame:
-    """What the linear model's paths of combinatorial cross-validation come to: path, and the measures of its account."""
+    """What the linear model's combinatorial paths come to: path, and the measures of its account."""
     histories = histories_of(bars, side_series, universe, sizing)
     per_bar = sizing.target_volatility_annual / np.sqrt(universe.bars_per_year)
     rows = []
