@@ -94,3 +94,21 @@ def test_a_short_that_may_be_lost_is_folded_bar_by_bar() -> None:
     short = np.full(150, -1.0)
     found = sweep(wild, pd.Series(HOURS), lambda: short, [{}], COSTS)
     assert found["total_return"].iloc[0] == -1.0 == run(wild, short, COSTS).account["equity"].iloc[-1] - 1
+
+
+@pytest.mark.parametrize("at", [(7, 6), (7, 5)], ids=["twice", "backwards"])
+def test_timestamps_that_do_not_rise_are_named(at: tuple[int, int]) -> None:
+    wrong = HOURS.to_numpy().copy()
+    wrong[at[0]] = wrong[at[1]]
+    with pytest.raises(BadData, match="A: timestamps must rise, the bar at row 7"):
+        portfolio({"A": random_history(1)}, {"A": np.zeros(150)}, {"A": wrong}, COSTS)
+
+
+def test_one_bar_and_none_have_defined_results() -> None:
+    whole = random_history(1)
+    for n in (0, 1):
+        short = whole.rows(np.arange(150) < n)
+        result = run(short, np.ones(n), COSTS)
+        assert len(result.account) == n and len(result.fills) == 0
+        assert (result.account["equity"] == 1.0).all()
+        assert measure(daily_returns(pd.Series(HOURS[:n]), result.account["net"].to_numpy())).tolist() == [0.0] * 7

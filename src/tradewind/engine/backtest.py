@@ -160,9 +160,16 @@ def portfolio(
     price. Positions are sized by the equity at the bar's open, all symbols marked there.
 
     Raises:
-        BadData: as `backtest`, with the symbol.
+        BadData: as `backtest`, with the symbol; or its timestamps do not rise.
     """
     names = list(histories)
+    for name in names:
+        late = np.flatnonzero(timestamps[name][1:] <= timestamps[name][:-1])
+        if len(late):
+            raise BadData(
+                f"{name}: timestamps must rise, the bar at row {late[0] + 1} ({timestamps[name][late[0] + 1]}) does not "
+                "come after the one before it: remove duplicates and sort"
+            )
     instants = np.unique(np.concatenate([timestamps[name] for name in names]))
     bars = np.full((len(names), len(_ROWS), len(instants)), np.nan)
     segment = np.full((len(names), len(instants)), -1, dtype=np.int32)
