@@ -166,9 +166,10 @@ def portfolio(
     for name in names:
         late = np.flatnonzero(timestamps[name][1:] <= timestamps[name][:-1])
         if len(late):
+            row = int(late[0]) + 1
             raise BadData(
-                f"{name}: timestamps must rise, the bar at row {late[0] + 1} ({timestamps[name][late[0] + 1]}) does not "
-                "come after the one before it: remove duplicates and sort"
+                f"{name}: timestamps must rise, the bar at row {row} ({timestamps[name][row]}) does not come after the "
+                "one before it: remove duplicates and sort"
             )
     instants = np.unique(np.concatenate([timestamps[name] for name in names]))
     bars = np.full((len(names), len(_ROWS), len(instants)), np.nan)
