@@ -1,5 +1,7 @@
 """Charts of what the strategies earned."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from plotly import graph_objects as go
@@ -42,10 +44,10 @@ def equity_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
     equity = equity_curves(portfolio_returns)
     figure = go.Figure()
     _add_band(figure, portfolio_returns[portfolio_returns["strategy"] == chosen])
-    for strategy, colour, width in _styles(list(equity.columns), chosen):
+    for strategy, line in _styles(list(equity.columns), chosen):
         figure.add_scatter(
             x=equity.index, y=equity[strategy].clip(lower=1e-4), mode="lines", name=label(strategy),
-            line={"color": colour, "width": width, "dash": "dash" if strategy == "oracle" else "solid"},
+            line=line,
             hovertemplate=f"{label(strategy)}: %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(yaxis={"type": "log", "title": "equity, net of costs", "dtick": 1})
@@ -79,10 +81,10 @@ def drawdown_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
     depth = depth.iloc[:: max(len(depth) // POINTS, 1)]
     figure = go.Figure()
     shown = [name for name in (chosen, "buy_and_hold") if name in depth.columns]
-    for strategy, colour, width in _styles(shown, chosen):
+    for strategy, line in _styles(shown, chosen):
         figure.add_scatter(
             x=depth.index, y=depth[strategy], mode="lines", name=label(strategy), fill="tozeroy",
-            line={"color": colour, "width": width}, hovertemplate="%{y:.1%}<extra></extra>",
+            line=line, hovertemplate="%{y:.1%}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(yaxis={"tickformat": ".0%", "title": "drawdown"})
     _shade_holdout(figure, portfolio_returns)
@@ -93,11 +95,11 @@ def cost_figure(cost_sensitivity: pd.DataFrame, chosen: str) -> go.Figure:
     """Sharpe ratio against the multiple of the assumed costs; where a line crosses zero, the result is gone."""
     figure = go.Figure()
     names = list(dict.fromkeys(cost_sensitivity["strategy"]))
-    for strategy, colour, width in _styles(names, chosen):
+    for strategy, line in _styles(names, chosen):
         part = cost_sensitivity[cost_sensitivity["strategy"] == strategy].sort_values("cost_multiple")
         figure.add_scatter(
             x=part["cost_multiple"], y=part["sharpe"], mode="lines+markers", name=label(strategy),
-            line={"color": colour, "width": width, "dash": "dash" if strategy == "oracle" else "solid"},
+            line=line,
             hovertemplate=f"{label(strategy)} at %{{x:g}} times the costs: %{{y:.2f}}<extra></extra>",
         )  # fmt: skip
     figure.add_hline(y=0, line={"color": BLACK, "width": 1})
@@ -144,12 +146,16 @@ def _top(board: pd.DataFrame, holdout: pd.DataFrame) -> float:
     return float(np.nanmax([board["sharpe_high"].max(), holdout["sharpe_high"].max(), 0.5])) + 0.5
 
 
-def _styles(strategies: list[str], chosen: str) -> list[tuple[str, str, float]]:
-    """Strategy, colour, width: the chosen one strong and blue, the rest thin, each its own colour."""
+def _styles(strategies: list[str], chosen: str) -> list[tuple[str, dict[str, Any]]]:
+    """Strategy and its line: the chosen one strong and blue, the rest thin, each its own colour, dotted the second time
+    round; the oracle is dashed."""
     others = [name for name in strategies if name != chosen]
     colours = [colour for colour in SERIES if colour != BLUE]
-    styles = [(name, colours[at % len(colours)], 1.3) for at, name in enumerate(others)]
-    return [*styles, (chosen, BLUE, 2.6)] if chosen in strategies else styles
+    styles = []
+    for at, name in enumerate(others):
+        dash = "dash" if name == "oracle" else "dot" if at >= len(colours) else "solid"
+        styles.append((name, {"color": colours[at % len(colours)], "width": 1.3, "dash": dash}))
+    return [*styles, (chosen, {"color": BLUE, "width": 2.6})] if chosen in strategies else styles
 
 
 def _shade_holdout(figure: go.Figure, portfolio_returns: pd.DataFrame) -> None:
