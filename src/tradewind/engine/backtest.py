@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -97,8 +98,9 @@ class History:
         low = np.minimum(self.open, self.close) if self.low is None else self.low
         return high, low
 
+    @cached_property
     def matrix(self) -> Floats:
-        """One row for each of what a bar is made of, in the order of `step.Bar`."""
+        """One row for each of what a bar is made of, in the order of `step.Bar`; made once, for all accounts on it."""
         out = np.empty((len(_ROWS), len(self.close)))
         high, low = self.range()
         volume = np.inf if self.volume is None else self.volume
@@ -145,7 +147,7 @@ def run(
     """The same with the fills; see `backtest`."""
     _check(target, len(history.close), rules, "")
     return _run(
-        history.matrix()[None], history.segment[None], np.ascontiguousarray(target, dtype=np.float64)[None], costs,
+        history.matrix[None], history.segment[None], np.ascontiguousarray(target, dtype=np.float64)[None], costs,
         rules, bars_per_year,
     )  # fmt: skip
 
@@ -178,7 +180,7 @@ def portfolio(
     for at, name in enumerate(names):
         _check(targets[name], len(histories[name].close), rules, f"{name}: ")
         place = np.searchsorted(instants, timestamps[name])
-        bars[at][:, place] = histories[name].matrix()
+        bars[at][:, place] = histories[name].matrix
         segment[at, place] = histories[name].segment
         wanted[at, place] = targets[name]
     return instants, _run(bars, segment, wanted, costs, rules, bars_per_year)

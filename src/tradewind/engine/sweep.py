@@ -39,7 +39,7 @@ def sweep(
     Raises:
         BadData: a target of the wrong length, missing, or beyond the leverage allowed.
     """
-    bars, segment = history.matrix()[None], history.segment[None]
+    bars, segment = history.matrix[None], history.segment[None]
     rates, book = terms(costs, rules, bars_per_year), order_book(costs)
     plain = is_plain(rules) and costs.borrow_rate_annual == 0
     funding = np.cumsum(bars[0][0] * bars[0][7])  # paid on one unit since the first bar, at the open
