@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export KEDRO_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help install install-test run test lint bench viz clean
+.PHONY: help install install-test run test lint bench truth viz clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ test: lint  ## lint, check types and import rules, run the tests
 
 bench: install-test  ## measure speed against the peers, in one run each
 	$(BIN)/pytest -m benchmark tests/benchmarks -s
+
+truth: install  ## measure how often the verdict is wrong, on 400 simulated markets; can be stopped and goes on
+	$(BIN)/kedro truth
 
 viz: install  ## build the pipeline graph as a static page in build/
 	$(BIN)/kedro viz build --include-previews

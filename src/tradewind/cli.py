@@ -155,3 +155,48 @@ def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> 
     for rows in (comparison.fact_rows, comparison.parameter_rows, comparison.strategy_rows):
         click.echo(table(rows(*runs)) + "\n")
     click.echo(f"written to {path}")
+
+
+@cli.command()
+@click.option(
+    "--null", "n_null", type=click.IntRange(0), default=200, show_default=True, help="Markets without an edge."
+)
+@click.option(
+    "--planted", "n_planted", type=click.IntRange(0), default=200, show_default=True, help="Markets with one."
+)
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Markets side by side.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data/08_reporting/truth"),
+    show_default=True,
+    help="Folder of the outcomes and the summary. An experiment that was stopped goes on there.",
+)
+@click.pass_obj
+def truth(project: ProjectMetadata, n_null: int, n_planted: int, workers: int, output: Path) -> None:
+    """Measure how often the verdict is wrong, on simulated markets whose answer is known.
+
+    About ten seconds a market and worker; every market's outcome is kept as soon as it is there.
+    """
+    import json
+
+    from kedro.framework.session import KedroSession
+
+    from tradewind.datasets.atomic import write_bytes
+    from tradewind.truth.experiment import cases, summarise
+    from tradewind.truth.ledger import run_cases
+    from tradewind.truth.report import render
+
+    folder = output if output.is_absolute() else project.project_path / output
+    try:
+        with KedroSession.create(project.project_path) as session:
+            parameters = session.load_context().params
+        outcomes = run_cases(cases(n_null, n_planted), parameters, folder / "outcomes.jsonl", workers)
+        summary = summarise(outcomes)
+    except TradewindError as error:
+        raise click.ClickException(str(error)) from error
+    write_bytes(folder / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+    text = render(summary)
+    write_bytes(folder / "truth.md", text.encode())
+    click.echo(text)
+    click.echo(f"written to {folder}")
