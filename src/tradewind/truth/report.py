@@ -16,8 +16,8 @@ def render(summary: Mapping[str, Any]) -> str:
             "known strength, each through the whole pipeline in memory. Shares with 90 % intervals.",
             table(_nulls(summary)),
             "## Markets with an edge",
-            "Power is the share called go. `edge` is the annual gross Sharpe ratio planted in each symbol; the oracle's "
-            "net Sharpe ratio is what knowing it exactly earned on the walk-forward folds.",
+            "Power is the share called go. `edge` is the annual gross Sharpe ratio planted in each symbol; the "
+            "oracle's net Sharpe ratio is what knowing it exactly earned on the walk-forward folds.",
             table(_planted(summary)),
         ]
     ) + "\n"  # fmt: skip
