@@ -16,7 +16,7 @@ def test_every_model_has_the_same_nodes_and_its_own_datasets() -> None:
     pipeline = create_pipeline()
     for model in MODELS:
         names = {node.name for node in pipeline.nodes if model in node.tags}
-        assert names == {f"classifier.{model}.{step}" for step in ("tune", "train", "score", "draw")}
+        assert names == {f"classifier.{model}.{step}" for step in ("tune", "train", "train_seeds", "score", "draw")}
         assert f"classifier.{model}.forecasts" in pipeline.outputs() | pipeline.datasets()
         assert f"params:classifier.{model}.training" in pipeline.inputs()
     assert {"model_input", "folds", "params:seed", "params:feature_engineering.labels"} <= pipeline.inputs()

@@ -15,7 +15,12 @@ from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.verdict import VerdictRules
 from tradewind.pipelines.evaluation import trading_nodes as nodes
 from tradewind.pipelines.evaluation.judging_nodes import judge_strategies, rank_strategies
-from tradewind.pipelines.evaluation.robustness_nodes import RobustnessRules, stress_strategies, vary_parameters
+from tradewind.pipelines.evaluation.robustness_nodes import (
+    RobustnessRules,
+    run_seeds,
+    stress_strategies,
+    vary_parameters,
+)
 from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
 from tradewind.strategy.signals import SignalRules
 from tradewind.strategy.sizing import SizingRules
@@ -280,3 +285,13 @@ def test_forecasts_are_compared_on_the_same_instants() -> None:
     assert pairs.loc[("knowing", "class shares"), "p_value"] < 0.01
     assert pairs.loc[("blind", "knowing"), "statistic"] == pytest.approx(-pairs.loc[("knowing", "blind"), "statistic"])
     assert pairs.loc[("blind", "class shares"), "loss"] == pytest.approx(np.log(2))
+
+
+def test_every_seed_is_run_as_the_model_is() -> None:
+    tables, known = market(14, 0.4)
+    other = known.assign(model="knowing seed 8")
+    blind = known.assign(model="blind seed 9", p_up=0.5, p_down=0.5)
+    forecasts = [in_folds(table) for table in (known, other, blind)]
+    found = run_seeds(lazily(tables), FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIGNAL, SIZING, *forecasts)
+    assert found[["model", "seed"]].to_numpy().tolist() == [["knowing", 0], ["knowing", 8], ["blind", 9]]
+    assert found["sharpe"].iloc[0] == found["sharpe"].iloc[1] > 1 and found["sharpe"].iloc[2] == 0

@@ -93,6 +93,7 @@ def tables() -> ReportTables:
             columns=["model", "against", "rows", "loss", "other_loss", "statistic", "p_value"],
         ),
         robustness=_robustness(),
+        seed_spread=pd.DataFrame({"model": "xgboost", "seed": [0, 8], "sharpe": [1.0, 2.0]}),
         combinatorial_paths=pd.DataFrame(
             {"path": [0, 1], "sharpe": [1.0, 1.2], "annual_return": [0.1, 0.2], "max_drawdown": [0.1, 0.3]}
         ),

@@ -55,6 +55,7 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "overfitting": _div(honesty.overfitting_figure(tables.selection)) if tables.selection["overfitting"] else "",
         "plateau": _div(honesty.plateau_figure(tables.parameter_plateau, chosen)),
         "selection": tables.selection,
+        "seeds": _table(text.seed_rows(tables.seed_spread)),
         "paths": _table(text.path_rows(tables.combinatorial_paths)),
         "plotly_js": get_plotlyjs(),
         "verdict": verdict,

@@ -47,6 +47,7 @@ def render_markdown(tables: ReportTables) -> str:
         "## The best model against benchmarks\n\n" + table(text.superiority_rows(tables.selection)),
         "## Forecasts compared\n\n" + table(text.comparison_rows(tables.forecast_comparison)),
         "## Without one year or symbol\n\n" + table(text.left_out_rows(tables.robustness, chosen)),
+        "## From other seeds\n\n" + table(text.seed_rows(tables.seed_spread)),
         "## The linear model along combinatorial paths\n\n" + table(text.path_rows(tables.combinatorial_paths)),
         "## Worse worlds\n\n" + table(text.world_rows(tables.robustness, chosen)),
         "## Days on which markets broke\n\n" + table(text.stress_rows(tables.robustness, chosen)),

@@ -34,5 +34,6 @@ class ReportTables:
     robustness: Mapping[str, pd.DataFrame]
     parameter_plateau: pd.DataFrame
     combinatorial_paths: pd.DataFrame
+    seed_spread: pd.DataFrame
     verdict: dict[str, Any]
     settings: dict[str, Any]

@@ -375,3 +375,16 @@ def path_rows(paths: pd.DataFrame) -> Iterator[dict[str, str]]:
             "a year": percent(row["annual_return"]),
             "max drawdown": percent(row["max_drawdown"]),
         }
+
+
+def seed_rows(spread: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Each model's Sharpe ratio over its seeds as text."""
+    for model, part in spread.groupby("model", sort=False):
+        yield {
+            "model": label(str(model)),
+            "seeds": number(len(part), 0),
+            "Sharpe, mean": number(part["sharpe"].mean()),
+            "deviation": number(part["sharpe"].std()),
+            "lowest": number(part["sharpe"].min()),
+            "highest": number(part["sharpe"].max()),
+        }

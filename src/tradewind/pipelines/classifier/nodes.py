@@ -1,10 +1,10 @@
 """Tuning, walk-forward training and scoring of one boosting model."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.labels.rules import LabelRules
 from tradewind.market.universe import Universe
@@ -25,6 +25,14 @@ class ModelChoice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+
+
+class SeedRules(BaseModel):
+    """From how many other seeds a model is trained anew (`params:classifier.NAMESPACE.seeds`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    others: Annotated[int, Field(ge=1, le=100)] = 2
 
 
 def tune(
@@ -61,6 +69,28 @@ def train(
         walk_forward.importance_table(trained),
         {str(result.fold.fold): result.key for result in trained},
     )
+
+
+def train_seeds(
+    model_input: Partitions,
+    folds: pd.DataFrame,
+    best_parameters: dict[str, Any],
+    model_store: Any,
+    model: ModelChoice,
+    training: TrainingRules,
+    labels: LabelRules,
+    seeds: SeedRules,
+    seed: int,
+) -> pd.DataFrame:
+    """Forecasts out of sample by the same model from other seeds: how much of a result is the seed's."""
+    rows = walk_forward.pool({name: load() for name, load in model_input.items()})
+    kind, parameters = catalogue.boosting(model.name), BoostingParameters(**best_parameters)
+    parts = []
+    for other in range(seed + 1, seed + 1 + seeds.others):
+        trained = walk_forward.train_folds(kind, parameters, rows, folds, training, model_store, other)
+        table = walk_forward.forecast_table(trained, labels.horizon_bars)
+        parts.append(table.assign(model=f"{model.name} seed {other}"))
+    return pd.concat(parts, ignore_index=True).astype({"model": "str"})
 
 
 def score(

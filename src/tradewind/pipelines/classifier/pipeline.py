@@ -2,7 +2,15 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.classifier.nodes import draw, forecast_opponents, forecast_paths, score, train, tune
+from tradewind.pipelines.classifier.nodes import (
+    draw,
+    forecast_opponents,
+    forecast_paths,
+    score,
+    train,
+    train_seeds,
+    tune,
+)
 
 MODELS = ("xgboost", "lightgbm")
 LABELS = "params:feature_engineering.labels"
@@ -50,6 +58,22 @@ def _model_pipeline(model: str) -> Pipeline:
                 ],
                 ["forecasts", "learning_curves", "importance", "models"],
                 name="train",
+            ),
+            Node(
+                train_seeds,
+                [
+                    "model_input",
+                    "folds",
+                    "best_parameters",
+                    "model_store",
+                    "params:model",
+                    "params:training",
+                    LABELS,
+                    "params:seeds",
+                    "params:seed",
+                ],
+                "seed_forecasts",
+                name="train_seeds",
             ),
             Node(
                 score, ["forecasts", "model_input", "folds"], ["fold_metrics", "confusion", "reliability"], name="score"

@@ -1,5 +1,6 @@
 """Portfolio returns to leaderboards, verdict, figures and report."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -60,7 +61,13 @@ def draw_performance(
 
 
 def write_report(
-    universe: Universe, costs: Costs, execution: OrderRules, seed: int, verdict: dict[str, Any], **tables: Any
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+    seed: int,
+    verdict: dict[str, Any],
+    bars: Partitions,
+    **tables: Any,
 ) -> tuple[str, str]:
     """The report as a self-contained page and as Markdown.
 
@@ -77,10 +84,17 @@ def write_report(
         "costs": costs.model_dump(),
         "execution": execution.model_dump(),
         "seed": seed,
+        "data_sha256": {name: _digest(load()) for name, load in sorted(bars.items())},
         "versions": {name: version(name) for name in LIBRARIES},
     }
     report = ReportTables(verdict=verdict, settings=settings, **single, **loaded, **by_model)
     return render_html(report), render_markdown(report)
+
+
+def _digest(bars: pd.DataFrame) -> str:
+    """What tells these bars from any others."""
+    columns = ["timestamp", "open", "high", "low", "close", "volume", "segment"]
+    return hashlib.sha256(pd.util.hash_pandas_object(bars[columns], index=False).to_numpy().tobytes()).hexdigest()
 
 
 def write_feature_page(

@@ -10,7 +10,7 @@ from tradewind.pipelines.evaluation.judging_nodes import (
     write_feature_page,
     write_report,
 )
-from tradewind.pipelines.evaluation.robustness_nodes import run_paths, stress_strategies, vary_parameters
+from tradewind.pipelines.evaluation.robustness_nodes import run_paths, run_seeds, stress_strategies, vary_parameters
 from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
 from tradewind.pipelines.evaluation.trading_nodes import (
     aggregate_portfolios,
@@ -30,6 +30,7 @@ REPORTED = (
     "data_quality", "feature_dictionary", "feature_distribution", "label_quality", "label_stability", "folds",
     "portfolio_returns", "leaderboard", "holdout_leaderboard", "breakdown", "cost_sensitivity", "verdict", "trades",
     "significance", "selection", "forecast_comparison", "robustness", "parameter_plateau", "combinatorial_paths",
+    "seed_spread",
 )  # fmt: skip
 
 
@@ -86,6 +87,22 @@ def create_pipeline() -> Pipeline:
                 name="vary_parameters",
             ),
             Node(
+                run_seeds,
+                [
+                    *market,
+                    "folds",
+                    UNIVERSE,
+                    COSTS,
+                    EXECUTION,
+                    SIGNAL,
+                    SIZING,
+                    *(f"{model}.forecasts" for model in MODELS),
+                    *(f"{model}.seed_forecasts" for model in MODELS),
+                ],
+                "seed_spread",
+                name="run_seeds",
+            ),
+            Node(
                 run_paths,
                 ["path_forecasts", *market, UNIVERSE, COSTS, EXECUTION, SIGNAL, SIZING],
                 "combinatorial_paths",
@@ -139,6 +156,7 @@ def create_pipeline() -> Pipeline:
                     "costs": COSTS,
                     "execution": EXECUTION,
                     "seed": "params:seed",
+                    "bars": "bars",
                     "gaps_figure": "data_gaps_figure",
                     **{name: name for name in REPORTED},
                     **{name: name for name in model_tables},

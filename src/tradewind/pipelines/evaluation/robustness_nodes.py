@@ -183,3 +183,39 @@ def run_paths(
         market, targets = market_and_targets(pd.concat(tables, ignore_index=True), histories, universe)
         rows.append({"path": path, **robustness.summary(portfolio_account(market, targets, costs, execution))})
     return pd.DataFrame(rows).astype({"path": "int64"})
+
+
+def run_seeds(
+    bars: Partitions,
+    side_series: pd.DataFrame,
+    folds: pd.DataFrame,
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+    signal: SignalRules,
+    sizing: SizingRules,
+    *forecasts: pd.DataFrame,
+) -> pd.DataFrame:
+    """What each model comes to from each seed, over the walk-forward folds: model, seed, and the account's measures.
+
+    `forecasts` are those of the run's own seed (0 here) and of the others, whose model is named `MODEL seed SEED`.
+    """
+    histories = histories_of(bars, side_series, universe, sizing)
+    per_bar = sizing.target_volatility_annual / np.sqrt(universe.bars_per_year)
+    rows = []
+    for table in forecasts:
+        for name, part in table.groupby("model", sort=False):
+            targets_of = []
+            for symbol, (history_table, history) in histories.items():
+                one = part[part["symbol"] == symbol]
+                chosen = model_direction(history_table, one, history.volatility, costs, signal)
+                target = size_at_entry(chosen, history.volatility, per_bar, sizing.max_position)
+                tested = is_tested(history_table, folds)
+                at = history_table["timestamp"][tested].array
+                targets_of.append(pd.DataFrame({"symbol": symbol, "timestamp": at, "target": target[tested]}))
+            positions = walk_forward_only(pd.concat(targets_of, ignore_index=True), folds)
+            market, targets = market_and_targets(positions, histories, universe)
+            model, _, seed = str(name).partition(" seed ")
+            found = robustness.summary(portfolio_account(market, targets, costs, execution))
+            rows.append({"model": model, "seed": int(seed or 0), **found})
+    return pd.DataFrame(rows).astype({"model": "str", "seed": "int64"})
