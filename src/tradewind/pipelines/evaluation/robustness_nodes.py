@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.compute import track
 from tradewind.engine import robustness
+from tradewind.engine.backtest import History
 from tradewind.engine.portfolio import portfolio_account
 from tradewind.execution.costs import Costs
 from tradewind.execution.orders import OrderRules
@@ -22,6 +23,7 @@ from tradewind.pipelines.evaluation.trading_nodes import (
     model_direction,
     utc_instants,
     walk_forward_only,
+    with_role,
 )
 from tradewind.strategy import baselines
 from tradewind.strategy.signals import SignalRules
@@ -123,7 +125,7 @@ def vary_parameters(
     A peak among low values is luck, a plateau is not. The exit threshold keeps its share of the entry threshold.
     """
     histories = histories_of(bars, side_series, universe, sizing)
-    per_bar = sizing.target_volatility_annual / np.sqrt(universe.bars_per_year)
+    tested = {symbol: _is_walk_forward(table, folds) for symbol, (table, _) in histories.items()}
     share = signal.exit_threshold / signal.entry_threshold
     by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
     by_model.pop(VOLATILITY_ONLY, None)
@@ -134,20 +136,8 @@ def vary_parameters(
             smoothing_bars=smoothing, entry_threshold=entry, exit_threshold=entry * share,
             cost_multiple=signal.cost_multiple,
         )  # fmt: skip
-        tables = []
-        for symbol, (table, history) in histories.items():
-            part = by_model[model][by_model[model]["symbol"] == symbol]
-            chosen = model_direction(table, part, history.volatility, costs, varied)
-            target = size_at_entry(chosen, history.volatility, per_bar, sizing.max_position)
-            tested = is_tested(table, folds)
-            tables.append(
-                pd.DataFrame(
-                    {"symbol": symbol, "timestamp": table["timestamp"][tested].array, "target": target[tested]}
-                )
-            )
-        positions = walk_forward_only(pd.concat(tables, ignore_index=True), folds)
-        market, targets = market_and_targets(positions, histories, universe)
-        found = robustness.summary(portfolio_account(market, targets, costs, execution))
+        account = _account(by_model[model], histories, tested, universe, costs, execution, varied, sizing)
+        found = robustness.summary(account)
         rows.append(
             {"strategy": model, "entry_threshold": entry, "smoothing_bars": smoothing, "sharpe": found["sharpe"]}
         )
@@ -166,22 +156,15 @@ def run_paths(
 ) -> pd.DataFrame:
     """What the linear model's combinatorial paths come to: path, and the measures of its account."""
     histories = histories_of(bars, side_series, universe, sizing)
-    per_bar = sizing.target_volatility_annual / np.sqrt(universe.bars_per_year)
     rows = []
     for path, forecasts in path_forecasts.groupby("fold", sort=True):
         start, end = forecasts["timestamp"].min(), forecasts["timestamp"].max()
-        tables = []
-        for symbol, (table, history) in histories.items():
-            chosen = model_direction(table, forecasts[forecasts["symbol"] == symbol], history.volatility, costs, signal)
-            target = size_at_entry(chosen, history.volatility, per_bar, sizing.max_position)
-            inside = ((table["timestamp"] >= start) & (table["timestamp"] <= end)).to_numpy()
-            tables.append(
-                pd.DataFrame(
-                    {"symbol": symbol, "timestamp": table["timestamp"][inside].array, "target": target[inside]}
-                )
-            )
-        market, targets = market_and_targets(pd.concat(tables, ignore_index=True), histories, universe)
-        rows.append({"path": path, **robustness.summary(portfolio_account(market, targets, costs, execution))})
+        inside = {
+            symbol: ((table["timestamp"] >= start) & (table["timestamp"] <= end)).to_numpy()
+            for symbol, (table, _) in histories.items()
+        }
+        account = _account(forecasts, histories, inside, universe, costs, execution, signal, sizing)
+        rows.append({"path": path, **robustness.summary(account)})
     return pd.DataFrame(rows).astype({"path": "int64"})
 
 
@@ -201,21 +184,37 @@ def run_seeds(
     `forecasts` are those of the run's own seed (0 here) and of the others, whose model is named `MODEL seed SEED`.
     """
     histories = histories_of(bars, side_series, universe, sizing)
-    per_bar = sizing.target_volatility_annual / np.sqrt(universe.bars_per_year)
+    tested = {symbol: _is_walk_forward(table, folds) for symbol, (table, _) in histories.items()}
     rows = []
     for table in forecasts:
         for name, part in table.groupby("model", sort=False):
-            targets_of = []
-            for symbol, (history_table, history) in histories.items():
-                one = part[part["symbol"] == symbol]
-                chosen = model_direction(history_table, one, history.volatility, costs, signal)
-                target = size_at_entry(chosen, history.volatility, per_bar, sizing.max_position)
-                tested = is_tested(history_table, folds)
-                at = history_table["timestamp"][tested].array
-                targets_of.append(pd.DataFrame({"symbol": symbol, "timestamp": at, "target": target[tested]}))
-            positions = walk_forward_only(pd.concat(targets_of, ignore_index=True), folds)
-            market, targets = market_and_targets(positions, histories, universe)
+            account = _account(part, histories, tested, universe, costs, execution, signal, sizing)
             model, _, seed = str(name).partition(" seed ")
-            found = robustness.summary(portfolio_account(market, targets, costs, execution))
-            rows.append({"model": model, "seed": int(seed or 0), **found})
+            rows.append({"model": model, "seed": int(seed or 0), **robustness.summary(account)})
     return pd.DataFrame(rows).astype({"model": "str", "seed": "int64"})
+
+
+def _is_walk_forward(table: pd.DataFrame, folds: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    return is_tested(table, folds) & (with_role(table, folds)["role"] == "walk_forward").to_numpy()
+
+
+def _account(
+    forecasts: pd.DataFrame,
+    histories: Mapping[str, tuple[pd.DataFrame, History]],
+    chosen_bars: Mapping[str, np.ndarray[Any, np.dtype[np.bool_]]],
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+    signal: SignalRules,
+    sizing: SizingRules,
+) -> pd.DataFrame:
+    """The portfolio account of one model's forecasts over the chosen bars of each symbol."""
+    per_bar = sizing.target_volatility_annual / np.sqrt(universe.bars_per_year)
+    tables = []
+    for symbol, (table, history) in histories.items():
+        part, chosen = forecasts[forecasts["symbol"] == symbol], chosen_bars[symbol]
+        sides = model_direction(table, part, history.volatility, costs, signal)
+        target = size_at_entry(sides, history.volatility, per_bar, sizing.max_position)[chosen]
+        tables.append(pd.DataFrame({"symbol": symbol, "timestamp": table["timestamp"][chosen].array, "target": target}))
+    market, targets = market_and_targets(pd.concat(tables, ignore_index=True), histories, universe)
+    return portfolio_account(market, targets, costs, execution)
