@@ -16,19 +16,22 @@ def cli() -> None:
     """Commands of the Tradewind project."""
 
 
+def _mlflow_settings(project: ProjectMetadata) -> Any:
+    from kedro.config import OmegaConfigLoader
+
+    from tradewind.settings import CONFIG_LOADER_ARGS
+
+    conf = str(project.project_path / "conf")
+    return OmegaConfigLoader(conf, **CONFIG_LOADER_ARGS, config_patterns={"mlflow": ["mlflow*"]})["mlflow"]
+
+
 @cli.command()
 @click.pass_obj
 def doctor(project: ProjectMetadata) -> None:
     """Check versions, processor, GPU, disk, write permission and the MLflow store."""
-    from kedro.config import OmegaConfigLoader
-
     from tradewind.doctor import examine
-    from tradewind.settings import CONFIG_LOADER_ARGS
 
-    loader = OmegaConfigLoader(
-        str(project.project_path / "conf"), **CONFIG_LOADER_ARGS, config_patterns={"mlflow": ["mlflow*"]}
-    )
-    tracking_uri = loader["mlflow"]["server"]["mlflow_tracking_uri"]
+    tracking_uri = _mlflow_settings(project)["server"]["mlflow_tracking_uri"]
     failed = 0
     for finding in examine(project.project_path, tracking_uri):
         failed += finding.status == "fail"
@@ -131,18 +134,12 @@ def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> 
 
     FIRST and SECOND are `last`, `last~1` (the one before), a run's name, or the start of its MLflow id.
     """
-    from kedro.config import OmegaConfigLoader
-
     from tradewind.datasets.atomic import write_bytes
     from tradewind.reports import compare as comparison
     from tradewind.reports.markdown import table
-    from tradewind.settings import CONFIG_LOADER_ARGS
     from tradewind.tracking import load_run
 
-    loader = OmegaConfigLoader(
-        str(project.project_path / "conf"), **CONFIG_LOADER_ARGS, config_patterns={"mlflow": ["mlflow*"]}
-    )
-    mlflow = loader["mlflow"]
+    mlflow = _mlflow_settings(project)
     try:
         runs = [
             load_run(one, mlflow["server"]["mlflow_tracking_uri"], mlflow["tracking"]["experiment"]["name"])

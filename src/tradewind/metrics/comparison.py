@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.metrics.resampling import next_day
 from tradewind.metrics.significance import Floats
 
 
@@ -115,10 +116,9 @@ def _resampled_difference(pair: Floats, starts: NDArray[np.int64], renew: NDArra
     out = np.empty(n_resamples)
     sample = np.empty((n_days, 2))
     for number in range(n_resamples):
-        at = starts[number, 0]
+        at = 0
         for day in range(n_days):
-            if day > 0:
-                at = starts[number, day] if renew[number, day] else (at + 1) % n_days
+            at = next_day(at, number, day, starts, renew)
             sample[day] = pair[at]
         out[number] = _difference(sample)
     return out

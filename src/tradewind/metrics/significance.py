@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.metrics.resampling import next_day
 from tradewind.metrics.risk import MEASURES, measure
 
 Floats = NDArray[np.float64]
@@ -74,10 +75,9 @@ def _resample(daily: Floats, starts: NDArray[np.int64], renew: NDArray[np.bool_]
     out = np.empty((n_resamples, 7))
     sample = np.empty(n_days)
     for number in range(n_resamples):
-        at = starts[number, 0]
+        at = 0
         for day in range(n_days):
-            if day > 0:
-                at = starts[number, day] if renew[number, day] else (at + 1) % n_days
+            at = next_day(at, number, day, starts, renew)
             sample[day] = daily[at]
         out[number] = measure(sample)
     return out

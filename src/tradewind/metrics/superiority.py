@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.metrics.resampling import next_day
+
 Floats = NDArray[np.float64]
 
 
@@ -66,10 +68,9 @@ def _resampled_means(excess: Floats, starts: NDArray[np.int32], renew: NDArray[n
     n_resamples, n_days = starts.shape
     out = np.zeros((n_resamples, excess.shape[1]))
     for number in range(n_resamples):
-        at = starts[number, 0]
+        at = 0
         for day in range(n_days):
-            if day > 0:
-                at = starts[number, day] if renew[number, day] else (at + 1) % n_days
+            at = next_day(at, number, day, starts, renew)
             for strategy in range(excess.shape[1]):
                 out[number, strategy] += excess[at, strategy]
     return out / n_days
