@@ -161,6 +161,14 @@ def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> 
 @click.option(
     "--planted", "n_planted", type=click.IntRange(0), default=200, show_default=True, help="Markets with one."
 )
+@click.option(
+    "--worlds",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Null worlds of each kind made from the candles of --env: mirrored by a coin, and days shuffled.",
+)
+@click.option("--env", default=None, help="Environment whose candles null worlds are made of, such as real.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Markets side by side.")
 @click.option(
     "--output",
@@ -170,8 +178,10 @@ def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> 
     help="Folder of the outcomes and the summary. An experiment that was stopped goes on there.",
 )
 @click.pass_obj
-def truth(project: ProjectMetadata, n_null: int, n_planted: int, workers: int, output: Path) -> None:
-    """Measure how often the verdict is wrong, on simulated markets whose answer is known.
+def truth(
+    project: ProjectMetadata, n_null: int, n_planted: int, worlds: int, env: str | None, workers: int, output: Path
+) -> None:
+    """Measure how often the verdict is wrong, on markets whose answer is known.
 
     About ten seconds a market and worker; every market's outcome is kept as soon as it is there.
     """
@@ -180,15 +190,22 @@ def truth(project: ProjectMetadata, n_null: int, n_planted: int, workers: int, o
     from kedro.framework.session import KedroSession
 
     from tradewind.datasets.atomic import write_bytes
-    from tradewind.truth.experiment import cases, summarise
+    from tradewind.truth.experiment import Judge, cases, checked_sources, identity, null_world_cases
     from tradewind.truth.ledger import run_cases
     from tradewind.truth.report import render
+    from tradewind.truth.summary import summarise
+    from tradewind.truth.whole_run import RunSettings, load_sources
 
     folder = output if output.is_absolute() else project.project_path / output
     try:
-        with KedroSession.create(project.project_path) as session:
-            parameters = session.load_context().params
-        outcomes = run_cases(cases(n_null, n_planted), parameters, folder / "outcomes.jsonl", workers)
+        with KedroSession.create(project.project_path, env=env) as session:
+            context = session.load_context()
+            parameters, wanted, real = context.params, cases(n_null, n_planted), None
+            if worlds:
+                sources = load_sources(context.catalog, parameters)
+                real = checked_sources(sources, RunSettings.from_parameters(parameters))
+                wanted += null_world_cases(worlds, len(sources.universe.symbols))
+        outcomes = run_cases(wanted, Judge(parameters, real), folder / "outcomes.jsonl", identity(parameters), workers)
         summary = summarise(outcomes)
     except TradewindError as error:
         raise click.ClickException(str(error)) from error

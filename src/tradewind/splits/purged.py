@@ -69,12 +69,12 @@ def assert_no_leak(rows: pd.DataFrame, training: Mask, testing: Mask) -> None:
     """
     if not training.any() or not testing.any():
         return
-    start = rows["timestamp"].to_numpy()[testing].min()
-    overlapping = training & (rows["horizon_end"].to_numpy() >= start)
+    start = rows["timestamp"][testing].min()
+    overlapping = training & (rows["horizon_end"] >= start).to_numpy()
     if overlapping.any():
         first = rows.loc[overlapping, "timestamp"].iloc[0]
         raise BadData(
-            f"{int(overlapping.sum())} training rows reach into the test from {pd.Timestamp(start)} on, the first "
+            f"{int(overlapping.sum())} training rows reach into the test from {start} on, the first "
             f"at {first}: purge them by their horizon_end"
         )
 

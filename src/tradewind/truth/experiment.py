@@ -1,43 +1,35 @@
-"""One market of known strength through the whole pipeline, in memory: what is said of it, and what is true."""
+"""One market whose answer is known through the whole pipeline, in memory: what is said of it, and what is true."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from tradewind.compute import ComputeRules
-from tradewind.execution.costs import Costs
-from tradewind.execution.orders import OrderRules
-from tradewind.features.catalogue import FeatureSelection
-from tradewind.labels.rules import LabelRules
-from tradewind.labels.weights import WeightRules
-from tradewind.market.cleaning import MarketRules
+from tradewind.errors import BadData
+from tradewind.market.null_worlds import block_shuffled, sign_flipped
 from tradewind.market.simulator import SimulationSpec, simulate_market
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
-from tradewind.metrics.verdict import VerdictRules
-from tradewind.models import catalogue, opponents, walk_forward
-from tradewind.models.base import Files
-from tradewind.models.boosting import BoostingParameters
-from tradewind.models.walk_forward import TrainingRules
-from tradewind.pipelines.data_engineering import nodes as data
+from tradewind.metrics.returns import daily_returns
+from tradewind.metrics.significance import bootstrap_intervals
 from tradewind.pipelines.evaluation import judging_nodes, significance_nodes, trading_nodes
-from tradewind.pipelines.feature_engineering import feature_nodes, label_nodes
-from tradewind.pipelines.feature_engineering.label_nodes import ModelInputRules
-from tradewind.splits.walk_forward import FoldPlan
-from tradewind.strategy.signals import SignalRules
-from tradewind.strategy.sizing import SizingRules
+from tradewind.strategy import baselines
+from tradewind.truth.whole_run import Products, RunSettings, Sources, Steps, lazily, make_bars, run_through
 
 FIRST_SEED = 10_000  # far from the seeds that the demo and the tests look at
 STRENGTHS = (1.0, 2.0, 3.0, 4.0, 6.0)
 LENGTHS = (365, 730, 1095)
+PERFECT = "perfect_knowledge"
+World = Literal["simulated", "sign_flipped", "block_shuffled"]
 
 
 class Case(BaseModel):
-    """A market to judge; `edge` 0 is a null market."""
+    """A market to judge; `edge` 0 is a null market. `world` says what it is made of."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,11 +37,12 @@ class Case(BaseModel):
     days: int = Field(ge=180)
     seed: int = Field(ge=0)
     n_symbols: int = Field(default=3, ge=1)
+    world: World = "simulated"
 
     @property
     def key(self) -> str:
         """What tells the case from all others."""
-        return f"edge {self.edge:g}, {self.days} days, {self.n_symbols} symbols, seed {self.seed}"
+        return f"{self.world}, edge {self.edge:g}, {self.days} days, {self.n_symbols} symbols, seed {self.seed}"
 
 
 def cases(n_null: int, n_planted: int) -> list[Case]:
@@ -63,166 +56,134 @@ def cases(n_null: int, n_planted: int) -> list[Case]:
     return null + planted
 
 
-class _Memory:
-    """A model store that forgets."""
-
-    def get(self, key: str) -> Files | None:
-        """Nothing is ever found."""
-        return None
-
-    def put(self, key: str, files: Files, about: dict[str, Any]) -> None:
-        """Nothing is kept."""
-
-
-def _lazily(tables: Mapping[str, pd.DataFrame]) -> dict[str, Callable[[], pd.DataFrame]]:
-    return {name: partial(_itself, table) for name, table in tables.items()}
+def null_world_cases(n_each: int, n_symbols: int, days: int = 730) -> list[Case]:
+    """Null markets made of real candles, so many of each kind."""
+    worlds: tuple[World, ...] = ("sign_flipped", "block_shuffled")
+    return [
+        Case(edge=0, days=days, seed=FIRST_SEED + 200_000 + number, n_symbols=n_symbols, world=world)
+        for number in range(n_each)
+        for world in worlds
+    ]
 
 
-def _itself(table: pd.DataFrame) -> pd.DataFrame:
-    return table
+def identity(parameters: Mapping[str, Any]) -> str:
+    """What tells these parameters from others: outcomes under different ones must not be mixed."""
+    known = {name: parameters[name] for name in sorted(parameters) if name in _JUDGED_BY}
+    return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def judge_market(case: Case, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The verdict on one market, by the same nodes as `kedro run`, and what the oracle earned there.
+_JUDGED_BY = ("data_engineering", "feature_engineering", "classifier", "evaluation", "costs", "execution")
 
-    `parameters` are the project's own. To be small, LightGBM is trained with default parameters on every fourth bar,
-    without a search, beside the linear model; features on slower timeframes are left out.
-    """
+
+class Judge:
+    """Judges cases by the project's own parameters; holds real candles where null worlds are made of them."""
+
+    def __init__(self, parameters: Mapping[str, Any], real: Sources | None = None) -> None:
+        """`parameters` are what Kedro loads; `real` is only needed for null worlds."""
+        self.parameters, self.real = parameters, real
+
+    def __call__(self, case: Case) -> dict[str, Any]:
+        """The verdict on one market, by the same nodes as `kedro run`, and what was true there.
+
+        To be small, LightGBM is trained with default parameters on every fourth bar, without a search, beside the
+        linear model; features on slower timeframes are left out.
+        """
+        settings = RunSettings.from_parameters(self.parameters, seed=case.seed)
+        settings = settings.changed(features=settings.features.model_copy(update={"slower_timeframes": ()}))
+        sources = _simulated(case) if case.world == "simulated" else self._null_world(case, settings)
+        return judge_run(case, sources, run_through(sources, settings), settings)
+
+    def _null_world(self, case: Case, settings: RunSettings) -> Sources:
+        if self.real is None:
+            raise BadData(f"{case.key}: a null world needs real candles to be made of")
+        bars = {name: _latest(table, case.days) for name, table in self.real.bars.items()}
+        made = {"sign_flipped": sign_flipped, "block_shuffled": block_shuffled}[case.world]
+        return replace(self.real, bars=made(bars, np.random.default_rng(case.seed)), oracle=self.real.oracle.iloc[:0])
+
+
+def _simulated(case: Case) -> Sources:
     market = simulate_market(SimulationSpec(n_symbols=case.n_symbols, days=case.days, edge=case.edge, seed=case.seed))
     universe = Universe(
         venue="simulated", symbols=market.spec.symbols, timeframe=market.spec.timeframe,
         reference_symbol=market.spec.symbols[0], side_series=("funding", "sentiment"),
     )  # fmt: skip
-    settings = _Settings.from_parameters(parameters)
-    typed, unreadable = data.type_bars(_lazily(market.bars), universe)
-    checked, _, _ = data.check_bars(_lazily(typed), unreadable, universe, settings.market)
-    bars = _lazily(checked)
-    side_series = data.select_side_series(market.side_series, universe)
-    compute = ComputeRules(threads=1)
-    selection = settings.features.model_copy(update={"slower_timeframes": ()})
-    features = feature_nodes.compute_features(bars, side_series, universe, selection, compute)
-    tables = {name: load() for name, load in features.items()}
-    labels, counts = label_nodes.make_labels(bars, universe, settings.labels, settings.weights, case.seed)
-    inputs, _ = label_nodes.assemble_model_input(
-        _lazily(tables), _lazily(labels), counts, universe, settings.model_input
-    )
-    rows = walk_forward.pool(inputs)
-    folds = label_nodes.make_folds(_lazily(inputs), universe, settings.folds, settings.labels)
-    trained = walk_forward.train_folds(
-        catalogue.boosting("lightgbm"), BoostingParameters(), rows, folds, settings.training, _Memory(), case.seed
-    )
-    forecasts = walk_forward.forecast_table(trained, settings.labels.horizon_bars)
-    others = opponents.opponent_forecasts(rows, folds, settings.labels.horizon_bars)
-    trading = (universe, settings.costs, settings.execution, settings.sizing)
-    positions = _lazily(
-        trading_nodes.make_positions(
-            bars, folds, market.oracle, universe, settings.costs, settings.signal, settings.sizing, case.seed,
-            forecasts, others,
-        )
-    )  # fmt: skip
-    accounts, _ = trading_nodes.run_backtests(positions, bars, side_series, *trading)
-    returns, _ = trading_nodes.aggregate_portfolios(positions, _lazily(accounts), bars, side_series, folds, *trading)
-    sensitivity = trading_nodes.measure_cost_sensitivity(
-        positions, bars, side_series, folds, *trading, trading_nodes.SensitivityRules()
-    )
-    board, holdout = judging_nodes.rank_strategies(returns, settings.statistics, case.seed)
-    significance, chosen, _, _ = significance_nodes.measure_significance(
-        returns, [], universe, settings.statistics, case.seed
-    )
-    verdict = judging_nodes.judge_strategies(board, holdout, sensitivity, significance, chosen, settings.verdict)
-    return _outcome(case, verdict, board)
+    return Sources(universe, market.bars, market.side_series, market.oracle)
 
 
-def _outcome(case: Case, verdict: Mapping[str, Any], board: pd.DataFrame) -> dict[str, Any]:
-    by_name = board.set_index("strategy")
-    holding = by_name.loc["buy_and_hold"]
-    models = by_name[by_name["family"] == "model"]["sharpe"]
+def checked_sources(sources: Sources, settings: RunSettings) -> Sources:
+    """The same with bars that have been checked: what null worlds are made of."""
+    return replace(sources, bars=make_bars(sources, settings, Steps())[0])
+
+
+def _latest(table: pd.DataFrame, days: int) -> pd.DataFrame:
+    return table[table["timestamp"] > table["timestamp"].iloc[-1] - pd.Timedelta(days, unit="D")]
+
+
+def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings) -> dict[str, Any]:
+    """What is said of a run's positions, and what perfect knowledge would have been told."""
+    verdict, board, holdout, returns = _judge(sources, run, run.positions, settings)
+    strategies = board.set_index("strategy")
+    models = strategies[strategies["family"] == "model"]["sharpe"]
     kept = (
         "verdict", "strategy", "sharpe", "sharpe_low", "sharpe_high", "holdout_sharpe", "probability_of_luck",
-        "deflated_sharpe", "probability_of_overfitting",
+        "deflated_sharpe", "probability_of_overfitting", "passed",
     )  # fmt: skip
-    return {
+    out = {
         "key": case.key, **case.model_dump(), **{name: verdict[name] for name in kept},
-        "oracle_sharpe": float(by_name["sharpe"].get("oracle", 0.0)),
-        "holding_low": float(holding["sharpe_low"]), "holding_high": float(holding["sharpe_high"]),
+        "oracle_sharpe": 0.0, "perfect_verdict": None,
         **{f"sharpe_{name}": float(value) for name, value in models.items()},
+        "best_fell_below_the_middle": _fell_below(board, holdout),
+    }  # fmt: skip
+    if case.edge == 0:
+        return out | {"gross": _gross_intervals(returns, settings.statistics, case.seed)}
+    oracle = run.positions[baselines.ORACLE].assign(strategy=PERFECT)
+    rivals = {name: one for name, one in run.positions.items() if baselines.family(name) == "baseline"}
+    told, perfect, _, _ = _judge(sources, run, {PERFECT: oracle, **rivals}, settings)
+    row = perfect.set_index("strategy").loc[PERFECT]
+    return out | {
+        "oracle_sharpe": float(row["sharpe"]), "oracle_low": float(row["sharpe_low"]),
+        "oracle_high": float(row["sharpe_high"]), "perfect_verdict": told["verdict"],
     }  # fmt: skip
 
 
-class _Settings(BaseModel):
-    """The project's parameters, typed."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
-    market: MarketRules
-    features: FeatureSelection
-    labels: LabelRules
-    weights: WeightRules
-    model_input: ModelInputRules
-    folds: FoldPlan
-    training: TrainingRules
-    signal: SignalRules
-    sizing: SizingRules
-    statistics: StatisticsRules
-    verdict: VerdictRules
-    costs: Costs
-    execution: OrderRules
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> "_Settings":
-        """From what Kedro loads; the training is thinned."""
-        features, evaluation = parameters["feature_engineering"], parameters["evaluation"]
-        training = TrainingRules.model_validate(parameters["classifier"]["lightgbm"]["training"])
-        return cls.model_validate(
-            {
-                "market": parameters["data_engineering"]["market"],
-                **{name: features[name] for name in ("features", "labels", "weights", "model_input", "folds")},
-                **{name: evaluation[name] for name in ("signal", "sizing", "statistics", "verdict")},
-                "costs": parameters["costs"], "execution": parameters["execution"],
-                "training": training.model_copy(update={"row_stride": 4, "fits_side_by_side": 1}),
-            }
-        )  # fmt: skip
+def _judge(
+    sources: Sources, run: Products, positions: Mapping[str, pd.DataFrame], settings: RunSettings
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The verdict, the leaderboards of the folds and of the holdout, and the portfolios' returns."""
+    universe, bars, side_series = sources.universe, lazily(run.bars), run.side_series
+    trading = (universe, settings.costs, settings.execution, settings.sizing)
+    targets = lazily(positions)
+    returns = trading_nodes.portfolio_returns(targets, bars, side_series, run.folds, *trading)
+    sensitivity = trading_nodes.measure_cost_sensitivity(
+        targets, bars, side_series, run.folds, *trading, trading_nodes.SensitivityRules()
+    )
+    board, holdout = judging_nodes.rank_strategies(returns, settings.statistics, settings.seed)
+    significance, chosen, _, _ = significance_nodes.measure_significance(
+        returns, [], universe, settings.statistics, settings.seed
+    )
+    verdict = judging_nodes.judge_strategies(board, holdout, sensitivity, significance, chosen, settings.verdict)
+    return verdict, board, holdout, returns
 
 
-def summarise(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the outcomes say: false-discovery rate, power, share of the oracle, coverage; each with its interval.
-
-    Shares carry the interval of Wilson (1927) at 90 %. The false-discovery rate is the share of null markets called go;
-    power the share of planted ones called go, by strength and length. Coverage is how often the 90 % interval of
-    buying and holding holds its true Sharpe ratio on the null markets, which is zero.
-    """
-    table = pd.DataFrame(list(outcomes))
-    null, planted = table[table["edge"] == 0], table[table["edge"] > 0]
-    cells = []
-    for (edge, days), part in planted.groupby(["edge", "days"]):
-        able = part[part["oracle_sharpe"] > 0]
-        cells.append(
-            {
-                "edge": float(edge), "days": int(days), "markets": len(part),
-                "power": share((part["verdict"] == "go").sum(), len(part)),
-                "not_no_go": share((part["verdict"] != "no-go").sum(), len(part)),
-                "oracle_sharpe": float(part["oracle_sharpe"].mean()),
-                "share_of_oracle": float(able["sharpe"].sum() / able["oracle_sharpe"].sum()) if len(able) else None,
-            }
-        )  # fmt: skip
-    covered = ((null["holding_low"] <= 0) & (null["holding_high"] >= 0)).sum()
-    return {
-        "null_markets": len(null), "planted_markets": len(planted),
-        "false_discovery": share((null["verdict"] == "go").sum(), len(null)),
-        "false_watch": share((null["verdict"] == "watch").sum(), len(null)),
-        "coverage": share(covered, len(null)),
-        "null_sharpe_mean": float(null["sharpe"].mean()) if len(null) else None,
-        "null_sharpe_deviation": float(null["sharpe"].std()) if len(null) > 1 else None,
-        "null_overfitting_mean": float(null["probability_of_overfitting"].mean()) if len(null) else None,
-        "planted": cells,
-    }  # fmt: skip
+def _fell_below(board: pd.DataFrame, holdout: pd.DataFrame) -> float:
+    """1 if the strategy that was best on the folds is in the lower half on the holdout, 0 if in the upper, 0.5 in the
+    middle: what the probability of overfitting foretells. Without the oracle, as there."""
+    best = board.loc[board["family"] != "oracle", "strategy"].iloc[0]
+    ratios = holdout[holdout["family"] != "oracle"].set_index("strategy")["sharpe"]
+    below, above = (ratios < ratios[best]).sum(), (ratios > ratios[best]).sum()
+    return float(np.select([below < above, below > above], [1.0, 0.0], 0.5))
 
 
-def share(hits: int, n: int) -> dict[str, float | int | None]:
-    """A share with Wilson's 90 % interval; None where there is nothing to count."""
-    if n == 0:
-        return {"n": 0, "value": None, "low": None, "high": None}
-    z, p = 1.6449, hits / n
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return {"n": int(n), "value": float(p), "low": float(max(centre - reach, 0)), "high": float(min(centre + reach, 1))}
+def _gross_intervals(returns: pd.DataFrame, rules: StatisticsRules, seed: int) -> dict[str, tuple[float, float]]:
+    """Intervals of the Sharpe ratios before costs and funding, which on a null market are truly zero, whatever the
+    rule; over the folds and the holdout together. Strategies that never traded are left out."""
+    found = {}
+    for name, part in returns.groupby("strategy", sort=True):
+        daily = daily_returns(part["timestamp"], part["gross"].to_numpy())
+        # The turned and the matched positions are made of the model's own later ones: their truth is not zero.
+        if name not in (baselines.ORACLE, baselines.RANDOM, baselines.MATCHED) and daily.std() > 0:
+            intervals = bootstrap_intervals(
+                daily, np.random.default_rng(seed), rules.confidence, rules.n_resamples, rules.mean_block_days
+            )
+            found[str(name)] = intervals["sharpe"]
+    return found

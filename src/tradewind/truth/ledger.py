@@ -3,13 +3,13 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tradewind.compute import ExecutorKind, executor, track
 from tradewind.errors import BadData
-from tradewind.truth.experiment import Case, judge_market
+from tradewind.truth.experiment import Case
 
 logger = logging.getLogger(__name__)
 Outcome = dict[str, Any]
@@ -17,28 +17,30 @@ Outcome = dict[str, Any]
 
 def run_cases(
     wanted: Sequence[Case],
-    parameters: Mapping[str, Any],
+    judge: Callable[[Case], Outcome],
     path: Path,
+    identity: str = "",
     workers: int = 2,
     kind: ExecutorKind = "processes",
-    judge: Callable[[Case, Mapping[str, Any]], Outcome] = judge_market,
 ) -> list[Outcome]:
     """The outcomes of the cases, in their order: what `path` has is taken from there, the rest is added to it.
+
+    `identity` names what `judge` judges by: outcomes of another one do not count.
 
     Each outcome reaches the disk as soon as its market is judged.
 
     Raises:
         BadData: a line of the file is damaged, other than a last one that was cut off.
     """
-    done = {outcome["key"]: outcome for outcome in read(path)}
+    done = {outcome["key"]: outcome for outcome in read(path) if outcome["identity"] == identity}
     missing = [case for case in wanted if case.key not in done]
     logger.info("truth: %d of %d markets are judged already", len(wanted) - len(missing), len(wanted))
     path.parent.mkdir(parents=True, exist_ok=True)
     with executor(kind, workers) as on:
-        results = on.map(judge, missing, [parameters] * len(missing))
+        results = on.map(judge, missing)
         for _, outcome in zip(track(range(len(missing)), "truth: markets"), results, strict=True):
-            done[outcome["key"]] = outcome
-            _append(path, outcome)
+            done[outcome["key"]] = outcome | {"identity": identity}
+            _append(path, done[outcome["key"]])
     return [done[case.key] for case in wanted]
 
 

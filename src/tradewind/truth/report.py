@@ -6,39 +6,58 @@ from typing import Any
 from tradewind.reports.markdown import table
 from tradewind.reports.text import number, percent
 
+WORLDS = {
+    "simulated": "simulated",
+    "sign_flipped": "real candles, each mirrored or not by a coin",
+    "block_shuffled": "real days in another order",
+}
+
 
 def render(summary: Mapping[str, Any]) -> str:
     """The summary as Markdown."""
-    return "\n\n".join(
-        [
-            "# Truth: how often the verdict is wrong",
-            f"{summary['null_markets']} markets with nothing to find and {summary['planted_markets']} with an edge of "
-            "known strength, each through the whole pipeline in memory. Shares with 90 % intervals.",
-            table(_nulls(summary)),
+    parts = [
+        "# Truth: how often the verdict is wrong",
+        f"{summary['null_markets']} markets with nothing to find and {summary['planted_markets']} with an edge of "
+        "known strength, each through the whole pipeline in memory. Shares with 90 % intervals.",
+    ]
+    if summary["worlds"]:
+        parts += ["## Markets with nothing to find", table(_worlds(summary))]
+    if summary["planted"]:
+        parts += [
             "## Markets with an edge",
-            "Power is the share called go. `edge` is the annual gross Sharpe ratio planted in each symbol; the "
-            "oracle's net Sharpe ratio is what knowing it exactly earned on the walk-forward folds.",
+            "Power is the share called go; beside it the share that would be called go with perfect knowledge of the "
+            "planted signal, which no model can exceed by skill. `edge` is the annual gross Sharpe ratio planted in "
+            "each symbol; the oracle's net Sharpe ratio is what knowing it exactly earned on the walk-forward folds.",
             table(_planted(summary)),
         ]
-    ) + "\n"  # fmt: skip
+    parts += ["## Intervals", table(_coverage(summary))]
+    if summary["overfitting"]:
+        parts += [
+            "## Probability of overfitting",
+            "How often the best strategy of the folds was foretold to fall below the middle, and how often it did, in "
+            "the holdout.",
+            table(_overfitting(summary)),
+        ]
+    return "\n\n".join(parts) + "\n"
 
 
 def _with_interval(found: Mapping[str, Any]) -> str:
+    if found["value"] is None:
+        return "none to count"
     return f"{percent(found['value'])} ({percent(found['low'])} to {percent(found['high'])})"
 
 
-def _nulls(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    for name, key in (
-        ("called go (false discovery)", "false_discovery"),
-        ("called watch", "false_watch"),
-        ("90 % intervals of buying and holding that hold its true Sharpe ratio, 0", "coverage"),
-    ):
-        yield {"of the markets with nothing to find": name, "share": _with_interval(summary[key])}
-    mean, deviation = summary["null_sharpe_mean"], summary["null_sharpe_deviation"]
-    yield {
-        "of the markets with nothing to find": "Sharpe ratio of the judged model, mean and deviation",
-        "share": f"{number(mean)}, {number(deviation)}",
-    }
+def _worlds(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    for world in summary["worlds"]:
+        yield {
+            "world": WORLDS[world["world"]],
+            "markets": number(world["markets"], 0),
+            "called go (false discovery)": _with_interval(world["false_discovery"]),
+            "called watch": _with_interval(world["false_watch"]),
+            "judged Sharpe, mean": number(world["sharpe_mean"]),
+            "deviation": number(world["sharpe_deviation"]),
+            "largest": number(world["sharpe_largest"]),
+        }
 
 
 def _planted(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
@@ -48,7 +67,32 @@ def _planted(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             "days": number(cell["days"], 0),
             "markets": number(cell["markets"], 0),
             "power": _with_interval(cell["power"]),
-            "not no-go": percent(cell["not_no_go"]["value"]),
+            "with perfect knowledge": percent(cell["perfect_power"]["value"], 0),
+            "not no-go": percent(cell["not_no_go"]["value"], 0),
             "oracle, net": number(cell["oracle_sharpe"]),
-            "share of the oracle": percent(cell["share_of_oracle"], 0),
+            "share of it, judged model": percent(cell["share_of_oracle"], 0),
+            "share of it, LightGBM": percent(cell["boosting_share"], 0),
+        }
+
+
+def _coverage(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    found = summary["coverage"]
+    rows = {
+        "all rules and models before costs, on null markets": found["before_costs"],
+        **{f"- {name.replace('_', ' ')}": one for name, one in found["by_rule"].items()},
+        "the oracle, on planted markets": found["oracle"],
+    }
+    for name, one in rows.items():
+        yield {
+            "90 % intervals of": name, "that hold the truth": _with_interval(one), "intervals": number(one["n"], 0)
+        }  # fmt: skip
+
+
+def _overfitting(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    for row in summary["overfitting"]:
+        yield {
+            "probability of overfitting": f"{percent(row['from'], 0)} to {percent(row['to'], 0)}",
+            "markets": number(row["markets"], 0),
+            "foretold, mean": percent(row["foretold"], 0),
+            "observed": _with_interval(row["observed"]),
         }

@@ -234,16 +234,31 @@ def aggregate_portfolios(
     sizing: SizingRules,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Returns of every strategy with one account for all symbols, their fold and role; the breakdown of them."""
+    returns = portfolio_returns(positions, bars, side_series, folds, universe, costs, execution, sizing)
+    accounts = {name: with_role(load(), folds) for name, load in backtests.items()}
+    return returns, breakdown(returns, accounts)
+
+
+def portfolio_returns(
+    positions: Partitions,
+    bars: Partitions,
+    side_series: pd.DataFrame,
+    folds: pd.DataFrame,
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+    sizing: SizingRules,
+) -> pd.DataFrame:
+    """Returns of every strategy with one account for all symbols: strategy, timestamp, fold, role, the account."""
     histories = histories_of(bars, side_series, universe, sizing)
-    portfolios, accounts = [], {}
+    portfolios = []
     for name, load in positions.items():
         market, targets = market_and_targets(load(), histories, universe)
         account = portfolio_account(market, targets, costs, execution)
         portfolios.append(with_role(account, folds).assign(strategy=name))
-        accounts[name] = with_role(backtests[name](), folds)
     returns = pd.concat(portfolios, ignore_index=True).astype({"strategy": "str"})
     first = ["strategy", "timestamp", "fold", "role"]
-    return returns[first + [name for name in returns.columns if name not in first]], breakdown(returns, accounts)
+    return returns[first + [name for name in returns.columns if name not in first]]
 
 
 def utc_instants(timestamp: pd.Series) -> np.ndarray[Any, Any]:

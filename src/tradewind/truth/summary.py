@@ -1,0 +1,121 @@
+"""What the outcomes of an experiment say, counted."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+OVERFITTING_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+WORLDS = ("simulated", "sign_flipped", "block_shuffled")
+CERTAIN_GROSS = ("simulated", "sign_flipped")  # where every rule's Sharpe ratio before costs is truly zero
+
+
+def summarise(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """False-discovery rate, power, share of the oracle, coverage, calibration; each share with its interval.
+
+    Shares carry the interval of Wilson (1927) at 90 %.
+
+    - false discovery: null markets called go, by the world that they come from;
+    - power: planted markets called go, by strength and length; beside it how many would be called go by who knows the
+      planted signal exactly: no model can be expected to do better;
+    - share of the oracle: the judged model's and LightGBM's net Sharpe ratio by the oracle's, sums over the markets;
+    - coverage: how often a 90 % interval holds the truth. On null markets the truth is a Sharpe ratio of zero before
+      costs for every rule and model; on planted ones, for the oracle, its mean over the other markets of the same
+      strength and length;
+    - overfitting: markets by their probability of overfitting, and how often the best strategy did fall below the
+      middle in the holdout.
+    """
+    table = pd.DataFrame(list(outcomes))
+    null, planted = table[table["edge"] == 0], table[table["edge"] > 0]
+    simulated = null[null["world"] == "simulated"]
+    return {
+        "null_markets": len(null), "planted_markets": len(planted),
+        "worlds": [_world(name, null[null["world"] == name]) for name in WORLDS if (null["world"] == name).any()],
+        "coverage": {
+            "before_costs": share(*_gross_coverage(null)), "by_rule": _coverage_by_rule(null),
+            "oracle": share(*_oracle_coverage(planted)),
+        },
+        "overfitting": list(_calibration(pd.concat([simulated, planted]))),
+        "planted": [_cell(float(edge), int(days), part) for (edge, days), part in planted.groupby(["edge", "days"])],
+    }  # fmt: skip
+
+
+def share(hits: float, n: int) -> dict[str, float | int | None]:
+    """A share with Wilson's 90 % interval; None where there is nothing to count."""
+    if n == 0:
+        return {"n": 0, "value": None, "low": None, "high": None}
+    z, p = 1.6449, hits / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return {"n": int(n), "value": float(p), "low": float(max(centre - reach, 0)), "high": float(min(centre + reach, 1))}
+
+
+def _world(name: str, part: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "world": name, "markets": len(part),
+        "false_discovery": share((part["verdict"] == "go").sum(), len(part)),
+        "false_watch": share((part["verdict"] == "watch").sum(), len(part)),
+        "sharpe_mean": float(part["sharpe"].mean()), "sharpe_deviation": float(part["sharpe"].std(ddof=0)),
+        "sharpe_largest": float(part["sharpe"].max()),
+    }  # fmt: skip
+
+
+def _cell(edge: float, days: int, part: pd.DataFrame) -> dict[str, Any]:
+    able = part[part["oracle_sharpe"] > 0]
+    oracle = float(able["oracle_sharpe"].sum())
+    return {
+        "edge": edge, "days": days, "markets": len(part),
+        "power": share((part["verdict"] == "go").sum(), len(part)),
+        "not_no_go": share((part["verdict"] != "no-go").sum(), len(part)),
+        "perfect_power": share((part["perfect_verdict"] == "go").sum(), len(part)),
+        "oracle_sharpe": float(part["oracle_sharpe"].mean()),
+        "share_of_oracle": float(able["sharpe"].sum()) / oracle if oracle else None,
+        "boosting_share": float(able["sharpe_lightgbm"].sum()) / oracle if oracle else None,
+    }  # fmt: skip
+
+
+def _gross(null: pd.DataFrame) -> Iterator[tuple[str, bool]]:
+    """Every rule and model of every null market whose truth is certain, and whether its interval holds zero."""
+    for gross in null.loc[null["world"].isin(CERTAIN_GROSS), "gross"]:
+        for name, (low, high) in gross.items():
+            yield name, low <= 0 <= high
+
+
+def _gross_coverage(null: pd.DataFrame) -> tuple[int, int]:
+    found = [holds for _, holds in _gross(null)] if len(null) else []
+    return sum(found), len(found)
+
+
+def _coverage_by_rule(null: pd.DataFrame) -> dict[str, dict[str, float | int | None]]:
+    by_rule: dict[str, list[bool]] = {}
+    for name, holds in _gross(null) if len(null) else ():
+        by_rule.setdefault(name, []).append(holds)
+    return {name: share(sum(found), len(found)) for name, found in sorted(by_rule.items())}
+
+
+def _oracle_coverage(planted: pd.DataFrame) -> tuple[int, int]:
+    hits = n = 0
+    for _, part in planted.groupby(["edge", "days"]) if len(planted) else ():
+        if len(part) < 5:  # too few to say what its true ratio is
+            continue
+        sharpe = part["oracle_sharpe"].to_numpy()
+        others = (sharpe.sum() - sharpe) / (len(sharpe) - 1)
+        hits += int(((part["oracle_low"] <= others) & (others <= part["oracle_high"])).sum())
+        n += len(part)
+    return hits, n
+
+
+def _calibration(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    known = table[table["probability_of_overfitting"].notna()]
+    foretold = known["probability_of_overfitting"].astype(float)
+    for low, high in itertools.pairwise(OVERFITTING_EDGES):
+        part = known[(foretold >= low) & ((foretold < high) | ((high == 1.0) & (foretold == 1.0)))]
+        if len(part):
+            fell = part["best_fell_below_the_middle"]
+            yield {
+                "from": low, "to": high, "markets": len(part),
+                "foretold": float(part["probability_of_overfitting"].astype(float).mean()),
+                "observed": share(float(fell.sum()), len(part)),
+            }  # fmt: skip
