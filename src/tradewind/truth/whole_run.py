@@ -72,7 +72,7 @@ class RunSettings(BaseModel):
                 **{name: features[name] for name in ("features", "labels", "weights", "model_input", "folds")},
                 **{name: evaluation[name] for name in ("signal", "sizing", "statistics", "verdict")},
                 "costs": parameters["costs"], "execution": parameters["execution"],
-                "tuning": {**model["tuning"], "n_trials": 1},
+                "tuning": TuningRules.model_validate(model["tuning"]).model_copy(update={"n_trials": 1}),
                 "training": training.model_copy(update={"row_stride": 4, "fits_side_by_side": 1}),
                 "seed": parameters["seed"] if seed is None else seed,
             }
