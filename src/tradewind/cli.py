@@ -214,3 +214,61 @@ def truth(
     write_bytes(folder / "truth.md", text.encode())
     click.echo(text)
     click.echo(f"written to {folder}")
+
+
+@cli.command()
+@click.option("--env", default=None, help="Environment to audit, such as real.")
+@click.option("--params", "-p", default="", help="Parameters to change, as for kedro run.")
+@click.option("--cuts", type=click.IntRange(1, 50), default=6, show_default=True, help="Cut points, three runs each.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Runs side by side.")
+@click.option("--planted", is_flag=True, help="Audit the audit instead: plant known leaks in a small simulated market.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("data/08_reporting/leak_audit.md"),
+    show_default=True,
+    help="Text to write; an existing one is replaced.",
+)
+@click.pass_obj
+def audit(
+    project: ProjectMetadata, env: str | None, params: str, cuts: int, workers: int, planted: bool, output: Path
+) -> None:
+    """Search a whole run for leaks, from received rows to positions.
+
+    Repeats the run on histories that end at a cut and on histories that are other after it: nothing known at or before
+    the cut may move. Then says what features need to warm up. Exits with 1 if anything leaks.
+    """
+    from kedro.framework.cli.utils import _split_params
+    from kedro.framework.session import KedroSession
+
+    from tradewind.datasets.atomic import write_bytes
+    from tradewind.truth import audit_report
+    from tradewind.truth.audit import audit_run, audit_settings, warm_up
+    from tradewind.truth.planted_leaks import practise
+    from tradewind.truth.whole_run import load_sources
+
+    changed = _split_params(None, None, params) if params else {}
+    try:
+        with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
+            context = session.load_context()
+            parameters = context.params
+            if planted:
+                missed = 0
+                for leak, first in practise(parameters):
+                    missed += (first is None) != (leak is None)
+                    click.echo(audit_report.planted_line(leak, first))
+                click.echo("all are caught, and no false alarm" if not missed else f"{missed} wrong answers")
+                raise SystemExit(1 if missed else 0)
+            sources = load_sources(context.catalog, parameters)
+        settings = audit_settings(parameters)
+        found = audit_run(sources, settings, n_cuts=cuts, workers=workers)
+        text = audit_report.render(
+            found, warm_up(sources, settings), f"{env or 'base'}: {', '.join(sources.universe.symbols)}"
+        )
+    except TradewindError as error:
+        raise click.ClickException(str(error)) from error
+    path = output if output.is_absolute() else project.project_path / output
+    write_bytes(path, text.encode())
+    click.echo(text)
+    click.echo(f"written to {path}")
+    raise SystemExit(1 if found.leaks else 0)

@@ -50,7 +50,7 @@ def _by_fold(
         for model, (columns, strength) in kinds.items():
             if not columns:
                 continue
-            predict = _fit(past, columns, strength)
+            predict = fit_linear(past, columns, strength)
             table = test[["symbol", "timestamp"]].assign(
                 model=model, fold=np.int64(fold.fold), horizon=np.int64(horizon_bars)
             )
@@ -80,7 +80,7 @@ def path_forecasts(
             past = past[thin(past, max(len(past) // ROWS_EACH, 1))]
             tested = np.logical_or.reduce(split.testing)
             forecasts[split.number] = np.full((len(before), len(CLASSES)), np.nan)
-            forecasts[split.number][tested] = _fit(past, feature_names(rows), 0.002)(before[tested])
+            forecasts[split.number][tested] = fit_linear(past, feature_names(rows), 0.002)(before[tested])
     parts = []
     for path, probability in enumerate(recombine(forecasts, splits, plan)):
         table = before[["symbol", "timestamp"]].assign(
@@ -93,7 +93,7 @@ def path_forecasts(
     return pd.concat(parts, ignore_index=True)[order].astype({"model": "str"})
 
 
-def _fit(past: pd.DataFrame, columns: list[str], strength: float) -> Callable[[pd.DataFrame], Any]:
+def fit_linear(past: pd.DataFrame, columns: list[str], strength: float) -> Callable[[pd.DataFrame], Any]:
     from sklearn.linear_model import LogisticRegression
 
     values = past[columns].to_numpy(dtype=np.float64)

@@ -1,12 +1,12 @@
 """The leak audit of a whole run: whatever comes after a cut, nothing at or before it may move.
 
-From received rows to positions, the run is repeated on histories that end at the cut and on histories that are other
-after it. What the original run knew at or before the cut must be the same in both, value by value: bars, features,
-labels that have ended, model input, forecasts and every strategy's positions.
+From received rows to positions, the run is repeated on histories that end at the cut, on histories that are all noise
+after it, and on histories that go the opposite way. What the original run knew at or before the cut must be the same
+in all, value by value: bars, features, labels that have ended, model input, forecasts and every strategy's positions.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -17,10 +17,20 @@ from tradewind.compute import executor, track
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.models.base import feature_names
 from tradewind.strategy import baselines
-from tradewind.truth.whole_run import Products, RunSettings, Sources, Steps, Tables, make_bars, make_features, run_through
+from tradewind.truth.whole_run import (
+    Products,
+    RunSettings,
+    Sources,
+    Steps,
+    Tables,
+    make_bars,
+    make_features,
+    run_through,
+)
 
 logger = logging.getLogger(__name__)
-History = Literal["truncated", "changed"]
+History = Literal["truncated", "changed", "mirrored"]
+HISTORIES: tuple[History, ...] = ("changed", "mirrored", "truncated")
 # Comparisons, not strategies: made of the model's own positions of all times, and of the simulator's answer.
 NOT_TRADED = (baselines.RANDOM, baselines.MATCHED, baselines.ORACLE)
 RELATIVE = 1e-6  # features are single precision
@@ -62,6 +72,18 @@ class Findings:
         return first
 
 
+def audit_settings(parameters: Mapping[str, Any]) -> RunSettings:
+    """The project's own settings, but for a search and trees that are small: what is looked at is not how well they
+    forecast, but what they know."""
+    settings = RunSettings.from_parameters(parameters)
+    return settings.changed(
+        tuning=settings.tuning.model_copy(update={"n_trials": 2, "max_rounds": 40, "row_stride": 16}),
+        training=settings.training.model_copy(
+            update={"max_rounds": 40, "early_stopping_rounds": 20, "row_stride": 8, "fits_side_by_side": 1}
+        ),
+    )
+
+
 def audit_run(
     sources: Sources,
     settings: RunSettings,
@@ -70,7 +92,7 @@ def audit_run(
     workers: int = 1,
     stop_at_first: bool = False,
 ) -> Findings:
-    """Everything that moved, over `n_cuts` cuts with two histories each.
+    """Everything that moved, over `n_cuts` cuts with three histories each.
 
     Cuts lie shortly after the starts of test windows (where a training that was not purged shows), inside them, inside
     the first training window, within the features' warm-up and near the end. `stop_at_first` ends with the first pass
@@ -80,7 +102,7 @@ def audit_run(
     sources = replace(sources, oracle=sources.oracle.iloc[:0])
     whole = run_through(sources, settings, steps)
     cuts = choose_cuts(whole, sources, n_cuts)
-    passes = [(cut, history) for cut in cuts for history in ("changed", "truncated")]
+    passes = [(cut, history) for cut in cuts for history in HISTORIES]
     found = Findings(cuts=tuple(cuts))
 
     def one(at: tuple[pd.Timestamp, History]) -> list[tuple[str, str, int, Leak | None]]:
@@ -115,9 +137,7 @@ def choose_cuts(whole: Products, sources: Sources, n_cuts: int) -> list[pd.Times
 def truncated(sources: Sources, cut: pd.Timestamp) -> Sources:
     """What had been received at the cut, and no more."""
     side = sources.side_series
-    bars = {
-        name: table[~_is_later(table, sources, cut)].reset_index(drop=True) for name, table in sources.bars.items()
-    }
+    bars = {name: table[~_is_later(table, sources, cut)].reset_index(drop=True) for name, table in sources.bars.items()}
     return replace(sources, bars=bars, side_series=side[side["known_at"] <= cut].reset_index(drop=True))
 
 
@@ -142,6 +162,23 @@ def changed(sources: Sources, cut: pd.Timestamp) -> Sources:
     return replace(sources, bars=bars, side_series=side.assign(value=moved))
 
 
+def mirrored(sources: Sources, cut: pd.Timestamp) -> Sources:
+    """The same until the cut; after it prices rise where they fell. Whatever was learned from what follows, such as
+    which parameters do best, is now the opposite."""
+    bars = {}
+    for name, table in sources.bars.items():
+        later = _is_later(table, sources, cut)
+        price = table[list(PRICES)].apply(pd.to_numeric, errors="coerce")
+        known = price.loc[~later, "close"].dropna()
+        about = float(known.iloc[-1]) ** 2 if len(known) else 1.0
+        other = table.copy()
+        for column, source in zip(PRICES, ("open", "low", "high", "close"), strict=True):
+            values = about / price[source]
+            other[column] = table[column].where(~later | values.isna() | (price[source] <= 0), values)
+        bars[name] = other
+    return replace(sources, bars=bars)
+
+
 def _is_later(table: pd.DataFrame, sources: Sources, cut: pd.Timestamp) -> pd.Series:
     opened = table["open_time"]
     if isinstance(opened.dtype, pd.DatetimeTZDtype):
@@ -154,7 +191,7 @@ def _compare(
     whole: Products, sources: Sources, settings: RunSettings, steps: Steps, cut: pd.Timestamp, history: History
 ) -> Iterator[tuple[str, str, int, Leak | None]]:
     """(product, name, values compared, leak or None) for everything that was known at the cut."""
-    other = (truncated if history == "truncated" else changed)(sources, cut)
+    other = {"truncated": truncated, "changed": changed, "mirrored": mirrored}[history](sources, cut)
     bar = sources.universe.bar
     # A row is forecast once its label has ended: the last ones of a truncated history have none yet.
     life = (settings.labels.horizon_bars + 2) * bar
@@ -166,15 +203,19 @@ def _compare(
     found = run_through(other, settings, steps, folds if history == "truncated" else None)
     yield from _compare_tables(whole, (found.bars, found.features, found.labels), cut, history)
     yield from _moved("model_input", whole.model_input, found.model_input, cut, cut, history, ended=True)
-    if history == "changed":
+    if history != "truncated":
         names = feature_names(next(iter(whole.model_input.values())))
         keyed = [*KEYS["model_input"], *names]
-        kept = ({key: table[keyed] for key, table in one.items()} for one in (whole.model_input, found.model_input))
-        yield from _moved("model_input", *kept, cut, cut, history)
+        mine, theirs = (
+            {key: table[keyed] for key, table in one.items()} for one in (whole.model_input, found.model_input)
+        )
+        yield from _moved("model_input", mine, theirs, cut, cut, history)
     yield from _moved("forecasts", {"": whole.forecasts}, {"": found.forecasts}, cut, forecast_until, history)
     for strategy, table in whole.positions.items():
         if strategy not in NOT_TRADED:
-            mine, theirs = ({strategy: one[["symbol", "timestamp", "target"]]} for one in (table, found.positions[strategy]))
+            mine, theirs = (
+                {strategy: one[["symbol", "timestamp", "target"]]} for one in (table, found.positions[strategy])
+            )
             for _, _, compared, leak in _moved("positions", mine, theirs, cut, forecast_until, history):
                 yield "positions", strategy, compared, replace(leak, name=strategy) if leak else None
 
@@ -200,7 +241,7 @@ def _moved(
     ended: bool = False,
 ) -> Iterator[tuple[str, str, int, Leak | None]]:  # fmt: skip
     """Column by column over all partitions; the first difference of each. `ended` asks for labels that have ended."""
-    keys, compared = KEYS[product], {}
+    keys, compared = KEYS[product], dict[str, int]()
     leaks: dict[str, Leak] = {}
     for partition, table in whole.items():
         mine, theirs = (_known(one, until, cut, ended).set_index(keys) for one in (table, found[partition]))
@@ -219,7 +260,9 @@ def _moved(
             if row is not None:
                 at = dict(zip(keys, both[row], strict=True))
                 detail = f"{_text(theirs[column].iloc[row])} instead of {_text(mine[column].iloc[row])}"
-                leaks.setdefault(column, Leak(product, column, history, cut, at["timestamp"], str(at["symbol"]), detail))
+                leaks.setdefault(
+                    column, Leak(product, column, history, cut, at["timestamp"], str(at["symbol"]), detail)
+                )
     if "rows" in leaks:
         yield product, "rows", 0, leaks["rows"]
     for column, count in compared.items():
