@@ -15,3 +15,19 @@ def next_day(at: int, number: int, day: int, starts: NDArray[np.integer], renew:
     if day == 0 or renew[number, day]:
         return int(starts[number, day])
     return (at + 1) % starts.shape[1]
+
+
+@njit(cache=True, nogil=True)
+def resampled_totals(
+    values: NDArray[np.float64], starts: NDArray[np.int64], renew: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Sums over the days of every resample: `values` has the shape (days, columns), the result (resamples, columns)."""
+    n_resamples, n_days = starts.shape
+    out = np.zeros((n_resamples, values.shape[1]))
+    for number in range(n_resamples):
+        at = 0
+        for day in range(n_days):
+            at = next_day(at, number, day, starts, renew)
+            for column in range(values.shape[1]):
+                out[number, column] += values[at, column]
+    return out

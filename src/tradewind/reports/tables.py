@@ -35,5 +35,6 @@ class ReportTables:
     parameter_plateau: pd.DataFrame
     combinatorial_paths: pd.DataFrame
     seed_spread: pd.DataFrame
+    scorecard: pd.DataFrame
     verdict: dict[str, Any]
     settings: dict[str, Any]

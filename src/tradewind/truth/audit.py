@@ -123,7 +123,8 @@ def audit_run(
 def choose_cuts(whole: Products, sources: Sources, n_cuts: int) -> list[pd.Timestamp]:
     """So many instants, those first that show most."""
     bar = sources.universe.bar
-    instants = next(iter(whole.bars.values()))["timestamp"]
+    # Of the symbol that begins last: before it there is no run to compare.
+    instants = max((table["timestamp"] for table in whole.bars.values()), key=lambda column: column.iloc[0])
     folds = whole.folds.sort_values("test_start")
     middle = [row.test_start + (row.test_end - row.test_start) / 2 for row in folds.itertuples()]
     start = [row.test_start + 3 * bar for row in folds.itertuples()]

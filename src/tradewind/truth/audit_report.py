@@ -77,7 +77,8 @@ def _leaks(found: Findings) -> Iterator[dict[str, str]]:
     for (product, name), leak in found.leaking.items():
         yield {
             "what": product.replace("_", " "), "name": name, "history": leak.history,
-            "cut": f"{leak.cut:%Y-%m-%d %H:%M}", "first moved": f"{leak.symbol} {leak.first:%Y-%m-%d %H:%M}", "value": leak.detail,
+            "cut": f"{leak.cut:%Y-%m-%d %H:%M}", "value": leak.detail,
+            "first moved": f"{leak.symbol} {leak.first:%Y-%m-%d %H:%M}",
         }  # fmt: skip
 
 

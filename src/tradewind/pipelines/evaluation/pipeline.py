@@ -11,6 +11,7 @@ from tradewind.pipelines.evaluation.judging_nodes import (
     write_report,
 )
 from tradewind.pipelines.evaluation.robustness_nodes import run_paths, run_seeds, stress_strategies, vary_parameters
+from tradewind.pipelines.evaluation.scorecard_nodes import score_criteria
 from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
 from tradewind.pipelines.evaluation.trading_nodes import (
     aggregate_portfolios,
@@ -30,7 +31,7 @@ REPORTED = (
     "data_quality", "feature_dictionary", "feature_distribution", "label_quality", "label_stability", "folds",
     "portfolio_returns", "leaderboard", "holdout_leaderboard", "breakdown", "cost_sensitivity", "verdict", "trades",
     "significance", "selection", "forecast_comparison", "robustness", "parameter_plateau", "combinatorial_paths",
-    "seed_spread",
+    "seed_spread", "scorecard",
 )  # fmt: skip
 
 
@@ -142,6 +143,29 @@ def create_pipeline() -> Pipeline:
                 ],
                 "verdict",
                 name="judge_strategies",
+            ),
+            Node(
+                score_criteria,
+                [
+                    "verdict",
+                    "leaderboard",
+                    "portfolio_returns",
+                    "trades",
+                    *market,
+                    "model_input",
+                    "folds",
+                    "seed_spread",
+                    "selection",
+                    UNIVERSE,
+                    COSTS,
+                    SIZING,
+                    "params:evaluation.statistics",
+                    "params:evaluation.scorecard",
+                    "params:seed",
+                    *forecasts,
+                ],
+                "scorecard",
+                name="score_criteria",
             ),
             Node(
                 draw_performance,

@@ -24,6 +24,7 @@ from tradewind.strategy import baselines
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 BLOCKS = 14
+HOLDOUT = "holdout"
 
 
 def measure_significance(
@@ -38,7 +39,8 @@ def measure_significance(
     daily returns that all of it is made of.
 
     The number of trials is counted: every Optuna trial of this run, and every distinct model ever evaluated on this
-    market as the ledger knows it, this run's included. Walk-forward folds only.
+    market as the ledger knows it, this run's included. Walk-forward folds only; of the holdout it is counted how often
+    it was looked at with different results.
     """
     rows = portfolio_returns[portfolio_returns["role"] == "walk_forward"]
     daily = {
@@ -47,8 +49,10 @@ def measure_significance(
     }
     data = f"{universe.venue} {' '.join(sorted(universe.symbols))} {universe.timeframe}"
     models = [name for name in daily if baselines.family(name) == "model"]
+    look = _look_at_the_holdout(data, portfolio_returns[portfolio_returns["role"] == "holdout"], models)
     entries = [_entry(data, name, daily[name]) for name in models]
-    known = {entry["key"]: entry for entry in [*trial_history, *entries] if entry["data"] == data}
+    here = {entry["key"]: entry for entry in [*trial_history, *entries, look] if entry["data"] == data}
+    known = {key: entry for key, entry in here.items() if entry.get("kind") != HOLDOUT}
     n_trials = len(known) + sum(len(table) for table in trials)
     tried = np.array([entry["daily_sharpe"] for entry in known.values()])
     floor = max(sharpe_standard_error(daily[name]) ** 2 for name in models) if models else 0.0
@@ -60,7 +64,17 @@ def measure_significance(
     if any(len(one) != len(day) for one in daily.values()):
         raise BadData("the strategies were not run on the same days: run the evaluation stage as a whole")
     days = pd.DataFrame({"day": day.array, **daily})
-    return table, _selection(daily, models, n_trials, variance, statistics, seed), entries, days
+    selection = _selection(daily, models, n_trials, variance, statistics, seed)
+    return table, selection | {"holdout_looks": len(here) - len(known)}, [*entries, look], days
+
+
+def _look_at_the_holdout(data: str, rows: pd.DataFrame, models: list[str]) -> dict[str, Any]:
+    """This run's look: the same models on the same holdout are one look, however often the run is repeated."""
+    ordered = rows[rows["strategy"].isin(models)].sort_values(["strategy", "timestamp"])
+    digest = hashlib.sha256(
+        f"{data} {HOLDOUT} {sorted(models)}".encode() + np.round(ordered["net"], 12).to_numpy().tobytes()
+    )
+    return {"key": digest.hexdigest(), "data": data, "kind": HOLDOUT, "models": sorted(models)}
 
 
 def _entry(data: str, name: str, daily: np.ndarray[Any, Any]) -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""The criteria that research plans set, each with its interval, and what meets them without skill."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from tradewind.metrics.ranking import StatisticsRules
+from tradewind.metrics.resampling import resampled_totals
+
+Floats = NDArray[np.float64]
+State = Literal["met", "not met", "not shown"]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class ScorecardRules(BaseModel):
+    """What is usually asked (`params:evaluation.scorecard`). Nothing is tuned for it, and the verdict does not use it.
+
+    `wealth_over_holding` 1.2 asks for a final wealth that beats buying and holding by 20 %; `inference_ms` and
+    `training_hours` are measured by `kedro scorecard`, since times differ from run to run.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accuracy: Share = 0.55
+    directional_accuracy: Share = 0.52
+    sharpe: float = 1.0
+    win_rate: Share = 0.55
+    max_drawdown: Share = 0.15
+    wealth_over_holding: Annotated[float, Field(gt=0)] = 1.2
+    seeds: Annotated[int, Field(ge=2)] = 5
+    seed_deviation: Annotated[float, Field(gt=0)] = 0.5
+    inference_ms: Annotated[float, Field(gt=0)] = 10.0
+    training_hours: Annotated[float, Field(gt=0)] = 2.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value with its 90 % interval; NaN bounds where none can be given."""
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+def row(
+    criterion: str, unit: str, target: float, found: Measured, trivial: tuple[str, float], by_chance: float,
+    at_most: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """One criterion. `trivial` is a rule without skill and what it scores; `by_chance` the same positions at random
+    times, or what luck alone is expected to show."""
+    return {
+        "criterion": criterion, "unit": unit, "target": target, "at_most": at_most, "value": found.value,
+        "low": found.low, "high": found.high, "state": state(found, target, at_most), "trivial_rule": trivial[0],
+        "trivial_value": trivial[1], "by_chance": by_chance,
+    }  # fmt: skip
+
+
+def state(found: Measured, target: float, at_most: bool = False) -> State:
+    """Met or not met where the whole interval lies on one side of the target; not shown where it holds it, or where
+    there is no interval."""
+    low, high = (-found.high, -found.low) if at_most else (found.low, found.high)
+    target = -target if at_most else target
+    if math.isnan(low) or math.isnan(high):
+        return "not shown"
+    return "met" if low >= target else "not met" if high < target else "not shown"
+
+
+def share_by_day(hits: NDArray[np.bool_], day: NDArray[np.int64], rules: StatisticsRules, seed: int) -> Measured:
+    """A share of rows, with an interval from resampled days: rows of one day, and of days beside it, stand together."""
+    if not len(hits):
+        return Measured(float("nan"))
+    _, place = np.unique(day, return_inverse=True)
+    totals = np.column_stack([np.bincount(place, weights=hits), np.bincount(place)]).astype(np.float64)
+    resampled = _totals(totals, rules, seed)
+    low, high = _bounds(resampled[:, 0] / resampled[:, 1], rules)
+    return Measured(float(hits.mean()), low, high)
+
+
+def wealth_ratio(daily: Floats, other: Floats, rules: StatisticsRules, seed: int) -> Measured:
+    """Final wealth over that of `other` on the same days, with an interval from days resampled in pairs."""
+    growth = np.log1p(np.maximum(daily, -0.999999)) - np.log1p(np.maximum(other, -0.999999))
+    low, high = _bounds(np.exp(_totals(growth[:, None], rules, seed)[:, 0]), rules)
+    return Measured(float(np.exp(growth.sum())), low, high)
+
+
+def spread_over_seeds(sharpe: Floats, wanted: int) -> Measured:
+    """Deviation of the Sharpe ratio over seeds, with its chi-square interval; none for fewer seeds than wanted."""
+    from scipy.stats import chi2
+
+    n = len(sharpe)
+    if n < 2:
+        return Measured(float("nan"))
+    deviation = float(sharpe.std(ddof=1))
+    if n < wanted:
+        return Measured(deviation)
+    low, high = (deviation * math.sqrt((n - 1) / chi2.ppf(p, n - 1)) for p in (0.95, 0.05))
+    return Measured(deviation, low, high)
+
+
+def _totals(values: Floats, rules: StatisticsRules, seed: int) -> Floats:
+    rng = np.random.default_rng(seed)
+    shape = (rules.n_resamples, len(values))
+    starts, renew = rng.integers(0, len(values), shape), rng.random(shape) < 1 / rules.mean_block_days
+    return np.asarray(resampled_totals(np.ascontiguousarray(values), starts, renew))
+
+
+def _bounds(values: Floats, rules: StatisticsRules) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - rules.confidence) / 2, (1 + rules.confidence) / 2])
+    return float(low), float(high)
+
+
+def of_board(board: pd.DataFrame, strategy: str, measure: str) -> Measured:
+    """A measure of the leaderboard with its interval."""
+    found: Mapping[str, Any] = board.set_index("strategy").loc[strategy].to_dict()
+    return Measured(float(found[measure]), float(found[f"{measure}_low"]), float(found[f"{measure}_high"]))

@@ -1,0 +1,174 @@
+"""The scorecard of the judged model: what plans ask, what was measured, and what it takes without skill."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tradewind.engine.backtest import History, run
+from tradewind.engine.trades import trade_table
+from tradewind.execution.costs import Costs
+from tradewind.execution.orders import OrderRules
+from tradewind.market.universe import Universe
+from tradewind.metrics import scorecard
+from tradewind.metrics.ranking import StatisticsRules
+from tradewind.metrics.returns import daily_returns
+from tradewind.metrics.scorecard import Measured, ScorecardRules
+from tradewind.models.base import PROBABILITIES
+from tradewind.pipelines.evaluation.trading_nodes import histories_of, utc_instants
+from tradewind.strategy import baselines
+from tradewind.strategy.sizing import SizingRules
+
+Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+DAY = np.timedelta64(1, "D")
+LURE = OrderRules(stop_loss=0.05, take_profit=0.005)  # wins nine times of ten, whatever the market
+
+
+def score_criteria(
+    verdict: dict[str, Any],
+    board: pd.DataFrame,
+    portfolio_returns: pd.DataFrame,
+    trades: Partitions,
+    bars: Partitions,
+    side_series: pd.DataFrame,
+    model_input: Partitions,
+    folds: pd.DataFrame,
+    seed_spread: pd.DataFrame,
+    selection: dict[str, Any],
+    universe: Universe,
+    costs: Costs,
+    sizing: SizingRules,
+    statistics: StatisticsRules,
+    rules: ScorecardRules,
+    seed: int,
+    *forecasts: pd.DataFrame,
+) -> pd.DataFrame:
+    """One row a criterion: target, value with its interval, met or not met or not shown, a trivial rule's score on
+    it, and what chance shows. Walk-forward folds only; the holdout has no part in it."""
+    chosen = verdict["strategy"]
+    tested = folds[folds["role"] == "walk_forward"]
+    forecast = pd.concat(forecasts, ignore_index=True)
+    forecast = forecast[(forecast["model"] == chosen) & forecast["fold"].isin(tested["fold"])]
+    known = pd.concat([load()[["symbol", "timestamp", "label", "forward_return"]] for load in model_input.values()])
+    rows = forecast.merge(known, on=["symbol", "timestamp"])
+    histories = {
+        symbol: history.rows(_within(table, tested))
+        for symbol, (table, history) in histories_of(bars, side_series, universe, sizing).items()
+    }
+    found = [
+        *_forecast_criteria(rows, histories, statistics, rules, seed),
+        *_trading_criteria(chosen, board, portfolio_returns, selection, statistics, rules, seed),
+        _win_rate(chosen, trades, tested, histories, costs, universe, statistics, rules, seed),
+        _seeds(chosen, seed_spread, rules),
+    ]
+    return pd.DataFrame(found).astype(dict.fromkeys(("criterion", "unit", "state", "trivial_rule"), "str"))
+
+
+def _within(table: pd.DataFrame, tested: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    start, end = tested["test_start"].min(), tested["test_end"].max()
+    return ((table["timestamp"] >= start) & (table["timestamp"] < end)).to_numpy()
+
+
+def _forecast_criteria(
+    rows: pd.DataFrame, histories: Mapping[str, History], statistics: StatisticsRules, rules: ScorecardRules, seed: int
+) -> Iterator[dict[str, Any]]:
+    day = (utc_instants(rows["timestamp"]).astype("datetime64[ms]") // DAY.astype("timedelta64[ms]")).astype(np.int64)
+    called = rows[PROBABILITIES].to_numpy().argmax(axis=1) - 1
+    label = rows["label"].to_numpy()
+    majority = rows["label"].value_counts(normalize=True)
+    chance = rows[PROBABILITIES].to_numpy().mean(axis=0) @ majority.reindex([-1, 0, 1]).fillna(0.0).to_numpy()
+    yield scorecard.row(
+        "three-class accuracy", "share", rules.accuracy, scorecard.share_by_day(called == label, day, statistics, seed),
+        ("always the most frequent class", float(majority.max())), float(chance),
+    )  # fmt: skip
+    moved = rows["forward_return"].to_numpy()
+    up = (rows["p_up"] > rows["p_down"]).to_numpy()
+    is_move = moved != 0
+    yield scorecard.row(
+        "directional accuracy", "share", rules.directional_accuracy,
+        scorecard.share_by_day((up == (moved > 0))[is_move], day[is_move], statistics, seed),
+        ("opposite of the last bar, next bar", _reversal_hits(histories)), 0.5,
+    )  # fmt: skip
+
+
+def _reversal_hits(histories: Mapping[str, History]) -> float:
+    """How often the next bar goes against the last one."""
+    right = total = 0
+    for history in histories.values():
+        moves = np.sign(np.diff(np.log(history.close)))
+        pairs = moves[1:] * moves[:-1]
+        right, total = right + int((pairs < 0).sum()), total + int((pairs != 0).sum())
+    return right / max(total, 1)
+
+
+def _trading_criteria(
+    chosen: str, board: pd.DataFrame, returns: pd.DataFrame, selection: dict[str, Any], statistics: StatisticsRules,
+    rules: ScorecardRules, seed: int,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    rivals = board[board["family"] == "baseline"].sort_values("sharpe", ascending=False).iloc[0]
+    by_name = board.set_index("strategy")
+    yield scorecard.row(
+        "Sharpe ratio, net", "ratio", rules.sharpe, scorecard.of_board(board, chosen, "sharpe"),
+        (str(rivals["strategy"]), float(rivals["sharpe"])), float(selection["expected_largest_sharpe"]),
+    )  # fmt: skip
+    yield scorecard.row(
+        "maximum drawdown", "share", rules.max_drawdown, _depth(scorecard.of_board(board, chosen, "max_drawdown")),
+        ("holding cash", 0.0), abs(float(by_name.loc[baselines.RANDOM, "max_drawdown"])), at_most=True,
+    )  # fmt: skip
+    rows = returns[returns["role"] == "walk_forward"]
+    daily = {
+        name: daily_returns(part["timestamp"], part["net"].to_numpy())
+        for name, part in rows.groupby("strategy")
+        if name in (chosen, "buy_and_hold", baselines.RANDOM)
+    }
+    held = daily["buy_and_hold"]
+    yield scorecard.row(
+        "wealth over buying and holding", "ratio", rules.wealth_over_holding,
+        scorecard.wealth_ratio(daily[chosen], held, statistics, seed),
+        ("holding cash", float(1 / np.prod(1 + held))),
+        float(np.prod(1 + daily[baselines.RANDOM]) / np.prod(1 + held)),
+    )  # fmt: skip
+
+
+def _depth(found: Measured) -> Measured:
+    """A drawdown as a positive share."""
+    low, high = sorted((abs(found.low), abs(found.high)))
+    return Measured(abs(found.value), low, high)
+
+
+def _win_rate(
+    chosen: str, trades: Partitions, tested: pd.DataFrame, histories: Mapping[str, History], costs: Costs,
+    universe: Universe, statistics: StatisticsRules, rules: ScorecardRules, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    won, opened = _closed(trades[chosen](), tested)
+    by_chance, _ = _closed(trades[baselines.RANDOM](), tested)
+    lure, earned = [], 0.0
+    for history in histories.values():
+        # A target that changes by next to nothing enters again after every stop and every profit taken.
+        target = np.where(np.arange(len(history.close)) % 2 == 0, 1.0, 1.0 - 1e-9).astype(np.float64)
+        result = run(history, target, costs, LURE, universe.bars_per_year)
+        made = trade_table(result, history)
+        lure.append(made.loc[~made["is_open"], "gross"].to_numpy() > 0)
+        earned += float(result.account["net"].sum()) / len(histories)
+    name = f"target 0.5 %, stop 5 %: earns {earned:+.0%} before compounding"
+    return scorecard.row(
+        "trades won", "share", rules.win_rate, scorecard.share_by_day(won, opened, statistics, seed),
+        (name, float(np.concatenate(lure).mean())), float(by_chance.mean()) if len(by_chance) else float("nan"),
+    )  # fmt: skip
+
+
+def _closed(trades: pd.DataFrame, tested: pd.DataFrame) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Whether each closed trade of the folds made money after costs, and the day that it was opened on."""
+    inside = ~trades["is_open"] & (trades["entry_time"] < tested["test_end"].max())
+    part = trades[inside]
+    day = (utc_instants(part["entry_time"]).astype("datetime64[ms]") // DAY.astype("timedelta64[ms]")).astype(np.int64)
+    return (part["net"] > 0).to_numpy(), day
+
+
+def _seeds(chosen: str, spread: pd.DataFrame, rules: ScorecardRules) -> dict[str, Any]:
+    sharpe = spread.loc[spread["model"] == chosen, "sharpe"].to_numpy(dtype=np.float64)
+    return scorecard.row(
+        f"deviation of the Sharpe ratio over {len(sharpe)} seeds", "ratio", rules.seed_deviation,
+        scorecard.spread_over_seeds(sharpe, rules.seeds), ("a rule without a seed", 0.0), float("nan"), at_most=True,
+    )  # fmt: skip
