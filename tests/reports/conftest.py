@@ -13,6 +13,7 @@ from tradewind.engine.trades import trade_table
 from tradewind.execution.costs import Costs
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, breakdown, leaderboard
+from tradewind.metrics.scorecard import Measured, row
 from tradewind.metrics.verdict import Selection, VerdictRules, judge
 from tradewind.pipelines.evaluation.significance_nodes import measure_significance
 from tradewind.reports.gaps import gap_heatmap
@@ -94,6 +95,13 @@ def tables() -> ReportTables:
         ),
         robustness=_robustness(),
         seed_spread=pd.DataFrame({"model": "xgboost", "seed": [0, 8], "sharpe": [1.0, 2.0]}),
+        scorecard=pd.DataFrame(
+            [
+                row("three-class accuracy", "share", 0.55, Measured(0.6, 0.57, 0.63), ("most frequent", 0.5), 0.33),
+                row("Sharpe ratio, net", "ratio", 1.0, Measured(0.4, -1.0, 2.0), ("buy_and_hold", 0.7), 1.2),
+                row("seeds", "ratio", 0.5, Measured(0.3), ("none", 0.0), float("nan"), at_most=True),
+            ]
+        ),
         combinatorial_paths=pd.DataFrame(
             {"path": [0, 1], "sharpe": [1.0, 1.2], "annual_return": [0.1, 0.2], "max_drawdown": [0.1, 0.3]}
         ),
@@ -108,7 +116,7 @@ def tables() -> ReportTables:
             Selection({"xgboost": 0.9}, 5, selection["overfitting"]["probability"]),
             VerdictRules(),
         ),
-        settings={"universe": {"symbols": ["SIM1"]}, "seed": 7},
+        settings={"universe": universe.model_dump(mode="json"), "seed": 7},
     )
 
 

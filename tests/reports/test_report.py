@@ -41,7 +41,7 @@ def test_every_verdict_has_its_words(tables: ReportTables, word: str) -> None:
 def test_names_from_the_data_cannot_write_into_the_page(tables: ReportTables) -> None:
     hostile = "<script>alert(1)</script>"
     quality = tables.data_quality.assign(symbol=hostile)
-    page = render_html(replace(tables, data_quality=quality, settings={"note": hostile}))
+    page = render_html(replace(tables, data_quality=quality, settings=tables.settings | {"note": hostile}))
     assert hostile not in page
     assert "&lt;script&gt;alert(1)" in page
 

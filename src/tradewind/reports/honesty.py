@@ -34,6 +34,32 @@ def overfitting_figure(selection: Mapping[str, Any]) -> go.Figure:
     return style(figure, height=300)
 
 
+def evidence_figure(row: Mapping[str, Any], hurdle: float) -> go.Figure:
+    """How the interval of the Sharpe ratio narrows with the days, if the ratio stays what it is.
+
+    `row` is the strategy's row of the significance table; `hurdle` what the best of all trials would show by luck.
+    """
+    sharpe, error, days = float(row["sharpe"]), float(row["error"]), float(row["days"])
+    needed = [float(row[name]) for name in ("minimum_days", "minimum_days_deflated")]
+    longest = min(max([2.0 * days, *(1.2 * one for one in needed if np.isfinite(one))]), 12.0 * days)
+    at = np.geomspace(max(days / 8, 20), longest, 120)
+    reach = 1.645 * error * np.sqrt(days / at)
+    figure = go.Figure()
+    figure.add_scatter(
+        x=np.r_[at, at[::-1]], y=np.r_[sharpe + reach, (sharpe - reach)[::-1]], fill="toself", mode="none",
+        fillcolor="rgba(0,114,178,0.18)", name="90 % interval", hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=at, y=sharpe - reach, mode="lines", line={"color": BLUE, "width": 1.5}, name="its lower end",
+        hovertemplate="after %{x:,.0f} days: above %{y:.2f}<extra></extra>",
+    )  # fmt: skip
+    figure.add_hline(y=0, line={"color": BLACK, "width": 1}, annotation_text="no edge")
+    figure.add_hline(y=hurdle, line={"color": VERMILION, "dash": "dash"}, annotation_text="best of all trials by luck")
+    figure.add_vline(x=days, line={"color": GREY, "dash": "dot"}, annotation_text="now")
+    figure.update_layout(xaxis_title="days of walk-forward history", yaxis_title="Sharpe ratio", showlegend=False)
+    return style(figure, height=300)
+
+
 def plateau_figure(plateau: pd.DataFrame, chosen: str) -> go.Figure:
     """Sharpe ratio over the entry threshold and the smoothing of the forecasts."""
     part = plateau[plateau["strategy"] == chosen]

@@ -62,6 +62,9 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "headline": text.HEADLINE[verdict["verdict"]],
         "chosen": label(chosen),
         "breakers": text.what_would_break_it(verdict),
+        "changers": text.what_would_change_it(verdict, tables.significance, text.bars_per_day(tables.settings)),
+        "evidence": _div(honesty.evidence_figure(_judged(tables), tables.selection["expected_largest_sharpe"])),
+        "scorecard": _table(text.scorecard_rows(tables.scorecard)),
         "facts": _facts(tables),
         "figures": {
             "intervals": _div(performance.interval_figure(tables.leaderboard, tables.holdout_leaderboard)),
@@ -93,6 +96,11 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "folds": _table(text.fold_rows(tables.folds)),
         "settings": tables.settings,
     }
+
+
+def _judged(tables: ReportTables) -> dict[str, Any]:
+    """The judged model's row of the significance table."""
+    return dict(tables.significance.set_index("strategy").loc[tables.verdict["strategy"]])
 
 
 def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:

@@ -31,6 +31,17 @@ def render_markdown(tables: ReportTables) -> str:
         ),
         "## Why\n\n" + "\n".join(reasons),
         "## What would break it\n\n" + "\n".join(f"- {line}" for line in text.what_would_break_it(verdict)),
+        "## What would change the verdict\n\n"
+        + "\n".join(
+            f"- {line}"
+            for line in [
+                *text.what_would_change_it(verdict, tables.significance, text.bars_per_day(tables.settings)),
+                f"The holdout of this market has been looked at with {tables.selection['holdout_looks']} different "
+                "results, this one included.",
+            ]
+        ),
+        "## Scorecard\n\nThe verdict does not use it; the last two columns say what it takes without skill.\n\n"
+        + table(text.scorecard_rows(tables.scorecard)),
         "## Leaderboard, walk-forward folds\n\n" + table(text.board_rows(tables.leaderboard)),
         "## Leaderboard, holdout\n\n" + table(text.board_rows(tables.holdout_leaderboard)),
         *(

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from tradewind.market.universe import Universe
+from tradewind.metrics.risk import DAYS_PER_YEAR
 from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
 
@@ -68,6 +70,61 @@ def what_would_break_it(verdict: dict[str, Any]) -> list[str]:
         sentences.append(f"The holdout has broken it already: its interval, {interval(low, high)}, lies below zero.")
     sentences.append("The interval assumes that the future resembles the folds; a market that changes is not in it.")
     return sentences
+
+
+def what_would_change_it(verdict: dict[str, Any], significance: pd.DataFrame, bars_per_day: float) -> list[str]:
+    """Plain sentences on what is missing for a better verdict, or for a worse one, and how many more bars settle it."""
+    row = significance.set_index("strategy").loc[verdict["strategy"]]
+    sentences = [
+        more_bars(row["minimum_days"], row["days"], bars_per_day, "to tell its Sharpe ratio from zero at 95 %")
+    ]
+    if verdict["trials"] > 1:
+        of_trials = f"to tell it from the best of {verdict['trials']} trials without an edge"
+        sentences.append(more_bars(row["minimum_days_deflated"], row["days"], bars_per_day, of_trials))
+    unmet = [reason for met, reason in zip(verdict["passed"], verdict["reasons"], strict=True) if not met]
+    if verdict["verdict"] == "go":
+        sentences.append("If one of the checks fails, the verdict is watch; if one of the first two does, no-go.")
+    elif unmet:
+        checks = "one check is" if len(unmet) == 1 else f"{len(unmet)} checks are"
+        sentences.append(f"For a go, {checks} to be met that now fail: " + "; ".join(unmet) + ".")
+    sentences.append(
+        "Searching on for a better number does not help: every new trial is counted, and raises what chance alone "
+        "would show. More history, lower costs or a better idea do."
+    )
+    return sentences
+
+
+def bars_per_day(settings: dict[str, Any]) -> float:
+    """Of the universe that the run's settings name."""
+    return Universe.model_validate(settings["universe"]).bars_per_year / DAYS_PER_YEAR
+
+
+def more_bars(needed_days: float, days: float, bars_per_day: float, purpose: str) -> str:
+    """How many more bars a purpose asks for, if the Sharpe ratio stays what it is."""
+    if not math.isfinite(needed_days):
+        return f"No number of bars is enough {purpose}: it does not exceed it now."
+    if needed_days <= days:
+        return f"The {number(days, 0)} days there are suffice {purpose}: {number(needed_days, 0)} are needed."
+    missing = needed_days - days
+    return (
+        f"If it stays as it is, {number(missing, 0)} more days ({number(missing * bars_per_day, 0)} bars a symbol) are "
+        f"needed {purpose}: {number(needed_days, 0)} instead of {number(days, 0)}."
+    )
+
+
+def scorecard_rows(scorecard: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """The usual criteria as text, with what meets them without skill."""
+    for row in scorecard.to_dict("records"):
+        show = percent if row["unit"] == "share" else number
+        yield {
+            "criterion": row["criterion"],
+            "asked": f"{'at most' if row['at_most'] else 'at least'} {show(row['target'])}",
+            "measured": show(row["value"]),
+            "90 % interval": f"{show(row['low'])} to {show(row['high'])}" if _is_number(row["low"]) else "–",
+            "shown": row["state"],
+            "without skill": f"{show(row['trivial_value'])}: {label(row['trivial_rule'])}",
+            "by chance": show(row["by_chance"]),
+        }
 
 
 def board_rows(board: pd.DataFrame) -> Iterator[dict[str, str]]:

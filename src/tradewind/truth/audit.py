@@ -303,16 +303,17 @@ def warm_up(
     """
     bars, side_series = make_bars(sources, settings, Steps())
     whole = make_features(bars, side_series, sources.universe, settings, Steps())
-    shortest = min(len(table) for table in bars.values())
-    ends = [int(place) for place in np.linspace(min(max(lengths), shortest - 1), shortest - 1, n_places)]
+    # Of the symbol that begins last: at its instants every symbol has bars.
+    instants = max((table["timestamp"] for table in bars.values()), key=lambda column: column.iloc[0])
+    last_row = len(instants) - 1
+    ends = [int(place) for place in np.linspace(min(max(lengths), last_row), last_row, n_places)]
     names = [name for name in next(iter(whole.values())).columns if name not in ("symbol", "timestamp")]
     spread = pd.concat([table[names] for table in whole.values()]).std().replace(0.0, np.nan).to_numpy()
-    reference = next(iter(bars.values()))["timestamp"]
     rows = []
     for length in track(list(lengths), "audit: warm-up"):
         deviations, missing = [], []
         for end in ends:
-            last = reference.iloc[end]
+            last = instants.iloc[end]
             part = {name: table[table["timestamp"] <= last].tail(length) for name, table in bars.items()}
             short = make_features(part, side_series, sources.universe, settings, Steps())
             for name, table in short.items():

@@ -90,7 +90,7 @@ class Judge:
         """
         settings = RunSettings.from_parameters(self.parameters, seed=case.seed)
         settings = settings.changed(features=settings.features.model_copy(update={"slower_timeframes": ()}))
-        sources = _simulated(case) if case.world == "simulated" else self._null_world(case, settings)
+        sources = simulated(case) if case.world == "simulated" else self._null_world(case, settings)
         return judge_run(case, sources, run_through(sources, settings), settings)
 
     def _null_world(self, case: Case, settings: RunSettings) -> Sources:
@@ -101,7 +101,8 @@ class Judge:
         return replace(self.real, bars=made(bars, np.random.default_rng(case.seed)), oracle=self.real.oracle.iloc[:0])
 
 
-def _simulated(case: Case) -> Sources:
+def simulated(case: Case) -> Sources:
+    """The simulated market of a case."""
     market = simulate_market(SimulationSpec(n_symbols=case.n_symbols, days=case.days, edge=case.edge, seed=case.seed))
     universe = Universe(
         venue="simulated", symbols=market.spec.symbols, timeframe=market.spec.timeframe,

@@ -21,7 +21,6 @@ from tradewind.strategy import baselines
 from tradewind.strategy.sizing import SizingRules
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
-DAY = np.timedelta64(1, "D")
 LURE = OrderRules(stop_loss=0.05, take_profit=0.005)  # wins nine times of ten, whatever the market
 
 
@@ -73,7 +72,7 @@ def _within(table: pd.DataFrame, tested: pd.DataFrame) -> np.ndarray[Any, np.dty
 def _forecast_criteria(
     rows: pd.DataFrame, histories: Mapping[str, History], statistics: StatisticsRules, rules: ScorecardRules, seed: int
 ) -> Iterator[dict[str, Any]]:
-    day = (utc_instants(rows["timestamp"]).astype("datetime64[ms]") // DAY.astype("timedelta64[ms]")).astype(np.int64)
+    day = _day(rows["timestamp"])
     called = rows[PROBABILITIES].to_numpy().argmax(axis=1) - 1
     label = rows["label"].to_numpy()
     majority = rows["label"].value_counts(normalize=True)
@@ -162,8 +161,12 @@ def _closed(trades: pd.DataFrame, tested: pd.DataFrame) -> tuple[np.ndarray[Any,
     """Whether each closed trade of the folds made money after costs, and the day that it was opened on."""
     inside = ~trades["is_open"] & (trades["entry_time"] < tested["test_end"].max())
     part = trades[inside]
-    day = (utc_instants(part["entry_time"]).astype("datetime64[ms]") // DAY.astype("timedelta64[ms]")).astype(np.int64)
-    return (part["net"] > 0).to_numpy(), day
+    return (part["net"] > 0).to_numpy(), _day(part["entry_time"])
+
+
+def _day(instants: pd.Series) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Days since 1970."""
+    return utc_instants(instants).astype("datetime64[D]").astype(np.int64)
 
 
 def _seeds(chosen: str, spread: pd.DataFrame, rules: ScorecardRules) -> dict[str, Any]:

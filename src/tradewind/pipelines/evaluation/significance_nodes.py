@@ -101,6 +101,9 @@ def _significance(name: str, daily: np.ndarray[Any, Any], n_trials: int, varianc
         "trials": n_trials if is_model else 1,
         "deflated_sharpe": ratios.deflated_sharpe(daily, n_trials if is_model else 1, variance),
         "minimum_days": ratios.minimum_track_record(daily),
+        "minimum_days_deflated": ratios.minimum_track_record(
+            daily, benchmark=ratios.expected_largest(n_trials if is_model else 1, variance)
+        ),
         "sign_flip": sign_flip(daily, np.random.default_rng(seed)),
         "skewness": _moment(daily, 3),
         "kurtosis": _moment(daily, 4),
