@@ -115,7 +115,7 @@ class Products:
     positions: Tables
 
 
-class _Memory:
+class Memory:
     """A model store that forgets."""
 
     def get(self, key: str) -> Files | None:
@@ -141,7 +141,7 @@ def boosted_forecasts(
 ) -> pd.DataFrame:
     """LightGBM's forecasts, out of sample."""
     trained = walk_forward.train_folds(
-        catalogue.boosting(MODEL), parameters, rows, folds, settings.training, _Memory(), settings.seed
+        catalogue.boosting(MODEL), parameters, rows, folds, settings.training, Memory(), settings.seed
     )
     return walk_forward.forecast_table(trained, settings.labels.horizon_bars)
 

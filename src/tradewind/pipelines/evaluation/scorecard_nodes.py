@@ -171,7 +171,10 @@ def _day(instants: pd.Series) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 def _seeds(chosen: str, spread: pd.DataFrame, rules: ScorecardRules) -> dict[str, Any]:
     sharpe = spread.loc[spread["model"] == chosen, "sharpe"].to_numpy(dtype=np.float64)
+    # A model that is not in the table draws nothing at random: from any seed it is the same.
+    found = scorecard.spread_over_seeds(sharpe, rules.seeds) if len(sharpe) else Measured(0.0, 0.0, 0.0)
+    seeds = f"over {len(sharpe)} seeds" if len(sharpe) else "over seeds: it draws nothing at random"
     return scorecard.row(
-        f"deviation of the Sharpe ratio over {len(sharpe)} seeds", "ratio", rules.seed_deviation,
-        scorecard.spread_over_seeds(sharpe, rules.seeds), ("a rule without a seed", 0.0), float("nan"), at_most=True,
+        f"deviation of the Sharpe ratio {seeds}", "ratio", rules.seed_deviation, found,
+        ("a rule without a seed", 0.0), float("nan"), at_most=True,
     )  # fmt: skip
