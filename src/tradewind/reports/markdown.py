@@ -40,7 +40,7 @@ def render_markdown(tables: ReportTables) -> str:
                 "results, this one included.",
             ]
         ),
-        "## Scorecard\n\nThe verdict does not use it; the last two columns say what it takes without skill.\n\n"
+        "## Scorecard\n\nThe verdict does not use it; the last columns say what it takes without skill.\n\n"
         + table(text.scorecard_rows(tables.scorecard)),
         "## Leaderboard, walk-forward folds\n\n" + table(text.board_rows(tables.leaderboard)),
         "## Leaderboard, holdout\n\n" + table(text.board_rows(tables.holdout_leaderboard)),

@@ -122,8 +122,9 @@ def scorecard_rows(scorecard: pd.DataFrame) -> Iterator[dict[str, str]]:
             "measured": show(row["value"]),
             "90 % interval": f"{show(row['low'])} to {show(row['high'])}" if _is_number(row["low"]) else "–",
             "shown": row["state"],
-            "without skill": f"{show(row['trivial_value'])}: {label(row['trivial_rule'])}",
             "by chance": show(row["by_chance"]),
+            "without skill": show(row["trivial_value"]),
+            "by which rule": label(row["trivial_rule"]),
         }
 
 

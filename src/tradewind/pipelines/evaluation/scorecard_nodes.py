@@ -173,8 +173,8 @@ def _seeds(chosen: str, spread: pd.DataFrame, rules: ScorecardRules) -> dict[str
     sharpe = spread.loc[spread["model"] == chosen, "sharpe"].to_numpy(dtype=np.float64)
     # A model that is not in the table draws nothing at random: from any seed it is the same.
     found = scorecard.spread_over_seeds(sharpe, rules.seeds) if len(sharpe) else Measured(0.0, 0.0, 0.0)
-    seeds = f"over {len(sharpe)} seeds" if len(sharpe) else "over seeds: it draws nothing at random"
+    seeds = f"over {len(sharpe)} seeds" if len(sharpe) else "over seeds (it has none)"
     return scorecard.row(
-        f"deviation of the Sharpe ratio {seeds}", "ratio", rules.seed_deviation, found,
+        f"Sharpe's deviation {seeds}", "ratio", rules.seed_deviation, found,
         ("a rule without a seed", 0.0), float("nan"), at_most=True,
     )  # fmt: skip
