@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from tradewind.pipelines import classifier, data_engineering, evaluation, feature_engineering
+from tradewind.pipelines import classifier, data_engineering, deep_learning, evaluation, feature_engineering
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -11,11 +11,12 @@ def register_pipelines() -> dict[str, Pipeline]:
         "data_engineering": data_engineering.create_pipeline(),
         "feature_engineering": feature_engineering.create_pipeline(),
         "classifier": classifier.create_pipeline(),
+        "deep_learning": deep_learning.create_pipeline(),
         "evaluation": evaluation.create_pipeline(),
     }
     return {
         **stages,
         "data": stages["data_engineering"] + stages["feature_engineering"],
-        "models": stages["classifier"] + stages["evaluation"],
+        "models": stages["classifier"] + stages["deep_learning"] + stages["evaluation"],
         "__default__": sum(stages.values(), start=Pipeline([])),
     }

@@ -12,8 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tradewind.errors import BadData, BadModel
 from tradewind.models.base import PROBABILITIES, QUANTILES, Files, Sample
 from tradewind.models.calibration import ProbabilityScaling, fit_scaling
+from tradewind.models.walk_forward import TrainingRules, split_training
+from tradewind.splits.purged import Mask
 
 Floats = NDArray[np.float64]
+EXPLAINED_ROWS = 1000  # SHAP values are averaged over about so many rows
 
 
 class BoostingParameters(BaseModel):
@@ -151,9 +154,18 @@ class BoostingForecaster(ABC):
             raise BadData(f"{self.name} was trained on features that are missing: {', '.join(missing)}")
         return x[list(self._fitted.features)]
 
+    def learn(self, past: pd.DataFrame, rules: TrainingRules) -> Self:
+        """Fitted on purged training rows, parts of which stop and calibrate."""
+        return self.fit(*split_training(past, rules))
+
+    def forecast(self, rows: pd.DataFrame, testing: Mask) -> pd.DataFrame:
+        """What `predict` says of the rows under test: trees read one row at a time."""
+        return self.predict(rows[testing])
+
     def importance(self, x: pd.DataFrame) -> pd.DataFrame:
-        """feature, gain_share (sums to 1) and mean_abs_shap over the rows of x."""
+        """feature, gain_share (sums to 1) and mean_abs_shap over at most about 1,000 rows of x."""
         gain = self._gain()
+        x = x.iloc[:: max(len(x) // EXPLAINED_ROWS, 1)]
         return pd.DataFrame(
             {
                 "feature": pd.Series(self._fitted.features, dtype="str"),

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.compute import executor, track
 from tradewind.errors import BadData
-from tradewind.models.base import KEYS, ModelStore, Sample, feature_names
-from tradewind.models.boosting import BoostingForecaster, BoostingParameters
+from tradewind.models.base import Files, ModelStore, Sample, feature_names
 from tradewind.splits.purged import Mask, assert_no_leak, inner_split, test_mask, training_mask
 
 logger = logging.getLogger(__name__)
 
 FORMAT = 1  # part of every key: raise it when training changes in a way that parameters do not show
-EXPLAINED_ROWS = 1000  # SHAP values are averaged over so many test rows a fold
 
 
 class TrainingRules(BaseModel):
@@ -41,13 +39,41 @@ class TrainingRules(BaseModel):
     fits_side_by_side: Annotated[int, Field(ge=1, le=64)] = 2
 
 
+class FoldForecaster(Protocol):
+    """What walk-forward training needs of a forecaster, whether it reads rows or windows of them."""
+
+    name: ClassVar[str]
+
+    def __init__(self, parameters: Any, seed: int) -> None:
+        """Unfitted."""
+
+    def learn(self, past: pd.DataFrame, rules: TrainingRules) -> Self:
+        """Fitted, stopped and calibrated on purged training rows of all symbols, in the order of time."""
+
+    def forecast(self, rows: pd.DataFrame, testing: Mask) -> pd.DataFrame:
+        """Probabilities, expected return and quantiles for `rows[testing]`; rows before them may be read."""
+
+    def learning_curve(self) -> pd.DataFrame:
+        """iteration, train_loss, valid_loss."""
+
+    def importance(self, x: pd.DataFrame) -> pd.DataFrame:
+        """feature, gain_share, mean_abs_shap on these model-input rows."""
+
+    def files(self) -> Files:
+        """Named bytes, without pickles."""
+
+    @classmethod
+    def from_files(cls, files: Files) -> Self:
+        """The same again."""
+
+
 @dataclass(frozen=True)
 class TrainedFold:
     """One fold's forecaster, where it is stored, and its forecasts of the test rows."""
 
     fold: Any
     key: str
-    forecaster: BoostingForecaster
+    forecaster: "FoldForecaster"
     test: pd.DataFrame
     forecasts: pd.DataFrame
 
@@ -64,16 +90,25 @@ def thin(rows: pd.DataFrame, stride: int) -> Mask:
     return place % stride == 0
 
 
+def part_masks(rows: pd.DataFrame, rules: TrainingRules) -> tuple[Mask, Mask, Mask]:
+    """Which purged training rows fit, stop and calibrate, in the order of time."""
+    earlier, calibration = inner_split(rows, rules.calibration_share)
+    assert_no_leak(rows, earlier, calibration)
+    rest = rows[earlier]
+    inner_fit, inner_valid = inner_split(rest, rules.valid_share)
+    assert_no_leak(rest, inner_fit, inner_valid)
+    fit, valid = np.zeros(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.bool_)
+    fit[np.flatnonzero(earlier)[inner_fit]] = True
+    valid[np.flatnonzero(earlier)[inner_valid]] = True
+    return fit, valid, calibration
+
+
 def split_training(rows: pd.DataFrame, rules: TrainingRules) -> tuple[Sample, Sample, Sample]:
     """Purged training rows as samples to fit, to stop and to calibrate on, in the order of time."""
-    earlier, calibration = inner_split(rows, rules.calibration_share)
-    rest = rows[earlier]
-    fit, valid = inner_split(rest, rules.valid_share)
-    assert_no_leak(rest, fit, valid)
-    assert_no_leak(rows, earlier, calibration)
-    fit_rows = rest[fit]
+    fit, valid, calibration = part_masks(rows, rules)
+    fit_rows = rows[fit]
     thinned = fit_rows[thin(fit_rows, rules.row_stride)]
-    return Sample.from_rows(thinned), Sample.from_rows(rest[valid]), Sample.from_rows(rows[calibration])
+    return Sample.from_rows(thinned), Sample.from_rows(rows[valid]), Sample.from_rows(rows[calibration])
 
 
 def fingerprint(rows: pd.DataFrame, **settings: Any) -> str:
@@ -85,15 +120,18 @@ def fingerprint(rows: pd.DataFrame, **settings: Any) -> str:
 
 
 def train_folds(
-    kind: type[BoostingForecaster],
-    parameters: BoostingParameters,
+    kind: type[FoldForecaster],
+    parameters: Any,
     rows: pd.DataFrame,
     folds: pd.DataFrame,
     rules: TrainingRules,
     store: ModelStore,
     seed: int,
 ) -> list[TrainedFold]:
-    """Every fold trained on its purged past (or taken from the store) and forecast over its test window."""
+    """Every fold trained on its purged past (or taken from the store) and forecast over its test window.
+
+    `parameters` are of the kind's own class; the rules say how many rounds (or epochs) they may take.
+    """
     parameters = parameters.model_copy(
         update={"max_rounds": rules.max_rounds, "early_stopping_rounds": rules.early_stopping_rounds}
     )
@@ -114,14 +152,17 @@ def train_folds(
         )
         files = store.get(key)
         if files is None:
-            forecaster = kind(parameters, seed).fit(*split_training(past, rules))
+            forecaster = kind(parameters, seed).learn(past, rules)
             about = {"model": kind.name, "fold": int(fold.fold), "features": feature_names(rows), "rows": len(past)}
             store.put(key, forecaster.files(), about)
             logger.info("%s fold %d: trained on %d rows", kind.name, fold.fold, len(past))
         else:
             forecaster = kind.from_files(files)
             logger.info("%s fold %d: taken from the store", kind.name, fold.fold)
-        return TrainedFold(fold, key, forecaster, test, forecaster.predict(test[feature_names(rows)]))
+        found = forecaster.forecast(rows, testing)
+        # A window that is not whole, at the beginning of a segment, has no forecast.
+        known = found["p_up"].notna().to_numpy()
+        return TrainedFold(fold, key, forecaster, test[known], found[known])
 
     plan = list(folds.itertuples(index=False))
     with executor("threads", rules.fits_side_by_side) as on:
@@ -158,8 +199,7 @@ def importance_table(trained: list[TrainedFold]) -> pd.DataFrame:
     """model, feature, gain_share, mean_abs_shap: means over the folds, each explained on its own test rows."""
     parts = []
     for result in trained:
-        step = max(len(result.test) // EXPLAINED_ROWS, 1)
-        parts.append(result.forecaster.importance(result.test.drop(columns=list(KEYS)).iloc[::step]))
+        parts.append(result.forecaster.importance(result.test))
     means = pd.concat(parts).groupby("feature", sort=False).mean().reset_index()
     means.insert(0, "model", trained[0].forecaster.name)
     return means.sort_values("mean_abs_shap", ascending=False, kind="stable", ignore_index=True)

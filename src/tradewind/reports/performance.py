@@ -15,6 +15,7 @@ POINTS = 1500  # a chart shows no more, and a page stays small
 LABELS = {
     "xgboost": "XGBoost",
     "lightgbm": "LightGBM",
+    "lstm": "LSTM",
     "buy_and_hold": "buy and hold",
     "time_series_momentum": "time-series momentum",
     "mean_reversion": "mean reversion",

@@ -51,13 +51,13 @@ def with_times(catalog: Any, parameters: Mapping[str, Any]) -> pd.DataFrame:
 
 def _latency(trained: walk_forward.TrainedFold) -> Measured:
     x = trained.test[feature_names(trained.test)].tail(CALLS)
-    worst = []
+    worst, alone = [], np.ones(1, dtype=np.bool_)
     for _ in range(BATCHES):
         taken = []
         for at in range(len(x)):
             one = x.iloc[[at]]
             begun = time.perf_counter()
-            trained.forecaster.predict(one)
+            trained.forecaster.forecast(one, alone)
             taken.append(1000 * (time.perf_counter() - begun))
         worst.append(float(np.quantile(taken, 0.99)))
     return Measured(float(np.median(worst)), min(worst), max(worst))

@@ -8,12 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.labels.rules import LabelRules
 from tradewind.market.universe import Universe
-from tradewind.models import catalogue, opponents, scoring, walk_forward
+from tradewind.models import catalogue, opponents, walk_forward
 from tradewind.models import tuning as search
 from tradewind.models.boosting import BoostingParameters
 from tradewind.models.tuning import TuningRules
 from tradewind.models.walk_forward import TrainingRules
-from tradewind.reports import classification
 from tradewind.splits.combinatorial import CombinatorialPlan
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
@@ -91,27 +90,6 @@ def train_seeds(
         table = walk_forward.forecast_table(trained, labels.horizon_bars)
         parts.append(table.assign(model=f"{model.name} seed {other}"))
     return pd.concat(parts, ignore_index=True).astype({"model": "str"})
-
-
-def score(
-    forecasts: pd.DataFrame, model_input: Partitions, folds: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Metrics by fold and in total against the baselines, confusion matrix, reliability."""
-    rows = walk_forward.pool({name: load() for name, load in model_input.items()})
-    metrics, confusion, reliability = scoring.score(forecasts, rows, folds)
-    return metrics, confusion, reliability
-
-
-def draw(
-    confusion: pd.DataFrame, reliability: pd.DataFrame, importance: pd.DataFrame, learning_curves: pd.DataFrame
-) -> tuple[Any, Any, Any, Any]:
-    """Figures: confusion matrix, reliability diagram, importance, learning curves."""
-    return (
-        classification.confusion_matrix_figure(confusion),
-        classification.reliability_figure(reliability),
-        classification.importance_figure(importance),
-        classification.learning_curve_figure(learning_curves),
-    )
 
 
 def forecast_opponents(model_input: Partitions, folds: pd.DataFrame, labels: LabelRules) -> pd.DataFrame:

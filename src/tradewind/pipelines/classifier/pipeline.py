@@ -3,14 +3,13 @@
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.pipelines.classifier.nodes import (
-    draw,
     forecast_opponents,
     forecast_paths,
-    score,
     train,
     train_seeds,
     tune,
 )
+from tradewind.pipelines.scoring_nodes import draw, score
 
 MODELS = ("xgboost", "lightgbm")
 LABELS = "params:feature_engineering.labels"

@@ -20,8 +20,9 @@ from tradewind.pipelines.evaluation.trading_nodes import (
     run_backtests,
 )
 
-# Every family that forecasts: a new one is a line here.
-MODELS = ("classifier.xgboost", "classifier.lightgbm")
+# Every family that forecasts: a new one is a line here. Those that are searched have trials and other seeds, too.
+TUNED = ("classifier.xgboost", "classifier.lightgbm")
+MODELS = (*TUNED, "deep_learning.lstm")
 UNIVERSE, COSTS, EXECUTION = "params:universe", "params:costs", "params:execution"
 SIZING, SIGNAL = "params:evaluation.sizing", "params:evaluation.signal"
 ROBUSTNESS = "params:evaluation.robustness"
@@ -97,8 +98,8 @@ def create_pipeline() -> Pipeline:
                     EXECUTION,
                     SIGNAL,
                     SIZING,
-                    *(f"{model}.forecasts" for model in MODELS),
-                    *(f"{model}.seed_forecasts" for model in MODELS),
+                    *(f"{model}.forecasts" for model in TUNED),
+                    *(f"{model}.seed_forecasts" for model in TUNED),
                 ],
                 "seed_spread",
                 name="run_seeds",
@@ -123,7 +124,7 @@ def create_pipeline() -> Pipeline:
                     UNIVERSE,
                     "params:evaluation.statistics",
                     "params:seed",
-                    *(f"{model}.trials" for model in MODELS),
+                    *(f"{model}.trials" for model in TUNED),
                 ],
                 ["significance", "selection", "trial_ledger", "daily_returns"],
                 name="measure_significance",

@@ -1,0 +1,5 @@
+"""Model input to tuned, calibrated boosting models and their forecasts out of sample."""
+
+from tradewind.pipelines.deep_learning.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

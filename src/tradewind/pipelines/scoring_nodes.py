@@ -1,0 +1,32 @@
+"""What every family of forecasters is scored and drawn by."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from tradewind.models import scoring, walk_forward
+from tradewind.reports import classification
+
+Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+
+
+def score(
+    forecasts: pd.DataFrame, model_input: Partitions, folds: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Metrics by fold and in total against the baselines, confusion matrix, reliability."""
+    rows = walk_forward.pool({name: load() for name, load in model_input.items()})
+    metrics, confusion, reliability = scoring.score(forecasts, rows, folds)
+    return metrics, confusion, reliability
+
+
+def draw(
+    confusion: pd.DataFrame, reliability: pd.DataFrame, importance: pd.DataFrame, learning_curves: pd.DataFrame
+) -> tuple[Any, Any, Any, Any]:
+    """Figures: confusion matrix, reliability diagram, importance, learning curves."""
+    return (
+        classification.confusion_matrix_figure(confusion),
+        classification.reliability_figure(reliability),
+        classification.importance_figure(importance),
+        classification.learning_curve_figure(learning_curves),
+    )
