@@ -94,6 +94,7 @@ def path_forecasts(
 
 
 def fit_linear(past: pd.DataFrame, columns: list[str], strength: float) -> Callable[[pd.DataFrame], Any]:
+    """What gives the three probabilities of rows: the multinomial logistic regression on these columns of `past`."""
     from sklearn.linear_model import LogisticRegression
 
     values = past[columns].to_numpy(dtype=np.float64)

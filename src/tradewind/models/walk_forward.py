@@ -3,9 +3,9 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Protocol, Self
+from typing import Annotated, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -67,13 +67,16 @@ class FoldForecaster(Protocol):
         """The same again."""
 
 
+Kind = TypeVar("Kind", bound=FoldForecaster)
+
+
 @dataclass(frozen=True)
-class TrainedFold:
+class TrainedFold(Generic[Kind]):
     """One fold's forecaster, where it is stored, and its forecasts of the test rows."""
 
     fold: Any
     key: str
-    forecaster: "FoldForecaster"
+    forecaster: Kind
     test: pd.DataFrame
     forecasts: pd.DataFrame
 
@@ -120,14 +123,14 @@ def fingerprint(rows: pd.DataFrame, **settings: Any) -> str:
 
 
 def train_folds(
-    kind: type[FoldForecaster],
+    kind: type[Kind],
     parameters: Any,
     rows: pd.DataFrame,
     folds: pd.DataFrame,
     rules: TrainingRules,
     store: ModelStore,
     seed: int,
-) -> list[TrainedFold]:
+) -> list[TrainedFold[Kind]]:
     """Every fold trained on its purged past (or taken from the store) and forecast over its test window.
 
     `parameters` are of the kind's own class; the rules say how many rounds (or epochs) they may take.
@@ -136,7 +139,7 @@ def train_folds(
         update={"max_rounds": rules.max_rounds, "early_stopping_rounds": rules.early_stopping_rounds}
     )
 
-    def train(fold: Any) -> TrainedFold:
+    def train(fold: Any) -> TrainedFold[Kind]:
         training, testing = training_mask(rows, fold), test_mask(rows, fold)
         assert_no_leak(rows, training, testing)
         if not testing.any():
@@ -169,13 +172,13 @@ def train_folds(
         return list(track_results(on.map(train, plan), len(plan), f"{kind.name}: folds"))
 
 
-def track_results(results: Iterator[TrainedFold], total: int, task: str) -> Iterator[TrainedFold]:
+def track_results(results: Iterator[TrainedFold[Kind]], total: int, task: str) -> Iterator[TrainedFold[Kind]]:
     """The results as they come, with progress."""
     for _, result in zip(track(range(total), task), results, strict=True):
         yield result
 
 
-def forecast_table(trained: list[TrainedFold], horizon_bars: int) -> pd.DataFrame:
+def forecast_table(trained: Sequence[TrainedFold[Any]], horizon_bars: int) -> pd.DataFrame:
     """Out-of-sample forecasts of all folds (`schema.Forecasts`)."""
     parts = []
     for result in trained:
@@ -186,7 +189,7 @@ def forecast_table(trained: list[TrainedFold], horizon_bars: int) -> pd.DataFram
     return pd.concat(parts, ignore_index=True).astype({"model": "str"})
 
 
-def learning_curves(trained: list[TrainedFold]) -> pd.DataFrame:
+def learning_curves(trained: Sequence[TrainedFold[Any]]) -> pd.DataFrame:
     """model, fold, iteration, train_loss, valid_loss."""
     parts = [
         result.forecaster.learning_curve().assign(model=result.forecaster.name, fold=np.int64(result.fold.fold))
@@ -195,7 +198,7 @@ def learning_curves(trained: list[TrainedFold]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[["model", "fold", "iteration", "train_loss", "valid_loss"]]
 
 
-def importance_table(trained: list[TrainedFold]) -> pd.DataFrame:
+def importance_table(trained: Sequence[TrainedFold[Any]]) -> pd.DataFrame:
     """model, feature, gain_share, mean_abs_shap: means over the folds, each explained on its own test rows."""
     parts = []
     for result in trained:

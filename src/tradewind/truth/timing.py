@@ -49,7 +49,7 @@ def with_times(catalog: Any, parameters: Mapping[str, Any]) -> pd.DataFrame:
     return pd.concat([catalog.load("scorecard"), pd.DataFrame(timed)], ignore_index=True)
 
 
-def _latency(trained: walk_forward.TrainedFold) -> Measured:
+def _latency(trained: walk_forward.TrainedFold[Any]) -> Measured:
     x = trained.test[feature_names(trained.test)].tail(CALLS)
     worst, alone = [], np.ones(1, dtype=np.bool_)
     for _ in range(BATCHES):

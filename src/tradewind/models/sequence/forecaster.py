@@ -128,9 +128,14 @@ class SequenceForecaster:
 
     def learning_curve(self) -> pd.DataFrame:
         """iteration, train_loss and valid_loss, one row an epoch."""
+        return self.epochs()[["epoch", "train_loss", "valid_loss"]].rename(columns={"epoch": "iteration"})
+
+    def epochs(self) -> pd.DataFrame:
+        """epoch, train_loss, valid_loss, gradient_norm (mean before clipping), is_best; one row an epoch."""
         outside, _ = self._fitted
         curve = pd.DataFrame(outside.curve, columns=["train_loss", "valid_loss", "gradient_norm"])
-        return curve[["train_loss", "valid_loss"]].rename_axis("iteration").reset_index()
+        table = curve.rename_axis("epoch").reset_index()
+        return table.assign(is_best=table["epoch"] == outside.best_rounds - 1)
 
     def importance(self, rows: pd.DataFrame) -> pd.DataFrame:
         """feature, gain_share and mean_abs_shap: integrated gradients of up less down (Sundararajan, Taly and Yan

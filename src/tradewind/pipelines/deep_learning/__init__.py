@@ -1,4 +1,4 @@
-"""Model input to tuned, calibrated boosting models and their forecasts out of sample."""
+"""Model input to networks over windows of bars, calibrated, and their forecasts out of sample."""
 
 from tradewind.pipelines.deep_learning.pipeline import create_pipeline
 

@@ -31,8 +31,8 @@ def train(
     training: TrainingRules,
     labels: LabelRules,
     seed: int,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str]]:
-    """Forecasts out of sample, learning curves, importance, and the store's key of each fold's network.
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str], pd.DataFrame]:
+    """Forecasts out of sample, learning curves, importance, the store's key of each fold's network, and its epochs.
 
     The same folds, purging and store as boosting; nothing is searched.
     """
@@ -44,4 +44,5 @@ def train(
         walk_forward.learning_curves(trained),
         walk_forward.importance_table(trained),
         {str(result.fold.fold): result.key for result in trained},
+        pd.concat([result.forecaster.epochs().assign(fold=result.fold.fold) for result in trained], ignore_index=True),
     )

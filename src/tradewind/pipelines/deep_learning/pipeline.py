@@ -29,7 +29,7 @@ def _network_pipeline(network: str) -> Pipeline:
                     LABELS,
                     "params:seed",
                 ],
-                ["forecasts", "learning_curves", "importance", "models"],
+                ["forecasts", "learning_curves", "importance", "models", "epochs"],
                 name="train",
             ),
             Node(

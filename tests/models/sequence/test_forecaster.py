@@ -1,0 +1,169 @@
+"""Networks as forecasters: what they learn, that they repeat, and what they refuse."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tradewind.errors import BadData, BadModel, BadParameters
+from tradewind.models import catalogue
+from tradewind.models.base import PROBABILITIES, QUANTILES
+from tradewind.models.sequence.forecaster import OUTSIDE, WEIGHTS, SequenceForecaster
+from tradewind.models.sequence.parameters import SequenceParameters
+from tradewind.models.walk_forward import TrainingRules
+
+QUICK = SequenceParameters(
+    window_bars=6, hidden=12, batch_size=256, learning_rate=0.02, max_rounds=16, early_stopping_rounds=5
+)
+RULES = TrainingRules()
+NAMES = pytest.mark.parametrize("name", ["lstm", "linear_network"])
+
+
+def market(seed: int = 0, count: int = 2500) -> pd.DataFrame:
+    """What happens next depends on the bar four before: a memory finds it, the last bar does not show it."""
+    rng = np.random.default_rng(seed)
+    at = pd.date_range("2023-01-01", periods=count, freq="h", tz="UTC").as_unit("ms")
+    tables = []
+    for symbol in ("A", "B"):
+        x = rng.standard_normal((count, 3)).astype(np.float32)
+        drift = np.r_[np.zeros(4), x[:-4, 0]] + 0.5 * rng.standard_normal(count)
+        label = np.digitize(drift, [-0.5, 0.5]).astype(np.int8) - np.int8(1)
+        tables.append(
+            pd.DataFrame(x, columns=list("abc")).assign(
+                symbol=symbol, timestamp=at, label=label, forward_return=0.01 * drift, weight=1.0,
+                exit_time=at + pd.Timedelta(2, unit="h"), horizon_end=at + pd.Timedelta(2, unit="h"),
+            )
+        )  # fmt: skip
+    return pd.concat(tables).sort_values(["timestamp", "symbol"], kind="stable", ignore_index=True)
+
+
+def divided(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    boundary = rows["timestamp"].min() + 0.8 * (rows["timestamp"].max() - rows["timestamp"].min())
+    return rows[rows["horizon_end"] < boundary], (rows["timestamp"] >= boundary).to_numpy()
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    return market()
+
+
+@pytest.fixture(scope="module")
+def lstm(rows: pd.DataFrame) -> SequenceForecaster:
+    return catalogue.sequence("lstm")(QUICK, 7).learn(divided(rows)[0], RULES)
+
+
+def skill(forecaster: SequenceForecaster, rows: pd.DataFrame) -> float:
+    testing = divided(rows)[1]
+    return float(
+        np.corrcoef(forecaster.forecast(rows, testing)["expected_return"], rows.loc[testing, "forward_return"])[0, 1]
+    )
+
+
+def test_a_memory_finds_what_the_last_bar_does_not_show(rows: pd.DataFrame, lstm: SequenceForecaster) -> None:
+    linear = catalogue.sequence("linear_network")(QUICK, 7).learn(divided(rows)[0], RULES)
+    assert skill(lstm, rows) > 0.6 and abs(skill(linear, rows)) < 0.15
+    curve = lstm.learning_curve()
+    assert list(curve) == ["iteration", "train_loss", "valid_loss"]
+    assert curve["valid_loss"].min() < 0.9 * curve["valid_loss"].iloc[0]
+    importance = lstm.importance(rows[divided(rows)[1]])
+    assert importance["gain_share"].sum() == pytest.approx(1)
+    assert importance.set_index("feature")["mean_abs_shap"].idxmax() == "a"
+
+
+def test_forecasts_are_distributions_and_cover_what_they_say(rows: pd.DataFrame, lstm: SequenceForecaster) -> None:
+    testing = divided(rows)[1]
+    found = lstm.forecast(rows, testing)
+    assert list(found) == [*PROBABILITIES, "expected_return", *QUANTILES]
+    pd.testing.assert_index_equal(found.index, rows.index[testing])
+    np.testing.assert_allclose(found[PROBABILITIES].sum(axis=1), 1, atol=1e-9)
+    assert (np.diff(found[QUANTILES].to_numpy(), axis=1) >= 0).all()
+    moved = rows.loc[testing, "forward_return"]
+    assert 0.84 < ((found["q05"] <= moved) & (moved <= found["q95"])).mean() < 0.96
+
+
+@NAMES
+def test_the_same_seed_gives_the_same_bytes_side_by_side_or_not(rows: pd.DataFrame, name: str) -> None:
+    past = divided(rows)[0]
+    short = QUICK.model_copy(update={"max_rounds": 2})
+
+    def fit(seed: int) -> dict[str, bytes]:
+        return catalogue.sequence(name)(short, seed).learn(past, RULES).files()
+
+    alone = fit(7)
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(fit, [7, 8, 7]))
+    assert together[0] == together[2] == alone
+    assert together[1][WEIGHTS] != alone[WEIGHTS]
+
+
+def test_files_and_back_give_the_same_forecasts(rows: pd.DataFrame, lstm: SequenceForecaster) -> None:
+    again = catalogue.sequence("lstm").from_files(lstm.files())
+    testing = divided(rows)[1]
+    pd.testing.assert_frame_equal(again.forecast(rows, testing), lstm.forecast(rows, testing))
+    assert again.files() == lstm.files()
+
+
+def test_the_future_does_not_move_a_forecast(rows: pd.DataFrame, lstm: SequenceForecaster) -> None:
+    testing = divided(rows)[1]
+    cut = rows.loc[testing, "timestamp"].iloc[200]
+    changed = rows.copy()
+    later = changed["timestamp"] > cut
+    changed.loc[later, list("abc")] = 4.0
+    changed[["label", "forward_return"]] = 0
+    known = (rows.loc[testing, "timestamp"] <= cut).to_numpy()
+    usual, other = (lstm.forecast(one, testing) for one in (rows, changed))
+    pd.testing.assert_frame_equal(usual[known], other[known])
+    assert not usual[~known].equals(other[~known])
+    # With the rows just before the test and no others, the forecasts are the same.
+    near = rows[rows["timestamp"] >= rows.loc[testing, "timestamp"].iloc[0] - pd.Timedelta(6, unit="h")]
+    pd.testing.assert_frame_equal(lstm.forecast(near, testing[near.index]), usual)
+
+
+def test_a_row_without_a_whole_window_has_no_forecast(rows: pd.DataFrame, lstm: SequenceForecaster) -> None:
+    testing = divided(rows)[1]
+    at = rows.loc[testing, "timestamp"].iloc[100]
+    holed = rows[rows["timestamp"] != at].reset_index(drop=True)
+    found = lstm.forecast(holed, divided(holed)[1])
+    gone = found["p_up"].isna().to_numpy()
+    after = holed.loc[divided(holed)[1], "timestamp"]
+    assert gone.sum() == 2 * 5 and (after[gone] > at).all() and (after[gone] < at + pd.Timedelta(6, unit="h")).all()
+
+
+@pytest.mark.parametrize("fault", ["truncated", "swapped", "other version", "missing file"])
+def test_damaged_files_are_refused(lstm: SequenceForecaster, rows: pd.DataFrame, fault: str) -> None:
+    files = dict(lstm.files())
+    if fault == "truncated":
+        files[WEIGHTS] = files[WEIGHTS][:-100]
+    elif fault == "swapped":
+        files |= catalogue.sequence("linear_network")(QUICK, 7).learn(divided(rows)[0], RULES).files()
+    elif fault == "other version":
+        files[OUTSIDE] = json.dumps({**json.loads(files[OUTSIDE]), "new": 1}).encode()
+    else:
+        del files[WEIGHTS]
+    with pytest.raises(BadModel):
+        catalogue.sequence("lstm").from_files(files)
+
+
+def test_what_cannot_be_learned_is_refused(rows: pd.DataFrame) -> None:
+    past = divided(rows)[0]
+    with pytest.raises(BadData, match="all the same"):
+        catalogue.sequence("lstm")(QUICK, 7).learn(past.assign(label=np.int8(1)), RULES)
+    with pytest.raises(BadData, match="no whole window|no window of"):
+        catalogue.sequence("lstm")(QUICK.model_copy(update={"window_bars": 5000}), 7).learn(past, RULES)
+    wild = QUICK.model_copy(update={"learning_rate": 1.0, "gradient_clip": 1e30})
+    broken = past.assign(weight=np.where(np.arange(len(past)) == 500, np.inf, 1.0))
+    with pytest.raises(BadData, match="training broke down"):
+        catalogue.sequence("lstm")(wild, 7).learn(broken, RULES)
+    with pytest.raises(BadModel, match="has not been fitted"):
+        catalogue.sequence("lstm")(QUICK, 7).files()
+    with pytest.raises(BadParameters, match="one of .*lstm.*, found 'gru'"):
+        catalogue.sequence("gru")
+
+
+def test_missing_values_and_constant_features_are_lived_with(rows: pd.DataFrame) -> None:
+    holed = rows.assign(b=np.where(np.arange(len(rows)) % 7 == 0, np.nan, rows["b"]), c=np.float32(1.0))
+    past, testing = divided(holed)
+    found = catalogue.sequence("lstm")(QUICK, 7).learn(past, RULES).forecast(holed, testing)
+    assert np.isfinite(found["p_up"]).all()

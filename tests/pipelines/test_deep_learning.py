@@ -1,0 +1,39 @@
+"""The stage is one pipeline, a namespace for each network, and torch is loaded only when one is trained."""
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from tradewind.models.sequence.parameters import SequenceParameters
+from tradewind.pipelines.deep_learning import create_pipeline
+from tradewind.pipelines.deep_learning.nodes import NetworkChoice
+from tradewind.pipelines.deep_learning.pipeline import NETWORKS
+
+
+def test_every_network_has_the_same_nodes_and_its_own_datasets() -> None:
+    pipeline = create_pipeline()
+    for network in NETWORKS:
+        names = {node.name for node in pipeline.nodes if network in node.tags}
+        assert names == {f"deep_learning.{network}.{step}" for step in ("train", "score", "draw")}
+        assert {f"deep_learning.{network}.{table}" for table in ("forecasts", "epochs")} <= pipeline.datasets()
+    assert {"model_input", "folds", "params:seed", "params:feature_engineering.labels"} <= pipeline.inputs()
+
+
+@pytest.mark.parametrize(
+    "fault", [{"window_bars": 0}, {"hidden": 0}, {"learning_rate": 0}, {"gradient_clip": 0}, {"layers": 3}]
+)
+def test_parameters_that_cannot_be_are_refused(fault: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        SequenceParameters(**fault)
+    with pytest.raises(ValidationError):
+        NetworkChoice()
+
+
+def test_looking_at_the_pipelines_does_not_load_torch() -> None:
+    code = (
+        "import sys; from tradewind.pipeline_registry import register_pipelines; register_pipelines(); "
+        "raise SystemExit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
