@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from tradewind.models.tuning import TuningRules
 from tradewind.models.walk_forward import TrainingRules
 from tradewind.pipelines.classifier import create_pipeline
-from tradewind.pipelines.classifier.nodes import ModelChoice, draw
+from tradewind.pipelines.classifier.nodes import ModelChoice
 from tradewind.pipelines.classifier.pipeline import MODELS
+from tradewind.pipelines.scoring_nodes import draw
 
 
 def test_every_model_has_the_same_nodes_and_its_own_datasets() -> None:

@@ -133,7 +133,15 @@ def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFr
         7,
         pd.DataFrame({"value": [0.1] * 5}),
     )
-    assert [entry["strategy"] for entry in ledger] == ["knowing"] and selection["trials"] == 6
+    trials, looks = ([e for e in ledger if (e.get("kind") == "holdout") == is_look] for is_look in (False, True))
+    assert [entry["strategy"] for entry in trials] == ["knowing"] and selection["trials"] == 6
+    assert len(looks) == selection["holdout_looks"] == 1
+    # The same run again is the same trial and the same look; another result in the holdout is another look.
+    rules = StatisticsRules(n_resamples=100, mean_block_days=3)
+    again = measure_significance(returns, ledger, UNIVERSE, rules, 7)[1]
+    assert (again["trials"], again["holdout_looks"]) == (1, 1)
+    other = returns.assign(net=returns["net"].where(returns["role"] != "holdout", returns["net"] + 1e-4))
+    assert measure_significance(other, ledger, UNIVERSE, rules, 7)[1]["holdout_looks"] == 2
     return judge_strategies(*boards, costs, significance, selection, VerdictRules()), boards[0]
 
 
