@@ -1,5 +1,7 @@
 """The project's own Kedro commands."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,26 @@ def _mlflow_settings(project: ProjectMetadata) -> Any:
     return OmegaConfigLoader(conf, **CONFIG_LOADER_ARGS, config_patterns={"mlflow": ["mlflow*"]})["mlflow"]
 
 
+def _output(default: str, meaning: str, **kind: bool) -> Any:
+    """The option that says where a command writes; `kind` as for `click.Path`."""
+    path = click.Path(path_type=Path, **kind)
+    return click.option("--output", type=path, default=Path(default), show_default=True, help=meaning)
+
+
+@contextmanager
+def _context(project: ProjectMetadata, env: str | None, params: str = "") -> Iterator[Any]:
+    """An environment's context; the project's own errors become messages."""
+    from kedro.framework.cli.utils import _split_params
+    from kedro.framework.session import KedroSession
+
+    changed = _split_params(None, None, params) if params else {}
+    try:
+        with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
+            yield session.load_context()
+    except TradewindError as error:
+        raise click.ClickException(str(error)) from error
+
+
 @cli.command()
 @click.pass_obj
 def doctor(project: ProjectMetadata) -> None:
@@ -48,13 +70,7 @@ def doctor(project: ProjectMetadata) -> None:
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Same seed, same bytes.")
 @click.option("--outages", type=click.IntRange(0), default=0, show_default=True, help="Exchange outages.")
 @click.option("--dirty-rows", type=click.IntRange(0), default=0, show_default=True, help="Deliberately bad rows.")
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("data/01_raw/market.sqlite"),
-    show_default=True,
-    help="SQLite file to write; an existing one is replaced.",
-)
+@_output("data/01_raw/market.sqlite", "SQLite file to write; an existing one is replaced.", dir_okay=False)
 def simulate_market_command(symbols: int, output: Path, **settings: Any) -> None:
     """Write a simulated market to SQLite, with the oracle's positions and Sharpe beside it.
 
@@ -89,18 +105,10 @@ def audit_features(
 
     Reads the bars that `kedro run --pipeline data_engineering` has written. Exits with 1 if a feature must not be used.
     """
-    from kedro.framework.cli.utils import _split_params
-    from kedro.framework.session import KedroSession
-
     from tradewind.pipelines.feature_engineering.audit import audit_selected
 
-    changed = _split_params(None, None, params) if params else {}
-    try:
-        with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
-            context = session.load_context()
-            found, features = audit_selected(context.catalog, context.params, symbol, bars, cuts)
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
+    with _context(project, env, params) as context:
+        found, features = audit_selected(context.catalog, context.params, symbol, bars, cuts)
     faults = [finding for finding in found if finding.is_fault]
     by_name: dict[str, list[Any]] = {}
     for finding in found:
@@ -121,13 +129,7 @@ def audit_features(
 @cli.command()
 @click.argument("first")
 @click.argument("second", default="last")
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("data/08_reporting/comparison.html"),
-    show_default=True,
-    help="Page to write; an existing one is replaced.",
-)
+@_output("data/08_reporting/comparison.html", "Page to write; an existing one is replaced.", dir_okay=False)
 @click.pass_obj
 def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> None:
     """Compare two runs: what was changed, and whether the difference is more than noise.
@@ -170,12 +172,10 @@ def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> 
 )
 @click.option("--env", default=None, help="Environment whose candles null worlds are made of, such as real.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Markets side by side.")
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("data/08_reporting/truth"),
-    show_default=True,
-    help="Folder of the outcomes and the summary. An experiment that was stopped goes on there.",
+@_output(
+    "data/08_reporting/truth",
+    "Folder of the outcomes and the summary. An experiment that was stopped goes on there.",
+    file_okay=False,
 )
 @click.pass_obj
 def truth(
@@ -187,8 +187,6 @@ def truth(
     """
     import json
 
-    from kedro.framework.session import KedroSession
-
     from tradewind.datasets.atomic import write_bytes
     from tradewind.truth.experiment import Judge, cases, checked_sources, identity, null_world_cases
     from tradewind.truth.ledger import run_cases
@@ -197,18 +195,14 @@ def truth(
     from tradewind.truth.whole_run import RunSettings, load_sources
 
     folder = output if output.is_absolute() else project.project_path / output
-    try:
-        with KedroSession.create(project.project_path, env=env) as session:
-            context = session.load_context()
-            parameters, wanted, real = context.params, cases(n_null, n_planted), None
-            if worlds:
-                sources = load_sources(context.catalog, parameters)
-                real = checked_sources(sources, RunSettings.from_parameters(parameters))
-                wanted += null_world_cases(worlds, len(sources.universe.symbols))
-        outcomes = run_cases(wanted, Judge(parameters, real), folder / "outcomes.jsonl", identity(parameters), workers)
-        summary = summarise(outcomes)
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
+    with _context(project, env) as context:
+        parameters, wanted, real = context.params, cases(n_null, n_planted), None
+        if worlds:
+            sources = load_sources(context.catalog, parameters)
+            real = checked_sources(sources, RunSettings.from_parameters(parameters))
+            wanted += null_world_cases(worlds, len(sources.universe.symbols))
+        judge = Judge(parameters, real)
+        summary = summarise(run_cases(wanted, judge, folder / "outcomes.jsonl", identity(parameters), workers))
     write_bytes(folder / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     text = render(summary)
     write_bytes(folder / "truth.md", text.encode())
@@ -222,13 +216,7 @@ def truth(
 @click.option("--cuts", type=click.IntRange(1, 50), default=6, show_default=True, help="Cut points, three runs each.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Runs side by side.")
 @click.option("--planted", is_flag=True, help="Audit the audit instead: plant known leaks in a small simulated market.")
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("data/08_reporting/leak_audit.md"),
-    show_default=True,
-    help="Text to write; an existing one is replaced.",
-)
+@_output("data/08_reporting/leak_audit.md", "Text to write; an existing one is replaced.", dir_okay=False)
 @click.pass_obj
 def audit(
     project: ProjectMetadata, env: str | None, params: str, cuts: int, workers: int, planted: bool, output: Path
@@ -238,35 +226,24 @@ def audit(
     Repeats the run on histories that end at a cut and on histories that are other after it: nothing known at or before
     the cut may move. Then says what features need to warm up. Exits with 1 if anything leaks.
     """
-    from kedro.framework.cli.utils import _split_params
-    from kedro.framework.session import KedroSession
-
     from tradewind.datasets.atomic import write_bytes
     from tradewind.truth import audit_report
     from tradewind.truth.audit import audit_run, audit_settings, warm_up
     from tradewind.truth.planted_leaks import practise
     from tradewind.truth.whole_run import load_sources
 
-    changed = _split_params(None, None, params) if params else {}
-    try:
-        with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
-            context = session.load_context()
-            parameters = context.params
-            if planted:
-                missed = 0
-                for leak, first in practise(parameters):
-                    missed += (first is None) != (leak is None)
-                    click.echo(audit_report.planted_line(leak, first))
-                click.echo("all are caught, and no false alarm" if not missed else f"{missed} wrong answers")
-                raise SystemExit(1 if missed else 0)
-            sources = load_sources(context.catalog, parameters)
-        settings = audit_settings(parameters)
+    with _context(project, env, params) as context:
+        if planted:
+            missed = 0
+            for leak, first in practise(context.params):
+                missed += (first is None) != (leak is None)
+                click.echo(audit_report.planted_line(leak, first))
+            click.echo("all are caught, and no false alarm" if not missed else f"{missed} wrong answers")
+            raise SystemExit(1 if missed else 0)
+        sources, settings = load_sources(context.catalog, context.params), audit_settings(context.params)
         found = audit_run(sources, settings, n_cuts=cuts, workers=workers)
-        text = audit_report.render(
-            found, warm_up(sources, settings), f"{env or 'base'}: {', '.join(sources.universe.symbols)}"
-        )
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
+        name = f"{env or 'base'}: {', '.join(sources.universe.symbols)}"
+        text = audit_report.render(found, warm_up(sources, settings), name)
     path = output if output.is_absolute() else project.project_path / output
     write_bytes(path, text.encode())
     click.echo(text)
@@ -282,15 +259,9 @@ def scorecard(project: ProjectMetadata, env: str | None) -> None:
 
     Trains every fold of every boosting model anew (minutes on real data) and asks the last one for single rows.
     """
-    from kedro.framework.session import KedroSession
-
     from tradewind.reports.markdown import table
     from tradewind.reports.text import scorecard_rows
     from tradewind.truth.timing import with_times
 
-    try:
-        with KedroSession.create(project.project_path, env=env) as session:
-            context = session.load_context()
-            click.echo(table(scorecard_rows(with_times(context.catalog, context.params))))
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
+    with _context(project, env) as context:
+        click.echo(table(scorecard_rows(with_times(context.catalog, context.params))))

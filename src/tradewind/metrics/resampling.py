@@ -19,7 +19,7 @@ def next_day(at: int, number: int, day: int, starts: NDArray[np.integer], renew:
 
 @njit(cache=True, nogil=True)
 def resampled_totals(
-    values: NDArray[np.float64], starts: NDArray[np.int64], renew: NDArray[np.bool_]
+    values: NDArray[np.float64], starts: NDArray[np.integer], renew: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Sums over the days of every resample: `values` has the shape (days, columns), the result (resamples, columns)."""
     n_resamples, n_days = starts.shape

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from tradewind.metrics.resampling import next_day
+from tradewind.metrics.resampling import resampled_totals
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +38,7 @@ def superior_ability(
     deviation = np.sqrt(_bootstrap_variance(excess - mean, mean_block_days))
     starts = rng.integers(0, n_days, (n_resamples, n_days)).astype(np.int32)
     renew = rng.random((n_resamples, n_days)) < 1 / mean_block_days
-    means = _resampled_means(np.ascontiguousarray(excess), starts, renew)
+    means = resampled_totals(np.ascontiguousarray(excess), starts, renew) / n_days
     root = np.sqrt(n_days)
     check = float((root * (means - mean).max(axis=1) >= root * mean.max()).mean())
     statistic = max((root * mean / deviation).max(), 0.0)
@@ -61,16 +60,3 @@ def _bootstrap_variance(centred: Floats, mean_block_days: float) -> Floats:
             continue
         variance = variance + 2 * kernel * (centred[lag:] * centred[:-lag]).sum(axis=0) / n_days
     return np.maximum(variance, 1e-24)
-
-
-@njit(cache=True, nogil=True)
-def _resampled_means(excess: Floats, starts: NDArray[np.int32], renew: NDArray[np.bool_]) -> Floats:
-    n_resamples, n_days = starts.shape
-    out = np.zeros((n_resamples, excess.shape[1]))
-    for number in range(n_resamples):
-        at = 0
-        for day in range(n_days):
-            at = next_day(at, number, day, starts, renew)
-            for strategy in range(excess.shape[1]):
-                out[number, strategy] += excess[at, strategy]
-    return out / n_days

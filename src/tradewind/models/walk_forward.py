@@ -178,6 +178,18 @@ def track_results(results: Iterator[TrainedFold[Kind]], total: int, task: str) -
         yield result
 
 
+def trained_tables(
+    trained: Sequence[TrainedFold[Any]], horizon_bars: int
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str]]:
+    """Forecasts out of sample, learning curves, importance, and the store's key of each fold's model."""
+    return (
+        forecast_table(trained, horizon_bars),
+        learning_curves(trained),
+        importance_table(trained),
+        {str(result.fold.fold): result.key for result in trained},
+    )
+
+
 def forecast_table(trained: Sequence[TrainedFold[Any]], horizon_bars: int) -> pd.DataFrame:
     """Out-of-sample forecasts of all folds (`schema.Forecasts`)."""
     parts = []

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
+from kedro.pipeline import Node
 
 from tradewind.models import scoring, walk_forward
 from tradewind.reports import classification
@@ -30,3 +31,13 @@ def draw(
         classification.importance_figure(importance),
         classification.learning_curve_figure(learning_curves),
     )
+
+
+def scoring_nodes() -> list[Node]:
+    """The nodes that score and draw a model's forecasts, before they get its namespace."""
+    scored = ["fold_metrics", "confusion", "reliability"]
+    drawn = ["confusion_figure", "reliability_figure", "importance_figure", "learning_curve_figure"]
+    return [
+        Node(score, ["forecasts", "model_input", "folds"], scored, name="score"),
+        Node(draw, ["confusion", "reliability", "importance", "learning_curves"], drawn, name="draw"),
+    ]

@@ -154,7 +154,10 @@ def _judge(
     universe, bars, side_series = sources.universe, lazily(run.bars), run.side_series
     trading = (universe, settings.costs, settings.execution, settings.sizing)
     targets = lazily(positions)
-    returns = trading_nodes.portfolio_returns(targets, bars, side_series, run.folds, *trading)
+    histories = trading_nodes.histories_of(bars, side_series, universe, settings.sizing)
+    returns = trading_nodes.portfolio_returns(
+        targets, histories, run.folds, universe, settings.costs, settings.execution
+    )
     sensitivity = trading_nodes.measure_cost_sensitivity(
         targets, bars, side_series, run.folds, *trading, trading_nodes.SensitivityRules()
     )

@@ -62,12 +62,7 @@ def train(
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
     kind, parameters = catalogue.boosting(model.name), BoostingParameters(**best_parameters)
     trained = walk_forward.train_folds(kind, parameters, rows, folds, training, model_store, seed)
-    return (
-        walk_forward.forecast_table(trained, labels.horizon_bars),
-        walk_forward.learning_curves(trained),
-        walk_forward.importance_table(trained),
-        {str(result.fold.fold): result.key for result in trained},
-    )
+    return walk_forward.trained_tables(trained, labels.horizon_bars)
 
 
 def train_seeds(

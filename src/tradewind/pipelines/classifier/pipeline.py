@@ -9,7 +9,7 @@ from tradewind.pipelines.classifier.nodes import (
     train_seeds,
     tune,
 )
-from tradewind.pipelines.scoring_nodes import draw, score
+from tradewind.pipelines.scoring_nodes import scoring_nodes
 
 MODELS = ("xgboost", "lightgbm")
 LABELS = "params:feature_engineering.labels"
@@ -74,15 +74,7 @@ def _model_pipeline(model: str) -> Pipeline:
                 "seed_forecasts",
                 name="train_seeds",
             ),
-            Node(
-                score, ["forecasts", "model_input", "folds"], ["fold_metrics", "confusion", "reliability"], name="score"
-            ),
-            Node(
-                draw,
-                ["confusion", "reliability", "importance", "learning_curves"],
-                ["confusion_figure", "reliability_figure", "importance_figure", "learning_curve_figure"],
-                name="draw",
-            ),
+            *scoring_nodes(),
         ],
         namespace=f"classifier.{model}",
         inputs={"model_input", "folds"},

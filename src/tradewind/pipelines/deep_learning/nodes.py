@@ -39,10 +39,5 @@ def train(
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
     kind = catalogue.sequence(model.name)
     trained = walk_forward.train_folds(kind, network, rows, folds, training, model_store, seed)
-    return (
-        walk_forward.forecast_table(trained, labels.horizon_bars),
-        walk_forward.learning_curves(trained),
-        walk_forward.importance_table(trained),
-        {str(result.fold.fold): result.key for result in trained},
-        pd.concat([result.forecaster.epochs().assign(fold=result.fold.fold) for result in trained], ignore_index=True),
-    )
+    epochs = [result.forecaster.epochs().assign(fold=result.fold.fold) for result in trained]
+    return *walk_forward.trained_tables(trained, labels.horizon_bars), pd.concat(epochs, ignore_index=True)

@@ -3,7 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.pipelines.deep_learning.nodes import train
-from tradewind.pipelines.scoring_nodes import draw, score
+from tradewind.pipelines.scoring_nodes import scoring_nodes
 
 NETWORKS = ("lstm",)
 LABELS = "params:feature_engineering.labels"
@@ -32,15 +32,7 @@ def _network_pipeline(network: str) -> Pipeline:
                 ["forecasts", "learning_curves", "importance", "models", "epochs"],
                 name="train",
             ),
-            Node(
-                score, ["forecasts", "model_input", "folds"], ["fold_metrics", "confusion", "reliability"], name="score"
-            ),
-            Node(
-                draw,
-                ["confusion", "reliability", "importance", "learning_curves"],
-                ["confusion_figure", "reliability_figure", "importance_figure", "learning_curve_figure"],
-                name="draw",
-            ),
+            *scoring_nodes(),
         ],
         namespace=f"deep_learning.{network}",
         inputs={"model_input", "folds"},

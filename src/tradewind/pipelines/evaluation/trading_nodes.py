@@ -234,23 +234,21 @@ def aggregate_portfolios(
     sizing: SizingRules,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Returns of every strategy with one account for all symbols, their fold and role; the breakdown of them."""
-    returns = portfolio_returns(positions, bars, side_series, folds, universe, costs, execution, sizing)
+    histories = histories_of(bars, side_series, universe, sizing)
+    returns = portfolio_returns(positions, histories, folds, universe, costs, execution)
     accounts = {name: with_role(load(), folds) for name, load in backtests.items()}
     return returns, breakdown(returns, accounts)
 
 
 def portfolio_returns(
     positions: Partitions,
-    bars: Partitions,
-    side_series: pd.DataFrame,
+    histories: Mapping[str, tuple[pd.DataFrame, History]],
     folds: pd.DataFrame,
     universe: Universe,
     costs: Costs,
     execution: OrderRules,
-    sizing: SizingRules,
 ) -> pd.DataFrame:
     """Returns of every strategy with one account for all symbols: strategy, timestamp, fold, role, the account."""
-    histories = histories_of(bars, side_series, universe, sizing)
     portfolios = []
     for name, load in positions.items():
         market, targets = market_and_targets(load(), histories, universe)
