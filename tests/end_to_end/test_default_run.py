@@ -14,7 +14,7 @@ import pytest
 from nbclient import NotebookClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("end_to_end")]
-STAGES = ("data_engineering", "feature_engineering", "classifier", "evaluation")
+STAGES = ("data_engineering", "feature_engineering", "classifier", "deep_learning", "evaluation")
 
 
 def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any) -> None:
@@ -142,3 +142,17 @@ def test_the_doctor_and_the_simulator_answer(new_project: Any) -> None:
     output = new_project.kedro("simulate-market", "--symbols", "2", "--days", "30", "--edge", "0", "--seed", "3")
     assert "market.sqlite" in output
     assert (new_project.folder / "data/01_raw/market.sqlite").stat().st_size > 10_000
+
+
+def test_the_run_can_be_audited_scored_and_its_verdict_tried(finished_project: Any) -> None:
+    folder = finished_project.folder / "data/08_reporting"
+    printed = finished_project.kedro("audit", "--env", "test", "--cuts", "2", "--workers", "1")
+    assert "Nothing at or before any cut moved" in printed and "| lstm |" not in printed
+    assert (folder / "leak_audit.md").read_text() in printed
+    printed = finished_project.kedro("scorecard", "--env", "test")
+    assert "three-class accuracy" in printed and "lightgbm: one forecast, ms, 99 % of calls" in printed
+    tried = ("truth", "--env", "test", "--null", "1", "--planted", "1", "--workers", "1")
+    assert "1 markets with nothing to find and 1 with an edge" in finished_project.kedro(*tried)
+    again = finished_project.kedro(*tried)
+    assert "2 of 2 markets are judged already" in again
+    assert (folder / "truth/truth.md").read_text() in again
