@@ -36,8 +36,8 @@ def render_markdown(tables: ReportTables) -> str:
             f"- {line}"
             for line in [
                 *text.what_would_change_it(verdict, tables.significance, text.bars_per_day(tables.settings)),
-                f"The holdout of this market has been looked at with {tables.selection['holdout_looks']} different "
-                "results, this one included.",
+                "Looks at the holdout of this market with different results, this one included: "
+                f"{tables.selection['holdout_looks']}.",
             ]
         ),
         "## Scorecard\n\nThe verdict does not use it; the last columns say what it takes without skill.\n\n"

@@ -149,8 +149,8 @@ def _win_rate(
         result = run(history, target, costs, LURE, universe.bars_per_year)
         made = trade_table(result, history)
         lure.append(made.loc[~made["is_open"], "gross"].to_numpy() > 0)
-        earned += float(result.account["net"].sum()) / len(histories)
-    name = f"target 0.5 %, stop 5 %: earns {earned:+.0%} before compounding"
+        earned += float(np.prod(1.0 + result.account["net"]) - 1.0) / len(histories)
+    name = f"target 0.5 %, stop 5 %: returns {earned:+.0%} in all"
     return scorecard.row(
         "trades won", "share", rules.win_rate, scorecard.share_by_day(won, opened, statistics, seed),
         (name, float(np.concatenate(lure).mean())), float(by_chance.mean()) if len(by_chance) else float("nan"),
