@@ -40,7 +40,7 @@ lint: install-test
 	$(BIN)/mypy
 
 test: lint  ## lint, check types and import rules, run the tests
-	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 bench: install-test  ## measure speed against the peers, in one run each
 	$(BIN)/pytest -m benchmark tests/benchmarks -s

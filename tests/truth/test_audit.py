@@ -24,7 +24,6 @@ def clean(practice: tuple[Sources, RunSettings]) -> Findings:
     return audit_run(*practice)
 
 
-@pytest.mark.xdist_group("audit-clean")
 def test_the_project_raises_no_alarm(clean: Findings) -> None:
     assert clean.leaks == []
     assert {product for product, _ in clean.compared} == set(KEYS)

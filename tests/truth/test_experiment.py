@@ -42,7 +42,6 @@ def test_other_parameters_are_another_experiment(parameters: dict[str, Any]) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("truth")
 def test_the_verdict_is_seldom_wrong(parameters: dict[str, Any], tmp_path: Path) -> None:
     """The fast version of `make truth`: 20 markets without an edge, 20 with a strong one, fewer features."""
     few = ["log_return_*", "realised_volatility_*", "ema_*", "funding*", "sentiment*", "market_*", "volume_*"]

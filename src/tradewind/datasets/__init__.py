@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tradewind.datasets.partitioned import PartitionedTableDataset
     from tradewind.datasets.simulated_market import SimulatedMarketDataset
     from tradewind.datasets.table import ParquetTableDataset
+    from tradewind.datasets.tensorboard import TensorBoardDataset
 
 _HOME = {
     "BarFolderDataset": "bar_folder",
@@ -26,6 +27,7 @@ _HOME = {
     "ParquetTableDataset": "table",
     "PartitionedTableDataset": "partitioned",
     "SimulatedMarketDataset": "simulated_market",
+    "TensorBoardDataset": "tensorboard",
     "TextDataset": "documents",
     "TrialLedgerDataset": "trial_ledger",
 }
@@ -40,6 +42,7 @@ __all__ = [
     "ParquetTableDataset",
     "PartitionedTableDataset",
     "SimulatedMarketDataset",
+    "TensorBoardDataset",
     "TextDataset",
     "TrialLedgerDataset",
 ]

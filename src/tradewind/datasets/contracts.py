@@ -40,6 +40,11 @@ def labels(tables: Partitions) -> dict[str, Any]:
     return _checked(schema.Labels, tables)
 
 
+def horizon_returns(tables: Partitions) -> dict[str, Any]:
+    """The tables, each a valid `HorizonReturns`."""
+    return _checked(schema.HorizonReturns, tables)
+
+
 def model_input(tables: Partitions) -> dict[str, Any]:
     """The tables, each a valid `ModelInput`."""
     return _checked(schema.ModelInput, tables)

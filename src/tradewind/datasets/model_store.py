@@ -61,10 +61,18 @@ class FolderModelStore:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
-            shutil.rmtree(place, ignore_errors=True)
+            self.forget(key)
             temporary.rename(place)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+    def forget(self, key: str) -> None:
+        """Drop what is kept under `key`, if anything; a kill meanwhile leaves it whole or gone."""
+        place = self._place(key)
+        if place.exists():
+            going = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
+            place.rename(going / "gone")
+            shutil.rmtree(going, ignore_errors=True)
 
     def _place(self, key: str) -> Path:
         return self._folder / key[:24]

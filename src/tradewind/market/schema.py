@@ -160,6 +160,22 @@ class ModelInput(_Table):
         unique = ["symbol", "timestamp"]  # noqa: RUF012
 
 
+class HorizonReturns(_Table):
+    """Log returns over several horizons of one symbol: a column `forward_return_N` for each N bars, beside the keys."""
+
+    symbol: Series[str]
+    timestamp: Series[Instant]
+
+    class Config(_Table.Config):
+        strict = False
+        unique = ["symbol", "timestamp"]  # noqa: RUF012
+
+    @pa.dataframe_check(name="returns are finite or missing")
+    def is_finite(cls, table: pd.DataFrame) -> bool:  # noqa: N805
+        """Every other column is a log return."""
+        return not np.isinf(table.drop(columns=["symbol", "timestamp"]).to_numpy(dtype=np.float64)).any()
+
+
 class Folds(_Table):
     """Half-open windows [start, end) in `timestamp`; `purge` and `embargo` are durations."""
 
@@ -200,6 +216,32 @@ class Forecasts(_Table):
     def is_distribution(cls, forecasts: pd.DataFrame) -> Series[bool]:  # noqa: N805
         """The three classes exhaust the outcomes."""
         return (forecasts[["p_down", "p_flat", "p_up"]].sum(axis=1) - 1).abs() < 1e-6
+
+
+class HorizonForecasts(_Table):
+    """Out-of-sample quantiles of the log return at several horizons, and the evidence behind the classes (missing
+    where a model does not give it)."""
+
+    model: Series[str]
+    fold: Series[np.int64]
+    symbol: Series[str]
+    timestamp: Series[Instant]
+    horizon: Series[np.int64] = pa.Field(gt=0)
+    q05: Series[float]
+    q25: Series[float]
+    q50: Series[float]
+    q75: Series[float]
+    q95: Series[float]
+    evidence: Series[float] = pa.Field(ge=0, nullable=True)
+
+    class Config(_Table.Config):
+        unique = ["model", "symbol", "timestamp", "horizon"]  # noqa: RUF012
+
+    @pa.dataframe_check(name="quantiles do not cross")
+    def is_ordered(cls, forecasts: pd.DataFrame) -> Series[bool]:  # noqa: N805
+        """A higher level is nowhere below a lower one."""
+        levels = forecasts[["q05", "q25", "q50", "q75", "q95"]].to_numpy()
+        return pd.Series((np.diff(levels, axis=1) >= 0).all(axis=1), index=forecasts.index)
 
 
 class Positions(_Table):

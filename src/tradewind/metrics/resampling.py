@@ -31,3 +31,12 @@ def resampled_totals(
             for column in range(values.shape[1]):
                 out[number, column] += values[at, column]
     return out
+
+
+def draw_totals(
+    values: NDArray[np.float64], mean_block_days: float, n_resamples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Sums over days drawn in blocks (resamples, columns), of values (days, columns)."""
+    shape = (n_resamples, len(values))
+    starts, renew = rng.integers(0, len(values), shape), rng.random(shape) < 1 / mean_block_days
+    return np.asarray(resampled_totals(np.ascontiguousarray(values), starts, renew))

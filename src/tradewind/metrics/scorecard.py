@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.metrics.ranking import StatisticsRules
-from tradewind.metrics.resampling import resampled_totals
+from tradewind.metrics.resampling import draw_totals
 
 Floats = NDArray[np.float64]
 State = Literal["met", "not met", "not shown"]
@@ -104,10 +104,7 @@ def spread_over_seeds(sharpe: Floats, wanted: int) -> Measured:
 
 
 def _totals(values: Floats, rules: StatisticsRules, seed: int) -> Floats:
-    rng = np.random.default_rng(seed)
-    shape = (rules.n_resamples, len(values))
-    starts, renew = rng.integers(0, len(values), shape), rng.random(shape) < 1 / rules.mean_block_days
-    return np.asarray(resampled_totals(np.ascontiguousarray(values), starts, renew))
+    return draw_totals(values, rules.mean_block_days, rules.n_resamples, np.random.default_rng(seed))
 
 
 def _bounds(values: Floats, rules: StatisticsRules) -> tuple[float, float]:

@@ -13,6 +13,7 @@ PROBABILITIES = ["p_down", "p_flat", "p_up"]
 QUANTILES = ["q05", "q25", "q50", "q75", "q95"]
 # Columns of the model input that are not features.
 KEYS = ("symbol", "timestamp", "label", "forward_return", "exit_time", "horizon_end", "weight")
+HORIZON_RETURN = "forward_return_"  # and the number of bars: what the return will be over another horizon
 Files = dict[str, bytes]
 
 
@@ -45,7 +46,13 @@ class Sample:
 
 def feature_names(rows: pd.DataFrame) -> list[str]:
     """The feature columns of model-input rows, in their order."""
-    return [name for name in rows.columns if name not in KEYS]
+    return [name for name in rows.columns if name not in KEYS and not name.startswith(HORIZON_RETURN)]
+
+
+def horizons_of(rows: pd.DataFrame) -> tuple[int, ...]:
+    """Over how many bars the rows tell their return beside the label's own horizon, from short to long."""
+    told = (name.removeprefix(HORIZON_RETURN) for name in rows.columns if name.startswith(HORIZON_RETURN))
+    return tuple(sorted(int(one) for one in told))
 
 
 class Forecaster(Protocol):
@@ -84,6 +91,18 @@ class Forecaster(Protocol):
         ...
 
 
+class Checkpoint(Protocol):
+    """Where one training keeps its state, so that it goes on after a kill."""
+
+    def get(self) -> Files | None:
+        """The state last put, or None."""
+        ...
+
+    def put(self, files: Files) -> None:
+        """Keep the state, all or nothing."""
+        ...
+
+
 class ModelStore(Protocol):
     """Where fitted models are kept between runs, by a key that names everything they depend on."""
 
@@ -93,4 +112,8 @@ class ModelStore(Protocol):
 
     def put(self, key: str, files: Files, about: dict[str, Any]) -> None:
         """Keep the files, all or nothing, with what there is to know about them."""
+        ...
+
+    def forget(self, key: str) -> None:
+        """Drop what is kept under `key`, if anything."""
         ...

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tradewind.errors import BadData, BadModel
-from tradewind.models.base import PROBABILITIES, QUANTILES, Files, Sample
+from tradewind.models.base import PROBABILITIES, QUANTILES, Checkpoint, Files, Sample
 from tradewind.models.calibration import ProbabilityScaling, fit_scaling
 from tradewind.models.walk_forward import TrainingRules, split_training
 from tradewind.splits.purged import Mask
@@ -154,8 +154,8 @@ class BoostingForecaster(ABC):
             raise BadData(f"{self.name} was trained on features that are missing: {', '.join(missing)}")
         return x[list(self._fitted.features)]
 
-    def learn(self, past: pd.DataFrame, rules: TrainingRules) -> Self:
-        """Fitted on purged training rows, parts of which stop and calibrate."""
+    def learn(self, past: pd.DataFrame, rules: TrainingRules, checkpoint: Checkpoint | None = None) -> Self:
+        """Fitted on purged training rows, parts of which stop and calibrate; too quick to need the checkpoint."""
         return self.fit(*split_training(past, rules))
 
     def forecast(self, rows: pd.DataFrame, testing: Mask) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from tradewind.models.xgboost import XGBoostForecaster
 
 if TYPE_CHECKING:
     from tradewind.models.sequence.forecaster import SequenceForecaster
+    from tradewind.models.sequence.last_value import LastValueForecaster
 
 BOOSTING: dict[str, type[BoostingForecaster]] = {
     forecaster.name: forecaster for forecaster in (XGBoostForecaster, LightGBMForecaster)
@@ -26,14 +27,27 @@ def boosting(name: str) -> type[BoostingForecaster]:
     return BOOSTING[name]
 
 
-def sequence(name: str) -> "type[SequenceForecaster]":
-    """The network called `name`; torch is imported only when one is asked for.
+SEQUENCE = ("lstm", "tft", "linear_network", "last_value")
+
+
+def sequence(name: str) -> "type[SequenceForecaster] | type[LastValueForecaster]":
+    """The model over windows of bars called `name`; torch is imported only when a network is asked for.
 
     Raises:
         BadParameters: there is none.
     """
-    from tradewind.models.sequence.forecaster import SEQUENCE
+    match name:
+        case "last_value":
+            from tradewind.models.sequence.last_value import LastValueForecaster
 
-    if name not in SEQUENCE:
-        raise BadParameters(f"a sequence model is one of {sorted(SEQUENCE)}, found {name!r}")
-    return SEQUENCE[name]
+            return LastValueForecaster
+        case "lstm" | "tft" | "linear_network":
+            from tradewind.models.sequence import forecaster
+
+            networks = (
+                forecaster.LSTMForecaster,
+                forecaster.TemporalFusionForecaster,
+                forecaster.LinearNetworkForecaster,
+            )
+            return next(network for network in networks if network.name == name)
+    raise BadParameters(f"a sequence model is one of {sorted(SEQUENCE)}, found {name!r}")

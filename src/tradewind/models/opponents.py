@@ -15,6 +15,7 @@ from tradewind.splits.combinatorial import CombinatorialPlan, combinatorial_spli
 from tradewind.splits.purged import assert_no_leak, test_mask, training_mask
 
 LINEAR, VOLATILITY_ONLY = "linear", "volatility_only"
+WITHOUT_DIRECTION = (VOLATILITY_ONLY, "last_value")  # scored as forecasts, never traded
 ROWS_EACH = 12_000  # more would not move a linear fit
 CLIP = 5.0  # standard deviations
 

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.compute import executor, track
 from tradewind.errors import BadData
-from tradewind.models.base import Files, ModelStore, Sample, feature_names
+from tradewind.models.base import Checkpoint, Files, ModelStore, Sample, feature_names
 from tradewind.splits.purged import Mask, assert_no_leak, inner_split, test_mask, training_mask
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # part of every key: raise it when training changes in a way that parameters do not show
+FORMAT = 2  # part of every key: raise it when training changes in a way that parameters do not show
 
 
 class TrainingRules(BaseModel):
@@ -47,8 +47,11 @@ class FoldForecaster(Protocol):
     def __init__(self, parameters: Any, seed: int) -> None:
         """Unfitted."""
 
-    def learn(self, past: pd.DataFrame, rules: TrainingRules) -> Self:
-        """Fitted, stopped and calibrated on purged training rows of all symbols, in the order of time."""
+    def learn(self, past: pd.DataFrame, rules: TrainingRules, checkpoint: Checkpoint | None = None) -> Self:
+        """Fitted, stopped and calibrated on purged training rows of all symbols, in the order of time.
+
+        What takes long keeps its state in the checkpoint and goes on from it.
+        """
 
     def forecast(self, rows: pd.DataFrame, testing: Mask) -> pd.DataFrame:
         """Probabilities, expected return and quantiles for `rows[testing]`; rows before them may be read."""
@@ -68,6 +71,30 @@ class FoldForecaster(Protocol):
 
 
 Kind = TypeVar("Kind", bound=FoldForecaster)
+
+
+@dataclass(frozen=True)
+class StoredCheckpoint:
+    """The state of one fold's training, in the store beside the finished models."""
+
+    store: ModelStore
+    key: str
+
+    @property
+    def _name(self) -> str:
+        return f"training-{self.key[:12]}"
+
+    def get(self) -> Files | None:
+        """The state last put, or None."""
+        return self.store.get(self._name)
+
+    def put(self, files: Files) -> None:
+        """Keep the state, all or nothing."""
+        self.store.put(self._name, files, {"training": self.key})
+
+    def drop(self) -> None:
+        """Forget it: the model is finished."""
+        self.store.forget(self._name)
 
 
 @dataclass(frozen=True)
@@ -153,14 +180,16 @@ def train_folds(
             seed=seed,
             format=FORMAT,
         )
-        files = store.get(key)
+        files, begun = store.get(key), StoredCheckpoint(store, key)
         if files is None:
-            forecaster = kind(parameters, seed).learn(past, rules)
+            forecaster = kind(parameters, seed).learn(past, rules, begun)
             about = {"model": kind.name, "fold": int(fold.fold), "features": feature_names(rows), "rows": len(past)}
             store.put(key, forecaster.files(), about)
+            begun.drop()
             logger.info("%s fold %d: trained on %d rows", kind.name, fold.fold, len(past))
         else:
             forecaster = kind.from_files(files)
+            begun.drop()  # a run that was killed between its last two writes left it
             logger.info("%s fold %d: taken from the store", kind.name, fold.fold)
         found = forecaster.forecast(rows, testing)
         # A window that is not whole, at the beginning of a segment, has no forecast.

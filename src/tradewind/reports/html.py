@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tradewind.reports import anatomy, classification, honesty, performance, text
+from tradewind.reports import anatomy, classification, honesty, performance, sequence, sequence_rows, text
 from tradewind.reports.palette import style
 from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
@@ -57,6 +57,21 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "selection": tables.selection,
         "seeds": _table(text.seed_rows(tables.seed_spread)),
         "paths": _table(text.path_rows(tables.combinatorial_paths)),
+        "horizons": _table(sequence_rows.horizon_rows(tables.horizon_metrics)),
+        "horizon_trading": _table(sequence_rows.horizon_trading_rows(tables.horizon_trading)),
+        "training": _table(sequence_rows.training_rows(tables.epochs, tables.health)),
+        "alarms": _table(sequence_rows.alarm_rows(tables.alarms)),
+        "by_horizon": _div(sequence.horizon_figure(tables.horizon_metrics)),
+        "networks": [
+            {
+                "name": label(str(model)),
+                "coverage": _div(sequence.coverage_figure(_of(tables.horizon_metrics, model))),
+                "attention": _div(sequence.attention_figure(_of(tables.attention, model))),
+                "gradients": _div(sequence.training_figure(_of(tables.epochs, model))),
+                "landscape": _div(sequence.landscape_figure(_of(tables.health, model))),
+            }
+            for model in dict.fromkeys(tables.epochs["model"])
+        ],
         "plotly_js": get_plotlyjs(),
         "verdict": verdict,
         "headline": text.HEADLINE[verdict["verdict"]],

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from tradewind.reports import anatomy, text
+from tradewind.reports import anatomy, sequence_rows, text
 from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
 
@@ -63,6 +63,10 @@ def render_markdown(tables: ReportTables) -> str:
         "## Worse worlds\n\n" + table(text.world_rows(tables.robustness, chosen)),
         "## Days on which markets broke\n\n" + table(text.stress_rows(tables.robustness, chosen)),
         "## Classification quality\n\n" + table(text.metric_rows(tables.fold_metrics)),
+        "## Distributions by horizon\n\n" + table(sequence_rows.horizon_rows(tables.horizon_metrics)),
+        "## One horizon traded alone\n\n" + table(sequence_rows.horizon_trading_rows(tables.horizon_trading)),
+        "## Training of the networks\n\n" + table(sequence_rows.training_rows(tables.epochs, tables.health)),
+        "## Alarms of the networks\n\n" + table(sequence_rows.alarm_rows(tables.alarms)),
         "## Features that matter most\n\n" + table(text.feature_rows(tables)),
         "## Labels\n\n" + table(text.label_rows(tables.label_quality)),
         "## Labels by fold\n\n" + table(text.stability_rows(tables.label_stability)),

@@ -36,5 +36,11 @@ class ReportTables:
     combinatorial_paths: pd.DataFrame
     seed_spread: pd.DataFrame
     scorecard: pd.DataFrame
+    horizon_trading: pd.DataFrame
+    horizon_metrics: pd.DataFrame
+    epochs: pd.DataFrame
+    health: pd.DataFrame
+    attention: pd.DataFrame
+    alarms: pd.DataFrame
     verdict: dict[str, Any]
     settings: dict[str, Any]

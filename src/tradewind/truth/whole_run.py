@@ -125,6 +125,9 @@ class Memory:
     def put(self, key: str, files: Files, about: dict[str, Any]) -> None:
         """Nothing is kept."""
 
+    def forget(self, key: str) -> None:
+        """Nothing is there."""
+
 
 def best_parameters(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> BoostingParameters:
     """What the search finds on the first fold's training rows; the defaults for one trial."""

@@ -9,36 +9,41 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 
 from tradewind.errors import BadData, BadModel
-from tradewind.models.base import PROBABILITIES, QUANTILES, Files
-from tradewind.models.calibration import ProbabilityScaling, fit_scaling
-from tradewind.models.sequence.networks import QUANTILE_LEVELS, Network
+from tradewind.models.base import Checkpoint, Files
+from tradewind.models.sequence import finishing
+from tradewind.models.sequence.dataset import Targets, TradingDataset
+from tradewind.models.sequence.exported import NETWORK, OUTSIDE, Outside
+from tradewind.models.sequence.feature_choice import choose_features
+from tradewind.models.sequence.finishing import Details, Finishing
+from tradewind.models.sequence.networks import Network
+from tradewind.models.sequence.onnx_file import to_onnx
 from tradewind.models.sequence.parameters import SequenceParameters
-from tradewind.models.sequence.training import Targets, apply_network, train_network
+from tradewind.models.sequence.stability import STEPS, Epoch, examine
+from tradewind.models.sequence.training import apply_network, network_loss, to_safetensors, train_network
 from tradewind.models.sequence.windows import Rows, Standardiser, Windows, make_windows
 from tradewind.models.walk_forward import TrainingRules, part_masks, thin
 from tradewind.splits.purged import Mask
 
 Floats = NDArray[np.float64]
-WEIGHTS, OUTSIDE = "weights.safetensors", "forecaster.json"
+WEIGHTS, TRAINING = "weights.safetensors", "training.json"
+EXAMINED = 512  # validation windows that the slice of the loss is taken on
 
 
-class _Outside(BaseModel):
-    """What stands beside the weights in `forecaster.json`."""
+class _Training(BaseModel):
+    """How the training went, beside the weights in `training.json`; a number that there is not is null."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
     parameters: SequenceParameters
     seed: int
-    best_rounds: int
-    standardiser: Standardiser
-    return_scale: float
-    scaling: ProbabilityScaling
-    quantile_shift: tuple[float, ...]
-    curve: tuple[tuple[float, float, float], ...]
+    best_epoch: int
+    epochs: tuple[tuple[float | None, ...], ...]
+    dead_units: float
+    attention_entropy: float
+    landscape: tuple[float, ...]
 
 
 class SequenceForecaster:
@@ -54,23 +59,30 @@ class SequenceForecaster:
         # Byte for byte the same on any machine: sums are taken in one order only.
         torch.set_num_threads(1)
         self.parameters, self.seed = parameters, seed
-        self._outside: _Outside | None = None
+        self._outside: Outside | None = None
+        self._training: _Training | None = None
         self._network: Network | None = None
 
     @property
-    def _fitted(self) -> tuple[_Outside, Network]:
-        if self._outside is None or self._network is None:
+    def _fitted(self) -> tuple[Outside, _Training, Network]:
+        if self._outside is None or self._training is None or self._network is None:
             raise BadModel(f"{self.name} has not been fitted: call learn or from_files first")
-        return self._outside, self._network
+        return self._outside, self._training, self._network
 
-    def learn(self, past: pd.DataFrame, rules: TrainingRules) -> Self:
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        """In bars, from short to long; the last is the label's."""
+        return self._fitted[0].finishing.horizons
+
+    def learn(self, past: pd.DataFrame, rules: TrainingRules, checkpoint: Checkpoint | None = None) -> Self:
         """Fitted on purged training rows: parts of them train, stop and calibrate, in the order of time.
 
         Raises:
             BadData: a part has no whole window, or the training labels are of one class only.
         """
         fit, valid, calibration = part_masks(past, rules)
-        standardiser = Standardiser.fitted(past[fit])
+        features = choose_features(past[fit], self.parameters.most_features)
+        standardiser = Standardiser.fitted(past[fit], features)
         windows = make_windows(past, standardiser, self.parameters.window_bars)
         train, stop, calibrate = (
             np.flatnonzero(mask[windows.source]) for mask in (fit & thin(past, rules.row_stride), valid, calibration)
@@ -83,65 +95,104 @@ class SequenceForecaster:
                 )
         if len(np.unique(past["label"].to_numpy()[windows.source[train]])) < 2:
             raise BadData(f"{self.name}: the training labels are all the same: there is nothing to tell apart")
-        moved = past["forward_return"].to_numpy(dtype=np.float64)
-        scale = float(moved[windows.source[train]].std()) or 1.0
+        horizons, returns = finishing.returns_by_horizon(past)
+        scale = returns[windows.source[train]].std(axis=0)
+        scale[scale == 0] = 1.0
         targets = Targets(
             label=past["label"].to_numpy(dtype=np.int64)[windows.source] + 1,
-            scaled_return=(moved[windows.source] / scale).astype(np.float32),
+            scaled_return=(returns[windows.source] / scale).astype(np.float32),
             weight=past["weight"].to_numpy(dtype=np.float32)[windows.source],
         )
-        self._network = Network(self.name, len(standardiser.features), self.parameters.hidden)
-        history, best = train_network(self._network, windows, targets, train, stop, self.parameters, self.seed)
-        probability, quantiles, _ = apply_network(self._network, windows, calibrate)
+        dataset = TradingDataset(windows, targets)
+        network = Network(self.name, len(features), horizons, self.parameters)
+        history, best = train_network(network, dataset, train, stop, self.parameters, self.seed, checkpoint)
+        near = stop[:: max(len(stop) // EXAMINED, 1)]
+        health = examine(
+            network, dataset[near], lambda said, batch: network_loss(said, batch, self.parameters), self.seed
+        )
+        logits, quantiles, _, _ = apply_network(network, windows, calibrate)
         rows = windows.source[calibrate]
-        label, weight = past["label"].to_numpy(np.int8)[rows], past["weight"].to_numpy(dtype=np.float64)[rows]
-        self._outside = _Outside(
-            name=self.name, parameters=self.parameters, seed=self.seed, best_rounds=best, standardiser=standardiser,
-            return_scale=scale, scaling=fit_scaling(probability, label, weight),
-            quantile_shift=_conformal_shift(quantiles, moved[rows] / scale),
-            curve=tuple((epoch.train_loss, epoch.valid_loss, epoch.gradient_norm) for epoch in history),
+        self._network = network
+        self._outside = Outside(
+            name=self.name, window_bars=self.parameters.window_bars, standardiser=standardiser,
+            finishing=Finishing.fitted(
+                self.parameters.head, horizons, tuple(scale.tolist()), logits, quantiles,
+                past["label"].to_numpy(np.int8)[rows], returns[rows] / scale,
+                past["weight"].to_numpy(dtype=np.float64)[rows],
+            ),
+        )  # fmt: skip
+        self._training = _Training(
+            parameters=self.parameters, seed=self.seed, best_epoch=best, dead_units=health.dead_units,
+            epochs=tuple(tuple(value if np.isfinite(value) else None for value in epoch) for epoch in history),
+            attention_entropy=health.attention_entropy, landscape=health.landscape,
         )  # fmt: skip
         return self
 
     def forecast(self, rows: pd.DataFrame, testing: Mask) -> pd.DataFrame:
-        """Probabilities, expected log return and its quantiles over the horizon, for `rows[testing]` in their order.
+        """Probabilities, expected log return and its quantiles over the label's horizon, for `rows[testing]` in their
+        order.
 
         Windows reach back into the rows before the test: they were known. Rows without a whole window have NaN.
         """
-        outside, network = self._fitted
+        outside, _, network = self._fitted
+        windows, chosen, places = self._windows(rows, testing)
+        logits, quantiles, _, _ = apply_network(network, windows, chosen)
+        known = outside.finishing.forecasts(logits, quantiles)
+        return known.set_axis(places).reindex(np.arange(int(testing.sum()))).set_axis(rows.index[testing])
+
+    def details(self, rows: pd.DataFrame, testing: Mask) -> Details:
+        """What the network says of `rows[testing]` beyond the forecast."""
+        outside, _, network = self._fitted
+        windows, chosen, places = self._windows(rows, testing)
+        logits, quantiles, attention, selection = apply_network(network, windows, chosen)
+        shares = selection.mean(axis=0).tolist() if selection.shape[1] else []
+        return Details(
+            places, outside.finishing.quantiles(quantiles), finishing.evidence(logits, outside.finishing.head),
+            attention.mean(axis=0), dict(zip(outside.standardiser.features, shares, strict=False)),
+        )  # fmt: skip
+
+    def _windows(self, rows: pd.DataFrame, testing: Mask) -> tuple[Windows, Rows, Rows]:
+        """Windows around the test, which of them end in it, and the places of those rows among `rows[testing]`."""
+        outside, _, _ = self._fitted
         first = int(np.argmax(testing)) if testing.any() else 0
         start = rows["timestamp"].iloc[first]
         # Far enough back for every symbol's first window; whether it is whole is for the windows to say.
-        reach = np.sort(rows.loc[rows["timestamp"] < start, "timestamp"].unique())[-outside.parameters.window_bars :]
+        reach = np.sort(rows.loc[rows["timestamp"] < start, "timestamp"].unique())[-outside.window_bars :]
         near = (rows["timestamp"] >= (reach[0] if len(reach) else start)).to_numpy()
-        part = rows[near]
-        windows = make_windows(part, outside.standardiser, outside.parameters.window_bars)
+        windows = make_windows(rows[near], outside.standardiser, outside.window_bars)
         wanted = testing[near]
         chosen = np.flatnonzero(wanted[windows.source])
-        probability, quantiles, _ = apply_network(network, windows, chosen)
-        columns = [*PROBABILITIES, "expected_return", *QUANTILES]
-        out = np.full((len(part), len(columns)), np.nan)
-        shifted = np.sort(quantiles + np.array(outside.quantile_shift), axis=1) * outside.return_scale
-        calibrated = outside.scaling.apply(probability)
-        out[windows.source[chosen]] = np.column_stack([calibrated, shifted[:, 2], shifted])
-        return pd.DataFrame(out[wanted], columns=columns, index=part.index[wanted])
+        order = np.cumsum(wanted) - 1
+        return windows, chosen, order[windows.source[chosen]]
 
     def learning_curve(self) -> pd.DataFrame:
         """iteration, train_loss and valid_loss, one row an epoch."""
         return self.epochs()[["epoch", "train_loss", "valid_loss"]].rename(columns={"epoch": "iteration"})
 
     def epochs(self) -> pd.DataFrame:
-        """epoch, train_loss, valid_loss, gradient_norm (mean before clipping), is_best; one row an epoch."""
-        outside, _ = self._fitted
-        curve = pd.DataFrame(outside.curve, columns=["train_loss", "valid_loss", "gradient_norm"])
-        table = curve.rename_axis("epoch").reset_index()
-        return table.assign(is_best=table["epoch"] == outside.best_rounds - 1)
+        """epoch, the fields of `stability.Epoch`, is_best; one row an epoch."""
+        training = self._fitted[1]
+        table = pd.DataFrame(training.epochs, columns=list(Epoch._fields)).astype("float64")
+        table = table.rename_axis("epoch").reset_index()
+        return table.assign(is_best=table["epoch"] == training.best_epoch - 1)
+
+    def health(self) -> pd.DataFrame:
+        """dead_units, attention_entropy, step, loss: one row a step of the slice through the loss."""
+        training = self._fitted[1]
+        return pd.DataFrame(
+            {
+                "dead_units": training.dead_units,
+                "attention_entropy": training.attention_entropy,
+                "step": STEPS,
+                "loss": training.landscape,
+            }
+        )
 
     def importance(self, rows: pd.DataFrame) -> pd.DataFrame:
         """feature, gain_share and mean_abs_shap: integrated gradients of up less down (Sundararajan, Taly and Yan
         2017), from the mean of the training rows, summed over the bars of a window, averaged without their sign."""
-        outside, network = self._fitted
-        windows = make_windows(rows, outside.standardiser, outside.parameters.window_bars)
+        outside, _, network = self._fitted
+        windows = make_windows(rows, outside.standardiser, outside.window_bars)
         step = max(len(windows) // 256, 1)
         effect = _integrated_gradients(network, windows, np.arange(0, len(windows), step))
         total = float(effect.sum())
@@ -154,10 +205,18 @@ class SequenceForecaster:
         )
 
     def files(self) -> Files:
-        """The weights as safetensors, the rest as JSON."""
-        outside, network = self._fitted
-        weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-        return {WEIGHTS: save(weights), OUTSIDE: json.dumps(outside.model_dump(mode="json"), indent=1).encode()}
+        """The weights as safetensors, the network as ONNX for inference without torch, the rest as JSON.
+
+        Raises:
+            BadModel: the ONNX network says something else.
+        """
+        outside, training, network = self._fitted
+        return {
+            WEIGHTS: to_safetensors(network.state_dict()),
+            TRAINING: json.dumps(training.model_dump(mode="json"), indent=1).encode(),
+            OUTSIDE: json.dumps(outside.model_dump(mode="json"), indent=1).encode(),
+            NETWORK: to_onnx(network, outside.window_bars, len(outside.standardiser.features)),
+        }
 
     @classmethod
     def from_files(cls, files: Files) -> Self:
@@ -166,21 +225,23 @@ class SequenceForecaster:
         Raises:
             BadModel: a file is missing, damaged, or belongs to another network or version.
         """
-        if set(files) != {WEIGHTS, OUTSIDE}:
-            raise BadModel(f"{cls.name} needs {WEIGHTS} and {OUTSIDE}, found {sorted(files)}")
+        needed = {WEIGHTS, TRAINING, OUTSIDE, NETWORK}
+        if set(files) != needed:
+            raise BadModel(f"{cls.name} needs {sorted(needed)}, found {sorted(files)}")
+        outside = Outside.parsed(files[OUTSIDE])
         try:
-            outside = _Outside.model_validate_json(files[OUTSIDE])
+            training = _Training.model_validate_json(files[TRAINING])
         except ValidationError as error:
-            raise BadModel(f"{cls.name}: {OUTSIDE} was written by another version: {error}") from error
+            raise BadModel(f"{cls.name}: {TRAINING} was written by another version: {error}") from error
         if outside.name != cls.name:
             raise BadModel(f"{OUTSIDE} belongs to {outside.name}, not to {cls.name}")
-        forecaster = cls(outside.parameters, outside.seed)
-        network = Network(cls.name, len(outside.standardiser.features), outside.parameters.hidden)
+        forecaster = cls(training.parameters, training.seed)
+        network = Network(cls.name, len(outside.standardiser.features), outside.finishing.horizons, training.parameters)
         try:
             network.load_state_dict(load(files[WEIGHTS]))
         except (SafetensorError, RuntimeError) as error:
             raise BadModel(f"{cls.name}: {WEIGHTS} does not fit the network: {error}") from error
-        forecaster._outside, forecaster._network = outside, network
+        forecaster._outside, forecaster._training, forecaster._network = outside, training, network
         return forecaster
 
 
@@ -190,20 +251,16 @@ class LSTMForecaster(SequenceForecaster):
     name = "lstm"
 
 
+class TemporalFusionForecaster(SequenceForecaster):
+    """The Temporal Fusion Transformer of pytorch-forecasting."""
+
+    name = "tft"
+
+
 class LinearNetworkForecaster(SequenceForecaster):
     """The same heads and training on the last bar alone: what the memory has to beat."""
 
     name = "linear_network"
-
-
-SEQUENCE: dict[str, type[SequenceForecaster]] = {one.name: one for one in (LSTMForecaster, LinearNetworkForecaster)}
-
-
-def _conformal_shift(quantiles: Floats, scaled_return: Floats) -> tuple[float, ...]:
-    """What to add to each quantile so that its share of the calibration rows lies below (Romano, Patterson and Candes
-    2019, one side at a time)."""
-    miss = scaled_return[:, None] - quantiles
-    return tuple(float(np.quantile(miss[:, at], level)) for at, level in enumerate(QUANTILE_LEVELS))
 
 
 def _integrated_gradients(network: Network, windows: Windows, chosen: Rows, steps: int = 8) -> Floats:
@@ -211,7 +268,7 @@ def _integrated_gradients(network: Network, windows: Windows, chosen: Rows, step
     total = torch.zeros_like(x)
     for step in range(steps):
         at = (x * ((step + 0.5) / steps)).requires_grad_(True)
-        probability = torch.softmax(network(at)[0], dim=1)
+        probability = torch.softmax(network(at).logits, dim=1)
         (gradient,) = torch.autograd.grad((probability[:, 2] - probability[:, 0]).sum(), at)
         total += gradient
     effect = (x * total / steps).sum(dim=1).abs().mean(dim=0)

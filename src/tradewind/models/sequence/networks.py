@@ -1,97 +1,100 @@
-"""Backbones: from a window of features to one vector a window. A further one is a class here and a line in `BACKBONES`.
+"""A backbone with its heads, how it starts, and what it is to make small.
 
 Nothing draws from torch's global generator (no dropout, no own initialisation), so that folds can be trained side by
 side and give the same weights each time; weight decay and early stopping keep the networks small.
 """
 
-from typing import Any
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-QUANTILE_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+from tradewind.models.sequence.backbones import BACKBONES, Encoded
+from tradewind.models.sequence.finishing import QUANTILE_LEVELS
+from tradewind.models.sequence.parameters import SequenceParameters
 
-
-class LSTMBackbone(nn.Module):
-    """A long short-term memory (Hochreiter and Schmidhuber 1997) and additive attention over its states (Bahdanau,
-    Cho and Bengio 2015): the mean of what it remembered, weighted by what the last bar asks for."""
-
-    def __init__(self, n_features: int, hidden: int) -> None:
-        """`n_features` values a bar in, a vector of `2 * hidden` out."""
-        super().__init__()
-        self.project = nn.Linear(n_features, hidden)
-        self.memory = nn.LSTM(hidden, hidden, batch_first=True)
-        self.key = nn.Linear(hidden, hidden)
-        self.query = nn.Linear(hidden, hidden)
-        self.weigh = nn.Linear(hidden, 1)
-        self.width = 2 * hidden
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, width), and the attention over the bars (batch, length), which sums to one."""
-        states, _ = self.memory(torch.tanh(self.project(x)))
-        last = states[:, -1]
-        score = self.weigh(torch.tanh(self.key(states) + self.query(last)[:, None])).squeeze(-1)
-        attention = torch.softmax(score, dim=1)
-        context = (attention[:, :, None] * states).sum(dim=1)
-        return torch.cat([context, last], dim=1), attention
+Head = Literal["softmax", "dirichlet"]
 
 
-class LinearBackbone(nn.Module):
-    """The last bar as it is: the floor that a memory has to beat."""
+class Said(NamedTuple):
+    """What a network says of a batch: logits of the classes at the last horizon (batch, 3), quantiles of the scaled
+    returns (batch, horizons, 5) from low to high, attention (batch, length), selection (batch, features or 0)."""
 
-    def __init__(self, n_features: int, hidden: int) -> None:
-        """`hidden` is not used."""
-        super().__init__()
-        self.width = n_features
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, features) of the last bar; all attention on it."""
-        attention = torch.zeros(x.shape[:2], dtype=x.dtype, device=x.device)
-        attention[:, -1] = 1.0
-        return x[:, -1], attention
-
-
-BACKBONES: dict[str, Any] = {"lstm": LSTMBackbone, "linear_network": LinearBackbone}
+    logits: Tensor
+    quantiles: Tensor
+    attention: Tensor
+    selection: Tensor
 
 
 class Network(nn.Module):
-    """A backbone with two heads: logits of the three classes, and quantiles of the scaled return that cannot cross.
+    """A backbone with two heads: the three classes, and quantiles of the scaled return at every horizon.
 
-    The quantiles are the median and steps away from it, each made positive by a softplus.
+    The quantiles cannot cross: they are the median and steps away from it, each made positive by a softplus.
     """
 
-    def __init__(self, backbone: str, n_features: int, hidden: int) -> None:
-        """`backbone` is a name of `BACKBONES`."""
+    def __init__(
+        self, backbone: str, n_features: int, horizons: tuple[int, ...], parameters: SequenceParameters
+    ) -> None:
+        """`backbone` is a name of `BACKBONES`; the classes are those of the last of the horizons."""
         super().__init__()
-        self.backbone = BACKBONES[backbone](n_features, hidden)
-        self.classes = nn.Linear(self.backbone.width, 3)
-        self.quantiles = nn.Linear(self.backbone.width, len(QUANTILE_LEVELS))
+        self.backbone = BACKBONES[backbone](n_features, horizons, parameters)
+        width = int(self.backbone.width)
+        self.classes = nn.Linear(width, 3)
+        self.quantile_weight = nn.Parameter(torch.zeros(len(horizons), width, len(QUANTILE_LEVELS)))
+        self.quantile_bias = nn.Parameter(torch.zeros(len(horizons), len(QUANTILE_LEVELS)))
+        self.recompute = parameters.recompute
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (batch, 3), quantiles (batch, 5) from low to high, attention (batch, length)."""
-        vector, attention = self.backbone(x)
-        raw = self.quantiles(vector)
+    def forward(self, x: Tensor) -> Said:
+        """From windows (batch, length, features)."""
+        if self.recompute and self.training:
+            encoded = Encoded(*checkpoint(self.backbone, x, use_reentrant=False, preserve_rng_state=False))
+        else:
+            encoded = self.backbone(x)
+        vectors = encoded.vectors
+        raw = (vectors[..., None] * self.quantile_weight).sum(dim=2) + self.quantile_bias
         steps = nn.functional.softplus(raw)
-        median = raw[:, 2]
-        lower, upper = median - steps[:, 1], median + steps[:, 3]
-        ordered = torch.stack([lower - steps[:, 0], lower, median, upper, upper + steps[:, 4]], dim=1)
-        return self.classes(vector), ordered, attention
+        median = raw[..., 2]
+        lower, upper = median - steps[..., 1], median + steps[..., 3]
+        ordered = torch.stack([lower - steps[..., 0], lower, median, upper, upper + steps[..., 4]], dim=2)
+        return Said(self.classes(vectors[:, -1]), ordered, encoded.attention, encoded.selection)
 
 
 def initialise(network: Network, generator: torch.Generator) -> None:
-    """Weights uniform within 1 / sqrt(inputs), biases zero, from `generator` alone; the heads begin at nothing."""
+    """Weights uniform within 1 / sqrt(inputs) from `generator` alone, norms at one; biases and heads at nothing."""
+    norms = {id(one.weight) for one in network.modules() if isinstance(one, nn.LayerNorm)}
     with torch.no_grad():
         for name, weight in network.named_parameters():
-            reach = 0.0 if weight.dim() < 2 or name.startswith(("classes", "quantiles")) else weight.shape[1] ** -0.5
+            if id(weight) in norms:
+                weight.fill_(1.0)
+                continue
+            is_head = name.startswith(("classes", "quantile_"))
+            reach = 0.0 if weight.dim() < 2 or is_head else weight.shape[1] ** -0.5
             weight.copy_((2 * torch.rand(weight.shape, generator=generator) - 1) * reach)
 
 
-def loss(
-    logits: Tensor, quantiles: Tensor, label: Tensor, scaled_return: Tensor, weight: Tensor, quantile_share: float
-) -> Tensor:
-    """Weighted cross-entropy of the classes plus `quantile_share` times the pinball loss (Koenker and Bassett 1978)."""
-    entropy = nn.functional.cross_entropy(logits, label, reduction="none")
+def class_loss(logits: Tensor, label: Tensor, head: Head, progress: float) -> Tensor:
+    """Each row's loss of the classes: cross-entropy, or what a Dirichlet distribution expects of it.
+
+    The latter (Sensoy, Kaplan and Kandemir 2018) reads softplus(logits) as evidence; evidence for what did not happen
+    is pulled to nothing, more so as training goes on (`progress` from 0 to 1).
+    """
+    if head == "softmax":
+        return nn.functional.cross_entropy(logits, label, reduction="none")
+    alpha = nn.functional.softplus(logits) + 1
+    expected = torch.digamma(alpha.sum(dim=1)) - torch.digamma(alpha.gather(1, label[:, None])[:, 0])
+    wrong = torch.where(nn.functional.one_hot(label, 3) > 0, torch.ones_like(alpha), alpha)
+    total = wrong.sum(dim=1)
+    three = torch.tensor(3.0, dtype=alpha.dtype, device=alpha.device)
+    distance = (
+        torch.lgamma(total) - torch.lgamma(wrong).sum(dim=1) - torch.lgamma(three)
+        + ((wrong - 1) * (torch.digamma(wrong) - torch.digamma(total)[:, None])).sum(dim=1)
+    )  # fmt: skip
+    return expected + 0.1 * progress * distance
+
+
+def pinball_loss(quantiles: Tensor, scaled_return: Tensor) -> Tensor:
+    """Each row's pinball loss (Koenker and Bassett 1978), the mean over levels and horizons."""
     levels = torch.tensor(QUANTILE_LEVELS, dtype=quantiles.dtype, device=quantiles.device)
-    miss = scaled_return[:, None] - quantiles
-    pinball = torch.maximum(levels * miss, (levels - 1) * miss).mean(dim=1)
-    return ((entropy + quantile_share * pinball) * weight).sum() / weight.sum()
+    miss = scaled_return[..., None] - quantiles
+    return torch.maximum(levels * miss, (levels - 1) * miss).mean(dim=(1, 2))

@@ -1,5 +1,6 @@
 """Sliding windows over model-input rows: which rows end one, and the values behind them in one index operation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,13 +26,14 @@ class Standardiser(BaseModel):
     deviation: tuple[float, ...]
 
     @classmethod
-    def fitted(cls, rows: pd.DataFrame) -> "Standardiser":
-        """From training rows only. A feature that never varies or is never there counts for nothing.
+    def fitted(cls, rows: pd.DataFrame, features: Sequence[str] | None = None) -> "Standardiser":
+        """Of these features (all, if not given), from training rows only. One that never varies or is never there
+        counts for nothing.
 
         Raises:
             BadData: a feature is infinite.
         """
-        names = feature_names(rows)
+        names = feature_names(rows) if features is None else list(features)
         values = rows[names].to_numpy(dtype=np.float64)
         if np.isinf(values).any():
             culprit = names[int(np.argmax(np.isinf(values).any(axis=0)))]

@@ -1,29 +1,53 @@
-"""Walk-forward training of one network."""
+"""Walk-forward training of one model over windows of bars, and what it says beyond the forecast."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from tradewind.labels.rules import LabelRules
+from tradewind.metrics import horizons
+from tradewind.metrics.calibration import expected_calibration_error
+from tradewind.metrics.ranking import StatisticsRules
 from tradewind.models import catalogue, walk_forward
+from tradewind.models.base import PROBABILITIES, QUANTILES
+from tradewind.models.sequence import alarms
 from tradewind.models.sequence.parameters import SequenceParameters
-from tradewind.models.walk_forward import TrainingRules
+from tradewind.models.walk_forward import TrainedFold, TrainingRules
+from tradewind.reports import sequence
+from tradewind.splits.purged import test_mask
 
+SCALARS = ("train_loss", "valid_loss", "gradient_norm", "largest_gradient_norm", "noise_scale", "learning_rate")
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
 
 class NetworkChoice(BaseModel):
-    """Which network a namespace trains (`params:deep_learning.NAMESPACE.model`)."""
+    """Which model a namespace trains (`params:deep_learning.NAMESPACE.model`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
 
 
+class Trained(NamedTuple):
+    """The outputs of `train`, in their order."""
+
+    forecasts: pd.DataFrame
+    learning_curves: pd.DataFrame
+    importance: pd.DataFrame
+    models: dict[str, str]
+    horizon_forecasts: pd.DataFrame
+    epochs: pd.DataFrame
+    health: pd.DataFrame
+    attention: pd.DataFrame
+    alarms: pd.DataFrame
+
+
 def train(
     model_input: Partitions,
+    horizon_returns: Partitions,
     folds: pd.DataFrame,
     model_store: Any,
     model: NetworkChoice,
@@ -31,13 +55,104 @@ def train(
     training: TrainingRules,
     labels: LabelRules,
     seed: int,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str], pd.DataFrame]:
-    """Forecasts out of sample, learning curves, importance, the store's key of each fold's network, and its epochs.
+) -> Trained:
+    """Every fold trained and forecast, with the quantiles at all horizons and how training went.
 
-    The same folds, purging and store as boosting; nothing is searched.
+    The same folds, purging and store as boosting; nothing is searched. `attention` has the mean attention by lag and
+    the mean share that each feature is selected with.
     """
-    rows = walk_forward.pool({name: load() for name, load in model_input.items()})
-    kind = catalogue.sequence(model.name)
+    rows = _with_horizons(walk_forward.pool({name: load() for name, load in model_input.items()}), horizon_returns)
+    kind: Any = catalogue.sequence(model.name)
     trained = walk_forward.train_folds(kind, network, rows, folds, training, model_store, seed)
-    epochs = [result.forecaster.epochs().assign(fold=result.fold.fold) for result in trained]
-    return *walk_forward.trained_tables(trained, labels.horizon_bars), pd.concat(epochs, ignore_index=True)
+    told, looks = [], []
+    for result in trained:
+        details = result.forecaster.details(rows, test_mask(rows, result.fold))
+        told.append(_horizon_table(result, details))
+        looks.append(_attention_table(result, details))
+    return Trained(
+        *walk_forward.trained_tables(trained, labels.horizon_bars),
+        pd.concat(told, ignore_index=True),
+        _by_fold(trained, [result.forecaster.epochs() for result in trained]),
+        _by_fold(trained, [result.forecaster.health() for result in trained]),
+        pd.concat(looks, ignore_index=True),
+        alarms.alarm_table(model.name, [alarm for result in trained for alarm in _alarms(result)]),
+    )
+
+
+def score_horizons(
+    horizon_forecasts: pd.DataFrame,
+    horizon_returns: Partitions,
+    folds: pd.DataFrame,
+    statistics: StatisticsRules,
+    seed: int,
+) -> pd.DataFrame:
+    """model, role, horizon and the scores of its distribution and direction (`metrics.horizons.score_horizons`)."""
+    happened = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
+    return horizons.score_horizons(horizon_forecasts, happened, folds, statistics, seed)
+
+
+def draw_training(
+    horizon_metrics: pd.DataFrame, epochs: pd.DataFrame, health: pd.DataFrame, attention: pd.DataFrame
+) -> tuple[Any, Any, Any, Any]:
+    """Figures: coverage of the quantiles, gradients by epoch, slice of the loss, attention and selection."""
+    return (
+        sequence.coverage_figure(horizon_metrics),
+        sequence.training_figure(epochs),
+        sequence.landscape_figure(health),
+        sequence.attention_figure(attention),
+    )
+
+
+def tabulate_scalars(epochs: pd.DataFrame) -> pd.DataFrame:
+    """run, step, tag, value: every number of every epoch, as TensorBoard takes them."""
+    long = epochs.melt(["model", "fold", "epoch"], value_vars=list(SCALARS), var_name="tag").dropna()
+    return long.assign(run=long["model"] + "_fold_" + long["fold"].astype("str")).rename(columns={"epoch": "step"})
+
+
+def _with_horizons(rows: pd.DataFrame, horizon_returns: Partitions) -> pd.DataFrame:
+    ahead = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
+    return rows.merge(ahead, on=["symbol", "timestamp"], how="left", validate="one_to_one")
+
+
+def _horizon_table(result: TrainedFold[Any], details: Any) -> pd.DataFrame:
+    """One row a test row and horizon (`schema.HorizonForecasts`)."""
+    keys = result.test[["symbol", "timestamp"]].reset_index(drop=True)
+    parts = []
+    for place, bars in enumerate(result.forecaster.horizons):
+        table = keys.assign(model=result.forecaster.name, fold=np.int64(result.fold.fold), horizon=np.int64(bars))
+        table[QUANTILES] = details.quantiles[:, place]
+        parts.append(table.assign(evidence=details.evidence))
+    whole = pd.concat(parts, ignore_index=True).astype({"model": "str"})
+    return whole[["model", "fold", "symbol", "timestamp", "horizon", *QUANTILES, "evidence"]]
+
+
+def _attention_table(result: TrainedFold[Any], details: Any) -> pd.DataFrame:
+    """model, fold, kind (lag or feature), name, share."""
+    lags = [(f"{len(details.attention) - 1 - place}", share) for place, share in enumerate(details.attention)]
+    rows = [("lag", *pair) for pair in lags] + [("feature", *pair) for pair in details.selection.items()]
+    table = pd.DataFrame(rows, columns=["kind", "name", "share"])
+    table.insert(0, "fold", np.int64(result.fold.fold))
+    table.insert(0, "model", result.forecaster.name)
+    return table.astype({"model": "str", "fold": "int64", "kind": "str", "name": "str", "share": "float64"})
+
+
+def _by_fold(trained: list[TrainedFold[Any]], tables: list[pd.DataFrame]) -> pd.DataFrame:
+    parts = [
+        table.assign(model=result.forecaster.name, fold=np.int64(result.fold.fold))
+        for result, table in zip(trained, tables, strict=True)
+        if len(table)
+    ]
+    whole = pd.concat(parts, ignore_index=True) if parts else tables[0].assign(model="", fold=np.int64(0))
+    return whole.astype({"model": "str", "fold": "int64"})
+
+
+def _alarms(result: TrainedFold[Any]) -> list[tuple[int, str, float]]:
+    """Of its training, and of its probabilities on the test rows, whose halves are compared."""
+    health = result.forecaster.health()
+    dead = float(health["dead_units"].iloc[0]) if len(health) else 0.0
+    label = result.test["label"].to_numpy(dtype=np.int8)
+    probability = result.forecasts[PROBABILITIES].to_numpy()
+    half = len(label) // 2
+    errors = [expected_calibration_error(label[part], probability[part]) for part in (slice(half), slice(half, None))]
+    found = alarms.training_alarms(result.forecaster.epochs(), dead) + alarms.calibration_alarms(errors)
+    return [(int(result.fold.fold), kind, value) for kind, value in found]

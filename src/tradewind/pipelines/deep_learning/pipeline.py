@@ -1,26 +1,27 @@
-"""The deep_learning stage: one modular pipeline, a namespace for each network."""
+"""The deep_learning stage: one modular pipeline, a namespace for each model over windows of bars."""
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.deep_learning.nodes import train
+from tradewind.models.catalogue import SEQUENCE
+from tradewind.pipelines.deep_learning.nodes import Trained, draw_training, score_horizons, tabulate_scalars, train
 from tradewind.pipelines.scoring_nodes import scoring_nodes
 
-NETWORKS = ("lstm",)
-LABELS = "params:feature_engineering.labels"
+LABELS, STATISTICS = "params:feature_engineering.labels", "params:evaluation.statistics"
 
 
 def create_pipeline() -> Pipeline:
-    """Every network trained, scored and drawn in its own namespace, `deep_learning.NETWORK`."""
-    return sum((_network_pipeline(network) for network in NETWORKS), start=Pipeline([]))
+    """Every model trained, scored and drawn in its own namespace, `deep_learning.MODEL`."""
+    return sum((_model_pipeline(model) for model in SEQUENCE), start=Pipeline([]))
 
 
-def _network_pipeline(network: str) -> Pipeline:
+def _model_pipeline(model: str) -> Pipeline:
     return Pipeline(
         [
             Node(
                 train,
                 [
                     "model_input",
+                    "horizon_returns",
                     "folds",
                     "model_store",
                     "params:model",
@@ -29,13 +30,26 @@ def _network_pipeline(network: str) -> Pipeline:
                     LABELS,
                     "params:seed",
                 ],
-                ["forecasts", "learning_curves", "importance", "models", "epochs"],
+                list(Trained._fields),
                 name="train",
             ),
+            Node(
+                score_horizons,
+                ["horizon_forecasts", "horizon_returns", "folds", STATISTICS, "params:seed"],
+                "horizon_metrics",
+                name="score_horizons",
+            ),
+            Node(
+                draw_training,
+                ["horizon_metrics", "epochs", "health", "attention"],
+                ["coverage_figure", "training_figure", "landscape_figure", "attention_figure"],
+                name="draw_training",
+            ),
+            Node(tabulate_scalars, "epochs", "tensorboard", name="tabulate_scalars"),
             *scoring_nodes(),
         ],
-        namespace=f"deep_learning.{network}",
-        inputs={"model_input", "folds"},
-        parameters={"seed": "seed", LABELS: LABELS},
-        tags=["deep_learning", network],
+        namespace=f"deep_learning.{model}",
+        inputs={"model_input", "horizon_returns", "folds"},
+        parameters={"seed": "seed", LABELS: LABELS, STATISTICS: STATISTICS},
+        tags=["deep_learning", model],
     )

@@ -21,7 +21,19 @@ from tradewind.strategy import baselines
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 MODEL_TABLES = ("fold_metrics", "confusion", "reliability", "importance")
-LIBRARIES = ("tradewind", "numpy", "pandas", "numba", "scikit-learn", "xgboost-cpu", "lightgbm", "kedro")
+NETWORK_TABLES = ("horizon_metrics", "epochs", "health", "attention", "alarms")
+LIBRARIES = (
+    "tradewind",
+    "numpy",
+    "pandas",
+    "numba",
+    "scikit-learn",
+    "xgboost-cpu",
+    "lightgbm",
+    "torch",
+    "pytorch-forecasting",
+    "kedro",
+)
 
 
 def rank_strategies(
@@ -75,7 +87,7 @@ def write_report(
     """
     by_model = {
         kind: pd.concat([table for name, table in tables.items() if name.endswith(f".{kind}")], ignore_index=True)
-        for kind in MODEL_TABLES
+        for kind in (*MODEL_TABLES, *NETWORK_TABLES)
     }
     single = {name: table for name, table in tables.items() if "." not in name}
     loaded = {name: {key: load() for key, load in single.pop(name).items()} for name in ("trades", "robustness")}

@@ -4,13 +4,20 @@ from kedro.pipeline import Node, Pipeline
 
 from tradewind.pipelines.evaluation.judging_nodes import (
     MODEL_TABLES,
+    NETWORK_TABLES,
     draw_performance,
     judge_strategies,
     rank_strategies,
     write_feature_page,
     write_report,
 )
-from tradewind.pipelines.evaluation.robustness_nodes import run_paths, run_seeds, stress_strategies, vary_parameters
+from tradewind.pipelines.evaluation.robustness_nodes import (
+    run_paths,
+    run_seeds,
+    stress_strategies,
+    trade_horizons,
+    vary_parameters,
+)
 from tradewind.pipelines.evaluation.scorecard_nodes import score_criteria
 from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
 from tradewind.pipelines.evaluation.trading_nodes import (
@@ -22,7 +29,9 @@ from tradewind.pipelines.evaluation.trading_nodes import (
 
 # Every family that forecasts: a new one is a line here. Those that are searched have trials and other seeds, too.
 TUNED = ("classifier.xgboost", "classifier.lightgbm")
-MODELS = (*TUNED, "deep_learning.lstm")
+NETWORKS = ("deep_learning.lstm", "deep_learning.tft", "deep_learning.linear_network")
+MODELS = (*TUNED, *NETWORKS)
+FLOOR = "deep_learning.last_value"  # scored as a forecast, not traded
 UNIVERSE, COSTS, EXECUTION = "params:universe", "params:costs", "params:execution"
 SIZING, SIGNAL = "params:evaluation.sizing", "params:evaluation.signal"
 ROBUSTNESS = "params:evaluation.robustness"
@@ -32,14 +41,15 @@ REPORTED = (
     "data_quality", "feature_dictionary", "feature_distribution", "label_quality", "label_stability", "folds",
     "portfolio_returns", "leaderboard", "holdout_leaderboard", "breakdown", "cost_sensitivity", "verdict", "trades",
     "significance", "selection", "forecast_comparison", "robustness", "parameter_plateau", "combinatorial_paths",
-    "seed_spread", "scorecard",
+    "seed_spread", "scorecard", "horizon_trading",
 )  # fmt: skip
 
 
 def create_pipeline() -> Pipeline:
     """Positions for all strategies on the same bars, accounts, leaderboards, verdict, report."""
     model_tables = [f"{model}.{table}" for model in MODELS for table in MODEL_TABLES]
-    forecasts = [f"{model}.forecasts" for model in MODELS] + ["opponent_forecasts"]
+    forecasts = [f"{model}.forecasts" for model in (*MODELS, FLOOR)] + ["opponent_forecasts"]
+    by_network = [f"{network}.{table}" for network in NETWORKS for table in NETWORK_TABLES]
     market = ["bars", "side_series"]
     return Pipeline(
         [
@@ -103,6 +113,21 @@ def create_pipeline() -> Pipeline:
                 ],
                 "seed_spread",
                 name="run_seeds",
+            ),
+            Node(
+                trade_horizons,
+                [
+                    *market,
+                    "folds",
+                    UNIVERSE,
+                    COSTS,
+                    EXECUTION,
+                    SIGNAL,
+                    SIZING,
+                    *(f"{network}.horizon_forecasts" for network in NETWORKS),
+                ],
+                "horizon_trading",
+                name="trade_horizons",
             ),
             Node(
                 run_paths,
@@ -184,7 +209,7 @@ def create_pipeline() -> Pipeline:
                     "bars": "bars",
                     "gaps_figure": "data_gaps_figure",
                     **{name: name for name in REPORTED},
-                    **{name: name for name in model_tables},
+                    **{name: name for name in (*model_tables, *by_network, f"{FLOOR}.horizon_metrics")},
                 },
                 ["report_html", "report_markdown"],
                 name="write_report",

@@ -15,12 +15,15 @@ from tradewind.engine.portfolio import portfolio_account
 from tradewind.execution.costs import Costs
 from tradewind.execution.orders import OrderRules
 from tradewind.market.universe import Universe
-from tradewind.models.opponents import VOLATILITY_ONLY
+from tradewind.metrics.distribution import probability_below
+from tradewind.models.base import QUANTILES
+from tradewind.models.opponents import WITHOUT_DIRECTION
 from tradewind.pipelines.evaluation.trading_nodes import (
     histories_of,
     is_tested,
     market_and_targets,
     model_direction,
+    traded,
     utc_instants,
     walk_forward_only,
     with_role,
@@ -127,8 +130,7 @@ def vary_parameters(
     histories = histories_of(bars, side_series, universe, sizing)
     tested = {symbol: _is_walk_forward(table, folds) for symbol, (table, _) in histories.items()}
     share = signal.exit_threshold / signal.entry_threshold
-    by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
-    by_model.pop(VOLATILITY_ONLY, None)
+    by_model = traded(forecasts)
     grid = list(itertools.product(by_model, rules.entry_thresholds, rules.smoothing_bars))
     rows = []
     for model, entry, smoothing in track(grid, "plateau"):
@@ -192,6 +194,41 @@ def run_seeds(
             model, _, seed = str(name).partition(" seed ")
             rows.append({"model": model, "seed": int(seed or 0), **robustness.summary(account)})
     return pd.DataFrame(rows).astype({"model": "str", "seed": "int64"})
+
+
+def trade_horizons(
+    bars: Partitions,
+    side_series: pd.DataFrame,
+    folds: pd.DataFrame,
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+    signal: SignalRules,
+    sizing: SizingRules,
+    *horizon_forecasts: pd.DataFrame,
+) -> pd.DataFrame:
+    """What each model comes to if it is traded on one horizon alone: model, horizon, and the account's measures.
+
+    Up and down are what the quantiles say of the return beyond the cost of a round trip. The smoothing is shortened in
+    proportion, to half a horizon at most. Walk-forward folds; the same thresholds everywhere, nothing is chosen.
+    """
+    histories = histories_of(bars, side_series, universe, sizing)
+    tested = {symbol: _is_walk_forward(table, folds) for symbol, (table, _) in histories.items()}
+    round_trip = 2 * costs.fixed_share
+    rows = []
+    for table in horizon_forecasts:
+        for (model, bars_ahead), part in table.groupby(["model", "horizon"], sort=False):
+            if model in WITHOUT_DIRECTION:
+                continue
+            quantiles = part[QUANTILES].to_numpy(dtype=np.float64)
+            sided = part[["symbol", "timestamp"]].assign(
+                p_up=1 - probability_below(quantiles, round_trip), p_down=probability_below(quantiles, -round_trip),
+                expected_return=part["q50"],
+            )  # fmt: skip
+            shorter = signal.model_copy(update={"smoothing_bars": min(signal.smoothing_bars, bars_ahead / 2)})
+            account = _account(sided, histories, tested, universe, costs, execution, shorter, sizing)
+            rows.append({"model": model, "horizon": bars_ahead, **robustness.summary(account)})
+    return pd.DataFrame(rows).astype({"model": "str", "horizon": "int64"})
 
 
 def _is_walk_forward(table: pd.DataFrame, folds: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:

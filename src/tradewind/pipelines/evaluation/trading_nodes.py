@@ -1,6 +1,6 @@
 """Forecasts and rules to positions, positions to accounts and portfolios."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from tradewind.market.volatility import realised_volatility
 from tradewind.metrics.ranking import breakdown
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import MEASURES, measure
-from tradewind.models.opponents import VOLATILITY_ONLY
+from tradewind.models.opponents import WITHOUT_DIRECTION
 from tradewind.strategy import baselines
 from tradewind.strategy.signals import SignalRules, direction, smooth
 from tradewind.strategy.sizing import SizingRules, size_at_entry
@@ -52,8 +52,7 @@ def make_positions(
     All have the same rows: every bar of the test windows. Positions carry over from fold to fold, as a live account
     would.
     """
-    by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
-    by_model.pop(VOLATILITY_ONLY, None)  # it has no direction to trade
+    by_model = traded(forecasts)
     for table in by_model.values():
         _check_folds(table, folds)
     positions: dict[str, list[pd.DataFrame]] = {}
@@ -85,6 +84,12 @@ def make_positions(
         held = _same_exposure(targets[first_model][tested], role)
         positions.setdefault(baselines.MATCHED, []).append(_table(baselines.MATCHED, symbol, history[tested], held))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in positions.items()}
+
+
+def traded(forecasts: Sequence[pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The forecasts by model, but for those that have no direction to trade."""
+    by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
+    return {name: part for name, part in by_model.items() if name not in WITHOUT_DIRECTION}
 
 
 def _at_random_times(target: Floats, role: pd.Series, rng: np.random.Generator) -> Floats:

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from tradewind.errors import BadData
+from tradewind.errors import BadData, BadParameters
 from tradewind.labels import quality, rules
+from tradewind.labels.fixed_horizon import forward_returns
 from tradewind.labels.rules import LabelRules
 from tradewind.labels.weights import WeightRules
 from tradewind.market.universe import Universe
+from tradewind.models.base import HORIZON_RETURN
 from tradewind.splits import walk_forward
 from tradewind.splits.walk_forward import FoldPlan
 
@@ -25,6 +27,43 @@ class ModelInputRules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_missing_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+
+class HorizonRules(BaseModel):
+    """Over how many bars models that forecast several horizons look (`params:feature_engineering.horizons`).
+
+    None may be longer than the label's own, by which folds are purged; that one is always among them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bars: Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(min_length=1)] = (1, 4, 12, 24)
+
+
+def measure_horizon_returns(
+    bars: Partitions, universe: Universe, horizons: HorizonRules, method: LabelRules
+) -> dict[str, pd.DataFrame]:
+    """Per symbol symbol, timestamp and `forward_return_N`, the log return from the next open to the close N bars on.
+
+    Missing where a horizon leaves the segment or the data.
+
+    Raises:
+        BadParameters: a horizon is longer than the label's.
+    """
+    ordered = sorted({*horizons.bars, method.horizon_bars})
+    if ordered[-1] > method.horizon_bars:
+        raise BadParameters(
+            f"feature_engineering.horizons.bars must not be longer than the label's horizon_bars "
+            f"{method.horizon_bars}, found {list(horizons.bars)}: folds are purged by that horizon alone"
+        )
+    tables = {}
+    for symbol in universe.symbols:
+        partition = universe.partition(symbol)
+        history = bars[partition]()
+        ahead = forward_returns(history, ordered)
+        named = {f"{HORIZON_RETURN}{bars}": ahead[row] for row, bars in enumerate(ordered)}
+        tables[partition] = history[["symbol", "timestamp"]].assign(**named)
+    return tables
 
 
 def make_labels(

@@ -8,6 +8,7 @@ from tradewind.pipelines.feature_engineering.label_nodes import (
     compare_folds,
     make_folds,
     make_labels,
+    measure_horizon_returns,
 )
 
 FEATURES = "params:feature_engineering.features"
@@ -35,6 +36,12 @@ def create_pipeline() -> Pipeline:
                 ["bars", "params:universe", LABELS, "params:feature_engineering.weights", "params:seed"],
                 ["labels", "label_counts"],
                 name="make_labels",
+            ),
+            Node(
+                measure_horizon_returns,
+                ["bars", "params:universe", "params:feature_engineering.horizons", LABELS],
+                "horizon_returns",
+                name="measure_horizon_returns",
             ),
             Node(
                 assemble_model_input,
