@@ -6,19 +6,21 @@ import sys
 import pytest
 from pydantic import ValidationError
 
+from tradewind.models.catalogue import SEQUENCE
 from tradewind.models.sequence.parameters import SequenceParameters
 from tradewind.pipelines.deep_learning import create_pipeline
-from tradewind.pipelines.deep_learning.nodes import NetworkChoice
-from tradewind.pipelines.deep_learning.pipeline import NETWORKS
+from tradewind.pipelines.deep_learning.nodes import NetworkChoice, Trained
 
 
 def test_every_network_has_the_same_nodes_and_its_own_datasets() -> None:
     pipeline = create_pipeline()
-    for network in NETWORKS:
+    for network in SEQUENCE:
         names = {node.name for node in pipeline.nodes if network in node.tags}
-        assert names == {f"deep_learning.{network}.{step}" for step in ("train", "score", "draw")}
-        assert {f"deep_learning.{network}.{table}" for table in ("forecasts", "epochs")} <= pipeline.datasets()
-    assert {"model_input", "folds", "params:seed", "params:feature_engineering.labels"} <= pipeline.inputs()
+        steps = ("train", "score", "draw", "score_horizons", "draw_training", "tabulate_scalars")
+        assert names == {f"deep_learning.{network}.{step}" for step in steps}
+        assert {f"deep_learning.{network}.{table}" for table in Trained._fields} <= pipeline.datasets()
+    shared = {"model_input", "horizon_returns", "folds", "params:seed", "params:feature_engineering.labels"}
+    assert shared <= pipeline.inputs()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tradewind.pipelines.evaluation.robustness_nodes import (
     RobustnessRules,
     run_seeds,
     stress_strategies,
+    trade_horizons,
     vary_parameters,
 )
 from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
@@ -303,3 +304,21 @@ def test_every_seed_is_run_as_the_model_is() -> None:
     found = run_seeds(lazily(tables), FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIGNAL, SIZING, *forecasts)
     assert found[["model", "seed"]].to_numpy().tolist() == [["knowing", 0], ["knowing", 8], ["blind", 9]]
     assert found["sharpe"].iloc[0] == found["sharpe"].iloc[1] > 1 and found["sharpe"].iloc[2] == 0
+
+
+def test_a_horizon_is_traded_where_its_quantiles_clear_the_costs() -> None:
+    tables, known = market(15, 0.4)
+    side = np.sign(known["p_up"] - 0.5)
+    spread = np.array([-0.02, -0.008, 0.0, 0.008, 0.02])
+    names = ["q05", "q25", "q50", "q75", "q95"]
+
+    def told(model: str, horizon: int, size: float) -> pd.DataFrame:
+        table = known[["symbol", "timestamp"]].assign(model=model, horizon=horizon)
+        table[names] = spread + size * side.to_numpy()[:, None]
+        return in_folds(table)
+
+    few = [told("knowing", 4, 0.01), told("knowing", 24, -0.01), told("last_value", 4, 0.01), told("timid", 4, 0.0)]
+    found = trade_horizons(lazily(tables), FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIGNAL, SIZING, *few)
+    assert found[["model", "horizon"]].to_numpy().tolist() == [["knowing", 4], ["knowing", 24], ["timid", 4]]
+    right, wrong, flat = found["sharpe"]
+    assert right > 1 > -1 > wrong and flat == 0

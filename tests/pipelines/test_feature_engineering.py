@@ -3,24 +3,28 @@
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from tradewind.compute import ComputeRules
-from tradewind.errors import BadData
+from tradewind.errors import BadData, BadParameters
 from tradewind.features.catalogue import FeatureSelection
 from tradewind.labels.rules import LabelRules
 from tradewind.labels.weights import WeightRules
 from tradewind.market import schema
 from tradewind.market.universe import Universe
+from tradewind.models.base import feature_names, horizons_of
 from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features
 from tradewind.pipelines.feature_engineering.label_nodes import (
     LABEL_COLUMNS,
+    HorizonRules,
     ModelInputRules,
     assemble_model_input,
     compare_folds,
     make_folds,
     make_labels,
+    measure_horizon_returns,
 )
 from tradewind.splits.walk_forward import FoldPlan
 
@@ -88,3 +92,21 @@ def test_wherever_features_are_computed_they_have_the_same_bits(
     ]
     for name, expected in tables[0].items():
         pd.testing.assert_frame_equal(tables[1][name], expected, check_exact=True)
+
+
+def test_returns_over_every_horizon_end_with_the_labels(bars: dict[str, Callable[[], pd.DataFrame]]) -> None:
+    tables = measure_horizon_returns(bars, UNIVERSE, HorizonRules(bars=(1, 4)), METHOD)
+    labels, _ = make_labels(bars, UNIVERSE, METHOD, WEIGHTS, 1)
+    for partition, table in tables.items():
+        schema.HorizonReturns.validate(table)
+        assert horizons_of(table) == (1, 4, 12) and len(table) == len(bars[partition]())
+        both = labels[partition].merge(table, on=["symbol", "timestamp"])
+        assert len(both) == len(labels[partition])
+        pd.testing.assert_series_equal(both["forward_return"], both["forward_return_12"], check_names=False)
+        history = bars[partition]()
+        ahead = np.log(history["close"].shift(-4) / history["open"].shift(-1))
+        whole = history["segment"].shift(-4) == history["segment"]
+        np.testing.assert_allclose(table["forward_return_4"], ahead.where(whole), atol=1e-12)
+        assert feature_names(both.drop(columns=["barrier"])) == []
+    with pytest.raises(BadParameters, match="horizon_bars 12, found .*24"):
+        measure_horizon_returns(bars, UNIVERSE, HorizonRules(bars=(1, 24)), METHOD)

@@ -102,6 +102,7 @@ def tables() -> ReportTables:
                 row("seeds", "ratio", 0.5, Measured(0.3), ("none", 0.0), float("nan"), at_most=True),
             ]
         ),
+        **_networks(),
         combinatorial_paths=pd.DataFrame(
             {"path": [0, 1], "sharpe": [1.0, 1.2], "annual_return": [0.1, 0.2], "max_drawdown": [0.1, 0.3]}
         ),
@@ -118,6 +119,47 @@ def tables() -> ReportTables:
         ),
         settings={"universe": universe.model_dump(mode="json"), "seed": 7},
     )
+
+
+def _networks() -> dict[str, pd.DataFrame]:
+    shares = {"q05": 0.06, "q25": 0.26, "q50": 0.5, "q75": 0.74, "q95": 0.94}
+    scores = {
+        "rows": 100, "decided": 90, "hit_rate": 0.55, "hit_rate_low": 0.5, "hit_rate_high": 0.6, "pinball_bps": 9.0,
+        "crps_bps": 20.0, "coverage_50": 0.48, "coverage_90": 0.88, "width_50_bps": 50.0, "width_90_bps": 200.0,
+        **{f"below_{name}": share for name, share in shares.items()},
+    }  # fmt: skip
+    floor = {
+        **scores,
+        "crps_bps": 25.0,
+        "decided": 0,
+        "hit_rate": np.nan,
+        "hit_rate_low": np.nan,
+        "hit_rate_high": np.nan,
+    }
+    metrics = [
+        {"model": model, "role": role, "horizon": bars, **row}
+        for model, row in (("tft", scores), ("last_value", floor))
+        for role in ("walk_forward", "holdout")
+        for bars in (1, 24)
+    ]
+    epoch = {
+        "train_loss": 1.1, "valid_loss": 1.2, "gradient_norm": 0.3, "largest_gradient_norm": 0.9, "noise_scale": 500.0,
+        "learning_rate": 0.01, "model": "tft", "fold": 0,
+    }  # fmt: skip
+    looks = [("lag", "1", 0.4), ("lag", "0", 0.6), ("feature", "rsi_14", 1.0)]
+    alarm = ("tft", 0, "divergence", 1.4, 1.2, "the last validation loss, in units of the best")
+    return {
+        "horizon_trading": pd.DataFrame(
+            [("tft", 24, 1.2, 0.3, 0.1)], columns=["model", "horizon", "sharpe", "total_return", "max_drawdown"]
+        ),
+        "horizon_metrics": pd.DataFrame(metrics),
+        "epochs": pd.DataFrame([{"epoch": 0, "is_best": False, **epoch}, {"epoch": 1, "is_best": True, **epoch}]),
+        "health": pd.DataFrame(
+            {"dead_units": 0.1, "attention_entropy": 0.8, "step": [-0.5, 0.0, 0.5], "loss": [1.4, 1.2, 1.3]}
+        ).assign(model="tft", fold=0),
+        "attention": pd.DataFrame(looks, columns=["kind", "name", "share"]).assign(model="tft", fold=0),
+        "alarms": pd.DataFrame([alarm], columns=["model", "fold", "kind", "value", "limit", "meaning"]),
+    }
 
 
 def _history(n: int = 500) -> tuple[History, np.ndarray]:

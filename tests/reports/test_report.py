@@ -128,3 +128,14 @@ def test_months_and_the_markets_share_are_what_they_say() -> None:
     january = np.prod(1 + daily["mine"].iloc[:31]) - 1
     assert months.z[0][0] == pytest.approx(100 * january)
     assert anatomy.market_share(daily * 0, "mine") is None
+
+
+def test_networks_have_their_distributions_training_and_alarms(tables: ReportTables) -> None:
+    page, text = render_html(tables), render_markdown(tables)
+    assert "CRPS better than the random walk by" in page and "bars ago" in page and "rsi_14" in page
+    assert "| 24 | TFT | 20.0 |" in text and "| 24 | last value | 25.0 |" in text
+    assert "| TFT | 24 | 1.20 | 30.0 % |" in text
+    assert "| TFT | 1 | 2.0 | 2.0 | 1.100 | 1.200 | 500 | 10.0 % | 80 % |" in text
+    assert "| TFT | 0 | divergence | 1.400 | 1.200 |" in text
+    calm = render_html(replace(tables, alarms=tables.alarms.iloc[:0]))
+    assert "No alarm was raised" in calm and "No alarm was raised" not in page

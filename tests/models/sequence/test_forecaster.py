@@ -1,7 +1,11 @@
 """Networks as forecasters: what they learn, that they repeat, and what they refuse."""
 
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +14,9 @@ import pytest
 from tradewind.errors import BadData, BadModel, BadParameters
 from tradewind.models import catalogue
 from tradewind.models.base import PROBABILITIES, QUANTILES
-from tradewind.models.sequence.forecaster import OUTSIDE, WEIGHTS, SequenceForecaster
+from tradewind.models.sequence import onnx_file
+from tradewind.models.sequence.exported import NETWORK, OUTSIDE, ExportedForecaster
+from tradewind.models.sequence.forecaster import WEIGHTS, SequenceForecaster
 from tradewind.models.sequence.parameters import SequenceParameters
 from tradewind.models.walk_forward import TrainingRules
 
@@ -18,7 +24,7 @@ QUICK = SequenceParameters(
     window_bars=6, hidden=12, batch_size=256, learning_rate=0.02, max_rounds=16, early_stopping_rounds=5
 )
 RULES = TrainingRules()
-NAMES = pytest.mark.parametrize("name", ["lstm", "linear_network"])
+NAMES = pytest.mark.parametrize("name", ["lstm", "tft", "linear_network"])
 
 
 def market(seed: int = 0, count: int = 2500) -> pd.DataFrame:
@@ -131,15 +137,16 @@ def test_a_row_without_a_whole_window_has_no_forecast(rows: pd.DataFrame, lstm: 
     assert gone.sum() == 2 * 5 and (after[gone] > at).all() and (after[gone] < at + pd.Timedelta(6, unit="h")).all()
 
 
-@pytest.mark.parametrize("fault", ["truncated", "swapped", "other version", "missing file"])
+@pytest.mark.parametrize("fault", ["truncated", "swapped", "other version", "other training", "missing file"])
 def test_damaged_files_are_refused(lstm: SequenceForecaster, rows: pd.DataFrame, fault: str) -> None:
     files = dict(lstm.files())
     if fault == "truncated":
         files[WEIGHTS] = files[WEIGHTS][:-100]
     elif fault == "swapped":
         files |= catalogue.sequence("linear_network")(QUICK, 7).learn(divided(rows)[0], RULES).files()
-    elif fault == "other version":
-        files[OUTSIDE] = json.dumps({**json.loads(files[OUTSIDE]), "new": 1}).encode()
+    elif fault in {"other version", "other training"}:
+        name = OUTSIDE if fault == "other version" else "training.json"
+        files[name] = json.dumps({**json.loads(files[name]), "new": 1}).encode()
     else:
         del files[WEIGHTS]
     with pytest.raises(BadModel):
@@ -167,3 +174,85 @@ def test_missing_values_and_constant_features_are_lived_with(rows: pd.DataFrame)
     past, testing = divided(holed)
     found = catalogue.sequence("lstm")(QUICK, 7).learn(past, RULES).forecast(holed, testing)
     assert np.isfinite(found["p_up"]).all()
+
+
+def test_every_horizon_has_its_quantiles(rows: pd.DataFrame) -> None:
+    """Returns over one bar are noise here, those over two bars are the label's."""
+    noise = np.random.default_rng(1).standard_normal(len(rows))
+    several = rows.assign(forward_return_1=0.02 * noise, forward_return_2=rows["forward_return"])
+    past, testing = divided(several)
+    forecaster: Any = catalogue.sequence("lstm")(QUICK, 7).learn(past, RULES)
+    assert forecaster.horizons == (1, 2)
+    details = forecaster.details(several, testing)
+    assert details.quantiles.shape == (testing.sum(), 2, 5) and (np.diff(details.quantiles, axis=2) >= 0).all()
+    moved = several.loc[testing, ["forward_return_1", "forward_return_2"]].to_numpy()
+    inside = (details.quantiles[:, :, 0] <= moved) & (moved <= details.quantiles[:, :, 4])
+    assert (inside.mean(axis=0) > 0.84).all() and (inside.mean(axis=0) < 0.96).all()
+    skills = [np.corrcoef(details.quantiles[:, at, 2], moved[:, at])[0, 1] for at in (0, 1)]
+    assert abs(skills[0]) < 0.15 and skills[1] > 0.6
+    np.testing.assert_allclose(details.quantiles[:, 1], forecaster.forecast(several, testing)[QUANTILES], atol=1e-12)
+    assert details.attention.shape == (6,) and details.attention.sum() == pytest.approx(1)
+    with pytest.raises(BadData, match="a return at every horizon; missing.*forward_return_1': 1"):
+        catalogue.sequence("lstm")(QUICK, 7).learn(
+            past.assign(forward_return_1=np.r_[np.nan, noise[1 : len(past)]]), RULES
+        )
+
+
+def test_the_transformer_finds_the_feature_and_the_lag(rows: pd.DataFrame) -> None:
+    wide = QUICK.model_copy(update={"head": "dirichlet", "max_rounds": 12})
+    forecaster: Any = catalogue.sequence("tft")(wide, 7).learn(divided(rows)[0], RULES)
+    assert skill(forecaster, rows) > 0.6
+    details = forecaster.details(rows, divided(rows)[1])
+    assert max(details.selection, key=details.selection.__getitem__) == "a"
+    assert sum(details.selection.values()) == pytest.approx(1) and (details.evidence > 0).all()
+    assert forecaster.importance(rows[divided(rows)[1]]).set_index("feature")["mean_abs_shap"].idxmax() == "a"
+
+
+@NAMES
+def test_what_is_exported_says_the_same_without_torch(rows: pd.DataFrame, name: str, tmp_path: Path) -> None:
+    short = QUICK.model_copy(update={"max_rounds": 3, "most_features": 2})
+    forecaster = catalogue.sequence(name)(short, 7).learn(divided(rows)[0], RULES)
+    files, testing = forecaster.files(), divided(rows)[1]
+    expected = forecaster.forecast(rows, testing)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    for file in (NETWORK, OUTSIDE):
+        (tmp_path / file).write_bytes(files[file])
+    code = """
+import sys
+from pathlib import Path
+import pandas as pd
+from tradewind.models.sequence.exported import ExportedForecaster
+folder = Path(sys.argv[1])
+files = {name: (folder / name).read_bytes() for name in ("network.onnx", "forecaster.json")}
+exported = ExportedForecaster.from_files(files)
+rows = pd.read_parquet(folder / "rows.parquet")
+exported.predict_all(rows).to_parquet(folder / "all.parquet")
+exported.predict(rows[rows["symbol"] == "A"].iloc[:1000]).to_parquet(folder / "one.parquet")
+raise SystemExit(any(name in sys.modules for name in ("torch", "lightning", "pytorch_forecasting")))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = pd.read_parquet(tmp_path / "all.parquet")
+    pd.testing.assert_frame_equal(found.loc[expected.index], expected, atol=1e-5)
+    one = pd.read_parquet(tmp_path / "one.parquet")
+    pd.testing.assert_frame_equal(one, found.loc[one.index], atol=1e-6)
+
+
+def test_an_export_that_cannot_be_is_refused(rows: pd.DataFrame, lstm: SequenceForecaster) -> None:
+    files = lstm.files()
+    exported = ExportedForecaster.from_files(files)
+    assert exported.features == ("a", "b", "c")
+    with pytest.raises(BadData, match="reads 6 bars, found 5"):
+        exported.predict(rows.iloc[:5])
+    with pytest.raises(BadModel, match="cannot be read"):
+        ExportedForecaster.from_files({**files, NETWORK: files[NETWORK][:300]})
+    with pytest.raises(BadModel, match="needs"):
+        ExportedForecaster.from_files({OUTSIDE: files[OUTSIDE]})
+
+
+def test_a_network_that_changes_on_its_way_out_is_not_given_away(
+    lstm: SequenceForecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_file, "TOLERANCE", -1.0)
+    with pytest.raises(BadModel, match="differs from the trained one"):
+        lstm.files()

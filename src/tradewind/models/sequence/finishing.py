@@ -19,7 +19,7 @@ Rows = NDArray[np.int64]
 class Details(NamedTuple):
     """What a network says beyond the forecast, of the rows with a whole window among those under test.
 
-    `rows` are places among them; `quantiles` log returns (rows, horizons, 5); `evidence` (rows,), missing for a
+    `rows` are places among them, rising; `quantiles` log returns (rows, horizons, 5); `evidence` (rows,), missing for a
     softmax; `attention` the mean by bar, oldest first; `selection` the mean by feature, empty if the network does not
     select.
     """

@@ -152,7 +152,7 @@ class SequenceForecaster:
         )  # fmt: skip
 
     def _windows(self, rows: pd.DataFrame, testing: Mask) -> tuple[Windows, Rows, Rows]:
-        """Windows around the test, which of them end in it, and the places of those rows among `rows[testing]`."""
+        """Windows around the test, those that end in it by the order of rows, and their places in `rows[testing]`."""
         outside, _, _ = self._fitted
         first = int(np.argmax(testing)) if testing.any() else 0
         start = rows["timestamp"].iloc[first]
@@ -162,8 +162,9 @@ class SequenceForecaster:
         windows = make_windows(rows[near], outside.standardiser, outside.window_bars)
         wanted = testing[near]
         chosen = np.flatnonzero(wanted[windows.source])
-        order = np.cumsum(wanted) - 1
-        return windows, chosen, order[windows.source[chosen]]
+        places = (np.cumsum(wanted) - 1)[windows.source[chosen]]
+        order = np.argsort(places, kind="stable")
+        return windows, chosen[order], places[order]
 
     def learning_curve(self) -> pd.DataFrame:
         """iteration, train_loss and valid_loss, one row an epoch."""

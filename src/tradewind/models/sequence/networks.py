@@ -52,7 +52,7 @@ class Network(nn.Module):
         else:
             encoded = self.backbone(x)
         vectors = encoded.vectors
-        raw = (vectors[..., None] * self.quantile_weight).sum(dim=2) + self.quantile_bias
+        raw = torch.matmul(vectors.transpose(0, 1), self.quantile_weight).transpose(0, 1) + self.quantile_bias
         steps = nn.functional.softplus(raw)
         median = raw[..., 2]
         lower, upper = median - steps[..., 1], median + steps[..., 3]

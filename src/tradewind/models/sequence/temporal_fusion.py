@@ -90,11 +90,9 @@ def _select(selection: Any, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]
     inner = _linear(functional.elu(_linear(scaled, [one.fc1 for one in networks])), [one.fc2 for one in networks])
     gated = functional.glu(_linear(inner, [one.gate_norm.glu.fc for one in networks]), dim=-1)
     norms = [one.gate_norm.add_norm.norm for one in networks]
-    summed = gated + scaled
-    centred = summed - summed.mean(dim=-1, keepdim=True)
-    usual = centred / torch.sqrt((centred**2).mean(dim=-1, keepdim=True) + norms[0].eps)
-    each = (
-        usual * torch.stack([one.weight for one in norms])[:, None] + torch.stack([one.bias for one in norms])[:, None]
+    usual = functional.layer_norm(gated + scaled, (selection.hidden_size,), eps=norms[0].eps)
+    each = torch.addcmul(
+        torch.stack([one.bias for one in norms])[:, None], usual, torch.stack([one.weight for one in norms])[:, None]
     )
     together = scaled.permute(1, 0, 2).reshape(batch, length, -1)
     weights = functional.softmax(selection.flattened_grn(together, context), dim=-1)

@@ -1,0 +1,27 @@
+"""The store forgets as it keeps: whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from tradewind.datasets.model_store import FolderModelStore, ModelStoreDataset
+
+
+def test_what_is_forgotten_is_gone_and_may_be_kept_again(tmp_path: Path) -> None:
+    store = FolderModelStore(tmp_path)
+    store.forget("training-1")
+    store.put("training-1", {"a": b"1"}, {})
+    store.put("training-1", {"a": b"2"}, {})
+    assert store.get("training-1") == {"a": b"2"}
+    store.forget("training-1")
+    assert store.get("training-1") is None and list(tmp_path.iterdir()) == []
+
+
+def test_a_kill_while_forgetting_leaves_no_torn_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FolderModelStore(tmp_path)
+    store.put("one", {"a": b"1", "b": b"2"}, {})
+    monkeypatch.setattr("tradewind.datasets.model_store.shutil.rmtree", lambda *_, **__: None)  # killed before it
+    store.forget("one")
+    assert store.get("one") is None
+    monkeypatch.undo()
+    assert ModelStoreDataset(path=str(tmp_path)).load().get("one") is None and list(tmp_path.iterdir()) == []
