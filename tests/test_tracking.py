@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tradewind.errors import BadData, BadParameters
 from tradewind.hooks import TrackingHooks
-from tradewind.tracking import COMPARED, RECORDERS, load_run, record_learning_curves
+from tradewind.tracking import COMPARED, RECORDERS, load_run, record_epochs, record_learning_curves
 
 
 class Stored:
@@ -113,13 +114,30 @@ def test_learning_curves_can_be_read_by_tensorboard(tmp_path: Path) -> None:
     )
     for _ in range(2):  # a second run replaces the first
         record_learning_curves("curves", curves, tmp_path / "learning_curves.parquet")
-    events = EventAccumulator(str(tmp_path / "tensorboard/lightgbm/fold_0"))
+    events = EventAccumulator(str(tmp_path / "tensorboard/lightgbm/fold_0/losses"))
     events.Reload()
     assert [point.value for point in events.Scalars("valid_loss")] == pytest.approx([1.1, 1.0])
 
 
+def test_epochs_are_scalars_and_metrics_with_a_history(client: Any, tmp_path: Path) -> None:
+    epochs = pd.DataFrame(
+        {
+            "epoch": [0, 1], "train_loss": [1.0, 0.8], "noise_scale": [np.nan, 300.0], "model": "lstm", "fold": 2,
+            "is_best": [False, True],
+        }
+    )  # fmt: skip
+    record_epochs("epochs", epochs, tmp_path / "epochs.parquet")
+    events = EventAccumulator(str(tmp_path / "tensorboard/lstm/fold_2/epochs"))
+    events.Reload()
+    assert [(point.step, point.value) for point in events.Scalars("noise_scale")] == [(1, 300.0)]
+    run = mlflow.active_run()
+    assert run is not None
+    history = client.get_metric_history(run.info.run_id, "lstm.fold_2.train_loss")
+    assert [(point.step, point.value) for point in history] == [(0, 1.0), (1, 0.8)]
+
+
 def test_every_kind_has_a_recorder() -> None:
-    assert set(RECORDERS) == {"metrics", "trials", "figure", "file", "models", "verdict", "learning_curves"}
+    assert set(RECORDERS) == {"metrics", "trials", "figure", "file", "models", "verdict", "learning_curves", "epochs"}
 
 
 def test_a_run_is_found_by_place_name_or_id_and_else_named_in_the_error(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 
 import pandas as pd
 
+from tradewind import clock
 from tradewind.errors import BadData
 from tradewind.reports.compare import Run
 
@@ -81,18 +82,41 @@ def record_verdict(name: str, verdict: dict[str, Any], path: Path) -> None:
 
 def record_learning_curves(name: str, curves: pd.DataFrame, path: Path) -> None:
     """TensorBoard scalars beside the table, `tensorboard/MODEL/fold_N`, made anew by each run."""
+    _write_scalars(curves.rename(columns={"iteration": "step"}), ["train_loss", "valid_loss"], path, "losses")
+
+
+def record_epochs(name: str, epochs: pd.DataFrame, path: Path) -> None:
+    """A network's losses and gradients by epoch, as TensorBoard scalars and as MLflow metrics with their history."""
+    import mlflow
+    from mlflow.entities import Metric
+
+    tags = [column for column in epochs.columns if column not in {"epoch", "model", "fold", "is_best"}]
+    table = epochs.rename(columns={"epoch": "step"})
+    _write_scalars(table, tags, path, "epochs")
+    long = table.melt(["model", "fold", "step"], value_vars=tags, var_name="tag").dropna()
+    now = int(1000 * clock.now().timestamp())
+    metrics = [
+        Metric(f"{row.model}.fold_{row.fold}.{row.tag}", float(row.value), now, int(row.step))
+        for row in long.itertuples()
+    ]
+    run = mlflow.active_run()
+    for start in range(0, len(metrics) if run else 0, 1000):  # the most that MLflow takes at once
+        mlflow.MlflowClient().log_batch(run.info.run_id, metrics=metrics[start : start + 1000])
+
+
+def _write_scalars(table: pd.DataFrame, tags: list[str], path: Path, kind: str) -> None:
+    """The columns `tags` of model, fold and step, one folder a model, fold and kind."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-    losses = ("train_loss", "valid_loss")
-    for (model, fold), curve in curves.groupby(["model", "fold"], sort=True):
-        folder = path.parent / "tensorboard" / str(model) / f"fold_{fold}"
+    for (model, fold), part in table.groupby(["model", "fold"], sort=True):
+        folder = path.parent / "tensorboard" / str(model) / f"fold_{fold}" / kind
         shutil.rmtree(folder, ignore_errors=True)
         writer = EventFileWriter(str(folder))
-        for row in curve.itertuples():
-            scalars = [Summary.Value(tag=loss, simple_value=getattr(row, loss)) for loss in losses]
-            writer.add_event(Event(step=int(row.iteration), summary=Summary(value=scalars)))
+        for row in part.to_dict("records"):
+            scalars = [Summary.Value(tag=tag, simple_value=row[tag]) for tag in tags if math.isfinite(row[tag])]
+            writer.add_event(Event(step=int(row["step"]), summary=Summary(value=scalars)))
         writer.close()
 
 
@@ -104,6 +128,7 @@ RECORDERS: dict[str, Recorder] = {
     "models": record_models,
     "verdict": record_verdict,
     "learning_curves": record_learning_curves,
+    "epochs": record_epochs,
 }
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tradewind.datasets.partitioned import PartitionedTableDataset
     from tradewind.datasets.simulated_market import SimulatedMarketDataset
     from tradewind.datasets.table import ParquetTableDataset
-    from tradewind.datasets.tensorboard import TensorBoardDataset
 
 _HOME = {
     "BarFolderDataset": "bar_folder",
@@ -27,7 +26,6 @@ _HOME = {
     "ParquetTableDataset": "table",
     "PartitionedTableDataset": "partitioned",
     "SimulatedMarketDataset": "simulated_market",
-    "TensorBoardDataset": "tensorboard",
     "TextDataset": "documents",
     "TrialLedgerDataset": "trial_ledger",
 }
@@ -42,7 +40,6 @@ __all__ = [
     "ParquetTableDataset",
     "PartitionedTableDataset",
     "SimulatedMarketDataset",
-    "TensorBoardDataset",
     "TextDataset",
     "TrialLedgerDataset",
 ]

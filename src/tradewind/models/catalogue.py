@@ -1,5 +1,6 @@
 """The forecasters by short name: configuration chooses one by it, never by an import path."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tradewind.errors import BadParameters
@@ -27,27 +28,24 @@ def boosting(name: str) -> type[BoostingForecaster]:
     return BOOSTING[name]
 
 
-SEQUENCE = ("lstm", "tft", "linear_network", "last_value")
+LAST_VALUE = "last_value"
+# Models over windows of bars: a backbone is a file in `sequence/backbones` and its name here.
+SEQUENCE = ("lstm", "tft", "linear_network", LAST_VALUE)
 
 
+@cache
 def sequence(name: str) -> "type[SequenceForecaster] | type[LastValueForecaster]":
     """The model over windows of bars called `name`; torch is imported only when a network is asked for.
 
     Raises:
         BadParameters: there is none.
     """
-    match name:
-        case "last_value":
-            from tradewind.models.sequence.last_value import LastValueForecaster
+    if name not in SEQUENCE:
+        raise BadParameters(f"a sequence model is one of {sorted(SEQUENCE)}, found {name!r}")
+    if name == LAST_VALUE:
+        from tradewind.models.sequence.last_value import LastValueForecaster
 
-            return LastValueForecaster
-        case "lstm" | "tft" | "linear_network":
-            from tradewind.models.sequence import forecaster
+        return LastValueForecaster
+    from tradewind.models.sequence.forecaster import network_forecaster
 
-            networks = (
-                forecaster.LSTMForecaster,
-                forecaster.TemporalFusionForecaster,
-                forecaster.LinearNetworkForecaster,
-            )
-            return next(network for network in networks if network.name == name)
-    raise BadParameters(f"a sequence model is one of {sorted(SEQUENCE)}, found {name!r}")
+    return network_forecaster(name)

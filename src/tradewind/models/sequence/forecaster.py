@@ -246,22 +246,9 @@ class SequenceForecaster:
         return forecaster
 
 
-class LSTMForecaster(SequenceForecaster):
-    """An LSTM with attention over the last bars."""
-
-    name = "lstm"
-
-
-class TemporalFusionForecaster(SequenceForecaster):
-    """The Temporal Fusion Transformer of pytorch-forecasting."""
-
-    name = "tft"
-
-
-class LinearNetworkForecaster(SequenceForecaster):
-    """The same heads and training on the last bar alone: what the memory has to beat."""
-
-    name = "linear_network"
+def network_forecaster(name: str) -> type[SequenceForecaster]:
+    """The forecaster around the backbone called `name`."""
+    return type(f"{name}_forecaster", (SequenceForecaster,), {"name": name, "__doc__": f"The network {name}."})
 
 
 def _integrated_gradients(network: Network, windows: Windows, chosen: Rows, steps: int = 8) -> Floats:

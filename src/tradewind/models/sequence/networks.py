@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from tradewind.models.sequence.backbones import BACKBONES, Encoded
+from tradewind.models.sequence.backbones import Encoded, make_backbone
 from tradewind.models.sequence.finishing import QUANTILE_LEVELS
 from tradewind.models.sequence.parameters import SequenceParameters
 
@@ -36,9 +36,9 @@ class Network(nn.Module):
     def __init__(
         self, backbone: str, n_features: int, horizons: tuple[int, ...], parameters: SequenceParameters
     ) -> None:
-        """`backbone` is a name of `BACKBONES`; the classes are those of the last of the horizons."""
+        """`backbone` is a file of `backbones`; the classes are those of the last of the horizons."""
         super().__init__()
-        self.backbone = BACKBONES[backbone](n_features, horizons, parameters)
+        self.backbone = make_backbone(backbone, n_features, horizons, parameters)
         width = int(self.backbone.width)
         self.classes = nn.Linear(width, 3)
         self.quantile_weight = nn.Parameter(torch.zeros(len(horizons), width, len(QUANTILE_LEVELS)))

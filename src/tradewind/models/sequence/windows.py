@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,12 +66,13 @@ class Standardiser(BaseModel):
 
 @dataclass(frozen=True)
 class Windows:
-    """`values` (rows, features) in the order of symbol and time, and the rows of it that end a whole window.
+    """`values` (rows, features) in the order of symbol and time, in memory or mapped from a file, and the rows of it
+    that end a whole window.
 
     `ends` are places in `values`; `source` the places of the same rows in the table that they came from.
     """
 
-    values: Floats
+    values: Floats | Any
     ends: Rows
     source: Rows
     length: int
@@ -85,23 +87,31 @@ class Windows:
 
 
 def make_windows(rows: pd.DataFrame, standardiser: Standardiser, length: int) -> Windows:
-    """Every window of `length` rows that neither leaves its symbol nor crosses a gap in time.
+    """Every window of `length` rows that neither leaves its symbol nor crosses a gap in time (`window_ends`).
 
-    A gap is any step longer than the usual one: after it, windows begin anew. Rows that end no whole window are not
-    among `ends`.
+    Raises:
+        BadData: no symbol has a run of rows as long as the window, or a feature is missing.
+    """
+    order = np.lexsort((rows["timestamp"].dt.tz_localize(None).to_numpy(), rows["symbol"].to_numpy()))
+    ordered = rows.iloc[order]
+    at = ordered["timestamp"].dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
+    ends = window_ends(ordered["symbol"].to_numpy(), at, length)
+    return Windows(standardiser.apply(ordered), ends, order[ends].astype(np.int64), length)
+
+
+def window_ends(symbol: NDArray[Any], at: Rows, length: int) -> Rows:
+    """The rows that end a whole window, of rows in the order of symbol and time.
+
+    A gap is any step longer than the usual one: after it, windows begin anew.
 
     Raises:
         BadData: no symbol has a run of rows as long as the window.
     """
-    order = np.lexsort((rows["timestamp"].dt.tz_localize(None).to_numpy(), rows["symbol"].to_numpy()))
-    ordered = rows.iloc[order]
-    symbol = ordered["symbol"].to_numpy()
-    at = ordered["timestamp"].dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
     step = np.diff(at)
     same = symbol[1:] == symbol[:-1]
     usual = np.median(step[same]) if same.any() else 0
     begins = np.r_[True, ~same | (step > usual)]
-    place = np.arange(len(ordered))
+    place = np.arange(len(at))
     since = place - np.maximum.accumulate(np.where(begins, place, 0))
     ends = np.flatnonzero(since >= length - 1)
     if not len(ends):
@@ -109,4 +119,4 @@ def make_windows(rows: pd.DataFrame, standardiser: Standardiser, length: int) ->
             f"no window of {length} bars fits into the history: its longest run without a gap has "
             f"{int(since.max()) + 1 if len(since) else 0}; take a shorter window or more history"
         )
-    return Windows(standardiser.apply(ordered), ends.astype(np.int64), order[ends].astype(np.int64), length)
+    return ends.astype(np.int64)

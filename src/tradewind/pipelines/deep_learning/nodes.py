@@ -19,7 +19,6 @@ from tradewind.models.walk_forward import TrainedFold, TrainingRules
 from tradewind.reports import sequence
 from tradewind.splits.purged import test_mask
 
-SCALARS = ("train_loss", "valid_loss", "gradient_norm", "largest_gradient_norm", "noise_scale", "learning_rate")
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
 
@@ -101,12 +100,6 @@ def draw_training(
         sequence.landscape_figure(health),
         sequence.attention_figure(attention),
     )
-
-
-def tabulate_scalars(epochs: pd.DataFrame) -> pd.DataFrame:
-    """run, step, tag, value: every number of every epoch, as TensorBoard takes them."""
-    long = epochs.melt(["model", "fold", "epoch"], value_vars=list(SCALARS), var_name="tag").dropna()
-    return long.assign(run=long["model"] + "_fold_" + long["fold"].astype("str")).rename(columns={"epoch": "step"})
 
 
 def _with_horizons(rows: pd.DataFrame, horizon_returns: Partitions) -> pd.DataFrame:

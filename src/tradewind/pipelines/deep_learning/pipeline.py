@@ -3,7 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.models.catalogue import SEQUENCE
-from tradewind.pipelines.deep_learning.nodes import Trained, draw_training, score_horizons, tabulate_scalars, train
+from tradewind.pipelines.deep_learning.nodes import Trained, draw_training, score_horizons, train
 from tradewind.pipelines.scoring_nodes import scoring_nodes
 
 LABELS, STATISTICS = "params:feature_engineering.labels", "params:evaluation.statistics"
@@ -45,7 +45,6 @@ def _model_pipeline(model: str) -> Pipeline:
                 ["coverage_figure", "training_figure", "landscape_figure", "attention_figure"],
                 name="draw_training",
             ),
-            Node(tabulate_scalars, "epochs", "tensorboard", name="tabulate_scalars"),
             *scoring_nodes(),
         ],
         namespace=f"deep_learning.{model}",

@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from tradewind.models.catalogue import LAST_VALUE, SEQUENCE
 from tradewind.pipelines.evaluation.judging_nodes import (
     MODEL_TABLES,
     NETWORK_TABLES,
@@ -29,9 +30,9 @@ from tradewind.pipelines.evaluation.trading_nodes import (
 
 # Every family that forecasts: a new one is a line here. Those that are searched have trials and other seeds, too.
 TUNED = ("classifier.xgboost", "classifier.lightgbm")
-NETWORKS = ("deep_learning.lstm", "deep_learning.tft", "deep_learning.linear_network")
+NETWORKS = tuple(f"deep_learning.{name}" for name in SEQUENCE if name != LAST_VALUE)
 MODELS = (*TUNED, *NETWORKS)
-FLOOR = "deep_learning.last_value"  # scored as a forecast, not traded
+FLOOR = f"deep_learning.{LAST_VALUE}"  # scored as a forecast, not traded
 UNIVERSE, COSTS, EXECUTION = "params:universe", "params:costs", "params:execution"
 SIZING, SIGNAL = "params:evaluation.sizing", "params:evaluation.signal"
 ROBUSTNESS = "params:evaluation.robustness"

@@ -15,7 +15,7 @@ from tradewind.models.sequence.parameters import SequenceParameters
 AHEAD = "horizon"  # the one thing known of the future: how far it is
 
 
-class TemporalFusionBackbone(nn.Module):
+class Backbone(nn.Module):
     """The Temporal Fusion Transformer (Lim, Arik, Loeff and Pfister 2021): variable selection, a memory, attention.
 
     Its modules and weights are pytorch-forecasting's; a decoder step is a horizon, which knows how far ahead it is.
