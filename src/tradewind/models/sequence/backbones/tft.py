@@ -48,15 +48,15 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor) -> Encoded:
         """From (batch, length, features)."""
         fusion, batch, length = self.fusion, x.shape[0], x.shape[1]
-        nothing = x.new_zeros((batch, self.width))  # there are no static variables
-        context = fusion.static_context_variable_selection(nothing)[:, None]
+        nothing = x.new_zeros((1, self.width))  # there are no static variables: the same for the whole batch
+        context = fusion.static_context_variable_selection(nothing)
         past, chosen = _select(fusion.encoder_variable_selection, x, context)
         ahead = cast(Tensor, self.ahead).expand(batch, -1, -1)
         (grn,) = fusion.decoder_variable_selection.single_variable_grns.values()
         future = grn(fusion.decoder_variable_selection.prescalers[AHEAD](ahead))
         state = (
-            fusion.static_context_initial_hidden_lstm(nothing)[None],
-            fusion.static_context_initial_cell_lstm(nothing)[None],
+            fusion.static_context_initial_hidden_lstm(nothing)[None].expand(-1, batch, -1).contiguous(),
+            fusion.static_context_initial_cell_lstm(nothing)[None].expand(-1, batch, -1).contiguous(),
         )
         encoded, state = nn.LSTM.forward(fusion.lstm_encoder, past, state)
         decoded, _ = nn.LSTM.forward(fusion.lstm_decoder, future, state)
@@ -80,27 +80,50 @@ class Backbone(nn.Module):
 def _select(selection: Any, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
     """Variable selection: (batch, length, hidden), and the weights (batch, length, features).
 
-    The same arithmetic as the module's own forward, with the features' networks as one batched product each.
+    The arithmetic of the module's own forward, with the features' networks as one batched product. Each feature is one
+    number, so that whatever is linear in its embedding is a line in the number: its slope and its value at zero are
+    computed from the weights, and the embeddings of a batch are made once, for the residual.
     """
-    scalers = [selection.prescalers[name] for name in selection.input_sizes]
     networks = [selection.single_variable_grns[name] for name in selection.input_sizes]
+    scalers = [selection.prescalers[name] for name in selection.input_sizes]
     batch, length, features = x.shape
-    flat = x.reshape(-1, features).t()[:, :, None]  # (features, batch * length, 1)
-    scaled = _linear(flat, scalers)
-    inner = _linear(functional.elu(_linear(scaled, [one.fc1 for one in networks])), [one.fc2 for one in networks])
-    gated = functional.glu(_linear(inner, [one.gate_norm.glu.fc for one in networks]), dim=-1)
+    slope, at_zero = torch.stack([one.weight[:, 0] for one in scalers]), torch.stack([one.bias for one in scalers])
+    flat = x.reshape(-1, features)
+    column = flat.t()[:, :, None]  # (features, batch * length, 1)
+
+    first = torch.stack([one.fc1.weight for one in networks])
+    bias = torch.stack([one.fc1.bias for one in networks])
+    inner_slope = torch.einsum("voh,vh->vo", first, slope)
+    inner_zero = torch.einsum("voh,vh->vo", first, at_zero) + bias
+    inner = functional.elu(torch.addcmul(inner_zero[:, None], column, inner_slope[:, None]))
+    # Nothing stands between the second layer and the gate: they are one.
+    gate = torch.stack([one.gate_norm.glu.fc.weight for one in networks])
+    merged = torch.bmm(gate, torch.stack([one.fc2.weight for one in networks]))
+    shift = torch.einsum("voh,vh->vo", gate, torch.stack([one.fc2.bias for one in networks]))
+    shift = shift + torch.stack([one.gate_norm.glu.fc.bias for one in networks])
+    gated = functional.glu(torch.baddbmm(shift[:, None], inner, merged.transpose(1, 2)), dim=-1)
+    scaled = torch.addcmul(at_zero[:, None], column, slope[:, None])
     norms = [one.gate_norm.add_norm.norm for one in networks]
     usual = functional.layer_norm(gated + scaled, (selection.hidden_size,), eps=norms[0].eps)
-    each = torch.addcmul(
-        torch.stack([one.bias for one in norms])[:, None], usual, torch.stack([one.weight for one in norms])[:, None]
-    )
-    together = scaled.permute(1, 0, 2).reshape(batch, length, -1)
-    weights = functional.softmax(selection.flattened_grn(together, context), dim=-1)
-    by_row = weights.reshape(-1, features).t()[:, :, None]
-    return (each * by_row).sum(dim=0).reshape(batch, length, -1), weights
+
+    weights = functional.softmax(_weigh(selection.flattened_grn, flat, slope, at_zero, context), dim=-1)
+    by_row = weights.t()[:, :, None] * torch.stack([one.weight for one in norms])[:, None]
+    chosen = (usual * by_row).sum(dim=0) + weights @ torch.stack([one.bias for one in norms])
+    return chosen.reshape(batch, length, -1), weights.reshape(batch, length, features)
 
 
-def _linear(x: Tensor, layers: list[nn.Linear]) -> Tensor:
-    """(layers, rows, in) to (layers, rows, out), each layer on its own slice."""
-    weight = torch.stack([one.weight for one in layers]).transpose(1, 2)
-    return torch.baddbmm(torch.stack([one.bias for one in layers])[:, None], x, weight)
+def _weigh(network: Any, flat: Tensor, slope: Tensor, at_zero: Tensor, context: Tensor) -> Tensor:
+    """The gated residual network over all embeddings side by side (rows, features), which are not made: it begins with
+    what is linear in them."""
+    features = len(slope)
+    one_by_one = (torch.eye(features, dtype=slope.dtype, device=slope.device)[:, :, None] * slope).reshape(features, -1)
+    zero = at_zero.reshape(1, -1)
+    if network.input_size == network.output_size:
+        residual = flat @ one_by_one + zero
+    else:
+        resample = network.resample_norm
+        lines, start = resample.resample(one_by_one), resample.resample(zero)
+        residual = resample.norm((flat @ lines + start) * torch.sigmoid(resample.mask) * 2.0)
+    first = network.fc1.weight.t()
+    inner = flat @ (one_by_one @ first) + (zero @ first + network.fc1.bias + network.context(context))
+    return cast(Tensor, network.gate_norm(network.fc2(functional.elu(inner)), residual))
