@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from plotly import graph_objects as go
 from plotly.subplots import make_subplots
@@ -100,6 +101,10 @@ def horizon_figure(horizon_metrics: pd.DataFrame) -> go.Figure:
             marker={"color": colour, "size": 9}, row=1, col=2,
             error_y={"array": above, "arrayminus": below},
         )  # fmt: skip
+    shown = table[["hit_rate_low", "hit_rate_high"]].to_numpy()
+    if np.isfinite(shown).any():
+        low, high = min(np.nanmin(shown), 0.5), max(np.nanmax(shown), 0.5)
+        figure.update_yaxes(range=[low - 0.02, high + 0.02], row=1, col=2)
     figure.update_yaxes(tickformat=".1%")
     figure.add_hline(y=0.5, line={"dash": "dot", "color": GREY}, row=1, col=2)
     figure.update_layout(barmode="group", scattermode="group")
