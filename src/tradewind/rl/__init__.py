@@ -1,0 +1,1 @@
+"""Agents: a market to act in with the backtest's own arithmetic, rewards, training, policies without pickles."""
