@@ -2,7 +2,16 @@
 
 from kedro.pipeline import Pipeline
 
-from tradewind.pipelines import classifier, data_engineering, deep_learning, evaluation, feature_engineering
+from tradewind.pipelines import (
+    classifier,
+    data_engineering,
+    deep_learning,
+    evaluation,
+    feature_engineering,
+    reinforcement_learning,
+)
+
+MODELS = ("classifier", "deep_learning", "reinforcement_learning")
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -12,11 +21,12 @@ def register_pipelines() -> dict[str, Pipeline]:
         "feature_engineering": feature_engineering.create_pipeline(),
         "classifier": classifier.create_pipeline(),
         "deep_learning": deep_learning.create_pipeline(),
+        "reinforcement_learning": reinforcement_learning.create_pipeline(),
         "evaluation": evaluation.create_pipeline(),
     }
     return {
         **stages,
         "data": stages["data_engineering"] + stages["feature_engineering"],
-        "models": stages["classifier"] + stages["deep_learning"] + stages["evaluation"],
+        "models": sum((stages[name] for name in MODELS), start=stages["evaluation"]),
         "__default__": sum(stages.values(), start=Pipeline([])),
     }

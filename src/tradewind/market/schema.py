@@ -256,6 +256,28 @@ class Positions(_Table):
         unique = ["strategy", "symbol", "timestamp"]  # noqa: RUF012
 
 
+class Transitions(_Table):
+    """Every bar that an agent lived through in a test window, for learning from it offline.
+
+    `target` was decided at `timestamp`, on the forecasts and the account as seen then (`seen_...`, in the units of
+    `rl.stepping.observe`); net, gross, cost, funding, position (at the close) and turnover are those of the bar that
+    ends at `timestamp`, as shares of the equity before it. The reward of a decision is the net of the next row.
+    """
+
+    strategy: Series[str]
+    seed: Series[np.int64]
+    fold: Series[np.int64]
+    symbol: Series[str]
+    timestamp: Series[Instant]
+    target: Series[float]
+    net: Series[float]
+    turnover: Series[float] = pa.Field(ge=0)
+
+    class Config(_Table.Config):
+        strict = False
+        unique = ["strategy", "seed", "symbol", "timestamp"]  # noqa: RUF012
+
+
 class Backtest(_Table):
     """Per-bar account of one strategy and symbol; net = gross - cost - funding, as shares of prior equity."""
 

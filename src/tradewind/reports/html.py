@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tradewind.reports import anatomy, classification, honesty, performance, sequence, sequence_rows, text
+from tradewind.reports import agents, anatomy, classification, honesty, performance, sequence, sequence_rows, text
 from tradewind.reports.palette import style
 from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
@@ -71,6 +71,17 @@ def _content(tables: ReportTables) -> dict[str, Any]:
                 "landscape": _div(sequence.landscape_figure(_of(tables.health, model))),
             }
             for model in dict.fromkeys(tables.epochs["model"])
+        ],
+        "agent_scores": _table(agents.agent_rows(tables.agent_scores)),
+        "behaviour": _table(agents.behaviour_rows(tables.behaviour)),
+        "failures": _table(agents.failure_rows(tables.failures)),
+        "agents": [
+            {
+                "name": label(str(agent)),
+                "actions": _div(agents.action_figure(part)),
+                "training": _div(agents.training_figure(_with(tables.training_log, "strategy", agent))),
+            }
+            for agent, part in tables.action_map.groupby("strategy", sort=False)
         ],
         "plotly_js": get_plotlyjs(),
         "verdict": verdict,
@@ -148,8 +159,12 @@ def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:
     return facts
 
 
-def _of(table: Any, model: str) -> Any:
-    return table[table["model"] == model]
+def _of(table: Any, model: Any) -> Any:
+    return _with(table, "model", model)
+
+
+def _with(table: Any, column: str, value: Any) -> Any:
+    return table[table[column] == value]
 
 
 def _div(figure: Any) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from tradewind.reports import anatomy, sequence_rows, text
+from tradewind.reports import agents, anatomy, sequence_rows, text
 from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
 
@@ -67,6 +67,9 @@ def render_markdown(tables: ReportTables) -> str:
         "## One horizon traded alone\n\n" + table(sequence_rows.horizon_trading_rows(tables.horizon_trading)),
         "## Training of the networks\n\n" + table(sequence_rows.training_rows(tables.epochs, tables.health)),
         "## Alarms of the networks\n\n" + table(sequence_rows.alarm_rows(tables.alarms)),
+        "## Agents, seed by seed\n\n" + table(agents.agent_rows(tables.agent_scores)),
+        "## What the agents did\n\n" + table(agents.behaviour_rows(tables.behaviour)),
+        "## How agents failed\n\n" + table(agents.failure_rows(tables.failures)),
         "## Features that matter most\n\n" + table(text.feature_rows(tables)),
         "## Labels\n\n" + table(text.label_rows(tables.label_quality)),
         "## Labels by fold\n\n" + table(text.stability_rows(tables.label_stability)),

@@ -17,6 +17,7 @@ LABELS = {
     "lightgbm": "LightGBM",
     "lstm": "LSTM",
     "tft": "TFT",
+    "ppo": "PPO",
     "linear_network": "linear network",
     "last_value": "last value",
     "buy_and_hold": "buy and hold",

@@ -42,5 +42,10 @@ class ReportTables:
     health: pd.DataFrame
     attention: pd.DataFrame
     alarms: pd.DataFrame
+    agent_scores: pd.DataFrame
+    behaviour: pd.DataFrame
+    failures: pd.DataFrame
+    action_map: pd.DataFrame
+    training_log: pd.DataFrame
     verdict: dict[str, Any]
     settings: dict[str, Any]

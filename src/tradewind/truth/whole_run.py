@@ -115,6 +115,10 @@ class Products:
     positions: Tables
 
 
+# The runs of the truth room train no agents.
+NO_AGENTS = pd.DataFrame({"strategy": [], "symbol": [], "timestamp": [], "target": []})
+
+
 class Memory:
     """A model store that forgets."""
 
@@ -215,8 +219,8 @@ def run_through(
         steps.forecast_opponents(rows, folds, settings),
     ]
     positions = steps.make_positions(
-        lazily(bars), folds, sources.oracle, universe, settings.costs, settings.signal, settings.sizing, settings.seed,
-        *forecasts,
+        lazily(bars), folds, sources.oracle, universe, settings.costs, settings.signal, settings.sizing,
+        NO_AGENTS, settings.seed, *forecasts,
     )  # fmt: skip
     return Products(
         bars, side_series, features, labels, inputs, folds, pd.concat(forecasts, ignore_index=True), positions

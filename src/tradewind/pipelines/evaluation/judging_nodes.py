@@ -22,6 +22,7 @@ from tradewind.strategy import baselines
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 MODEL_TABLES = ("fold_metrics", "confusion", "reliability", "importance")
 NETWORK_TABLES = ("horizon_metrics", "epochs", "health", "attention", "alarms")
+AGENT_TABLES = ("behaviour", "failures", "action_map", "training_log")
 LIBRARIES = (
     "tradewind",
     "numpy",
@@ -32,6 +33,7 @@ LIBRARIES = (
     "lightgbm",
     "torch",
     "pytorch-forecasting",
+    "stable-baselines3",
     "kedro",
 )
 
@@ -87,7 +89,7 @@ def write_report(
     """
     by_model = {
         kind: pd.concat([table for name, table in tables.items() if name.endswith(f".{kind}")], ignore_index=True)
-        for kind in (*MODEL_TABLES, *NETWORK_TABLES)
+        for kind in (*MODEL_TABLES, *NETWORK_TABLES, *AGENT_TABLES)
     }
     single = {name: table for name, table in tables.items() if "." not in name}
     loaded = {name: {key: load() for key, load in single.pop(name).items()} for name in ("trades", "robustness")}

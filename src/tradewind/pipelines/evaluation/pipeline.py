@@ -3,7 +3,9 @@
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.models.catalogue import LAST_VALUE, SEQUENCE
+from tradewind.pipelines.evaluation.agent_nodes import score_agents
 from tradewind.pipelines.evaluation.judging_nodes import (
+    AGENT_TABLES,
     MODEL_TABLES,
     NETWORK_TABLES,
     draw_performance,
@@ -27,11 +29,13 @@ from tradewind.pipelines.evaluation.trading_nodes import (
     measure_cost_sensitivity,
     run_backtests,
 )
+from tradewind.rl.parameters import AGENTS
 
 # Every family that forecasts: a new one is a line here. Those that are searched have trials and other seeds, too.
 TUNED = ("classifier.xgboost", "classifier.lightgbm")
 NETWORKS = tuple(f"deep_learning.{name}" for name in SEQUENCE if name != LAST_VALUE)
 MODELS = (*TUNED, *NETWORKS)
+ACTING = tuple(f"reinforcement_learning.{name}" for name in AGENTS)
 FLOOR = f"deep_learning.{LAST_VALUE}"  # scored as a forecast, not traded
 UNIVERSE, COSTS, EXECUTION = "params:universe", "params:costs", "params:execution"
 SIZING, SIGNAL = "params:evaluation.sizing", "params:evaluation.signal"
@@ -42,7 +46,7 @@ REPORTED = (
     "data_quality", "feature_dictionary", "feature_distribution", "label_quality", "label_stability", "folds",
     "portfolio_returns", "leaderboard", "holdout_leaderboard", "breakdown", "cost_sensitivity", "verdict", "trades",
     "significance", "selection", "forecast_comparison", "robustness", "parameter_plateau", "combinatorial_paths",
-    "seed_spread", "scorecard", "horizon_trading",
+    "seed_spread", "scorecard", "horizon_trading", "agent_scores",
 )  # fmt: skip
 
 
@@ -50,13 +54,25 @@ def create_pipeline() -> Pipeline:
     """Positions for all strategies on the same bars, accounts, leaderboards, verdict, report."""
     model_tables = [f"{model}.{table}" for model in MODELS for table in MODEL_TABLES]
     forecasts = [f"{model}.forecasts" for model in (*MODELS, FLOOR)] + ["opponent_forecasts"]
+    by_agent = [f"{agent}.{table}" for agent in ACTING for table in AGENT_TABLES]
     by_network = [f"{network}.{table}" for network in NETWORKS for table in NETWORK_TABLES]
     market = ["bars", "side_series"]
     return Pipeline(
         [
             Node(
                 make_positions,
-                ["bars", "folds", "source_oracle", UNIVERSE, COSTS, SIGNAL, SIZING, "params:seed", *forecasts],
+                [
+                    "bars",
+                    "folds",
+                    "source_oracle",
+                    UNIVERSE,
+                    COSTS,
+                    SIGNAL,
+                    SIZING,
+                    "agent_positions",
+                    "params:seed",
+                    *forecasts,
+                ],
                 "positions",
                 name="make_positions",
             ),
@@ -129,6 +145,23 @@ def create_pipeline() -> Pipeline:
                 ],
                 "horizon_trading",
                 name="trade_horizons",
+            ),
+            Node(
+                score_agents,
+                [
+                    "portfolio_returns",
+                    *market,
+                    "folds",
+                    UNIVERSE,
+                    COSTS,
+                    EXECUTION,
+                    SIZING,
+                    "params:evaluation.statistics",
+                    "params:seed",
+                    *(f"{agent}.seed_positions" for agent in ACTING),
+                ],
+                "agent_scores",
+                name="score_agents",
             ),
             Node(
                 run_paths,
@@ -210,7 +243,7 @@ def create_pipeline() -> Pipeline:
                     "bars": "bars",
                     "gaps_figure": "data_gaps_figure",
                     **{name: name for name in REPORTED},
-                    **{name: name for name in (*model_tables, *by_network, f"{FLOOR}.horizon_metrics")},
+                    **{name: name for name in (*model_tables, *by_network, *by_agent, f"{FLOOR}.horizon_metrics")},
                 },
                 ["report_html", "report_markdown"],
                 name="write_report",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.compute import track
 from tradewind.engine.backtest import ACCOUNT, History, run
+from tradewind.engine.histories import histories_of as engine_histories
 from tradewind.engine.portfolio import Market, portfolio_account
 from tradewind.engine.trades import trade_table
 from tradewind.errors import BadData
@@ -44,10 +45,11 @@ def make_positions(
     costs: Costs,
     signal: SignalRules,
     sizing: SizingRules,
+    agent_positions: pd.DataFrame,
     seed: int,
     *forecasts: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
-    """Target positions by strategy: each model, each baseline, and the oracle where there is one.
+    """Target positions by strategy: each model, each agent, each baseline, and the oracle where there is one.
 
     All have the same rows: every bar of the test windows. Positions carry over from fold to fold, as a live account
     would.
@@ -69,6 +71,9 @@ def make_positions(
             chosen = model_direction(history, table[table["symbol"] == symbol], volatility, costs, signal)
             targets[model] = size_at_entry(chosen, volatility, per_bar, sizing.max_position)
         first_model = next(iter(targets))
+        for agent, table in agent_positions[agent_positions["symbol"] == symbol].groupby("strategy", sort=False):
+            held = table.set_index("timestamp")["target"]
+            targets[str(agent)] = held.reindex(history["timestamp"]).fillna(0.0).to_numpy()
         for name, rule in baselines.DIRECTIONS.items():
             chosen = rule(close, segment, universe.bars_per_year / 365.25)
             is_sized = name != "buy_and_hold"
@@ -166,14 +171,7 @@ def histories_of(
     bars: Partitions, side_series: pd.DataFrame, universe: Universe, sizing: SizingRules
 ) -> dict[str, tuple[pd.DataFrame, History]]:
     """Bars, and the history that an account lives through, by symbol."""
-    histories = {}
-    for symbol in universe.symbols:
-        table = bars[universe.partition(symbol)]()
-        close = np.ascontiguousarray(table["close"].to_numpy(dtype=np.float64))
-        volatility = realised_volatility(close, table["segment"].to_numpy(dtype=np.int32), sizing.volatility_window)
-        is_funding = (side_series["series"] == "funding") & (side_series["symbol"] == symbol)
-        histories[symbol] = (table, History.from_bars(table, volatility, side_series[is_funding]))
-    return histories
+    return engine_histories(bars, side_series, universe, sizing.volatility_window)
 
 
 def _tested(

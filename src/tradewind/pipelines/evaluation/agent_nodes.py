@@ -1,0 +1,70 @@
+"""Agents seed by seed: what their trainings come to, fold by fold."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from tradewind.execution.costs import Costs
+from tradewind.execution.orders import OrderRules
+from tradewind.market.universe import Universe
+from tradewind.metrics.ranking import StatisticsRules
+from tradewind.metrics.returns import daily_returns
+from tradewind.metrics.risk import MEASURES, measure
+from tradewind.metrics.seeds import interquartile_mean, stratified_interval
+from tradewind.pipelines.evaluation.trading_nodes import histories_of, portfolio_returns, walk_forward_only
+from tradewind.strategy.sizing import SizingRules
+
+Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+HOLDING = "buy_and_hold"
+
+
+def score_agents(
+    returns: pd.DataFrame,
+    bars: Partitions,
+    side_series: pd.DataFrame,
+    folds: pd.DataFrame,
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+    sizing: SizingRules,
+    statistics: StatisticsRules,
+    seed: int,
+    *seed_positions: pd.DataFrame,
+) -> pd.DataFrame:
+    """Per agent, over the walk-forward folds: the interquartile mean of the Sharpe ratios of all seeds and folds with
+    its interval, the lowest and highest, and the shares above zero and above buying and holding in the same fold.
+
+    `seed_positions` are named `AGENT seed SEED`; each is an account of its own, with all costs.
+    """
+    histories = histories_of(bars, side_series, universe, sizing)
+    holding = _by_fold(returns[(returns["strategy"] == HOLDING) & (returns["role"] == "walk_forward")])
+    rows = []
+    for table in seed_positions:
+        named = {str(name): part for name, part in table.groupby("strategy", sort=False)}
+        lazily = {name: lambda part=part: walk_forward_only(part, folds) for name, part in named.items()}
+        account = portfolio_returns(lazily, histories, folds, universe, costs, execution)
+        scores = pd.DataFrame({name: _by_fold(part) for name, part in account.groupby("strategy", sort=False)}).T
+        values = scores.to_numpy(dtype=np.float64)
+        rng = np.random.default_rng(seed)
+        low, high = stratified_interval(values, statistics.n_resamples, statistics.confidence, rng)
+        rows.append(
+            {
+                "strategy": next(iter(named)).partition(" seed ")[0],
+                "seeds": values.shape[0], "folds": values.shape[1],
+                "iqm": interquartile_mean(values), "iqm_low": low, "iqm_high": high, "lowest": float(values.min()),
+                "highest": float(values.max()), "above_zero": float((values > 0).mean()),
+                "above_holding": float((values > holding.reindex(scores.columns).to_numpy()[None]).mean()),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows).astype({"strategy": "str"})
+
+
+def _by_fold(account: pd.DataFrame) -> pd.Series:
+    """The Sharpe ratio of each fold; 0 where nothing was held."""
+    place = MEASURES.index("sharpe")
+    found = {
+        fold: measure(daily_returns(part["timestamp"], part["net"].to_numpy()))[place]
+        for fold, part in account.groupby("fold")
+    }
+    return pd.Series(found, dtype="float64").fillna(0.0)

@@ -1,0 +1,92 @@
+"""Walk-forward training of one agent, and the positions of all of them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from tradewind.engine.histories import histories_of
+from tradewind.execution.costs import Costs
+from tradewind.execution.orders import OrderRules
+from tradewind.market.universe import Universe
+from tradewind.models.walk_forward import pool
+from tradewind.reports import agents as charts
+from tradewind.rl import behaviour, walk_forward
+from tradewind.rl.market import TradingTerms
+from tradewind.rl.parameters import AgentParameters
+from tradewind.rl.rules import EnvironmentRules, RewardRules
+from tradewind.rl.walk_forward import AgentTraining, Plan
+from tradewind.strategy.sizing import SizingRules
+
+Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+
+
+class AgentRules(BaseModel):
+    """One agent (`params:reinforcement_learning.AGENT`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    agent: AgentParameters
+    environment: EnvironmentRules
+    reward: RewardRules
+    training: AgentTraining
+
+
+class TrainedAgents(NamedTuple):
+    """The outputs of `train`, in their order."""
+
+    positions: pd.DataFrame
+    seed_positions: pd.DataFrame
+    transitions: pd.DataFrame
+    training_log: pd.DataFrame
+    models: dict[str, str]
+
+
+def train(
+    model_input: Partitions,
+    bars: Partitions,
+    side_series: pd.DataFrame,
+    folds: pd.DataFrame,
+    model_store: Any,
+    name: str,
+    rules: AgentRules,
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+    sizing: SizingRules,
+    seed: int,
+) -> TrainedAgents:
+    """Every fold's agents, and their positions out of sample: the mean of the seeds, and each seed by itself.
+
+    The folds, purging, costs and order rules of everything else; the account in which an agent acts is the backtest's.
+    """
+    rows = pool({partition: load() for partition, load in model_input.items()})
+    known = histories_of(bars, side_series, universe, sizing.volatility_window)
+    trading = TradingTerms.made(costs, execution, rules.environment, universe.bars_per_year)
+    plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, trading, seed)
+    trained = walk_forward.train_folds(rows, folds, known, plan, model_store)
+    transitions = pd.concat([one.transitions for one in trained], ignore_index=True)
+    return TrainedAgents(
+        walk_forward.mean_positions(transitions),
+        walk_forward.seed_positions(transitions),
+        transitions,
+        pd.concat([one.log for one in trained], ignore_index=True).assign(strategy=name),
+        {f"{one.fold}-{number}": key for one in trained for number, key in one.keys.items()},
+    )
+
+
+def describe(transitions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """What the agents did, how they failed, and what they hold by the two forecasts that lead."""
+    found = behaviour.describe(transitions)
+    return found, behaviour.failures(transitions, found), behaviour.action_map(transitions)
+
+
+def draw(training_log: pd.DataFrame, action_map: pd.DataFrame) -> tuple[Any, Any]:
+    """Figures: growth on validation bars by step, and the map of actions."""
+    return charts.training_figure(training_log), charts.action_figure(action_map)
+
+
+def gather(*positions: pd.DataFrame) -> pd.DataFrame:
+    """The positions of all agents in one table."""
+    return pd.concat(positions, ignore_index=True)

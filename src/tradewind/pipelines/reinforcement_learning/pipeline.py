@@ -1,0 +1,40 @@
+"""The reinforcement_learning stage: one modular pipeline, a namespace for each agent."""
+
+from kedro.pipeline import Node, Pipeline
+
+from tradewind.pipelines.reinforcement_learning.nodes import TrainedAgents, describe, draw, gather, train
+from tradewind.rl.parameters import AGENTS
+
+SHARED = ("model_input", "bars", "side_series", "folds")
+PARAMETERS = ("params:universe", "params:costs", "params:execution", "params:evaluation.sizing", "params:seed")
+
+
+def create_pipeline() -> Pipeline:
+    """Every agent trained and described in its own namespace, `reinforcement_learning.AGENT`; their positions."""
+    together = Node(
+        gather,
+        [f"reinforcement_learning.{agent}.positions" for agent in AGENTS],
+        "agent_positions",
+        name="gather_agents",
+        tags=["reinforcement_learning"],
+    )
+    return sum((_agent_pipeline(agent) for agent in AGENTS), start=Pipeline([together]))
+
+
+def _agent_pipeline(agent: str) -> Pipeline:
+    return Pipeline(
+        [
+            Node(
+                train,
+                [*SHARED, "model_store", "params:name", "params:rules", *PARAMETERS],
+                list(TrainedAgents._fields),
+                name="train",
+            ),
+            Node(describe, "transitions", ["behaviour", "failures", "action_map"], name="describe"),
+            Node(draw, ["training_log", "action_map"], ["training_figure", "action_figure"], name="draw"),
+        ],
+        namespace=f"reinforcement_learning.{agent}",
+        inputs=set(SHARED),
+        parameters={name: name for name in PARAMETERS},
+        tags=["reinforcement_learning", agent],
+    )

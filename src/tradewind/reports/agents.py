@@ -1,0 +1,85 @@
+"""Charts and tables of agents."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+from plotly import graph_objects as go
+
+from tradewind.reports.palette import SERIES, style
+from tradewind.reports.performance import label
+from tradewind.reports.text import interval, number, percent
+
+
+def training_figure(log: pd.DataFrame) -> go.Figure:
+    """Growth on the validation bars by steps lived through, a line a fold and seed."""
+    figure = go.Figure()
+    for (fold, seed), part in log.groupby(["fold", "seed"]):
+        figure.add_scatter(
+            x=part["steps"], y=1e4 * part["valid_growth"], mode="lines+markers", name=f"fold {fold:.0f}",
+            legendgroup=str(fold), showlegend=bool(seed == log["seed"].min()),
+            line={"color": SERIES[int(fold) % len(SERIES)]},
+        )  # fmt: skip
+    figure.update_layout(xaxis_title="bars lived through", yaxis_title="log growth a validation bar, bps")
+    return style(figure)
+
+
+def action_figure(action_map: pd.DataFrame) -> go.Figure:
+    """What is held on average, by the forecast direction (from down to up) and the probability of staying flat."""
+    wide = action_map.pivot_table(index="flat", columns="edge", values="target")
+    edge = action_map.groupby("edge")["forecast_edge_mean"].mean()
+    flat = action_map.groupby("flat")["forecast_flat"].mean()
+    figure = go.Figure(
+        go.Heatmap(
+            z=wide.to_numpy(), x=[f"{value:+.2f}" for value in edge], y=[f"{value:.0%}" for value in flat], zmin=-1,
+            zmax=1, colorscale="RdBu", text=wide.round(2).to_numpy(), texttemplate="%{text}",
+            colorbar={"title": "position"},
+        )
+    )  # fmt: skip
+    figure.update_layout(xaxis_title="forecast, up less down, mean of twelve bars", yaxis_title="probability of flat")
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(type="category")
+    return style(figure)
+
+
+def agent_rows(scores: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """What the seeds of each agent come to, fold by fold: the interquartile mean with its interval."""
+    for row in scores.to_dict("records"):
+        yield {
+            "agent": label(row["strategy"]),
+            "seeds x folds": f"{row['seeds']} x {row['folds']}",
+            "Sharpe, interquartile mean": number(row["iqm"]),
+            "90 % interval": interval(row["iqm_low"], row["iqm_high"]),
+            "lowest": number(row["lowest"]),
+            "highest": number(row["highest"]),
+            "share above 0": percent(row["above_zero"], 0),
+            "above holding": percent(row["above_holding"], 0),
+        }
+
+
+def behaviour_rows(behaviour: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """What each agent does, the mean over its seeds and folds."""
+    for strategy, part in behaviour.groupby("strategy", sort=False):
+        mean = part.drop(columns=["strategy"]).mean()
+        yield {
+            "agent": label(str(strategy)),
+            "long": percent(mean["long"], 0),
+            "short": percent(mean["short"], 0),
+            "flat": percent(mean["flat"], 0),
+            "mean position": number(mean["mean_size"]),
+            "held, bars": number(mean["holding_bars"], 0),
+            "turnover a bar": percent(mean["turnover"], 2),
+            "gross a bar, bps": number(1e4 * mean["gross"]),
+            "cost a bar, bps": number(1e4 * mean["cost"]),
+        }
+
+
+def failure_rows(failures: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """How and where agents failed."""
+    for row in failures.sort_values(["strategy", "failure", "fold", "seed"]).to_dict("records"):
+        yield {
+            "agent": label(row["strategy"]),
+            "fold": number(row["fold"], 0),
+            "seed": "all" if row["seed"] < 0 else number(row["seed"], 0),
+            "failure": row["failure"],
+            "value": number(row["value"]),
+        }
