@@ -24,7 +24,14 @@ FOLDER = {
     "model_output": "data/07_model_output",
     "reporting": "data/08_reporting",
 }
-STAGES = ("data_engineering", "feature_engineering", "classifier", "deep_learning", "evaluation")
+STAGES = (
+    "data_engineering",
+    "feature_engineering",
+    "classifier",
+    "deep_learning",
+    "reinforcement_learning",
+    "evaluation",
+)
 # Contract tables and the validator that checks them on every save and load.
 CONTRACTS = {
     "typed_bars", "quarantine", "bars", "side_series", "features", "labels", "model_input", "folds",

@@ -11,7 +11,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 SOURCE = PROJECT / "src/tradewind"
 NAMELESS = {"utils", "util", "common", "helpers", "helper", "core", "misc", "manager", "base_classes", "v2"}
 MODULE_LINES = 500
-STAGES = ("data_engineering", "feature_engineering", "classifier", "deep_learning", "evaluation")
+STAGES = (
+    "data_engineering",
+    "feature_engineering",
+    "classifier",
+    "deep_learning",
+    "reinforcement_learning",
+    "evaluation",
+)
 
 
 def modules() -> list[Path]:

@@ -14,7 +14,14 @@ import pytest
 from nbclient import NotebookClient
 
 pytestmark = pytest.mark.slow
-STAGES = ("data_engineering", "feature_engineering", "classifier", "deep_learning", "evaluation")
+STAGES = (
+    "data_engineering",
+    "feature_engineering",
+    "classifier",
+    "deep_learning",
+    "reinforcement_learning",
+    "evaluation",
+)
 
 
 def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any) -> None:

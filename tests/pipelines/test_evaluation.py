@@ -14,6 +14,7 @@ from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.verdict import VerdictRules
 from tradewind.pipelines.evaluation import trading_nodes as nodes
+from tradewind.pipelines.evaluation.agent_nodes import score_agents
 from tradewind.pipelines.evaluation.judging_nodes import judge_strategies, rank_strategies
 from tradewind.pipelines.evaluation.robustness_nodes import (
     RobustnessRules,
@@ -97,6 +98,7 @@ def in_folds(forecasts: pd.DataFrame) -> pd.DataFrame:
 
 
 NO_ORACLE = pd.DataFrame({"symbol": [], "timestamp": [], "target": []}).astype({"symbol": "str"})
+NO_AGENTS = pd.DataFrame({"strategy": [], "symbol": [], "timestamp": [], "target": []})
 FUNDING = pd.DataFrame(
     {"series": "funding", "symbol": "A", "known_at": ORIGIN + 8 * HOUR * np.arange(300), "value": 1e-4}
 )
@@ -104,7 +106,7 @@ FUNDING = pd.DataFrame(
 
 def decide(tables: dict[str, pd.DataFrame], *forecasts: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return nodes.make_positions(
-        lazily(tables), folds(), NO_ORACLE, UNIVERSE, COSTS, SIGNAL, SIZING, 7, *map(in_folds, forecasts)
+        lazily(tables), folds(), NO_ORACLE, UNIVERSE, COSTS, SIGNAL, SIZING, NO_AGENTS, 7, *map(in_folds, forecasts)
     )
 
 
@@ -215,7 +217,7 @@ def test_a_forecast_from_another_folds_model_stops_the_run() -> None:
     tables, forecasts = market(8, 0.2)
     stale = in_folds(forecasts).assign(fold=lambda table: (table["fold"] + 1) % 4)
     with pytest.raises(BadData, match="outside their fold.s test window"):
-        nodes.make_positions(lazily(tables), folds(), NO_ORACLE, UNIVERSE, COSTS, SIGNAL, SIZING, 7, stale)
+        nodes.make_positions(lazily(tables), folds(), NO_ORACLE, UNIVERSE, COSTS, SIGNAL, SIZING, NO_AGENTS, 7, stale)
 
 
 def test_a_rule_does_not_look_back_across_a_gap() -> None:
@@ -322,3 +324,35 @@ def test_a_horizon_is_traded_where_its_quantiles_clear_the_costs() -> None:
     assert found[["model", "horizon"]].to_numpy().tolist() == [["knowing", 4], ["knowing", 24], ["timid", 4]]
     right, wrong, flat = found["sharpe"]
     assert right > 1 > -1 > wrong and flat == 0
+
+
+def test_an_agents_positions_stand_beside_the_models() -> None:
+    tables, known = market(16, 0.4)
+    held = in_folds(known)[["symbol", "timestamp"]].assign(strategy="ppo", target=0.25)
+    agents = held[held["timestamp"] >= held["timestamp"].iloc[10]]
+    positions = nodes.make_positions(
+        lazily(tables), folds(), NO_ORACLE, UNIVERSE, COSTS, SIGNAL, SIZING, agents, 7, in_folds(known)
+    )
+    found = positions["ppo"].groupby("symbol", sort=False)["target"]
+    assert positions["ppo"][["symbol", "timestamp"]].equals(positions["knowing"][["symbol", "timestamp"]])
+    assert (found.nth(-1) == 0.25).all() and found.first().tolist()[0] == 0.0  # flat where the agent says nothing
+
+
+def test_agents_are_scored_seed_by_seed_against_holding() -> None:
+    tables, known = market(17, 0.4)
+    side = np.sign(known["p_up"] - 0.5)
+    each = [
+        in_folds(known)[["symbol", "timestamp"]].assign(strategy=f"ppo seed {seed}", target=sign * side)
+        for seed, sign in ((7, 0.5), (8, 0.5), (9, -0.5))
+    ]
+    positions = decide(tables, known)
+    args = (lazily(tables), FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIZING)
+    bars = lazily(tables)
+    accounts, _ = nodes.run_backtests(lazily(positions), bars, FUNDING, UNIVERSE, COSTS, ORDERS, SIZING)
+    returns, _ = nodes.aggregate_portfolios(
+        lazily(positions), lazily(accounts), bars, FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIZING
+    )
+    (row,) = score_agents(returns, *args, StatisticsRules(n_resamples=200), 7, pd.concat(each)).to_dict("records")
+    assert (row["strategy"], row["seeds"], row["folds"]) == ("ppo", 3, 3)
+    assert row["above_zero"] == pytest.approx(2 / 3) and row["lowest"] < -1 < 1 < row["highest"]
+    assert row["iqm_low"] < row["iqm"] < row["iqm_high"]

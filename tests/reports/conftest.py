@@ -158,6 +158,47 @@ def _networks() -> dict[str, pd.DataFrame]:
             {"dead_units": 0.1, "attention_entropy": 0.8, "step": [-0.5, 0.0, 0.5], "loss": [1.4, 1.2, 1.3]}
         ).assign(model="tft", fold=0),
         "attention": pd.DataFrame(looks, columns=["kind", "name", "share"]).assign(model="tft", fold=0),
+        "agent_scores": pd.DataFrame(
+            [("ppo", 3, 5, 1.1, 0.7, 1.5, -0.5, 2.0, 0.8, 0.6)],
+            columns=[
+                "strategy",
+                "seeds",
+                "folds",
+                "iqm",
+                "iqm_low",
+                "iqm_high",
+                "lowest",
+                "highest",
+                "above_zero",
+                "above_holding",
+            ],
+        ),
+        "behaviour": pd.DataFrame(
+            [("ppo", 7, 0, 0.5, 0.3, 0.2, 0.8, 30.0, 0.02, 3e-4, 1e-4)],
+            columns=[
+                "strategy",
+                "seed",
+                "fold",
+                "long",
+                "short",
+                "flat",
+                "mean_size",
+                "holding_bars",
+                "turnover",
+                "gross",
+                "cost",
+            ],
+        ),
+        "failures": pd.DataFrame(
+            [("ppo", 0, -1, "seed collapse", 0.1)], columns=["strategy", "fold", "seed", "failure", "value"]
+        ),
+        "action_map": pd.DataFrame(
+            [("ppo", edge, flat, edge - 0.5, flat / 2, edge - 0.5, 10) for edge in (0, 1) for flat in (0, 1)],
+            columns=["strategy", "edge", "flat", "forecast_edge_mean", "forecast_flat", "target", "count"],
+        ),
+        "training_log": pd.DataFrame(
+            {"strategy": "ppo", "fold": 0, "seed": 7, "steps": [100, 200], "valid_growth": [1e-4, 2e-4]}
+        ),
         "alarms": pd.DataFrame([alarm], columns=["model", "fold", "kind", "value", "limit", "meaning"]),
     }
 

@@ -139,3 +139,13 @@ def test_networks_have_their_distributions_training_and_alarms(tables: ReportTab
     assert "| TFT | 0 | divergence | 1.400 | 1.200 |" in text
     calm = render_html(replace(tables, alarms=tables.alarms.iloc[:0]))
     assert "No alarm was raised" in calm and "No alarm was raised" not in page
+
+
+def test_agents_have_their_seeds_behaviour_and_failures(tables: ReportTables) -> None:
+    page, twin = render_html(tables), render_markdown(tables)
+    assert "| PPO | 3 x 5 | 1.10 | 0.70 to 1.50 | -0.50 | 2.00 | 80 % | 60 % |" in twin
+    assert "| PPO | 50 % | 30 % | 20 % | 0.80 | 30 | 2.00 % | 3.00 | 1.00 |" in twin
+    assert "| PPO | 0 | all | seed collapse | 0.10 |" in twin
+    assert "bars lived through" in page and "probability of flat" in page
+    calm = render_html(replace(tables, failures=tables.failures.iloc[:0]))
+    assert "No agent was degenerate" in calm and "No agent was degenerate" not in page

@@ -1,0 +1,37 @@
+"""The stage is one pipeline, a namespace for each agent, and loads torch only when one is trained."""
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from tradewind.pipelines.reinforcement_learning import create_pipeline
+from tradewind.pipelines.reinforcement_learning.nodes import AgentRules, TrainedAgents
+from tradewind.rl.parameters import AGENTS, AgentParameters
+
+
+def test_every_agent_has_the_same_nodes_and_its_own_datasets() -> None:
+    pipeline = create_pipeline()
+    for agent in AGENTS:
+        names = {node.name for node in pipeline.nodes if agent in node.tags}
+        assert names == {f"reinforcement_learning.{agent}.{step}" for step in ("train", "describe", "draw")}
+        assert {f"reinforcement_learning.{agent}.{table}" for table in TrainedAgents._fields} <= pipeline.datasets()
+    assert {"model_input", "bars", "side_series", "folds", "params:costs"} <= pipeline.inputs()
+    assert "agent_positions" in pipeline.outputs()
+
+
+@pytest.mark.parametrize("fault", [{"steps": 0}, {"discount": 1.0}, {"algorithm": "dqn"}, {"layers": 3}])
+def test_parameters_that_cannot_be_are_refused(fault: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        AgentParameters.model_validate(fault)
+    with pytest.raises(ValidationError):
+        AgentRules.model_validate({"agent": {}, "environment": {}, "reward": {}, "training": {"seeds": 0}})
+
+
+def test_looking_at_the_stage_does_not_load_torch() -> None:
+    code = (
+        "import sys; from tradewind.pipelines import reinforcement_learning; reinforcement_learning.create_pipeline(); "
+        "raise SystemExit(bool({'torch', 'gymnasium', 'stable_baselines3'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
