@@ -99,8 +99,8 @@ def test_training_at_equal_settings(close: np.ndarray, ours: Any, compare: Calla
     for count, goal in ((1, 1 / 1.05), (8, 0.5)):
         mine, peer = TradingVecEnv(*ours, RULES, RewardRules(), count=count), peers(1)
         compare(
-            f"PPO over 4,096 steps, batches of 64, {count} of ours, one of gym-anytrading", lambda m=mine: learn(m, 4096, 64),
-            lambda p=peer: learn(p, 4096, 64), goal, rounds=3, same=False,
+            f"PPO over 4,096 steps, batches of 64, {count} of ours, one of gym-anytrading",
+            lambda m=mine: learn(m, 4096, 64), lambda p=peer: learn(p, 4096, 64), goal, rounds=3, same=False,
         )  # fmt: skip
     large, peer = TradingVecEnv(*ours, RULES, RewardRules(), count=64), peers(1)
     compare(

@@ -14,6 +14,8 @@ FEW_FITS = ",".join(
         *(f"classifier.{model}.tuning.n_trials=1" for model in ("xgboost", "lightgbm")),
         *(f"classifier.{model}.training.max_rounds=40" for model in ("xgboost", "lightgbm")),
         *(f"classifier.{model}.seeds.others=1" for model in ("xgboost", "lightgbm")),
+        "reinforcement_learning.ppo.rules.agent.steps=5000",
+        "reinforcement_learning.ppo.rules.training.seeds=1",
         *(f"deep_learning.{model}.training.max_rounds=1" for model in ("lstm", "tft", "linear_network")),
     ]
 )

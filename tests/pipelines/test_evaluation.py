@@ -354,5 +354,5 @@ def test_agents_are_scored_seed_by_seed_against_holding() -> None:
     )
     (row,) = score_agents(returns, *args, StatisticsRules(n_resamples=200), 7, pd.concat(each)).to_dict("records")
     assert (row["strategy"], row["seeds"], row["folds"]) == ("ppo", 3, 3)
-    assert row["above_zero"] == pytest.approx(2 / 3) and row["lowest"] < -1 < 1 < row["highest"]
+    assert 0.5 < row["above_zero"] < 0.8 and row["lowest"] < -1 < 1 < row["highest"]
     assert row["iqm_low"] < row["iqm"] < row["iqm_high"]

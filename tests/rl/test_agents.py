@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tradewind.engine.backtest import History
+from tradewind.engine.backtest import History, run
 from tradewind.errors import BadModel, BadParameters
 from tradewind.execution.costs import Costs
 from tradewind.models.sequence.windows import Standardiser
@@ -27,7 +27,7 @@ COSTS = Costs(taker_fee_bps=10.0, half_spread_bps=0.0, slippage_share_of_volatil
 PLAIN = Reward(0.0, 0.01, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def solved_market(seed: int, count: int = 4000, drift: float = 0.004) -> tuple[TradingMarket, np.ndarray]:
+def solved_market(seed: int, count: int = 4000, drift: float = 0.004) -> tuple[TradingMarket, History, np.ndarray]:
     """A drift that stays for a while and is seen: up, down or none (a state in three), and noise."""
     rng = np.random.default_rng(seed)
     state = np.zeros(count, dtype=np.int64)
@@ -39,10 +39,10 @@ def solved_market(seed: int, count: int = 4000, drift: float = 0.004) -> tuple[T
     past = History(
         np.r_[100.0, close[:-1]], close, np.full(count, 0.004), np.zeros(count), np.zeros(count, dtype=np.int32)
     )
-    return TradingMarket.from_histories({"A": past}, {"A": np.eye(3, dtype=np.float32)[state]}), state
+    return TradingMarket.from_histories({"A": past}, {"A": np.eye(3, dtype=np.float32)[state]}), past, state
 
 
-def best_growth(market: TradingMarket, state: np.ndarray, drift: float = 0.004) -> float:
+def best_growth(past: History, state: np.ndarray, drift: float = 0.004) -> float:
     """Mean log growth of the optimal policy: dynamic programming over (state, position), then lived through."""
     chance = 0.9 * np.eye(3) + 0.1 / 3
     worth, places = np.zeros((3, 3)), np.array([-1.0, 0.0, 1.0])
@@ -56,9 +56,8 @@ def best_growth(market: TradingMarket, state: np.ndarray, drift: float = 0.004) 
     for at in state:
         held = int(choice[at, held])
         targets.append(places[held])
-    moved = np.diff(np.log(market.bars[3]))
-    turnover = np.abs(np.diff(np.r_[0.0, targets]))[:-1]
-    return float((np.array(targets)[:-1] * moved - 0.001 * turnover).mean())
+    account = run(past, np.array(targets), COSTS).account
+    return float(np.log1p(account["net"].to_numpy()[1:]).mean())
 
 
 def growth(files: dict[str, bytes], market: TradingMarket, trading: TradingTerms) -> float:
@@ -71,10 +70,11 @@ def identity() -> Standardiser:
     return Standardiser(features=("down", "none", "up"), mean=(0.0, 0.0, 0.0), deviation=(1.0, 1.0, 1.0))
 
 
+OFF_POLICY = {"steps": 24_000, "environments": 16, "rollout": 16, "batch_size": 256, "discount": 0.95, "entropy": 0.02}
 LEARN = {
-    "ppo": (DISCRETE, AgentParameters(steps=120_000, rollout=32, learning_rate=0.002)),
-    "sac": (CONTINUOUS, AgentParameters(algorithm="sac", steps=12_000, environments=16, rollout=16, batch_size=256)),
-    "td3": (CONTINUOUS, AgentParameters(algorithm="td3", steps=12_000, environments=16, rollout=16, batch_size=256)),
+    "ppo": (DISCRETE, AgentParameters(steps=200_000, rollout=32)),
+    "sac": (CONTINUOUS, AgentParameters(algorithm="sac", updates=32, **OFF_POLICY)),
+    "td3": (CONTINUOUS, AgentParameters(algorithm="td3", updates=32, **OFF_POLICY)),
 }
 
 
@@ -85,9 +85,9 @@ def test_an_agent_comes_near_the_optimum_of_a_solved_market(
 ) -> None:
     rules, parameters = LEARN[algorithm]
     terms = trading(rules, COSTS)
-    (fit, _), (valid, _), (test, state) = (solved_market(seed) for seed in (1, 2, 3))
+    (fit, *_), (valid, *_), (test, past, state) = (solved_market(seed) for seed in (1, 2, 3))
     files = train_agent(parameters, rules, RewardRules(), fit, valid, terms, identity, 7)
-    optimum = best_growth(test, state)
+    optimum = best_growth(past, state)
     assert optimum > 0.001
     assert growth(files, test, terms) > 0.95 * optimum
 
@@ -103,7 +103,7 @@ def test_where_nothing_is_to_be_earned_an_agent_loses_no_more_than_its_costs(
     turnover = told[:, TOLD.index("turnover")].mean()
     assert turnover < 0.05  # random actions would turn over 0.9 a bar
     error = told[:, TOLD.index("gross")].std() / np.sqrt(len(told))
-    assert abs(told[:, TOLD.index("gross")].mean()) < 3 * error
+    assert abs(told[:, TOLD.index("gross")].mean()) <= 3 * error
 
 
 QUICK = AgentParameters(steps=4000, environments=16, rollout=16, batch_size=128, epochs=2, hidden=8)
@@ -117,7 +117,7 @@ def quick_files(trading: Callable[..., TradingTerms], identity: Standardiser) ->
 def quick(
     trading: Callable[..., TradingTerms], identity: Standardiser, seed: int = 7, **changed: Any
 ) -> dict[str, bytes]:
-    (fit, _), (valid, _) = solved_market(1, 800), solved_market(2, 400)
+    fit, valid = solved_market(1, 800)[0], solved_market(2, 400)[0]
     terms = trading(DISCRETE, COSTS)
     parameters = QUICK.model_copy(update=changed)
     return train_agent(parameters, DISCRETE, RewardRules(), fit, valid, terms, identity, seed)

@@ -28,7 +28,7 @@ def lived(targets: dict[int, np.ndarray], gross: float = 2e-4, cost: float = 1e-
 def test_shares_sizes_and_holding_times() -> None:
     found = describe(lived({7: np.tile([1.0, 1.0, 0.0, -0.5], 25)})).iloc[0]
     assert found[["long", "short", "flat", "mean_size"]].tolist() == [0.5, 0.25, 0.25, 0.625]
-    assert found["holding_bars"] == pytest.approx(1.5) and found["turnover"] == pytest.approx(0.99, abs=0.02)
+    assert found["holding_bars"] == pytest.approx(1.5) and found["turnover"] == pytest.approx(0.75, abs=0.01)
 
 
 def test_failures_are_named_and_sound_agents_have_none() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3 import PPO, SAC, TD3
+from stable_baselines3.common.noise import NormalActionNoise
 from torch import Tensor, nn
 
 from tradewind.errors import BadData, BadModel, BadParameters
@@ -86,12 +87,15 @@ def _model(parameters: AgentParameters, market: TradingVecEnv, seed: int) -> Any
                 "MlpPolicy", market, n_steps=parameters.rollout, n_epochs=parameters.epochs,
                 gae_lambda=parameters.gae_lambda, ent_coef=parameters.entropy, target_kl=parameters.target_kl, **shared,
             )  # fmt: skip
-        kind: Any = SAC if parameters.algorithm == "sac" else TD3
-        return kind(
-            "MlpPolicy", market, train_freq=parameters.rollout, gradient_steps=parameters.rollout,
-            learning_starts=parameters.environments * parameters.rollout,
-            buffer_size=max(parameters.steps, 10_000), **shared,
-        )  # fmt: skip
+        shared |= {
+            "train_freq": parameters.rollout, "gradient_steps": parameters.updates,
+            "learning_starts": parameters.environments * parameters.rollout,
+            "buffer_size": max(parameters.steps, 10_000),
+        }  # fmt: skip
+        if parameters.algorithm == "sac":
+            return SAC("MlpPolicy", market, ent_coef=parameters.entropy, **shared)
+        noise = NormalActionNoise(np.zeros(1), np.full(1, parameters.exploration))
+        return TD3("MlpPolicy", market, action_noise=noise, **shared)
 
 
 def _look_at(

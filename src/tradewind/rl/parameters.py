@@ -11,9 +11,9 @@ AGENTS = ("ppo",)
 class AgentParameters(BaseModel):
     """An agent and how it learns (`params:reinforcement_learning.AGENT.agent`).
 
-    `steps` are bars lived through by all `environments` together. `rollout` bars of each are collected before an update
-    (PPO: `epochs` passes over them; SAC and TD3: as many updates as bars). `gae_lambda`, `entropy` and `target_kl` are
-    PPO's alone.
+    `steps` are bars lived through by all `environments` together. `rollout` bars of each come before an update:
+    PPO makes `epochs` passes over them, SAC and TD3 `updates` batches from all that was ever seen. `entropy` weighs the
+    policy's own in PPO and SAC; TD3 explores by noise of `exploration`. `gae_lambda` and `target_kl` are PPO's alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,5 +28,7 @@ class AgentParameters(BaseModel):
     discount: Annotated[float, Field(ge=0, lt=1)] = 0.97
     gae_lambda: Annotated[float, Field(ge=0, le=1)] = 0.9
     entropy: Annotated[float, Field(ge=0, le=1)] = 0.003
+    updates: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    exploration: Annotated[float, Field(ge=0, le=2)] = 0.3
     target_kl: Annotated[float, Field(gt=0)] | None = 0.05
     hidden: Annotated[int, Field(ge=1, le=4096)] = 32

@@ -160,8 +160,8 @@ def unrealised(states: Floats, close: float, equity: float) -> float:
 def observe(episodes: Episodes, bars: Floats, features: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     """Writes what each episode sees: the features of its row, and then `SEEN` of its account.
 
-    position: of the equity; unrealised_profit: of the equity, in per cent; time_in_trade: log(1 + bars held) / 5;
-    drawdown: from the episode's peak, times ten; cost_so_far: of the first equity, in per cent.
+    position: of the equity; unrealised_profit: log(1 + per cent of the equity), with its sign; time_in_trade: log(1 +
+    bars held) / 5; drawdown: from the episode's peak, times ten; cost_so_far: log(1 + per cent of equity).
     """
     width = features.shape[1]
     for at in range(len(episodes.rows)):
@@ -171,7 +171,8 @@ def observe(episodes: Episodes, bars: Floats, features: NDArray[np.float32], out
         equity, close = account[EQUITY], bars[3, row]
         held = states[0, UNITS]
         out[at, width] = held * close / equity if equity > 0.0 else 0.0
-        out[at, width + 1] = 100.0 * unrealised(states, close, equity)
+        profit = 100.0 * unrealised(states, close, equity)
+        out[at, width + 1] = np.sign(profit) * np.log1p(abs(profit))
         out[at, width + 2] = np.log1p(states[0, HELD]) / 5.0 if held != 0.0 else 0.0
         out[at, width + 3] = 10.0 * max(1.0 - equity / account[PEAK], 0.0)
-        out[at, width + 4] = 100.0 * account[COST]
+        out[at, width + 4] = np.log1p(100.0 * account[COST])

@@ -87,6 +87,6 @@ def draw(training_log: pd.DataFrame, action_map: pd.DataFrame) -> tuple[Any, Any
     return charts.training_figure(training_log), charts.action_figure(action_map)
 
 
-def gather(*positions: pd.DataFrame) -> pd.DataFrame:
+def gather_agents(*positions: pd.DataFrame) -> pd.DataFrame:
     """The positions of all agents in one table."""
     return pd.concat(positions, ignore_index=True)

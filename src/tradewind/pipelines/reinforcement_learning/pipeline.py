@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.reinforcement_learning.nodes import TrainedAgents, describe, draw, gather, train
+from tradewind.pipelines.reinforcement_learning.nodes import TrainedAgents, describe, draw, gather_agents, train
 from tradewind.rl.parameters import AGENTS
 
 SHARED = ("model_input", "bars", "side_series", "folds")
@@ -12,7 +12,7 @@ PARAMETERS = ("params:universe", "params:costs", "params:execution", "params:eva
 def create_pipeline() -> Pipeline:
     """Every agent trained and described in its own namespace, `reinforcement_learning.AGENT`; their positions."""
     together = Node(
-        gather,
+        gather_agents,
         [f"reinforcement_learning.{agent}.positions" for agent in AGENTS],
         "agent_positions",
         name="gather_agents",
