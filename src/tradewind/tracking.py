@@ -86,11 +86,11 @@ def record_learning_curves(name: str, curves: pd.DataFrame, path: Path) -> None:
 
 
 def record_epochs(name: str, epochs: pd.DataFrame, path: Path) -> None:
-    """A network's losses and gradients by epoch, as TensorBoard scalars and as MLflow metrics with their history."""
+    """A training's numbers by model, fold and epoch, as TensorBoard scalars and MLflow metrics with a history."""
     import mlflow
     from mlflow.entities import Metric
 
-    tags = [column for column in epochs.columns if column not in {"epoch", "model", "fold", "is_best"}]
+    tags = list(epochs.select_dtypes("float").columns)
     table = epochs.rename(columns={"epoch": "step"})
     _write_scalars(table, tags, path, "epochs")
     long = table.melt(["model", "fold", "step"], value_vars=tags, var_name="tag").dropna()

@@ -352,7 +352,9 @@ def test_agents_are_scored_seed_by_seed_against_holding() -> None:
     returns, _ = nodes.aggregate_portfolios(
         lazily(positions), lazily(accounts), bars, FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIZING
     )
-    (row,) = score_agents(returns, *args, StatisticsRules(n_resamples=200), 7, pd.concat(each)).to_dict("records")
+    scores, profile = score_agents(returns, *args, StatisticsRules(n_resamples=200), 7, pd.concat(each))
+    (row,) = scores.to_dict("records")
+    assert profile["share"].iloc[0] == 1 and profile["share"].iloc[-1] == 0
     assert (row["strategy"], row["seeds"], row["folds"]) == ("ppo", 3, 3)
     assert 0.5 < row["above_zero"] < 0.8 and row["lowest"] < -1 < 1 < row["highest"]
     assert row["iqm_low"] < row["iqm"] < row["iqm_high"]

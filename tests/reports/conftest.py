@@ -173,6 +173,7 @@ def _networks() -> dict[str, pd.DataFrame]:
                 "above_holding",
             ],
         ),
+        "agent_profile": pd.DataFrame({"strategy": "ppo", "threshold": [-1.0, 0.0, 1.0], "share": [1.0, 0.8, 0.4]}),
         "behaviour": pd.DataFrame(
             [("ppo", 7, 0, 0.5, 0.3, 0.2, 0.8, 30.0, 0.02, 3e-4, 1e-4)],
             columns=[

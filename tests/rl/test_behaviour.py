@@ -4,7 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.rl.behaviour import BLIND, COLLAPSED, DEGENERATE, action_map, describe, failures
+from tradewind.rl.behaviour import (
+    BLIND,
+    COLLAPSED,
+    DEGENERATE,
+    LEAP,
+    NOTHING,
+    action_map,
+    describe,
+    failures,
+)
+
+CALM = pd.DataFrame({"strategy": "ppo", "fold": 0, "seed": 7, "kl": [0.01, np.nan], "valid_growth": [1e-4, 2e-4]})
 
 
 def lived(targets: dict[int, np.ndarray], gross: float = 2e-4, cost: float = 1e-4) -> pd.DataFrame:
@@ -35,14 +46,16 @@ def test_failures_are_named_and_sound_agents_have_none() -> None:
     rng = np.random.default_rng(1)
     usual = np.repeat(rng.choice([-1.0, 0.0, 1.0], 100), 5)
     sound = lived({7: usual, 8: np.where(rng.random(500) < 0.1, 0.0, usual)})
-    assert failures(sound, describe(sound)).empty
+    assert failures(sound, describe(sound), CALM).empty
     stuck = lived({7: np.r_[np.ones(499), 0.0]})
-    assert failures(stuck, describe(stuck))["failure"].tolist() == [DEGENERATE]
+    assert failures(stuck, describe(stuck), CALM)["failure"].tolist() == [DEGENERATE]
     blind = lived({7: usual}, gross=1e-4, cost=3e-4)
-    found = failures(blind, describe(blind)).iloc[0]
+    found = failures(blind, describe(blind), CALM).iloc[0]
     assert found["failure"] == BLIND and found["value"] == pytest.approx(3)
     apart = lived({7: usual, 8: np.repeat(rng.choice([-1.0, 0.0, 1.0], 100), 5)})
-    assert failures(apart, describe(apart))[["failure", "seed"]].to_numpy().tolist() == [[COLLAPSED, -1]]
+    wild = CALM.assign(kl=[0.01, 0.4], valid_growth=[-1e-4, 0.0])
+    assert failures(sound, describe(sound), wild)["failure"].tolist() == [LEAP, NOTHING]
+    assert failures(apart, describe(apart), CALM)[["failure", "seed"]].to_numpy().tolist() == [[COLLAPSED, -1]]
 
 
 def test_the_map_shows_what_is_held_where() -> None:

@@ -130,6 +130,10 @@ def test_costs_and_observations_are_randomised_as_asked(market: TradingMarket, t
     assert noise.std() == pytest.approx(0.1, rel=0.1) and not first[:, 4:].any()
     again = TradingVecEnv(market, trading(rules), rules, count=200, seed=1)
     np.testing.assert_array_equal(again.reset(), first)
+    again.cost_level = 3.0
+    again.reset()
+    assert 1.5 <= again._episodes.state.accounts[:, 6].min() < 1.9 < 4 < again._episodes.state.accounts[:, 6].max()
+    again.cost_level = 1.0
     again.seed(1)
     np.testing.assert_array_equal(again.reset(), first)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 from plotly import graph_objects as go
 
-from tradewind.reports.palette import SERIES, style
+from tradewind.reports.palette import GREY, SERIES, style
 from tradewind.reports.performance import label
 from tradewind.reports.text import interval, number, percent
 
@@ -38,6 +38,19 @@ def action_figure(action_map: pd.DataFrame) -> go.Figure:
     figure.update_layout(xaxis_title="forecast, up less down, mean of twelve bars", yaxis_title="probability of flat")
     figure.update_xaxes(type="category")
     figure.update_yaxes(type="category")
+    return style(figure)
+
+
+def profile_figure(profile: pd.DataFrame) -> go.Figure:
+    """The share of all seeds and folds whose Sharpe ratio lies above each value; further up and right is better."""
+    figure = go.Figure()
+    for place, (strategy, part) in enumerate(profile.groupby("strategy", sort=False)):
+        figure.add_scatter(
+            x=part["threshold"], y=part["share"], mode="lines", name=label(str(strategy)),
+            line={"color": SERIES[place % len(SERIES)], "shape": "hv"},
+        )  # fmt: skip
+    figure.add_vline(x=0, line={"dash": "dot", "color": GREY})
+    figure.update_layout(xaxis_title="Sharpe ratio of a fold", yaxis={"title": "share above", "tickformat": ".0%"})
     return style(figure)
 
 

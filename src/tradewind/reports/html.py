@@ -73,6 +73,7 @@ def _content(tables: ReportTables) -> dict[str, Any]:
             for model in dict.fromkeys(tables.epochs["model"])
         ],
         "agent_scores": _table(agents.agent_rows(tables.agent_scores)),
+        "agent_profile": _div(agents.profile_figure(tables.agent_profile)),
         "behaviour": _table(agents.behaviour_rows(tables.behaviour)),
         "failures": _table(agents.failure_rows(tables.failures)),
         "agents": [

@@ -43,6 +43,7 @@ class ReportTables:
     attention: pd.DataFrame
     alarms: pd.DataFrame
     agent_scores: pd.DataFrame
+    agent_profile: pd.DataFrame
     behaviour: pd.DataFrame
     failures: pd.DataFrame
     action_map: pd.DataFrame

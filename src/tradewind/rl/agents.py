@@ -54,6 +54,7 @@ def train_agent(
     rows: list[dict[str, float]] = []
     best, best_weights = -np.inf, None
     for part in range(CHUNKS):
+        market.cost_level = parameters.cost_curriculum[min(part, len(parameters.cost_curriculum) - 1)]
         model.learn(parameters.steps // CHUNKS, reset_num_timesteps=part == 0, progress_bar=False)
         growth, turnover = _look_at(model, valid, trading, rules, reward, parameters.discount)
         if not all(bool(torch.isfinite(weight).all()) for weight in model.policy.parameters()):

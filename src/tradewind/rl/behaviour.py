@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 DEGENERATE, BLIND, COLLAPSED = "degenerate policy", "cost blindness", "seed collapse"
+LEAP, NOTHING = "policy leaps", "nothing gained"
+LARGEST_KL = 0.1
 BINS = 7
 
 
@@ -30,13 +32,21 @@ def describe(transitions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"strategy": "str", "seed": "int64", "fold": "int64"})
 
 
-def failures(transitions: pd.DataFrame, behaviour: pd.DataFrame) -> pd.DataFrame:
+def failures(transitions: pd.DataFrame, behaviour: pd.DataFrame, log: pd.DataFrame) -> pd.DataFrame:
     """strategy, fold, seed (-1: all of them), failure, value: where an agent failed, and how.
 
     A degenerate policy holds one target in 99 % of the bars; cost blindness is to pay more than is earned before
-    costs, though something is; seeds have collapsed where they agree on hardly anything (mean correlation below 0.2).
+    costs, though something is; seeds have collapsed where they agree on hardly anything (mean correlation below 0.2). A
+    policy leaps where an update moved it by a divergence above 0.1; nothing is gained where no part of a training grew
+    on the validation bars.
     """
     rows: list[tuple[str, int, int, str, float]] = []
+    for (strategy, fold, seed), part in log.groupby(["strategy", "fold", "seed"], sort=False):
+        where = str(strategy), int(fold), int(seed)
+        if part["kl"].max() > LARGEST_KL:
+            rows.append((*where, LEAP, float(part["kl"].max())))
+        if part["valid_growth"].max() <= 0:
+            rows.append((*where, NOTHING, float(part["valid_growth"].max())))
     for (strategy, fold, seed), part in transitions.groupby(["strategy", "fold", "seed"], sort=False):
         usual = float(part["target"].round(3).value_counts(normalize=True).iloc[0])
         if usual > 0.99:

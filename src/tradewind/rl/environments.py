@@ -49,6 +49,7 @@ class _Episodes:
         self.seen = np.zeros((count, market.features.shape[1] + len(SEEN)), dtype=np.float32)
         self.choices = np.array(rules.targets)
         self.rng = np.random.default_rng(0)
+        self.cost_level = 1.0
         # Runs are drawn by their length: every bar is as likely to be seen.
         length = (market.runs[:, 1] - market.runs[:, 0]).astype(np.float64)
         self._share = np.cumsum(length) / length.sum()
@@ -75,7 +76,8 @@ class _Episodes:
                 raise BadParameters(f"an episode cannot begin at row {row}: no bar that can be acted on follows it")
             end = self.market.runs[np.flatnonzero(inside)[0], 1]
         spread = self.rules.cost_spread
-        scale = 1.0 + spread * (2 * self.rng.random() - 1) if costs is None else costs
+        drawn = self.cost_level * (1.0 + spread * (2 * self.rng.random() - 1))
+        scale = drawn if costs is None else costs
         begin(self.state, at, row, self.market.bars[3, row], scale)
         self.ends[at] = min(row + self.rules.episode_bars, end)
         self.targets[at] = 0.0
@@ -158,6 +160,15 @@ class TradingVecEnv(VecEnv):
         self._episodes.rng = np.random.default_rng(seed)
         self._actions: NDArray[Any] = np.zeros(count)
         super().__init__(count, self._episodes.observation_space, self._episodes.action_space)
+
+    @property
+    def cost_level(self) -> float:
+        """The multiple of the costs that episodes which begin from now on have."""
+        return self._episodes.cost_level
+
+    @cost_level.setter
+    def cost_level(self, level: float) -> None:
+        self._episodes.cost_level = level
 
     def reset(self) -> Observations:
         """The first observations; every episode begins at a bar of its own."""

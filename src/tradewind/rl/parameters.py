@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Multiple = Annotated[float, Field(ge=0, le=10)]
 # An agent is a namespace of the stage, and a block of parameters.
 AGENTS = ("ppo",)
 
@@ -14,6 +15,8 @@ class AgentParameters(BaseModel):
     `steps` are bars lived through by all `environments` together. `rollout` bars of each come before an update:
     PPO makes `epochs` passes over them, SAC and TD3 `updates` batches from all that was ever seen. `entropy` weighs the
     policy's own in PPO and SAC; TD3 explores by noise of `exploration`. `gae_lambda` and `target_kl` are PPO's alone.
+    In the fifths of a training the costs are multiplied by `cost_curriculum`, by its last number to the end: cheap at
+    first teaches direction before thrift.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,4 +34,5 @@ class AgentParameters(BaseModel):
     updates: Annotated[int, Field(ge=1, le=1_000_000)] = 64
     exploration: Annotated[float, Field(ge=0, le=2)] = 0.3
     target_kl: Annotated[float, Field(gt=0)] | None = 0.05
+    cost_curriculum: Annotated[tuple[Multiple, ...], Field(min_length=1, max_length=5)] = (1.0,)
     hidden: Annotated[int, Field(ge=1, le=4096)] = 32

@@ -142,7 +142,12 @@ def _one_fold(
                 markets.standardiser, seed,
             )  # fmt: skip
         log = pd.DataFrame(json.loads(made[seed][LOG]), columns=LOG_COLUMNS, dtype="float64")
-        logs.append(log.assign(fold=np.int64(fold.fold), seed=np.int64(seed)))
+        named = log.rename(columns={"part": "epoch"}).astype({"epoch": "int64"})
+        logs.append(
+            named.assign(
+                strategy=plan.name, model=f"{plan.name}_seed_{seed}", fold=np.int64(fold.fold), seed=np.int64(seed)
+            )
+        )
         lives.append(_live(plan, Policy.from_files(made[seed]), markets, fold.fold, seed))
     return made, pd.concat(logs, ignore_index=True), pd.concat(lives, ignore_index=True)
 

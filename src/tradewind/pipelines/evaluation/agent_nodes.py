@@ -11,12 +11,13 @@ from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import MEASURES, measure
-from tradewind.metrics.seeds import interquartile_mean, stratified_interval
+from tradewind.metrics.seeds import interquartile_mean, performance_profile, stratified_interval
 from tradewind.pipelines.evaluation.trading_nodes import histories_of, portfolio_returns, walk_forward_only
 from tradewind.strategy.sizing import SizingRules
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 HOLDING = "buy_and_hold"
+POINTS = 60  # of a performance profile
 
 
 def score_agents(
@@ -31,15 +32,16 @@ def score_agents(
     statistics: StatisticsRules,
     seed: int,
     *seed_positions: pd.DataFrame,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Per agent, over the walk-forward folds: the interquartile mean of the Sharpe ratios of all seeds and folds with
-    its interval, the lowest and highest, and the shares above zero and above buying and holding in the same fold.
+    its interval, the lowest and highest, and the shares above zero and above buying and holding in the same fold; and
+    the performance profile (agent, threshold, share): how many of them lie above each Sharpe ratio.
 
     `seed_positions` are named `AGENT seed SEED`; each is an account of its own, with all costs.
     """
     histories = histories_of(bars, side_series, universe, sizing)
     holding = _by_fold(returns[(returns["strategy"] == HOLDING) & (returns["role"] == "walk_forward")])
-    rows = []
+    rows, profiles = [], []
     for table in seed_positions:
         named = {str(name): part for name, part in table.groupby("strategy", sort=False)}
         lazily = {name: lambda part=part: walk_forward_only(part, folds) for name, part in named.items()}
@@ -48,16 +50,20 @@ def score_agents(
         values = scores.to_numpy(dtype=np.float64)
         rng = np.random.default_rng(seed)
         low, high = stratified_interval(values, statistics.n_resamples, statistics.confidence, rng)
+        strategy = next(iter(named)).partition(" seed ")[0]
         rows.append(
             {
-                "strategy": next(iter(named)).partition(" seed ")[0],
-                "seeds": values.shape[0], "folds": values.shape[1],
+                "strategy": strategy, "seeds": values.shape[0], "folds": values.shape[1],
                 "iqm": interquartile_mean(values), "iqm_low": low, "iqm_high": high, "lowest": float(values.min()),
                 "highest": float(values.max()), "above_zero": float((values > 0).mean()),
                 "above_holding": float((values > holding.reindex(scores.columns).to_numpy()[None]).mean()),
             }
         )  # fmt: skip
-    return pd.DataFrame(rows).astype({"strategy": "str"})
+        thresholds = np.linspace(min(values.min(), 0.0) - 0.5, max(values.max(), 0.0) + 0.5, POINTS)
+        share = performance_profile(values, thresholds)
+        profiles.append(pd.DataFrame({"strategy": strategy, "threshold": thresholds, "share": share}))
+    profile = pd.concat(profiles, ignore_index=True).astype({"strategy": "str"})
+    return pd.DataFrame(rows).astype({"strategy": "str"}), profile
 
 
 def _by_fold(account: pd.DataFrame) -> pd.Series:

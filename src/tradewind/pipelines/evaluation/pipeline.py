@@ -46,7 +46,7 @@ REPORTED = (
     "data_quality", "feature_dictionary", "feature_distribution", "label_quality", "label_stability", "folds",
     "portfolio_returns", "leaderboard", "holdout_leaderboard", "breakdown", "cost_sensitivity", "verdict", "trades",
     "significance", "selection", "forecast_comparison", "robustness", "parameter_plateau", "combinatorial_paths",
-    "seed_spread", "scorecard", "horizon_trading", "agent_scores",
+    "seed_spread", "scorecard", "horizon_trading", "agent_scores", "agent_profile",
 )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def create_pipeline() -> Pipeline:
                     "params:seed",
                     *(f"{agent}.seed_positions" for agent in ACTING),
                 ],
-                "agent_scores",
+                ["agent_scores", "agent_profile"],
                 name="score_agents",
             ),
             Node(

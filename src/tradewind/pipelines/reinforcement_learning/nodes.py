@@ -71,15 +71,15 @@ def train(
         walk_forward.mean_positions(transitions),
         walk_forward.seed_positions(transitions),
         transitions,
-        pd.concat([one.log for one in trained], ignore_index=True).assign(strategy=name),
+        pd.concat([one.log for one in trained], ignore_index=True).astype({"strategy": "str", "model": "str"}),
         {f"{one.fold}-{number}": key for one in trained for number, key in one.keys.items()},
     )
 
 
-def describe(transitions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def describe(transitions: pd.DataFrame, training_log: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """What the agents did, how they failed, and what they hold by the two forecasts that lead."""
     found = behaviour.describe(transitions)
-    return found, behaviour.failures(transitions, found), behaviour.action_map(transitions)
+    return found, behaviour.failures(transitions, found, training_log), behaviour.action_map(transitions)
 
 
 def draw(training_log: pd.DataFrame, action_map: pd.DataFrame) -> tuple[Any, Any]:

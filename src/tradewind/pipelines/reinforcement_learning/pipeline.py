@@ -30,7 +30,7 @@ def _agent_pipeline(agent: str) -> Pipeline:
                 list(TrainedAgents._fields),
                 name="train",
             ),
-            Node(describe, "transitions", ["behaviour", "failures", "action_map"], name="describe"),
+            Node(describe, ["transitions", "training_log"], ["behaviour", "failures", "action_map"], name="describe"),
             Node(draw, ["training_log", "action_map"], ["training_figure", "action_figure"], name="draw"),
         ],
         namespace=f"reinforcement_learning.{agent}",
