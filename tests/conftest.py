@@ -33,6 +33,14 @@ def pytest_configure(config: pytest.Config) -> None:
             file.unlink(missing_ok=True)
 
 
+LONGEST = ("test_default_run", "test_known_answers", "test_real_candles", "test_experiment", "test_audit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: a worker that begins one at the end would let the other wait."""
+    items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real market data beside the project; tests that need it skip where it is absent."""

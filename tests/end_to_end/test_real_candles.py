@@ -6,19 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.end_to_end.conftest import FEW_FITS
+
 pytestmark = pytest.mark.slow
-# What is looked at here does not depend on how well the models are fitted.
-FEW_FITS = ",".join(
-    [
-        "feature_engineering.folds.n_folds=2",
-        *(f"classifier.{model}.tuning.n_trials=1" for model in ("xgboost", "lightgbm")),
-        *(f"classifier.{model}.training.max_rounds=40" for model in ("xgboost", "lightgbm")),
-        *(f"classifier.{model}.seeds.others=1" for model in ("xgboost", "lightgbm")),
-        "reinforcement_learning.ppo.rules.agent.steps=5000",
-        "reinforcement_learning.ppo.rules.training.seeds=1",
-        *(f"deep_learning.{model}.training.max_rounds=1" for model in ("lstm", "tft", "linear_network")),
-    ]
-)
 
 
 def test_real_candles_run_to_a_report_with_their_gaps(new_project: Any, shared_data: Path) -> None:
