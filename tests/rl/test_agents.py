@@ -99,7 +99,9 @@ def test_where_nothing_is_to_be_earned_an_agent_loses_no_more_than_its_costs(
     terms = trading(DISCRETE, COSTS)
     fit, valid, test = (solved_market(seed, drift=0.0)[0] for seed in (1, 2, 3))
     files = train_agent(LEARN["ppo"][1], DISCRETE, RewardRules(), fit, valid, terms, identity, 7)
-    _, told, _, _ = live_through(Policy.from_files(files), test, terms, PLAIN)
+    policy = Policy.from_files(files)
+    assert json.loads(files[ABOUT])["abstains"] == (max(row[2] for row in json.loads(files[LOG])) <= 0)
+    _, told, _, _ = live_through(policy, test, terms, PLAIN)
     turnover = told[:, TOLD.index("turnover")].mean()
     assert turnover < 0.05  # random actions would turn over 0.9 a bar
     error = told[:, TOLD.index("gross")].std() / np.sqrt(len(told))
@@ -139,12 +141,23 @@ def test_the_normalisation_is_inside_the_policy(
     """Trained on standardised features, it reads them as they are: shifted and stretched, and still the same."""
     shifted = Standardiser(features=("down", "none", "up"), mean=(5.0, -2.0, 0.5), deviation=(3.0, 0.5, 2.0))
     files = quick(trading, shifted)
-    usual, other = Policy.from_files(quick_files), Policy.from_files(files)
+    usual, other = (
+        Policy.from_files({**one, ABOUT: one[ABOUT].replace(b'"abstains": true', b'"abstains": false')})
+        for one in (quick_files, files)
+    )
     seen = np.random.default_rng(0).standard_normal((200, 8)).astype(np.float32)
     raw = seen.copy()
     raw[:, :3] = seen[:, :3] * np.array(shifted.deviation) + np.array(shifted.mean)
     held = np.zeros(200)
     np.testing.assert_array_equal(usual.decide(seen, held), other.decide(raw.astype(np.float32), held))
+
+
+def test_an_agent_that_never_gained_stays_flat(quick_files: dict[str, bytes]) -> None:
+    about = json.loads(quick_files[ABOUT])
+    seen = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
+    for abstains in (False, True):
+        files = {**quick_files, ABOUT: json.dumps({**about, "abstains": abstains}).encode()}
+        assert Policy.from_files(files).decide(seen, np.ones(50)).any() != abstains
 
 
 def test_what_cannot_be_is_refused(

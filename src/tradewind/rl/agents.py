@@ -38,9 +38,10 @@ def train_agent(
 ) -> Files:  # fmt: skip
     """An agent from the bars of `fit`, at its best on those of `valid`.
 
-    The files have the log of the training beside the policy, a row a part of it (`policies.LOG_COLUMNS`). Both markets
-    have standardised features; the policy that comes out has the standardisation inside. Uses torch's and numpy's
-    global generators, as the library does: one training at a time in a process.
+    Staying flat competes, too: an agent that never gained anything on `valid` abstains. The files have the log of the
+    training beside the policy, a row a part of it (`policies.LOG_COLUMNS`). Both markets have standardised features;
+    the policy that comes out has the standardisation inside. Uses torch's and numpy's global generators, as the library
+    does: one training at a time in a process.
 
     Raises:
         BadParameters: the algorithm cannot have such actions.
@@ -69,7 +70,10 @@ def train_agent(
             best_weights = {name: value.detach().clone() for name, value in model.policy.state_dict().items()}
     assert best_weights is not None
     model.policy.load_state_dict(best_weights)
-    about = About(algorithm=parameters.algorithm, seed=seed, features=standardiser.features, environment=rules)
+    about = About(
+        algorithm=parameters.algorithm, seed=seed, features=standardiser.features, environment=rules,
+        abstains=best <= 0,
+    )  # fmt: skip
     network = _to_onnx(_Actor(model, parameters.algorithm, rules, standardiser), len(standardiser.features) + len(SEEN))
     log = [[row[name] if np.isfinite(row[name]) else None for name in LOG_COLUMNS] for row in rows]
     return {POLICY: network, ABOUT: about.model_dump_json(indent=1).encode(), LOG: json.dumps(log).encode()}

@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 
 
 class About(BaseModel):
-    """What stands beside the network in `policy.json`."""
+    """What stands beside the network in `policy.json`. One that abstains stays flat, whatever the network says: no part
+    of its training gained anything on the validation bars."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,6 +29,7 @@ class About(BaseModel):
     seed: int
     features: tuple[str, ...]
     environment: EnvironmentRules
+    abstains: bool
 
 
 class Policy:
@@ -55,6 +57,8 @@ class Policy:
 
     def decide(self, seen: NDArray[np.float32], held: Floats) -> Floats:
         """Target positions (rows,), from what is seen (rows, features + account) and the targets held until now."""
+        if self.about.abstains:
+            return np.zeros(len(seen))
         (said,) = self._session.run(None, {"seen": seen})
         rules = self.about.environment
         if rules.actions == "discrete":

@@ -23,7 +23,7 @@ from tradewind.splits.purged import training_mask
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # part of every key: raise it when training changes in a way that parameters do not show
+FORMAT = 2  # part of every key: raise it when training changes in a way that parameters do not show
 KEYS = ["strategy", "seed", "fold", "symbol", "timestamp"]
 
 
