@@ -15,6 +15,14 @@ from tradewind.market.simulator import SimulationSpec, simulate_market
 HOUR = pd.Timedelta(hours=1)
 
 PROJECT = Path(__file__).resolve().parents[1]
+STAGES = (
+    "data_engineering",
+    "feature_engineering",
+    "classifier",
+    "deep_learning",
+    "reinforcement_learning",
+    "evaluation",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

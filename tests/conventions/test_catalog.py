@@ -10,6 +10,7 @@ from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project
 from kedro.io import DataCatalog
 
+from tests.conftest import STAGES
 from tradewind.pipeline_registry import register_pipelines
 from tradewind.settings import CONFIG_LOADER_ARGS
 
@@ -24,14 +25,6 @@ FOLDER = {
     "model_output": "data/07_model_output",
     "reporting": "data/08_reporting",
 }
-STAGES = (
-    "data_engineering",
-    "feature_engineering",
-    "classifier",
-    "deep_learning",
-    "reinforcement_learning",
-    "evaluation",
-)
 # Contract tables and the validator that checks them on every save and load.
 CONTRACTS = {
     "typed_bars", "quarantine", "bars", "side_series", "features", "labels", "model_input", "folds",

@@ -5,20 +5,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.conftest import STAGES
 from tradewind.pipeline_registry import register_pipelines
 
 PROJECT = Path(__file__).resolve().parents[2]
 SOURCE = PROJECT / "src/tradewind"
 NAMELESS = {"utils", "util", "common", "helpers", "helper", "core", "misc", "manager", "base_classes", "v2"}
 MODULE_LINES = 500
-STAGES = (
-    "data_engineering",
-    "feature_engineering",
-    "classifier",
-    "deep_learning",
-    "reinforcement_learning",
-    "evaluation",
-)
 
 
 def modules() -> list[Path]:

@@ -111,7 +111,7 @@ def _look_at(
     calm = rules.model_copy(update={"cost_spread": 0.0, "observation_noise": 0.0})
     market = TradingVecEnv(valid, trading, calm, reward, discount, count=32, seed=0)
     seen, growth, turnover = market.reset(), 0.0, 0.0
-    told = market._episodes.told
+    told = market.told
     for _ in range(rules.episode_bars):
         actions, _ = model.predict(seen, deterministic=True)
         seen, _, _, _ = market.step(actions)

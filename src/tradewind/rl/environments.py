@@ -170,6 +170,11 @@ class TradingVecEnv(VecEnv):
     def cost_level(self, level: float) -> None:
         self._episodes.cost_level = level
 
+    @property
+    def told(self) -> NDArray[np.float64]:
+        """The accounts of the last step, a row an episode (`stepping.TOLD`)."""
+        return self._episodes.told
+
     def reset(self) -> Observations:
         """The first observations; every episode begins at a bar of its own."""
         for at in range(self.num_envs):
