@@ -18,6 +18,7 @@ from tradewind.execution.orders import OrderRules
 from tradewind.rl.environments import TradingEnv, TradingVecEnv
 from tradewind.rl.market import TradingMarket, TradingTerms
 from tradewind.rl.rules import EnvironmentRules, RewardRules
+from tradewind.rl.stepping import COST_SCALE
 
 Terms = Callable[..., TradingTerms]
 DISCRETE = EnvironmentRules(episode_bars=50, targets=(-1.0, -0.5, 0.0, 0.5, 1.0))
@@ -63,6 +64,21 @@ def test_the_same_positions_give_the_same_equity_as_the_backtest(
         np.testing.assert_allclose(nets, account["net"].to_numpy()[first + 1 : at + 1], rtol=0, atol=1e-12)
 
 
+def test_other_costs_would_be_seen(histories: dict[str, History], market: TradingMarket, trading: Terms) -> None:
+    """The planted fault: an environment a tenth dearer than the backtest does not pass for it."""
+    environment = TradingEnv(market, trading(DISCRETE), DISCRETE)
+    equity = {}
+    for scale in (1.0, 1.1):
+        environment.reset(options={"row": 300, "cost_scale": scale})
+        equity[scale] = [environment.step(at % 5)[4]["equity"] for at in range(40)]
+    targets = np.zeros(600)
+    targets[300:340] = [DISCRETE.targets[at % 5] for at in range(40)]
+    account = run(histories["A"], targets, COSTS).account["equity"].to_numpy()[301:341]
+    np.testing.assert_allclose(equity[1.0], account, rtol=1e-12)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(equity[1.1], account, rtol=1e-12)
+
+
 def test_many_at_once_are_each_as_one_alone(market: TradingMarket, trading: Terms) -> None:
     rules = DISCRETE.model_copy(update={"cost_spread": 0.5})
     reward = RewardRules(downside_weight=0.5, turnover_weight=0.1, drawdown_weight=1.0, shaping_weight=0.3)
@@ -71,7 +87,7 @@ def test_many_at_once_are_each_as_one_alone(market: TradingMarket, trading: Term
     state = many._episodes.state
     alone = [TradingEnv(market, trading(rules), rules, reward) for _ in range(16)]
     for at, environment in enumerate(alone):
-        options = {"row": int(state.rows[at]), "cost_scale": float(state.accounts[at, 6])}
+        options = {"row": int(state.rows[at]), "cost_scale": float(state.accounts[at, COST_SCALE])}
         np.testing.assert_array_equal(environment.reset(options=options)[0], seen[at])
     rng = np.random.default_rng(6)
     for step in range(50):
@@ -124,7 +140,7 @@ def test_costs_and_observations_are_randomised_as_asked(market: TradingMarket, t
     rules = DISCRETE.model_copy(update={"cost_spread": 0.5, "observation_noise": 0.1})
     made = TradingVecEnv(market, trading(rules), rules, count=200, seed=1)
     first = made.reset()
-    scale = made._episodes.state.accounts[:, 6]
+    scale = made._episodes.state.accounts[:, COST_SCALE]
     assert 0.5 <= scale.min() < 0.6 < 1.4 < scale.max() <= 1.5
     noise = first[:, :4] - market.features[made._episodes.state.rows]
     assert noise.std() == pytest.approx(0.1, rel=0.1) and not first[:, 4:].any()
@@ -132,7 +148,13 @@ def test_costs_and_observations_are_randomised_as_asked(market: TradingMarket, t
     np.testing.assert_array_equal(again.reset(), first)
     again.cost_level = 3.0
     again.reset()
-    assert 1.5 <= again._episodes.state.accounts[:, 6].min() < 1.9 < 4 < again._episodes.state.accounts[:, 6].max()
+    assert (
+        1.5
+        <= again._episodes.state.accounts[:, COST_SCALE].min()
+        < 1.9
+        < 4
+        < again._episodes.state.accounts[:, COST_SCALE].max()
+    )
     again.cost_level = 1.0
     again.seed(1)
     np.testing.assert_array_equal(again.reset(), first)

@@ -11,10 +11,10 @@ from tradewind.engine.step import ENTRY, FILL_SIZE, HELD, LAST_CLOSE, STATE_SIZE
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-# What an episode remembers: equity, its peak, the mean and mean square of returns, cost and turnover so far, the
-# scale of its costs, and the potential of the last bar.
-EQUITY, PEAK, MEAN, SQUARE, COST, TURNOVER, COST_SCALE, POTENTIAL = range(8)
-ACCOUNT_SIZE = 8
+# What an episode remembers: equity, its peak, the mean and mean square of returns, cost so far, the scale of its
+# costs, and the potential of the last bar.
+EQUITY, PEAK, MEAN, SQUARE, COST, COST_SCALE, POTENTIAL = range(7)
+ACCOUNT_SIZE = 7
 # What a step tells of the account, as shares of the equity before the bar.
 TOLD = ("net", "gross", "cost", "funding", "equity", "position", "turnover")
 SEEN = ("position", "unrealised_profit", "time_in_trade", "drawdown", "cost_so_far")
@@ -73,7 +73,7 @@ def advance(
 
     `bars` has the shape (8, rows), in the order of `step.Bar`; `last` is True on the last bar of a segment, where the
     position is closed. Writes a reward an episode, and a row of `TOLD`. The same positions give the same equity as
-    `engine.backtest.run`, to the last bit.
+    `engine.backtest.run` (tested to 1e-12).
     """
     fills = np.empty((4, FILL_SIZE))
     delay = episodes.pending.shape[1]
@@ -101,8 +101,7 @@ def advance(
                 turned += abs(fills[number, 2]) * fills[number, 3]
             share = 1.0 / before
             gross, cost, funding = (one_gross + moved) * share, one_cost * share, one_funding * share
-            # Costs that are scaled for the episode: what differs from the terms' own comes off the account, too.
-            cost = cost * account[COST_SCALE]
+            cost = cost * account[COST_SCALE]  # drawn for the episode; 1 where nothing is randomised
             net = gross - cost - funding
             turned *= share
             if not net > -1.0 + 1e-12:
@@ -113,7 +112,6 @@ def advance(
                 account[EQUITY] = before * (1.0 + net)
         rewards[at] = _reward(account, states, net, turned, bars[3, row], reward)
         account[COST] += cost
-        account[TURNOVER] += turned
         episodes.rows[at] = row
         equity = account[EQUITY]
         told[at, 0], told[at, 1], told[at, 2], told[at, 3], told[at, 4] = net, gross, cost, funding, equity
