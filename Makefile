@@ -22,7 +22,7 @@ $(BIN)/python:
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(PIP) --constraint constraints.txt --editable ".[notebook,test]"
+	$(PIP) --constraint constraints.txt --editable ".[notebook,exchanges,stores,cluster,test]"
 	@touch $@
 
 install: .venv/installed  ## make .venv with the pinned dependencies

@@ -104,6 +104,22 @@ class SideSeries(_Table):
         unique = ["series", "symbol", "known_at"]  # noqa: RUF012
 
 
+class SideVintages(_Table):
+    """Values of side series as they were published: of which period or event (`reference_at`), and when (`known_at`).
+
+    A later `known_at` for one `reference_at` is a revision; what is scheduled ahead is known before its reference.
+    """
+
+    series: Series[str]
+    symbol: Series[str]
+    reference_at: Series[Instant]
+    known_at: Series[Instant]
+    value: Series[float] = pa.Field(gt=-np.inf, lt=np.inf)
+
+    class Config(_Table.Config):
+        unique = ["series", "symbol", "reference_at", "known_at"]  # noqa: RUF012
+
+
 class Features(_Table):
     """float32 features of one symbol; NaN while a feature warms up."""
 

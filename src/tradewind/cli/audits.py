@@ -1,96 +1,15 @@
-"""The project's own Kedro commands."""
+"""Commands that search for leaks and for wrong verdicts."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 from kedro.framework.startup import ProjectMetadata
 
-from tradewind.errors import TradewindError
-
-MARK = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
+from tradewind.cli.project import output_option, project_context
 
 
-@click.group(name="tradewind")
-def cli() -> None:
-    """Commands of the Tradewind project."""
-
-
-def _mlflow_settings(project: ProjectMetadata) -> Any:
-    from kedro.config import OmegaConfigLoader
-
-    from tradewind.settings import CONFIG_LOADER_ARGS
-
-    conf = str(project.project_path / "conf")
-    return OmegaConfigLoader(conf, **CONFIG_LOADER_ARGS, config_patterns={"mlflow": ["mlflow*"]})["mlflow"]
-
-
-def _output(default: str, meaning: str, **kind: bool) -> Any:
-    """The option that says where a command writes; `kind` as for `click.Path`."""
-    path = click.Path(path_type=Path, **kind)
-    return click.option("--output", type=path, default=Path(default), show_default=True, help=meaning)
-
-
-@contextmanager
-def _context(project: ProjectMetadata, env: str | None, params: str = "") -> Iterator[Any]:
-    """An environment's context; the project's own errors become messages."""
-    from kedro.framework.cli.utils import _split_params
-    from kedro.framework.session import KedroSession
-
-    changed = _split_params(None, None, params) if params else {}
-    try:
-        with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
-            yield session.load_context()
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
-
-
-@cli.command()
-@click.pass_obj
-def doctor(project: ProjectMetadata) -> None:
-    """Check versions, processor, GPU, disk, write permission and the MLflow store."""
-    from tradewind.doctor import examine
-
-    tracking_uri = _mlflow_settings(project)["server"]["mlflow_tracking_uri"]
-    failed = 0
-    for finding in examine(project.project_path, tracking_uri):
-        failed += finding.status == "fail"
-        click.echo(f"{MARK[finding.status]}  {finding.subject:<22} {finding.detail}")
-    click.echo("all is well" if not failed else f"{failed} to mend before a run")
-    raise SystemExit(1 if failed else 0)
-
-
-@cli.command("simulate-market")
-@click.option("--symbols", type=click.IntRange(1, 200), default=3, show_default=True, help="How many symbols.")
-@click.option("--days", type=click.IntRange(1, 20_000), default=730, show_default=True, help="Length in days.")
-@click.option("--timeframe", default="1h", show_default=True, help="Bar, such as 1m, 5m, 15m or 1h.")
-@click.option("--edge", type=float, default=0.0, show_default=True, help="Annualised gross Sharpe planted; 0: nothing.")
-@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Same seed, same bytes.")
-@click.option("--outages", type=click.IntRange(0), default=0, show_default=True, help="Exchange outages.")
-@click.option("--dirty-rows", type=click.IntRange(0), default=0, show_default=True, help="Deliberately bad rows.")
-@_output("data/01_raw/market.sqlite", "SQLite file to write; an existing one is replaced.", dir_okay=False)
-def simulate_market_command(symbols: int, output: Path, **settings: Any) -> None:
-    """Write a simulated market to SQLite, with the oracle's positions and Sharpe beside it.
-
-    The default output is the demo's own file: the next `kedro run` reads it.
-    """
-    from tradewind.datasets.simulated_market import write_market
-    from tradewind.market.simulator import SimulationSpec, simulate_market
-
-    try:
-        spec = SimulationSpec(n_symbols=symbols, **settings)
-        market = simulate_market(spec)
-        write_market(market, output, origin="command")
-    except (TradewindError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
-    for name, value in market.summary.items():
-        click.echo(f"{name:<28} {value}")
-    click.echo(f"written to {output}")
-
-
-@cli.command("audit-features")
+@click.command("audit-features")
 @click.option("--env", default=None, help="Environment whose bars to use, such as real.")
 @click.option("--params", "-p", default="", help="Parameters to change, as for kedro run.")
 @click.option("--symbol", default=None, help="Symbol to audit on; the reference symbol's successor by default.")
@@ -107,7 +26,7 @@ def audit_features(
     """
     from tradewind.pipelines.feature_engineering.audit import audit_selected
 
-    with _context(project, env, params) as context:
+    with project_context(project, env, params) as context:
         found, features = audit_selected(context.catalog, context.params, symbol, bars, cuts)
     faults = [finding for finding in found if finding.is_fault]
     by_name: dict[str, list[Any]] = {}
@@ -126,37 +45,7 @@ def audit_features(
     raise SystemExit(1 if faults else 0)
 
 
-@cli.command()
-@click.argument("first")
-@click.argument("second", default="last")
-@_output("data/08_reporting/comparison.html", "Page to write; an existing one is replaced.", dir_okay=False)
-@click.pass_obj
-def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> None:
-    """Compare two runs: what was changed, and whether the difference is more than noise.
-
-    FIRST and SECOND are `last`, `last~1` (the one before), a run's name, or the start of its MLflow id.
-    """
-    from tradewind.datasets.atomic import write_bytes
-    from tradewind.reports import compare as comparison
-    from tradewind.reports.markdown import table
-    from tradewind.tracking import load_run
-
-    mlflow = _mlflow_settings(project)
-    try:
-        runs = [
-            load_run(one, mlflow["server"]["mlflow_tracking_uri"], mlflow["tracking"]["experiment"]["name"])
-            for one in (first, second)
-        ]
-        path = output if output.is_absolute() else project.project_path / output
-        write_bytes(path, comparison.render_comparison(*runs).encode())
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
-    for rows in (comparison.fact_rows, comparison.parameter_rows, comparison.strategy_rows):
-        click.echo(table(rows(*runs)) + "\n")
-    click.echo(f"written to {path}")
-
-
-@cli.command()
+@click.command()
 @click.option(
     "--null", "n_null", type=click.IntRange(0), default=200, show_default=True, help="Markets without an edge."
 )
@@ -172,7 +61,7 @@ def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> 
 )
 @click.option("--env", default=None, help="Environment whose candles null worlds are made of, such as real.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Markets side by side.")
-@_output(
+@output_option(
     "data/08_reporting/truth",
     "Folder of the outcomes and the summary. An experiment that was stopped goes on there.",
     file_okay=False,
@@ -195,7 +84,7 @@ def truth(
     from tradewind.truth.whole_run import RunSettings, load_sources
 
     folder = output if output.is_absolute() else project.project_path / output
-    with _context(project, env) as context:
+    with project_context(project, env) as context:
         parameters, wanted, real = context.params, cases(n_null, n_planted), None
         if worlds:
             sources = load_sources(context.catalog, parameters)
@@ -210,13 +99,13 @@ def truth(
     click.echo(f"written to {folder}")
 
 
-@cli.command()
+@click.command()
 @click.option("--env", default=None, help="Environment to audit, such as real.")
 @click.option("--params", "-p", default="", help="Parameters to change, as for kedro run.")
 @click.option("--cuts", type=click.IntRange(1, 50), default=6, show_default=True, help="Cut points, three runs each.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Runs side by side.")
 @click.option("--planted", is_flag=True, help="Audit the audit instead: plant known leaks in a small simulated market.")
-@_output("data/08_reporting/leak_audit.md", "Text to write; an existing one is replaced.", dir_okay=False)
+@output_option("data/08_reporting/leak_audit.md", "Text to write; an existing one is replaced.", dir_okay=False)
 @click.pass_obj
 def audit(
     project: ProjectMetadata, env: str | None, params: str, cuts: int, workers: int, planted: bool, output: Path
@@ -232,7 +121,7 @@ def audit(
     from tradewind.truth.planted_leaks import practise
     from tradewind.truth.whole_run import load_sources
 
-    with _context(project, env, params) as context:
+    with project_context(project, env, params) as context:
         if planted:
             missed = 0
             for leak, first in practise(context.params):
@@ -249,19 +138,3 @@ def audit(
     click.echo(text)
     click.echo(f"written to {path}")
     raise SystemExit(1 if found.leaks else 0)
-
-
-@cli.command()
-@click.option("--env", default=None, help="Environment that was run, such as real.")
-@click.pass_obj
-def scorecard(project: ProjectMetadata, env: str | None) -> None:
-    """Print the scorecard of the last run, with times measured now.
-
-    Trains every fold of every boosting model anew (minutes on real data) and asks the last one for single rows.
-    """
-    from tradewind.reports.markdown import table
-    from tradewind.reports.text import scorecard_rows
-    from tradewind.truth.timing import with_times
-
-    with _context(project, env) as context:
-        click.echo(table(scorecard_rows(with_times(context.catalog, context.params))))

@@ -1,0 +1,22 @@
+"""The project's own Kedro commands; one module for each kind."""
+
+import click
+
+from tradewind.cli import audits, health, market, runs
+
+
+@click.group(name="tradewind")
+def cli() -> None:
+    """Commands of the Tradewind project."""
+
+
+for command in (
+    health.doctor,
+    market.simulate_market_command,
+    audits.audit_features,
+    audits.audit,
+    audits.truth,
+    runs.compare,
+    runs.scorecard,
+):
+    cli.add_command(command)

@@ -1,0 +1,41 @@
+"""What commands share: the project's configuration and context, and where they write."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.framework.startup import ProjectMetadata
+
+from tradewind.errors import TradewindError
+
+
+def mlflow_settings(project: ProjectMetadata) -> Any:
+    """What `mlflow.yml` says."""
+    from kedro.config import OmegaConfigLoader
+
+    from tradewind.settings import CONFIG_LOADER_ARGS
+
+    conf = str(project.project_path / "conf")
+    return OmegaConfigLoader(conf, **CONFIG_LOADER_ARGS, config_patterns={"mlflow": ["mlflow*"]})["mlflow"]
+
+
+def output_option(default: str, meaning: str, **kind: bool) -> Any:
+    """The option that says where a command writes; `kind` as for `click.Path`."""
+    path = click.Path(path_type=Path, **kind)
+    return click.option("--output", type=path, default=Path(default), show_default=True, help=meaning)
+
+
+@contextmanager
+def project_context(project: ProjectMetadata, env: str | None, params: str = "") -> Iterator[Any]:
+    """An environment's context; the project's own errors become messages."""
+    from kedro.framework.cli.utils import _split_params
+    from kedro.framework.session import KedroSession
+
+    changed = _split_params(None, None, params) if params else {}
+    try:
+        with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
+            yield session.load_context()
+    except TradewindError as error:
+        raise click.ClickException(str(error)) from error
