@@ -12,6 +12,9 @@ from tradewind.features.catalogue import FeatureSelection
 from tradewind.features.spec import Feature
 from tradewind.market.simulator import SimulationSpec, simulate_market
 
+# Every test may ask for a store and the server behind it.
+pytest_plugins = ["tests.market.stores.servers"]
+
 HOUR = pd.Timedelta(hours=1)
 
 PROJECT = Path(__file__).resolve().parents[1]
