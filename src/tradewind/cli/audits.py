@@ -76,7 +76,7 @@ def truth(
     """
     import json
 
-    from tradewind.datasets.atomic import write_bytes
+    from tradewind.atomic import write_bytes
     from tradewind.truth.experiment import Judge, cases, checked_sources, identity, null_world_cases
     from tradewind.truth.ledger import run_cases
     from tradewind.truth.report import render
@@ -115,7 +115,7 @@ def audit(
     Repeats the run on histories that end at a cut and on histories that are other after it: nothing known at or before
     the cut may move. Then says what features need to warm up. Exits with 1 if anything leaks.
     """
-    from tradewind.datasets.atomic import write_bytes
+    from tradewind.atomic import write_bytes
     from tradewind.truth import audit_report
     from tradewind.truth.audit import audit_run, audit_settings, warm_up
     from tradewind.truth.planted_leaks import practise

@@ -19,7 +19,7 @@ def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> 
 
     FIRST and SECOND are `last`, `last~1` (the one before), a run's name, or the start of its MLflow id.
     """
-    from tradewind.datasets.atomic import write_bytes
+    from tradewind.atomic import write_bytes
     from tradewind.reports import compare as comparison
     from tradewind.reports.markdown import table
     from tradewind.tracking import load_run

@@ -9,7 +9,7 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import JSONPreview
 from kedro_datasets.plotly import JSONDataset as PlotlyJSONDataset
 
-from tradewind.datasets.atomic import atomic_file, write_bytes
+from tradewind.atomic import atomic_file, write_bytes
 from tradewind.errors import BadData
 
 

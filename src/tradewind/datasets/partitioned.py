@@ -13,8 +13,8 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tradewind.atomic import atomic_file, is_abandoned, is_partial, rename, write_bytes
 from tradewind.datasets import parquet
-from tradewind.datasets.atomic import atomic_file, is_abandoned, is_partial, rename, write_bytes
 from tradewind.errors import BadData
 
 MANIFEST = "_manifest.json"

@@ -13,7 +13,7 @@ import pandas as pd
 from kedro.io import AbstractDataset
 from pydantic import ValidationError
 
-from tradewind.datasets.atomic import atomic_file
+from tradewind.atomic import atomic_file
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.simulator import SimulatedMarket, SimulationSpec, simulate_market
 

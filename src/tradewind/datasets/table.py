@@ -7,8 +7,8 @@ import pandas as pd
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
+from tradewind.atomic import atomic_file
 from tradewind.datasets import parquet
-from tradewind.datasets.atomic import atomic_file
 
 
 class ParquetTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):

@@ -6,7 +6,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from tradewind.datasets.atomic import write_bytes
+from tradewind.atomic import write_bytes
 from tradewind.errors import BadData
 
 Entries = list[dict[str, Any]]

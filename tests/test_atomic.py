@@ -1,11 +1,16 @@
+import errno
+import os
+import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tradewind.datasets.atomic import atomic_file, is_abandoned, write_bytes
+from tradewind.atomic import atomic_file, is_abandoned, write_bytes
+from tradewind.errors import BadParameters, TemporaryOutage
 
 
 def test_the_new_content_replaces_the_old(tmp_path: Path) -> None:
@@ -31,13 +36,80 @@ def test_an_error_leaves_the_old_content_and_no_litter(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+def in_child(limit_bytes: int, write: Callable[[], None]) -> str:
+    """What `write` raises in a forked process whose files may not grow beyond the limit: the kernel writes short up to
+    it and then refuses, as a full disk does."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = "nothing"
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+            write()
+        except BaseException as error:  # noqa: BLE001 - told to the parent
+            said = f"{type(error).__name__}: {error}"
+        finally:
+            os.write(writing, said.encode())
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as answer:
+        return answer.read()
+
+
+def naive_write(target: Path, content: bytes) -> None:
+    """In place, and believing that a write writes all: the fault that the test below must see."""
+    with target.open("wb", buffering=0) as file:
+        file.write(content)
+
+
+@pytest.mark.parametrize("limit_bytes", [0, 1, 4096, 99_999])
+def test_a_full_disk_or_a_short_write_leaves_the_old_content(tmp_path: Path, limit_bytes: int) -> None:
+    target = tmp_path / "file.txt"
+    write_bytes(target, b"old")
+    said = in_child(limit_bytes, lambda: write_bytes(target, b"x" * 100_000))
+    assert said.startswith(f"{TemporaryOutage.__name__}: {target} cannot be written") and "free space" in said
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+    assert in_child(100_000, lambda: write_bytes(target, b"x" * 100_000)) == "nothing"
+    assert target.read_bytes() == b"x" * 100_000
+
+
+@pytest.mark.parametrize("limit_bytes", [1, 4096, 99_999])
+def test_a_naive_write_loses_the_old_content_and_says_nothing(tmp_path: Path, limit_bytes: int) -> None:
+    target = tmp_path / "file.txt"
+    write_bytes(target, b"old")
+    assert in_child(limit_bytes, lambda: naive_write(target, b"x" * 100_000)) == "nothing"
+    assert len(target.read_bytes()) == limit_bytes
+
+
+def test_a_folder_that_is_not_ours_is_named(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+
+    def refuse() -> None:
+        with atomic_file(target) as temporary:
+            raise PermissionError(errno.EACCES, "Permission denied", str(temporary))
+
+    with pytest.raises(BadParameters, match=r"file\.txt may not be written by this user"):
+        refuse()
+
+
+def test_an_error_about_another_file_is_left_as_it_is(tmp_path: Path) -> None:
+    def refuse() -> None:
+        with atomic_file(tmp_path / "file.txt"):
+            raise PermissionError(errno.EACCES, "Permission denied", "elsewhere.csv")
+
+    with pytest.raises(PermissionError, match=r"elsewhere\.csv"):
+        refuse()
+
+
 def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
     target = tmp_path / "file[1].txt"
     writer = subprocess.Popen(
         [
             sys.executable,
             "-c",
-            "import sys, time; from pathlib import Path; from tradewind.datasets.atomic import atomic_file\n"
+            "import sys, time; from pathlib import Path; from tradewind.atomic import atomic_file\n"
             "with atomic_file(Path(sys.argv[1])) as part:\n"
             "    part.write_bytes(b'half'); print('written', flush=True); time.sleep(60)",
             str(target),

@@ -1,12 +1,18 @@
 """Writes that leave either the old file or the new one, whatever happens in between."""
 
+import errno
 import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tradewind.errors import BadParameters, TemporaryOutage
+
+# What the system says when it has no room, or a limit on a file's size, or a disk that fails.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)-[0-9a-f]{8}\.partial")
 
 
@@ -17,17 +23,46 @@ def atomic_file(path: Path) -> Iterator[Path]:
     The content reaches the disk before the name does: the file is synced, renamed over `path`, then the folder is
     synced, so that a killed process or a power cut leaves the old content or the new. On an error the temporary
     file is removed and `path` is untouched. Folders are made as needed.
+
+    Raises:
+        TemporaryOutage: the disk is full or fails.
+        BadParameters: this user may not write there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
+        make_folder(path.parent)
+        _remove_abandoned(path)
         yield temporary
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
+    except OSError as error:
+        if error.filename is not None and Path(error.filename) not in (temporary, path, *path.parents):
+            raise  # not of this write
+        raise explain(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def explain(path: Path, error: OSError) -> Exception:
+    """What the operator can do about `error` at writing `path`; the error itself where that is not known."""
+    if error.errno in _NO_ROOM:
+        return TemporaryOutage(
+            f"{path} cannot be written: {os.strerror(error.errno)}. What was there is unharmed; free space (or raise "
+            "the quota) and run again"
+        )
+    if error.errno in _NOT_ALLOWED:
+        return BadParameters(f"{path} may not be written by this user: change its permissions or choose another folder")
+    return error
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those above it, each known to the disk when this returns."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
