@@ -12,10 +12,10 @@ class IngestionRules(BaseModel):
 
     `settling_hours`: a source that has no bar may have it later. An answer without the bar, given within this time
     after the bar's close, is asked for again; later answers make a known gap. `request_bars`: what one request
-    brings; holes are asked for together where that makes fewer requests. `recheck`: `settling` as above, `gaps` asks again for
-    every known gap (another source may fill it), `all` for stored bars too (a source may have corrected them).
-    `side_overlap_days`: how much of a side series before its last value is asked for again. `workers`: how many
-    symbols at once; the source keeps its rate limit whatever their number.
+    brings; holes are asked for together where that makes fewer requests. `recheck`: `settling` as above, `gaps` asks
+    again for every known gap (another source may fill it), `all` for stored bars too (a source may have corrected
+    them). `side_overlap_days`: how much of a side series before its last value is asked for again. `workers`: how
+    many symbols at once; the source keeps its rate limit whatever their number.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
