@@ -21,12 +21,12 @@ def parse_numbers(values: pd.Series) -> FloatArray:
 
     Text is read to the nearest float64. Thousands separators, currency signs, `nan` and `inf` are not numbers.
     """
-    if pd.api.types.is_bool_dtype(values.dtype):
+    if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_datetime64_any_dtype(values.dtype):
         return np.full(len(values), np.nan)
     if pd.api.types.is_numeric_dtype(values.dtype):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        return np.full(len(values), np.nan)
+    if isinstance(values.dtype, pd.StringDtype):
+        return parse_text(pa.array(values, from_pandas=True))
     cells = values.to_numpy(dtype=object)
     is_number = np.fromiter(
         (isinstance(cell, int | float | np.number) and not isinstance(cell, bool) for cell in cells),
@@ -34,17 +34,28 @@ def parse_numbers(values: pd.Series) -> FloatArray:
         count=len(cells),
     )
     numbers = np.full(len(cells), np.nan)
-    numbers[is_number] = cells[is_number].astype(np.float64)
+    numbers[is_number] = [_as_float(cell) for cell in cells[is_number]]
     is_text = np.fromiter((isinstance(cell, str) for cell in cells), dtype=bool, count=len(cells))
     if is_text.any():
-        numbers[is_text] = _parse_text(cells[is_text])
+        # A lone surrogate, as JSON may hold, is no text that Arrow knows.
+        texts = [cell.encode("utf-8", "replace").decode() for cell in cells[is_text]]
+        numbers[is_text] = parse_text(pa.array(texts, type=pa.string()))
     return numbers
 
 
-def _parse_text(cells: npt.NDArray[np.object_]) -> FloatArray:
-    text = pc.utf8_trim_whitespace(pa.array(cells, type=pa.string()))
-    matches = pc.match_substring_regex(text, _NUMBER)
-    return pc.cast(pc.if_else(matches, text, None), pa.float64()).to_numpy(zero_copy_only=False)
+def _as_float(number: float | np.number) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # an integer beyond float64
+        return np.inf if number > 0 else -np.inf
+
+
+def parse_text(cells: pa.Array | pa.ChunkedArray) -> FloatArray:
+    """As `parse_numbers`, of cells that are text."""
+    text = pc.utf8_trim_whitespace(cells)
+    numbers = pc.match_substring_regex(text, _NUMBER)
+    plain = text if pc.all(numbers, skip_nulls=True).as_py() else pc.if_else(numbers, text, None)
+    return pc.cast(plain, pa.float64()).to_numpy(zero_copy_only=False)
 
 
 def epoch_units(values: FloatArray) -> dict[str, npt.NDArray[np.bool_]]:

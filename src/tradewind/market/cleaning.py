@@ -47,16 +47,24 @@ def type_bars(received: pd.DataFrame, key: BarKey) -> tuple[pd.DataFrame, pd.Dat
     open_time_ms = _read_open_time(received["open_time"], key)
     numbers = {name: parse_numbers(received[name]) for name in columns[1:]}
     reason = _reasons_to_refuse(received, open_time_ms, numbers)
-    is_kept = reason == ""
-    opened = open_time_ms[is_kept].astype(np.int64).astype("datetime64[ms]")
-    source_row = np.flatnonzero(is_kept)
-    typed = pd.DataFrame(key.columns(len(source_row)))
-    typed["timestamp"] = pd.DatetimeIndex(opened + np.timedelta64(bar_duration_ms(key.timeframe), "ms"), tz="UTC")
-    typed["open_time"] = pd.DatetimeIndex(opened, tz="UTC")
-    for name, values in numbers.items():
-        typed[name] = values[is_kept]
-    typed["source_row"] = source_row
-    return typed, quarantine_rows(received[columns], key, np.arange(len(received)), reason)
+    if reason is None:
+        source_row = np.arange(len(received))
+        refused = quarantine_rows(received.iloc[:0][columns], key, source_row[:0], np.empty(0, dtype=object))
+    else:
+        source_row = np.flatnonzero(reason == "")
+        refused = quarantine_rows(received[columns], key, np.arange(len(received)), reason)
+        open_time_ms = open_time_ms[source_row]
+        numbers = {name: values[source_row] for name, values in numbers.items()}
+    opened = open_time_ms.astype(np.int64).astype("datetime64[ms]")
+    closed = opened + np.timedelta64(bar_duration_ms(key.timeframe), "ms")
+    typed = {
+        **key.columns(len(source_row)),
+        "timestamp": pd.DatetimeIndex(closed, tz="UTC"),
+        "open_time": pd.DatetimeIndex(opened, tz="UTC"),
+        **numbers,
+        "source_row": source_row,
+    }
+    return pd.DataFrame(typed), refused
 
 
 def check_bars(typed: pd.DataFrame, key: BarKey, now: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -113,28 +121,28 @@ def _read_open_time(open_time: pd.Series, key: BarKey) -> FloatArray:
 
 def _reasons_to_refuse(
     received: pd.DataFrame, open_time_ms: FloatArray, numbers: dict[str, FloatArray]
-) -> npt.NDArray[np.object_]:
-    """Why each row cannot be read; empty where it can. The first column that fails gives the reason."""
-    reason = np.full(len(received), "", dtype=object)
-    is_open = np.ones(len(received), dtype=bool)
-
-    def refuse(rows: npt.NDArray[np.bool_], why: str) -> None:
-        reason[rows & is_open] = why
-        is_open[rows] = False
-
-    absent = _is_absent(received["open_time"])
-    refuse(absent, "open_time is missing")
-    refuse(~np.isfinite(open_time_ms), "open_time is not an instant")
-    refuse((open_time_ms < EARLIEST_MS) | (open_time_ms >= LATEST_MS), "open_time is not between 1990 and 2100")
-    refuse(open_time_ms != np.floor(open_time_ms), "open_time is not a whole millisecond")
+) -> npt.NDArray[np.object_] | None:
+    """Why each row cannot be read, empty where it can; None where all can. The first column that fails counts."""
+    faults: dict[str, npt.NDArray[np.bool_]] = {}
+    if not np.isfinite(open_time_ms).all():
+        faults["open_time is missing"] = _is_absent(received["open_time"])
+        faults["open_time is not an instant"] = ~np.isfinite(open_time_ms)
+    faults["open_time is not between 1990 and 2100"] = (open_time_ms < EARLIEST_MS) | (open_time_ms >= LATEST_MS)
+    faults["open_time is not a whole millisecond"] = open_time_ms != np.floor(open_time_ms)
     for name, values in numbers.items():
+        if np.isfinite(values).all():
+            continue
         unread = np.isnan(values)
-        if unread.any():
-            absent = _is_absent(received[name])
-            if name in REQUIRED:
-                refuse(unread & absent, f"{name} is missing")
-            refuse(unread & ~absent, f"{name} is not a number")
-        refuse(np.isinf(values), f"{name} is not finite")
+        absent = _is_absent(received[name])
+        if name in REQUIRED:
+            faults[f"{name} is missing"] = unread & absent
+        faults[f"{name} is not a number"] = unread & ~absent
+        faults[f"{name} is not finite"] = np.isinf(values)
+    if not any(rows.any() for rows in faults.values()):
+        return None
+    reason = np.full(len(received), "", dtype=object)
+    for why, rows in reversed(faults.items()):
+        reason[rows] = why
     return reason
 
 
@@ -173,6 +181,8 @@ def _mark_repeated(typed: pd.DataFrame, order: npt.NDArray[np.int64], reason: np
     valid = order[reason[order] == ""]
     opened = typed["open_time"].to_numpy("datetime64[ms]")[valid]
     is_last = np.r_[opened[1:] != opened[:-1], np.ones(min(len(opened), 1), dtype=bool)]
+    if is_last.all():
+        return
     last = np.flatnonzero(is_last)
     kept = valid[last[np.searchsorted(last, np.arange(len(valid)))]]
     values = typed[[name for name in (*REQUIRED[1:], *OPTIONAL) if name in typed]].to_numpy()

@@ -23,11 +23,14 @@ def quarantine_rows(
         json.dumps(dict(zip(refused.columns, map(_plain, cells), strict=True)), ensure_ascii=False)
         for cells in zip(*columns, strict=True)
     ]
-    table = pd.DataFrame(key.columns(len(rows)))
-    table["source_row"] = source_row[rows].astype(np.int64)
-    table["reason"] = pd.Series(reason[rows], dtype="str")
-    table["content"] = pd.Series(texts, dtype="str")
-    return table
+    return pd.DataFrame(
+        {
+            **key.columns(len(rows)),
+            "source_row": source_row[rows].astype(np.int64),
+            "reason": pd.array(reason[rows], dtype="str"),
+            "content": pd.array(texts, dtype="str"),
+        }
+    )
 
 
 def require_all_rows(key: BarKey, received: int, accepted: int, rejected: int) -> None:
