@@ -8,7 +8,8 @@ import pytest
 from tradewind.errors import BadData
 from tradewind.market.bar_key import BarKey
 from tradewind.market.cleaning import check_bars, type_bars
-from tradewind.market.quality import DataQuality, RowCounts, count_rows, describe_bars, join_rows, missing_by_month
+from tradewind.market.quality.counts import count_rows, describe_bars, join_rows, missing_by_month
+from tradewind.market.quality.tables import BarCounts, RowCounts
 from tradewind.market.segments import assign_segments
 
 KEY = BarKey(venue="v", symbol="S", timeframe="1h")
@@ -33,11 +34,11 @@ NOTHING_REFUSED = pd.DataFrame({"reason": pd.Series(dtype="str")})
 def test_gaps_segments_and_completeness_are_counted() -> None:
     bars = bars_at([0, 1, 2, 5, 6, 12])  # holes of 2 and 5 bars, the second one starts a segment
     quality = describe_bars(bars, count_rows(KEY, 6, 6, 0), NOTHING_REFUSED)
-    DataQuality.validate(quality)
+    BarCounts.validate(quality)
     row = quality.iloc[0]
     assert (row["expected_bars"], row["missing_bars"], row["gaps"], row["longest_gap_bars"]) == (13, 7, 2, 5)
     assert (row["segments"], row["longest_segment_bars"]) == (2, 5)
-    assert row["completeness"] == 6 / 13
+    assert row["completeness"] == pytest.approx(6 / 13)
     assert row["largest_abs_return"] == pytest.approx(3 * np.log(1.01))  # not 6: the other jump crosses a segment
     assert row["first"] == bars["timestamp"].iloc[0]
 
