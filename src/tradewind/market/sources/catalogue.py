@@ -1,0 +1,50 @@
+"""Which sources there are, by the name that configuration calls them."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from pydantic import ValidationError
+
+from tradewind.errors import BadParameters
+from tradewind.market.sources.base import Source
+
+# A module, which has `Rules`, its settings as a pydantic model, and the class named here, which takes them.
+SOURCES = {
+    "ccxt": ("ccxt_exchange", "CcxtSource"),
+}
+_EXTRA = frozenset({"ccxt", "httpx", "requests"})
+
+
+def open_source(settings: Mapping[str, Any], pace: Any = None) -> Source:
+    """The source that `settings` describe: `kind` and what its `Rules` ask for.
+
+    Args:
+        settings: from configuration; keys from credentials.
+        pace: how time passes for it (`pace.Pace`; default: as it does).
+
+    Raises:
+        BadParameters: an unknown kind or setting, or the extra that sources need is not installed.
+    """
+    kind = settings.get("kind")
+    if kind not in SOURCES:
+        raise BadParameters(f"source.kind must be one of {sorted(SOURCES)}, found {kind!r}")
+    name, taken = SOURCES[kind]
+    try:
+        module = import_module(f"tradewind.market.sources.{name}")
+        rules = module.Rules(**{name: value for name, value in settings.items() if name != "kind"})
+        source: Source = getattr(module, taken)(rules, pace or module.Pace())
+    except ValidationError as error:
+        raise BadParameters(f"source {kind}: {_faults(error)}") from None
+    except ImportError as error:
+        if error.name not in _EXTRA:
+            raise
+        raise BadParameters(f"source {kind}: install the extra first, pip install 'tradewind[exchanges]'") from error
+    return source
+
+
+def _faults(error: ValidationError) -> str:
+    """What is wrong, setting by setting, without the values: one may be a key."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)
+    )

@@ -1,0 +1,141 @@
+"""Side series of an exchange through ccxt: funding, open interest, and the prices that funding rests on.
+
+When a value was known: a funding rate once it was settled (one millisecond after); an open interest one step after
+the moment it was measured; a mark, an index or a basis when its bar closed.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tradewind.errors import BadParameters
+from tradewind.market.deliveries import Span
+from tradewind.market.sources.base import SidePage
+from tradewind.market.sources.paging import (
+    DAY_MS,
+    require_no_future,
+    settled_bars,
+    settled_instants,
+    vintages,
+    windows,
+    within,
+)
+from tradewind.market.timeframes import bar_duration_ms
+
+if TYPE_CHECKING:
+    from tradewind.market.sources.ccxt_exchange import CcxtSource
+
+_HOUR_MS = 3_600_000
+_FUNDING_ROWS = 100
+_PRICES = {"mark_price": "mark", "index_price": "index", "premium": "premiumIndex"}
+SERIES = ("basis", "funding", "index_price", "mark_price", "open_interest", "premium")
+
+
+def side_series(source: "CcxtSource", series: str, symbol: str, span: Span) -> Iterator[SidePage]:
+    """The pages of a side series of one swap.
+
+    Raises:
+        BadParameters: no such series, or the source is not asked for swaps.
+    """
+    if series not in SERIES:
+        raise BadParameters(f"{source.name} has no side series {series!r}; it has {list(SERIES)}")
+    if source.rules.market != "swap":
+        raise BadParameters(f"{source.name}: {series} belongs to swaps; set source.market: swap")
+    needed = {"funding": "fetchFundingRateHistory", "open_interest": "fetchOpenInterestHistory"}.get(series)
+    if needed and not source.exchange.has.get(needed):
+        raise BadParameters(f"{source.name}: ccxt cannot fetch the history of {series} from this exchange")
+    if series == "funding":
+        return _funding(source, symbol, span)
+    if series == "open_interest":
+        return _open_interest(source, symbol, span)
+    return _prices(source, series, symbol, span)
+
+
+def without_queries(text: str) -> str:
+    """`text` with the query cut from every address in it."""
+    return re.sub(r"(https?://[^\s?]+)\?\S*", r"\1", text)
+
+
+def _funding(source: "CcxtSource", symbol: str, span: Span) -> Iterator[SidePage]:
+    """By windows that hold an hourly settlement; a fuller answer is asked for again in halves."""
+    market = source.market(symbol)
+    settled = _kept(source, settled_instants(span, source.pace.now_ms, source.rules.settle_s), "funding_days")
+    for window in windows(settled, _FUNDING_ROWS * _HOUR_MS) if settled else ():
+        rates = pd.concat(list(_funding_rows(source, market, window)), ignore_index=True)
+        at = rates["timestamp"]
+        yield SidePage(vintages("funding", symbol, at, at + 1, rates["value"]), _trusted(source, window))
+
+
+def _funding_rows(source: "CcxtSource", market: str, window: Span) -> Iterator[pd.DataFrame]:
+    extra = {source.manners.end_name: window.until_ms - 1}
+    call = source.exchange.fetch_funding_rate_history
+    answer = source.ask(call, market, window.since_ms, _FUNDING_ROWS, extra)
+    rows = _instants(answer, "fundingRate", source)
+    if len(rows) >= _FUNDING_ROWS and window.until_ms - window.since_ms > 1:
+        middle = (window.since_ms + window.until_ms) // 2
+        yield from _funding_rows(source, market, Span(window.since_ms, middle))
+        yield from _funding_rows(source, market, Span(middle, window.until_ms))
+    else:
+        yield within(rows, window, "timestamp")
+
+
+def _open_interest(source: "CcxtSource", symbol: str, span: Span) -> Iterator[SidePage]:
+    market, step_ms = source.market(symbol), bar_duration_ms(source.rules.side_timeframe)
+    limit = int(source.exchange.feature_value(market, "fetchOpenInterestHistory", "limit", 100) or 100)
+    rows = min(limit, 200)
+    settled = _kept(
+        source, settled_bars(span, source.rules.side_timeframe, source.pace.now_ms, source.rules.settle_s),
+        "open_interest_days",
+    )  # fmt: skip
+    for window in windows(settled, rows * step_ms) if settled else ():
+        call, extra = source.exchange.fetch_open_interest_history, {"until": window.until_ms - 1}
+        answer = source.ask(call, market, source.rules.side_timeframe, window.since_ms, rows, extra)
+        found = within(_instants(answer, "openInterestAmount", source), window, "timestamp")
+        at = found["timestamp"]
+        page = vintages("open_interest", symbol, at, at + step_ms, found["value"])
+        yield SidePage(page, _trusted(source, window))
+
+
+def _prices(source: "CcxtSource", series: str, symbol: str, span: Span) -> Iterator[SidePage]:
+    """The closes of mark, index or premium bars; of the basis their mark over their index, less one."""
+    market, timeframe = source.market(symbol), source.rules.side_timeframe
+    bar_ms = bar_duration_ms(timeframe)
+    # A bar's close is known, and refers to, the moment when it closes.
+    opened = Span(span.since_ms - bar_ms, max(span.until_ms - bar_ms, span.since_ms - bar_ms + 1))
+    settled = settled_bars(opened, timeframe, source.pace.now_ms, source.rules.settle_s)
+    if settled is None:
+        return
+    kinds = ["mark", "index"] if series == "basis" else [_PRICES[series]]
+    for pages in zip(*(source.price_bars(market, timeframe, settled, kind) for kind in kinds), strict=False):
+        closes = [page.rows.drop_duplicates("open_time", keep="last").set_index("open_time")["close"] for page in pages]
+        values = closes[0] if len(closes) == 1 else (closes[0] / closes[1] - 1).dropna()
+        closed = pd.Series(values.index.to_numpy(dtype=np.int64)) + bar_ms
+        spans = [page.covered for page in pages]
+        covered = spans[0] if all(one == spans[0] for one in spans) else None
+        if covered is not None:
+            covered = Span(covered.since_ms + bar_ms, covered.until_ms + bar_ms)
+        yield SidePage(vintages(series, symbol, closed, closed, values), covered)
+
+
+def _instants(answer: Any, name: str, source: "CcxtSource") -> pd.DataFrame:
+    times = [entry["timestamp"] for entry in answer]
+    values = [entry.get(name) if entry.get(name) is not None else np.nan for entry in answer]
+    rows = pd.DataFrame({"timestamp": pd.Series(times, dtype="int64"), "value": pd.Series(values, dtype="float64")})
+    require_no_future(rows["timestamp"], source.pace.now_ms, source.name)
+    return rows
+
+
+def _kept(source: "CcxtSource", span: Span | None, name: str) -> Span | None:
+    """The part of `span` that the exchange still has."""
+    days = getattr(source.manners, name)
+    if span is None or days is None:
+        return span
+    since_ms = max(span.since_ms, source.pace.now_ms - days * DAY_MS)
+    return Span(since_ms, span.until_ms) if since_ms < span.until_ms else None
+
+
+def _trusted(source: "CcxtSource", window: Span) -> Span | None:
+    return window if source.manners.answers_windows else None
