@@ -1,7 +1,7 @@
 """A store brought up to date from a source: planned from what is stored, page by page, resumed by being run again."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -237,8 +237,3 @@ def _reached(rows: pd.DataFrame, covered: Span | None, bar_ms: int, span: Span) 
     ends = [covered.until_ms] if covered is not None else []
     ends += [int(rows["open_time"].max()) + bar_ms] if len(rows) else []
     return (min(max(ends, default=span.since_ms), span.until_ms) - span.since_ms) // bar_ms
-
-
-def failed(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """The outcomes that ended early."""
-    return [outcome for outcome in outcomes if outcome.error is not None]
