@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tradewind.datasets.accepted import AcceptedTablesDataset, CheckedTablesDataset
     from tradewind.datasets.bar_folder import BarFolderDataset
     from tradewind.datasets.documents import FigureDataset, JSONDataset, TextDataset
     from tradewind.datasets.model_store import ModelStoreDataset
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from tradewind.datasets.table import ParquetTableDataset
 
 _HOME = {
+    "AcceptedTablesDataset": "accepted",
     "BarFolderDataset": "bar_folder",
+    "CheckedTablesDataset": "accepted",
     "FigureDataset": "documents",
     "JSONDataset": "documents",
     "ModelStoreDataset": "model_store",
@@ -31,7 +34,9 @@ _HOME = {
 }
 
 __all__ = [
+    "AcceptedTablesDataset",
     "BarFolderDataset",
+    "CheckedTablesDataset",
     "FigureDataset",
     "JSONDataset",
     "ModelStoreDataset",

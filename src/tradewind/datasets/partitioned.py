@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 from kedro.io import AbstractDataset
@@ -34,7 +34,9 @@ class _Entry(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class _Manifest(BaseModel):
+class Manifest(BaseModel):
+    """Which files make up a set of tables."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
@@ -49,6 +51,8 @@ class PartitionedTableDataset(AbstractDataset[Mapping[str, Any], dict[str, Table
     new one. Files that no manifest names are removed afterwards. Equal tables give equal files and an equal
     manifest.
     """
+
+    manifest_name: ClassVar[str] = MANIFEST
 
     def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:
         self._path = Path(path)
@@ -74,7 +78,7 @@ class PartitionedTableDataset(AbstractDataset[Mapping[str, Any], dict[str, Table
                     f"{self._path}: a partition is named by letters, digits, '.', '_', '-' and '/', found {partition!r}"
                 )
         entries = {partition: self._write(partition, data[partition]) for partition in sorted(data)}
-        manifest = _Manifest(partitions=entries)
+        manifest = Manifest(partitions=entries)
         write_bytes(self._path / MANIFEST, (manifest.model_dump_json(indent=2) + "\n").encode())
         self._remove_unnamed({entry.file for entry in entries.values()})
 
@@ -92,10 +96,10 @@ class PartitionedTableDataset(AbstractDataset[Mapping[str, Any], dict[str, Table
         rename(unnamed, self._path / file)
         return _Entry(file=file, rows=len(frame), bytes=written.bytes, sha256=written.sha256)
 
-    def _manifest(self) -> _Manifest:
-        path = self._path / MANIFEST
+    def _manifest(self) -> Manifest:
+        path = self._path / self.manifest_name
         try:
-            return _Manifest.model_validate(json.loads(path.read_bytes()))
+            return Manifest.model_validate(json.loads(path.read_bytes()))
         except FileNotFoundError as error:
             raise BadData(f"{self._path} holds no complete set of tables: run the stage that writes it") from error
         except PermissionError as error:

@@ -6,9 +6,8 @@ import pandas as pd
 
 from tradewind.market.quality.counts import is_stale
 from tradewind.market.quality.grid import epoch_ms, key_of
-from tradewind.market.quality.outliers import find_causal
+from tradewind.market.quality.outliers import Outliers
 from tradewind.market.quality.relations import broken_relations
-from tradewind.market.quality.rules import OutlierRules
 
 DAY_MS = 86_400_000
 WINDOW_DAYS = 30
@@ -17,14 +16,14 @@ SERIES = ("quality_completeness", "quality_consistency", "quality_accuracy", "qu
 Floats = npt.NDArray[np.float64]
 
 
-def daily_scores(bars: pd.DataFrame, rules: OutlierRules) -> pd.DataFrame:
+def daily_scores(bars: pd.DataFrame, outliers: Outliers) -> pd.DataFrame:
     """The `SERIES` of one symbol's checked bars in the shape of `schema.SideSeries`.
 
     One value for each UTC day that has ended by the last close, known at its end, of the bars that closed in the
     `WINDOW_DAYS` before it (fewer at first): completeness, the share of the bars from the first one on that are there;
     consistency, the share that break no relation; accuracy, 1 less the share found to be bad ticks; outliers and
     staleness, the shares that are robust outliers and that repeat the close before. A move counts as a bad tick when
-    the next bar has closed, since it is not known before. A window without bars has a completeness alone.
+    the next bar has closed, since it is not known before; the rules that know the whole table have no part. A window without bars has a completeness alone.
     """
     closed_ms = epoch_ms(bars["timestamp"])
     bar_ms = int(closed_ms[0] - epoch_ms(bars["open_time"])[0])
@@ -37,15 +36,15 @@ def daily_scores(bars: pd.DataFrame, rules: OutlierRules) -> pd.DataFrame:
         sums = np.cumsum(np.bincount(days[days < n_days], minlength=n_days)[:n_days], dtype=np.float64)
         return sums - np.r_[np.zeros(min(WINDOW_DAYS, n_days)), sums[:-WINDOW_DAYS]]
 
-    is_outlier, found_bad = find_causal(bars, rules)
+    shows_bad = np.r_[False, outliers.bad_tick[:-1]]
     is_broken = np.logical_or.reduce([broken for broken, _ in broken_relations(bars).values()])
     there = window_sum(closed_ms)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = {
             "quality_completeness": there / window_sum(np.arange(closed_ms[0], closed_ms[-1] + 1, bar_ms)),
             "quality_consistency": 1 - window_sum(closed_ms[is_broken]) / there,
-            "quality_accuracy": 1 - window_sum(closed_ms[found_bad]) / there,
-            "quality_outliers": window_sum(closed_ms[is_outlier]) / there,
+            "quality_accuracy": 1 - window_sum(closed_ms[shows_bad]) / there,
+            "quality_outliers": window_sum(closed_ms[outliers.return_robust]) / there,
             "quality_staleness": window_sum(closed_ms[is_stale(bars)]) / there,
         }
     known_ms = (first_day + 1 + np.arange(n_days)) * DAY_MS

@@ -27,6 +27,19 @@ MAD_TO_DEVIATION, IQR_TO_DEVIATION = 1.4826, 1.349  # of the normal distribution
 
 
 @njit(cache=True, nogil=True)
+def _place(ordered: Floats, count: int, value: float) -> int:
+    """Where the value stands among the first `count`."""
+    low, high = 0, count - 1
+    while low < high:
+        middle = (low + high) // 2
+        if ordered[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
 def trailing_quartiles(values: Floats, window: int, least: int) -> Floats:
     """For each value the lower quartile, median and upper quartile of the `window` finite values before it.
 
@@ -45,17 +58,24 @@ def trailing_quartiles(values: Floats, window: int, least: int) -> Floats:
         if not np.isfinite(value):
             continue
         if count == window:
-            at = np.searchsorted(ordered[:count], arrival[oldest])
-            for place in range(at, count - 1):
-                ordered[place] = ordered[place + 1]
-            count -= 1
-        at = np.searchsorted(ordered[:count], value)
-        for place in range(count, at, -1):
-            ordered[place] = ordered[place - 1]
+            gone = arrival[oldest]
+            at = _place(ordered, count, gone)
+            # Only what lies between the two values moves.
+            while at + 1 < count and ordered[at + 1] < value:
+                ordered[at] = ordered[at + 1]
+                at += 1
+            while at > 0 and ordered[at - 1] > value:
+                ordered[at] = ordered[at - 1]
+                at -= 1
+        else:
+            at = count
+            while at > 0 and ordered[at - 1] > value:
+                ordered[at] = ordered[at - 1]
+                at -= 1
+            count += 1
         ordered[at] = value
         arrival[oldest] = value
         oldest = (oldest + 1) % window
-        count += 1
     return out
 
 
@@ -95,13 +115,6 @@ def find_outliers(bars: pd.DataFrame, rules: OutlierRules) -> Outliers:
         _beyond_deviations(log_volume, rules.z_score), _beyond_quartiles(log_volume, rules.iqr),
         (np.abs(log_volume - middle) > rules.robust_volume * spread) & (spread > 0),
     )  # fmt: skip
-
-
-def find_causal(bars: pd.DataFrame, rules: OutlierRules) -> tuple[Bools, Bools]:
-    """Which bars are robust outliers, and which bars show that the one before was a bad tick: both known by then."""
-    log_return = one_bar_returns(bars)
-    is_outlier = np.abs(causal_deviations(log_return, rules)) > rules.robust
-    return is_outlier, np.r_[False, reverts(log_return, is_outlier, rules.revert_share)[:-1]]
 
 
 def one_bar_returns(bars: pd.DataFrame) -> Floats:

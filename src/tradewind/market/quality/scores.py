@@ -5,14 +5,15 @@ them: a mean would let many good bars hide one broken relation. Nothing to look 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from tradewind.market.bar_key import BarKey
 from tradewind.market.cleaning import DUPLICATE, SUPERSEDED
-from tradewind.market.quality.grid import Grid, epoch_ms, key_of
+from tradewind.market.quality.grid import Grid, epoch_ms
 from tradewind.market.quality.outliers import Outliers
 from tradewind.market.quality.relations import broken_relations
 from tradewind.market.quality.rules import SCORES, QualityRules, Score
@@ -28,7 +29,7 @@ class Evidence:
     """All that the scores of one symbol are made of.
 
     `counts` is its row of `BarCounts`, `reasons` counts its refused rows, `agreement` holds its comparisons with other
-    tables, `as_of_ms` is the moment at which it should be up to date.
+    tables.
     """
 
     bars: pd.DataFrame
@@ -37,7 +38,6 @@ class Evidence:
     reasons: Counter[str]
     outliers: Outliers
     agreement: pd.DataFrame
-    as_of_ms: int
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,16 @@ class Measure:
         return self.held / self.looked_at if self.looked_at else 1.0
 
 
-def score_bars(evidence: Evidence, rules: QualityRules) -> pd.DataFrame:
+def measure_bars(evidence: Evidence) -> dict[Score, Measure]:
+    """The worst measure of each score that the symbol's own tables decide: all but timeliness."""
+    return {score: min(look(evidence), key=lambda measure: measure.value) for score, look in _MEASURES.items()}
+
+
+def score_table(key: BarKey, measures: Mapping[Score, Measure], rules: QualityRules) -> pd.DataFrame:
     """The six scores of one symbol with what they rest on and their limits (`QualityScores`)."""
     rows = []
     for score in SCORES:
-        worst = min(_MEASURES[score](evidence, rules), key=lambda measure: measure.value)
-        limits = rules.threshold(score)
+        worst, limits = measures[score], rules.threshold(score)
         state = "stop" if worst.value < limits.stop else "warn" if worst.value < limits.warn else "pass"
         rows.append(
             (score, worst.value, worst.name, float(worst.held), float(worst.looked_at), limits.warn, limits.stop, state,
@@ -69,10 +73,10 @@ def score_bars(evidence: Evidence, rules: QualityRules) -> pd.DataFrame:
     columns = ["score", "value", "measure", "held", "looked_at", "warn", "stop", "state", "causes"]
     texts = dict.fromkeys(("score", "measure", "state", "causes"), "str")
     table = pd.DataFrame(rows, columns=columns).astype(texts)
-    return pd.concat([pd.DataFrame(key_of(evidence.bars).columns(len(table))), table], axis=1)
+    return pd.concat([pd.DataFrame(key.columns(len(table))), table], axis=1)
 
 
-def completeness(evidence: Evidence, rules: QualityRules) -> Iterator[Measure]:
+def completeness(evidence: Evidence) -> Iterator[Measure]:
     """Bars that are there / bars that the grid has, from the first to the last or in the span that is asked for."""
     grid = evidence.grid
     starts, lengths = grid.gaps()
@@ -84,7 +88,7 @@ def completeness(evidence: Evidence, rules: QualityRules) -> Iterator[Measure]:
     )  # fmt: skip
 
 
-def validity(evidence: Evidence, rules: QualityRules) -> Iterator[Measure]:
+def validity(evidence: Evidence) -> Iterator[Measure]:
     """Received rows with a readable, possible value in every column / rows received.
 
     A row that is refused for this leaves a hole as well, unless another row has the bar.
@@ -96,7 +100,7 @@ def validity(evidence: Evidence, rules: QualityRules) -> Iterator[Measure]:
     yield Measure("rows that can be read", received - invalid.total(), received, _reasons(invalid))
 
 
-def consistency(evidence: Evidence, rules: QualityRules) -> Iterator[Measure]:
+def consistency(evidence: Evidence) -> Iterator[Measure]:
     """The worst share of: rows whose prices are in order, bars that keep each of `broken_relations`, slower bars that
     equal the faster ones put together, for each other timeframe that is compared."""
     disordered = Counter({reason: evidence.reasons[reason] for reason in DISORDERED if evidence.reasons[reason]})
@@ -108,28 +112,27 @@ def consistency(evidence: Evidence, rules: QualityRules) -> Iterator[Measure]:
     yield from _compared(evidence.agreement, "timeframe", "bars equal to those of {}")
 
 
-def timeliness(evidence: Evidence, rules: QualityRules) -> Iterator[Measure]:
+def timeliness(last_ms: int, as_of_ms: int, bar_ms: int, rules: QualityRules) -> Measure:
     """1 - (bars by which the last close lags - `late_bars`) / (bars in `stale_days`), within [0, 1].
 
-    The lag is counted to the newest close in the universe, or to now if the rules say so: a file of history is not late
-    because it is old, but because it ends before the others.
+    The lag is counted to `as_of_ms`, the newest close in the universe, or now if the rules say so: a file of history is
+    not late because it is old, but because it ends before the others.
     """
-    bar_ms, last_ms = evidence.grid.bar_ms, int(epoch_ms(evidence.bars["timestamp"])[-1])
-    lag = max((evidence.as_of_ms - last_ms) // bar_ms, 0)
+    lag = max((as_of_ms - last_ms) // bar_ms, 0)
     allowed = rules.stale_days * DAY_MS / bar_ms
     late = min(max(lag - rules.late_bars, 0), allowed)
-    causes = f"the last bar closed {_instant(last_ms)}, {lag} bars before {_instant(evidence.as_of_ms)}"
-    yield Measure("bars not late", allowed - late, allowed, causes if late else "")
+    causes = f"the last bar closed {_instant(last_ms)}, {lag} bars before {_instant(as_of_ms)}"
+    return Measure("bars not late", allowed - late, allowed, causes if late else "")
 
 
-def uniqueness(evidence: Evidence, rules: QualityRules) -> Iterator[Measure]:
+def uniqueness(evidence: Evidence) -> Iterator[Measure]:
     """Rows that no other row repeats or supersedes / rows received."""
     repeated = Counter({reason: evidence.reasons[reason] for reason in REPEATED if evidence.reasons[reason]})
     received = int(evidence.counts["rows_received"])
     yield Measure("rows for a bar of their own", received - repeated.total(), received, _reasons(repeated))
 
 
-def accuracy(evidence: Evidence, rules: QualityRules) -> Iterator[Measure]:
+def accuracy(evidence: Evidence) -> Iterator[Measure]:
     """The worst share of: bars that are no bad ticks, common bars that agree with each other venue compared.
 
     A bad tick is a robust outlier that the next bar undoes: without a second source, the one error that shows.
@@ -139,11 +142,10 @@ def accuracy(evidence: Evidence, rules: QualityRules) -> Iterator[Measure]:
     yield from _compared(evidence.agreement, "venue", "closes that agree with {}")
 
 
-_MEASURES: dict[Score, Callable[[Evidence, QualityRules], Iterator[Measure]]] = {
+_MEASURES: dict[Score, Callable[[Evidence], Iterator[Measure]]] = {
     "completeness": completeness,
     "validity": validity,
     "consistency": consistency,
-    "timeliness": timeliness,
     "uniqueness": uniqueness,
     "accuracy": accuracy,
 }
