@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tradewind.datasets.optuna_storage import OptunaStorageDataset
     from tradewind.datasets.partitioned import PartitionedTableDataset
     from tradewind.datasets.simulated_market import SimulatedMarketDataset
+    from tradewind.datasets.stored_bars import StoredBarsDataset, StoredSideSeriesDataset
     from tradewind.datasets.table import ParquetTableDataset
 
 _HOME = {
@@ -29,6 +30,8 @@ _HOME = {
     "ParquetTableDataset": "table",
     "PartitionedTableDataset": "partitioned",
     "SimulatedMarketDataset": "simulated_market",
+    "StoredBarsDataset": "stored_bars",
+    "StoredSideSeriesDataset": "stored_bars",
     "TextDataset": "documents",
     "TrialLedgerDataset": "trial_ledger",
 }
@@ -45,6 +48,8 @@ __all__ = [
     "ParquetTableDataset",
     "PartitionedTableDataset",
     "SimulatedMarketDataset",
+    "StoredBarsDataset",
+    "StoredSideSeriesDataset",
     "TextDataset",
     "TrialLedgerDataset",
 ]

@@ -1,0 +1,198 @@
+"""Bars and side series in a store: read and written, and brought up to date from a source before they are read."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from kedro.io import AbstractDataset
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from tradewind import clock
+from tradewind.datasets.bar_mirror import read_mirrored
+from tradewind.datasets.connection import Connection
+from tradewind.errors import BadData, BadParameters
+from tradewind.market.bar_key import BarKey
+from tradewind.market.cleaning import OPTIONAL
+from tradewind.market.deliveries import receive
+from tradewind.market.ingestion import report
+from tradewind.market.ingestion.backfill import SideKey, Wanted, backfill
+from tradewind.market.ingestion.rules import IngestionRules
+from tradewind.market.timeframes import bar_duration
+
+Loader = Callable[[], pd.DataFrame]
+
+# What the ledger calls rows that a pipeline has written.
+CATALOG = "catalog"
+
+
+class FetchSettings(BaseModel):
+    """What is fetched before each load (`fetch:` of a stored dataset): from `since` on, up to `until` or now, UTC.
+
+    `symbols` may be words in one string. `series` are the side series to fetch for each of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    symbols: tuple[str, ...] = Field(min_length=1)
+    since: datetime
+    until: datetime | None = None
+    timeframe: str = "1h"
+    series: tuple[str, ...] = ()
+    rules: IngestionRules = IngestionRules()
+
+    @field_validator("symbols", "series", mode="before")
+    @classmethod
+    def _split_words(cls, value: Any) -> Any:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("since", "until", mode="before")
+    @classmethod
+    def _date_as_midnight(cls, value: Any) -> Any:
+        is_day = isinstance(value, date) and not isinstance(value, datetime)
+        return datetime.combine(value, time()) if is_day else value
+
+    @field_validator("since", "until")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    @field_validator("timeframe")
+    @classmethod
+    def _is_a_bar(cls, value: str) -> str:
+        bar_duration(value)
+        return value
+
+    def bars(self, venue: str) -> Wanted:
+        """The bars of every symbol."""
+        keys = tuple(BarKey(venue=venue, symbol=symbol, timeframe=self.timeframe) for symbol in self.symbols)
+        return Wanted(keys, self.since, self.until)
+
+    def side(self) -> Wanted:
+        """The side series of every symbol."""
+        keys = tuple(SideKey(series, symbol) for series in self.series for symbol in self.symbols)
+        return Wanted((), self.since, self.until, keys)
+
+
+class StoredBarsDataset(AbstractDataset[Mapping[str, Any], dict[str, Loader]]):
+    """The bars of a store by partition `venue/symbol/timeframe`.
+
+    `store` are its settings (`kind` and what that asks for). With `source` and `fetch`, each load first asks the
+    source for what the store lacks, and for nothing else. `path` is a folder for a local copy, of which each load
+    reads the months that have not changed; None reads everything from the store.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: dict[str, Any],
+        path: str | None = None,
+        source: dict[str, Any] | None = None,
+        fetch: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._store = Connection(store)
+        self._path = None if path is None else Path(path)
+        self._source, self._fetch = _check_source(source, fetch)
+        self.metadata = metadata
+
+    def load(self) -> dict[str, Loader]:
+        """A function for each partition that gives its rows as received: open_time in epoch milliseconds, of one bar
+        the row that counts last. It can be sent to another process.
+
+        Raises:
+            TemporaryOutage, BadParameters, BadData: the source or the store, and which symbols are not up to date.
+        """
+        with self._store.store() as store:
+            if self._source is not None and self._fetch is not None:
+                with self._source.source() as source:
+                    wanted = self._fetch.bars(source.venue)
+                    report.require_complete(backfill(source, store, wanted, self._fetch.rules, clock.now), source.name)
+            partitions = [str(key) for key in store.keys()]  # noqa: SIM118 - a store is no mapping
+        return {name: partial(read_stored_bars, self._store, self._path, name) for name in partitions}
+
+    def save(self, data: Mapping[str, pd.DataFrame | Loader]) -> None:
+        """Add the rows of every partition as a delivery; rows that are stored already change nothing.
+
+        Raises:
+            BadData: rows that cannot be read, or are of bars that have not closed: a pipeline writes none.
+        """
+        with self._store.store() as store:
+            for partition in sorted(data):
+                rows = data[partition]
+                delivery = receive(
+                    rows() if callable(rows) else rows, BarKey.from_partition(partition), CATALOG, clock.now()
+                )
+                if len(delivery.refused):
+                    raise BadData(f"{partition}: {len(delivery.refused)} rows refused: {delivery.refused['reason'][0]}")
+                store.append(delivery)
+
+    def _exists(self) -> bool:
+        with self._store.store() as store:
+            return bool(store.keys())
+
+    def _describe(self) -> dict[str, Any]:
+        return {"store": self._store, "source": self._source, "path": None if self._path is None else str(self._path)}
+
+
+class StoredSideSeriesDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
+    """The side series of a store (`schema.SideVintages`); settings as for `StoredBarsDataset`, with `fetch.series`."""
+
+    def __init__(
+        self,
+        *,
+        store: dict[str, Any],
+        source: dict[str, Any] | None = None,
+        fetch: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._store = Connection(store)
+        self._source, self._fetch = _check_source(source, fetch)
+        self.metadata = metadata
+
+    def load(self) -> pd.DataFrame:
+        """All vintages of all series, by series, symbol, reference_at and known_at."""
+        with self._store.store() as store:
+            if self._source is not None and self._fetch is not None and self._fetch.series:
+                with self._source.source() as source:
+                    outcomes = backfill(source, store, self._fetch.side(), self._fetch.rules, clock.now)
+                    report.require_complete(outcomes, source.name)
+            return store.read_side()
+
+    def save(self, data: pd.DataFrame) -> None:
+        """Add the vintages; those that are stored already change nothing."""
+        with self._store.store() as store:
+            store.append_side(data)
+
+    def _exists(self) -> bool:
+        with self._store.store() as store:
+            return len(store.read_side()) > 0
+
+    def _describe(self) -> dict[str, Any]:
+        return {"store": self._store, "source": self._source}
+
+
+def read_stored_bars(store: Connection, mirror: Path | None, partition: str) -> pd.DataFrame:
+    """The rows of one partition as a source gives them."""
+    key = BarKey.from_partition(partition)
+    with store.store() as opened:
+        rows = opened.read(key) if mirror is None else read_mirrored(opened, mirror, key)
+    absent = [name for name in OPTIONAL if rows[name].isna().all()]
+    return rows.drop(columns=["received_at", "content_hash", *absent])
+
+
+def _check_source(
+    source: dict[str, Any] | None, fetch: dict[str, Any] | None
+) -> tuple[Connection | None, FetchSettings | None]:
+    if (source is None) != (fetch is None):
+        raise BadParameters("catalog: `source` and `fetch` of a stored dataset belong together: give both or neither")
+    if source is None or fetch is None:
+        return None, None
+    try:
+        return Connection(source), FetchSettings.model_validate(fetch)
+    except ValidationError as error:
+        raise BadParameters(f"catalog: the `fetch` settings of a stored dataset are wrong: {error}") from error
