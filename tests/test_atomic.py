@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tradewind.atomic import atomic_file, is_abandoned, write_bytes
+from tradewind.atomic import atomic_file, first_file, is_abandoned, write_bytes
 from tradewind.errors import BadParameters, TemporaryOutage
 
 
@@ -135,6 +135,16 @@ def test_a_writer_that_still_runs_keeps_its_file(tmp_path: Path) -> None:
         write_bytes(target, b"theirs")
         assert mine.exists()
     assert target.read_bytes() == b"mine"
+
+
+def test_of_two_first_writers_the_first_wins(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    with first_file(target) as mine:
+        mine.write_bytes(b"mine")
+        with first_file(target) as theirs:
+            theirs.write_bytes(b"theirs")
+    assert target.read_bytes() == b"theirs"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 # Writes two alternating sets of tables until it is killed; each set is one number all over.

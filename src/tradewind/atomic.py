@@ -28,14 +28,31 @@ def atomic_file(path: Path) -> Iterator[Path]:
         TemporaryOutage: the disk is full or fails.
         BadParameters: this user may not write there.
     """
+    with _prepared(path) as temporary:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+
+
+@contextmanager
+def first_file(path: Path) -> Iterator[Path]:
+    """As `atomic_file`, but a `path` that is there by the end of the block stays: of several writers the first wins."""
+    with _prepared(path) as temporary:
+        yield temporary
+        _sync(temporary)
+        with suppress(FileExistsError):
+            path.hardlink_to(temporary)
+        _sync(path.parent)
+
+
+@contextmanager
+def _prepared(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         make_folder(path.parent)
         _remove_abandoned(path)
         yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
     except OSError as error:
         if error.filename is not None and Path(error.filename) not in (temporary, path, *path.parents):
             raise  # not of this write

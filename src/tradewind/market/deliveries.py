@@ -143,6 +143,9 @@ def merge_rows(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if not filled:
         return stored_columns()
     rows = filled[0] if len(filled) == 1 else pd.concat(filled, ignore_index=True)
+    times = rows["open_time"].to_numpy()
+    if (times[1:] > times[:-1]).all():
+        return rows.reset_index(drop=True)  # most deliveries: each bar once, oldest first
     order = np.lexsort((rows["received_at"], rows["content_hash"], rows["open_time"]))
     opened, hashes = rows["open_time"].to_numpy()[order], rows["content_hash"].to_numpy()[order]
     is_latest = np.ones(len(rows), dtype=bool)
