@@ -17,14 +17,14 @@ warnings.filterwarnings("ignore", message=r"(?s).*register_new_resolver\(\) is d
 warnings.filterwarnings("ignore", message=r"(?s).*dataset names contain '\.'")
 
 
-def _environment(name: str) -> str:
-    """The value of an environment variable, for paths that differ from one machine to the next.
+def _environment(name: str, default: str | None = None) -> str:
+    """The value of an environment variable, for paths that differ from one machine to the next, or else the default.
 
     Raises:
-        BadParameters: the variable is not set.
+        BadParameters: the variable is not set and has no default.
     """
-    value = os.environ.get(name)
-    if not value:
+    value = os.environ.get(name) or default
+    if value is None:
         raise BadParameters(
             f"the environment variable {name} is not set: this configuration reads it; "
             f"run it as `{name}=FOLDER kedro run --env ...`"

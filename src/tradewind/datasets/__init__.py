@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tradewind.datasets.no_table import NoTableDataset
     from tradewind.datasets.optuna_storage import OptunaStorageDataset
     from tradewind.datasets.partitioned import PartitionedTableDataset
+    from tradewind.datasets.side_folder import SideFolderDataset
     from tradewind.datasets.simulated_market import SimulatedMarketDataset
     from tradewind.datasets.stored_bars import StoredBarsDataset, StoredSideSeriesDataset
     from tradewind.datasets.table import ParquetTableDataset
@@ -29,6 +30,7 @@ _HOME = {
     "OptunaStorageDataset": "optuna_storage",
     "ParquetTableDataset": "table",
     "PartitionedTableDataset": "partitioned",
+    "SideFolderDataset": "side_folder",
     "SimulatedMarketDataset": "simulated_market",
     "StoredBarsDataset": "stored_bars",
     "StoredSideSeriesDataset": "stored_bars",
@@ -47,6 +49,7 @@ __all__ = [
     "OptunaStorageDataset",
     "ParquetTableDataset",
     "PartitionedTableDataset",
+    "SideFolderDataset",
     "SimulatedMarketDataset",
     "StoredBarsDataset",
     "StoredSideSeriesDataset",
