@@ -22,6 +22,8 @@ def histories_of(
         table = bars[universe.partition(symbol)]()
         close = np.ascontiguousarray(table["close"].to_numpy(dtype=np.float64))
         volatility = realised_volatility(close, table["segment"].to_numpy(dtype=np.int32), volatility_window)
-        is_funding = (side_series["series"] == "funding") & (side_series["symbol"] == symbol)
+        # A row without a value says that the source fell silent: nothing is paid then.
+        is_paid = side_series["value"].notna()
+        is_funding = (side_series["series"] == "funding") & (side_series["symbol"] == symbol) & is_paid
         histories[symbol] = (table, History.from_bars(table, volatility, side_series[is_funding]))
     return histories

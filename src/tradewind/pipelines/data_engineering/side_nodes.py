@@ -1,0 +1,50 @@
+"""Nodes of side series, point in time; the work is in `tradewind.market.side`."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from tradewind.features import matrix
+from tradewind.market import side_series as known_series
+from tradewind.market.cleaning import MarketRules
+from tradewind.market.side.catalogue import SERIES
+from tradewind.market.side.collection import SideSource, collect_side_series
+from tradewind.market.side.vintages import describe_coverage
+from tradewind.market.universe import Universe
+
+
+def collect_side_vintages(
+    source_side_series: SideSource, universe: Universe, rules: MarketRules
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Every published value of the series that the universe names, the refused rows, and the row counts.
+
+    Raises:
+        BadData: the source lacks a series, or more of its rows are refused than the rules allow.
+    """
+    return collect_side_series(
+        source_side_series, universe.side_series, universe.symbols, rules.reject_share_limit
+    )  # fmt: skip
+
+
+def select_side_series(side_vintages: pd.DataFrame, universe: Universe) -> pd.DataFrame:
+    """What was known of each series, at each moment at which that changed."""
+    return known_series.select_side_series(side_vintages, universe)
+
+
+def describe_side_series(
+    side_vintages: pd.DataFrame,
+    side_series: pd.DataFrame,
+    bars: Mapping[str, Callable[[], pd.DataFrame]],
+    universe: Universe,
+) -> pd.DataFrame:
+    """The coverage table: how much there is of each series, when, and at which share of the bars it is known."""
+    coverage = describe_coverage(side_vintages, SERIES)
+    closes = {symbol: matrix.epoch_ms(bars[universe.partition(symbol)]()["timestamp"]) for symbol in universe.symbols}
+    everywhere = np.concatenate(list(closes.values()))
+    shares = []
+    for row in coverage.itertuples():
+        of_series = side_series[(side_series["series"] == row.series) & (side_series["symbol"] == row.symbol)]
+        seen = matrix.as_known(closes.get(str(row.symbol), everywhere), of_series)
+        shares.append(float(np.isfinite(seen).mean()))
+    return coverage.assign(bar_share=np.array(shares, dtype=np.float64))
