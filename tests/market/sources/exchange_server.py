@@ -152,6 +152,8 @@ class ExchangeServer:
         self.market, self.asked = market, list[Asked]()
         self.keys: set[str] = set()
         """Keys that vendors accept; any if empty."""
+        self.absent: set[str] = set()
+        """Paths of files that are not there (yet)."""
         self._faults: list[Fault] = []
         self._lock, self._released = threading.Lock(), threading.Event()
         self._last_page: dict[str, bytes] = {}
@@ -170,7 +172,7 @@ class ExchangeServer:
         """Let the next `times` requests whose path holds `path` meet a fault.
 
         Kinds: 429 (retry_after), 500, status (status, text), truncated, torn_gzip, dropped, slow, redirect (to), huge,
-        not_json, shape, doubled, stale, reversed, future, open_bar, checksum.
+        not_json, shape, doubled, stale, reversed, future, open_bar, checksum, bomb, torn_file, next_url.
         """
         self._faults.append(Fault(kind, times, path, settings))
 

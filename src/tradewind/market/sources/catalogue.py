@@ -12,6 +12,10 @@ from tradewind.market.sources.base import Source
 # A module, which has `Rules`, its settings as a pydantic model, and the class named here, which takes them.
 SOURCES = {
     "ccxt": ("ccxt_exchange", "CcxtSource"),
+    "binance_archive": ("binance_archive", "BinanceArchiveSource"),
+    "tardis": ("tardis", "TardisSource"),
+    "coinapi": ("coinapi", "CoinApiSource"),
+    "kaiko": ("kaiko", "KaikoSource"),
 }
 _EXTRA = frozenset({"ccxt", "httpx", "requests"})
 

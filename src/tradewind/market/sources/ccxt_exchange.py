@@ -19,7 +19,7 @@ from tradewind.market.sources import ccxt_side
 from tradewind.market.sources.base import Page, SidePage
 from tradewind.market.sources.ccxt_session import MANNERS, CcxtSession, Manners, make_exchange
 from tradewind.market.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
-from tradewind.market.sources.paging import instant, require_no_future, settled_bars, within
+from tradewind.market.sources.paging import answered, settled_bars, within
 from tradewind.market.sources.transport import Transport
 from tradewind.market.timeframes import bar_duration_ms
 
@@ -82,7 +82,7 @@ class CcxtSource:
             return
         market = self.market(key.symbol)
         self._require_timeframe(key.timeframe)
-        yield from self.price_bars(market, key.timeframe, settled, None)
+        yield from self.price_bars(market, key.timeframe, settled)
 
     def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
         """funding, open_interest, mark_price, index_price, premium or basis of a swap; see `Source.side_series`."""
@@ -132,8 +132,13 @@ class CcxtSource:
             f"{near or 'nothing'} (of {len(known)} names)"
         )
 
-    def price_bars(self, market: str, timeframe: str, span: Span, price: str | None) -> Iterator[Page]:
-        """Bars of trades (`price` None) or of the mark, index or premiumIndex, complete for each window."""
+    def price_bars(
+        self, market: str, timeframe: str, span: Span, price: str | None = None, *, may_leap: bool = True
+    ) -> Iterator[Page]:
+        """Bars of trades (`price` None) or of the mark, index or premiumIndex, complete for each window.
+
+        `may_leap` over a hole of many windows in one step; else the windows are the same for every price.
+        """
         bar_ms = bar_duration_ms(timeframe)
         since_ms, bars_asked = span.since_ms, self._page_bars(market, price)
         if self.manners.kept_bars is not None:
@@ -143,7 +148,7 @@ class CcxtSource:
             window = Span(since_ms, min(since_ms + bars_asked * bar_ms, span.until_ms))
             rows = self._window(market, timeframe, window, price)
             until_ms = window.until_ms
-            if rows.empty and self.manners.answers_onwards and until_ms < span.until_ms:
+            if may_leap and rows.empty and self.manners.answers_onwards and until_ms < span.until_ms:
                 until_ms = self._next_bar(market, timeframe, Span(until_ms, span.until_ms), price)
             yield Page(rows, self._covered(rows, Span(since_ms, until_ms), bar_ms))
             since_ms = until_ms
@@ -212,21 +217,10 @@ class CcxtSource:
         def ask() -> pd.DataFrame:
             call = self.exchange.fetch_ohlcv
             rows = self._table(self._ask_once(call, market, timeframe, window.since_ms, bars, extra))
-            require_no_future(rows["open_time"], self.pace.now_ms, where)
-            inside = within(rows, window)
-            if inside.empty and self._has_strays(rows, window, bar_duration_ms(timeframe)):
-                raise MayPass(
-                    f"{where}: asked for bars from {instant(window.since_ms)} to {instant(window.until_ms)}, it "
-                    f"answers with bars from {instant(int(rows['open_time'].min()))}: a stale page"
-                )
-            return inside
+            has_end = self.manners.answers_windows
+            return answered(rows, window, bar_duration_ms(timeframe), self.pace.now_ms, where, has_end=has_end)
 
         return ask_patiently(ask, self.rules.patience, self.pace)
-
-    def _has_strays(self, rows: pd.DataFrame, window: Span, bar_ms: int) -> bool:
-        is_before = rows["open_time"] < window.since_ms - bar_ms
-        is_after = rows["open_time"] > window.until_ms + bar_ms
-        return bool(is_before.any() or (self.manners.answers_windows and is_after.any()))
 
     def _next_bar(self, market: str, timeframe: str, rest: Span, price: str | None) -> int:
         """When the first bar of `rest` opens, or its end: over the years before a market was listed in one step."""

@@ -16,6 +16,7 @@ from tradewind.market.deliveries import Span
 from tradewind.market.sources.base import SidePage
 from tradewind.market.sources.paging import (
     DAY_MS,
+    closes_page,
     require_no_future,
     settled_bars,
     settled_instants,
@@ -103,21 +104,14 @@ def _prices(source: "CcxtSource", series: str, symbol: str, span: Span) -> Itera
     """The closes of mark, index or premium bars; of the basis their mark over their index, less one."""
     market, timeframe = source.market(symbol), source.rules.side_timeframe
     bar_ms = bar_duration_ms(timeframe)
-    # A bar's close is known, and refers to, the moment when it closes.
-    opened = Span(span.since_ms - bar_ms, max(span.until_ms - bar_ms, span.since_ms - bar_ms + 1))
+    opened = Span(span.since_ms - bar_ms, span.until_ms - bar_ms)
     settled = settled_bars(opened, timeframe, source.pace.now_ms, source.rules.settle_s)
     if settled is None:
         return
     kinds = ["mark", "index"] if series == "basis" else [_PRICES[series]]
-    for pages in zip(*(source.price_bars(market, timeframe, settled, kind) for kind in kinds), strict=False):
-        closes = [page.rows.drop_duplicates("open_time", keep="last").set_index("open_time")["close"] for page in pages]
-        values = closes[0] if len(closes) == 1 else (closes[0] / closes[1] - 1).dropna()
-        closed = pd.Series(values.index.to_numpy(dtype=np.int64)) + bar_ms
-        spans = [page.covered for page in pages]
-        covered = spans[0] if all(one == spans[0] for one in spans) else None
-        if covered is not None:
-            covered = Span(covered.since_ms + bar_ms, covered.until_ms + bar_ms)
-        yield SidePage(vintages(series, symbol, closed, closed, values), covered)
+    asked = [source.price_bars(market, timeframe, settled, kind, may_leap=len(kinds) == 1) for kind in kinds]
+    for pages in zip(*asked, strict=True):
+        yield closes_page(series, symbol, pages, bar_ms)
 
 
 def _instants(answer: Any, name: str, source: "CcxtSource") -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What all sources share about spans and pages: what has settled, what was asked for, what cannot be true."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,8 @@ import pandas as pd
 from tradewind.errors import BadData
 from tradewind.market.deliveries import Span
 from tradewind.market.resample import bar_anchor_ms
+from tradewind.market.sources.base import Page, SidePage
+from tradewind.market.sources.pace import MayPass
 from tradewind.market.timeframes import bar_duration_ms
 
 MINUTE_MS = 60_000
@@ -39,6 +41,15 @@ def windows(span: Span, length_ms: int) -> Iterator[Span]:
         yield Span(since_ms, min(since_ms + length_ms, span.until_ms))
 
 
+def overlap(one: Span, other: Span) -> Span:
+    """What lies in both; they must meet.
+
+    Raises:
+        BadData: they do not.
+    """
+    return Span(max(one.since_ms, other.since_ms), min(one.until_ms, other.until_ms))
+
+
 def within(rows: pd.DataFrame, span: Span, column: str = "open_time") -> pd.DataFrame:
     """The rows whose time (epoch ms) lies in `span`, in order of time."""
     is_inside = (rows[column] >= span.since_ms) & (rows[column] < span.until_ms)
@@ -57,6 +68,36 @@ def require_no_future(times_ms: pd.Series, now_ms: int, where: str) -> None:
             f"{where} answers with a bar that opens at {instant(int(latest_ms))}, but it is {instant(now_ms)}: its "
             "clock or ours is wrong. Compare this machine's clock with another, then fetch again"
         )
+
+
+def answered(
+    rows: pd.DataFrame, asked: Span, bar_ms: int, now_ms: int, where: str, *, has_end: bool = True
+) -> pd.DataFrame:
+    """The bars of an answer that lie in what was asked for, in order of time.
+
+    Args:
+        rows: the answer.
+        asked: what was asked for.
+        bar_ms: the duration of a bar.
+        now_ms: now.
+        where: which source and bars, for messages.
+        has_end: whether the server was told where to end, so that later bars are wrong too.
+
+    Raises:
+        MayPass: the answer holds bars, but those of another question: a stale page.
+        BadData: a bar lies in the future.
+    """
+    if rows.empty:
+        return rows
+    require_no_future(rows["open_time"], now_ms, where)
+    inside = within(rows, asked)
+    is_before, is_after = rows["open_time"] < asked.since_ms - bar_ms, rows["open_time"] > asked.until_ms + bar_ms
+    if inside.empty and (is_before.any() or (has_end and is_after.any())):
+        raise MayPass(
+            f"{where}: asked for bars from {instant(asked.since_ms)} to {instant(asked.until_ms)}, the answer has bars "
+            f"from {instant(int(rows['open_time'].min()))}: a stale page"
+        )
+    return inside
 
 
 def instant(epoch_ms: int) -> str:
@@ -78,6 +119,20 @@ def vintages(series: str, symbol: str, reference_ms: pd.Series, known_ms: pd.Ser
     finite = table.loc[np.isfinite(table["value"])]
     keys = ["reference_at", "known_at"]
     return finite.drop_duplicates(keys, keep="last").sort_values(keys, kind="stable", ignore_index=True)
+
+
+def closes_page(series: str, symbol: str, pages: Sequence[Page], bar_ms: int) -> SidePage:
+    """The closes of bars as values of a side series, or of two (mark and index) the first over the second, less one.
+
+    A close is known, and refers to, the moment when its bar closes.
+    """
+    closes = [page.rows.drop_duplicates("open_time", keep="last").set_index("open_time")["close"] for page in pages]
+    values = closes[0] if len(closes) == 1 else (closes[0] / closes[1] - 1).dropna()
+    closed = pd.Series(values.index.to_numpy(dtype=np.int64)) + bar_ms
+    covered = pages[0].covered if all(page.covered == pages[0].covered for page in pages) else None
+    if covered is not None:
+        covered = Span(covered.since_ms + bar_ms, covered.until_ms + bar_ms)
+    return SidePage(vintages(series, symbol, closed, closed, values), covered)
 
 
 def _instants(epoch_ms: pd.Series) -> pd.DatetimeIndex:

@@ -5,11 +5,13 @@ of them before it is repeated. Redirects are not followed, since a key would go 
 """
 
 import json
+import ssl
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from io import BytesIO
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
@@ -78,8 +80,9 @@ class Transport:
             if isinstance(value, SecretStr):
                 self.keep_secret(value)
         timeout = httpx.Timeout(rules.read_timeout_s, connect=rules.connect_timeout_s)
-        here = {f"all://{host}": httpx.HTTPTransport() for host in ("127.0.0.1", "localhost")}  # never by a proxy
-        self._client = httpx.Client(timeout=timeout, follow_redirects=False, mounts=here)
+        known = _certificates()
+        here = {f"all://{host}": httpx.HTTPTransport(verify=known) for host in ("127.0.0.1", "localhost")}  # no proxy
+        self._client = httpx.Client(timeout=timeout, follow_redirects=False, mounts=here, verify=known)
 
     def __repr__(self) -> str:
         return f"Transport({self.rules!r})"
@@ -92,25 +95,28 @@ class Transport:
         """Give back connections."""
         self._client.close()
 
-    def get(self, url: str, query: Mapping[str, str | int] | None = None) -> Answer | None:
-        """The answer to a question that the server accepts; None where it says that there is no such thing.
+    def get(self, url: str) -> bytes | None:
+        """What is at `url`; None where there is no such thing.
 
         Raises:
             TemporaryOutage: no answer after all tries.
             BadParameters: the server refuses the key or the question, or sends us elsewhere.
             BadData: the answer is longer than allowed.
         """
-        question = Question(url, query)
-        return ask_patiently(lambda: self._accepted(question, self.ask_once(question)), self.rules, self.pace)
+        answer = ask_patiently(lambda: self._found(Question(url)), self.rules, self.pace)
+        return None if answer is None else answer.body
 
     def get_json(self, url: str, query: Mapping[str, str | int] | None = None) -> Any:
-        """As `get`, read as JSON; an answer that is none is asked for again."""
+        """The answer to a question, read as JSON; what is none is asked for again.
+
+        Raises:
+            TemporaryOutage, BadParameters, BadData: as `get`; BadParameters also where there is no such thing.
+        """
         question = Question(url, query)
 
         def ask() -> Any:
-            answer = self._accepted(question, self.ask_once(question))
-            if answer is None:
-                return None
+            answer = self.ask_once(question)
+            self._require_accepted(question, answer)
             try:
                 return json.loads(answer.body)
             except ValueError:
@@ -125,7 +131,7 @@ class Transport:
         def ask() -> bool:
             target.seek(0)
             target.truncate()
-            return self._accepted(question, self.ask_once(question, target)) is not None
+            return self._found(question, target) is not None
 
         return ask_patiently(ask, self.rules, self.pace)
 
@@ -174,15 +180,22 @@ class Transport:
                 self.limiter.hold(min(wait_s, self.rules.patience_s))
             raise MayPass(f"{question} answered {answer.status}: {self.words(answer.body)!r}", wait_s)
 
-    def _accepted(self, question: Question, answer: Answer) -> Answer | None:
-        if 200 <= answer.status < 300:
-            return answer
+    def _found(self, question: Question, target: BinaryIO | None = None) -> Answer | None:
+        answer = self.ask_once(question, target)
         if answer.status in _NO_SUCH_THING:
             return None
+        self._require_accepted(question, answer)
+        return answer
+
+    def _require_accepted(self, question: Question, answer: Answer) -> None:
+        if 200 <= answer.status < 300:
+            return
         self.require_no_redirect(question, answer)
         said = f"{question} answered {answer.status}: {self.words(answer.body)!r}"
         if answer.status in (401, 403):
             raise BadParameters(f"the server refuses the credentials: {said}. Correct the key of this source")
+        if answer.status in _NO_SUCH_THING:
+            raise BadParameters(f"the server has no such thing: {said}. Correct the symbol, or name it in symbols")
         raise BadParameters(f"the server refuses the question: {said}")
 
     def require_no_redirect(self, question: Question, answer: Answer) -> None:
@@ -197,6 +210,12 @@ class Transport:
                 f"{question} answered {answer.status} and points to {self.words(elsewhere.netloc)}: redirects are not "
                 "followed, since the key would go along. Correct base_url if the source has moved"
             )
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Whom to trust: read once, since it takes a sixth of a second."""
+    return httpx.create_ssl_context()
 
 
 def _decoded(response: httpx.Response) -> Iterator[bytes]:
