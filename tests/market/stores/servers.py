@@ -4,9 +4,11 @@ A store joins by one line in `STORE_SETTINGS` and one fixture: the settings (as 
 is empty and that no other test sees.
 """
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -17,12 +19,42 @@ Settings = dict[str, Any]
 # The name of a store and of the fixture with its settings.
 STORE_SETTINGS = {
     "sqlite": "sqlite_settings",
+    "parquet": "parquet_settings",
+    "s3": "s3_settings",
 }
 
 
 @pytest.fixture
 def sqlite_settings(tmp_path: Path) -> Settings:
     return {"kind": "sqlite", "path": str(tmp_path / "store.sqlite")}
+
+
+@pytest.fixture
+def parquet_settings(tmp_path: Path) -> Settings:
+    return {"kind": "parquet", "path": str(tmp_path / "store")}
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of a server that speaks S3, in this process."""
+    moto = pytest.importorskip("moto.server", reason="pip install 'moto[server]'")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_settings(s3_server: str) -> Settings:
+    path = f"test-{secrets.token_hex(6)}"
+    make_bucket = Request(f"{s3_server}/{path}", method="PUT")
+    with urlopen(make_bucket, timeout=30) as answer:
+        assert answer.status == 200
+    return {
+        "kind": "parquet", "path": f"s3://{path}/market", "endpoint_url": s3_server, "region": "us-east-1",
+        "key": "the-key-of-the-test", "secret": "the-secret-of-the-test",
+    }  # fmt: skip
 
 
 @pytest.fixture(params=STORE_SETTINGS)

@@ -1,0 +1,95 @@
+"""A place for whole objects under names: a folder on a disk (here) or a bucket (`s3_objects`)."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from tradewind.atomic import is_abandoned, write_bytes
+from tradewind.errors import BadParameters, TemporaryOutage
+
+
+class Objects(Protocol):
+    """Names are paths below the place, with slashes. An object is there as a whole or not at all."""
+
+    def names(self, folder: str) -> list[str]:
+        """The objects below the folder, at any depth, but for hidden ones; none where there is no such folder."""
+
+    def read(self, name: str) -> bytes:
+        """The object.
+
+        Raises:
+            FileNotFoundError: there is none by that name, or no longer.
+        """
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put the object there, durably."""
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Take the objects away; those that are gone already are no matter."""
+
+    def tidy(self, folder: str) -> None:
+        """Take away what killed writers left behind."""
+
+    def where(self, name: str) -> str:
+        """What to call the object when speaking to the operator."""
+
+    def close(self) -> None:
+        """Give back connections."""
+
+
+class LocalObjects:
+    """Objects as files below `root`, written atomically."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def names(self, folder: str) -> list[str]:
+        """The files below the folder; names that begin with a dot or an underscore are not ours to read."""
+        found = []
+        for place, folders, files in os.walk(self._root / folder, onerror=self._explain_walk):
+            folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+            below = Path(place).relative_to(self._root).as_posix()
+            found += [f"{below}/{name}" for name in files if not name.startswith((".", "_"))]
+        return sorted(found)
+
+    def read(self, name: str) -> bytes:
+        """The file's content."""
+        try:
+            return (self._root / name).read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._explain(self.where(name), error) from error
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write the file, to the disk, under its name once it is whole."""
+        write_bytes(self._root / name, content)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Delete the files."""
+        for name in names:
+            (self._root / name).unlink(missing_ok=True)
+
+    def tidy(self, folder: str) -> None:
+        """Delete the temporary files of writers that no longer run."""
+        for partial in (self._root / folder).glob(".*.partial"):
+            if is_abandoned(partial):
+                partial.unlink(missing_ok=True)
+
+    def where(self, name: str) -> str:
+        """The file's path."""
+        return str(self._root / name)
+
+    def close(self) -> None:
+        """Nothing: no file stays open."""
+
+    def _explain_walk(self, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # a folder that does not exist has no objects
+            raise self._explain(str(error.filename), error) from error
+
+    @staticmethod
+    def _explain(path: str, error: OSError) -> Exception:
+        if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError):
+            return BadParameters(f"{path} cannot be read ({error.strerror}): correct the path or its permissions")
+        return TemporaryOutage(f"{path} cannot be read ({error.strerror}): see that its disk is there and run again")

@@ -1,0 +1,149 @@
+"""Objects in a bucket of any server that speaks S3."""
+
+import errno
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from tradewind.errors import BadParameters, TemporaryOutage
+
+if TYPE_CHECKING:
+    from s3fs import S3FileSystem
+
+
+class S3Access(BaseModel):
+    """How to reach a bucket: the server (Amazon's without `endpoint_url`), its region and the credentials.
+
+    Without `key` and `secret` they are sought where Amazon's own tools seek them (environment, profile, machine role).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    endpoint_url: str | None = Field(None, pattern=r"^https?://[^/@]+/?$")
+    region: str | None = None
+    key: SecretStr | None = None
+    secret: SecretStr | None = None
+    token: SecretStr | None = None
+    timeout_s: float = Field(30, gt=0, le=600)
+    attempts: int = Field(4, ge=1, le=20)
+
+
+class S3Objects:
+    """Objects below `prefix` in `bucket`. A PUT is atomic, so an object is never seen in part."""
+
+    def __init__(self, bucket: str, prefix: str, access: S3Access) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
+        self._access = access
+        self._lock = threading.Lock()
+        self._opened: tuple[int, S3FileSystem] | None = None
+        self._connect()  # so that a missing extra is told at once
+
+    def names(self, folder: str) -> list[str]:
+        """The keys below the folder; names that begin with a dot or an underscore are not ours to read."""
+        with self._explained(folder):
+            found = self._connect().find(self._bucket, prefix=self._key(folder) + "/")
+        below = len(self._bucket) + 1 + len(self._key(""))
+        names = [path[below:] for path in found]
+        return sorted(name for name in names if not any(part[:1] in (".", "_", "") for part in name.split("/")))
+
+    def read(self, name: str) -> bytes:
+        """The object."""
+        try:
+            with self._explained(name):
+                content: bytes = self._connect().cat_file(self._path(name))
+                return content
+        except BadParameters as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise FileNotFoundError(errno.ENOENT, "no such object", self.where(name)) from error
+            raise
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put the object."""
+        with self._explained(name):
+            self._connect().pipe_file(self._path(name), content)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Delete the objects."""
+        paths = [self._path(name) for name in names]
+        if paths:
+            with self._explained(""):
+                self._connect().bulk_delete(paths)
+
+    def tidy(self, folder: str) -> None:
+        """Nothing: a PUT that was cut off leaves nothing."""
+
+    def where(self, name: str) -> str:
+        """The object's address."""
+        server = f" at {self._access.endpoint_url}" if self._access.endpoint_url else ""
+        return f"s3://{self._path(name)}{server}"
+
+    def close(self) -> None:
+        """Forget the connection; a later use makes another."""
+        with self._lock:
+            self._opened = None
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}/{name}" if self._prefix else name
+
+    def _path(self, name: str) -> str:
+        return f"{self._bucket}/{self._key(name)}"
+
+    def _connect(self) -> "S3FileSystem":
+        """The connection of this process; one made before a fork is left alone."""
+        import s3fs
+
+        with self._lock:
+            if self._opened is None or self._opened[0] != os.getpid():
+                secrets = {name: getattr(self._access, name) for name in ("key", "secret", "token")}
+                filesystem = s3fs.S3FileSystem(
+                    **{name: secret.get_secret_value() for name, secret in secrets.items() if secret is not None},
+                    endpoint_url=self._access.endpoint_url,
+                    client_kwargs={"region_name": self._access.region} if self._access.region else {},
+                    config_kwargs=_limits(self._access),
+                    use_listings_cache=False,
+                    skip_instance_cache=True,
+                    max_concurrency=1,  # an object is read by one request; several objects by several threads
+                )
+                filesystem.retries = self._access.attempts
+                self._opened = (os.getpid(), filesystem)
+            return self._opened[1]
+
+    @contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, NoCredentialsError, ParamValidationError
+
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise BadParameters(f"{self.where(name)}: no such bucket or object: make the bucket first") from error
+        except (PermissionError, NoCredentialsError) as error:
+            raise BadParameters(
+                f"{self.where(name)}: the server refuses this key and secret, or they may not do this "
+                f"({self._redact(error)}): correct the credentials or their policy"
+            ) from error
+        except (BotoCoreError, OSError) as error:
+            said = f"{self.where(name)}: {self._redact(error)}"
+            if isinstance(error, ParamValidationError) or getattr(error, "errno", 0) in (errno.EINVAL, errno.EREMCHG):
+                raise BadParameters(f"{said}: correct the bucket, region or endpoint_url") from error
+            raise TemporaryOutage(f"{said}: the server did not answer; run again when it does") from error
+
+    def _redact(self, error: Exception) -> str:
+        said = f"{type(error).__name__}: {error}"
+        for secret in (self._access.key, self._access.secret, self._access.token):
+            if secret is not None and secret.get_secret_value():
+                said = said.replace(secret.get_secret_value(), "***")
+        return said
+
+
+def _limits(access: S3Access) -> dict[str, Any]:
+    return {
+        "connect_timeout": access.timeout_s,
+        "read_timeout": access.timeout_s,
+        "retries": {"mode": "standard", "total_max_attempts": access.attempts},
+        "max_pool_connections": 16,
+    }
