@@ -3,6 +3,9 @@
 import os
 import warnings
 from pathlib import Path
+from typing import Any
+
+from kedro.config import MissingConfigException, OmegaConfigLoader
 
 from tradewind.errors import BadParameters
 from tradewind.hooks import TrackingHooks
@@ -37,6 +40,32 @@ def _project_file(name: str) -> str:
     return str(PROJECT / name)
 
 
+class ProjectConfigLoader(OmegaConfigLoader):
+    """Kedro's loader, which reads `conf/local/credentials.yml` in every environment: keys belong to the machine.
+
+    Kedro itself reads conf/local only where no other environment is named.
+    """
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        """The configuration of this kind."""
+        if key != "credentials" or key in self:
+            return super().__getitem__(key)
+        found, missing = dict[str, Any](), list[MissingConfigException]()
+        for read in (self._local_credentials, super().__getitem__):
+            try:
+                found |= read(key)
+            except MissingConfigException as error:
+                missing.append(error)
+        if len(missing) == 2:
+            raise missing[-1]
+        return found
+
+    def _local_credentials(self, key: str) -> dict[str, Any]:
+        folder = self._get_conf_env_path("local")
+        return self.load_and_merge_dir_config(folder, self.config_patterns[key], key, set(), True)
+
+
+CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

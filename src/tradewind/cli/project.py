@@ -28,6 +28,15 @@ def output_option(default: str, meaning: str, **kind: bool) -> Any:
 
 
 @contextmanager
+def in_words() -> Iterator[None]:
+    """The project's own errors become messages, and exit status 1."""
+    try:
+        yield
+    except TradewindError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
 def project_context(project: ProjectMetadata, env: str | None, params: str = "") -> Iterator[Any]:
     """An environment's context; the project's own errors become messages."""
     from kedro.framework.cli.utils import _split_params

@@ -1,14 +1,13 @@
 """Bars and side series in a store: read and written, and brought up to date from a source before they are read."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from kedro.io import AbstractDataset
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
 from tradewind import clock
 from tradewind.datasets.bar_mirror import read_mirrored
@@ -18,64 +17,13 @@ from tradewind.market.bar_key import BarKey
 from tradewind.market.cleaning import OPTIONAL
 from tradewind.market.deliveries import receive
 from tradewind.market.ingestion import report
-from tradewind.market.ingestion.backfill import SideKey, Wanted, backfill
-from tradewind.market.ingestion.rules import IngestionRules
-from tradewind.market.timeframes import bar_duration
+from tradewind.market.ingestion.backfill import backfill
+from tradewind.market.ingestion.fetch import FetchSettings
 
 Loader = Callable[[], pd.DataFrame]
 
 # What the ledger calls rows that a pipeline has written.
 CATALOG = "catalog"
-
-
-class FetchSettings(BaseModel):
-    """What is fetched before each load (`fetch:` of a stored dataset): from `since` on, up to `until` or now, UTC.
-
-    `symbols` may be words in one string. `series` are the side series to fetch for each of them.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    symbols: tuple[str, ...] = Field(min_length=1)
-    since: datetime
-    until: datetime | None = None
-    timeframe: str = "1h"
-    series: tuple[str, ...] = ()
-    rules: IngestionRules = IngestionRules()
-
-    @field_validator("symbols", "series", mode="before")
-    @classmethod
-    def _split_words(cls, value: Any) -> Any:
-        return tuple(value.split()) if isinstance(value, str) else value
-
-    @field_validator("since", "until", mode="before")
-    @classmethod
-    def _date_as_midnight(cls, value: Any) -> Any:
-        is_day = isinstance(value, date) and not isinstance(value, datetime)
-        return datetime.combine(value, time()) if is_day else value
-
-    @field_validator("since", "until")
-    @classmethod
-    def _in_utc(cls, value: datetime | None) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-    @field_validator("timeframe")
-    @classmethod
-    def _is_a_bar(cls, value: str) -> str:
-        bar_duration(value)
-        return value
-
-    def bars(self, venue: str) -> Wanted:
-        """The bars of every symbol."""
-        keys = tuple(BarKey(venue=venue, symbol=symbol, timeframe=self.timeframe) for symbol in self.symbols)
-        return Wanted(keys, self.since, self.until)
-
-    def side(self) -> Wanted:
-        """The side series of every symbol."""
-        keys = tuple(SideKey(series, symbol) for series in self.series for symbol in self.symbols)
-        return Wanted((), self.since, self.until, keys)
 
 
 class StoredBarsDataset(AbstractDataset[Mapping[str, Any], dict[str, Loader]]):

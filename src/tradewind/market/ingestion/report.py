@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import pandas as pd
+
 from tradewind.errors import TemporaryOutage, TradewindError
 from tradewind.market.ingestion.backfill import Outcome, Task
 
@@ -26,6 +28,12 @@ def outcome_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
     return rows
 
 
+def table_rows(table: pd.DataFrame) -> list[list[str]]:
+    """A table of `status`: a head line and a line for each row."""
+    names = [name.replace("_", " ") for name in table.columns]
+    return [names, *([_cell(cell) for cell in row] for row in table.itertuples(index=False))]
+
+
 def failed(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """The outcomes that ended early."""
     return [outcome for outcome in outcomes if outcome.error is not None]
@@ -46,6 +54,12 @@ def require_complete(outcomes: Sequence[Outcome], source: str) -> None:
     lasting = [error for _, error in errors if not isinstance(error, TemporaryOutage)]
     kind: type[TradewindError] = type(lasting[0]) if lasting else TemporaryOutage
     raise kind(message) from errors[0][1]
+
+
+def _cell(cell: object) -> str:
+    if isinstance(cell, datetime):
+        return "" if cell is pd.NaT else f"{cell:%Y-%m-%d %H:%M}"
+    return f"{cell:,}" if isinstance(cell, int) else str(cell or "")
 
 
 def _count(number: int) -> str:
