@@ -19,6 +19,7 @@ PLANTED = {
     "a dataset that computes": ("datasets/planted.py", "import tradewind.engine\n"),
     "a dataset called by the library": ("models/planted.py", "import tradewind.datasets\n"),
     "torch outside its rooms": ("engine/planted.py", "import torch\n"),
+    "an exchange client outside its room": ("market/stores/planted.py", "def ask():\n    import ccxt\n"),
 }
 
 
