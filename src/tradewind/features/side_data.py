@@ -4,6 +4,7 @@ from tradewind.features import operators as op
 from tradewind.features.expression import Expression
 from tradewind.features.operators import Bars
 from tradewind.features.spec import Feature, feature
+from tradewind.market.quality.rules import QUALITY_SERIES
 
 SOURCE = "side series, joined backwards on known_at"
 
@@ -33,5 +34,7 @@ def z_score(bars: Bars, series: str, window: int) -> Expression:
 
 
 def features_of(series: str) -> tuple[Feature, ...]:
-    """The features of one side series."""
+    """The features of one side series; a quality score is a mean of 30 days already, so its level says it all."""
+    if series in QUALITY_SERIES:
+        return (level(series),)
     return (level(series), mean(series, 72), change(series, 24), z_score(series, 168), z_score(series, 336))

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from tradewind.market.quality.rules import QUALITY_SERIES
 from tradewind.market.timeframes import bar_duration
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
@@ -16,7 +17,8 @@ class Universe(BaseModel):
 
     `reference_symbol` is the asset that cross-asset features compare against (the first symbol unless given).
     Lists may be written as words in one string, since Kedro splits `--params` at commas. `side_series` names the
-    side series joined to every bar; empty where a source has none.
+    side series joined to every bar; empty where a source has none. Those of `quality.rules.QUALITY_SERIES` are made of
+    the bars, all others come from the source.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +49,11 @@ class Universe(BaseModel):
     def reference(self) -> str:
         """The symbol that cross-asset features compare against."""
         return self.reference_symbol or self.symbols[0]
+
+    @property
+    def received_side_series(self) -> tuple[str, ...]:
+        """The side series that the source must have."""
+        return tuple(name for name in self.side_series if name not in QUALITY_SERIES)
 
     @property
     def bar(self) -> timedelta:

@@ -61,6 +61,19 @@ def compare_bars(bars: pd.DataFrame, other: pd.DataFrame, tolerance_bps: float) 
     return row.astype({"worst_at": "datetime64[ms, UTC]"})
 
 
+def no_agreement() -> pd.DataFrame:
+    """The table of a symbol that is compared with nothing."""
+    kinds = {
+        **dict.fromkeys(("venue", "symbol", "timeframe", "other", "kind"), "str"),
+        **dict.fromkeys(("compared", "agreeing"), "int64"),
+        **dict.fromkeys(("tolerance_bps", "median_bps", "q99_bps", "worst_bps"), "float64"),
+        "worst_at": "datetime64[ms, UTC]",
+        "return_correlation": "float64",
+        **dict.fromkeys(("only_here", "only_there"), "int64"),
+    }
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+
+
 def put_together(bars: pd.DataFrame, timeframe: str) -> pd.DataFrame:
     """The slower bars of which every faster one is there."""
     opened_ms, slow_ms = epoch_ms(bars["open_time"]), bar_duration_ms(timeframe)

@@ -1,29 +1,46 @@
 """Scores of each day's end, made only of what was known then: quality as side series that features can join."""
 
+from collections.abc import Collection, Iterable
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from tradewind.market.quality.counts import is_stale
 from tradewind.market.quality.grid import epoch_ms, key_of
-from tradewind.market.quality.outliers import Outliers
+from tradewind.market.quality.outliers import Outliers, find_outliers
 from tradewind.market.quality.relations import broken_relations
+from tradewind.market.quality.rules import OutlierRules
 
 DAY_MS = 86_400_000
 WINDOW_DAYS = 30
-SERIES = ("quality_completeness", "quality_consistency", "quality_accuracy", "quality_outliers", "quality_staleness")
 
 Floats = npt.NDArray[np.float64]
 
 
+def quality_series(tables: Iterable[pd.DataFrame], rules: OutlierRules) -> pd.DataFrame:
+    """The `daily_scores` of several symbols' bars, one below the other (`schema.SideSeries`)."""
+    return pd.concat([daily_scores(bars, find_outliers(bars, rules)) for bars in tables], ignore_index=True)
+
+
+def join_quality(side_series: pd.DataFrame, scores: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
+    """The side series with those of the scores that are named, sorted by series, symbol and time."""
+    chosen = scores[scores["series"].isin(names)]
+    if chosen.empty:
+        return side_series
+    joined = pd.concat([side_series, chosen], ignore_index=True) if len(side_series) else chosen
+    return joined.sort_values(["series", "symbol", "known_at"], kind="stable").reset_index(drop=True)
+
+
 def daily_scores(bars: pd.DataFrame, outliers: Outliers) -> pd.DataFrame:
-    """The `SERIES` of one symbol's checked bars in the shape of `schema.SideSeries`.
+    """The `QUALITY_SERIES` of one symbol's checked bars in the shape of `schema.SideSeries`.
 
     One value for each UTC day that has ended by the last close, known at its end, of the bars that closed in the
     `WINDOW_DAYS` before it (fewer at first): completeness, the share of the bars from the first one on that are there;
     consistency, the share that break no relation; accuracy, 1 less the share found to be bad ticks; outliers and
     staleness, the shares that are robust outliers and that repeat the close before. A move counts as a bad tick when
-    the next bar has closed, since it is not known before; the rules that know the whole table have no part. A window without bars has a completeness alone.
+    the next bar has closed, since it is not known before; the rules that know the whole table have no part. A window
+    without bars has a completeness alone.
     """
     closed_ms = epoch_ms(bars["timestamp"])
     bar_ms = int(closed_ms[0] - epoch_ms(bars["open_time"])[0])

@@ -9,7 +9,7 @@ from tradewind.errors import BadData
 logger = logging.getLogger(__name__)
 
 
-def require_quality(scores: pd.DataFrame, where: str) -> None:
+def require_good(scores: pd.DataFrame, where: str) -> None:
     """Nothing, if no score is below its `stop`; each below its `warn` is logged as a warning.
 
     Args:

@@ -10,6 +10,10 @@ from tradewind.market.timeframes import bar_duration
 
 Score = Literal["completeness", "validity", "consistency", "timeliness", "uniqueness", "accuracy"]
 SCORES: tuple[Score, ...] = ("completeness", "validity", "consistency", "timeliness", "uniqueness", "accuracy")
+# The scores of each day's end that features can join as side series, if the universe names them (`daily`).
+QUALITY_SERIES = (
+    "quality_completeness", "quality_consistency", "quality_accuracy", "quality_outliers", "quality_staleness",
+)  # fmt: skip
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

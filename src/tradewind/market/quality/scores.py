@@ -84,7 +84,7 @@ def completeness(evidence: Evidence) -> Iterator[Measure]:
     causes = "; ".join(f"{lengths[at]} from {_instant(starts[at])}" for at in longest)
     yield Measure(
         "bars that are there", grid.expected - grid.missing, grid.expected,
-        f"{len(lengths)} gaps, the longest {causes}" if len(lengths) else "",
+        f"{len(lengths)} {'gap' if len(lengths) == 1 else 'gaps'}, the longest {causes}" if len(lengths) else "",
     )  # fmt: skip
 
 
@@ -164,7 +164,9 @@ def _first_bars(bars: pd.DataFrame, found: np.ndarray) -> str:
     if not found.any():
         return ""
     closed = epoch_ms(bars["timestamp"])[np.flatnonzero(found)[:_SHOWN]]
-    return f"{int(found.sum())} bars, first those that closed {', '.join(map(_instant, closed))}"
+    number = int(found.sum())
+    shown = ", ".join(map(_instant, closed))
+    return f"the one that closed {shown}" if number == 1 else f"{number} bars, first those that closed {shown}"
 
 
 def _reasons(counted: Counter[str]) -> str:

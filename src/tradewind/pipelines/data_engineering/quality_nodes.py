@@ -1,0 +1,136 @@
+"""Nodes that judge bars before anybody reads them; the work is in `tradewind.market.quality`."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from plotly.graph_objects import Figure
+
+from tradewind import clock
+from tradewind.compute import ComputeRules, lazily
+from tradewind.market import cleaning, quality
+from tradewind.market.bar_key import BarKey
+from tradewind.market.quality.agreement import compare_bars, no_agreement, others_of
+from tradewind.market.quality.examination import Examination, examine, score
+from tradewind.market.quality.gate import require_good
+from tradewind.market.quality.rules import QualityRules
+from tradewind.market.universe import Universe
+from tradewind.reports.gaps import gap_heatmap
+from tradewind.reports.quality_charts import drift_figure, score_figure
+from tradewind.reports.quality_page import QualityTables, render_quality_page
+
+logger = logging.getLogger(__name__)
+
+TableLoaders = Mapping[str, Callable[[], pd.DataFrame]]
+WHERE = "data/08_reporting (data_quality.html, quality_*.parquet) and data/02_intermediate/quarantine.parquet"
+
+
+def compare_tables(
+    source_bars: TableLoaders,
+    checked_bars: TableLoaders,
+    universe: Universe,
+    rules: QualityRules,
+    compute: ComputeRules,
+) -> pd.DataFrame:
+    """How far every symbol's bars agree with the other tables that the rules name, where the source has them."""
+    work = {}
+    for partition in universe.partitions:
+        others = others_of(BarKey.from_partition(partition), source_bars, rules.agreement)
+        for other in others:
+            name = f"{partition} {other}"
+            work[name] = (checked_bars[partition], other, source_bars[other], rules.agreement.tolerance_bps)
+    for judged, other in rules.agreement.pairs:
+        if f"{judged} {other}" not in work:
+            logger.warning("data_engineering.quality.agreement.pairs: there is no %s to compare %s with", other, judged)
+    return quality.join_rows([no_agreement(), *(call() for call in lazily(_compared, work, compute).values())])
+
+
+def describe_quality(
+    checked_bars: TableLoaders,
+    row_counts: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    agreement: pd.DataFrame,
+    rules: QualityRules,
+    compute: ComputeRules,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame], pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame,
+           Figure, Figure, Figure]:  # fmt: skip
+    """The quality of every symbol: counts and scores, scores in long form, flagged bars by symbol, runs, missing bars
+    by day, drift between months, scores of each day's end; figures of missing bars, scores and drift."""
+    work = {}
+    for partition, load in checked_bars.items():
+        key = BarKey.from_partition(partition)
+        work[partition] = (load, *(_of(table, key) for table in (row_counts, quarantine, agreement)), rules)
+    examined = {partition: call() for partition, call in lazily(_examined, work, compute).items()}
+    newest_ms = max(one.last_ms for one in examined.values())
+    as_of_ms = newest_ms if rules.as_of == "latest" else int(clock.now().timestamp() * 1000)
+    rows, scores = zip(*(score(one, as_of_ms, rules) for one in examined.values()), strict=True)
+
+    def joined(name: str) -> pd.DataFrame:
+        return quality.join_rows([getattr(one, name) for one in examined.values()])
+
+    all_scores, drift = quality.join_rows(scores), joined("drift")
+    return (
+        quality.join_rows(rows), all_scores, {partition: one.flags for partition, one in examined.items()},
+        joined("runs"), joined("days"), drift, joined("series"),
+        gap_heatmap(joined("months")), score_figure(all_scores), drift_figure(drift),
+    )  # fmt: skip
+
+
+def write_quality_page(
+    data_quality: pd.DataFrame,
+    quality_scores: pd.DataFrame,
+    bar_flags: TableLoaders,
+    quality_runs: pd.DataFrame,
+    quality_calendar: pd.DataFrame,
+    quality_drift: pd.DataFrame,
+    quality_agreement: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    rules: QualityRules,
+) -> str:
+    """The quality of the bars as a page."""
+    flags = {partition: load() for partition, load in bar_flags.items()}
+    return render_quality_page(
+        QualityTables(
+            data_quality, quality_scores, flags, quality_runs, quality_calendar, quality_drift, quality_agreement,
+            quarantine,
+        ),
+        rules,
+    )  # fmt: skip
+
+
+def require_quality(checked_bars: TableLoaders, quality_scores: pd.DataFrame, quality_page: str) -> TableLoaders:
+    """The bars, if none of their scores is below its limit.
+
+    The page is asked for so that it is there before the run stops.
+
+    Raises:
+        BadData: a score is below its limit; the message has the causes, and where the tables lie.
+    """
+    require_good(quality_scores, WHERE)
+    return checked_bars
+
+
+def _compared(
+    load: Callable[[], pd.DataFrame], other: str, load_other: Callable[[], pd.DataFrame], tolerance_bps: float
+) -> pd.DataFrame:
+    key = BarKey.from_partition(other)
+    typed, _ = cleaning.type_bars(load_other(), key)
+    bars, _ = cleaning.check_bars(typed, key, clock.now())
+    return compare_bars(load(), bars, tolerance_bps)
+
+
+def _examined(
+    load: Callable[[], pd.DataFrame],
+    counts: pd.DataFrame,
+    refused: pd.DataFrame,
+    agreement: pd.DataFrame,
+    rules: QualityRules,
+) -> Examination:
+    return examine(load(), counts, refused, agreement, rules)
+
+
+def _of(table: pd.DataFrame, key: BarKey) -> pd.DataFrame:
+    """The rows of one symbol."""
+    is_key = np.logical_and.reduce([table[name] == value for name, value in key.model_dump().items()])
+    return table.loc[is_key].reset_index(drop=True)
