@@ -2,7 +2,7 @@
 
 import click
 
-from tradewind.cli import audits, health, market, runs
+from tradewind.cli import audits, health, imports, ingestion, market, runs
 
 
 @click.group(name="tradewind")
@@ -13,6 +13,9 @@ def cli() -> None:
 for command in (
     health.doctor,
     market.simulate_market_command,
+    imports.import_bars,
+    ingestion.backfill,
+    ingestion.store_status,
     audits.audit_features,
     audits.audit,
     audits.truth,

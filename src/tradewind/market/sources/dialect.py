@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from tradewind.errors import BadData
 from tradewind.market.cleaning import OPTIONAL, REQUIRED
 
-_TIME_NAMES = frozenset(
+TIME_NAMES = frozenset(
     {"timestamp", "time", "date", "datetime", "unix", "unix_timestamp", "epoch", "ts", "index_level_0"}
 )
 
 # Names under which sources are known to deliver each column, in lower case with underscores.
-_ALIASES = {
+ALIASES = {
     "open_time": frozenset({"open_time", "opentime", "open_timestamp"}),
     "close_time": frozenset({"close_time", "closetime", "close_timestamp"}),
     "open": frozenset({"open", "o", "open_price"}),
@@ -30,6 +30,10 @@ _LONGEST_SHOWN = 40
 _MOST_SHOWN = 20
 
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "iso"]
+ImportKind = Literal["bars", "trades", "funding", "events", "stream"]
+DateOrder = Literal["ymd", "dmy", "mdy"]
+# What a venue or a symbol may be called: it names files.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$"
 
 
 class BarDialect(BaseModel):
@@ -51,14 +55,36 @@ class BarDialect(BaseModel):
     time_unit: TimeUnit = "auto"
     time_format: str | None = None
     time_is: Literal["open", "close"] = "open"
-    timezone: str = "UTC"
+    timezone: str | None = None
 
     @field_validator("timezone")
     @classmethod
-    def _check_timezone(cls, timezone: str) -> str:
-        if timezone not in available_timezones():
+    def _check_timezone(cls, timezone: str | None) -> str | None:
+        if timezone is not None and timezone not in available_timezones():
             raise ValueError(f"timezone must be an IANA name such as UTC or Europe/London, found {timezone!r}")
         return timezone
+
+    @property
+    def zone(self) -> str:
+        """The time zone of times that have none, for a folder whose owner does not say otherwise."""
+        return self.timezone or "UTC"
+
+
+class ImportSettings(BarDialect):
+    """What may be said of a file to import, beside its dialect (`--set NAME=VALUE` of `kedro import-bars`).
+
+    All may be left out where the file tells: `kind` of rows, their `venue`, `symbol` and `timeframe`; the `encoding` of
+    text; `date_order` of dates such as 03/04/2024; `volume_unit`, what a single volume column counts (`base`, or
+    `quote`: money; `none`: the file has no volume, it is 0). `timezone` has no default here.
+    """
+
+    kind: ImportKind | None = None
+    venue: Annotated[str, StringConstraints(pattern=NAME)] | None = None
+    symbol: Annotated[str, StringConstraints(pattern=NAME)] | None = None
+    timeframe: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}[mhdw]$")] | None = None
+    encoding: str | None = None
+    date_order: DateOrder | None = None
+    volume_unit: Literal["base", "quote", "none"] | None = None
 
 
 def recognise_columns(names: list[str], dialect: BarDialect, where: str) -> dict[str, str]:
@@ -70,14 +96,16 @@ def recognise_columns(names: list[str], dialect: BarDialect, where: str) -> dict
     configured = {str(column): name for column, name in dialect.columns.items()}
     absent = [name for name in configured.values() if name not in names]
     if absent:
-        raise BadData(f"{where}: dialect.columns names {absent}, which the file does not have; it has {_listed(names)}")
+        raise BadData(
+            f"{where}: dialect.columns names {absent}, which the file does not have; it has {listed_names(names)}"
+        )
     found = {
         column: configured.get(column) or _recognise(column, names, dialect, where) for column in (*REQUIRED, *OPTIONAL)
     }
     missing = [column for column in REQUIRED if not found[column]]
     if missing:
         raise BadData(
-            f"{where}: missing {_listed(missing)}; the file has the columns {_listed(names)}. Name them in "
+            f"{where}: missing {listed_names(missing)}; the file has the columns {listed_names(names)}. Name them in "
             f"dialect.columns (such as {{{missing[0]}: NAME IN THE FILE}}), or use dialect.skip_lines or "
             "dialect.column_names if that is not the header line"
         )
@@ -86,22 +114,23 @@ def recognise_columns(names: list[str], dialect: BarDialect, where: str) -> dict
 
 def _recognise(column: str, names: list[str], dialect: BarDialect, where: str) -> str | None:
     role = "close_time" if column == "open_time" and dialect.time_is == "close" else column
-    matches = [name for name in names if _plain(name) in _ALIASES[role]]
+    matches = [name for name in names if plain_name(name) in ALIASES[role]]
     if not matches and column == "open_time":
-        matches = [name for name in names if _plain(name) in _TIME_NAMES]
+        matches = [name for name in names if plain_name(name) in TIME_NAMES]
     if len(matches) > 1:
         raise BadData(
-            f"{where}: {_listed(matches)} could each be {column}; choose one in dialect.columns, such as "
+            f"{where}: {listed_names(matches)} could each be {column}; choose one in dialect.columns, such as "
             f"{{{column}: {matches[0]}}}"
         )
     return matches[0] if matches else None
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name in lower case, with underscores between words."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
-def _listed(names: list[str]) -> str:
+def listed_names(names: list[str]) -> str:
     """The names, cut short where a file's first line is no header but a line of text."""
     shown = [repr(name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}...") for name in names]
     return ", ".join(shown[:_MOST_SHOWN]) + (

@@ -36,7 +36,7 @@ def read_open_time(times: pd.Series, dialect: BarDialect, bar_ms: int, where: st
 
 def _from_instants(times: pd.Series, dialect: BarDialect) -> FloatArray:
     if not isinstance(times.dtype, pd.DatetimeTZDtype):
-        times = _localise(times, dialect.timezone)
+        times = _localise(times, dialect.zone)
     naive = times.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[ms]")
     return np.where(np.isnat(naive), np.nan, naive.astype(np.int64).astype(np.float64))
 

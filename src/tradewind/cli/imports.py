@@ -1,0 +1,234 @@
+"""The command that imports files as found in the wild."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from kedro.framework.startup import ProjectMetadata
+
+from tradewind.cli.project import output_option
+from tradewind.errors import BadParameters, TradewindError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tradewind.market.imports.importer import Understanding
+    from tradewind.market.sources.dialect import ImportSettings
+
+_LISTS = ("column_names",)
+_SHOWN_KEYS = 24
+
+
+@click.command("import-bars")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Show what is understood, and write nothing.")
+@click.option("--venue", help="Venue of the rows, such as binance, where no column says it.")
+@click.option("--symbol", help="Symbol of the rows, such as BTCUSDT, where no column says it.")
+@click.option("--timeframe", help="Bar, such as 1h; by default told from the distance of the rows.")
+@click.option(
+    "--kind",
+    type=click.Choice(["bars", "trades", "funding", "events", "stream"]),
+    help="What the rows are; by default told from the columns.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What the file does not say: timezone=Europe/London, volume_unit=base|quote|none, date_order=dmy|mdy|ymd, "
+    "time_is=close, time_format=STRPTIME, time_unit=ms, delimiter=;, skip_lines=2, columns.volume=NAME, "
+    "column_names=A,B,..., encoding=utf-16-le. May be given several times.",
+)
+@click.option(
+    "--store",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Store to write to instead of --output, such as --store kind=parquet --store path=data/01_raw/store.",
+)
+@output_option("data/01_raw/imported.sqlite", "SQLite store that bars and side series are added to.", dir_okay=False)
+@click.option(
+    "--tables",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("data/01_raw/imported"),
+    show_default=True,
+    help="Folder for trades and order books, as Parquet, and for the refused rows of files that hold no bars.",
+)
+@click.pass_obj
+def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: bool, **options: Any) -> None:
+    """Import files of bars, trades, funding rates, events or a raw exchange stream.
+
+    CSV, JSON, Parquet, Feather, packed by gzip or not. Delimiter, header, columns, time unit, date order, time zone and
+    volume unit are told from the file where it determines them, and each with its evidence; what it does not
+    determine is asked for, never guessed. Every row is imported or refused with its reason. The same file twice changes
+    nothing. Exits with 1 if a file was not imported.
+    """
+    from rich.console import Console
+
+    from tradewind.market.imports.importer import understand
+
+    console, failed = Console(highlight=False), 0
+    try:
+        given = {name: options[name] for name in ("venue", "symbol", "timeframe", "kind")}
+        chosen = import_settings(given, options["settings"])
+        sqlite = {"kind": "sqlite", "path": project.project_path / options["output"]}
+        store = parse_pairs(options["store"], "--store") or sqlite
+    except TradewindError as error:
+        raise click.ClickException(str(error)) from error
+    for path in files:
+        try:
+            understanding = understand(path, chosen)
+            if dry_run:
+                _show(understanding, console)
+                failed += bool(understanding.notes.needs)
+            else:
+                understanding.require_whole()
+                for line in _write(understanding, store, project.project_path / options["tables"]):
+                    console.print(f"{path.name}: {line}", soft_wrap=True, markup=False)
+        except TradewindError as error:
+            failed += 1
+            console.print(f"{path.name}: {error}", soft_wrap=True, style="red", markup=False)
+    raise SystemExit(1 if failed else 0)
+
+
+def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "ImportSettings":
+    """The settings that the options say.
+
+    Raises:
+        BadParameters: an unknown name or a value that it may not have.
+    """
+    from pydantic import ValidationError
+
+    from tradewind.market.sources.dialect import ImportSettings
+
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    for name, value in parse_pairs(pairs, "--set").items():
+        part, _, column = name.partition(".")
+        if column:
+            values.setdefault(part, {})[column] = value
+        else:
+            values[name] = tuple(value.split(",")) if name in _LISTS else value
+    try:
+        return ImportSettings(**values)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise BadParameters(f"--set: {wrong}. See kedro import-bars --help") from error
+
+
+def parse_pairs(pairs: Iterable[str], option: str) -> dict[str, str]:
+    """NAME=VALUE texts as a mapping.
+
+    Raises:
+        BadParameters: one is not of that form.
+    """
+    found = {}
+    for pair in pairs:
+        name, mark, value = pair.partition("=")
+        if not mark or not name or not value:
+            raise BadParameters(f"{option} takes NAME=VALUE, found {pair!r}")
+        found[name.strip()] = value
+    return found
+
+
+def _write(understanding: "Understanding", store_settings: dict[str, Any], folder: Path) -> list[str]:
+    """Write what a file holds; a line for each thing written."""
+    from tradewind import clock
+    from tradewind.market.bar_key import BarKey
+    from tradewind.market.imports.outcome import to_deliveries
+    from tradewind.market.stores.catalogue import open_store
+
+    lines, own = [], folder / understanding.path.name
+    if understanding.bars or understanding.vintages is not None:
+        store = open_store(store_settings)
+        try:
+            for delivery in to_deliveries(understanding, clock.now()):
+                receipt = store.append(delivery)
+                lines.append(
+                    f"{delivery.key}: {receipt.rows_received:,} rows: {receipt.rows_new:,} new, "
+                    f"{receipt.rows_known:,} known, {receipt.rows_refused:,} refused"
+                )
+            if understanding.vintages is not None:
+                new = store.append_side(understanding.vintages)
+                accepted, refused = understanding.accepted, len(understanding.refused.reason)
+                lines.append(f"{understanding.rows:,} rows: {accepted:,} values, {new:,} new, {refused:,} refused")
+        finally:
+            store.close()
+    for name, table in understanding.tables.items():
+        _write_table(table, own / f"{name}.parquet")
+        lines.append(f"{len(table):,} rows in {own / f'{name}.parquet'}")
+    if not understanding.bars and len(understanding.refused.reason):
+        key = BarKey(venue="", symbol=understanding.path.name, timeframe="")
+        _write_table(understanding.quarantine(key), own / "refused.parquet")
+        lines.append(f"{len(understanding.refused.reason):,} refused rows in {own / 'refused.parquet'}")
+    return lines
+
+
+def _write_table(table: Any, path: Path) -> None:
+    from tradewind.atomic import atomic_file
+    from tradewind.datasets.parquet import write_table
+
+    with atomic_file(path) as temporary:
+        write_table(table, temporary, path)
+
+
+def _show(understanding: "Understanding", console: "Console") -> None:
+    """Print what is understood of a file."""
+    from rich.table import Table
+
+    title = f"{understanding.path.name}: {understanding.kind}, {understanding.rows:,} rows"
+    decisions = Table(title=title, title_justify="left", show_lines=False)
+    for heading in ("decision", "understood as", "because"):
+        decisions.add_column(heading, overflow="fold")
+    for finding in understanding.notes.findings:
+        style = None if finding.proven else "yellow"
+        because = finding.evidence if finding.proven else f"assumed: {finding.evidence}"
+        decisions.add_row(*map(_plain, (finding.decision, finding.value, because)), style=style)
+    for need in understanding.notes.needs:
+        decisions.add_row("needed", _plain(f"--set {need.setting}"), _plain(need.why), style="red")
+    console.print(decisions)
+    if understanding.notes.needs:
+        return
+    if understanding.bars:
+        _show_bars(understanding, console)
+    reasons = understanding.refused.counts()
+    console.print(f"{understanding.accepted:,} rows accepted, {sum(reasons.values()):,} refused")
+    for reason, count in reasons.items():
+        first = int((understanding.refused.reason == reason).argmax())
+        row, content = understanding.refused.source_row[first], understanding.refused.content[first]
+        console.print(f"  {count:,} x {reason}; first in row {row}: {content[:160]}", markup=False, soft_wrap=True)
+    previews = dict(understanding.tables)
+    if understanding.vintages is not None:
+        previews["values"] = understanding.vintages
+    for name, table in previews.items():
+        console.print(f"\n{name}: {len(table):,} rows", markup=False)
+        console.print(table.head(3).to_string(index=False), markup=False, soft_wrap=True)
+
+
+def _show_bars(understanding: "Understanding", console: "Console") -> None:
+    """Print a line for each key, and the first bars of the first."""
+    from tradewind import clock
+    from tradewind.market.imports.outcome import account
+
+    preview = None
+    for bars in understanding.bars[:_SHOWN_KEYS]:
+        found = account(understanding, bars, clock.now())
+        opened = found.bars["open_time"].astype("str").str.slice(0, 16).to_list() if len(found.bars) else ["", ""]
+        preview = found.bars if preview is None else preview
+        others = len(found.refused) - found.duplicates
+        console.print(
+            f"{bars.key}: {found.rows:,} rows: {len(found.bars):,} bars from {opened[0]} to {opened[-1]} UTC, "
+            f"{found.duplicates:,} repeated or superseded, {others:,} refused; {found.gaps:,} gaps lack "
+            f"{found.missing:,} bars",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
+    if len(understanding.bars) > _SHOWN_KEYS:
+        console.print(f"and {len(understanding.bars) - _SHOWN_KEYS} more")
+    if preview is not None and len(preview):
+        shown = preview.drop(columns=["venue", "symbol", "timeframe", "timestamp"]).head(3)
+        console.print(shown.to_string(index=False), markup=False, soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
