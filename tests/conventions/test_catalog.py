@@ -27,7 +27,7 @@ FOLDER = {
 }
 # Contract tables and the validator that checks them on every save and load.
 CONTRACTS = {
-    "typed_bars", "quarantine", "bars", "side_series", "features", "labels", "model_input", "folds",
+    "typed_bars", "quarantine", "bars", "side_vintages", "side_series", "features", "labels", "model_input", "folds",
     "{family}.{model}.forecasts", "positions", "backtests", "leaderboard", "holdout_leaderboard",
 }  # fmt: skip
 

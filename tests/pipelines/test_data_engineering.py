@@ -142,11 +142,32 @@ def test_the_longest_bridged_hole_is_a_parameter(tmp_path: Path) -> None:
 
 
 def test_side_series_of_the_universe_are_kept(tmp_path: Path) -> None:
-    known_at = pd.DatetimeIndex(np.array([START], "datetime64[ms]"), tz="UTC")
-    table = pd.DataFrame({"series": ["funding"], "symbol": ["A"], "known_at": known_at, "value": [1e-4]})
+    known_at = pd.DatetimeIndex(np.array([START, START + 1, START + 2], "datetime64[ms]"), tz="UTC")
+    table = pd.DataFrame({"series": ["mood", "mood", "other"], "symbol": "", "known_at": known_at, "value": 0.1})
+    table = table.astype({"series": "str", "symbol": "str"})
+    catalog = run(tmp_path, source(), side_series=table, universe={"side_series": ["mood"]})
+    pd.testing.assert_frame_equal(catalog["side_series"].load(), table.iloc[:2])
+    vintages = catalog["side_vintages"].load()
+    assert (vintages["reference_at"] == vintages["known_at"]).all()
+    (coverage,) = catalog["side_coverage"].load().to_dict("records")
+    # Known from the first bar's close on: the value came after its open.
+    assert (coverage["series"], coverage["periods"], coverage["bar_share"]) == ("mood", 2, 1.0)
+
+
+def test_refused_side_rows_are_kept_and_counted(tmp_path: Path) -> None:
+    known_at = pd.DatetimeIndex((START + np.arange(200) * HOUR).astype("datetime64[ms]"), tz="UTC")
+    values = np.r_[np.full(199, 1e-4), 7.0]
+    table = pd.DataFrame({"series": "funding", "symbol": "B", "known_at": known_at, "value": values})
     table = table.astype({"series": "str", "symbol": "str"})
     catalog = run(tmp_path, source(), side_series=table, universe={"side_series": ["funding"]})
-    pd.testing.assert_frame_equal(catalog["side_series"].load(), table)
+    assert catalog["side_counts"].load()[["rows_received", "rows_accepted", "rows_rejected"]].to_numpy().tolist() == [
+        [200, 199, 1]
+    ]
+    assert catalog["side_quarantine"].load()["reason"].tolist() == [
+        "value lies outside -0.05 to 0.05 rate a settlement"
+    ]
+    # A day after the last rate, none is known any more.
+    assert catalog["side_series"].load()["value"].isna().tolist() == [*[False] * 199, True]
 
 
 REAL_1H = {"BTCUSDT": (58318, 27, 122, 2), "ETHUSDT": (58318, 27, 122, 2), "SOLUSDT": (35542, 10, 20, 1),

@@ -93,12 +93,13 @@ class Quarantine(_Table):
 
 
 class SideSeries(_Table):
-    """Side series in long form; `symbol` is empty for a market-wide series."""
+    """Side series in long form; `symbol` is empty for a market-wide series. A value is missing where a series that has
+    been silent for too long is not known any more."""
 
     series: Series[str]
     symbol: Series[str]
     known_at: Series[Instant]
-    value: Series[float]
+    value: Series[float] = pa.Field(nullable=True)
 
     class Config(_Table.Config):
         unique = ["series", "symbol", "known_at"]  # noqa: RUF012

@@ -28,6 +28,7 @@ from tradewind.models.boosting import BoostingParameters
 from tradewind.models.tuning import TuningRules
 from tradewind.models.walk_forward import TrainingRules
 from tradewind.pipelines.data_engineering import nodes as data
+from tradewind.pipelines.data_engineering import side_nodes
 from tradewind.pipelines.evaluation import trading_nodes
 from tradewind.pipelines.feature_engineering import feature_nodes, label_nodes
 from tradewind.pipelines.feature_engineering.label_nodes import ModelInputRules
@@ -98,7 +99,9 @@ def load_sources(catalog: Any, parameters: Mapping[str, Any]) -> Sources:
     universe = Universe.model_validate(parameters["universe"])
     received = catalog.load("source_bars")
     bars = {name: received[name]() for name in universe.partitions if name in received}
-    return Sources(universe, bars, catalog.load("source_side_series"), catalog.load("source_oracle"))
+    rules = MarketRules.model_validate(parameters["data_engineering"]["market"])
+    vintages, _, _ = side_nodes.collect_side_vintages(catalog.load("source_side_series"), universe, rules)
+    return Sources(universe, bars, vintages, catalog.load("source_oracle"))
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ class Steps:
 
     type_bars: Callable[..., Any] = data.type_bars
     check_bars: Callable[..., Any] = data.check_bars
-    select_side_series: Callable[..., Any] = data.select_side_series
+    select_side_series: Callable[..., Any] = side_nodes.select_side_series
     compute_features: Callable[..., Any] = feature_nodes.compute_features
     make_labels: Callable[..., Any] = label_nodes.make_labels
     assemble_model_input: Callable[..., Any] = label_nodes.assemble_model_input

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -66,3 +67,13 @@ def test_the_rules_are_said_in_words() -> None:
     assert After(timedelta(milliseconds=1)).says == "1 ms after its reference time"
     close = AfterClose("America/New_York", timedelta(hours=17), next_business_day=True)
     assert close.says == "17:00 America/New_York of the next US business day"
+
+
+def test_the_page_tells_every_series_with_its_unit_and_its_rule() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/side_data.md").read_text()
+    for spec in SERIES.values():
+        (line,) = [row for row in page.splitlines() if row.startswith(f"| `{spec.name}`")]
+        assert spec.unit in line
+        assert f"{spec.low:g} to {spec.high:g}" in line
+        assert (spec.key or spec.publication.says) in line
+        assert ("\\*" in line) == spec.is_revised

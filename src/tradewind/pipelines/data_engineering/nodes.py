@@ -9,7 +9,7 @@ from plotly.graph_objects import Figure
 from tradewind import clock
 from tradewind.compute import track
 from tradewind.errors import BadData
-from tradewind.market import cleaning, quality, side_series
+from tradewind.market import cleaning, quality
 from tradewind.market.bar_key import BarKey
 from tradewind.market.cleaning import MarketRules
 from tradewind.market.quarantine import require_all_rows, require_few_rejected
@@ -61,11 +61,6 @@ def check_bars(
         quarantine.append(refused)
         counts.append(quality.count_rows(key, received, len(checked), len(refused)))
     return bars, quality.join_rows(quarantine), quality.join_rows(counts)
-
-
-def select_side_series(source_side_series: pd.DataFrame, universe: Universe) -> pd.DataFrame:
-    """The side series that the universe names."""
-    return side_series.select_side_series(source_side_series, universe)
 
 
 def describe_quality(

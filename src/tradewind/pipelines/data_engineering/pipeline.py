@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.data_engineering import nodes
+from tradewind.pipelines.data_engineering import nodes, side_nodes
 
 
 def create_pipeline() -> Pipeline:
@@ -22,10 +22,22 @@ def create_pipeline() -> Pipeline:
                 name="check_bars",
             ),
             Node(
-                nodes.select_side_series,
-                inputs=["source_side_series", "params:universe"],
+                side_nodes.collect_side_vintages,
+                inputs=["source_side_series", "params:universe", "params:data_engineering.market"],
+                outputs=["side_vintages", "side_quarantine", "side_counts"],
+                name="collect_side_vintages",
+            ),
+            Node(
+                side_nodes.select_side_series,
+                inputs=["side_vintages", "params:universe"],
                 outputs="side_series",
                 name="select_side_series",
+            ),
+            Node(
+                side_nodes.describe_side_series,
+                inputs=["side_vintages", "side_series", "bars", "params:universe"],
+                outputs="side_coverage",
+                name="describe_side_series",
             ),
             Node(
                 nodes.describe_quality,

@@ -23,7 +23,7 @@ def collect_side_vintages(
         BadData: the source lacks a series, or more of its rows are refused than the rules allow.
     """
     return collect_side_series(
-        source_side_series, universe.side_series, universe.symbols, rules.reject_share_limit
+        source_side_series, universe.received_side_series, universe.symbols, rules.reject_share_limit
     )  # fmt: skip
 
 
