@@ -23,6 +23,7 @@ $(BIN)/python:
 
 .venv/installed-test: .venv/installed
 	$(PIP) --constraint constraints.txt --editable ".[notebook,exchanges,stores,cluster,test]"
+	@sh tests/install_servers.sh
 	@touch $@
 
 install: .venv/installed  ## make .venv with the pinned dependencies

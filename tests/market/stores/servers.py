@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.market.stores.real_servers import PASSWORD, USER, InfluxServer, PostgresServer
 from tradewind.market.stores.catalogue import open_store
 
 Settings = dict[str, Any]
@@ -21,6 +22,8 @@ STORE_SETTINGS = {
     "sqlite": "sqlite_settings",
     "parquet": "parquet_settings",
     "s3": "s3_settings",
+    "postgres": "postgres_settings",
+    "influx": "influx_settings",
 }
 
 
@@ -55,6 +58,31 @@ def s3_settings(s3_server: str) -> Settings:
         "kind": "parquet", "path": f"s3://{path}/market", "endpoint_url": s3_server, "region": "us-east-1",
         "key": "the-key-of-the-test", "secret": "the-secret-of-the-test",
     }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_settings(postgres_server: PostgresServer) -> Settings:
+    return {"kind": "postgres", "url": postgres_server.url(), "schema_name": f"test_{secrets.token_hex(6)}"}
+
+
+@pytest.fixture(scope="session")
+def influx_server() -> Iterator[InfluxServer]:
+    server = InfluxServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def influx_settings(influx_server: InfluxServer) -> Settings:
+    database = f"test_{secrets.token_hex(6)}"
+    return {"kind": "influx", "url": influx_server.url, "database": database, "user": USER, "password": PASSWORD}
 
 
 @pytest.fixture(params=STORE_SETTINGS)
