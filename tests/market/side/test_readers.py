@@ -10,9 +10,11 @@ import pytest
 
 from tradewind.errors import BadData, BadParameters
 from tradewind.market import schema
+from tradewind.market.side.catalogue import SERIES
 from tradewind.market.side.collection import collect_side_series, read_series
 from tradewind.market.side.delivery import SideDelivery
 from tradewind.market.side.files import SeriesFiles
+from tradewind.market.side.spec import schema_of
 
 NOW = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
@@ -238,3 +240,49 @@ def test_too_many_refused_rows_stop_the_run(tmp_path: Path) -> None:
     assert (len(vintages), len(refused), counts["rows_received"].tolist()) == (2, 1, [3])
     with pytest.raises(BadData, match=r"1 of 3 rows are refused.*1 x value is not a number \(first in row 1"):
         collect_side_series(source, ("fear_greed",), ("A",), 0.1)
+
+
+def test_a_revised_series_without_vintages_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def source(text: str) -> Any:
+        written(tmp_path, "u.csv", text)
+        files = SeriesFiles(files="u.csv")
+        return {"unemployment": lambda symbols: read_series("unemployment", files, tmp_path, 0, symbols)}
+
+    one, two = "2024-01-01,2024-02-02,3.7\n", "2024-01-01,2024-03-08,3.8\n"
+    collect_side_series(source("date,realtime_start,value\n" + one + two), ("unemployment",), (), 0.0)
+    assert not caplog.records
+    collect_side_series(source("date,realtime_start,value\n" + one), ("unemployment",), (), 0.0)
+    assert "unemployment in u.csv is revised by its publisher" in caplog.text
+
+
+LINES = ["2024-01-01,2024-02-02,3.7", "2024-02-01,2024-03-08,3.9", "2024-03-01,2024-04-05,3.8"]
+
+
+def damaged(rng: np.random.Generator) -> bytes:
+    """A file of unemployment rates with some of its bytes changed, left out, or said again."""
+    content = bytearray(("date,realtime_start,value\n" + "\n".join(LINES * 4) + "\n").encode())
+    for _ in range(rng.integers(1, 8)):
+        at, length = int(rng.integers(0, len(content))), int(rng.integers(1, 12))
+        match rng.integers(0, 3):
+            case 0:
+                content[at] = int(rng.integers(0, 256))
+            case 1:
+                del content[at : at + length]
+            case 2:
+                content[at:at] = content[at : at + length]
+    return bytes(content)
+
+
+def test_a_damaged_file_gives_clean_rows_or_bad_data(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    outcomes = {"read": 0, "refused": 0}
+    for _ in range(400):
+        (tmp_path / "x.csv").write_bytes(damaged(rng))
+        try:
+            delivery = read(tmp_path, "unemployment", files="x.csv")  # contracts and counts are checked in there
+        except BadData:
+            outcomes["refused"] += 1
+            continue
+        schema_of(SERIES["unemployment"]).validate(delivery.vintages)
+        outcomes["read"] += 1
+    assert min(outcomes.values()) > 20

@@ -1,5 +1,6 @@
 """What sources deliver of side series, gathered: vintages, refused rows, row counts."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -17,6 +18,8 @@ from tradewind.market.side.readers import READERS, Request
 from tradewind.market.side.spec import schema_of
 from tradewind.market.side.tables import join_tables
 from tradewind.market.side.vintages import epoch_ms
+
+logger = logging.getLogger(__name__)
 
 # A source is a table (simulated market, store), or a function of the symbols for each series (folder).
 SideSource: TypeAlias = pd.DataFrame | Mapping[str, Callable[[Sequence[str]], list[SideDelivery]]]
@@ -45,6 +48,7 @@ def collect_side_series(
             raise BadData(f"{one.key}: none of its {one.rows_received} rows is a value")
         if one.key.series in SERIES:
             schema_of(SERIES[one.key.series]).validate(one.vintages)
+            _warn_of_revisions(one)
     deliveries.sort(key=lambda one: (one.key.series, one.key.symbol))
     return (
         join_tables("vintages", [one.vintages for one in deliveries]),
@@ -84,6 +88,15 @@ def _require_named(series: Sequence[str], found: Mapping[str, object] | Sequence
             f"universe.side_series names {absent}, which the source does not have for {list(symbols)}; it "
             f"has {sorted(found)}. Remove them from the universe or add them to the source; a folder is named by "
             "TRADEWIND_SIDE_DATA (docs/side_data.md)"
+        )
+
+
+def _warn_of_revisions(delivery: SideDelivery) -> None:
+    if SERIES[delivery.key.series].is_revised and not delivery.vintages["reference_at"].duplicated().any():
+        logger.warning(
+            "%s is revised by its publisher, but has one value for each period: if that is the last revision, it "
+            "looks ahead; use a file with vintages (docs/side_data.md)",
+            delivery.key,
         )
 
 
