@@ -1,5 +1,8 @@
 """The same market through every source: the same bars, whatever happens on the way, and never a key in sight."""
 
+import logging
+import re
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.market.sources.exchange_server import HOUR_MS, START_MS, ExchangeServer
+from tradewind.errors import BadData, BadParameters, TemporaryOutage, TradewindError
 from tradewind.market.bar_key import BarKey
 from tradewind.market.cleaning import check_bars, type_bars
 from tradewind.market.deliveries import Span, merge_rows, receive
@@ -35,7 +39,7 @@ class Case:
 
 
 def ccxt(name: str, path: str, *extra: str, **more: Any) -> Case:
-    return Case({"kind": "ccxt", "exchange": name, "page_bars": 100, **more}, path, extra)
+    return Case({"kind": "ccxt", "exchange": name, "page_bars": 100, **more}, path, extra, keyed=True)
 
 
 CASES = {
@@ -49,6 +53,7 @@ CASES = {
         {"kind": "ccxt", "exchange": "kraken", "page_bars": 300},
         "/OHLC",
         ("trades",),
+        keyed=True,
         span=Span(START_MS, START_MS + 600 * HOUR_MS),
     ),
     "archive": Case({"kind": "binance_archive"}, ".zip", ("quote_volume", "trades")),
@@ -112,3 +117,112 @@ def test_every_source_gives_the_same_market(name: str, server: ExchangeServer) -
     pages = pages_of(name, server)
     assert_same_market(name, server, pages)
     assert sum(len(page.rows) for page in pages) > 200
+
+
+# Two pages of 100 bars, with the hole at hour 50 in them.
+FEW = Span(START_MS + 40 * HOUR_MS, START_MS + 160 * HOUR_MS)
+FEW_KEPT = Span(START_MS + 440 * HOUR_MS, START_MS + 560 * HOUR_MS)
+PASSING = {
+    "a rate limit": ("429", {"times": 2, "retry_after": 3}),
+    "a ban that ends on a date": ("418", {"retry_after": "Wed, 25 Nov 2026 12:00:30 GMT"}),
+    "a broken server": ("500", {"times": 3}),
+    "a truncated body": ("truncated", {}),
+    "gzip that ends early": ("torn_gzip", {}),
+    "garbled gzip": ("torn_gzip", {"how": "garbled"}),
+    "a connection that is dropped": ("dropped", {}),
+    "a page of maintenance": ("not_json", {}),
+    "every row twice": ("doubled", {"times": 9}),
+    "a page again": ("stale", {"times": 2}),
+    "newest first": ("reversed", {"times": 9}),
+    "an open last bar": ("open_bar", {"times": 9}),
+}
+LASTING = {
+    "an outage": ("500", {}, TemporaryOutage, "tried 3 times"),
+    "a ban of hours": ("429", {"retry_after": 7200}, TemporaryOutage, "asks to wait for 7200 s"),
+    "a refused key": ("status", {"status": 401, "text": f"key {SECRET} unknown"}, BadParameters, "credentials"),
+    "a redirect": ("redirect", {}, BadParameters, "redirects are not followed"),
+    "60 MB": ("huge", {}, BadData | TemporaryOutage, "more than|not JSON"),
+    "bars of the future": ("future", {}, BadData, "clock or ours is wrong"),
+    "another shape": ("shape", {}, BadData | TemporaryOutage, ""),
+    "a list instead": ("shape", {"content": [1, 2]}, BadData | TemporaryOutage, ""),
+    "nothing at all": ("shape", {"content": {}}, BadData | TemporaryOutage, ""),
+}
+# A source whose answers are files cannot send a page twice, or an open bar, or another order than its own.
+HAS_PAGES = {name for name in CASES if name != "tardis"}
+PATIENCE = {"tries": 5, "body_limit_mb": 20, "file_limit_mb": 20}
+
+
+def few_pages(name: str, server: ExchangeServer, **settings: Any) -> list[Page]:
+    source = open_case(name, server, **settings)
+    try:
+        return list(source.bars(KEY, FEW_KEPT if name == "kraken" else FEW))
+    finally:
+        source.close()
+
+
+def all_text(error: BaseException | None) -> str:
+    """An error and everything that it grew from, as a traceback would show it."""
+    return "".join(traceback.format_exception(error)) if error is not None else ""
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_passes_changes_nothing(name: str, server: ExchangeServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for what, (kind, settings) in PASSING.items():
+        if kind in ("doubled", "stale", "reversed", "open_bar") and name not in HAS_PAGES:
+            continue
+        server.behave()
+        server.misbehave(kind, path=CASES[name].path, **settings)
+        pages = few_pages(name, server, patience=PATIENCE)
+        assert_same_market(name, server, pages)
+        assert sum(len(set(page.rows["open_time"])) for page in pages) >= 112, what
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_stays_is_told_by_its_kind(name: str, server: ExchangeServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for what, (kind, settings, expected, words) in LASTING.items():
+        if kind == "future" and name not in HAS_PAGES:
+            continue
+        server.behave()
+        server.misbehave(kind, path=CASES[name].path, times=99, **settings)
+        if what == "a refused key" and not CASES[name].keyed:
+            continue
+        with pytest.raises(TradewindError) as raised:
+            few_pages(name, server, patience={**PATIENCE, "tries": 3})
+        assert isinstance(raised.value, expected), (what, raised.value)
+        assert re.search(words, str(raised.value)), (what, raised.value)
+        assert SECRET not in all_text(raised.value), what
+        assert len(str(raised.value)) < 600, what
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["tardis", "coinapi", "kaiko"])
+def test_a_wrong_key_is_told_and_never_shown(name: str, server: ExchangeServer) -> None:
+    """The vendor's own words hold the key; ours do not."""
+    server.keys = {"another"}
+    try:
+        source = open_case(name, server)
+        with pytest.raises(BadParameters, match=r"refuses the credentials.*\*\*\*") as raised:
+            list(source.bars(KEY, FEW))
+    finally:
+        server.keys = set()
+    assert SECRET not in all_text(raised.value) + repr(source) + repr(vars(source))
+
+
+def test_the_law_catches_a_source_that_loses_a_bar(server: ExchangeServer) -> None:
+    pages = few_pages("okx", server)
+    lost = Page(pages[0].rows.drop(index=30), pages[0].covered)
+    with pytest.raises(AssertionError):
+        assert_same_market("okx", server, [lost, *pages[1:]])
+    silent = Page(pages[0].rows.iloc[:0], pages[0].covered)
+    with pytest.raises(AssertionError):
+        assert_same_market("okx", server, [silent, *pages[1:]])
+
+
+@pytest.mark.parametrize("name", ["binance", "coinapi"])
+def test_a_server_that_answers_too_slowly_is_an_outage(name: str, server: ExchangeServer) -> None:
+    server.misbehave("slow", path=CASES[name].path, times=9)
+    with pytest.raises(TemporaryOutage, match="tried 2 times"):
+        few_pages(name, server, patience={"tries": 2, "read_timeout_s": 0.15})

@@ -22,7 +22,7 @@ NOT_FOUND = Reply(b"not found", 404, {"Content-Type": "text/plain"})
 def archive(server: ExchangeServer, asked: Asked, fault: Fault | None) -> Reply:
     is_checksum = asked.path.endswith(".CHECKSUM")
     path = asked.path.removesuffix(".CHECKSUM")
-    packed = archive_file(server, path, None if is_checksum else fault)
+    packed = archive_file(server, path, fault)
     if packed is None:
         return NOT_FOUND
     if is_checksum:

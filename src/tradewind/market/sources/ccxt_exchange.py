@@ -17,7 +17,7 @@ from tradewind.market.bar_key import BarKey
 from tradewind.market.deliveries import Span
 from tradewind.market.sources import ccxt_side
 from tradewind.market.sources.base import Page, SidePage
-from tradewind.market.sources.ccxt_session import MANNERS, CcxtSession, Manners, make_exchange
+from tradewind.market.sources.ccxt_session import MANNERS, CcxtSession, Manners, is_honestly_empty, make_exchange
 from tradewind.market.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
 from tradewind.market.sources.paging import answered, settled_bars, within
 from tradewind.market.sources.transport import Transport
@@ -206,7 +206,7 @@ class CcxtSource:
                 gaps.append(Span(gap.since_ms, first_ms))
             if last_ms + bar_ms < gap.until_ms:
                 gaps.append(Span(last_ms + bar_ms, gap.until_ms))
-        found = pd.concat(pieces, ignore_index=True) if pieces else self._table([])
+        found = pd.concat(pieces, ignore_index=True) if pieces else rows
         return within(found, window)
 
     def _answer(self, market: str, timeframe: str, window: Span, price: str | None) -> pd.DataFrame:
@@ -239,7 +239,9 @@ class CcxtSource:
 
     def _table(self, bars: list[list[Any]]) -> pd.DataFrame:
         named = [*_COLUMNS, *self.manners.raw_columns]
-        if not isinstance(bars, list) or any(bar[0] is None for bar in bars):
+        if not bars and not is_honestly_empty(self.exchange.last_json_response):
+            raise BadData(f"{self.name} answers neither with bars nor with none: its protocol has changed")
+        if any(bar[0] is None for bar in bars):
             raise BadData(f"{self.name} answers with bars that have no opening time: its protocol has changed")
         width = len(bars[0]) if bars else len(named)
         return pd.DataFrame(bars, columns=named[:width]).astype({"open_time": "int64"})
@@ -268,8 +270,10 @@ class CcxtSource:
             return BadParameters(f"the exchange refuses the credentials: {said}. Correct source.api_key and api_secret")
         if isinstance(error, ccxt.RateLimitExceeded) or (isinstance(error, ccxt.OperationFailed) and not refused):
             return MayPass(said)
-        if isinstance(error, ccxt.BadResponse | ccxt.NullResponse):
-            return BadData(f"the exchange breaks its protocol: {said}")
+        if isinstance(error, ccxt.BadResponse | ccxt.NullResponse) or (
+            type(error) is ccxt.ExchangeError and not refused
+        ):
+            return BadData(f"the exchange answers with what ccxt does not know: {said}")
         return BadParameters(f"the exchange refuses the question: {said}")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from tradewind.errors import BadParameters
-from tradewind.market.sources.pace import ask_patiently
+from tradewind.market.sources.pace import MayPass, ask_patiently
 from tradewind.market.sources.transport import Answer, Question, Transport
 
 
@@ -99,7 +99,10 @@ class CcxtSession:
         question = Question(url, None, method, how.get("headers") or {}, content, weight=0)
 
         def ask() -> Answer:
-            return self.transport.ask_once(question)
+            answer = self.transport.ask_once(question)
+            if answer.status == HTTPStatus.OK and answer.body.strip()[:1] not in (b"{", b"["):
+                raise MayPass(f"{question} answered {self.transport.words(answer.body)!r}, which is not JSON")
+            return answer
 
         answer = ask_patiently(ask, self.transport.rules, self.transport.pace)
         self.last_status = answer.status
@@ -144,7 +147,15 @@ def make_exchange(name: str, settings: Mapping[str, Any], session: CcxtSession) 
         def filter_by_symbol_since_limit(self, array: Any, symbol: Any = None, *_: Any, **__: Any) -> list[Any]:
             return [entry for entry in self.to_array(array) if symbol is None or entry["symbol"] == symbol]
 
-    return Exchange({**settings, "enableRateLimit": True, "session": session, "logger": _Silence()})
+    ours = {"enableRateLimit": True, "enableLastJsonResponse": True, "session": session, "logger": _Silence()}
+    return Exchange({**settings, **ours})
+
+
+def is_honestly_empty(answer: Any) -> bool:
+    """Whether an answer has an empty list somewhere: one of another shape reads as no rows too."""
+    if isinstance(answer, list):
+        return not answer or any(is_honestly_empty(part) for part in answer)
+    return isinstance(answer, dict) and any(is_honestly_empty(part) for part in answer.values())
 
 
 class _Silence:

@@ -17,7 +17,7 @@ from tradewind.market.bar_key import BarKey
 from tradewind.market.deliveries import Span
 from tradewind.market.sources.base import Page, SidePage
 from tradewind.market.sources.pace import Pace
-from tradewind.market.sources.paging import settled_bars
+from tradewind.market.sources.paging import settled_bars, within
 from tradewind.market.sources.vendor import Part, VendorRules, pages_oldest_first, period, split_symbol, written
 from tradewind.market.timeframes import bar_duration_ms
 
@@ -71,7 +71,7 @@ class KaikoSource:
                 "sort": "asc",
             }
             answer = self._transport.get_json(url, {"continuation_token": token} if token else first)
-            return self._read(answer, bar_duration_ms(key.timeframe))
+            return self._read(answer, rest, bar_duration_ms(key.timeframe))
 
         yield from pages_oldest_first(ask, key, settled, self._transport)
 
@@ -86,7 +86,7 @@ class KaikoSource:
     def _instrument(self, symbol: str) -> str:
         return self.rules.symbols.get(symbol) or "-".join(split_symbol(symbol)).lower()
 
-    def _read(self, answer: Any, bar_ms: int) -> Part:
+    def _read(self, answer: Any, rest: Span, bar_ms: int) -> Part:
         bars = answer.get("data") if isinstance(answer, dict) else None
         if not isinstance(bars, list) or not all(isinstance(bar, dict) and "timestamp" in bar for bar in bars):
             said = self._transport.words(str(answer))
@@ -104,7 +104,8 @@ class KaikoSource:
         token = self._token(answer)
         if token is None:
             return Part(traded, None)
-        return Part(traded, int(rows["open_time"].max()) + bar_ms if len(rows) else 0, token)
+        reached = within(rows, rest)["open_time"]
+        return Part(traded, int(reached.iloc[-1]) + bar_ms if len(reached) else 0, token)
 
     def _token(self, answer: dict[str, Any]) -> str | None:
         if answer.get("continuation_token"):

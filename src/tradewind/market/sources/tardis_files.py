@@ -75,9 +75,11 @@ class TardisFiles:
 
     def _read(self, file: BinaryIO, url: str, columns: Mapping[str, pa.DataType]) -> pa.Table:
         schema = pa.schema(list(columns.items()))
-        is_packed = file.read(2) == _GZIP  # a server may have unpacked it on the way
+        where, begins = url.removeprefix(self._base_url), file.read(8)
         file.seek(0)
-        where = url.removeprefix(self._base_url)
+        is_packed = begins.startswith(_GZIP)  # a server may have unpacked it on the way
+        if begins and not is_packed and begins != b"exchange":
+            raise MayPass(f"{where} is neither packed nor a table: it begins with {begins!r}")
         batches, size = [], 0
         try:
             stream = pa.CompressedInputStream(file, "gzip") if is_packed else pa.PythonFile(file, "r")
