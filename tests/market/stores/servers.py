@@ -24,6 +24,7 @@ STORE_SETTINGS = {
     "s3": "s3_settings",
     "postgres": "postgres_settings",
     "influx": "influx_settings",
+    "delta": "delta_settings",
 }
 
 
@@ -83,6 +84,11 @@ def influx_server() -> Iterator[InfluxServer]:
 def influx_settings(influx_server: InfluxServer) -> Settings:
     database = f"test_{secrets.token_hex(6)}"
     return {"kind": "influx", "url": influx_server.url, "database": database, "user": USER, "password": PASSWORD}
+
+
+@pytest.fixture
+def delta_settings(tmp_path: Path) -> Settings:
+    return {"kind": "delta", "path": str(tmp_path / "delta")}
 
 
 @pytest.fixture(params=STORE_SETTINGS)
