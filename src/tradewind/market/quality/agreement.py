@@ -56,9 +56,7 @@ def compare_bars(bars: pd.DataFrame, other: pd.DataFrame, tolerance_bps: float) 
         bars = put_together(bars, there.timeframe)
     row = pd.DataFrame(here.columns(1))
     row["other"], row["kind"] = pd.Series([str(there)], dtype="str"), pd.Series([kind], dtype="str")
-    for name, value in _distances(bars, other, kind, tolerance).items():
-        row[name] = value
-    return row.astype({"worst_at": "datetime64[ms, UTC]"})
+    return row.assign(**_distances(bars, other, kind, tolerance))
 
 
 def no_agreement() -> pd.DataFrame:
@@ -96,7 +94,7 @@ def _distances(bars: pd.DataFrame, other: pd.DataFrame, kind: str, tolerance_bps
         apart = np.abs(10_000 * np.log(bars[PRICES].to_numpy() / other[PRICES].to_numpy())).max(axis=1, initial=0)
         volume, volume_there = bars["volume"].to_numpy(), other["volume"].to_numpy()
         agrees = (apart <= tolerance_bps) & (np.abs(volume - volume_there) <= VOLUME_TOLERANCE * volume)
-    worst = int(apart.argmax()) if len(common) else -1
+    worst = int(apart.argmax()) if len(common) else 0
     return {
         "compared": np.int64(len(common)),
         "agreeing": np.int64(agrees.sum()),
@@ -104,7 +102,7 @@ def _distances(bars: pd.DataFrame, other: pd.DataFrame, kind: str, tolerance_bps
         "median_bps": median,
         "q99_bps": float(np.quantile(apart, 0.99)) if len(common) else np.nan,
         "worst_bps": float(apart[worst]) if len(common) else np.nan,
-        "worst_at": bars["timestamp"].iloc[worst] if len(common) else pd.NaT,
+        "worst_at": bars["timestamp"].iloc[worst : worst + 1].reset_index(drop=True),
         "return_correlation": _correlation(bars, other),
         **_unshared(opened, others, len(common)),
     }
