@@ -61,23 +61,21 @@ def _aggregate(
     at: _IntArray, price: _FloatArray, amount: _FloatArray, bar: int, anchor: int
 ) -> tuple[_IntArray, _FloatArray]:
     """Opening times and values of the bars of sorted trades, all times in one unit."""
-    count = 0
-    last = np.int64(0)
+    count, closes = 0, np.int64(0)
     for row in range(len(at)):
-        opened = at[row] - (at[row] - anchor) % bar
-        if count == 0 or opened != last:
+        if count == 0 or at[row] >= closes:
             count += 1
-            last = opened
+            closes = at[row] - (at[row] - anchor) % bar + bar
     times = np.empty(count, dtype=np.int64)
     values = np.zeros((count, 7), dtype=np.float64)
     lost = np.zeros((count, 2), dtype=np.float64)
     place = -1
     for row in range(len(at)):
-        opened = at[row] - (at[row] - anchor) % bar
         paid = price[row]
-        if place < 0 or times[place] != opened:
+        if place < 0 or at[row] >= closes:
             place += 1
-            times[place] = opened
+            times[place] = at[row] - (at[row] - anchor) % bar
+            closes = times[place] + bar
             values[place, 0] = paid
             values[place, 1] = paid
             values[place, 2] = paid
