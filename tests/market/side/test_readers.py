@@ -131,10 +131,19 @@ def test_a_basis_is_known_at_the_close_of_its_bar_and_holes_are_refused(tmp_path
     parquet(tmp_path, "perp.parquet", timestamp=[*HOURS, "2024-01-01 03:00"], close=[101.0, 100.0, 0.0, 100.0])
     parquet(tmp_path, "spot.parquet", timestamp=[HOURS[0], HOURS[2], "2024-01-01 03:00"], close=[100.0, 100.0, 99.0])
     delivery = read(tmp_path, "basis", files="perp.parquet", against="spot.parquet", of="A")
-    np.testing.assert_allclose(delivery.vintages["value"], [1e4 * np.log(1.01), 1e4 * np.log(100 / 99)])
+    np.testing.assert_allclose(delivery.vintages["value"], [0.01, 100 / 99 - 1])
     assert known(delivery) == ["2024-01-01 01:00", "2024-01-01 04:00"]
     assert delivery.refused["reason"].tolist() == ["spot.parquet has no value for this time", "value is not positive"]
     assert set(delivery.vintages["symbol"]) == {""}  # `of` makes it the market's
+
+
+def test_a_venues_mark_is_known_when_its_bar_closes(tmp_path: Path) -> None:
+    parquet(tmp_path, "A.parquet", timestamp=HOURS, close=[100.0, 101.0, 102.0])
+    now = int(pd.Timestamp("2024-01-01 02:30", tz="UTC").timestamp() * 1000)
+    delivery = read(tmp_path, "mark_price", files="{symbol}.parquet", now=now)
+    assert known(delivery) == ["2024-01-01 01:00", "2024-01-01 02:00"]
+    assert delivery.vintages["value"].tolist() == [100.0, 101.0]
+    assert delivery.refused["reason"].tolist() == ["the bar has not closed yet"]
 
 
 def test_a_bar_that_is_still_open_has_no_basis(tmp_path: Path) -> None:

@@ -24,11 +24,17 @@ _OF_VENUES = (
              "a venue less the mean of others", "spread", _FUNDING),
     SideSpec("open_interest", "contracts or coins", True, After(timedelta(minutes=5)), 0.0, 1e15, _DAY,
              "the venue", "values", _INTEREST),
-    SideSpec("basis", "bps", True, _AT_THE_CLOSE, -2000.0, 2000.0, _DAY, "perpetual against spot", "log_ratio"),
-    SideSpec("mark_premium", "bps", True, _AT_THE_CLOSE, -2000.0, 2000.0, _DAY,
-             "mark price against the perpetual", "log_ratio"),
-    SideSpec("price_spread", "bps", True, _AT_THE_CLOSE, -2000.0, 2000.0, _DAY,
-             "a venue against another", "log_ratio"),
+    # As exchanges define it, of mark and index; of files, of the perpetual's and the spot's closes.
+    SideSpec("basis", "share of the spot price", True, _AT_THE_CLOSE, -0.2, 0.2, _DAY,
+             "perpetual over spot, less one", "ratio"),
+    SideSpec("mark_premium", "share of the price", True, _AT_THE_CLOSE, -0.2, 0.2, _DAY,
+             "mark price over the perpetual, less one", "ratio"),
+    SideSpec("price_spread", "share of the price", True, _AT_THE_CLOSE, -0.2, 0.2, _DAY,
+             "a venue over another, less one", "ratio"),
+    SideSpec("premium", "share of the price", True, _AT_THE_CLOSE, -0.2, 0.2, _DAY,
+             "the venue's premium index", "close"),
+    SideSpec("mark_price", "quote currency", True, _AT_THE_CLOSE, 0.0, 1e12, _DAY, "the venue", "close"),
+    SideSpec("index_price", "quote currency", True, _AT_THE_CLOSE, 0.0, 1e12, _DAY, "the venue", "close"),
 )  # fmt: skip
 
 _OF_MARKETS = (

@@ -65,7 +65,7 @@ def read_series(name: str, files: SeriesFiles, folder: Path, now_ms: int, symbol
         BadParameters: the configuration does not fit the series.
     """
     spec = SERIES[name]
-    if spec.reader in ("spread", "log_ratio") and not files.against:
+    if spec.reader in ("spread", "ratio") and not files.against:
         raise BadParameters(f"side series {name} compares files: name the others in its `against`")
     has_field = "{" in files.files
     if spec.per_symbol and not has_field and files.of is None:

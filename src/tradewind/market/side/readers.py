@@ -18,7 +18,6 @@ from tradewind.market.timeframes import bar_duration_ms
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
-BPS = 1e4
 
 _TIME = (
     "timestamp",
@@ -111,8 +110,16 @@ def read_spread(request: Request) -> SideDelivery:
     )
 
 
-def read_log_ratio(request: Request) -> SideDelivery:
-    """Log ratio of two closes of one bar, in basis points; known at the bar's close, and of that moment.
+def read_close(request: Request) -> SideDelivery:
+    """The close of each bar of a file; known at that moment, and of it."""
+    table, opened, price, reason = _timed_values(request, request.paths[0], _CLOSE)
+    closed = _closed(request, opened, reason)
+    known = _by_rule(request, closed, reason)
+    return deliver(request.key, ReadRows(closed, known, price, reason, table), request.spec)
+
+
+def read_ratio(request: Request) -> SideDelivery:
+    """A bar's close over another file's, less one; known at the close, and of that moment.
 
     Only the span that both files have counts as received.
     """
@@ -120,14 +127,13 @@ def read_log_ratio(request: Request) -> SideDelivery:
     other = _by_time(request, request.paths[1], _CLOSE)
     inside = _within(opened, [other])
     table, opened, price, reason = table[inside], opened[inside], price[inside], reason[inside]
-    closed = opened + bar_duration_ms(request.files.timeframe)
+    closed = _closed(request, opened, reason)
     cells.refuse(reason, price <= 0, "value is not positive")
-    cells.refuse(reason, closed > request.now_ms, "the bar has not closed yet")
     against = _at(request, request.paths[1], other, opened, reason)
     cells.refuse(reason, against <= 0, f"{_below(request, request.paths[1])} has no positive value for this time")
     usable = reason == ""
     ratio = np.full(len(price), np.nan)
-    ratio[usable] = np.log(price[usable] / against[usable]) * BPS
+    ratio[usable] = price[usable] / against[usable] - 1
     known = _by_rule(request, closed, reason)
     return deliver(request.key, ReadRows(closed, known, ratio, reason, table), request.spec)
 
@@ -146,7 +152,8 @@ READERS: Mapping[ReaderName, Callable[[Request], SideDelivery]] = {
     "values": read_values,
     "published": read_published,
     "spread": read_spread,
-    "log_ratio": read_log_ratio,
+    "close": read_close,
+    "ratio": read_ratio,
     "hours_to_next": read_hours_to_next,
     "hours_since_last": read_hours_since_last,
 }
@@ -164,6 +171,13 @@ def _read_calendar(request: Request, measure: events.Measure) -> SideDelivery:
     kept = reason == ""
     calendar = events.Calendar(happens[kept].astype(np.int64), names[kept].to_numpy(dtype=object))
     return events.deliver_ticks(request.key, calendar, measure, reason, table, bar_duration_ms(request.files.tick))
+
+
+def _closed(request: Request, opened: FloatArray, reason: Reasons) -> FloatArray:
+    """When bars close; those that are still open are refused."""
+    closed: FloatArray = opened + bar_duration_ms(request.files.timeframe)
+    cells.refuse(reason, closed > request.now_ms, "the bar has not closed yet")
+    return closed
 
 
 def _timed_values(

@@ -13,7 +13,7 @@ from pandera.typing import Series
 from tradewind.market.schema import SideVintages
 from tradewind.market.side.publication import Publication
 
-ReaderName = Literal["values", "published", "spread", "log_ratio", "hours_to_next", "hours_since_last"]
+ReaderName = Literal["values", "published", "spread", "close", "ratio", "hours_to_next", "hours_since_last"]
 
 
 @dataclass(frozen=True)
