@@ -1,5 +1,6 @@
 """What several test rooms share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real market data is not at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def dask_address() -> Iterator[str]:
+    """The address of a Dask cluster of two processes on this machine; tests that need it skip without Dask."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        yield cluster.scheduler_address
 
 
 def typed(raw: pd.DataFrame, symbol: str) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tradewind.compute import ComputeRules, ExecutorKind, executor, lazily, map_partitions, track
+from tradewind.compute import ComputeRules, ExecutorKind, executor, lazily, map_partitions, split, track
 from tradewind.errors import BadParameters
 
 
@@ -74,3 +74,11 @@ def test_a_scheduler_that_does_not_answer_is_named() -> None:
     pytest.importorskip("distributed")
     with pytest.raises(BadParameters, match="no Dask scheduler answers at 'tcp://127.0.0.1:1'"):
         executor("dask", address="tcp://127.0.0.1:1")
+
+
+def test_several_results_come_apart_and_are_held_once() -> None:
+    large, small = split(divmod, {name: (value, 4) for name, value in (("b", 9), ("a", 7))}, ComputeRules(), results=2)
+    assert [large[name]() for name in large] == [1, 2]
+    assert [small[name]() for name in small] == [3, 1]
+    with pytest.raises(KeyError):
+        small["a"]()

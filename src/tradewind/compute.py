@@ -1,6 +1,7 @@
 """Where work runs: one standard executor for symbols, folds, trials and seeds."""
 
 import logging
+import multiprocessing
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -65,7 +66,8 @@ def executor(kind: ExecutorKind, workers: int = 2, address: str = "") -> Executo
         case "threads":
             return ThreadPoolExecutor(max_workers=workers)
         case "processes":
-            return ProcessPoolExecutor(max_workers=workers)
+            # A process forked from one whose threads hold locks (Arrow's, numba's) waits for them for ever.
+            return ProcessPoolExecutor(max_workers=workers, mp_context=multiprocessing.get_context("forkserver"))
         case "dask":
             return _dask_executor(workers, address)
     raise BadParameters(f"compute.executor must be one of serial, threads, processes, dask, found {kind!r}")
@@ -136,6 +138,29 @@ def lazily(
         return result
 
     return {name: partial(fetch, name) for name in items}
+
+
+def split(
+    function: Callable[..., tuple[Any, ...]], items: Mapping[str, tuple[Any, ...]], rules: ComputeRules, results: int
+) -> tuple[dict[str, Callable[[], Any]], ...]:
+    """As `lazily`, for a function with so many `results`: one mapping for each of them, in their order.
+
+    The items are worked on in the order of their names, as the calls of the first mapping ask for them; what the
+    other mappings give waits until it is asked for, once. So the first should be the large one.
+    """
+    ordered = {name: items[name] for name in sorted(items)}
+    calls = lazily(function, ordered, rules)
+    waiting: dict[tuple[str, int], Any] = {}
+
+    def first(name: str) -> Any:
+        large, *others = calls[name]()
+        waiting.update({(name, position): other for position, other in enumerate(others, start=1)})
+        return large
+
+    others: list[dict[str, Callable[[], Any]]] = [
+        {name: partial(waiting.pop, (name, position)) for name in ordered} for position in range(1, results)
+    ]
+    return {name: partial(first, name) for name in ordered}, *others
 
 
 def map_partitions(

@@ -1,15 +1,17 @@
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, DatasetError
 from kedro.runner import SequentialRunner
 
+from tradewind.compute import ComputeRules
 from tradewind.datasets import NoTableDataset
 from tradewind.errors import BadData
 from tradewind.market.cleaning import MarketRules
@@ -63,6 +65,7 @@ def run(folder: Path, source: dict[str, Callable[[], pd.DataFrame]], **settings:
     catalog["source_bars"] = source
     catalog["source_side_series"] = settings.pop("side_series", NoTableDataset(table="side_series").load())
     catalog["params:universe"] = Universe(**universe)
+    catalog["params:compute"] = settings.pop("compute", ComputeRules())
     catalog["params:data_engineering.market"] = MarketRules(**settings)
     SequentialRunner().run(data_engineering.create_pipeline(), catalog)
     return catalog
@@ -113,6 +116,36 @@ def test_a_second_run_changes_no_byte(tmp_path: Path) -> None:
     assert content() == first
 
 
+@pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
+def test_symbols_side_by_side_give_the_same_tables(
+    tmp_path: Path, executor: Literal["threads", "processes", "dask"], request: pytest.FixtureRequest
+) -> None:
+    address = request.getfixturevalue("dask_address") if executor == "dask" else ""
+    loaders = {}
+    for seed, name in enumerate("ABC"):
+        delivered(600, seed).to_parquet(tmp_path / f"{name}.parquet")
+        loaders[f"v/{name}/1h"] = partial(pd.read_parquet, tmp_path / f"{name}.parquet")
+    alone, together = (
+        run(tmp_path / rules.executor, loaders, compute=rules)
+        for rules in (ComputeRules(), ComputeRules(executor=executor, address=address))
+    )
+    for name, load in alone["bars"].load().items():
+        pd.testing.assert_frame_equal(together["bars"].load()[name](), load())
+    pd.testing.assert_frame_equal(together["row_counts"].load(), alone["row_counts"].load())
+
+
+def test_one_symbol_is_in_memory_at_a_time(tmp_path: Path) -> None:
+    """A symbol is received when its bars are written, not before: the next waits until then."""
+    folder, seen = tmp_path / "data/02_intermediate/typed_bars", []
+
+    def received(seed: int) -> pd.DataFrame:
+        seen.append(len(list(folder.rglob("*.parquet"))))
+        return delivered(50, seed)
+
+    run(tmp_path, {f"v/{name}/1h": partial(received, seed) for seed, name in enumerate("ABCD")})
+    assert seen == [0, 1, 2, 3]
+
+
 def test_only_the_universe_is_taken(tmp_path: Path) -> None:
     catalog = run(tmp_path, source(), universe={"symbols": ["B"]})
     assert list(catalog["bars"].load()) == ["v/B/1h"]
@@ -125,14 +158,14 @@ def test_a_symbol_the_source_lacks_stops_and_says_what_there_is(tmp_path: Path) 
 
 
 def test_too_many_refused_rows_stop_before_any_bar_is_written(tmp_path: Path) -> None:
-    with pytest.raises(BadData, match=r"v/A/1h: 6 of 972 rows \(0.62%\) are refused.*reject_share_limit 0.10%"):
+    with pytest.raises(DatasetError, match=r"v/A/1h: 6 of 972 rows \(0.62%\) are refused.*reject_share_limit 0.10%"):
         run(tmp_path, source(), reject_share_limit=0.001)
-    assert not (tmp_path / "data/03_primary/bars").exists()
+    assert not (tmp_path / "data/03_primary/bars/_manifest.json").exists()
 
 
 def test_a_source_without_one_good_row_stops(tmp_path: Path) -> None:
     broken = {"v/A/1h": lambda: delivered(10, seed=3).assign(close="x")}
-    with pytest.raises(BadData, match="none of the 10 rows received is a bar"):
+    with pytest.raises(DatasetError, match="none of the 10 rows received is a bar"):
         run(tmp_path, broken, reject_share_limit=1.0)
 
 

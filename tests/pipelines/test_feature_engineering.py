@@ -80,15 +80,16 @@ def test_a_history_shorter_than_the_horizon_is_refused(bars: dict[str, Callable[
 
 @pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
 def test_wherever_features_are_computed_they_have_the_same_bits(
-    bars: dict[str, Callable[[], pd.DataFrame]], executor: Literal["threads", "processes", "dask"]
+    bars: dict[str, Callable[[], pd.DataFrame]],
+    executor: Literal["threads", "processes", "dask"],
+    request: pytest.FixtureRequest,
 ) -> None:
-    if executor == "dask":
-        pytest.importorskip("distributed")
+    address = request.getfixturevalue("dask_address") if executor == "dask" else ""
     none = pd.DataFrame({"series": [], "symbol": [], "known_at": [], "value": []})
     few = FeatureSelection(tiers=(1,))
     tables = [
         {name: load() for name, load in compute_features(bars, none, UNIVERSE, few, rules).items()}
-        for rules in (ComputeRules(), ComputeRules(executor=executor, threads=1))
+        for rules in (ComputeRules(), ComputeRules(executor=executor, threads=1, address=address))
     ]
     for name, expected in tables[0].items():
         pd.testing.assert_frame_equal(tables[1][name], expected, check_exact=True)

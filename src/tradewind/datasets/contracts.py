@@ -25,6 +25,11 @@ def typed_bars(tables: Partitions) -> dict[str, Any]:
     return _checked(schema.TypedBars, tables)
 
 
+def quarantine(tables: Partitions) -> dict[str, Any]:
+    """The tables, each a valid `Quarantine`."""
+    return _checked(schema.Quarantine, tables)
+
+
 def bars(tables: Partitions) -> dict[str, Any]:
     """The tables, each a valid `Bars`."""
     return _checked(schema.Bars, tables)

@@ -1,5 +1,6 @@
 """What names one table of bars."""
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
@@ -32,4 +33,9 @@ class BarKey(BaseModel):
 
     def columns(self, rows: int) -> dict[str, pd.Series]:
         """The key as table columns of `rows` equal rows."""
-        return {name: pd.Series([value] * rows, dtype="str") for name, value in self.model_dump().items()}
+        return {name: pd.Series(repeat_text(value, rows)) for name, value in self.model_dump().items()}
+
+
+def repeat_text(value: str, rows: int) -> pd.api.extensions.ExtensionArray:
+    """A text column of `rows` equal cells, without a Python object for each."""
+    return pd.array([value], dtype="str").take(np.zeros(rows, dtype=np.int64))

@@ -23,6 +23,11 @@ def _not_after(earlier: str, later: str) -> object:
     return check
 
 
+def is_constant(column: pd.Series) -> bool:
+    """Whether all cells of a text column are equal (and there are none missing)."""
+    return len(column) == 0 or bool((column == column.iloc[0]).all())
+
+
 class _Table(pa.DataFrameModel):
     class Config:
         strict = True
@@ -47,9 +52,6 @@ class Bars(_Table):
     trades: Series[float] | None = pa.Field(ge=0, nullable=True)
     segment: Series[np.int32] = pa.Field(ge=0)
 
-    class Config(_Table.Config):
-        unique = ["venue", "symbol", "timeframe", "timestamp"]  # noqa: RUF012 - pandera reads a plain list
-
     @pa.dataframe_check(name="low <= open, close <= high")
     def is_ohlc_consistent(cls, bars: pd.DataFrame) -> Series[bool]:  # noqa: N805
         """High and low bound the open and the close."""
@@ -57,10 +59,12 @@ class Bars(_Table):
         bottom = bars[["open", "close"]].min(axis=1)
         return (bars["low"] <= bottom) & (top <= bars["high"])
 
-    @pa.check("timestamp", name="sorted by timestamp")
-    def is_sorted(cls, timestamp: Series[Instant]) -> bool:  # noqa: N805
-        """Oldest first."""
-        return bool(timestamp.is_monotonic_increasing)
+    @pa.dataframe_check(name="one symbol, oldest first, each instant once")
+    def is_sorted(cls, bars: pd.DataFrame) -> bool:  # noqa: N805
+        """Instead of `unique`, which takes half a second for a year of minutes."""
+        one_key = all(is_constant(bars[name]) for name in ("venue", "symbol", "timeframe"))
+        instants = bars["timestamp"].to_numpy("datetime64[ms]")
+        return one_key and bool((instants[1:] > instants[:-1]).all())
 
 
 class TypedBars(_Table):

@@ -5,6 +5,7 @@ Each is a mistake that research code is known to make. They are faults to test t
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,10 @@ def _leaks() -> list[tuple[str, str, str, dict[str, Any]]]:
 def _bars_changed(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[..., Any]:
     def check_bars(*args: Any) -> Any:
         bars, quarantine, counts = CLEAN.check_bars(*args)
-        return {name: change(table) for name, table in bars.items()}, quarantine, counts
+        return {name: partial(changed, load) for name, load in bars.items()}, quarantine, counts
+
+    def changed(load: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        return change(load())
 
     return check_bars
 

@@ -190,9 +190,9 @@ def _itself(table: pd.DataFrame) -> pd.DataFrame:
 def make_bars(sources: Sources, settings: RunSettings, steps: Steps) -> tuple[Tables, pd.DataFrame]:
     """Checked bars by partition, and the side series."""
     universe = sources.universe
-    typed, unreadable = steps.type_bars(lazily(sources.bars), universe)
-    bars, _, _ = steps.check_bars(lazily(typed), unreadable, universe, settings.market)
-    return bars, steps.select_side_series(sources.side_series, universe)
+    typed, unreadable = steps.type_bars(lazily(sources.bars), universe, ComputeRules())
+    bars, _, _ = steps.check_bars(typed, unreadable, universe, settings.market, ComputeRules())
+    return {name: load() for name, load in bars.items()}, steps.select_side_series(sources.side_series, universe)
 
 
 def make_features(

@@ -7,7 +7,7 @@ import pandas as pd
 from plotly.graph_objects import Figure
 
 from tradewind import clock
-from tradewind.compute import track
+from tradewind.compute import ComputeRules, split
 from tradewind.errors import BadData
 from tradewind.market import cleaning, quality
 from tradewind.market.bar_key import BarKey
@@ -19,48 +19,47 @@ from tradewind.market.universe import Universe
 from tradewind.reports.gaps import gap_heatmap
 
 TableLoaders = Mapping[str, Callable[[], pd.DataFrame]]
-Tables = dict[str, pd.DataFrame]
+Loaders = dict[str, Callable[[], pd.DataFrame]]
 
 
-def type_bars(source_bars: TableLoaders, universe: Universe) -> tuple[Tables, pd.DataFrame]:
-    """The readable rows of every symbol in the universe, and the unreadable ones.
+def type_bars(source_bars: TableLoaders, universe: Universe, compute: ComputeRules) -> tuple[Loaders, Loaders]:
+    """The readable rows of every symbol in the universe, and the unreadable ones, each made when it is saved.
 
     Raises:
         BadData: the source lacks a symbol, or its rows cannot be read at all.
     """
     _require_partitions(source_bars, universe)
-    typed, unreadable = {}, []
-    for partition in track(universe.partitions, "typing bars"):
-        key = BarKey.from_partition(partition)
-        received = source_bars[partition]()
-        typed[partition], refused = cleaning.type_bars(received, key)
-        require_all_rows(key, len(received), len(typed[partition]), len(refused))
-        unreadable.append(refused)
-    return typed, quality.join_rows(unreadable)
+    work = {partition: (partition, source_bars[partition]) for partition in universe.partitions}
+    typed, unreadable = split(_typed, work, compute, results=2)
+    return typed, unreadable
 
 
 def check_bars(
-    typed_bars: TableLoaders, unreadable_rows: pd.DataFrame, universe: Universe, rules: MarketRules
-) -> tuple[Tables, pd.DataFrame, pd.DataFrame]:
-    """Checked and segmented bars of every symbol, all refused rows, and the row counts.
+    typed_bars: TableLoaders,
+    unreadable_rows: TableLoaders,
+    universe: Universe,
+    rules: MarketRules,
+    compute: ComputeRules,
+) -> tuple[Loaders, Loaders, Loaders]:
+    """Checked and segmented bars of every symbol, its refused rows and its row counts, each made when it is saved.
 
     Raises:
         BadData: more rows are refused than the rules allow, or none is left.
     """
-    bars, quarantine, counts = {}, [], []
-    for partition in track(universe.partitions, "checking bars"):
-        key = BarKey.from_partition(partition)
-        typed = typed_bars[partition]()
-        checked, refused = cleaning.check_bars(typed, key, clock.now())
-        refused = quality.join_rows([_of(unreadable_rows, key), refused])
-        received = len(typed) + len(_of(unreadable_rows, key))
-        require_few_rejected(key, received, refused, rules.reject_share_limit)
-        if checked.empty:
-            raise BadData(f"{key}: none of the {received} rows received is a bar: look into the quarantine table")
-        bars[partition] = _segmented(checked, key, rules.max_gap_bars)
-        quarantine.append(refused)
-        counts.append(quality.count_rows(key, received, len(checked), len(refused)))
-    return bars, quality.join_rows(quarantine), quality.join_rows(counts)
+    work = {
+        partition: (partition, typed_bars[partition], unreadable_rows[partition], rules)
+        for partition in universe.partitions
+    }
+    bars, refused, counted = split(_checked, work, compute, results=3)
+    return bars, refused, counted
+
+
+def collect_refused(refused_rows: TableLoaders, counted_rows: TableLoaders) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The quarantine and the row counts of all symbols."""
+    return (
+        quality.join_rows([load() for load in refused_rows.values()]),
+        quality.join_rows([load() for load in counted_rows.values()]),
+    )
 
 
 def describe_quality(
@@ -83,6 +82,33 @@ def _require_partitions(source_bars: TableLoaders, universe: Universe) -> None:
             f"the source has no bars for {missing} (venue/symbol/timeframe, from the parameters `universe`); it has "
             f"{sorted(source_bars) or 'nothing'}. Correct universe.venue, symbols or timeframe, or add the bars"
         )
+
+
+def _typed(partition: str, load: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    key = BarKey.from_partition(partition)
+    received = load()
+    typed, refused = cleaning.type_bars(received, key)
+    require_all_rows(key, len(received), len(typed), len(refused))
+    return typed, refused
+
+
+def _checked(
+    partition: str,
+    load_typed: Callable[[], pd.DataFrame],
+    load_unreadable: Callable[[], pd.DataFrame],
+    rules: MarketRules,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    key = BarKey.from_partition(partition)
+    typed = load_typed()
+    unreadable = load_unreadable()
+    checked, refused = cleaning.check_bars(typed, key, clock.now())
+    refused = quality.join_rows([unreadable, refused])
+    received = len(typed) + len(unreadable)
+    require_few_rejected(key, received, refused, rules.reject_share_limit)
+    if checked.empty:
+        raise BadData(f"{key}: none of the {received} rows received is a bar: look into the quarantine table")
+    counts = quality.count_rows(key, received, len(checked), len(refused))
+    return _segmented(checked, key, rules.max_gap_bars), refused, counts
 
 
 def _of(table: pd.DataFrame, key: BarKey) -> pd.DataFrame:

@@ -4,6 +4,8 @@ from kedro.pipeline import Node, Pipeline
 
 from tradewind.pipelines.data_engineering import nodes, side_nodes
 
+MARKET = "params:data_engineering.market"
+
 
 def create_pipeline() -> Pipeline:
     """Received rows are typed, checked and segmented; refused rows are kept and counted; quality is described."""
@@ -11,19 +13,25 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.type_bars,
-                inputs=["source_bars", "params:universe"],
+                inputs=["source_bars", "params:universe", "params:compute"],
                 outputs=["typed_bars", "unreadable_rows"],
                 name="type_bars",
             ),
             Node(
                 nodes.check_bars,
-                inputs=["typed_bars", "unreadable_rows", "params:universe", "params:data_engineering.market"],
-                outputs=["bars", "quarantine", "row_counts"],
+                inputs=["typed_bars", "unreadable_rows", "params:universe", MARKET, "params:compute"],
+                outputs=["bars", "refused_rows", "counted_rows"],
                 name="check_bars",
             ),
             Node(
+                nodes.collect_refused,
+                inputs=["refused_rows", "counted_rows"],
+                outputs=["quarantine", "row_counts"],
+                name="collect_refused",
+            ),
+            Node(
                 side_nodes.collect_side_vintages,
-                inputs=["source_side_series", "params:universe", "params:data_engineering.market"],
+                inputs=["source_side_series", "params:universe", MARKET],
                 outputs=["side_vintages", "side_quarantine", "side_counts"],
                 name="collect_side_vintages",
             ),
