@@ -42,6 +42,7 @@ class Market:
     now_ms: int = START_MS + 40 * 24 * HOUR_MS + HOUR_MS // 3
     symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
     holes: tuple[tuple[int, int], ...] = ((50, 57), (500, 501))  # hours from the start
+    funding_hours: int = 8
 
     def bars(self, symbol: str, timeframe: str, span: Span, scale: float = 1.0) -> pd.DataFrame:
         """The bars that open in the span, the open one included; columns as received."""
@@ -77,8 +78,8 @@ class Market:
         return table.loc[table["at"] <= self.now_ms * 1000].reset_index(drop=True)
 
     def funding(self, symbol: str, span: Span) -> pd.DataFrame:
-        """Rates settled every 8 hours: at (epoch ms), value."""
-        step = 8 * HOUR_MS
+        """Settled rates: at (epoch ms), value."""
+        step = self.funding_hours * HOUR_MS
         at = np.arange(-(-max(span.since_ms, self.since_ms) // step) * step, min(span.until_ms, self.now_ms + 1), step)
         return pd.DataFrame({"at": at, "value": np.round(1e-4 * np.sin(at / 1e8 + len(symbol)), 8)})
 
@@ -172,7 +173,7 @@ class ExchangeServer:
         """Let the next `times` requests whose path holds `path` meet a fault.
 
         Kinds: 429 (retry_after), 500, status (status, text), truncated, torn_gzip, dropped, slow, redirect (to), huge,
-        not_json, shape, doubled, stale, reversed, future, open_bar, checksum, bomb, torn_file, next_url.
+        not_json, shape, doubled, stale, reversed, capped, future, open_bar, checksum, bomb, torn_file, next_url.
         """
         self._faults.append(Fault(kind, times, path, settings))
 
@@ -193,6 +194,8 @@ class ExchangeServer:
             return bars.loc[bars.index.repeat(2)].reset_index(drop=True)
         if fault.kind == "reversed":
             return bars.iloc[::-1].reset_index(drop=True)
+        if fault.kind == "capped":
+            return bars.head(30)
         if fault.kind == "future":
             return bars.assign(open_time=bars["open_time"] + 400 * 24 * HOUR_MS)
         if fault.kind == "open_bar":
@@ -243,7 +246,10 @@ Mischief = Callable[[BaseHTTPRequestHandler, Reply, Fault | None, ExchangeServer
 
 def _send(http: BaseHTTPRequestHandler, reply: Reply, fault: Fault | None, server: ExchangeServer) -> None:
     body = reply.body
-    http.send_response(reply.status)
+    if "date" in reply.headers:
+        http.send_response_only(reply.status)
+    else:
+        http.send_response(reply.status)
     if "gzip" in http.headers.get("Accept-Encoding", "") and "json" in reply.headers.get("Content-Type", ""):
         body = gzip.compress(body, 1)
         http.send_header("Content-Encoding", "gzip")
@@ -257,6 +263,7 @@ def _send(http: BaseHTTPRequestHandler, reply: Reply, fault: Fault | None, serve
 def _status(http: BaseHTTPRequestHandler, reply: Reply, fault: Fault, server: ExchangeServer) -> None:
     status = {"429": 429, "418": 418, "500": 500}.get(fault.kind) or fault.settings["status"]
     headers = {"Content-Type": "application/json"}
+    headers |= fault.settings.get("headers", {})
     if "retry_after" in fault.settings:
         headers["Retry-After"] = str(fault.settings["retry_after"])
     text = fault.settings.get("text", '{"message": "not now"}')

@@ -27,7 +27,7 @@ from tradewind.market.sources.paging import (
     vintages,
     within,
 )
-from tradewind.market.sources.transport import Transport
+from tradewind.market.sources.transport import Address, Transport
 from tradewind.market.timeframes import bar_duration_ms
 
 _KLINES = (
@@ -65,7 +65,7 @@ class Rules(BaseModel):
     side_timeframe: str = "1h"
     requests_per_s: float = Field(default=20.0, gt=0)
     unpacked_limit_mb: float = Field(default=1024.0, gt=0)
-    base_url: str = "https://data.binance.vision"
+    base_url: Address = "https://data.binance.vision"
     patience: PatienceRules = PatienceRules(body_limit_mb=512.0)
 
 

@@ -20,7 +20,7 @@ from tradewind.market.sources.base import Page, SidePage
 from tradewind.market.sources.ccxt_session import MANNERS, CcxtSession, Manners, is_honestly_empty, make_exchange
 from tradewind.market.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
 from tradewind.market.sources.paging import answered, settled_bars, within
-from tradewind.market.sources.transport import Transport
+from tradewind.market.sources.transport import Address, Transport
 from tradewind.market.timeframes import bar_duration_ms
 
 Result = TypeVar("Result")
@@ -48,7 +48,7 @@ class Rules(BaseModel):
     side_timeframe: str = "1h"
     settle_s: float = Field(default=30.0, ge=0)
     page_bars: int | None = Field(default=None, ge=1, description="at most; default: what the exchange allows")
-    base_url: str = ""
+    base_url: Address | None = None
     api_key: SecretStr | None = None
     api_secret: SecretStr | None = None
     api_password: SecretStr | None = None
@@ -96,16 +96,18 @@ class CcxtSource:
     def exchange(self) -> Any:
         """ccxt's exchange of this thread, its markets loaded once for all threads."""
         if not hasattr(self._local, "exchange"):
-            exchange = self._make()
-            with self._lock:
-                if self._loaded is None:
-                    self._transport.limiter.interval_s = exchange.rateLimit / 1000
-                    self._local.exchange = exchange
-                    self.ask(exchange.load_markets)
-                    self._loaded = exchange
-                else:
-                    exchange.set_markets(self._loaded.markets, self._loaded.currencies)
-            self._local.exchange = exchange
+            exchange = self._local.exchange = self._make()
+            try:
+                with self._lock:
+                    if self._loaded is None:
+                        self._transport.limiter.interval_s = exchange.rateLimit / 1000
+                        self.ask(exchange.load_markets)
+                        self._loaded = exchange
+                    else:
+                        exchange.set_markets(self._loaded.markets, self._loaded.currencies)
+            except BaseException:
+                del self._local.exchange  # without markets it is of no use: the next call tries again
+                raise
         return self._local.exchange
 
     def market(self, symbol: str) -> str:
@@ -165,7 +167,7 @@ class CcxtSource:
         rules = self.rules
         keys = {"apiKey": rules.api_key, "secret": rules.api_secret, "password": rules.api_password}
         settings = {name: value.get_secret_value() for name, value in keys.items() if value is not None}
-        session = CcxtSession(self._transport, rules.base_url)
+        session = CcxtSession(self._transport, rules.base_url or "")
         exchange = make_exchange(rules.exchange, {**settings, "options": rules.options}, session)
         exchange.has["fetchCurrencies"] = False  # nothing here needs currencies, and some exchanges want a key for them
         loads = exchange.options.get("fetchMarkets")

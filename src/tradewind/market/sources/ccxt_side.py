@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tradewind.errors import BadParameters
+from tradewind.errors import BadData, BadParameters
 from tradewind.market.deliveries import Span
 from tradewind.market.sources.base import SidePage
 from tradewind.market.sources.paging import (
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tradewind.market.sources.ccxt_exchange import CcxtSource
 
 _HOUR_MS = 3_600_000
-_FUNDING_ROWS = 100
+# An answer of so many settlements may be cut off; the longest window asked for, in hours.
+_FULL_ANSWER, _LONGEST_WINDOW = 100, 500
 _PRICES = {"mark_price": "mark", "index_price": "index", "premium": "premiumIndex"}
 SERIES = ("basis", "funding", "index_price", "mark_price", "open_interest", "premium")
 
@@ -64,21 +65,22 @@ def _funding(source: "CcxtSource", symbol: str, span: Span) -> Iterator[SidePage
     """By windows that hold an hourly settlement; a fuller answer is asked for again in halves."""
     market = source.market(symbol)
     settled = _kept(source, settled_instants(span, source.pace.now_ms, source.rules.settle_s), "funding_days")
-    for window in windows(settled, _FUNDING_ROWS * _HOUR_MS) if settled else ():
-        rates = pd.concat(list(_funding_rows(source, market, window)), ignore_index=True)
+    limit = int(source.exchange.feature_value(market, "fetchFundingRateHistory", "limit", _FULL_ANSWER) or _FULL_ANSWER)
+    limit = min(limit, _LONGEST_WINDOW)
+    for window in windows(settled, limit * _HOUR_MS) if settled else ():
+        rates = pd.concat(list(_funding_rows(source, market, window, limit)), ignore_index=True)
         at = rates["timestamp"]
         yield SidePage(vintages("funding", symbol, at, at + 1, rates["value"]), _trusted(source, window))
 
 
-def _funding_rows(source: "CcxtSource", market: str, window: Span) -> Iterator[pd.DataFrame]:
+def _funding_rows(source: "CcxtSource", market: str, window: Span, limit: int) -> Iterator[pd.DataFrame]:
     extra = {source.manners.end_name: window.until_ms - 1}
     call = source.exchange.fetch_funding_rate_history
-    answer = source.ask(call, market, window.since_ms, _FUNDING_ROWS, extra)
-    rows = _instants(answer, "fundingRate", source)
-    if len(rows) >= _FUNDING_ROWS and window.until_ms - window.since_ms > 1:
+    rows = _instants(source.ask(call, market, window.since_ms, limit, extra), "fundingRate", source)
+    if len(rows) >= min(limit, _FULL_ANSWER) and window.until_ms - window.since_ms > _HOUR_MS:
         middle = (window.since_ms + window.until_ms) // 2
-        yield from _funding_rows(source, market, Span(window.since_ms, middle))
-        yield from _funding_rows(source, market, Span(middle, window.until_ms))
+        yield from _funding_rows(source, market, Span(window.since_ms, middle), limit)
+        yield from _funding_rows(source, market, Span(middle, window.until_ms), limit)
     else:
         yield within(rows, window, "timestamp")
 
@@ -95,9 +97,11 @@ def _open_interest(source: "CcxtSource", symbol: str, span: Span) -> Iterator[Si
         call, extra = source.exchange.fetch_open_interest_history, {"until": window.until_ms - 1}
         answer = source.ask(call, market, source.rules.side_timeframe, window.since_ms, rows, extra)
         found = within(_instants(answer, "openInterestAmount", source), window, "timestamp")
+        if len(found) and found["value"].isna().all():
+            raise BadData(f"{source.name} has its open interest in money alone, not in units of the base asset")
         at = found["timestamp"]
         page = vintages("open_interest", symbol, at, at + step_ms, found["value"])
-        yield SidePage(page, _trusted(source, window))
+        yield SidePage(page, window if source.manners.open_interest_days is not None else None)
 
 
 def _prices(source: "CcxtSource", series: str, symbol: str, span: Span) -> Iterator[SidePage]:

@@ -18,6 +18,7 @@ from tradewind.market.deliveries import Span
 from tradewind.market.sources.base import Page, SidePage
 from tradewind.market.sources.pace import Pace
 from tradewind.market.sources.paging import settled_bars, within
+from tradewind.market.sources.transport import Address
 from tradewind.market.sources.vendor import Part, VendorRules, pages_oldest_first, period, split_symbol, written
 from tradewind.market.timeframes import bar_duration_ms
 
@@ -42,7 +43,7 @@ class Rules(VendorRules):
     api_key: SecretStr
     market: Literal["SPOT", "PERP"] = "SPOT"
     page_bars: int = Field(default=10_000, ge=1, le=100_000)
-    base_url: str = "https://rest.coinapi.io"
+    base_url: Address = "https://rest.coinapi.io"
 
 
 class CoinApiSource:

@@ -18,6 +18,7 @@ from tradewind.market.deliveries import Span
 from tradewind.market.sources.base import Page, SidePage
 from tradewind.market.sources.pace import Pace
 from tradewind.market.sources.paging import settled_bars, within
+from tradewind.market.sources.transport import Address
 from tradewind.market.sources.vendor import Part, VendorRules, pages_oldest_first, period, split_symbol, written
 from tradewind.market.timeframes import bar_duration_ms
 
@@ -36,7 +37,7 @@ class Rules(VendorRules):
     instrument_class: str = "spot"
     aggregation: Literal["ohlcv", "count_ohlcv_vwap"] = "ohlcv"
     page_bars: int = Field(default=10_000, ge=1, le=100_000)
-    base_url: str = "https://us.market-api.kaiko.io"
+    base_url: Address = "https://us.market-api.kaiko.io"
 
 
 class KaikoSource:

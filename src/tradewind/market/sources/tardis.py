@@ -20,6 +20,7 @@ from tradewind.market.sources.base import Page, SidePage
 from tradewind.market.sources.pace import Pace
 from tradewind.market.sources.paging import DAY_MS, overlap, settled_bars, settled_instants, vintages, within
 from tradewind.market.sources.tardis_files import TardisFiles, days, numbers
+from tradewind.market.sources.transport import Address
 from tradewind.market.sources.vendor import VendorRules
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.market.trade_bars import bars_from_trades
@@ -58,7 +59,7 @@ class Rules(VendorRules):
     side_timeframe: str = "1h"
     available_after_h: float = Field(default=31.0, ge=24)
     unpacked_limit_mb: float = Field(default=4096.0, gt=0)
-    base_url: str = "https://datasets.tardis.dev"
+    base_url: Address = "https://datasets.tardis.dev"
 
 
 class TardisSource:

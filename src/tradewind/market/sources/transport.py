@@ -13,14 +13,20 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import httpx
-from pydantic import SecretStr
+from pydantic import SecretStr, StringConstraints
 
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
+
+# Where a source is: by https, since keys travel; by http on this machine alone.
+Address = Annotated[
+    str,
+    StringConstraints(pattern=r"^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost))(:[0-9]{1,5})?(/[^?#\s]*)?$"),
+]
 
 _MB = 1 << 20
 _SHOWN_WORDS = 160
@@ -156,8 +162,6 @@ class Transport:
                     into.write(chunk)
                     if self.pace.elapsed() - began > self.rules.answer_limit_s:
                         raise MayPass(f"{question} took longer than {self.rules.answer_limit_s:.0f} s to answer")
-        except httpx.InvalidURL as error:
-            raise BadParameters(f"{question} is no address ({error}): correct base_url") from None
         except (httpx.HTTPError, zlib.error, EOFError) as error:
             raise MayPass(f"{question} failed: {self.words(str(error) or type(error).__name__)}") from None
         answer = Answer(response.status_code, response.headers, held.getvalue())
