@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export KEDRO_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help install install-test run test lint bench truth viz clean
+.PHONY: help install install-test run test lint bench truth airflow viz clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ bench: install-test  ## measure speed against the peers, in one run each
 
 truth: install  ## measure how often the verdict is wrong, on 400 simulated markets; can be stopped and goes on
 	$(BIN)/kedro truth
+
+airflow: install  ## write the Airflow DAG in docs/scheduling anew from the pipelines
+	$(PIP) --constraint constraints.txt --editable ".[airflow]"
+	$(BIN)/kedro airflow create --env exchange --jinja-file docs/scheduling/airflow_dag.j2 --target-dir docs/scheduling
 
 viz: install  ## build the pipeline graph as a static page in build/
 	$(BIN)/kedro viz build --include-previews

@@ -93,7 +93,7 @@ def test_every_declared_dataset_is_used(catalog: dict[str, Any]) -> None:
     assert plain - used == set()
 
 
-@pytest.mark.parametrize("env", ["test", "real", "research", "null_market"])
+@pytest.mark.parametrize("env", ["test", "real", "research", "null_market", "exchange"])
 @pytest.mark.parametrize("kind", ["catalog", "parameters"])
 def test_an_overlay_changes_values_never_structure(
     env: str, kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
