@@ -1,14 +1,12 @@
 import errno
-import os
-import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.market.stores.forks import said_in_fork
 from tradewind.atomic import atomic_file, first_file, is_abandoned, write_bytes
 from tradewind.errors import BadParameters, TemporaryOutage
 
@@ -36,42 +34,27 @@ def test_an_error_leaves_the_old_content_and_no_litter(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def in_child(limit_bytes: int, write: Callable[[], None]) -> str:
-    """What `write` raises in a forked process whose files may not grow beyond the limit: the kernel writes short up to
-    it and then refuses, as a full disk does."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        said = "nothing"
-        try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
-            write()
-        except BaseException as error:  # noqa: BLE001 - told to the parent
-            said = f"{type(error).__name__}: {error}"
-        finally:
-            os.write(writing, said.encode())
-            os._exit(0)
-    os.close(writing)
-    os.waitpid(child, 0)
-    with os.fdopen(reading) as answer:
-        return answer.read()
+def told(target: Path) -> str:
+    write_bytes(target, b"x" * 100_000)
+    return "written"
 
 
-def naive_write(target: Path, content: bytes) -> None:
+def naive_write(target: Path, content: bytes) -> str:
     """In place, and believing that a write writes all: the fault that the test below must see."""
     with target.open("wb", buffering=0) as file:
         file.write(content)
+    return "written"
 
 
 @pytest.mark.parametrize("limit_bytes", [0, 1, 4096, 99_999])
 def test_a_full_disk_or_a_short_write_leaves_the_old_content(tmp_path: Path, limit_bytes: int) -> None:
     target = tmp_path / "file.txt"
     write_bytes(target, b"old")
-    said = in_child(limit_bytes, lambda: write_bytes(target, b"x" * 100_000))
+    said = said_in_fork(lambda: told(target), limit_bytes)
     assert said.startswith(f"{TemporaryOutage.__name__}: {target} cannot be written") and "free space" in said
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
-    assert in_child(100_000, lambda: write_bytes(target, b"x" * 100_000)) == "nothing"
+    assert said_in_fork(lambda: told(target), 100_000) == "written"
     assert target.read_bytes() == b"x" * 100_000
 
 
@@ -79,7 +62,7 @@ def test_a_full_disk_or_a_short_write_leaves_the_old_content(tmp_path: Path, lim
 def test_a_naive_write_loses_the_old_content_and_says_nothing(tmp_path: Path, limit_bytes: int) -> None:
     target = tmp_path / "file.txt"
     write_bytes(target, b"old")
-    assert in_child(limit_bytes, lambda: naive_write(target, b"x" * 100_000)) == "nothing"
+    assert said_in_fork(lambda: naive_write(target, b"x" * 100_000), limit_bytes) == "written"
     assert len(target.read_bytes()) == limit_bytes
 
 

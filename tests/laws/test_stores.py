@@ -1,6 +1,5 @@
 """The law book of stores: whatever the order and the number of writers, what was delivered is there, once."""
 
-import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.market.stores.forks import said_in_fork
 from tests.market.stores.memory import MemoryStore
 from tests.market.stores.schedules import HOUR_MS, START_MS, at, delivery, key, random_deliveries
 from tradewind.errors import BadData
@@ -200,26 +200,6 @@ def test_threads_that_write_side_by_side_lose_nothing(store: Store) -> None:
     assert len(store.ledger()) == 8
 
 
-def in_another_process(work: Callable[[], str]) -> str:
-    """What `work` says in a forked process."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        said = "nothing"
-        try:
-            said = work()
-        except BaseException as error:  # noqa: BLE001 - told to the parent
-            said = f"{type(error).__name__}: {error}"
-        finally:
-            os.write(writing, said.encode())
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as answer:
-        said = answer.read()
-    os.waitpid(child, 0)
-    return said
-
-
 def test_another_process_reads_it_and_writes_to_it(store: Store, store_settings: dict[str, Any]) -> None:
     if store_settings["kind"] == "delta":
         pytest.skip("delta-rs refuses forked processes; tests/market/stores/test_delta.py starts others")
@@ -234,7 +214,7 @@ def test_another_process_reads_it_and_writes_to_it(store: Store, store_settings:
         other.close()
         return f"{seen} {new}"
 
-    assert in_another_process(work) == "20 20"
+    assert said_in_fork(work) == "20 20"
     pd.testing.assert_frame_equal(store.read(of), merge_rows([first.rows, second.rows]))
     assert len(store.ledger()) == 2
 
