@@ -79,16 +79,25 @@ def test_real_values_are_known_when_they_were(real: tuple[pd.DataFrame, ...]) ->
     assert pd.Timestamp("2018-04-15", tz="UTC") not in mood.index  # the days 2018-04-14 to 16 are missing
 
 
-def test_no_bar_sees_a_value_before_it_was_published(real: tuple[pd.DataFrame, ...]) -> None:
-    vintages = real[0]
-    level = as_known(vintages, SERIES)
-    closes = np.arange(1_640_995_200_000, 1_641_600_000_000, 900_000, dtype=np.int64)
+def check_bars_see_what_was_published(vintages: pd.DataFrame, level: pd.DataFrame) -> None:
+    """Every ten hours of a week, a bar sees the newest value whose publication lies behind it, looked up one by one."""
+    closes = np.arange(1_640_995_200_000, 1_641_600_000_000, 36_000_000, dtype=np.int64)
     for name in ("vix", "payrolls", "fear_greed"):
         rows = vintages[vintages["series"] == name]
         seen = matrix.as_known(closes, level[level["series"] == name])
         published = matrix.epoch_ms(rows["known_at"])
-        for close, value in zip(closes[::40], seen[::40], strict=True):
+        for close, value in zip(closes, seen, strict=True):
             assert value == rows["value"].to_numpy()[published <= close][-1]
+
+
+def test_no_bar_sees_a_value_before_it_was_published(real: tuple[pd.DataFrame, ...]) -> None:
+    check_bars_see_what_was_published(real[0], as_known(real[0], SERIES))
+
+
+def test_a_join_on_the_reference_is_caught(real: tuple[pd.DataFrame, ...]) -> None:
+    early = real[0].assign(known_at=real[0]["reference_at"])
+    with pytest.raises(AssertionError):
+        check_bars_see_what_was_published(real[0], as_known(early, SERIES))
 
 
 def test_the_folder_of_nobody_is_empty_and_says_what_to_set(tmp_path: Path) -> None:

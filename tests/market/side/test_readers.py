@@ -285,7 +285,7 @@ def damaged(rng: np.random.Generator) -> bytes:
 def test_a_damaged_file_gives_clean_rows_or_bad_data(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     outcomes = {"read": 0, "refused": 0}
-    for _ in range(400):
+    for _ in range(200):
         (tmp_path / "x.csv").write_bytes(damaged(rng))
         try:
             delivery = read(tmp_path, "unemployment", files="x.csv")  # contracts and counts are checked in there
@@ -294,4 +294,4 @@ def test_a_damaged_file_gives_clean_rows_or_bad_data(tmp_path: Path) -> None:
             continue
         schema_of(SERIES["unemployment"]).validate(delivery.vintages)
         outcomes["read"] += 1
-    assert min(outcomes.values()) > 20
+    assert min(outcomes.values()) > 10
