@@ -128,6 +128,20 @@ def test_an_empty_store_says_so(kedro: Kedro) -> None:
     assert "the store is empty" in kedro("store-status").output
 
 
+def test_every_named_source_and_store_can_be_opened(project: SimpleNamespace) -> None:
+    vendors = "".join(f"{name}: {{api_key: {SECRET}}}\n" for name in ("tardis", "coinapi", "kaiko"))
+    (project.project_path / "conf/local/credentials.yml").write_text(vendors)
+    configuration = MarketConfiguration.of_environment(project, None)
+    assert set(configuration.sources) >= {"binance", "binance_usdm", "binance_archive", "tardis", "coinapi", "kaiko"}
+    for name in [*configuration.sources, "kraken"]:
+        with configuration.source(name).source() as source:
+            assert source.venue
+            assert SECRET not in repr(source)
+    for name in configuration.stores:
+        with configuration.store(name).store() as store:
+            assert store.keys() == []
+
+
 def test_keys_come_from_the_machine_in_every_environment_and_are_never_shown(
     kedro: Kedro, project: SimpleNamespace, server: ExchangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

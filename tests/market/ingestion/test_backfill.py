@@ -1,5 +1,6 @@
 """A store is brought up to date, whatever it holds and wherever it is killed, by asking for what it lacks alone."""
 
+import io
 import logging
 import multiprocessing
 import os
@@ -151,6 +152,19 @@ def test_progress_is_logged_by_tenths(store: Store, caplog: pytest.LogCaptureFix
         fill(venue(page_bars=5), store)
     assert len(caplog.messages) == 10
     assert caplog.messages[-1] == "asking test.venue: 200 of 200"
+
+
+def test_progress_is_a_bar_on_a_terminal(
+    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with caplog.at_level(logging.INFO, logger="tradewind.market.ingestion.progress"):
+        fill(venue(), store)
+    assert "asking test.venue" in terminal.getvalue()
+    assert caplog.messages == []
 
 
 def test_side_series_are_fetched_and_kept_up_to_date(store: Store) -> None:

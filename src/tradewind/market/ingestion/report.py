@@ -10,10 +10,12 @@ from tradewind.market.ingestion.backfill import Outcome, Task
 
 
 def plan_rows(tasks: Sequence[Task]) -> list[list[str]]:
-    """A head line and a line for each task: how many bars in how many spans, the first and the last of them."""
-    rows = [["key", "bars", "spans", "from", "to"]]
+    """A head line and a line for each task: how many bars (of a side series: pieces), in how many spans, from when to
+    when."""
+    rows = [["key", "to ask", "spans", "from", "to"]]
     for task in tasks:
-        ends = [_instant(task.spans[0].since_ms), _instant(task.spans[-1].until_ms)] if task.spans else ["", ""]
+        times = [time for span in task.spans for time in (span.since_ms, span.until_ms)]
+        ends = [_instant(min(times)), _instant(max(times))] if times else ["", ""]
         rows.append([str(task.key), _count(task.amount), str(len(task.spans)), *ends])
     return rows
 
