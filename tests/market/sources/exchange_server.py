@@ -173,7 +173,8 @@ class ExchangeServer:
         """Let the next `times` requests whose path holds `path` meet a fault.
 
         Kinds: 429 (retry_after), 500, status (status, text), truncated, torn_gzip, dropped, slow, redirect (to), huge,
-        not_json, shape, doubled, stale, reversed, capped, future, open_bar, checksum, bomb, torn_file, next_url.
+        not_json, shape, doubled, stale, reversed, capped, future, open_bar,
+        checksum, bomb, torn_file, next_url, file (body).
         """
         self._faults.append(Fault(kind, times, path, settings))
 
@@ -207,7 +208,7 @@ class ExchangeServer:
     def _take_fault(self, path: str) -> Fault | None:
         with self._lock:
             for fault in self._faults:
-                if fault.path in path and fault.times > 0:
+                if fault.times > 0 and (path.endswith(fault.path) if fault.kind == "file" else fault.path in path):
                     fault.times -= 1
                     return fault
         return None
@@ -314,9 +315,14 @@ def _shape(http: BaseHTTPRequestHandler, reply: Reply, fault: Fault, server: Exc
     _send(http, as_json(fault.settings.get("content", {"surprise": [1, {"a": "b"}]})), fault, server)
 
 
+def _file(http: BaseHTTPRequestHandler, reply: Reply, fault: Fault, server: ExchangeServer) -> None:
+    _send(http, Reply(fault.settings["body"], 200, {"Content-Type": "application/zip"}), fault, server)
+
+
 MISCHIEF: dict[str, Mischief] = {
     "429": _status, "418": _status, "500": _status, "status": _status, "truncated": _truncated, "torn_gzip": _torn_gzip,
     "dropped": _dropped, "slow": _slow, "redirect": _redirect, "huge": _huge, "not_json": _not_json, "shape": _shape,
+    "file": _file,
 }  # fmt: skip
 
 

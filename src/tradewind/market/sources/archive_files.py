@@ -130,16 +130,28 @@ def as_ms(times: pd.Series) -> pd.Series:
 
 
 def _read_table(text: bytes, file: ArchiveFile) -> pd.DataFrame:
-    has_header = not text[:1].isdigit()
+    """The table of a file; all but times as text where a cell is no number, for that row to be refused by itself."""
     names = list(file.shelf.columns)
+    numbers = {name: pa.float64() for name in names[1:] if name != "symbol"}
     try:
-        table = pyarrow.csv.read_csv(
-            pa.BufferReader(text),
-            read_options=pyarrow.csv.ReadOptions(column_names=names, skip_rows=int(has_header), use_threads=False),
-            convert_options=pyarrow.csv.ConvertOptions(column_types={names[0]: _time_type(names[0])}),
-        )
+        try:
+            return _parse(text, names, numbers)
+        except pa.ArrowInvalid:
+            return _parse(text, names, {name: pa.string() for name in names[1:]})
     except pa.ArrowInvalid as error:
         raise BadData(f"{file.path} holds a table that cannot be read: {str(error)[:160]}") from error
+
+
+def _parse(text: bytes, names: list[str], types: dict[str, pa.DataType]) -> pd.DataFrame:
+    has_header = not text[:1].isdigit()
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(text),
+        read_options=pyarrow.csv.ReadOptions(column_names=names, skip_rows=int(has_header), use_threads=False),
+        # An empty cell is missing; `n/a` is what somebody wrote, and is refused as that.
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types={names[0]: _time_type(names[0]), **types}, null_values=[""]
+        ),
+    )
     return table.to_pandas()
 
 
