@@ -61,5 +61,5 @@ def parse_text(cells: pa.Array | pa.ChunkedArray) -> FloatArray:
 def epoch_units(values: FloatArray) -> dict[str, npt.NDArray[np.bool_]]:
     """For each unit, which values are instants between 1990 and 2100 in it; no value fits two units."""
     return {
-        unit: (values * factor >= EARLIEST_MS) & (values * factor < LATEST_MS) for unit, factor in MS_PER_UNIT.items()
+        unit: (values >= EARLIEST_MS / factor) & (values < LATEST_MS / factor) for unit, factor in MS_PER_UNIT.items()
     }

@@ -79,5 +79,6 @@ def _plain(cell: object) -> object:
     if isinstance(cell, float) and not np.isfinite(cell):
         return None if np.isnan(cell) else str(cell)
     if isinstance(cell, pd.Timestamp):
-        return cell.isoformat()
+        # Beyond the year 9999 pandas has no ISO text of it.
+        return cell.isoformat() if 1 <= cell.year <= 9999 else str(cell.to_datetime64())
     return cell if isinstance(cell, bool | int | float | str) else str(cell)

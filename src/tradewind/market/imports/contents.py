@@ -105,6 +105,12 @@ def as_utf8(content: bytes, encoding: str | None, notes: Notes) -> bytes:
                 f"{notes.where} holds NUL bytes: it is no UTF-8 text. Give its encoding (such as utf-16-le), or fetch "
                 "it again"
             )
+        try:
+            content.decode()
+        except UnicodeDecodeError as error:
+            raise BadData(
+                f"{notes.where} is no UTF-8 text ({error}): give its encoding (such as latin-1), or fetch it again"
+            ) from error
         return content
     name = encoding or str(marked)
     try:

@@ -24,7 +24,7 @@ from tradewind.market.imports.side_files import (
     read_funding,
 )
 from tradewind.market.imports.stream_files import read_stream
-from tradewind.market.imports.tables import RawTable, number_cells, read_table, text_at
+from tradewind.market.imports.tables import RawTable, number_cells, read_table, rows_as_text
 from tradewind.market.imports.trade_files import read_trades, trade_columns
 from tradewind.market.imports.volumes import volume_columns
 from tradewind.market.sources.dialect import ImportSettings
@@ -195,7 +195,7 @@ def _whole(
     if reason is None:
         return Understanding(path, kind, notes, table.rows)
     rows = np.flatnonzero(reason != "")
-    contents = [text_at(table, int(row)) for row in rows]
+    contents = rows_as_text(table, rows)
     ragged = [json.dumps({"line": line[:500]}, ensure_ascii=False) for _, line in table.ragged]
     refused = _refused(
         [*table.source_row[rows], *(number for number, _ in table.ragged)],

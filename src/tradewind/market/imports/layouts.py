@@ -52,8 +52,9 @@ def sniff_layout(content: bytes, dialect: BarDialect, notes: Notes) -> Layout:
     if repeated:
         raise BadData(f"{notes.where}: the columns {repeated[:5]} stand there twice: rename one of each")
     before = tuple(line for index, line in enumerate(lines[:first]) if index != header and line.strip())
-    _note(Layout(delimiter, first, names, header is not None or bool(dialect.column_names), before), header, notes)
-    return Layout(delimiter, first, names, header is not None or bool(dialect.column_names), before)
+    layout = Layout(delimiter, first, names, header is not None or bool(dialect.column_names), before)
+    _note(layout, header, notes)
+    return layout
 
 
 def stated_zone(layout: Layout) -> tuple[str, str] | None:
@@ -68,10 +69,10 @@ def stated_zone(layout: Layout) -> tuple[str, str] | None:
 def _note(layout: Layout, header: int | None, notes: Notes) -> None:
     shown = {"\t": "tab"}.get(layout.delimiter, layout.delimiter)
     notes.found("delimiter", shown, f"splits the lines into {len(layout.names)} cells")
+    skipped = "; ".join(f"skipped {line.strip()[:60]!r}" for line in layout.preamble)
     if header is None:
-        notes.found("header", "none", "the first line holds numbers, as the others do")
+        notes.found("header", "none", skipped or "the first line holds numbers, as the others do")
     else:
-        skipped = "; ".join(f"skipped {line.strip()[:60]!r}" for line in layout.preamble)
         notes.found("header", f"line {header + 1}", skipped or "the first line has no numbers")
 
 
@@ -111,17 +112,20 @@ def _sniff_delimiter(lines: list[str], notes: Notes) -> str:
 
 
 def _header_line(rows: list[list[str]], width: int, dialect: BarDialect) -> tuple[int | None, int]:
-    """Which line is the header, if any, and which is the first of the table."""
+    """Which line is the header, if any, and which is the first of the table.
+
+    Only what stands above a header is skipped: any other line is a row, good or bad.
+    """
     if dialect.column_names:
         return None, dialect.skip_lines
     if dialect.skip_lines:
         return min(dialect.skip_lines, len(rows) - 1), dialect.skip_lines + 1
     for index, row in enumerate(rows[:_HEADER_WITHIN]):
-        if len(row) == width and _is_table_row(row):
-            above = [line for line in range(index) if len(rows[line]) == width and not _is_table_row(rows[line])]
-            return (above[-1] if above else None), index
-    header = next((line for line, row in enumerate(rows) if len(row) == width), 0)
-    return header, header + 1
+        if len(row) == width:
+            if not _is_table_row(row):
+                return index, index + 1
+            break
+    return None, 0
 
 
 def _is_table_row(row: list[str]) -> bool:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from tradewind.errors import BadData
 from tradewind.market.cells import FloatArray, parse_text
 from tradewind.market.imports.contents import as_utf8, kind_of_contents
+from tradewind.market.imports.csv_cells import require_a_line_each
 from tradewind.market.imports.findings import Notes
 from tradewind.market.imports.layouts import sniff_layout, stated_zone
 from tradewind.market.sources.dialect import BarDialect
@@ -101,9 +102,13 @@ def is_text(cells: pa.Array) -> bool:
     return pa.types.is_string(cells.type)
 
 
-def text_at(table: RawTable, index: int) -> str:
-    """A row as JSON, for quarantine."""
-    return json.dumps({name: _plain(cells[index].as_py()) for name, cells in table.columns.items()}, ensure_ascii=False)
+def rows_as_text(table: RawTable, rows: npt.NDArray[np.int64]) -> list[str]:
+    """Rows as JSON, for quarantine."""
+    columns = [[_plain(cell) for cell in cells.take(pa.array(rows)).to_pylist()] for cells in table.columns.values()]
+    names = list(table.columns)
+    return [
+        json.dumps(dict(zip(names, cells, strict=True)), ensure_ascii=False) for cells in zip(*columns, strict=True)
+    ]
 
 
 def _plain(cell: Any) -> Any:
@@ -139,7 +144,7 @@ def _simplified(column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64(), safe=False)
+        column = column.cast(pa.string())  # Arrow's own cast to float64 is off in the last digit
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
         column = column.cast(pa.string())
     whole = column.combine_chunks()
@@ -171,21 +176,6 @@ def _read_text(content: bytes, settings: BarDialect, notes: Notes) -> RawTable:
     numbers = np.delete(np.arange(table.num_rows + len(ragged)), [number for number, _ in ragged])
     columns = {name: table.column(name).combine_chunks() for name in table.column_names}
     return RawTable(columns, numbers, tuple(ragged), layout.has_header, stated_zone(layout))
-
-
-def require_a_line_each(content: bytes, skipped_lines: int, rows: int, where: str) -> None:
-    """Nothing, if every line after the skipped ones became one row.
-
-    Raises:
-        BadData: a quoted cell runs over several lines, so that rows were swallowed.
-    """
-    if b'"' not in content:
-        return
-    lines = sum(len(line) > 0 for line in content.splitlines()[skipped_lines:])
-    if lines != rows:
-        raise BadData(
-            f"{where} has {lines} lines but {rows} rows: a quotation mark is not closed on its line. Repair the file"
-        )
 
 
 def _read_json(content: bytes, notes: Notes) -> RawTable:
@@ -241,12 +231,14 @@ def _rows_of(document: Any, notes: Notes) -> list[Any]:
 
 
 def _json_column(cells: list[Any]) -> pa.Array:
-    """Numbers or text where all cells are, otherwise each cell as text."""
-    try:
-        column = pa.array(cells)
-    except (pa.ArrowException, ValueError, OverflowError):
-        column = pa.array([_as_text(cell) for cell in cells], type=pa.string())
-    return column if column.type != pa.null() else column.cast(pa.string())
+    """Numbers, text or nested values where all cells are, otherwise each cell as text."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if kinds and (kinds <= {int, float} or kinds in ({str}, {bool}, {list}, {dict})):
+        try:
+            return pa.array(cells)
+        except (pa.ArrowException, ValueError, OverflowError):
+            pass
+    return pa.array([_as_text(cell) for cell in cells], type=pa.string())
 
 
 def _as_text(cell: Any) -> str | None:

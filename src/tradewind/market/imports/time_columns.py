@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tradewind.market.cells import MS_PER_UNIT, FloatArray, epoch_units
+from tradewind.market.cells import EARLIEST_MS, LATEST_MS, MS_PER_UNIT, FloatArray, epoch_units
 from tradewind.market.imports.findings import Notes, share
 from tradewind.market.imports.instants import Clock, read_text_times, to_utc
 from tradewind.market.imports.tables import RawTable, is_text, number_cells
@@ -72,7 +72,7 @@ def read_times(
             clock = _read_clock(cells, name, settings, epochs.exact if epochs else None, notes)
             texts = (name, clock) if clock is not None else None
     if epochs is not None and texts is not None:
-        return _together(epochs, texts[0], texts[1], settings, notes)
+        return _bounded(_together(epochs, texts[0], texts[1], settings, notes))
     if epochs is not None:
         notes.found("time", epochs.name, "epoch: UTC by definition")
         return Times(epochs.exact, np.full(len(epochs.ms), np.nan), _rounded(epochs))
@@ -84,6 +84,15 @@ def read_times(
             )
         return None
     return _text_alone(texts[0], texts[1], table.zone, settings, notes)
+
+
+def _bounded(times: Times) -> Times:
+    """Instants before 1990 or after 2100 are refused."""
+    outside = (times.ms < EARLIEST_MS) | (times.ms >= LATEST_MS)
+    if outside.any():
+        times.refused["the time is not between 1990 and 2100"] = outside
+        times.ms = np.where(outside, np.nan, times.ms)
+    return times
 
 
 def _time_columns(table: RawTable, settings: ImportSettings, also: frozenset[str]) -> dict[str, pa.Array]:
@@ -207,7 +216,7 @@ def _text_alone(
     never = np.isfinite(clock.ms) & ~np.isfinite(ms) & ~np.isfinite(clock.offset_ms)
     if never.any():
         refused[f"{name} is a time that no clock in {zone} shows"] = never
-    return Times(ms, again, refused)
+    return _bounded(Times(ms, again, refused))
 
 
 def _together(epochs: _Epochs, name: str, clock: Clock, settings: ImportSettings, notes: Notes) -> Times:

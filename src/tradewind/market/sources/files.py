@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet as pq
 
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.bar_key import BarKey
+from tradewind.market.imports.contents import read_contents
+from tradewind.market.imports.csv_cells import CsvLayout, read_as_numbers, read_as_text, require_a_line_each
 from tradewind.market.sources.dialect import BarDialect, recognise_columns
 from tradewind.market.sources.times import read_open_time
 from tradewind.market.timeframes import bar_duration_ms
@@ -25,6 +26,7 @@ _FIELDS = {
 }
 _DELIMITERS = ",;\t|"
 _SNIFFED_BYTES = 1 << 16
+_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,3})?)?)?")
 
 
 def discover(folder: Path, venue: str, pattern: str = DEFAULT_PATTERN, timeframe: str | None = None) -> dict[str, Path]:
@@ -124,37 +126,44 @@ def _read_columnar(path: Path, dialect: BarDialect) -> tuple[pd.DataFrame, dict[
     table = table.select(list(columns.values()))
     for index, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type):
-            table = table.set_column(index, field.name, table.column(index).cast(pa.float64()))
+            # By way of text: Arrow's own cast is off in the last digit.
+            table = table.set_column(index, field.name, table.column(index).cast(pa.string()).cast(pa.float64()))
     return table.to_pandas(ignore_metadata=True), columns
 
 
 def _read_csv(path: Path, dialect: BarDialect) -> tuple[pd.DataFrame, dict[str, str]]:
-    """As `_read_columnar`. Cells are text, so that nothing is guessed; a line with too many or few stops."""
-    header = _header(path, dialect)
+    """As `_read_columnar`. A line with too many or few cells stops, and so does a cell that swallows lines."""
+    content = read_contents(path)
+    header = _header(content, path, dialect)
     delimiter = dialect.delimiter or _sniff_delimiter(header, path)
     names = list(dialect.column_names) or [name.strip().strip('"').strip() for name in header.split(delimiter)]
     columns = recognise_columns(names, dialect, str(path))
     repeated = {name for name in columns.values() if names.count(name) > 1}
     if repeated:
         raise BadData(f"{path}: the columns {sorted(repeated)} stand there twice: rename one of each")
-    table = pyarrow.csv.read_csv(
-        path,
-        read_options=pyarrow.csv.ReadOptions(
-            use_threads=False,  # only then do errors name the row
-            skip_rows=dialect.skip_lines + (0 if dialect.column_names else 1),
-            column_names=names,
-        ),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter),
-        convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=list(columns.values()), column_types=dict.fromkeys(names, pa.string())
-        ),
-    )
-    return table.to_pandas(), columns
+    layout = CsvLayout(delimiter, dialect.skip_lines + (0 if dialect.column_names else 1), tuple(names))
+    cells = read_as_numbers(content, layout, columns, _is_epoch(content, layout, columns, dialect))
+    if cells is None:
+        cells = read_as_text(content, layout, columns)
+    require_a_line_each(content, layout.skip_lines, cells.num_rows, str(path))
+    return cells.to_pandas(), columns
 
 
-def _header(path: Path, dialect: BarDialect) -> str:
-    with pa.input_stream(str(path), compression="detect") as stream:
-        lines = stream.read(_SNIFFED_BYTES).decode("utf-8-sig", errors="ignore").splitlines()
+def _is_epoch(content: bytes, layout: CsvLayout, columns: dict[str, str], dialect: BarDialect) -> bool | None:
+    """Whether times may be read as integers (True) or as instants without a zone (False); None: only as text."""
+    if dialect.time_format is not None or dialect.time_unit == "iso":
+        return None
+    lines = content[:_SNIFFED_BYTES].splitlines()[layout.skip_lines :]
+    cells = lines[0].decode("utf-8", errors="replace").split(layout.delimiter) if lines else []
+    position = layout.names.index(columns["open_time"])
+    cell = cells[position].strip() if position < len(cells) else ""
+    if cell.isascii() and cell.isdigit():
+        return True
+    return False if dialect.time_unit == "auto" and _ISO.fullmatch(cell) else None
+
+
+def _header(content: bytes, path: Path, dialect: BarDialect) -> str:
+    lines = content[:_SNIFFED_BYTES].decode("utf-8-sig", errors="ignore").splitlines()
     if len(lines) <= dialect.skip_lines or not lines[dialect.skip_lines].strip():
         raise BadData(
             f"{path} has {len(lines)} lines, none after the {dialect.skip_lines} of dialect.skip_lines: "
