@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from tradewind.errors import BadData
 from tradewind.market.bar_key import BarKey
-from tradewind.market.deliveries import VALUES, Delivery, Receipt, Span, content_hash, merge_rows, stored_columns
+from tradewind.market.deliveries import VALUES, Delivery, Receipt, Span, merge_rows, stored_columns
 from tradewind.market.stores.base import Fingerprint
+from tradewind.market.stores.integrity import intact_rows
 from tradewind.market.stores.months import months_between
 from tradewind.market.stores.sqlite_file import SqliteFile
 from tradewind.market.stores.tables import (
@@ -107,14 +107,8 @@ class SqliteStore:
         columns = {name: np.ascontiguousarray(packed[name]) for name in _COLUMNS}
         for name in ("quote_volume", "trades"):
             columns[name][np.isinf(columns[name])] = np.nan
-        altered = np.flatnonzero(content_hash(columns) != columns["content_hash"])
-        if len(altered):
-            first = np.datetime64(int(columns["open_time"][altered[0]]), "ms")
-            raise BadData(
-                f"{self._path} is damaged: {len(altered)} rows of {key} are not as they were stored, the first opens "
-                f"at {first}: restore the file from a copy"
-            )
-        return merge_rows([pd.DataFrame({name: columns[name] for name in stored_columns()}, copy=False)])
+        rows = pd.DataFrame({name: columns[name] for name in stored_columns()}, copy=False)
+        return merge_rows([intact_rows(rows, f"{self._path}, {key},")])
 
     def fingerprints(self, key: BarKey) -> dict[str, Fingerprint]:
         """What each month adds up to."""
