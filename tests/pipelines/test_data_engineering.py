@@ -15,6 +15,7 @@ from tradewind.compute import ComputeRules
 from tradewind.datasets import NoTableDataset
 from tradewind.errors import BadData
 from tradewind.market.cleaning import MarketRules
+from tradewind.market.quality.rules import QualityRules
 from tradewind.market.universe import Universe
 from tradewind.pipelines import data_engineering
 
@@ -66,6 +67,7 @@ def run(folder: Path, source: dict[str, Callable[[], pd.DataFrame]], **settings:
     catalog["source_side_series"] = settings.pop("side_series", NoTableDataset(table="side_series").load())
     catalog["params:universe"] = Universe(**universe)
     catalog["params:compute"] = settings.pop("compute", ComputeRules())
+    catalog["params:data_engineering.quality"] = settings.pop("quality", QualityRules())
     catalog["params:data_engineering.market"] = MarketRules(**settings)
     SequentialRunner().run(data_engineering.create_pipeline(), catalog)
     return catalog

@@ -14,6 +14,8 @@ from pandera.pandas import DataFrameModel
 
 from tradewind.errors import BadData
 from tradewind.market import schema
+from tradewind.market.order_book.seconds import BookSeconds
+from tradewind.market.quality.tables import BarFlags
 
 _SHOWN = 5
 
@@ -33,6 +35,16 @@ def quarantine(tables: Partitions) -> dict[str, Any]:
 def bars(tables: Partitions) -> dict[str, Any]:
     """The tables, each a valid `Bars`."""
     return _checked(schema.Bars, tables)
+
+
+def bar_flags(tables: Partitions) -> dict[str, Any]:
+    """The tables, each a valid `BarFlags`."""
+    return _checked(BarFlags, tables)
+
+
+def book_seconds(tables: Partitions) -> dict[str, Any]:
+    """The tables, each a valid `BookSeconds`."""
+    return _checked(BookSeconds, tables)
 
 
 def features(tables: Partitions) -> dict[str, Any]:

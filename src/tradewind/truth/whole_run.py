@@ -19,6 +19,8 @@ from tradewind.features.catalogue import FeatureSelection
 from tradewind.labels.rules import LabelRules
 from tradewind.labels.weights import WeightRules
 from tradewind.market.cleaning import MarketRules
+from tradewind.market.quality.daily import quality_series
+from tradewind.market.quality.rules import QualityRules
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.verdict import VerdictRules
@@ -46,6 +48,7 @@ class RunSettings(BaseModel):
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     market: MarketRules
+    quality: QualityRules = QualityRules()
     features: FeatureSelection
     labels: LabelRules
     weights: WeightRules
@@ -70,6 +73,7 @@ class RunSettings(BaseModel):
         return cls.model_validate(
             {
                 "market": parameters["data_engineering"]["market"],
+                "quality": parameters["data_engineering"]["quality"],
                 **{name: features[name] for name in ("features", "labels", "weights", "model_input", "folds")},
                 **{name: evaluation[name] for name in ("signal", "sizing", "statistics", "verdict")},
                 "costs": parameters["costs"], "execution": parameters["execution"],
@@ -192,7 +196,10 @@ def make_bars(sources: Sources, settings: RunSettings, steps: Steps) -> tuple[Ta
     universe = sources.universe
     typed, unreadable = steps.type_bars(lazily(sources.bars), universe, ComputeRules())
     bars, _, _ = steps.check_bars(typed, unreadable, universe, settings.market, ComputeRules())
-    return {name: load() for name, load in bars.items()}, steps.select_side_series(sources.side_series, universe)
+    tables = {name: load() for name, load in bars.items()}
+    is_scored = universe.received_side_series != universe.side_series
+    scores = quality_series(tables.values() if is_scored else (), settings.quality.outliers)
+    return tables, steps.select_side_series(sources.side_series, scores, universe)
 
 
 def make_features(

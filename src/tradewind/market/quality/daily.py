@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.market.quality.counts import is_stale
+from tradewind.market.quality.counts import is_stale, join_rows
 from tradewind.market.quality.grid import epoch_ms, key_of
 from tradewind.market.quality.outliers import Outliers, find_outliers
 from tradewind.market.quality.relations import broken_relations
-from tradewind.market.quality.rules import OutlierRules
+from tradewind.market.quality.rules import QUALITY_SERIES, OutlierRules
 
 DAY_MS = 86_400_000
 WINDOW_DAYS = 30
@@ -19,8 +19,10 @@ Floats = npt.NDArray[np.float64]
 
 
 def quality_series(tables: Iterable[pd.DataFrame], rules: OutlierRules) -> pd.DataFrame:
-    """The `daily_scores` of several symbols' bars, one below the other (`schema.SideSeries`)."""
-    return pd.concat([daily_scores(bars, find_outliers(bars, rules)) for bars in tables], ignore_index=True)
+    """The `daily_scores` of any number of symbols' bars, one below the other (`schema.SideSeries`)."""
+    nothing = _side_series("", np.empty(0, dtype=np.int64), {QUALITY_SERIES[0]: np.empty(0)})
+    scores = [daily_scores(bars, find_outliers(bars, rules)) for bars in tables]
+    return join_rows([table for table in scores if len(table)] or [nothing])
 
 
 def join_quality(side_series: pd.DataFrame, scores: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from plotly.graph_objects import Figure
 
 from tradewind import clock
 from tradewind.compute import ComputeRules, split
@@ -16,7 +15,6 @@ from tradewind.market.quarantine import require_all_rows, require_few_rejected
 from tradewind.market.segments import assign_segments
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.market.universe import Universe
-from tradewind.reports.gaps import gap_heatmap
 
 TableLoaders = Mapping[str, Callable[[], pd.DataFrame]]
 Loaders = dict[str, Callable[[], pd.DataFrame]]
@@ -62,19 +60,6 @@ def collect_refused(refused_rows: TableLoaders, counted_rows: TableLoaders) -> t
     )
 
 
-def describe_quality(
-    bars: TableLoaders, row_counts: pd.DataFrame, quarantine: pd.DataFrame
-) -> tuple[pd.DataFrame, Figure]:
-    """The quality table, one row a symbol, and the heat-map of missing bars by month."""
-    described, gaps = [], []
-    for partition, load in bars.items():
-        key = BarKey.from_partition(partition)
-        table = load()
-        described.append(quality.describe_bars(table, _of(row_counts, key), _of(quarantine, key)))
-        gaps.append(quality.missing_by_month(table))
-    return quality.join_rows(described), gap_heatmap(quality.join_rows(gaps))
-
-
 def _require_partitions(source_bars: TableLoaders, universe: Universe) -> None:
     missing = [partition for partition in universe.partitions if partition not in source_bars]
     if missing:
@@ -109,12 +94,6 @@ def _checked(
         raise BadData(f"{key}: none of the {received} rows received is a bar: look into the quarantine table")
     counts = quality.count_rows(key, received, len(checked), len(refused))
     return _segmented(checked, key, rules.max_gap_bars), refused, counts
-
-
-def _of(table: pd.DataFrame, key: BarKey) -> pd.DataFrame:
-    """The rows of one symbol."""
-    is_key = np.logical_and.reduce([table[name] == value for name, value in key.model_dump().items()])
-    return table.loc[is_key].reset_index(drop=True)
 
 
 def _segmented(checked: pd.DataFrame, key: BarKey, max_gap_bars: int) -> pd.DataFrame:

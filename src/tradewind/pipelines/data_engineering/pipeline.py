@@ -2,13 +2,15 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.data_engineering import nodes, side_nodes
+from tradewind.pipelines.data_engineering import nodes, quality_nodes, side_nodes
 
 MARKET = "params:data_engineering.market"
+QUALITY = "params:data_engineering.quality"
 
 
 def create_pipeline() -> Pipeline:
-    """Received rows are typed, checked and segmented; refused rows are kept and counted; quality is described."""
+    """Received rows are typed, checked and segmented; refused rows are kept and counted; quality is described,
+    and bars that are not good enough go no further."""
     return Pipeline(
         [
             Node(
@@ -20,7 +22,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.check_bars,
                 inputs=["typed_bars", "unreadable_rows", "params:universe", MARKET, "params:compute"],
-                outputs=["bars", "refused_rows", "counted_rows"],
+                outputs=["checked_bars", "refused_rows", "counted_rows"],
                 name="check_bars",
             ),
             Node(
@@ -37,7 +39,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 side_nodes.select_side_series,
-                inputs=["side_vintages", "params:universe"],
+                inputs=["side_vintages", "quality_series", "params:universe"],
                 outputs="side_series",
                 name="select_side_series",
             ),
@@ -48,10 +50,49 @@ def create_pipeline() -> Pipeline:
                 name="describe_side_series",
             ),
             Node(
-                nodes.describe_quality,
-                inputs=["bars", "row_counts", "quarantine"],
-                outputs=["data_quality", "data_gaps_figure"],
+                quality_nodes.compare_tables,
+                inputs=["source_bars", "checked_bars", "params:universe", QUALITY, "params:compute"],
+                outputs="quality_agreement",
+                name="compare_tables",
+            ),
+            Node(
+                quality_nodes.describe_quality,
+                inputs=["checked_bars", "row_counts", "quarantine", "quality_agreement", QUALITY, "params:compute"],
+                outputs=[
+                    "data_quality",
+                    "quality_scores",
+                    "bar_flags",
+                    "quality_runs",
+                    "quality_calendar",
+                    "quality_drift",
+                    "quality_series",
+                    "data_gaps_figure",
+                    "quality_scores_figure",
+                    "quality_drift_figure",
+                ],
                 name="describe_quality",
+            ),
+            Node(
+                quality_nodes.write_quality_page,
+                inputs=[
+                    "data_quality",
+                    "quality_scores",
+                    "bar_flags",
+                    "quality_runs",
+                    "quality_calendar",
+                    "quality_drift",
+                    "quality_agreement",
+                    "quarantine",
+                    QUALITY,
+                ],
+                outputs="data_quality_page",
+                name="write_quality_page",
+            ),
+            Node(
+                quality_nodes.require_quality,
+                inputs=["checked_bars", "quality_scores", "data_quality_page"],
+                outputs="bars",
+                name="require_quality",
             ),
         ],
         tags="data_engineering",

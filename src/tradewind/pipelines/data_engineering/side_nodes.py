@@ -8,6 +8,7 @@ import pandas as pd
 from tradewind.features import matrix
 from tradewind.market import side_series as known_series
 from tradewind.market.cleaning import MarketRules
+from tradewind.market.quality.daily import join_quality
 from tradewind.market.side.catalogue import SERIES
 from tradewind.market.side.collection import SideSource, collect_side_series
 from tradewind.market.side.vintages import describe_coverage
@@ -27,9 +28,10 @@ def collect_side_vintages(
     )  # fmt: skip
 
 
-def select_side_series(side_vintages: pd.DataFrame, universe: Universe) -> pd.DataFrame:
-    """What was known of each series, at each moment at which that changed."""
-    return known_series.select_side_series(side_vintages, universe)
+def select_side_series(side_vintages: pd.DataFrame, quality_series: pd.DataFrame, universe: Universe) -> pd.DataFrame:
+    """What was known of each series that the universe names, at each moment at which that changed."""
+    known = known_series.select_side_series(side_vintages, universe)
+    return join_quality(known, quality_series, universe.side_series)
 
 
 def describe_side_series(
