@@ -105,9 +105,7 @@ def test_scores_that_the_universe_names_become_features_known_at_the_days_end(tm
     universe = Universe(venue="v", symbols=("A", "B"), timeframe="1h", side_series=names)
     selection = FeatureSelection(tiers=(5,), slower_timeframes=(), include=("quality_*",))
     tables = feature_nodes.compute_features(catalog["bars"].load(), side, universe, selection, ComputeRules(threads=1))
-    table = tables["v/B/1h"] if isinstance(tables["v/B/1h"], pd.DataFrame) else dict(
-        (name, load()) for name, load in tables.items()
-    )["v/B/1h"]  # fmt: skip
+    table = {name: load() for name, load in tables.items()}["v/B/1h"]
     assert list(table.columns) == ["symbol", "timestamp", "quality_completeness_level", "quality_outliers_level"]
     level = table.set_index("timestamp")["quality_completeness_level"]
     # The hole begins on the fifth day at 04:00; nothing says so before that day is over.
