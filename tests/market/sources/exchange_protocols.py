@@ -22,6 +22,10 @@ PRICE_SCALE = {
 def binance(server: ExchangeServer, asked: Asked, fault: Fault | None) -> Reply:
     what = asked.path.rsplit("/", 1)[1]
     is_futures = asked.path.startswith("/fapi")
+    if asked.path.startswith("/dapi"):
+        if what == "exchangeInfo":
+            return as_json({"timezone": "UTC", "symbols": [_coin_margined(s) for s in server.market.symbols]})
+        asked.query["symbol"] = asked.query["symbol"].replace("USD_PERP", "USDT")
     if what == "exchangeInfo":
         return as_json({"timezone": "UTC", "symbols": [_binance_symbol(s, is_futures) for s in server.market.symbols]})
     symbol = asked.query.get("symbol") or asked.query.get("pair") or ""
@@ -67,6 +71,14 @@ def klines(bars: pd.DataFrame, interval: str, unit: int = 1) -> list[list[Any]]:
         ]
         for bar in bars.itertuples()
     ]  # fmt: skip
+
+
+def _coin_margined(symbol: str) -> dict[str, Any]:
+    base = symbol[:-4]
+    return _binance_symbol(symbol, is_futures=True) | {
+        "symbol": f"{base}USD_PERP", "pair": f"{base}USD", "quoteAsset": "USD", "marginAsset": base,
+        "contractStatus": "TRADING", "contractSize": 100,
+    }  # fmt: skip
 
 
 def _binance_symbol(symbol: str, is_futures: bool) -> dict[str, Any]:

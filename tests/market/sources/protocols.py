@@ -2,7 +2,7 @@
 
 from tests.market.sources import exchange_protocols as exchange
 from tests.market.sources import vendor_protocols as vendor
-from tests.market.sources.exchange_server import Asked, ExchangeServer, Fault, Reply, as_json
+from tests.market.sources.exchange_server import Asked, ExchangeServer, Fault, Reply
 
 
 def answer(server: ExchangeServer, asked: Asked, fault: Fault | None) -> Reply:
@@ -18,7 +18,7 @@ PROTOCOLS = {
     "/api/v3/": exchange.binance,
     "/fapi/": exchange.binance,
     "/futures/data/": exchange.binance,
-    "/dapi/v1/exchangeInfo": lambda *_: as_json({"symbols": []}),
+    "/dapi/": exchange.binance,
     "/data/": vendor.archive,
     "/api/v5/": exchange.okx,
     "/v5/market/": exchange.bybit,

@@ -45,6 +45,29 @@ def test_the_pages_cover_the_span_exactly_up_to_what_has_settled(server: Exchang
     assert len(pages) == 6
 
 
+def test_coin_margined_swaps_are_asked_window_by_window_in_the_base_asset(server: ExchangeServer) -> None:
+    """ccxt ends every question about them after one answer, so that silence there says nothing about later."""
+    source, begun = opened(server, market="swap", page_bars=100), len(server.asked)
+    key = KEY.model_copy(update={"symbol": "BTCUSD"})
+    found = joined(list(source.bars(key, Span(START_MS - 300 * HOUR_MS, START_MS + 100 * HOUR_MS))))
+    expected = server.market.bars("BTCUSDT", "1h", Span(START_MS, START_MS + 100 * HOUR_MS))
+    np.testing.assert_array_equal(found["open_time"], expected["open_time"])
+    np.testing.assert_array_equal(found["volume"], expected["quote_volume"])
+    assert found["quote_volume"].isna().all()
+    assert asked_for(server, begun, "/dapi/v1/klines") == 4
+
+
+def test_silence_after_the_last_bar_is_looked_into_window_by_window(server: ExchangeServer) -> None:
+    later = server.market.now_ms + 500 * HOUR_MS
+    source = open_source(
+        {"kind": "ccxt", "exchange": "binance", "base_url": server.url, "page_bars": 100}, server.pace(later)
+    )
+    begun = len(server.asked)
+    pages = list(source.bars(KEY, Span(server.market.now_ms + HOUR_MS, later)))
+    assert [len(page.rows) for page in pages] == [0] * 5
+    assert asked_for(server, begun, "klines") == 5 + 1
+
+
 def test_a_bar_that_closed_a_moment_ago_is_not_asked_for_yet(server: ExchangeServer) -> None:
     just_closed = server.market.now_ms // HOUR_MS * HOUR_MS + 10_000
     settings = {"kind": "ccxt", "exchange": "binance", "base_url": server.url}

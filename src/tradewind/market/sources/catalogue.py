@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from tradewind.errors import BadParameters
 from tradewind.market.sources.base import Source
+from tradewind.market.sources.pace import Pace
 
 # A module, which has `Rules`, its settings as a pydantic model, and the class named here, which takes them.
 SOURCES = {
@@ -20,12 +21,12 @@ SOURCES = {
 _EXTRA = frozenset({"ccxt", "httpx", "requests"})
 
 
-def open_source(settings: Mapping[str, Any], pace: Any = None) -> Source:
+def open_source(settings: Mapping[str, Any], pace: Pace | None = None) -> Source:
     """The source that `settings` describe: `kind` and what its `Rules` ask for.
 
     Args:
         settings: from configuration; keys from credentials.
-        pace: how time passes for it (`pace.Pace`; default: as it does).
+        pace: how time passes for it (default: as it does).
 
     Raises:
         BadParameters: an unknown kind or setting, or the extra that sources need is not installed.
@@ -37,7 +38,7 @@ def open_source(settings: Mapping[str, Any], pace: Any = None) -> Source:
     try:
         module = import_module(f"tradewind.market.sources.{name}")
         rules = module.Rules(**{name: value for name, value in settings.items() if name != "kind"})
-        source: Source = getattr(module, taken)(rules, pace or module.Pace())
+        source: Source = getattr(module, taken)(rules, pace or Pace())
     except ValidationError as error:
         raise BadParameters(f"source {kind}: {_faults(error)}") from None
     except ImportError as error:

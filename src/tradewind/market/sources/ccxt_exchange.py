@@ -19,7 +19,7 @@ from tradewind.market.sources import ccxt_side
 from tradewind.market.sources.base import Page, SidePage
 from tradewind.market.sources.ccxt_session import MANNERS, CcxtSession, Manners, is_honestly_empty, make_exchange
 from tradewind.market.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
-from tradewind.market.sources.paging import answered, settled_bars, within
+from tradewind.market.sources.paging import answered, require_no_future, settled_bars, within
 from tradewind.market.sources.transport import Address, Transport
 from tradewind.market.timeframes import bar_duration_ms
 
@@ -146,12 +146,15 @@ class CcxtSource:
         if self.manners.kept_bars is not None:
             kept_from = self.pace.now_ms // bar_ms * bar_ms - (self.manners.kept_bars - 1) * bar_ms
             since_ms = max(since_ms, kept_from)
+        # ccxt gives coin-margined swaps an end where none was asked for.
+        may_leap = may_leap and self.manners.answers_onwards and not self.exchange.market(market)["inverse"]
         while since_ms < span.until_ms:
             window = Span(since_ms, min(since_ms + bars_asked * bar_ms, span.until_ms))
-            rows = self._window(market, timeframe, window, price)
-            until_ms = window.until_ms
-            if may_leap and rows.empty and self.manners.answers_onwards and until_ms < span.until_ms:
-                until_ms = self._next_bar(market, timeframe, Span(until_ms, span.until_ms), price)
+            rows, until_ms = self._window(market, timeframe, window, price), window.until_ms
+            if may_leap and rows.empty and until_ms < span.until_ms:
+                found_ms = self._next_bar(market, timeframe, Span(until_ms, span.until_ms), price)
+                # That there is none is no proof: from here on window by window.
+                may_leap, until_ms = found_ms is not None, found_ms or until_ms
             yield Page(rows, self._covered(rows, Span(since_ms, until_ms), bar_ms))
             since_ms = until_ms
 
@@ -224,12 +227,13 @@ class CcxtSource:
 
         return ask_patiently(ask, self.rules.patience, self.pace)
 
-    def _next_bar(self, market: str, timeframe: str, rest: Span, price: str | None) -> int:
-        """When the first bar of `rest` opens, or its end: over the years before a market was listed in one step."""
+    def _next_bar(self, market: str, timeframe: str, rest: Span, price: str | None) -> int | None:
+        """When the first bar after a hole opens (no later than the end of `rest`): over years in one step."""
         extra = {"price": price} if price else {}
         found = self._table(self.ask(self.exchange.fetch_ohlcv, market, timeframe, rest.since_ms, 1, extra))
+        require_no_future(found["open_time"], self.pace.now_ms, f"{self.name} {market} {timeframe}")
         onwards = found.loc[found["open_time"] >= rest.since_ms, "open_time"]
-        return min(int(onwards.min()), rest.until_ms) if len(onwards) else rest.until_ms
+        return min(int(onwards.min()), rest.until_ms) if len(onwards) else None
 
     def _covered(self, rows: pd.DataFrame, window: Span, bar_ms: int) -> Span | None:
         if self.manners.answers_windows:
