@@ -1,0 +1,108 @@
+"""`kedro import-bars` shows what it understood, asks for what it does not know, and writes every row somewhere."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from tradewind.cli import cli
+from tradewind.market.stores.catalogue import open_store
+
+HOURS = [1_704_067_200_000 + hour * 3_600_000 for hour in range(30)]
+ROWS = [f"{at},{100 + n % 3},{103},{99},{101 + n % 2},{5 + n}" for n, at in enumerate(HOURS)]
+BARS = "\n".join(
+    ["unix,open,high,low,close,volume", *ROWS[:9], ROWS[9].replace("101", "many").replace("102", "many"), *ROWS[10:]]
+)
+TRADES = [
+    [at, str(n), None, "buy", 100.0 + n % 2 / 10, 1.5 * (1 + n % 7), (100.0 + n % 2 / 10) * 1.5 * (1 + n % 7)]
+    for n, at in enumerate(HOURS)
+]
+WHO = ["--venue", "v", "--symbol", "S", "--set", "volume_unit=base"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    (tmp_path / "bars.csv").write_text(BARS)
+    (tmp_path / "trades.json").write_text(json.dumps(TRADES))
+
+    def _run(*arguments: str) -> Result:
+        files = [str(tmp_path / word) if "." in word and "=" not in word else word for word in arguments]
+        return CliRunner().invoke(cli, ["import-bars", *files], obj=SimpleNamespace(project_path=tmp_path))
+
+    return _run
+
+
+def test_a_dry_run_shows_decisions_evidence_and_rejects_and_writes_nothing(run: Any, tmp_path: Path) -> None:
+    result = run("bars.csv", "--dry-run", *WHO)
+    assert result.exit_code == 0, result.output
+    for words in (
+        "bars, 30 rows",
+        "delimiter",
+        "unit of unix",
+        "time frame",
+        "assumed:",
+        "29 rows accepted, 1 refused",
+    ):
+        assert words in result.output
+    assert "v/S/1h: 30 rows: 29 bars from 2024-01-01 00:00 to 2024-01-02 05:00 UTC" in result.output
+    assert "1 gaps lack 1 bars" in result.output and '"close": "many"' in result.output
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+def test_open_questions_are_named_and_fail(run: Any, dry: list[str]) -> None:
+    result = run("bars.csv", *dry)
+    assert result.exit_code == 1
+    for setting in ("volume_unit=", "venue=NAME", "symbol=NAME"):
+        assert setting in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_file_imported_twice_is_there_once(run: Any, tmp_path: Path) -> None:
+    first, second = run("bars.csv", *WHO), run("bars.csv", *WHO)
+    assert first.exit_code == second.exit_code == 0, first.output
+    assert "30 rows: 29 new, 0 known, 1 refused" in first.output
+    assert "30 rows: 0 new, 29 known, 1 refused" in second.output
+    path = tmp_path / "data/01_raw/imported.sqlite"
+    store = open_store({"kind": "sqlite", "path": path})
+    try:
+        key = store.keys()[0]
+        assert len(store.read(key)) == 29
+        assert store.refused()["reason"].tolist() == ["close is missing or no number"]
+        assert store.ledger()["source"].tolist() == ["file.bars.csv"] * 2
+    finally:
+        store.close()
+
+
+def test_trades_become_a_table_of_their_own(run: Any, tmp_path: Path) -> None:
+    result = run("trades.json")
+    assert result.exit_code == 0, result.output
+    table = pd.read_parquet(tmp_path / "data/01_raw/imported/trades.json/trades.parquet")
+    assert list(table) == ["timestamp", "id", "side", "price", "amount", "cost"] and len(table) == 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "timezone=Mars"], "timezone must be an IANA name"),
+        (["--set", "colour=red"], "colour: Extra inputs are not permitted"),
+        (["--set", "nonsense"], "--set takes NAME=VALUE, found 'nonsense'"),
+        (["--store", "kind=stone"], "store.kind must be one of"),
+        (["--timeframe", "soon"], "timeframe: String should match pattern"),
+    ],
+)
+def test_wrong_settings_are_refused_with_words(run: Any, arguments: list[str], words: str) -> None:
+    result = run("bars.csv", *WHO, *arguments)
+    assert result.exit_code == 1
+    assert words in result.output and "Traceback" not in result.output
+
+
+def test_one_bad_file_does_not_keep_the_others_out(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "broken.csv").write_bytes(b"\x00\x01\x02")
+    result = run("broken.csv", "bars.csv", *WHO)
+    assert result.exit_code == 1
+    assert "broken.csv" in result.output and "29 new" in result.output
