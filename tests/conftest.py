@@ -27,6 +27,8 @@ STAGES = (
     "reinforcement_learning",
     "evaluation",
 )
+# Stages that are run by name alone: the default run has no input for them.
+BESIDES = ("order_book",)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,6 +8,7 @@ from tradewind.pipelines import (
     deep_learning,
     evaluation,
     feature_engineering,
+    order_book,
     reinforcement_learning,
 )
 
@@ -15,7 +16,7 @@ MODELS = ("classifier", "deep_learning", "reinforcement_learning")
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Each stage under its own name; `data` makes everything that models read; `__default__` runs all."""
+    """Each stage under its own name; `data` makes everything that models read; `__default__` runs all but `order_book`."""
     stages = {
         "data_engineering": data_engineering.create_pipeline(),
         "feature_engineering": feature_engineering.create_pipeline(),
@@ -26,6 +27,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     }
     return {
         **stages,
+        "order_book": order_book.create_pipeline(),
         "data": stages["data_engineering"] + stages["feature_engineering"],
         "models": sum((stages[name] for name in MODELS), start=stages["evaluation"]),
         "__default__": sum(stages.values(), start=Pipeline([])),

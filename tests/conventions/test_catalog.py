@@ -10,7 +10,7 @@ from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project
 from kedro.io import DataCatalog
 
-from tests.conftest import STAGES
+from tests.conftest import BESIDES, STAGES
 from tradewind.pipeline_registry import register_pipelines
 from tradewind.settings import CONFIG_LOADER_ARGS
 
@@ -113,4 +113,4 @@ def _paths(tree: Any, prefix: str = "") -> set[str]:
 
 
 def test_every_parameter_belongs_to_a_stage_or_is_shared(catalog: dict[str, Any]) -> None:
-    assert set(load("base")["parameters"]) == {"universe", "costs", "execution", "compute", "seed", *STAGES}
+    assert set(load("base")["parameters"]) == {"universe", "costs", "execution", "compute", "seed", *STAGES, *BESIDES}

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.conftest import STAGES
+from tests.conftest import BESIDES, STAGES
 from tradewind.pipeline_registry import register_pipelines
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def test_what_is_public_is_documented() -> None:
 
 
 def test_a_stage_has_one_name_in_every_place() -> None:
-    for stage in STAGES:
+    for stage in (*STAGES, *BESIDES):
         assert (SOURCE / "pipelines" / stage / "pipeline.py").is_file()
         assert (PROJECT / f"conf/base/catalog_{stage}.yml").is_file()
         assert (PROJECT / f"conf/base/parameters_{stage}.yml").is_file()
@@ -95,7 +95,7 @@ def test_every_command_of_the_readme_exists() -> None:
     assert targets >= {"run", "test", "viz", "bench"}
     assert {target for target in targets if f"\n{target}:" not in makefile} == set()
     pipelines = set(re.findall(r"kedro run --pipeline ([a-z_]+)", readme))
-    assert pipelines == set(STAGES) <= set(register_pipelines())
+    assert pipelines == {*STAGES, *BESIDES} <= set(register_pipelines())
     environments = set(re.findall(r"--env ([a-z_]+)", readme))
     assert {name for name in environments if not (PROJECT / "conf" / name).is_dir()} == set()
     links = re.findall(r"\]\(((?:docs|notebooks)[^)]*)\)", readme)

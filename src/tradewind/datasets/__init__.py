@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tradewind.datasets.side_folder import SideFolderDataset
     from tradewind.datasets.simulated_market import SimulatedMarketDataset
     from tradewind.datasets.stored_bars import StoredBarsDataset, StoredSideSeriesDataset
+    from tradewind.datasets.stream_folder import StreamFolderDataset
     from tradewind.datasets.table import ParquetTableDataset
 
 _HOME = {
@@ -34,6 +35,7 @@ _HOME = {
     "SimulatedMarketDataset": "simulated_market",
     "StoredBarsDataset": "stored_bars",
     "StoredSideSeriesDataset": "stored_bars",
+    "StreamFolderDataset": "stream_folder",
     "TextDataset": "documents",
     "TrialLedgerDataset": "trial_ledger",
 }
@@ -53,6 +55,7 @@ __all__ = [
     "SimulatedMarketDataset",
     "StoredBarsDataset",
     "StoredSideSeriesDataset",
+    "StreamFolderDataset",
     "TextDataset",
     "TrialLedgerDataset",
 ]

@@ -1,0 +1,54 @@
+"""A folder of recorded exchange streams, one file for each venue, symbol and day."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from kedro.io import AbstractDataset, DatasetError
+
+from tradewind.datasets import parquet
+from tradewind.errors import BadData
+
+_NAME = re.compile(r"(?P<venue>[A-Za-z0-9._-]+)/(?P<symbol>[A-Za-z0-9._-]+)_(?P<day>[0-9]{8})\.parquet")
+
+
+class StreamFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFrame]]]):
+    """The files `VENUE/SYMBOL_YYYYMMDD.parquet` below a folder as partitions `venue/symbol/day`, read when asked for.
+
+    Their columns are those of `tradewind.market.order_book.events`, in the order received.
+    """
+
+    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(path)
+        self.metadata = metadata
+
+    def load(self) -> dict[str, Callable[[], pd.DataFrame]]:
+        """A function for each file.
+
+        Raises:
+            BadData: the folder is missing or holds no such file.
+        """
+        found: dict[str, Callable[[], pd.DataFrame]] = {}
+        for file in sorted(self._path.rglob("*.parquet")):
+            name = _NAME.fullmatch(file.relative_to(self._path).as_posix())
+            if name:
+                found[f"{name['venue']}/{name['symbol']}/{name['day']}"] = partial(parquet.read_table, file)
+        if not found:
+            raise BadData(
+                f"{self._path} holds no file VENUE/SYMBOL_YYYYMMDD.parquet: put recorded streams there, or name their "
+                "folder in TRADEWIND_STREAMS"
+            )
+        return found
+
+    def save(self, data: None) -> None:
+        """Refused: the folder belongs to its user."""
+        raise DatasetError(f"the streams in {self._path} are only read")
+
+    def _exists(self) -> bool:
+        return self._path.is_dir()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._path)}

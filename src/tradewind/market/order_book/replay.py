@@ -1,0 +1,136 @@
+"""The order book rebuilt from a snapshot and the changes to it, and what it looks like at the end of each second."""
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+# Columns of a second before its depths: best bid and ask, quantities there, time-weighted spread (bps), changes, and
+# whether the book was whole (from a snapshot on, without a lost update).
+STATE = ("bid", "ask", "bid_qty", "ask_qty", "mean_spread_bps", "updates", "is_whole")
+
+
+@njit(cache=True, nogil=True)
+def replay(
+    time_ms: Ints, first_id: Ints, final_id: Ints, snapshot: Flags, side: npt.NDArray[np.int8], rank: Ints, qty: Floats,
+    prices: Floats, contiguous: bool, contract: float, depth_bps: Floats, sizes: Floats,
+) -> tuple[Ints, Floats, Floats, Floats, int]:  # fmt: skip
+    """Per second with a book: its end (ms), `STATE`, depth (bid then ask by `depth_bps`, quote currency) and the cost
+    of walking it (bps beyond the mid; buy then sell by `sizes`, NaN where the book is too thin); and the updates lost.
+
+    Rows are in the order received; `rank` is the place of a row's price in `prices`, which are sorted. A snapshot
+    replaces the book, and changes that came before it but are numbered after it are made again (Binance's rule for
+    keeping a local book). `contract` is the quote value of a contract, 0 where quantities are of the base asset.
+    """
+    seconds = int(time_ms[-1] // 1000 - time_ms[0] // 1000 + 1)
+    ends, states = np.empty(seconds, np.int64), np.empty((seconds, 7))
+    depths, walks = np.empty((seconds, 2 * len(depth_bps))), np.empty((seconds, 2 * len(sizes)))
+    bids, asks = np.zeros(len(prices)), np.zeros(len(prices))
+    best = np.array([-1, len(prices)])  # ranks of the best bid and ask
+    count, lost, last_id = 0, 0, np.int64(-1)
+    whole, row = False, 0
+    for end in range((time_ms[0] // 1000 + 1) * 1000, time_ms[-1] + 1, 1000):  # only seconds that are over
+        updates, weighted, open_for, since = 0.0, 0.0, 0, end - 1000
+        while row < len(time_ms) and time_ms[row] < end:
+            stop = row + 1
+            while stop < len(time_ms) and final_id[stop] == final_id[row] and snapshot[stop] == snapshot[row]:
+                stop += 1
+            if _is_open(best, prices):
+                weighted += _spread_bps(best, prices) * (time_ms[row] - since)
+                open_for += time_ms[row] - since
+            since = time_ms[row]
+            if snapshot[row]:
+                bids[:], asks[:] = 0.0, 0.0
+                best[0], best[1] = -1, len(prices)
+                _apply(row, stop, side, rank, qty, bids, asks, best)
+                for earlier in range(row):
+                    if not snapshot[earlier] and final_id[earlier] > final_id[row]:
+                        _apply(earlier, earlier + 1, side, rank, qty, bids, asks, best)
+                whole, last_id = True, max(last_id, final_id[row])
+            elif final_id[row] > last_id:
+                if contiguous and whole and first_id[row] > last_id + 1:
+                    whole, lost = False, lost + 1
+                _apply(row, stop, side, rank, qty, bids, asks, best)
+                last_id = final_id[row]
+            updates += stop - row
+            row = stop
+        if not _is_open(best, prices):
+            continue  # there is no mid-price
+        bid, ask = prices[best[0]], prices[best[1]]
+        weighted, open_for = weighted + _spread_bps(best, prices) * (end - since), open_for + end - since
+        ends[count] = end
+        states[count, 0], states[count, 1] = bid, ask
+        states[count, 2], states[count, 3] = bids[best[0]], asks[best[1]]
+        states[count, 4], states[count, 5], states[count, 6] = weighted / open_for, updates, 1.0 if whole else 0.0
+        _depth(bids, prices, best[0], -1, (bid + ask) / 2, contract, depth_bps, depths[count, : len(depth_bps)])
+        _depth(asks, prices, best[1], 1, (bid + ask) / 2, contract, depth_bps, depths[count, len(depth_bps) :])
+        _walk(asks, prices, best[1], 1, (bid + ask) / 2, contract, sizes, walks[count, : len(sizes)])
+        _walk(bids, prices, best[0], -1, (bid + ask) / 2, contract, sizes, walks[count, len(sizes) :])
+        count += 1
+    return ends[:count], states[:count], depths[:count], walks[:count], lost
+
+
+@njit(cache=True, nogil=True)
+def _apply(
+    start: int, stop: int, side: npt.NDArray[np.int8], rank: Ints, qty: Floats, bids: Floats, asks: Floats, best: Ints
+) -> None:
+    """Each row sets the quantity at its price; the best prices follow."""
+    for row in range(start, stop):
+        place = rank[row]
+        if side[row] > 0:
+            bids[place] = qty[row]
+            if qty[row] > 0.0:
+                best[0] = max(best[0], place)
+        else:
+            asks[place] = qty[row]
+            if qty[row] > 0.0:
+                best[1] = min(best[1], place)
+    while best[0] >= 0 and bids[best[0]] <= 0.0:
+        best[0] -= 1
+    while best[1] < len(asks) and asks[best[1]] <= 0.0:
+        best[1] += 1
+
+
+@njit(cache=True, nogil=True)
+def _is_open(best: Ints, prices: Floats) -> bool:
+    """Whether both sides stand and are not crossed, so that there is a mid-price."""
+    return 0 <= best[0] < best[1] < len(prices)
+
+
+@njit(cache=True, nogil=True)
+def _spread_bps(best: Ints, prices: Floats) -> float:
+    bid, ask = prices[best[0]], prices[best[1]]
+    return 2e4 * (ask - bid) / (ask + bid)
+
+
+@njit(cache=True, nogil=True)
+def _depth(
+    levels: Floats, prices: Floats, begin: int, step: int, mid: float, contract: float, depth_bps: Floats, out: Floats
+) -> None:
+    """Quote value that rests within each distance of the mid-price."""
+    for number in range(len(depth_bps)):
+        reach, total, place = mid * depth_bps[number] * 1e-4, 0.0, begin
+        while 0 <= place < len(levels) and abs(prices[place] - mid) <= reach:
+            total += levels[place] * (contract if contract > 0.0 else prices[place])
+            place += step
+        out[number] = total
+
+
+@njit(cache=True, nogil=True)
+def _walk(
+    levels: Floats, prices: Floats, begin: int, step: int, mid: float, contract: float, sizes: Floats, out: Floats
+) -> None:
+    """Basis points beyond the mid-price that a market order of each quote value pays on average."""
+    for number in range(len(sizes)):
+        left, paid, bought, place = sizes[number], 0.0, 0.0, begin
+        while left > 0.0 and 0 <= place < len(levels):
+            value = levels[place] * (contract if contract > 0.0 else prices[place])
+            taken = min(value, left)
+            paid += taken
+            bought += taken / prices[place]
+            left -= taken
+            place += step
+        out[number] = np.nan if left > 0.0 else 1e4 * step * (paid / bought / mid - 1.0)
