@@ -11,6 +11,7 @@ from tradewind.engine.backtest import History, run
 from tradewind.engine.portfolio import Market, portfolio_account
 from tradewind.engine.trades import trade_table
 from tradewind.execution.costs import Costs
+from tradewind.market.quality.rules import SCORES
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, breakdown, leaderboard
 from tradewind.metrics.scorecard import Measured, row
@@ -241,7 +242,11 @@ def _quality() -> pd.DataFrame:
          "zero_volume_bars"), 3)  # fmt: skip
     first = pd.Timestamp("2023-01-01", tz="UTC")
     return pd.DataFrame(
-        [row | {"symbol": "SIM1", "first": first, "last": first, "completeness": 0.99, "largest_abs_return": 0.1}]
+        [
+            row
+            | {"symbol": "SIM1", "first": first, "last": first, "largest_abs_return": 0.1, "state": "pass"}
+            | dict.fromkeys(SCORES, 0.99)
+        ]
     )
 
 

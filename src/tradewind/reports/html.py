@@ -6,6 +6,7 @@ from typing import Any
 from tradewind.reports import agents, anatomy, classification, honesty, performance, sequence, sequence_rows, text
 from tradewind.reports.palette import style
 from tradewind.reports.performance import label
+from tradewind.reports.quality_page import score_rows
 from tradewind.reports.tables import ReportTables
 
 
@@ -115,7 +116,7 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "by_symbol": _table(text.breakdown_rows(tables.breakdown, "symbol", compared)),
         "by_year": _table(text.breakdown_rows(tables.breakdown, "year", compared)),
         "metrics": _table(text.metric_rows(tables.fold_metrics)),
-        "quality": _table(text.quality_rows(tables.data_quality)),
+        "quality": _table(score_rows(tables.data_quality)),
         "labels": _table(text.label_rows(tables.label_quality)),
         "stability": _table(text.stability_rows(tables.label_stability)),
         "features": _table(text.feature_rows(tables)),

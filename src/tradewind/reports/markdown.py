@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from tradewind.reports import agents, anatomy, sequence_rows, text
 from tradewind.reports.performance import label
+from tradewind.reports.quality_page import score_rows
 from tradewind.reports.tables import ReportTables
 
 
@@ -73,7 +74,7 @@ def render_markdown(tables: ReportTables) -> str:
         "## Features that matter most\n\n" + table(text.feature_rows(tables)),
         "## Labels\n\n" + table(text.label_rows(tables.label_quality)),
         "## Labels by fold\n\n" + table(text.stability_rows(tables.label_stability)),
-        "## Data quality\n\n" + table(text.quality_rows(tables.data_quality)),
+        "## Data quality\n\n" + table(score_rows(tables.data_quality)),
         "## Folds\n\n" + table(text.fold_rows(tables.folds)),
         "## Settings\n\n```json\n" + json.dumps(tables.settings, indent=1) + "\n```",
     ]
