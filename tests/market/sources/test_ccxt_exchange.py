@@ -199,7 +199,7 @@ def test_funding_and_open_interest_are_the_markets(exchange: str, series: str, s
     np.testing.assert_array_equal(at, expected["at"])
     np.testing.assert_allclose(found["value"], expected["value"], rtol=1e-12)
     delay = found["known_at"] - found["reference_at"]
-    assert (delay == pd.Timedelta(1, "ms") if series == "funding" else delay == pd.Timedelta(1, "h")).all()
+    assert (delay == pd.Timedelta(1, "ms") if series == "funding" else delay == pd.Timedelta(5, "min")).all()
 
 
 def test_settlements_that_fill_an_answer_are_asked_for_in_halves() -> None:

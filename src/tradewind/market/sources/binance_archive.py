@@ -19,6 +19,7 @@ from tradewind.market.sources.archive_files import Archive, Shelf, as_ms
 from tradewind.market.sources.base import Page, SidePage
 from tradewind.market.sources.pace import Pace, PatienceRules, RateLimiter
 from tradewind.market.sources.paging import (
+    OPEN_INTEREST_DELAY_MS,
     closes_page,
     overlap,
     require_no_future,
@@ -138,7 +139,7 @@ class BinanceArchiveSource:
             at = pd.to_datetime(rows["create_time"], utc=True).dt.as_unit("ms").astype("int64")
             found = within(rows.assign(create_time=at), settled, "create_time")
             at = found["create_time"]
-            page = vintages("open_interest", symbol, at, at + bar_duration_ms("5m"), found["sum_open_interest"])
+            page = vintages("open_interest", symbol, at, at + OPEN_INTEREST_DELAY_MS, found["sum_open_interest"])
             yield SidePage(page, overlap(file.span, settled))
 
     def _prices(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:

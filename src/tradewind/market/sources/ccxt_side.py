@@ -1,7 +1,7 @@
 """Side series of an exchange through ccxt: funding, open interest, and the prices that funding rests on.
 
-When a value was known: a funding rate once it was settled (one millisecond after); an open interest one step after
-the moment it was measured; a mark, an index or a basis when its bar closed.
+When a value was known: a funding rate once it was settled (one millisecond after); an open interest five
+minutes after it was measured; a mark, an index or a basis when its bar closed.
 """
 
 import re
@@ -16,6 +16,7 @@ from tradewind.market.deliveries import Span
 from tradewind.market.sources.base import SidePage
 from tradewind.market.sources.paging import (
     DAY_MS,
+    OPEN_INTEREST_DELAY_MS,
     closes_page,
     require_no_future,
     settled_bars,
@@ -100,7 +101,7 @@ def _open_interest(source: "CcxtSource", symbol: str, span: Span) -> Iterator[Si
         if len(found) and found["value"].isna().all():
             raise BadData(f"{source.name} has its open interest in money alone, not in units of the base asset")
         at = found["timestamp"]
-        page = vintages("open_interest", symbol, at, at + step_ms, found["value"])
+        page = vintages("open_interest", symbol, at, at + OPEN_INTEREST_DELAY_MS, found["value"])
         yield SidePage(page, window if source.manners.open_interest_days is not None else None)
 
 

@@ -14,6 +14,8 @@ from tradewind.market.timeframes import bar_duration_ms
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
+# How long after it was measured an open interest is taken to be known, whichever source tells it.
+OPEN_INTEREST_DELAY_MS = 5 * MINUTE_MS
 # Clocks differ by seconds; a bar that opens later than this from now was made up by a wrong one.
 _CLOCK_TOLERANCE_MS = 2 * MINUTE_MS
 

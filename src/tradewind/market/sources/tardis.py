@@ -18,7 +18,15 @@ from tradewind.market.bar_key import BarKey
 from tradewind.market.deliveries import Span
 from tradewind.market.sources.base import Page, SidePage
 from tradewind.market.sources.pace import Pace
-from tradewind.market.sources.paging import DAY_MS, overlap, settled_bars, settled_instants, vintages, within
+from tradewind.market.sources.paging import (
+    DAY_MS,
+    OPEN_INTEREST_DELAY_MS,
+    overlap,
+    settled_bars,
+    settled_instants,
+    vintages,
+    within,
+)
 from tradewind.market.sources.tardis_files import TardisFiles, days, numbers
 from tradewind.market.sources.transport import Address
 from tradewind.market.sources.vendor import VendorRules
@@ -35,6 +43,7 @@ _TICKERS = {
     "local_timestamp": pa.int64(), "funding_timestamp": pa.int64(), "funding_rate": pa.float64(),
     "open_interest": pa.float64(), "index_price": pa.float64(), "mark_price": pa.float64(),
 }  # fmt: skip
+_DELAYS_MS = {"funding": 1, "open_interest": OPEN_INTEREST_DELAY_MS}
 SERIES = ("basis", "funding", "index_price", "mark_price", "open_interest")
 KINDS = (
     "book_snapshot_25",
@@ -145,7 +154,7 @@ class TardisSource:
             part = overlap(Span(day_ms + 1, day_ms + DAY_MS + 1), settled)
             found = _settlements(table) if series == "funding" else self._steps(table, series)
             kept = within(found, part, "at")
-            delay_ms = 1 if series == "funding" else 0
+            delay_ms = _DELAYS_MS.get(series, 0)
             yield SidePage(vintages(series, symbol, kept["at"], kept["at"] + delay_ms, kept["value"]), part)
 
     def _steps(self, table: pa.Table, series: str) -> pd.DataFrame:
