@@ -4,8 +4,6 @@ import gzip
 import io
 import json
 import os
-import resource
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -425,16 +423,8 @@ def run_all(folder: Path, files: range, seed: int) -> dict[str, int]:
     return dict(outcomes)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """In memory where there is such a place: ten thousand writes to a disk would be the longest part."""
-    return tmp_path
-
-
-def test_ten_thousand_damaged_files_give_typed_errors_or_sound_rows_within_the_memory(folder: Path) -> None:
-    began = time.process_time()
-    outcomes, growth = in_a_child(lambda: run_all(folder, range(N_FILES), seed=1))
-    del began
+def test_ten_thousand_damaged_files_give_typed_errors_or_sound_rows_within_the_memory(tmp_path: Path) -> None:
+    outcomes, growth = in_a_child(lambda: run_all(tmp_path, range(N_FILES), seed=1))
     assert sum(outcomes.values()) == N_FILES
     assert growth < LARGEST_GROWTH, f"{growth >> 20} MB"
     assert min(outcomes.get(kind, 0) for kind in ("refused", "imported")) > N_FILES // 10, outcomes
@@ -443,7 +433,7 @@ def test_ten_thousand_damaged_files_give_typed_errors_or_sound_rows_within_the_m
 @pytest.mark.parametrize(
     "sample", [sample for group in all_samples().values() for sample in group], ids=lambda s: s.name
 )
-def test_the_files_before_they_are_damaged_are_whole(sample: Sample, folder: Path) -> None:
+def test_the_files_before_they_are_damaged_are_whole(sample: Sample, tmp_path: Path) -> None:
     found = None
 
     def reader(path: Path) -> Understanding:
@@ -451,7 +441,7 @@ def test_the_files_before_they_are_damaged_are_whole(sample: Sample, folder: Pat
         found = import_one(path)
         return found
 
-    assert examine(sample, folder / sample.name, reader) == "imported"
+    assert examine(sample, tmp_path / sample.name, reader) == "imported"
     assert found is not None and found.accepted == found.rows == ROWS
 
 
@@ -472,34 +462,37 @@ def filling(path: Path) -> Understanding:
 
 @pytest.mark.parametrize(("fault", "words"), [(swallowing, "swallowed"), (filling, "is bad, and was accepted")])
 def test_a_reader_that_hides_a_bad_row_is_caught(
-    fault: Callable[[Path], Understanding], words: str, folder: Path
+    fault: Callable[[Path], Understanding], words: str, tmp_path: Path
 ) -> None:
     sample = csv_samples()[0]
     bad = replace(sample, content=sample.content.replace(b"\n", b"\nx", 4).replace(b"\nx", b"\n", 3), bad_row=3)
-    assert examine(bad, folder / bad.name) == "imported"
+    assert examine(bad, tmp_path / bad.name) == "imported"
     with pytest.raises(AssertionError, match=words):
-        examine(bad, folder / bad.name, fault)
+        examine(bad, tmp_path / bad.name, fault)
 
 
-BOMBS: dict[str, Callable[[], bytes]] = {
-    "gzip.csv.gz": lambda: gzip.compress(b"0" * (400 << 20), 1),
-    "rows.csv.gz": lambda: gzip.compress(text(bars()) + b"1704067200000,1,1,1,1,1\n" * (20 << 20), 1),
-    "deep.json": lambda: b"[" * (4 << 20),
-    "cells.parquet": lambda: parquet(pa.table({name: pa.repeat(1.0, 40_000_000) for name in ("open", "close")})),
-    "field.csv": lambda: text({**bars(), "note": ["x" * (8 << 20)] * ROWS}),
+BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "gzip.csv.gz": (lambda: gzip.compress(b"0" * (300 << 20), 1), "refused"),
+    "rows.csv.gz": (lambda: gzip.compress(text(bars()) + b"1704067200000,1,1,1,1,1\n" * (4 << 20), 6), "refused"),
+    "deep.json": (lambda: b"[" * (4 << 20), "refused"),
+    "cells.parquet": (
+        lambda: parquet(pa.table({name: pa.repeat(True, 40_000_000) for name in ("open", "close")})),
+        "refused",
+    ),
+    "field.csv": (lambda: text({**bars(), "note": ["x" * (8 << 20)] * ROWS}), "refused"),
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_does_not_fill_the_memory(name: str, folder: Path) -> None:
-    path = folder / name
-    _, _ = in_a_child(lambda: path.write_bytes(BOMBS[name]()))
+def test_a_bomb_does_not_fill_the_memory(name: str, tmp_path: Path) -> None:
+    make, expected = BOMBS[name]
+    path = tmp_path / name
+    in_a_child(lambda: path.write_bytes(make()))
     outcome, growth = in_a_child(lambda: examine(Sample(name, path.read_bytes()), path))
-    assert outcome in ("refused", "imported")
+    assert outcome == expected
     assert growth < LARGEST_GROWTH, f"{growth >> 20} MB"
 
 
 def test_the_memory_that_a_file_takes_is_measured() -> None:
     _, growth = in_a_child(lambda: len(b"x" * (300 << 20)))
     assert growth >= LARGEST_GROWTH
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0

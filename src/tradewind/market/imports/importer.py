@@ -119,6 +119,12 @@ def understand(path: Path, settings: ImportSettings) -> Understanding:
     understanding = _by_kind(path, table, settings, notes)
     if not notes.needs:
         understanding.require_whole()
+        if understanding.accepted == 0:
+            reason, count = next(iter(understanding.refused.counts().items()))
+            raise BadData(
+                f"{path}: none of its {understanding.rows:,} rows can be imported, {count:,} because {reason} "
+                f"(the first holds {understanding.refused.content[0][:160]}): correct the settings or repair the file"
+            )
     return understanding
 
 
