@@ -177,6 +177,14 @@ def test_the_gate_stops_with_symbol_score_value_limit_cause_place_and_remedy() -
     require_good(again.reset_index(), "")
 
 
+def test_the_remedy_for_several_scores_is_one_parameter_each() -> None:
+    rows = repeated(repeated(repeated(repeated(repeated(missing(delivered(HOURS)))))))
+    strict = RULES.model_copy(update={"thresholds": {name: Threshold(stop=0.96, warn=1.0) for name in SCORES}})
+    with pytest.raises(BadData, match=r"--params=\S+completeness.stop=0.9500,\S+uniqueness.stop=0.9500$") as stopped:
+        require_good(scores_of(rows, strict).reset_index(), "")
+    assert "2 of 6 scores" in str(stopped.value)
+
+
 def test_the_gate_warns_and_lets_pass(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         require_good(scores_of(repeated(delivered(HOURS))).reset_index(), "")

@@ -25,15 +25,15 @@ def require_good(scores: pd.DataFrame, where: str) -> None:
     if failed.empty:
         return
     lines = [f"  {_sentence(row, 'stop')}" for row in failed.to_dict("records")]
-    settings = " ".join(
-        f"--params=data_engineering.quality.thresholds.{score}.stop={_below(lowest)}"
+    settings = ",".join(
+        f"data_engineering.quality.thresholds.{score}.stop={_below(lowest)}"
         for score, lowest in failed.groupby("score", sort=False)["value"].min().items()
     )
     raise BadData(
         f"the bars are not good enough: {len(failed)} of {len(scores)} scores are below their limit in "
         "data_engineering.quality.thresholds\n" + "\n".join(lines) + f"\nThe report and the tables behind it are in "
         f"{where}. No later stage reads these bars. Correct the source, take the symbol out of the universe, or accept "
-        f"them as they are: {settings}"
+        f"them as they are: --params={settings}"
     )
 
 
