@@ -26,6 +26,9 @@ WHO = ["--venue", "v", "--symbol", "S", "--set", "volume_unit=base"]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Any:
+    (tmp_path / "conf/base").mkdir(parents=True)
+    (tmp_path / "conf/local").mkdir()
+    (tmp_path / "conf/base/globals.yml").write_text("stores:\n  lake: {kind: sqlite, path: data/lake.sqlite}\n")
     (tmp_path / "bars.csv").write_text(BARS)
     (tmp_path / "trades.json").write_text(json.dumps(TRADES))
 
@@ -78,6 +81,12 @@ def test_a_file_imported_twice_is_there_once(run: Any, tmp_path: Path) -> None:
         store.close()
 
 
+def test_a_store_of_the_configuration_is_added_to(run: Any, tmp_path: Path) -> None:
+    result = run("bars.csv", *WHO, "--store", "lake")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "data/lake.sqlite").exists() and not (tmp_path / "data/01_raw/imported.sqlite").exists()
+
+
 def test_trades_become_a_table_of_their_own(run: Any, tmp_path: Path) -> None:
     result = run("trades.json")
     assert result.exit_code == 0, result.output
@@ -91,7 +100,7 @@ def test_trades_become_a_table_of_their_own(run: Any, tmp_path: Path) -> None:
         (["--set", "timezone=Mars"], "timezone must be an IANA name"),
         (["--set", "colour=red"], "colour: Extra inputs are not permitted"),
         (["--set", "nonsense"], "--set takes NAME=VALUE, found 'nonsense'"),
-        (["--store", "kind=stone"], "store.kind must be one of"),
+        (["--store", "stone"], "there is no store 'stone'; `stores` in globals.yml has ['lake']"),
         (["--timeframe", "soon"], "timeframe: String should match pattern"),
     ],
 )

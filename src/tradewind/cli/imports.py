@@ -1,6 +1,8 @@
 """The command that imports files as found in the wild."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from tradewind.market.imports.importer import Understanding
     from tradewind.market.sources.dialect import ImportSettings
+    from tradewind.market.stores.base import Store
 
 _LISTS = ("column_names",)
 _SHOWN_KEYS = 24
@@ -40,12 +43,8 @@ _SHOWN_KEYS = 24
     "time_is=close, time_format=STRPTIME, time_unit=ms, delimiter=;, skip_lines=2, columns.volume=NAME, "
     "column_names=A,B,..., encoding=utf-16-le. May be given several times.",
 )
-@click.option(
-    "--store",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Store to write to instead of --output, such as --store kind=parquet --store path=data/01_raw/store.",
-)
+@click.option("--store", default=None, help="A store of globals.yml to add to, instead of --output.")
+@click.option("--env", default=None, help="Environment whose stores count, such as exchange.")
 @output_option("data/01_raw/imported.sqlite", "SQLite store that bars and side series are added to.", dir_okay=False)
 @click.option(
     "--tables",
@@ -71,8 +70,7 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
     try:
         given = {name: options[name] for name in ("venue", "symbol", "timeframe", "kind")}
         chosen = import_settings(given, options["settings"])
-        sqlite = {"kind": "sqlite", "path": project.project_path / options["output"]}
-        store = parse_pairs(options["store"], "--store") or sqlite
+        store = partial(_open_store, project, options)
     except TradewindError as error:
         raise click.ClickException(str(error)) from error
     for path in files:
@@ -102,7 +100,7 @@ def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "Impo
     from tradewind.market.sources.dialect import ImportSettings
 
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    for name, value in parse_pairs(pairs, "--set").items():
+    for name, value in _pairs(pairs).items():
         part, _, column = name.partition(".")
         if column:
             values.setdefault(part, {})[column] = value
@@ -115,32 +113,39 @@ def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "Impo
         raise BadParameters(f"--set: {wrong}. See kedro import-bars --help") from error
 
 
-def parse_pairs(pairs: Iterable[str], option: str) -> dict[str, str]:
-    """NAME=VALUE texts as a mapping.
-
-    Raises:
-        BadParameters: one is not of that form.
-    """
+def _pairs(texts: Iterable[str]) -> dict[str, str]:
     found = {}
-    for pair in pairs:
-        name, mark, value = pair.partition("=")
+    for text in texts:
+        name, mark, value = text.partition("=")
         if not mark or not name or not value:
-            raise BadParameters(f"{option} takes NAME=VALUE, found {pair!r}")
+            raise BadParameters(f"--set takes NAME=VALUE, found {text!r}")
         found[name.strip()] = value
     return found
 
 
-def _write(understanding: "Understanding", store_settings: dict[str, Any], folder: Path) -> list[str]:
+def _open_store(project: ProjectMetadata, options: dict[str, Any]) -> "AbstractContextManager[Store]":
+    """The store that the options name, closed at the end of the block."""
+    from contextlib import closing
+
+    from tradewind.cli.connections import MarketConfiguration
+    from tradewind.market.stores.catalogue import open_store
+
+    if options["store"] is not None:
+        return MarketConfiguration.of_environment(project, options["env"]).store(options["store"]).store()
+    return closing(open_store({"kind": "sqlite", "path": project.project_path / options["output"]}))
+
+
+def _write(
+    understanding: "Understanding", opened: "Callable[[], AbstractContextManager[Store]]", folder: Path
+) -> list[str]:
     """Write what a file holds; a line for each thing written."""
     from tradewind import clock
     from tradewind.market.bar_key import BarKey
     from tradewind.market.imports.outcome import to_deliveries
-    from tradewind.market.stores.catalogue import open_store
 
     lines, own = [], folder / understanding.path.name
     if understanding.bars or understanding.vintages is not None:
-        store = open_store(store_settings)
-        try:
+        with opened() as store:
             for delivery in to_deliveries(understanding, clock.now()):
                 receipt = store.append(delivery)
                 lines.append(
@@ -151,8 +156,6 @@ def _write(understanding: "Understanding", store_settings: dict[str, Any], folde
                 new = store.append_side(understanding.vintages)
                 accepted, refused = understanding.accepted, len(understanding.refused.reason)
                 lines.append(f"{understanding.rows:,} rows: {accepted:,} values, {new:,} new, {refused:,} refused")
-        finally:
-            store.close()
     for name, table in understanding.tables.items():
         _write_table(table, own / f"{name}.parquet")
         lines.append(f"{len(table):,} rows in {own / f'{name}.parquet'}")
