@@ -12,6 +12,8 @@ PRICE_SCALE = {
     "markPriceKlines": 1.001,
     "premiumIndexKlines": 0.0001,
     "mark-price-kline": 1.001,
+    "mark-price-candles": 1.001,
+    "history-mark-price-candles": 1.001,
     "premium-index-price-kline": 0.0001,
 }
 
@@ -124,7 +126,11 @@ def okx(server: ExchangeServer, asked: Asked, fault: Fault | None) -> Reply:
             for at, value in zip(rates["at"], rates["value"], strict=True)
         ]  # fmt: skip
         return as_json({"code": "0", "msg": "", "data": rows})
-    bars = server.market.bars(symbol, query["bar"].removesuffix("utc").lower(), span).iloc[::-1].head(limit)
+    bars = (
+        server.market.bars(symbol, query["bar"].removesuffix("utc").lower(), span, PRICE_SCALE.get(what, 1.0))
+        .iloc[::-1]
+        .head(limit)
+    )
     rows = [
         [str(int(b.open_time)), f"{b.open}", f"{b.high}", f"{b.low}", f"{b.close}", f"{b.volume}", f"{b.volume}",
          f"{b.quote_volume}", "1"]

@@ -211,19 +211,18 @@ def test_settlements_that_fill_an_answer_are_asked_for_in_halves() -> None:
         assert asked_for(server, 0, "funding/history") == 1 + 2 + 1
 
 
-@pytest.mark.parametrize("exchange", ["binance", "bybit"])
-def test_marks_indices_and_basis_are_known_at_the_close(exchange: str, server: ExchangeServer) -> None:
+@pytest.mark.parametrize("series", ["basis", "mark_price"])
+@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
+def test_marks_and_basis_are_known_at_the_close(exchange: str, series: str, server: ExchangeServer) -> None:
     source = opened(server, exchange, market="swap")
     closes = server.market.bars("BTCUSDT", "1h", DAYS).set_index("open_time")["close"]
-    if exchange == "bybit":  # its index klines are another answer of the same path
-        series, expected = "mark_price", closes * 1.001
-    else:
-        series, expected = "basis", (closes * 1.001).round(4) / closes - 1
+    marks = (closes * 1.001).round(4)
+    expected = marks if series == "mark_price" else marks / closes - 1
     found = joined(list(source.side_series(series, "BTCUSDT", Span(DAYS.since_ms + HOUR_MS, DAYS.until_ms))))
     SideVintages.validate(found)
     assert (found["known_at"] == found["reference_at"]).all()
     np.testing.assert_array_equal(found["known_at"].dt.as_unit("ms").astype("int64"), expected.index[:-1] + HOUR_MS)
-    np.testing.assert_allclose(found["value"], expected.iloc[:-1], rtol=1e-7)
+    np.testing.assert_allclose(found["value"], expected.iloc[:-1], rtol=1e-9)
 
 
 def test_a_series_that_is_not_there_is_told(server: ExchangeServer) -> None:
@@ -231,5 +230,6 @@ def test_a_series_that_is_not_there_is_told(server: ExchangeServer) -> None:
         opened(server, market="swap").side_series("mood", "BTCUSDT", DAYS)
     with pytest.raises(BadParameters, match="set source.market: swap"):
         opened(server).side_series("funding", "BTCUSDT", DAYS)
-    with pytest.raises(BadParameters, match="cannot fetch the history of funding"):
-        opened(server, "kraken", market="swap").side_series("funding", "BTCUSDT", DAYS)
+    for exchange, series in (("kraken", "funding"), ("okx", "premium"), ("coinbase", "mark_price")):
+        with pytest.raises(BadParameters, match=f"cannot fetch the history of {series}"):
+            opened(server, exchange, market="swap").side_series(series, "BTCUSDT", DAYS)

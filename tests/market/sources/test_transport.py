@@ -144,3 +144,12 @@ def test_nothing_that_is_shown_holds_a_key(server: ExchangeServer) -> None:
     assert KEY.get_secret_value() not in shown
     asking.keep_secret(SecretStr("Bearer tardis-key"))
     assert asking.words("Bearer tardis-key and sk-0123456789abcdef") == "Bearer *** and ***"
+
+
+def test_the_check_for_keys_can_fail(server: ExchangeServer) -> None:
+    """Planted: a key that was not given as a secret is repeated in the server's own words."""
+    pace = server.pace()
+    careless = Transport(PatienceRules(), pace, RateLimiter(0.0, pace), {"X-Key": KEY.get_secret_value()})
+    server.misbehave("status", status=400, text=f"no such key: {KEY.get_secret_value()}")
+    with pytest.raises(BadParameters, match=KEY.get_secret_value()):
+        careless.get_json(server.url + RATES)

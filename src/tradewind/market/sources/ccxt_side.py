@@ -34,7 +34,16 @@ _HOUR_MS = 3_600_000
 # An answer of so many settlements may be cut off; the longest window asked for, in hours.
 _FULL_ANSWER, _LONGEST_WINDOW = 100, 500
 _PRICES = {"mark_price": "mark", "index_price": "index", "premium": "premiumIndex"}
-SERIES = ("basis", "funding", "index_price", "mark_price", "open_interest", "premium")
+# What ccxt must have: an exchange without a price of its own kind would answer with bars of trades.
+_NEEDS = {
+    "basis": ("fetchMarkOHLCV", "fetchIndexOHLCV"),
+    "funding": ("fetchFundingRateHistory",),
+    "index_price": ("fetchIndexOHLCV",),
+    "mark_price": ("fetchMarkOHLCV",),
+    "open_interest": ("fetchOpenInterestHistory",),
+    "premium": ("fetchPremiumIndexOHLCV",),
+}
+SERIES = tuple(_NEEDS)
 
 
 def side_series(source: "CcxtSource", series: str, symbol: str, span: Span) -> Iterator[SidePage]:
@@ -47,9 +56,11 @@ def side_series(source: "CcxtSource", series: str, symbol: str, span: Span) -> I
         raise BadParameters(f"{source.name} has no side series {series!r}; it has {list(SERIES)}")
     if source.rules.market != "swap":
         raise BadParameters(f"{source.name}: {series} belongs to swaps; set source.market: swap")
-    needed = {"funding": "fetchFundingRateHistory", "open_interest": "fetchOpenInterestHistory"}.get(series)
-    if needed and not source.exchange.has.get(needed):
-        raise BadParameters(f"{source.name}: ccxt cannot fetch the history of {series} from this exchange")
+    lacking = [name for name in _NEEDS[series] if not source.exchange.has.get(name)]
+    if lacking:
+        raise BadParameters(
+            f"{source.name}: ccxt cannot fetch the history of {series} from this exchange ({lacking[0]})"
+        )
     if series == "funding":
         return _funding(source, symbol, span)
     if series == "open_interest":
