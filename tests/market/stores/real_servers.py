@@ -72,7 +72,7 @@ class PostgresServer:
 
 
 class InfluxServer:
-    """InfluxDB 1.x with passwords; every write is synced before it is answered, as installed."""
+    """InfluxDB 1.x with passwords, which cuts answers short; every write is synced before it is answered."""
 
     def __init__(self) -> None:
         program = shutil.which("influxd")
@@ -88,6 +88,7 @@ class InfluxServer:
             f'[data]\ndir = "{self.folder}/data"\nwal-dir = "{self.folder}/wal"\nquery-log-enabled = false\n'
             "[monitor]\nstore-enabled = false\n"
             f'[http]\nbind-address = "127.0.0.1:{self.port}"\nauth-enabled = true\nlog-enabled = false\n'
+            "max-row-limit = 100\n"
             "[logging]\nsuppress-logo = true\n"
         )
         self.start()

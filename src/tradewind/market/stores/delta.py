@@ -1,7 +1,7 @@
 """Bars in Delta Lake, in a folder or on S3, for other engines to read too.
 
-The commits of each table (bars, refused, covered, ledger, side) are atomic; a delivery commits its rows first and its line of the ledger last, so that a killed
-delivery made again completes itself.
+The commits of each table (bars, refused, covered, ledger, side) are atomic; a delivery commits its rows first and its
+line of the ledger last, so that a killed delivery made again completes itself.
 """
 
 import time

@@ -25,6 +25,8 @@ _WAITS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 _TIDY_EVERY = 50  # commits
 _REFUSED = ("403", "Forbidden", "AccessDenied", "Unauthenticated", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 
+_UNREACHED = ("error sending request", "Generic S3 error", "timed out")
+
 
 class Rules(BaseModel):
     """`path` is a folder or a URL (`s3://bucket/market`); `storage_options` as delta-rs takes them."""
@@ -124,6 +126,7 @@ class DeltaTables:
 
     def _try(self, work: Callable[[], Answer]) -> Answer:
         """What `work` answers, tried again where another writer was first or the storage did not answer."""
+        import pyarrow as pa
         from deltalake.exceptions import CommitFailedError, DeltaError
 
         said = ""
@@ -138,7 +141,12 @@ class DeltaTables:
                         f"{self.where}: the storage refuses access: correct its storage_options in conf/local"
                     ) from None  # its message may quote what was sent
                 said = type(error).__name__
-            except DeltaError as error:
+            except (DeltaError, pa.ArrowInvalid) as error:
+                if any(word in str(error) for word in _UNREACHED):
+                    said = "the storage does not answer"
+                    if pause is not None:
+                        self._wait(pause)
+                    continue
                 raise BadData(f"{self.where} cannot be read or written: {str(error)[:300]}") from error
             except BaseException as error:
                 if "Forked process" not in str(error):

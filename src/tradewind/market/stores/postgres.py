@@ -14,6 +14,7 @@ from tradewind.market.cells import EARLIEST_MS, LATEST_MS
 from tradewind.market.deliveries import ORDER, VALUES, Delivery, Receipt, Span, stored_columns
 from tradewind.market.stores import postgres_statements as statements
 from tradewind.market.stores.base import Fingerprint
+from tradewind.market.stores.integrity import intact_rows
 from tradewind.market.stores.postgres_connections import Connections, Rules
 from tradewind.market.stores.tables import (
     check_vintages,
@@ -59,7 +60,11 @@ class PostgresStore:
         return [BarKey(venue=venue, symbol=symbol, timeframe=timeframe) for venue, symbol, timeframe in found]
 
     def read(self, key: BarKey, span: Span | None = None) -> pd.DataFrame:
-        """The stored rows in `deliveries.ORDER`."""
+        """The stored rows in `deliveries.ORDER`.
+
+        Raises:
+            BadData: a row is not the one that was stored.
+        """
         since, until = (int(EARLIEST_MS), int(LATEST_MS)) if span is None else (span.since_ms, span.until_ms)
         pieces = self._connections.ask(lambda connection: self._read(connection, key, since, until))
         cells = {name: np.concatenate(columns) for name, columns in zip(_KIND, zip(*pieces, strict=True), strict=False)}
@@ -68,7 +73,8 @@ class PostgresStore:
         for name in statements.TIMES:
             cells[name] = cells[name] // 1000 + _EPOCH_MS
         order = np.lexsort([cells[name] for name in reversed(ORDER)])
-        return pd.DataFrame({name: cells[name][order] for name in stored_columns()})
+        rows = pd.DataFrame({name: cells[name][order] for name in stored_columns()})
+        return intact_rows(rows, f"{key} in {self._connections.where}")
 
     def fingerprints(self, key: BarKey) -> dict[str, Fingerprint]:
         """What each month adds up to, summed by the server."""

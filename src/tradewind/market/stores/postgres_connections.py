@@ -163,10 +163,12 @@ def _describe(rules: Rules) -> str:
     try:
         parts = conninfo_to_dict(rules.url.get_secret_value())
     except ProgrammingError:
+        parts = {"host": "@"}
+    if "@" in str(parts.get("host")):  # also where the end of a password with an @ in it is taken for the host
         raise BadParameters(
             "store.url cannot be read; expected postgresql://user:password@host:5432/database, with what is special "
             "in a password percent-encoded"
-        ) from None
+        )
     return f"PostgreSQL at {parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
 
