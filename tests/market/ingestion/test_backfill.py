@@ -7,18 +7,22 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.market.ingestion.venue import HOUR, NOW, START, Venue, at, bars_of, key
+from tests.market.sources.exchange_server import HOUR_MS, START_MS, Market, serve
 from tradewind.errors import BadData, BadParameters, TemporaryOutage
+from tradewind.market.bar_key import BarKey
 from tradewind.market.deliveries import Span, receive
 from tradewind.market.ingestion import report
 from tradewind.market.ingestion.backfill import SideKey, Wanted, backfill, plan
 from tradewind.market.ingestion.rules import IngestionRules
 from tradewind.market.ingestion.status import describe_bars, describe_side
+from tradewind.market.sources.catalogue import open_source
 from tradewind.market.stores.base import Store
 from tradewind.market.stores.catalogue import open_store
 
@@ -85,6 +89,23 @@ def test_a_hole_is_known_once_the_answer_has_settled(store: Store) -> None:
     source.bars_by_symbol["BB"] = bars_of("BB", range(BARS))
     assert fill(source, store, wanted(until=45))[1] == (2, 2, 0, 0, 0)
     assert not any(task.spans for task in plan(store, wanted(until=45), RULES, NOW))
+
+
+def test_files_that_an_archive_publishes_late_are_picked_up(store: Store) -> None:
+    """A day's file is not there at first, in the middle of what is; then it is; then there are two days more."""
+    wanted = Wanted((BarKey(venue="binance", symbol="BTCUSDT", timeframe="1h"),), datetime(2024, 1, 1, tzinfo=UTC))
+    stored = []
+    for days, absent in ((35, "2024-02-03"), (35, ""), (37, "")):
+        now_ms = START_MS + days * 24 * HOUR_MS + HOUR_MS // 2
+        with serve(Market(now_ms=now_ms, holes=())) as server:
+            if absent:
+                server.misbehave("status", times=99, path=absent, status=404)
+            source = open_source({"kind": "binance_archive", "base_url": server.url}, server.pace())
+            now = datetime.fromtimestamp(now_ms / 1000, UTC)
+            report.require_complete(backfill(source, store, wanted, RULES, lambda now=now: now), source.name)  # type: ignore[misc]
+        stored.append(len(store.read(wanted.bars[0])) / 24)
+    assert stored == [34, 35, 37]
+    assert store.ledger()["rows_new"].sum() == 37 * 24
 
 
 def test_known_gaps_and_stored_bars_are_asked_for_again_on_demand(store: Store) -> None:
