@@ -21,7 +21,6 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 _LISTINGS = 20
-_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class ObjectSets(Generic[Members]):
         names = [name for name in self.names(folder) if is_wanted(name)]
         for _ in range(_LISTINGS):
             unread = [name for name in names if name not in found]
-            for name, members in zip(unread, in_threads(self._load, unread), strict=True):
+            for name, members in zip(unread, in_threads(self._load, unread, self._objects.threads), strict=True):
                 if members is not None:
                     found[name] = members
             names = [name for name in self.names(folder) if is_wanted(name)]
@@ -134,13 +133,13 @@ def stem_of(name: str) -> str:
     return name.rsplit("/", 1)[1].split(".", 1)[0]
 
 
-def in_threads(function: Callable[[Given], Made], items: Iterable[Given]) -> list[Made]:
+def in_threads(function: Callable[[Given], Made], items: Iterable[Given], threads: int) -> list[Made]:
     """What the function makes of each item, some at a time, since disks and servers wait rather than work."""
     given = list(items)
-    if len(given) < 2:
+    if len(given) < 2 or threads < 2:
         return [function(item) for item in given]
-    with ThreadPoolExecutor(min(_THREADS, len(given))) as threads:
-        return list(threads.map(function, given))
+    with ThreadPoolExecutor(min(threads, len(given))) as executor:
+        return list(executor.map(function, given))
 
 
 def _sha256(content: bytes) -> str:

@@ -10,7 +10,12 @@ from tradewind.errors import BadParameters, TemporaryOutage
 
 
 class Objects(Protocol):
-    """Names are paths below the place, with slashes. An object is there as a whole or not at all."""
+    """Names are paths below the place, with slashes. An object is there as a whole or not at all.
+
+    `threads` is how many objects are worth reading at a time.
+    """
+
+    threads: int
 
     def names(self, folder: str) -> list[str]:
         """The objects below the folder, at any depth, but for hidden ones; none where there is no such folder."""
@@ -40,6 +45,8 @@ class Objects(Protocol):
 
 class LocalObjects:
     """Objects as files below `root`, written atomically."""
+
+    threads = min(os.cpu_count() or 1, 8)
 
     def __init__(self, root: Path) -> None:
         self._root = root

@@ -44,6 +44,7 @@ from tradewind.market.stores.tables import (
 )
 
 _S3 = "s3://"
+_MONTHS = 8  # written at a time: each waits for its disk or server
 
 
 class Rules(S3Access):
@@ -92,7 +93,7 @@ class ParquetStore:
         """Add the delivery's rows, month by month, then its record."""
         key, refused = delivery.key, len(delivery.refused)
         months = rows_by_month(delivery.rows).items()
-        new = sum(in_threads(lambda month: self._add_month(_month(_bars(key), month[0]), month[1]), months))
+        new = sum(in_threads(lambda one: self._add_month(_month(_bars(key), one[0]), one[1]), months, _MONTHS))
         receipt = Receipt(delivery.rows_received, new, delivery.rows_received - new - refused, refused)
         folder = _month(_deliveries(key), next(iter(months_between(*[delivery.received_at_ms] * 2))))
         self._records.add(folder, [_record(delivery, receipt)])

@@ -35,6 +35,8 @@ class S3Access(BaseModel):
 class S3Objects:
     """Objects below `prefix` in `bucket`. A PUT is atomic, so an object is never seen in part."""
 
+    threads = 8
+
     def __init__(self, bucket: str, prefix: str, access: S3Access) -> None:
         self._bucket = bucket
         self._prefix = prefix
