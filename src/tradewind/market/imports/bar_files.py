@@ -78,7 +78,8 @@ def read_bars(table: RawTable, columns: dict[str, str], settings: ImportSettings
         return None
     bar_ms = bar_duration_ms(timeframe)
     reason = np.full(len(times.ms), "", dtype=object)
-    opened = _resolved(times, groups, bar_ms, np.column_stack(list(prices.values())), reason, notes)
+    opened, undecided = _resolved(times, groups, bar_ms, np.column_stack(list(prices.values())), notes)
+    _refuse(reason, TWICE, undecided)
     if settings.time_is == "close":
         # Some venues stamp the close with the last millisecond inside the bar.
         opened = np.where(opened % 1_000 == 999, opened + 1, opened) - bar_ms
@@ -228,32 +229,31 @@ def _named_duration(milliseconds: int) -> str | None:
 
 
 def _resolved(
-    times: Times, groups: dict[tuple[str, str], npt.NDArray[np.int64]], bar_ms: int, content: FloatArray,
-    reason: npt.NDArray[np.object_], notes: Notes,
-) -> FloatArray:  # fmt: skip
-    """The instants, each of those that a clock shows twice decided by the grid of bars, or by its twin beside it."""
+    times: Times, groups: dict[tuple[str, str], npt.NDArray[np.int64]], bar_ms: int, content: FloatArray, notes: Notes
+) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """The instants, each of those that a clock shows twice decided by the grid of bars, or by its twin beside it; and
+    the rows that nothing decides."""
     opened = times.ms.copy()
     doubtful = np.flatnonzero(np.isfinite(times.again))
     if len(doubtful) == 0:
-        return opened
+        return opened, doubtful
     on_grid = [(instants[doubtful] - bar_anchor_ms(bar_ms)) % bar_ms == 0 for instants in (times.ms, times.again)]
     later = doubtful[~on_grid[0] & on_grid[1]]
     opened[later] = times.again[later]
     by_grid = int((on_grid[0] != on_grid[1]).sum())
-    open_rows = set(doubtful[on_grid[0] == on_grid[1]].tolist())
+    undecided = set(doubtful[on_grid[0] == on_grid[1]].tolist())
     by_twin = 0
     for rows in groups.values():
-        here = np.array([row for row in rows if row in open_rows], dtype=np.int64)
+        here = np.array([row for row in rows if row in undecided], dtype=np.int64)
         ascending = np.nansum(np.sign(np.diff(times.ms[rows]))) >= 0
         for instant in np.unique(times.ms[here]):
             twins = here[times.ms[here] == instant]
             if len(twins) == 2 and not np.array_equal(content[twins[0]], content[twins[1]]):
                 opened[twins[1 if ascending else 0]] = times.again[twins[0]]
-                open_rows.difference_update(twins.tolist())
+                undecided.difference_update(twins.tolist())
                 by_twin += 2
-    reason[list(open_rows)] = TWICE
     notes.found(
         "times that the clock shows twice", f"{len(doubtful)} rows",
-        f"{by_grid} decided by the grid of bars, {by_twin} by their order, {len(open_rows)} refused",
+        f"{by_grid} decided by the grid of bars, {by_twin} by their order, {len(undecided)} refused",
     )  # fmt: skip
-    return opened
+    return opened, np.array(sorted(undecided), dtype=np.int64)

@@ -64,7 +64,7 @@ def _names_of_bars(table: RawTable, notes: Notes) -> dict[str, str] | None:
     if not gaps[opened] < _CLEARLY * gaps[closed]:
         return None
     roles = {opened: "open", highs[0]: "high", lows[0]: "low", closed: "close"}
-    found = {names[0]: "open_time", **{names[1 + index]: role for index, role in roles.items()}, names[5]: "volume"}
+    found = {names[0]: "timestamp", **{names[1 + index]: role for index, role in roles.items()}, names[5]: "volume"}
     if len(names) == 12:
         if [roles[index] for index in range(4)] != list(_KLINE[1:5]) or not _is_kline(table, names, notes):
             return None

@@ -34,6 +34,14 @@ class SideFound:
     reason: npt.NDArray[np.object_]
 
 
+@dataclass(frozen=True)
+class _Rows:
+    series: npt.NDArray[np.object_]
+    symbol: npt.NDArray[np.object_]
+    at_ms: FloatArray
+    value: FloatArray
+
+
 def funding_column(table: RawTable) -> str | None:
     """The column that is called a funding rate."""
     return next((name for name in table.columns if plain_name(name) in _FUNDING), None)
@@ -88,7 +96,7 @@ def read_funding(table: RawTable, name: str, settings: ImportSettings, notes: No
         "the symbol is missing": symbol == "",
     }
     instants = np.where(np.isfinite(times.again) & (times.again % 28_800_000 == 0), times.again, times.ms)
-    return _found(series, symbol, instants, rate, _SETTLED_MS, faults)
+    return _found(_Rows(series, symbol, instants, rate), _SETTLED_MS, faults)
 
 
 def read_events(table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: Notes) -> SideFound | None:
@@ -119,18 +127,17 @@ def read_events(table: RawTable, columns: dict[str, str], settings: ImportSettin
             [not _slug(event) or not _slug(ccy) for event, ccy in zip(texts["event"], texts["currency"], strict=True)]
         ),
     }
-    return _found(series, np.full(len(value), "", dtype=object), times.ms, value, 0, faults)
+    return _found(_Rows(series, np.full(len(value), "", dtype=object), times.ms, value), 0, faults)
 
 
-def _found(
-    series: npt.NDArray[np.object_], symbol: npt.NDArray[np.object_], at_ms: FloatArray, value: FloatArray,
-    delay_ms: int, faults: dict[str, npt.NDArray[np.bool_]],
-) -> SideFound:  # fmt: skip
+def _found(rows: _Rows, delay_ms: int, faults: dict[str, npt.NDArray[np.bool_]]) -> SideFound:
+    """The rows without a fault as vintages, known `delay_ms` after their time; of several for one time the last."""
+    series, symbol, value = rows.series, rows.symbol, rows.value
     reason = np.full(len(value), "", dtype=object)
-    for why, rows in reversed(faults.items()):
-        reason[rows] = why
+    for why, faulty in reversed(faults.items()):
+        reason[faulty] = why
     kept = np.flatnonzero(reason == "")
-    instants = np.floor(at_ms[kept]).astype(np.int64)
+    instants = np.floor(rows.at_ms[kept]).astype(np.int64)
     key = pd.DataFrame({"series": series[kept], "symbol": symbol[kept], "at": instants})
     repeated = key.duplicated(keep="last").to_numpy()
     if repeated.any():

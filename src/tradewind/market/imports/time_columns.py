@@ -222,7 +222,7 @@ def _text_alone(
 def _together(epochs: _Epochs, name: str, clock: Clock, settings: ImportSettings, notes: Notes) -> Times:
     """Exact epochs count; the text stands in where they are rounded or missing, and must agree elsewhere."""
     exact = epochs.exact
-    zone, lost_half = _zone_of_text(exact, clock, settings, name, epochs.name, notes)
+    zone, lost_half = _zone_of_text(epochs, clock, settings, name, notes)
     if zone is None and not clock.is_utc_known:
         return Times(exact, np.full(len(exact), np.nan), _rounded(epochs))
     text, again = to_utc(clock, zone)
@@ -252,17 +252,17 @@ def _together(epochs: _Epochs, name: str, clock: Clock, settings: ImportSettings
 
 
 def _zone_of_text(
-    exact: FloatArray, clock: Clock, settings: ImportSettings, name: str, epoch_name: str, notes: Notes
+    epochs: _Epochs, clock: Clock, settings: ImportSettings, name: str, notes: Notes
 ) -> tuple[str | None, bool]:
     """The zone of a text column that stands beside epochs, None if it is some other; whether AM and PM were lost."""
     if clock.is_utc_known:
         return None, False
-    away = clock.ms - exact
+    away = clock.ms - epochs.exact
     known = np.isfinite(away)
     equal, total = int((np.abs(away[known]) < _SECOND_MS).sum()), int(known.sum())
     halved = known & (np.abs(away) == _HALF_DAY_MS)
     if total and equal > 0.9 * total:
-        notes.found("time zone", "UTC", f"{name} equals the epoch {epoch_name} in {share(equal, total)}")
+        notes.found("time zone", "UTC", f"{name} equals the epoch {epochs.name} in {share(equal, total)}")
         return "UTC", False
     if total and equal + int(halved.sum()) > 0.9 * total and np.nanmax(clock.hours[known]) <= 12:
         notes.found(

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tradewind.errors import BadData
 from tradewind.market.cells import FloatArray
-from tradewind.market.imports.findings import Notes, share
+from tradewind.market.imports.findings import Notes
 from tradewind.market.imports.tables import RawTable, is_text, optional_cells
 from tradewind.market.sources.dialect import ALIASES, ImportSettings, plain_name
 
@@ -78,7 +78,8 @@ def read_volumes(
     cells = [numbers for numbers, _ in read]
     wrong = np.logical_or.reduce([unreadable for _, unreadable in read])
     if len(names) == 1:
-        return _single(names[0], (cells[0], wrong), prices, settings, notes, bool(named["volume"]), _base_of(table))
+        column = _Lonely(names[0], cells[0], wrong, bool(named["volume"]), _base_of(table))
+        return _single(column, prices, settings, notes)
     proven = _prove(names, cells, wrong, prices, notes)
     if proven is not None:
         return proven
@@ -114,15 +115,25 @@ def absurd_opens(ms: FloatArray, prices: dict[str, FloatArray], volumes: Volumes
     return (far[0] | ~np.isfinite(before)) & far[1] & far[2]
 
 
-def _single(
-    name: str, read: tuple[FloatArray, npt.NDArray[np.bool_]], prices: dict[str, FloatArray],
-    settings: ImportSettings, notes: Notes, is_named: bool, base_asset: str,
-) -> Volumes | None:  # fmt: skip
-    numbers, wrong = read
+@dataclass(frozen=True)
+class _Lonely:
+    """The only volume column; `is_named`: the settings call it so; `base_asset`: what a symbol column says it counts."""
+
+    name: str
+    numbers: FloatArray
+    wrong: npt.NDArray[np.bool_]
+    is_named: bool
+    base_asset: str
+
+
+def _single(column: _Lonely, prices: dict[str, FloatArray], settings: ImportSettings, notes: Notes) -> Volumes | None:
+    name, numbers, wrong = column.name, column.numbers, column.wrong
     nothing = np.zeros(len(numbers), dtype=bool)
     plain = plain_name(name)
-    if settings.volume_unit is None and not is_named:
-        if (plain in ALIASES["volume"] and "base" in plain) or (base_asset and plain.endswith(f"_{base_asset}")):
+    if settings.volume_unit is None and not column.is_named:
+        if (plain in ALIASES["volume"] and "base" in plain) or (
+            column.base_asset and plain.endswith(f"_{column.base_asset}")
+        ):
             notes.found("volume", name, "its name says that it counts the base asset")
             return Volumes(numbers, None, nothing, False, wrong)
         if not _QUOTE_NAMES.search(plain):
@@ -130,7 +141,7 @@ def _single(
                 "volume_unit=base or quote", f"{name!r} is the only volume, and nothing tells whether it counts money"
             )
             return None
-    if settings.volume_unit == "base" or is_named:
+    if settings.volume_unit == "base" or column.is_named:
         notes.found("volume", f"{name} (base asset)", "given")
         return Volumes(numbers, None, nothing, False, wrong)
     middle = (prices["open"] + prices["high"] + prices["low"] + prices["close"]) / 4
@@ -167,7 +178,8 @@ def _prove(
     base = np.where(is_second, cells[0], cells[1])
     quote = np.where(is_second, cells[1], cells[0]) * size
     disagree = active & ~second & ~first
-    _note_proof(names, size, is_second & active, active, agreeing, notes)
+    order = np.where(disagree, 0, np.where(is_second, 1, -1))
+    _note_proof(names, size, order, active, notes)
     return Volumes(base, quote, disagree, True, wrong)
 
 
@@ -192,17 +204,22 @@ def _settle(
 
 
 def _note_proof(
-    names: list[str], size: float, is_second: npt.NDArray[np.bool_], active: npt.NDArray[np.bool_], agreeing: int,
-    notes: Notes,
-) -> None:  # fmt: skip
-    total, as_first = int(active.sum()), int(is_second.sum())
-    mostly_second = as_first * 2 >= total
-    base, money = (names[0], names[1]) if mostly_second else (names[1], names[0])
+    names: list[str], size: float, order: npt.NDArray[np.int64], active: npt.NDArray[np.bool_], notes: Notes
+) -> None:
+    """Say which column is what in the rows with volume (`active`), and where the two have changed places.
+
+    `order` is 1 where the second column is the money, -1 where the first is, 0 where neither can be.
+    """
+    usual = 1 if (order[active] > 0).sum() >= (order[active] < 0).sum() else -1
+    base, money = names[::usual]
     factor = f" x {size:.0f}" if size != 1 else ""
-    evidence = f"{money}{factor} / {base} lies between low and high in {share(agreeing, total)} with volume"
-    few = np.flatnonzero(active & (~is_second if mostly_second else is_second))
-    if len(few):
-        evidence += f"; in {len(few):,} of them, within rows {few[0]:,} to {few[-1]:,}, the two have changed places"
+    agreeing = share(int((active & (order != 0)).sum()), int(active.sum()))
+    evidence = f"{money}{factor} / {base} lies between low and high in {agreeing} with volume"
+    swapped = np.flatnonzero(active & (order == -usual))
+    if len(swapped):
+        evidence += (
+            f"; in {len(swapped):,} of them, within rows {swapped[0]:,} to {swapped[-1]:,}, the two have changed places"
+        )
     notes.found("volume", base, evidence)
     notes.found("quote volume", f"{money}{factor}{' (contracts)' if factor else ''}", evidence)
 
