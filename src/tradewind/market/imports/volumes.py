@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tradewind.errors import BadData
 from tradewind.market.cells import FloatArray
-from tradewind.market.imports.findings import Notes
+from tradewind.market.imports.findings import Notes, share
 from tradewind.market.imports.tables import RawTable, is_text, optional_cells
 from tradewind.market.sources.dialect import ALIASES, ImportSettings, plain_name
 
@@ -117,7 +117,7 @@ def absurd_opens(ms: FloatArray, prices: dict[str, FloatArray], volumes: Volumes
 
 @dataclass(frozen=True)
 class _Lonely:
-    """The only volume column; `is_named`: the settings call it so; `base_asset`: what a symbol column says it counts."""
+    """The only volume column; `is_named`: by the settings; `base_asset`: what a symbol column says it counts."""
 
     name: str
     numbers: FloatArray
