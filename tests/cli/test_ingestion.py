@@ -69,7 +69,7 @@ def test_a_store_is_filled_described_and_not_asked_for_twice(kedro: Kedro, serve
 
 
 def test_a_dry_run_shows_the_plan_and_asks_nothing(kedro: Kedro, server: ExchangeServer) -> None:
-    result = kedro("backfill", "--source", "binance", "--symbols", "BTCUSDT,ETHUSDT", *TEN_DAYS, "--dry-run")
+    result = kedro("backfill", "--source", "binance", "--symbols", "BTCUSDT,ETHUSDT", "BTCUSDT", *TEN_DAYS, "--dry-run")
     plan = ["240", "1", "2024-01-01", "00:00", "2024-01-11", "00:00"]
     assert table(result) == [["binance/BTCUSDT/1h", *plan], ["binance/ETHUSDT/1h", *plan]]
     assert server.asked == []

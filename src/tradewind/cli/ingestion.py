@@ -83,8 +83,11 @@ def store_status(project: ProjectMetadata, env: str | None, store: str | None) -
     from tradewind.market.ingestion.report import table_rows
     from tradewind.market.ingestion.rules import IngestionRules
 
-    with in_words(), MarketConfiguration.of_environment(project, env).store(store).store() as opened:
-        tables = [status.describe_bars(opened, IngestionRules(), clock.now()), status.describe_side(opened)]
+    with in_words():
+        configuration = MarketConfiguration.of_environment(project, env)
+        rules = IngestionRules(**configuration.fetch.get("rules", {}))
+        with configuration.store(store).store() as opened:
+            tables = [status.describe_bars(opened, rules, clock.now()), status.describe_side(opened)]
     filled = [table for table in tables if len(table)]
     for table in filled:
         click.echo(_aligned(table_rows(table)) + "\n")

@@ -14,7 +14,7 @@ from tradewind.market.timeframes import bar_duration
 class FetchSettings(BaseModel):
     """What is fetched (`fetch:` of a stored dataset, options of `kedro backfill`): from `since` to `until` or now, UTC.
 
-    `symbols` may be words in one string. `series` are the side series to fetch for each of them.
+    `symbols` may be words in one string; each counts once. `series` are the side series to fetch for each of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,7 +29,8 @@ class FetchSettings(BaseModel):
     @field_validator("symbols", "series", mode="before")
     @classmethod
     def _split_words(cls, value: Any) -> Any:
-        return tuple(value.split()) if isinstance(value, str) else value
+        words = value.split() if isinstance(value, str) else value
+        return tuple(dict.fromkeys(words)) if isinstance(words, list | tuple) else words
 
     @field_validator("since", "until", mode="before")
     @classmethod
