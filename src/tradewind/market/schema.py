@@ -55,9 +55,9 @@ class Bars(_Table):
     @pa.dataframe_check(name="low <= open, close <= high")
     def is_ohlc_consistent(cls, bars: pd.DataFrame) -> Series[bool]:  # noqa: N805
         """High and low bound the open and the close."""
-        top = bars[["open", "close"]].max(axis=1)
-        bottom = bars[["open", "close"]].min(axis=1)
-        return (bars["low"] <= bottom) & (top <= bars["high"])
+        opened, high, low, close = (bars[name].to_numpy() for name in ("open", "high", "low", "close"))
+        is_within = (low <= np.minimum(opened, close)) & (np.maximum(opened, close) <= high)
+        return pd.Series(is_within, index=bars.index)
 
     @pa.dataframe_check(name="one symbol, oldest first, each instant once")
     def is_sorted(cls, bars: pd.DataFrame) -> bool:  # noqa: N805
