@@ -310,3 +310,41 @@ def test_a_dialect_knows_its_settings() -> None:
     for wrong in ({"time_zone": "UTC"}, {"timezone": "Mars/Base"}, {"columns": {"price": "x"}}, {"delimiter": ",,"}):
         with pytest.raises(ValidationError):
             BarDialect(**wrong)
+
+
+@pytest.mark.parametrize("times", [OPENED, ["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 02:00"]])
+def test_reading_numbers_at_once_gives_what_reading_text_gives(write: Any, times: list[Any]) -> None:
+    content = csv(times, "time,open,high,low,close,volume")
+    at_once = read(write(content))
+    assert at_once["open"].dtype == np.float64
+    with_junk = read(write(content + f"{times[0]},junk,1,1,1,1\n"))
+    assert not pd.api.types.is_numeric_dtype(with_junk["open"].dtype)
+    typed, unreadable = type_bars(with_junk, KEY)
+    assert unreadable["reason"].tolist() == ["open is not a number"]
+    pd.testing.assert_frame_equal(typed, type_bars(at_once, KEY)[0])
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "-Infinity", "1e999", "NaN", "null", "NA", ""])
+def test_words_that_a_parser_takes_for_numbers_are_refused(write: Any, word: str) -> None:
+    content = csv(OPENED).replace("11.5", word)
+    typed, unreadable = type_bars(read(write(content)), KEY)
+    assert unreadable["source_row"].tolist() == [1] and len(typed) == 2
+    assert unreadable["reason"][0] in ("open is not a number", "open is missing", "open is not finite")
+
+
+def test_a_quotation_mark_that_swallows_lines_stops(write: Any) -> None:
+    lines = csv([START + hour * HOUR for hour in range(6)]).splitlines()
+    lines[2], lines[4] = lines[2][:-1] + '"1', lines[4] + '"'
+    with pytest.raises(BadData, match="has 6 lines but 4 rows: a quotation mark is not closed on its line"):
+        read(write("\n".join(lines)))
+
+
+def test_decimals_are_the_nearest_numbers(tmp_path: Path) -> None:
+    prices = pa.array([Decimal("101.85"), Decimal("0.1"), Decimal("12.3")])
+    pq.write_table(columnar().set_column(1, "open", prices), tmp_path / "S-1h.parquet")
+    assert read(tmp_path / "S-1h.parquet")["open"].tolist() == [101.85, 0.1, 12.3]
+
+
+def test_a_bomb_is_refused_before_it_fills_the_memory(write: Any) -> None:
+    with pytest.raises(BadData, match=r"grows from .* to over .* bytes"):
+        read(write(gzip.compress(b"0" * (20 << 20)), "S-1h.csv.gz"))
