@@ -33,3 +33,8 @@ def test_truth_values_and_instants_are_no_numbers(values: pd.Series) -> None:
 @given(st.floats(min_value=0, max_value=1e20))
 def test_no_epoch_fits_two_units(value: float) -> None:
     assert sum(bool(fits[0]) for fits in epoch_units(np.array([value])).values()) <= 1
+
+
+def test_numbers_beyond_a_float_are_infinite_and_broken_text_is_no_number() -> None:
+    cells = pd.Series([10**400, -(10**400), "9" * 400, "\ud800", "5"], dtype=object)
+    np.testing.assert_equal(parse_numbers(cells), [np.inf, -np.inf, np.inf, np.nan, 5])
