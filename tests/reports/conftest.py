@@ -175,6 +175,32 @@ def _networks() -> dict[str, pd.DataFrame]:
             ],
         ),
         "agent_profile": pd.DataFrame({"strategy": "ppo", "threshold": [-1.0, 0.0, 1.0], "share": [1.0, 0.8, 0.4]}),
+        "responses": pd.DataFrame(
+            [
+                ("ppo", 7, 0, kind, level, 100, 0.5, 0.1, 0.02, 3e-4, 1e-4, 2e-4)
+                for kind, level in (
+                    ("cost", "1"),
+                    ("cost", "4"),
+                    ("trend", "low"),
+                    ("volatility", "high"),
+                    ("shock", "after"),
+                )
+            ],
+            columns=[
+                "strategy",
+                "seed",
+                "fold",
+                "kind",
+                "level",
+                "bars",
+                "exposure",
+                "side",
+                "turnover",
+                "gross",
+                "cost",
+                "net",
+            ],
+        ),
         "behaviour": pd.DataFrame(
             [("ppo", 7, 0, 0.5, 0.3, 0.2, 0.8, 30.0, 0.02, 3e-4, 1e-4)],
             columns=[

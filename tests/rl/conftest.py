@@ -9,10 +9,23 @@ import pytest
 from tradewind.engine.backtest import History
 from tradewind.execution.costs import Costs
 from tradewind.execution.orders import OrderRules
+from tradewind.rl.environments import TradingEnv
+from tradewind.rl.episodes import TOLD
 from tradewind.rl.market import TradingMarket, TradingTerms
 from tradewind.rl.rules import EnvironmentRules
 
 COSTS = Costs(taker_fee_bps=5.0, half_spread_bps=1.0, slippage_share_of_volatility=0.05, borrow_rate_annual=0.1)
+
+
+def told(environment: TradingEnv, name: str) -> float:
+    """One of `episodes.TOLD` of the last step."""
+    return float(environment.told[TOLD.index(name)])
+
+
+def acted(environment: TradingEnv, action: Any, name: str) -> float:
+    """A step, and what it told."""
+    environment.step(action)
+    return told(environment, name)
 
 
 def made_history(seed: int, count: int = 600, cuts: tuple[int, ...] = (250,)) -> History:

@@ -4,18 +4,39 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tradewind.rl.alarms import DECIDED, LEAP
 from tradewind.rl.behaviour import (
     BLIND,
     COLLAPSED,
+    DEAF,
     DEGENERATE,
-    LEAP,
     NOTHING,
     action_map,
     describe,
     failures,
 )
 
-CALM = pd.DataFrame({"strategy": "ppo", "fold": 0, "seed": 7, "kl": [0.01, np.nan], "valid_growth": [1e-4, 2e-4]})
+CALM = pd.DataFrame({
+    "strategy": "ppo", "fold": 0, "seed": 7, "kl": [0.01, np.nan], "valid_growth": [1e-4, 2e-4],
+    "entropy": [1.0, np.nan], "entropy_floor": 0.01,
+})  # fmt: skip
+
+
+def answers(usual: float, dear: float, net: float) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "strategy": "ppo",
+            "fold": 0,
+            "seed": 7,
+            "kind": "cost",
+            "level": ["1", "4"],
+            "turnover": [usual, dear],
+            "net": net,
+        }
+    )
+
+
+HEARS = answers(0.2, 0.05, -1e-4)
 
 
 def lived(targets: dict[int, np.ndarray], gross: float = 2e-4, cost: float = 1e-4) -> pd.DataFrame:
@@ -46,16 +67,18 @@ def test_failures_are_named_and_sound_agents_have_none() -> None:
     rng = np.random.default_rng(1)
     usual = np.repeat(rng.choice([-1.0, 0.0, 1.0], 100), 5)
     sound = lived({7: usual, 8: np.where(rng.random(500) < 0.1, 0.0, usual)})
-    assert failures(sound, describe(sound), CALM).empty
+    assert failures(sound, describe(sound), CALM, HEARS).empty
     stuck = lived({7: np.r_[np.ones(499), 0.0]})
-    assert failures(stuck, describe(stuck), CALM)["failure"].tolist() == [DEGENERATE]
+    assert failures(stuck, describe(stuck), CALM, HEARS)["failure"].tolist() == [DEGENERATE]
     blind = lived({7: usual}, gross=1e-4, cost=3e-4)
-    found = failures(blind, describe(blind), CALM).iloc[0]
+    found = failures(blind, describe(blind), CALM, HEARS).iloc[0]
     assert found["failure"] == BLIND and found["value"] == pytest.approx(3)
     apart = lived({7: usual, 8: np.repeat(rng.choice([-1.0, 0.0, 1.0], 100), 5)})
-    wild = CALM.assign(kl=[0.01, 0.4], valid_growth=[-1e-4, 0.0])
-    assert failures(sound, describe(sound), wild)["failure"].tolist() == [LEAP, NOTHING]
-    assert failures(apart, describe(apart), CALM)[["failure", "seed"]].to_numpy().tolist() == [[COLLAPSED, -1]]
+    wild = CALM.assign(kl=[0.01, 0.4], valid_growth=[-1e-4, 0.0], entropy=[0.5, 0.001])
+    assert failures(sound, describe(sound), wild, HEARS)["failure"].tolist() == [LEAP, DECIDED, NOTHING]
+    for dear, net, names in ((0.2, -1e-4, [DEAF]), (0.2, 1e-4, []), (0.1, -1e-4, [])):
+        assert failures(sound, describe(sound), CALM, answers(0.2, dear, net))["failure"].tolist() == names
+    assert failures(apart, describe(apart), CALM, HEARS)[["failure", "seed"]].to_numpy().tolist() == [[COLLAPSED, -1]]
 
 
 def test_the_map_shows_what_is_held_where() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from tests.rl.conftest import told
 from tradewind.rl.environments import TradingEnv
 from tradewind.rl.market import TradingMarket, TradingTerms
 from tradewind.rl.rules import EnvironmentRules, RewardRules
@@ -23,8 +24,8 @@ def lived(
     rows = []
     over = False
     while not over:
-        _, worth, _, over, told = environment.step(int(rng.integers(3)) if rng.random() < 0.2 else 2)
-        rows.append((worth, told["net"], told["turnover"]))
+        _, worth, _, over, _ = environment.step(int(rng.integers(3)) if rng.random() < 0.2 else 2)
+        rows.append((worth, told(environment, "net"), told(environment, "turnover")))
     return tuple(np.array(column) for column in zip(*rows, strict=True))  # type: ignore[return-value]
 
 

@@ -86,6 +86,34 @@ def behaviour_rows(behaviour: pd.DataFrame) -> Iterator[dict[str, str]]:
         }
 
 
+_STATES = {
+    "cost": "costs x {}", "trend": "trend of 72 bars: {} third", "volatility": "volatility: {} third",
+    "shock": "leaps of the price: {}",
+}  # fmt: skip
+
+
+def response_rows(responses: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """How each agent answers to costs, trends, volatility and leaps: means over its seeds and folds, by bars."""
+    order = {kind: place for place, kind in enumerate(_STATES)}
+    for strategy, part in responses.groupby("strategy", sort=False):
+        ranked = part.assign(order=part["kind"].map(order)).sort_values("order", kind="stable")
+        for (_, kind, level), rows in ranked.groupby(["order", "kind", "level"], sort=False):
+            total = max(float(rows["bars"].sum()), 1.0)
+            names = ["exposure", "side", "turnover", "gross", "cost", "net"]
+            mean = {name: float((rows[name] * rows["bars"]).sum()) / total for name in names}
+            yield {
+                "agent": label(str(strategy)),
+                "state": _STATES[str(kind)].format(level),
+                "bars": number(rows["bars"].sum(), 0),
+                "size": number(mean["exposure"]),
+                "side": number(mean["side"]),
+                "turnover a bar": percent(mean["turnover"], 2),
+                "gross a bar, bps": number(1e4 * mean["gross"]),
+                "cost": number(1e4 * mean["cost"]),
+                "net": number(1e4 * mean["net"]),
+            }
+
+
 def failure_rows(failures: pd.DataFrame) -> Iterator[dict[str, str]]:
     """How and where agents failed."""
     for row in failures.sort_values(["strategy", "failure", "fold", "seed"]).to_dict("records"):

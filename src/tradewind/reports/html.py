@@ -76,6 +76,7 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "agent_scores": _table(agents.agent_rows(tables.agent_scores)),
         "agent_profile": _div(agents.profile_figure(tables.agent_profile)),
         "behaviour": _table(agents.behaviour_rows(tables.behaviour)),
+        "responses": _table(agents.response_rows(tables.responses)),
         "failures": _table(agents.failure_rows(tables.failures)),
         "agents": [
             {

@@ -70,6 +70,7 @@ def render_markdown(tables: ReportTables) -> str:
         "## Alarms of the networks\n\n" + table(sequence_rows.alarm_rows(tables.alarms)),
         "## Agents, seed by seed\n\n" + table(agents.agent_rows(tables.agent_scores)),
         "## What the agents did\n\n" + table(agents.behaviour_rows(tables.behaviour)),
+        "## How agents answer\n\n" + table(agents.response_rows(tables.responses)),
         "## How agents failed\n\n" + table(agents.failure_rows(tables.failures)),
         "## Features that matter most\n\n" + table(text.feature_rows(tables)),
         "## Labels\n\n" + table(text.label_rows(tables.label_quality)),

@@ -45,6 +45,7 @@ class ReportTables:
     agent_scores: pd.DataFrame
     agent_profile: pd.DataFrame
     behaviour: pd.DataFrame
+    responses: pd.DataFrame
     failures: pd.DataFrame
     action_map: pd.DataFrame
     training_log: pd.DataFrame

@@ -5,9 +5,11 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from tradewind.rl.alarms import alarms_of
+
 DEGENERATE, BLIND, COLLAPSED = "degenerate policy", "cost blindness", "seed collapse"
-LEAP, NOTHING = "policy leaps", "nothing gained"
-LARGEST_KL = 0.1
+DEAF, NOTHING = "deaf to costs", "nothing gained"
+DEAREST = "4"  # the multiple of the costs at which an agent that hears of them trades less
 BINS = 7
 
 
@@ -32,19 +34,23 @@ def describe(transitions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"strategy": "str", "seed": "int64", "fold": "int64"})
 
 
-def failures(transitions: pd.DataFrame, behaviour: pd.DataFrame, log: pd.DataFrame) -> pd.DataFrame:
+def failures(
+    transitions: pd.DataFrame, behaviour: pd.DataFrame, log: pd.DataFrame, responses: pd.DataFrame
+) -> pd.DataFrame:
     """strategy, fold, seed (-1: all of them), failure, value: where an agent failed, and how.
 
     A degenerate policy holds one target in 99 % of the bars; cost blindness is to pay more than is earned before
-    costs, though something is; seeds have collapsed where they agree on hardly anything (mean correlation below 0.2). A
-    policy leaps where an update moved it by a divergence above 0.1; nothing is gained where no part of a training grew
-    on the validation bars.
+    costs, though something is; seeds have collapsed where they agree on hardly anything (mean correlation below 0.2).
+    An agent is deaf to costs where it loses and trades no less when they are four times as high. A policy leaps where
+    an update moved it by a divergence above 0.1, its exploration has ended where it tries nothing else any more
+    (`alarms`); nothing is gained where no part of a training grew on the validation bars.
     """
     rows: list[tuple[str, int, int, str, float]] = []
     for (strategy, fold, seed), part in log.groupby(["strategy", "fold", "seed"], sort=False):
         where = str(strategy), int(fold), int(seed)
-        if part["kl"].max() > LARGEST_KL:
-            rows.append((*where, LEAP, float(part["kl"].max())))
+        alarms = [alarm for row in part.to_dict("records") for alarm in alarms_of(row)]
+        for name in dict.fromkeys(name for name, _, _ in alarms):
+            rows.append((*where, name, max((value for one, value, _ in alarms if one == name), key=abs)))
         if part["valid_growth"].max() <= 0:
             rows.append((*where, NOTHING, float(part["valid_growth"].max())))
     for (strategy, fold, seed), part in transitions.groupby(["strategy", "fold", "seed"], sort=False):
@@ -54,6 +60,11 @@ def failures(transitions: pd.DataFrame, behaviour: pd.DataFrame, log: pd.DataFra
     for row in behaviour.to_dict("records"):
         if 0 < row["gross"] < row["cost"]:
             rows.append((row["strategy"], row["fold"], row["seed"], BLIND, row["cost"] / row["gross"]))
+    costs = responses[responses["kind"] == "cost"].set_index(["strategy", "fold", "seed", "level"])
+    for (strategy, fold, seed), part in costs.groupby(level=[0, 1, 2], sort=False):
+        traded, net = part["turnover"].droplevel([0, 1, 2]), part["net"].droplevel([0, 1, 2])
+        if traded["1"] > 0 and net["1"] < 0 and traded[DEAREST] >= traded["1"]:
+            rows.append((str(strategy), int(fold), int(seed), DEAF, traded[DEAREST] / traded["1"]))
     for (strategy, fold), part in transitions.groupby(["strategy", "fold"], sort=False):
         wide = part.pivot_table(index=["symbol", "timestamp"], columns="seed", values="target")
         if wide.shape[1] < 2 or not (wide.std() > 0).all():

@@ -10,18 +10,24 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from tradewind.errors import BadParameters
-from tradewind.rl.market import TradingMarket, TradingTerms
-from tradewind.rl.rules import EnvironmentRules, RewardRules
-from tradewind.rl.stepping import (
+from tradewind.rl.episodes import (
+    CHOICES,
     EQUITY,
-    SEEN,
-    TOLD,
+    OVER,
+    PENDING,
+    REFUSED,
+    ROW,
+    RUINED,
+    TOLD_AT,
     Reward,
-    advance,
     begin,
-    make_episodes,
-    observe,
+    make_memory,
+    packed,
+    restart,
 )
+from tradewind.rl.market import TradingMarket, TradingTerms
+from tradewind.rl.rules import SEEN, EnvironmentRules, RewardRules
+from tradewind.rl.stepping import look_all, step_all, step_one
 
 Observations = NDArray[np.float32]
 
@@ -33,25 +39,22 @@ class _Episodes:
         self, market: TradingMarket, trading: TradingTerms, rules: EnvironmentRules, reward: RewardRules,
         discount: float, count: int,
     ) -> None:  # fmt: skip
-        longest = int((market.runs[:, 1] - market.runs[:, 0]).max())
-        if longest < 2:
-            raise BadParameters("no run of bars is long enough for an episode")
-        self.market, self.trading, self.rules, self.discount = market, trading, rules, discount
-        self.reward = Reward(
-            is_differential=float(reward.base == "differential_sharpe"), scale=reward.scale,
-            rate=1.0 / reward.memory_bars, downside=reward.downside_weight, turnover=reward.turnover_weight,
-            drawdown=reward.drawdown_weight, shaping=reward.shaping_weight, discount=discount,
-        )  # fmt: skip
-        self.state = make_episodes(count, trading.delay)
-        self.ends = np.zeros(count, dtype=np.int64)
-        self.targets = np.zeros(count)
-        self.rewards, self.told = np.zeros(count), np.zeros((count, len(TOLD)))
-        self.seen = np.zeros((count, market.features.shape[1] + len(SEEN)), dtype=np.float32)
-        self.choices = np.array(rules.targets)
+        self.trading, self.rules = trading, rules
+        self.numbers = packed(trading.terms, Reward.made(reward, discount), rules)
+        self.memory = make_memory(count, trading.delay + rules.latency_spread)
+        self.rewards, self.states = np.zeros(count), np.zeros(count, dtype=np.int64)
+        self.everyone = np.arange(count)
         self.rng = np.random.default_rng(0)
-        self.cost_level = 1.0
-        # Runs are drawn by their length: every bar is as likely to be seen.
+        self.cost_level = self.length_level = 1.0
+        self.enter(market)
+
+    def enter(self, market: TradingMarket) -> None:
+        """Episodes that begin from now on are of this market."""
         length = (market.runs[:, 1] - market.runs[:, 0]).astype(np.float64)
+        if length.max() < 2:
+            raise BadParameters("no run of bars is long enough for an episode: it needs three bars with all features")
+        self.market, self.tape, self.features = market, market.tape, market.features
+        self.seen = np.zeros((len(self.memory), market.features.shape[1] + len(SEEN)), dtype=np.float32)
         self._share = np.cumsum(length) / length.sum()
 
     @property
@@ -61,63 +64,57 @@ class _Episodes:
     @property
     def action_space(self) -> spaces.Space[Any]:
         if self.rules.actions == "discrete":
-            return spaces.Discrete(len(self.choices))
+            return spaces.Discrete(len(self.rules.targets))
         return spaces.Box(-1.0, 1.0, (1,), np.float32)
 
-    def restart(self, at: int, row: int | None = None, costs: float | None = None) -> None:
-        """Episode `at` anew, from a random bar unless `row` is given."""
-        first, end = self.market.runs[int(np.searchsorted(self._share, self.rng.random(), side="right"))]
-        if row is None:
-            latest = max(end - self.rules.episode_bars, first)
-            row = int(self.rng.integers(first, latest + 1))
-        else:
-            inside = (self.market.runs[:, 0] <= row) & (row < self.market.runs[:, 1])
-            if not inside.any():
-                raise BadParameters(f"an episode cannot begin at row {row}: no bar that can be acted on follows it")
-            end = self.market.runs[np.flatnonzero(inside)[0], 1]
-        spread = self.rules.cost_spread
-        drawn = self.cost_level * (1.0 + spread * (2 * self.rng.random() - 1))
-        scale = drawn if costs is None else costs
-        begin(self.state, at, row, self.market.bars[3, row], scale)
-        self.ends[at] = min(row + self.rules.episode_bars, end)
-        self.targets[at] = 0.0
-
-    def decide(self, actions: NDArray[Any]) -> None:
-        """Actions to target positions."""
-        if self.rules.actions == "discrete":
-            self.targets[:] = self.choices[np.asarray(actions, dtype=np.int64).reshape(-1)]
-            return
-        wanted = np.clip(np.asarray(actions, dtype=np.float64).reshape(-1), -1, 1) * self.rules.max_position
-        keeps = np.abs(wanted - self.targets) < self.rules.dead_band * self.rules.max_position
-        self.targets[:] = np.where(keeps, self.targets, wanted)
-
-    def step(self, actions: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which episodes were ruined and which ended."""
-        self.decide(actions)
-        market, trading = self.market, self.trading
-        advance(
-            self.state, self.targets, market.bars, market.last, trading.terms, trading.book, self.reward,
-            self.rewards, self.told,
+    def restart(self, which: NDArray[np.int64]) -> None:
+        """The chosen episodes anew, from random bars."""
+        restart(
+            self.memory, which, self.rng.random((len(which), 4)), self.market.runs, self._share, self.tape,
+            max(int(self.rules.episode_bars * self.length_level), 2), (self.cost_level, self.rules.cost_spread),
+            (self.trading.delay, self.rules.latency_spread),
         )  # fmt: skip
-        ruined = self.state.accounts[:, EQUITY] <= 0.0
-        return ruined, self.state.rows >= self.ends
 
-    def look(self) -> Observations:
-        observe(self.state, self.market.bars, self.market.features, self.seen)
+    def restart_at(self, row: int, cost_scale: float, later_bars: int) -> None:
+        """The first episode anew, from this bar."""
+        runs = self.market.runs
+        inside = (runs[:, 0] <= row) & (row < runs[:, 1])
+        if not inside.any():
+            raise BadParameters(f"an episode cannot begin at row {row}: no bar that can be acted on follows it")
+        if not 0 <= later_bars <= self.rules.latency_spread:
+            raise BadParameters(
+                f"latency_bars must lie in 0 to environment.latency_spread {self.rules.latency_spread}: {later_bars}"
+            )
+        end = min(row + self.rules.episode_bars, runs[np.flatnonzero(inside)[0], 1])
+        begin(self.memory, 0, row, end, self.tape[row, 3], cost_scale, self.trading.delay + later_bars)
+
+    def look(self, which: NDArray[np.int64]) -> None:
+        """Writes what the chosen episodes see."""
+        look_all(self.memory, which, self.tape, self.features, self.numbers, self.seen)
+        self.blur(which)
+
+    def blur(self, which: NDArray[np.int64]) -> None:
         if self.rules.observation_noise > 0.0:
-            width = self.market.features.shape[1]
-            noise = self.rng.standard_normal((len(self.seen), width), dtype=np.float32)
-            self.seen[:, :width] += self.rules.observation_noise * noise
-        return self.seen
+            width = self.features.shape[1]
+            noise = self.rng.standard_normal((len(which), width), dtype=np.float32)
+            self.seen[which, :width] += self.rules.observation_noise * noise
+
+    def refuse(self, action: Any) -> BadParameters:
+        """What is wrong with an action."""
+        wanted = (
+            f"a place in environment.targets, 0 to {len(self.numbers) - CHOICES - 1}"
+            if self.rules.actions == "discrete"
+            else "a number in [-1, 1]"
+        )
+        return BadParameters(f"the action must be {wanted} (environment.actions: {self.rules.actions}), found {action}")
 
 
 class TradingEnv(gymnasium.Env[Observations, Any]):
     """One episode of one symbol (Gymnasium's interface; passes its `check_env`).
 
-    Observation, float32: the market's features, then position, unrealised profit, time in trade, drawdown and cost so
-    far (units in `stepping.observe`). Action: a place in `rules.targets`, or a target position. The decision is filled
-    at the next bar's open; the reward is that bar's. `info` has the account of the bar by the names of `TOLD`.
-    `reset(options={"row": 100, "cost_scale": 1.0})` chooses the first bar and the costs.
+    Observation and action are those of `EnvironmentRules`. The decision is filled at the next bar's open; the reward is
+    that bar's, `told` its account; `info` has the equity once an episode is over. The first bar, the costs and how much
+    later than usual orders are filled can be chosen: `reset(options={"row": 9, "cost_scale": 1.0, "latency_bars": 0})`.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
@@ -127,8 +124,13 @@ class TradingEnv(gymnasium.Env[Observations, Any]):
         discount: float = 0.99,
     ) -> None:  # fmt: skip
         """See `EnvironmentRules` and `RewardRules`."""
-        self._episode = _Episodes(market, trading, rules, reward or RewardRules(), discount, 1)
-        self.observation_space, self.action_space = self._episode.observation_space, self._episode.action_space
+        self._episode = episode = _Episodes(market, trading, rules, reward or RewardRules(), discount, 1)
+        self.observation_space, self.action_space = episode.observation_space, episode.action_space
+        self._is_discrete, self._is_noisy = rules.actions == "discrete", rules.observation_noise > 0.0
+        # What a step needs, without a look-up on the way: it takes less than a microsecond.
+        self._memory, self._tape, self._features = episode.memory, episode.tape, episode.features
+        self._numbers, self._book, self._seen = episode.numbers, trading.book, episode.seen
+        self._copy = episode.seen[0].copy
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -137,15 +139,38 @@ class TradingEnv(gymnasium.Env[Observations, Any]):
         super().reset(seed=seed)
         self._episode.rng = self.np_random
         chosen = options or {}
-        self._episode.restart(0, chosen.get("row"), chosen.get("cost_scale"))
-        return self._episode.look()[0].copy(), {"row": int(self._episode.state.rows[0])}
+        self._episode.restart(self._episode.everyone)
+        if "row" in chosen:
+            self._episode.restart_at(
+                int(chosen["row"]), float(chosen.get("cost_scale", 1.0)), int(chosen.get("latency_bars", 0))
+            )
+        self._episode.look(self._episode.everyone)
+        return self._copy(), {"row": int(self._memory[0, ROW])}
+
+    @property
+    def told(self) -> NDArray[np.float64]:
+        """The account of the last bar (`episodes.TOLD`); written anew by each step, so copy what is to be kept."""
+        return self._memory[0, TOLD_AT:PENDING]
 
     def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
         """Observation, reward, whether the account is ruined, whether the episode is over, and the account."""
-        ruined, over = self._episode.step(np.asarray(action).reshape(1, -1)[0])
-        told = dict(zip(TOLD, self._episode.told[0].tolist(), strict=True))
-        told["row"] = int(self._episode.state.rows[0])
-        return self._episode.look()[0].copy(), float(self._episode.rewards[0]), bool(ruined[0]), bool(over[0]), told
+        try:
+            wish = float(action if self._is_discrete else action[0])
+        except (TypeError, ValueError, IndexError) as error:
+            raise self._episode.refuse(action) from error
+        worth, state = step_one(
+            self._memory, 0, wish, self._tape, self._features, self._numbers, self._book, self._seen
+        )
+        if state:
+            if state == REFUSED:
+                raise self._episode.refuse(action)
+            if self._is_noisy:
+                self._episode.blur(self._episode.everyone)
+            last = {"equity": float(self._memory[0, EQUITY])}
+            return self._copy(), worth, state & RUINED > 0, state & OVER > 0, last
+        if self._is_noisy:
+            self._episode.blur(self._episode.everyone)
+        return self._copy(), worth, False, False, {}
 
 
 class TradingVecEnv(VecEnv):
@@ -161,25 +186,21 @@ class TradingVecEnv(VecEnv):
         self._actions: NDArray[Any] = np.zeros(count)
         super().__init__(count, self._episodes.observation_space, self._episodes.action_space)
 
-    @property
-    def cost_level(self) -> float:
-        """The multiple of the costs that episodes which begin from now on have."""
-        return self._episodes.cost_level
-
-    @cost_level.setter
-    def cost_level(self, level: float) -> None:
-        self._episodes.cost_level = level
+    def enter(self, market: TradingMarket, cost_level: float = 1.0, length_level: float = 1.0) -> None:
+        """From the next reset on episodes are of this market, at this multiple of the costs and of their length."""
+        self._episodes.enter(market)
+        self._episodes.cost_level, self._episodes.length_level = cost_level, length_level
 
     @property
     def told(self) -> NDArray[np.float64]:
-        """The accounts of the last step, a row an episode (`stepping.TOLD`)."""
-        return self._episodes.told
+        """The accounts of the last step, a row an episode (`episodes.TOLD`)."""
+        return self._episodes.memory[:, TOLD_AT:PENDING]
 
     def reset(self) -> Observations:
         """The first observations; every episode begins at a bar of its own."""
-        for at in range(self.num_envs):
-            self._episodes.restart(at)
-        return self._episodes.look().copy()
+        self._episodes.restart(self._episodes.everyone)
+        self._episodes.look(self._episodes.everyone)
+        return self._episodes.seen.copy()
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Keep the actions for `step_wait`."""
@@ -187,20 +208,31 @@ class TradingVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Observations, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Observations, rewards, whether each episode is over, and the last observation of those that are."""
-        ruined, over = self._episodes.step(self._actions)
-        seen = self._episodes.look().copy()
-        done = ruined | over
+        each = self._episodes
+        wishes = np.asarray(self._actions, dtype=np.float64).reshape(-1)
+        if len(wishes) != self.num_envs:
+            raise BadParameters(f"{self.num_envs} episodes need as many actions, found {len(wishes)}")
+        done = step_all(
+            each.memory, wishes, each.tape, each.features, each.numbers, each.trading.book, each.rewards, each.states,
+            each.seen,
+        )  # fmt: skip
+        if done < 0:
+            raise each.refuse(wishes[each.states == REFUSED])
+        if each.rules.observation_noise > 0.0:
+            each.blur(each.everyone)
         infos: list[dict[str, Any]] = [{}] * self.num_envs
-        for at in np.flatnonzero(done):
-            infos[at] = {
-                "terminal_observation": seen[at].copy(),
-                "TimeLimit.truncated": bool(over[at] and not ruined[at]),
-                "equity": float(self._episodes.state.accounts[at, EQUITY]),
-            }
-            self._episodes.restart(int(at))
-        if done.any():
-            seen = self._episodes.look().copy()
-        return seen, self._episodes.rewards.astype(np.float32), done, infos
+        over = each.states > 0
+        if done:
+            which = np.flatnonzero(over)
+            for at in which:
+                infos[at] = {
+                    "terminal_observation": each.seen[at].copy(),
+                    "TimeLimit.truncated": bool(each.states[at] == OVER),
+                    "equity": float(each.memory[at, EQUITY]),
+                }
+            each.restart(which)
+            each.look(which)
+        return each.seen.copy(), each.rewards.astype(np.float32), over, infos
 
     def close(self) -> None:
         """Nothing is open."""

@@ -1,7 +1,8 @@
 """The bars and features that episodes run over: symbols and segments one after the other in one array each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,22 @@ class TradingMarket:
     last: NDArray[np.bool_]
     runs: Rows
 
+    @cached_property
+    def tape(self) -> Floats:
+        """A row a bar, as `stepping` reads it: the eight numbers of the bar, and 1 where a segment ends with it."""
+        return np.ascontiguousarray(np.vstack([self.bars, self.last.astype(np.float64)]).T)
+
+    @classmethod
+    def joined(cls, markets: Sequence["TradingMarket"]) -> "TradingMarket":
+        """Several markets one after the other."""
+        offsets = np.cumsum([0, *(len(one.features) for one in markets[:-1])])
+        return cls(
+            np.ascontiguousarray(np.concatenate([one.bars for one in markets], axis=1)),
+            np.ascontiguousarray(np.concatenate([one.features for one in markets])),
+            np.concatenate([one.last for one in markets]),
+            np.concatenate([one.runs + offset for one, offset in zip(markets, offsets, strict=True)]),
+        )  # fmt: skip
+
     @classmethod
     def from_histories(
         cls, histories: Mapping[str, History], features: Mapping[str, NDArray[np.float32]]
@@ -42,7 +59,8 @@ class TradingMarket:
             if len(table) != len(history.close):
                 raise BadData(f"{symbol}: {len(history.close)} bars need as many rows of features, found {len(table)}")
             if np.isinf(table).any():
-                raise BadData(f"{symbol}: a feature is infinite: mend its formula")
+                row, at = np.argwhere(np.isinf(table))[0]
+                raise BadData(f"{symbol}: feature {at} is infinite at row {row}: mend its formula")
             known = ~np.isnan(table).any(axis=1)
             # As in the backtest, a position is open at the end of the data: nothing says that the segment ends there.
             ends = np.r_[segment[1:] != segment[:-1], False]
@@ -57,7 +75,12 @@ class TradingMarket:
             last.append(ends)
             begun += len(table)
         if not runs:
-            raise BadData("no two bars in a row have all features: the history is shorter than their warm-up")
+            missing = {name: int(np.isnan(table).any(axis=1).sum()) for name, table in features.items()}
+            raise BadData(
+                "no two bars in a row have all features, so that there is nothing to act on; bars with a missing (NaN) "
+                f"feature: {missing} of {begun}: the history is shorter than the features' window, or a feature is "
+                "never known"
+            )
         return cls(
             np.ascontiguousarray(np.concatenate(bars, axis=1)), np.ascontiguousarray(np.concatenate(values)),
             np.concatenate(last), np.array(runs, dtype=np.int64),

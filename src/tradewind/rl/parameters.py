@@ -4,25 +4,34 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Multiple = Annotated[float, Field(ge=0, le=10)]
+Multiples = Annotated[tuple[Annotated[float, Field(ge=0, le=10)], ...], Field(min_length=1, max_length=100)]
+Sizes = Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Field(min_length=1, max_length=100)]
 # An agent is a namespace of the stage, and a block of parameters.
-AGENTS = ("ppo",)
+AGENTS = ("ppo", "recurrent_ppo", "sac", "td3")
+OFF_POLICY = ("sac", "td3")
 
 
 class AgentParameters(BaseModel):
     """An agent and how it learns (`params:reinforcement_learning.AGENT.agent`).
 
-    `steps` are bars lived through by all `environments` together. `rollout` bars of each come before an update:
-    PPO makes `epochs` passes over them, SAC and TD3 `updates` batches from all that was ever seen. `entropy` weighs the
-    policy's own in PPO and SAC; TD3 explores by noise of `exploration`. `gae_lambda` and `target_kl` are PPO's alone.
-    In the fifths of a training the costs are multiplied by `cost_curriculum`, by its last number to the end: cheap at
-    first teaches direction before thrift.
+    `steps` are bars lived through by all `environments` together, in `parts`, after each of which the agent is looked
+    at. `rollout` bars of each come before an update: PPO makes `epochs` passes over them, SAC and TD3 `updates` batches
+    from all that was ever seen (`keep_replay` stores that with the policy, to go on from). recurrent_ppo carries a
+    memory of `hidden` units from bar to bar. `entropy` weighs the policy's own in PPO and SAC; TD3 explores by noise of
+    `exploration`. `gae_lambda` and `target_kl` are PPO's alone.
+
+    `clone_epochs` passes before all else imitate the rule of the signals on the forecasts (in when the mean edge is
+    0.1, out below 0.02), over `clone_bars` bars of each environment: a warm start; 0 begins from nothing.
+
+    Curricula have a number for each part, the last one to the end: what multiplies the costs (cheap at first teaches
+    direction before thrift), the volatility, and the length of an episode.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    algorithm: Literal["ppo", "sac", "td3"] = "ppo"
+    algorithm: Literal["ppo", "recurrent_ppo", "sac", "td3"] = "ppo"
     steps: Annotated[int, Field(ge=1, le=1_000_000_000)] = 200_000
+    parts: Annotated[int, Field(ge=1, le=100)] = 5
     environments: Annotated[int, Field(ge=1, le=65_536)] = 64
     rollout: Annotated[int, Field(ge=1, le=65_536)] = 64
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 1024
@@ -32,7 +41,17 @@ class AgentParameters(BaseModel):
     gae_lambda: Annotated[float, Field(ge=0, le=1)] = 0.9
     entropy: Annotated[float, Field(ge=0, le=1)] = 0.003
     updates: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    keep_replay: bool = False
     exploration: Annotated[float, Field(ge=0, le=2)] = 0.3
     target_kl: Annotated[float, Field(gt=0)] | None = 0.05
-    cost_curriculum: Annotated[tuple[Multiple, ...], Field(min_length=1, max_length=5)] = (1.0,)
+    clone_epochs: Annotated[int, Field(ge=0, le=1000)] = 0
+    clone_bars: Annotated[int, Field(ge=2, le=100_000)] = 256
+    cost_curriculum: Multiples = (1.0,)
+    volatility_curriculum: Sizes = (1.0,)
+    length_curriculum: Sizes = (1.0,)
     hidden: Annotated[int, Field(ge=1, le=4096)] = 32
+
+
+def at_part(curriculum: tuple[float, ...], part: int) -> float:
+    """A curriculum's number for this part of a training."""
+    return curriculum[min(part, len(curriculum) - 1)]

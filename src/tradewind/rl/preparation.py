@@ -10,21 +10,26 @@ from numpy.typing import NDArray
 
 from tradewind.engine.backtest import History
 from tradewind.errors import BadData
-from tradewind.metrics.classification import CLASSES
-from tradewind.models.base import feature_names
-from tradewind.models.opponents import fit_linear
 from tradewind.models.sequence.feature_choice import choose_features
 from tradewind.models.sequence.windows import Standardiser
 from tradewind.models.walk_forward import thin
 from tradewind.rl.market import TradingMarket
-from tradewind.rl.rules import EnvironmentRules
+from tradewind.rl.rules import FORECASTS, EnvironmentRules
 from tradewind.splits.purged import assert_no_leak, inner_split, test_mask, training_mask
-from tradewind.strategy.signals import smooth
 
-FORECASTS = ["forecast_edge", "forecast_edge_mean", "forecast_flat"]
-BLOCKS, ROWS_EACH, RIDGE, SMOOTHING_BARS = 3, 6000, 0.002, 12.0
+ROWS_EACH = 6000  # features are chosen on: more would hardly change their order
 
 Known = Mapping[str, tuple[pd.DataFrame, History]]
+
+
+@dataclass(frozen=True)
+class TestMarket:
+    """One symbol's test window: the market, the instant of each of its bars, and `FORECASTS` (missing where there are
+    none), whether the agent sees them or not."""
+
+    market: TradingMarket
+    timestamp: NDArray[Any]
+    forecasts: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -36,27 +41,52 @@ class FoldMarkets:
 
     fit: TradingMarket
     valid: TradingMarket
-    test: dict[str, tuple[TradingMarket, NDArray[Any]]]
+    test: dict[str, TestMarket]
     standardiser: Standardiser
 
 
-def prepare(rows: pd.DataFrame, fold: Any, known: Known, rules: EnvironmentRules, valid_share: float) -> FoldMarkets:
-    """The markets of a fold.
+@dataclass(frozen=True)
+class Before:
+    """What an agent that learns on brings along: how it sees, and the last instant that it has learned from."""
 
-    `rows` are model-input rows of all symbols, `known` each symbol's bars and history. The agent's past is that of the
-    fold's supervised models: purged training rows, and the bars up to the last of them. Forecasts are those of the
-    linear model, out of fold within the past (purged blocks) and from all of it for the test.
+    standardiser: Standardiser
+    learned_until: Any
+
+
+def prepare(
+    rows: pd.DataFrame, fold: Any, known: Known, rules: EnvironmentRules, valid_share: float,
+    before: Before | None = None,
+) -> tuple[FoldMarkets, Before]:  # fmt: skip
+    """The markets of a fold, and what an agent of it brings to the next one.
+
+    `rows` are model-input rows of all symbols with the fold's forecasts (`forecasts.join`), `known` each symbol's bars
+    and history. The agent's past is that of the fold's supervised models: purged training rows, and the bars up to the
+    last of them. With `before`, features and their standardisation stay as they were, and `fit` has only the bars
+    after those that were learned from.
+
+    Raises:
+        BadData: features are missing or infinite, or the rows are too few.
     """
     training, testing = training_mask(rows, fold), test_mask(rows, fold)
     assert_no_leak(rows, training, testing)
-    past, test = rows[training], rows[testing]
-    chosen = choose_features(past, rules.features) if rules.features >= 2 else []
-    inside, after = with_forecasts(past, test)
-    columns = [*chosen, *FORECASTS]
-    standardiser = Standardiser.fitted(inside, columns)
+    past, after = rows[training], rows[testing]
+    if before is None:
+        few = past[thin(past, max(len(past) // ROWS_EACH, 1))].drop(columns=list(FORECASTS))
+        chosen = choose_features(few, rules.features) if rules.features >= 2 else []
+        standardiser = Standardiser.fitted(past, [*chosen, *rules.forecasts])
+    else:
+        standardiser = before.standardiser
+    columns = list(standardiser.features)
+    if not columns:
+        raise BadData("the agent sees nothing: environment.features must be at least 2, or forecasts must be given")
     early, late = inner_split(past, valid_share)
+    learned_until = past.loc[early, "timestamp"].max()
+    if before is not None:
+        early = early & (past["timestamp"] > before.learned_until).to_numpy()
+        if not early.any():
+            raise BadData(f"fold {fold.fold} has no bars to learn on from after {before.learned_until}")
     markets = []
-    for part in (inside[early], inside[late]):
+    for part in (past[early], past[late]):
         span = part["timestamp"].min(), part["timestamp"].max()
         markets.append(_market(part, known, span, standardiser.apply(part)))
     whole = {}
@@ -67,47 +97,12 @@ def prepare(rows: pd.DataFrame, fold: Any, known: Known, rules: EnvironmentRules
             continue
         table = _aligned(bars[within], here, here[columns].to_numpy(dtype=np.float32))
         # Missing is missing at the mean for the policy; a bar without any row of features cannot be acted on.
-        whole[symbol] = (
+        whole[symbol] = TestMarket(
             TradingMarket.from_histories({symbol: history.rows(within)}, {symbol: table}),
             bars.loc[within, "timestamp"].to_numpy(),
+            _aligned(bars[within], here, here[list(FORECASTS)].to_numpy(dtype=np.float32)),
         )
-    return FoldMarkets(markets[0], markets[1], whole, standardiser)
-
-
-def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Past and test rows with the linear model's forecasts: `FORECASTS`, the mean over about twelve bars by symbol.
-
-    Within the past each of three blocks is forecast by a model of the others, whose labels do not reach into it.
-    """
-    from threadpoolctl import threadpool_limits
-
-    names = feature_names(past)
-    told = np.full((len(past), len(CLASSES)), np.nan)
-    instant = past["timestamp"]
-    edges = np.quantile(instant.rank(method="dense"), np.linspace(0, 1, BLOCKS + 1))
-    place = np.clip(np.searchsorted(edges, instant.rank(method="dense"), side="right") - 1, 0, BLOCKS - 1)
-    with threadpool_limits(limits=1):
-        for block in range(BLOCKS):
-            here = place == block
-            begins, ends = instant[here].min(), past.loc[here, "horizon_end"].max()
-            outside = ((past["horizon_end"] < begins) | (instant > ends)).to_numpy()
-            if not outside.any():
-                raise BadData(f"{len(past)} training rows are too few for forecasts out of fold")
-            told[here] = _fit(past[outside], names)(past[here])
-        later = _fit(past, names)(test)
-    return _add(past, told), _add(test, later)
-
-
-def _fit(past: pd.DataFrame, names: list[str]) -> Any:
-    return fit_linear(past[thin(past, max(len(past) // ROWS_EACH, 1))], names, RIDGE)
-
-
-def _add(rows: pd.DataFrame, probability: NDArray[np.float64]) -> pd.DataFrame:
-    table = rows.assign(forecast_edge=probability[:, 2] - probability[:, 0], forecast_flat=probability[:, 1])
-    mean = pd.Series(np.nan, index=table.index)
-    for _, part in table.groupby("symbol", sort=False):
-        mean[part.index] = smooth(part["forecast_edge"].to_numpy(), SMOOTHING_BARS)
-    return table.assign(forecast_edge_mean=mean)
+    return FoldMarkets(markets[0], markets[1], whole, standardiser), Before(standardiser, learned_until)
 
 
 def _market(rows: pd.DataFrame, known: Known, span: tuple[Any, Any], values: NDArray[np.float32]) -> TradingMarket:

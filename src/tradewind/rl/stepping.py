@@ -1,176 +1,260 @@
-"""Many episodes stepped in one call: the account of each by `engine.step.trade`, its reward beside it."""
+"""Many episodes stepped in one call: the account of each by `engine.step.trade`, its reward beside it.
 
-from typing import NamedTuple
+Kernels are handed plain arrays alone: a tuple of numbers costs the call more than the bar does. `numbers` are those of
+`packed`, `tape` is `TradingMarket.tape`, and a row of `memory` is all that an episode remembers.
+"""
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tradewind.engine.step import ENTRY, FILL_SIZE, HELD, LAST_CLOSE, STATE_SIZE, UNITS, Bar, Terms, trade
+from tradewind.engine.step import (
+    ACCEPTED,
+    ENTRY,
+    FILL_SIZE,
+    HELD,
+    LAST_CLOSE,
+    UNITS,
+    WORKING,
+    Bar,
+    Terms,
+    rests,
+    trade,
+)
+from tradewind.rl.episodes import (
+    BEGUN,
+    BORROW,
+    CHOICES,
+    COST,
+    COST_SCALE,
+    DEAD_BAND,
+    DELAY,
+    END,
+    EQUITY,
+    IS_DISCRETE,
+    LAST,
+    MAX_POSITION,
+    MEAN,
+    OVER,
+    PEAK,
+    PENDING,
+    POTENTIAL,
+    REFUSED,
+    REWARD,
+    ROW,
+    RUINED,
+    SHOWN,
+    SQUARE,
+    TARGET,
+    TOLD_AT,
+    Floats,
+    Reward,
+    Rows,
+    unowned,
+)
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
 
-# What an episode remembers: equity, its peak, the mean and mean square of returns, cost so far, the scale of its
-# costs, and the potential of the last bar.
-EQUITY, PEAK, MEAN, SQUARE, COST, COST_SCALE, POTENTIAL = range(7)
-ACCOUNT_SIZE = 7
-# What a step tells of the account, as shares of the equity before the bar.
-TOLD = ("net", "gross", "cost", "funding", "equity", "position", "turnover")
-SEEN = ("position", "unrealised_profit", "time_in_trade", "drawdown", "cost_so_far")
-
-
-class Reward(NamedTuple):
-    """`rules.RewardRules` as numbers."""
-
-    is_differential: float
-    scale: float
-    rate: float
-    downside: float
-    turnover: float
-    drawdown: float
-    shaping: float
-    discount: float
+@njit(cache=True, nogil=True, error_model="numpy")
+def wished(action: float, held: float, numbers: Floats) -> float:
+    """The target position that an action asks for; not a number where there is no such action."""
+    if numbers[IS_DISCRETE] > 0.0:
+        if not 0.0 <= action < len(numbers) - CHOICES:
+            return np.nan
+        return float(numbers[CHOICES + int(action)])
+    if not np.isfinite(action):
+        return np.nan
+    wanted = min(max(action, -1.0), 1.0) * numbers[MAX_POSITION]
+    return held if abs(wanted - held) < numbers[DEAD_BAND] * numbers[MAX_POSITION] else wanted
 
 
-class Episodes(NamedTuple):
-    """The state of every episode: `rows` the bar whose close is known, `begun` its first, `states` the engine's,
-    `accounts` the episode's own, `pending` the decided targets that are not yet due, the newest first."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def step_one(
+    memory: Floats, at: int, action: float, tape: Floats, features: NDArray[np.float32], numbers: Floats,
+    book: Floats, seen: NDArray[np.float32],
+) -> tuple[float, int]:  # fmt: skip
+    """One episode decides, lives through its next bar and looks: its reward, and `RUINED`, `OVER` or `REFUSED`."""
+    return _step(
+        unowned(memory), at, action, unowned(tape), unowned(features), unowned(numbers), unowned(book), unowned(seen)
+    )
 
-    rows: Rows
-    begun: Rows
-    states: Floats
-    accounts: Floats
-    pending: Floats
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _step(
+    memory: Floats, at: int, action: float, tape: Floats, features: NDArray[np.float32], numbers: Floats,
+    book: Floats, seen: NDArray[np.float32],
+) -> tuple[float, int]:  # fmt: skip
+    target = wished(action, memory[at, TARGET], numbers)
+    if not np.isfinite(target):
+        return 0.0, REFUSED
+    worth = advance(memory, at, target, tape, numbers, book)
+    observe(memory, at, tape, features, numbers, seen)
+    state = RUINED if memory[at, EQUITY] <= 0.0 else 0
+    return worth, state | (OVER if memory[at, ROW] >= memory[at, END] else 0)
 
 
-def make_episodes(count: int, delay: int) -> Episodes:
-    """`count` episodes that have not begun; a decision is due `delay` bars later."""
-    return Episodes(
-        np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64), np.zeros((count, STATE_SIZE)),
-        np.zeros((count, ACCOUNT_SIZE)), np.zeros((count, delay)),
+@njit(cache=True, nogil=True, error_model="numpy")
+def step_all(
+    memory: Floats, actions: Floats, tape: Floats, features: NDArray[np.float32], numbers: Floats, book: Floats,
+    rewards: Floats, states: NDArray[np.int64], seen: NDArray[np.float32],
+) -> int:  # fmt: skip
+    """Every episode that is not over steps; writes rewards, states (of `step_one`) and observations.
+
+    The number of episodes that are over or ruined now; -1 where an action was refused.
+    """
+    done = 0
+    mine, rows, known, rules, depth, looks = (
+        unowned(memory), unowned(tape), unowned(features), unowned(numbers), unowned(book), unowned(seen)
+    )  # fmt: skip
+    for at in range(len(memory)):
+        if memory[at, ROW] >= memory[at, END] or memory[at, EQUITY] <= 0.0:
+            rewards[at] = 0.0
+            continue
+        rewards[at], states[at] = _step(mine, at, actions[at], rows, known, rules, depth, looks)
+        if states[at] == REFUSED:
+            return -1
+        done += states[at] != 0
+    return done
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def look_all(
+    memory: Floats, which: Rows, tape: Floats, features: NDArray[np.float32], numbers: Floats,
+    seen: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Writes what the chosen episodes see."""
+    for at in which:
+        observe(memory, at, tape, features, numbers, seen)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _terms(n: Floats) -> Terms:
+    return Terms(
+        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15], n[16],
+        n[17], n[18],
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
-def begin(episodes: Episodes, at: int, row: int, close: float, cost_scale: float) -> None:
-    """Episode `at` begins at the close of `row`, flat, with an equity of 1."""
-    episodes.rows[at] = episodes.begun[at] = row
-    episodes.states[at] = 0.0
-    episodes.states[at, LAST_CLOSE] = close  # where a resting order waits
-    episodes.accounts[at] = 0.0
-    episodes.accounts[at, EQUITY] = episodes.accounts[at, PEAK] = 1.0
-    episodes.accounts[at, COST_SCALE] = cost_scale
-    episodes.pending[at] = 0.0
+@njit(cache=True, nogil=True, error_model="numpy")
+def advance(memory: Floats, at: int, target: float, tape: Floats, numbers: Floats, book: Floats) -> float:
+    """The episode lives through its next bar with the target it has decided on: the reward.
 
-
-@njit(cache=True, nogil=True)
-def advance(
-    episodes: Episodes, targets: Floats, bars: Floats, last: NDArray[np.bool_], terms: Terms, book: Floats,
-    reward: Reward, rewards: Floats, told: Floats,
-) -> None:  # fmt: skip
-    """Every episode lives through its next bar with the target it has decided on.
-
-    `bars` has the shape (8, rows), in the order of `step.Bar`; `last` is True on the last bar of a segment, where the
-    position is closed. Writes a reward an episode, and a row of `TOLD`. The same positions give the same equity as
-    `engine.backtest.run` (tested to 1e-12).
+    The same positions give the same equity as `engine.backtest.run` (tested to 1e-12).
     """
-    fills = np.empty((4, FILL_SIZE))
-    delay = episodes.pending.shape[1]
-    for at in range(len(targets)):
-        row = episodes.rows[at] + 1
-        for lag in range(delay - 1, 0, -1):
-            episodes.pending[at, lag] = episodes.pending[at, lag - 1]
-        episodes.pending[at, 0] = targets[at]
-        decided = row - delay
-        known = decided >= episodes.begun[at]
-        wanted = episodes.pending[at, delay - 1] if known else 0.0
-        account, states = episodes.accounts[at], episodes.states[at : at + 1]
-        before = account[EQUITY]
-        gross = cost = funding = net = turned = 0.0
-        if before > 0.0:
-            moved = states[0, UNITS] * (bars[0, row] - states[0, LAST_CLOSE]) if states[0, UNITS] != 0.0 else 0.0
-            bar = Bar(
-                bars[0, row], bars[1, row], bars[2, row], bars[3, row], bars[4, row],
-                bars[5, decided] if known else 0.0, bars[6, decided] if known else 0.0, bars[7, row],
-            )  # fmt: skip
-            one_gross, one_cost, one_funding, count = trade(
-                states, 0, wanted, before + moved, bar, terms, book, last[row], fills, 0
+    row, delay = int(memory[at, ROW]) + 1, int(memory[at, DELAY])
+    for lag in range(delay - 1, 0, -1):
+        memory[at, PENDING + lag] = memory[at, PENDING + lag - 1]
+    memory[at, PENDING] = memory[at, TARGET] = target
+    decided = row - delay
+    known = decided >= memory[at, BEGUN]
+    wanted = memory[at, PENDING + delay - 1] if known else 0.0
+    before = memory[at, EQUITY]
+    gross = cost = funding = net = turned = 0.0
+    opening, close = tape[row, 0], tape[row, 3]
+    if before > 0.0:
+        units = memory[at, UNITS]
+        moved = units * (opening - memory[at, LAST_CLOSE]) if units != 0.0 else 0.0
+        if tape[row, LAST] == 0.0 and rests(memory, at, wanted, before + moved, opening, tape[row, 1], _terms(numbers)):
+            if units != 0.0:
+                gross = units * (close - opening)
+                funding = units * opening * tape[row, 7] + max(-units, 0.0) * opening * numbers[BORROW]
+                memory[at, HELD] += 1.0
+            memory[at, LAST_CLOSE] = close
+        else:
+            gross, cost, funding, turned = _trade(
+                memory, at, wanted, before + moved, row, decided if known else -1, tape, numbers, book
             )
-            for number in range(count):
-                turned += abs(fills[number, 2]) * fills[number, 3]
-            share = 1.0 / before
-            gross, cost, funding = (one_gross + moved) * share, one_cost * share, one_funding * share
-            cost = cost * account[COST_SCALE]  # drawn for the episode; 1 where nothing is randomised
-            net = gross - cost - funding
-            turned *= share
-            if not net > -1.0 + 1e-12:
-                gross, cost, funding, net = -1.0, 0.0, 0.0, -1.0
-                states[0, :3] = 0.0
-                account[EQUITY] = 0.0
-            else:
-                account[EQUITY] = before * (1.0 + net)
-        rewards[at] = _reward(account, states, net, turned, bars[3, row], reward)
-        account[COST] += cost
-        episodes.rows[at] = row
-        equity = account[EQUITY]
-        told[at, 0], told[at, 1], told[at, 2], told[at, 3], told[at, 4] = net, gross, cost, funding, equity
-        told[at, 5] = states[0, UNITS] * states[0, LAST_CLOSE] / equity if equity > 0.0 else 0.0
-        told[at, 6] = turned
+        share = 1.0 / before
+        gross, cost, funding = (gross + moved) * share, cost * share, funding * share
+        cost = cost * memory[at, COST_SCALE]  # drawn for the episode; 1 where nothing is randomised
+        net = gross - cost - funding
+        turned *= share
+        if not net > -1.0 + 1e-12:
+            gross, cost, funding, net = -1.0, 0.0, 0.0, -1.0
+            memory[at, UNITS] = memory[at, ACCEPTED] = memory[at, WORKING] = memory[at, EQUITY] = 0.0
+        else:
+            memory[at, EQUITY] = before * (1.0 + net)
+    worth = _reward(memory, at, net, turned, close, numbers)
+    memory[at, COST] += cost
+    memory[at, ROW] = row
+    equity = memory[at, EQUITY]
+    memory[at, TOLD_AT], memory[at, TOLD_AT + 1], memory[at, TOLD_AT + 2] = net, gross, cost
+    memory[at, TOLD_AT + 3], memory[at, TOLD_AT + 4], memory[at, TOLD_AT + 6] = funding, equity, turned
+    memory[at, TOLD_AT + 5] = memory[at, UNITS] * memory[at, LAST_CLOSE] / equity if equity > 0.0 else 0.0
+    return worth
 
 
-@njit(cache=True, nogil=True)
-def _reward(account: Floats, states: Floats, net: float, turned: float, close: float, reward: Reward) -> float:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _trade(
+    memory: Floats, at: int, wanted: float, equity: float, row: int, decided: int, tape: Floats, numbers: Floats,
+    book: Floats,
+) -> tuple[float, float, float, float]:  # fmt: skip
+    """Profit from the open on, cost, funding and the value traded, in money; a function of its own, since its many
+    variables would cost every bar that only holds."""
+    fills, turned = np.empty((4, FILL_SIZE)), 0.0
+    bar = Bar(
+        tape[row, 0], tape[row, 1], tape[row, 2], tape[row, 3], tape[row, 4], tape[decided, 5] if decided >= 0 else 0.0,
+        tape[decided, 6] if decided >= 0 else 0.0, tape[row, 7],
+    )  # fmt: skip
+    gross, cost, funding, count = trade(
+        memory, at, wanted, equity, bar, _terms(numbers), book, tape[row, LAST] > 0.0, fills, 0
+    )
+    for number in range(count):
+        turned += abs(fills[number, 2]) * fills[number, 3]
+    return gross, cost, funding, turned
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _reward(memory: Floats, at: int, net: float, turned: float, close: float, numbers: Floats) -> float:
+    n, of = numbers, REWARD
+    reward = Reward(
+        n[of], n[of + 1], n[of + 2], n[of + 3], n[of + 4], n[of + 5], n[of + 6], n[of + 7]
+    )  # fmt: skip
     earned = np.log(max(1.0 + net, 1e-6))
     if reward.is_differential > 0.0:
-        mean, square = account[MEAN], account[SQUARE]
+        mean, square = memory[at, MEAN], memory[at, SQUARE]
         variance = square - mean * mean
         step, step_square = net - mean, net * net - square
         worth = (square * step - 0.5 * mean * step_square) / variance**1.5 if variance > 1e-12 else 0.0
         # The first bars have no variance to speak of: bounded, else one of them would rule the rest.
         worth = min(max(worth, -10.0), 10.0)
-        account[MEAN] += reward.rate * step
-        account[SQUARE] += reward.rate * step_square
+        memory[at, MEAN] += reward.rate * step
+        memory[at, SQUARE] += reward.rate * step_square
     else:
         worth = earned / reward.scale
-    peak, equity = account[PEAK], account[EQUITY]
+    peak, equity = memory[at, PEAK], memory[at, EQUITY]
     fell = max(1.0 - equity / peak, 0.0) - max(1.0 - (equity / (1.0 + net) if net > -1.0 else peak) / peak, 0.0)
-    account[PEAK] = max(peak, equity)
+    memory[at, PEAK] = max(peak, equity)
     worth -= reward.downside * max(-earned, 0.0) / reward.scale
     worth -= reward.turnover * turned
     worth -= reward.drawdown * max(fell, 0.0) / reward.scale
     if reward.shaping > 0.0:
-        potential = reward.shaping * unrealised(states, close, equity) / reward.scale
-        worth += reward.discount * potential - account[POTENTIAL]
-        account[POTENTIAL] = potential
+        potential = reward.shaping * unrealised(memory, at, close) / reward.scale
+        worth += reward.discount * potential - memory[at, POTENTIAL]
+        memory[at, POTENTIAL] = potential
     return worth
 
 
-@njit(cache=True, nogil=True)
-def unrealised(states: Floats, close: float, equity: float) -> float:
+@njit(cache=True, nogil=True, error_model="numpy")
+def unrealised(memory: Floats, at: int, close: float) -> float:
     """Profit of the open position since its entry, as a share of equity."""
-    if states[0, UNITS] == 0.0 or equity <= 0.0:
+    if memory[at, UNITS] == 0.0 or memory[at, EQUITY] <= 0.0:
         return 0.0
-    return float(states[0, UNITS] * (close - states[0, ENTRY]) / equity)
+    return float(memory[at, UNITS] * (close - memory[at, ENTRY]) / memory[at, EQUITY])
 
 
-@njit(cache=True, nogil=True)
-def observe(episodes: Episodes, bars: Floats, features: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-    """Writes what each episode sees: the features of its row, and then `SEEN` of its account.
-
-    position: of the equity; unrealised_profit: log(1 + per cent of the equity), with its sign; time_in_trade: log(1 +
-    bars held) / 5; drawdown: from the episode's peak, times ten; cost_so_far: log(1 + per cent of equity).
-    """
-    width = features.shape[1]
-    for at in range(len(episodes.rows)):
-        row = episodes.rows[at]
-        account, states = episodes.accounts[at], episodes.states[at : at + 1]
-        out[at, :width] = features[row]
-        equity, close = account[EQUITY], bars[3, row]
-        held = states[0, UNITS]
-        out[at, width] = held * close / equity if equity > 0.0 else 0.0
-        profit = 100.0 * unrealised(states, close, equity)
-        out[at, width + 1] = np.sign(profit) * np.log1p(abs(profit))
-        out[at, width + 2] = np.log1p(states[0, HELD]) / 5.0 if held != 0.0 else 0.0
-        out[at, width + 3] = 10.0 * max(1.0 - equity / account[PEAK], 0.0)
-        out[at, width + 4] = np.log1p(100.0 * account[COST])
+@njit(cache=True, nogil=True, error_model="numpy")
+def observe(
+    memory: Floats, at: int, tape: Floats, features: NDArray[np.float32], numbers: Floats, seen: NDArray[np.float32]
+) -> None:
+    """Writes what the episode sees: the features of its row, and then `SEEN` of its account (`rules` has the units)."""
+    row, width = int(memory[at, ROW]), features.shape[1]
+    for place in range(width):
+        seen[at, place] = features[row, place]
+    equity, close, held = memory[at, EQUITY], tape[row, 3], memory[at, UNITS]
+    shown = numbers  # from SHOWN on: 1 for what of the account is seen
+    profit = 100.0 * unrealised(memory, at, close)
+    seen[at, width] = shown[SHOWN] * held * close / equity if equity > 0.0 else 0.0
+    seen[at, width + 1] = shown[SHOWN + 1] * np.sign(profit) * np.log1p(abs(profit))
+    seen[at, width + 2] = shown[SHOWN + 2] * np.log1p(memory[at, HELD]) / 5.0 if held != 0.0 else 0.0
+    seen[at, width + 3] = shown[SHOWN + 3] * 10.0 * max(1.0 - equity / memory[at, PEAK], 0.0)
+    seen[at, width + 4] = shown[SHOWN + 4] * np.log1p(100.0 * memory[at, COST])

@@ -22,7 +22,7 @@ from tradewind.strategy import baselines
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 MODEL_TABLES = ("fold_metrics", "confusion", "reliability", "importance")
 NETWORK_TABLES = ("horizon_metrics", "epochs", "health", "attention", "alarms")
-AGENT_TABLES = ("behaviour", "failures", "action_map", "training_log")
+AGENT_TABLES = ("behaviour", "responses", "failures", "action_map", "training_log")
 LIBRARIES = (
     "tradewind",
     "numpy",

@@ -1,5 +1,5 @@
 """Model input and bars to agents that hold positions, and what they lived through out of sample."""
 
-from tradewind.pipelines.reinforcement_learning.pipeline import create_pipeline
+from tradewind.pipelines.reinforcement_learning.pipeline import create_pipeline, create_search_pipeline
 
-__all__ = ["create_pipeline"]
+__all__ = ["create_pipeline", "create_search_pipeline"]

@@ -13,9 +13,12 @@ from tradewind.market.universe import Universe
 from tradewind.models.walk_forward import pool
 from tradewind.reports import agents as charts
 from tradewind.rl import behaviour, walk_forward
+from tradewind.rl.forecasts import fold_forecasts
 from tradewind.rl.market import TradingTerms
 from tradewind.rl.parameters import AgentParameters
 from tradewind.rl.rules import EnvironmentRules, RewardRules
+from tradewind.rl.search import SearchRules
+from tradewind.rl.search import search as find_settings
 from tradewind.rl.walk_forward import AgentTraining, Plan
 from tradewind.strategy.sizing import SizingRules
 
@@ -28,9 +31,9 @@ class AgentRules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     agent: AgentParameters
-    environment: EnvironmentRules
-    reward: RewardRules
-    training: AgentTraining
+    environment: EnvironmentRules = EnvironmentRules()
+    reward: RewardRules = RewardRules()
+    training: AgentTraining = AgentTraining()
 
 
 class TrainedAgents(NamedTuple):
@@ -40,11 +43,18 @@ class TrainedAgents(NamedTuple):
     seed_positions: pd.DataFrame
     transitions: pd.DataFrame
     training_log: pd.DataFrame
+    responses: pd.DataFrame
     models: dict[str, str]
+
+
+def forecast_for_agents(model_input: Partitions, folds: pd.DataFrame) -> pd.DataFrame:
+    """What the agents of each fold are told of the return, and how sure it is; once, for all of them."""
+    return fold_forecasts(pool({partition: load() for partition, load in model_input.items()}), folds)
 
 
 def train(
     model_input: Partitions,
+    agent_forecasts: pd.DataFrame,
     bars: Partitions,
     side_series: pd.DataFrame,
     folds: pd.DataFrame,
@@ -65,21 +75,51 @@ def train(
     known = histories_of(bars, side_series, universe, sizing.volatility_window)
     trading = TradingTerms.made(costs, execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, trading, seed)
-    trained = walk_forward.train_folds(rows, folds, known, plan, model_store)
+    trained = walk_forward.train_folds((rows, agent_forecasts), folds, known, plan, model_store)
     transitions = pd.concat([one.transitions for one in trained], ignore_index=True)
     return TrainedAgents(
         walk_forward.mean_positions(transitions),
         walk_forward.seed_positions(transitions),
         transitions,
         pd.concat([one.log for one in trained], ignore_index=True).astype({"strategy": "str", "model": "str"}),
+        pd.concat([one.responses for one in trained], ignore_index=True),
         {f"{one.fold}-{number}": key for one in trained for number, key in one.keys.items()},
     )
 
 
-def describe(transitions: pd.DataFrame, training_log: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def search(
+    model_input: Partitions,
+    agent_forecasts: pd.DataFrame,
+    bars: Partitions,
+    side_series: pd.DataFrame,
+    folds: pd.DataFrame,
+    study_storage: Any,
+    name: str,
+    rules: AgentRules,
+    search_rules: SearchRules,
+    universe: Universe,
+    costs: Costs,
+    execution: OrderRules,
+    sizing: SizingRules,
+    seed: int,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The agent's best settings on the first fold's past, and the trials; not part of a run: settings are chosen by
+    whoever writes them into the configuration."""
+    rows = pool({partition: load() for partition, load in model_input.items()})
+    known = histories_of(bars, side_series, universe, sizing.volatility_window)
+    trading = TradingTerms.made(costs, execution, rules.environment, universe.bars_per_year)
+    plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, trading, seed)
+    best, trials = find_settings((rows, agent_forecasts), folds, known, plan, search_rules, study_storage)
+    return best.model_dump(mode="json"), trials
+
+
+def describe(
+    transitions: pd.DataFrame, training_log: pd.DataFrame, responses: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """What the agents did, how they failed, and what they hold by the two forecasts that lead."""
     found = behaviour.describe(transitions)
-    return found, behaviour.failures(transitions, found, training_log), behaviour.action_map(transitions)
+    failed = behaviour.failures(transitions, found, training_log, responses)
+    return found, failed, behaviour.action_map(transitions)
 
 
 def draw(training_log: pd.DataFrame, action_map: pd.DataFrame) -> tuple[Any, Any]:

@@ -2,15 +2,31 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.reinforcement_learning.nodes import TrainedAgents, describe, draw, gather_agents, train
+from tradewind.pipelines.reinforcement_learning.nodes import (
+    TrainedAgents,
+    describe,
+    draw,
+    forecast_for_agents,
+    gather_agents,
+    search,
+    train,
+)
 from tradewind.rl.parameters import AGENTS
 
-SHARED = ("model_input", "bars", "side_series", "folds")
+SHARED = ("model_input", "agent_forecasts", "bars", "side_series", "folds")
+SEARCH = "params:reinforcement_learning.search"
 PARAMETERS = ("params:universe", "params:costs", "params:execution", "params:evaluation.sizing", "params:seed")
 
 
 def create_pipeline() -> Pipeline:
     """Every agent trained and described in its own namespace, `reinforcement_learning.AGENT`; their positions."""
+    told = Node(
+        forecast_for_agents,
+        ["model_input", "folds"],
+        "agent_forecasts",
+        name="forecast_for_agents",
+        tags=["reinforcement_learning"],
+    )
     together = Node(
         gather_agents,
         [f"reinforcement_learning.{agent}.positions" for agent in AGENTS],
@@ -18,7 +34,31 @@ def create_pipeline() -> Pipeline:
         name="gather_agents",
         tags=["reinforcement_learning"],
     )
-    return sum((_agent_pipeline(agent) for agent in AGENTS), start=Pipeline([together]))
+    return sum((_agent_pipeline(agent) for agent in AGENTS), start=Pipeline([told, together]))
+
+
+def create_search_pipeline() -> Pipeline:
+    """Every agent's settings searched in its own namespace; run by name only (`kedro run --pipelines agent_search`)."""
+    return sum(
+        (
+            Pipeline(
+                [
+                    Node(
+                        search,
+                        [*SHARED, "study_storage", "params:name", "params:rules", SEARCH, *PARAMETERS],
+                        ["best_parameters", "trials"],
+                        name="search",
+                    )
+                ],
+                namespace=f"reinforcement_learning.{agent}",
+                inputs=set(SHARED),
+                parameters={name: name for name in (SEARCH, *PARAMETERS)},
+                tags=["agent_search", agent],
+            )
+            for agent in AGENTS
+        ),
+        start=Pipeline([]),
+    )
 
 
 def _agent_pipeline(agent: str) -> Pipeline:
@@ -30,7 +70,12 @@ def _agent_pipeline(agent: str) -> Pipeline:
                 list(TrainedAgents._fields),
                 name="train",
             ),
-            Node(describe, ["transitions", "training_log"], ["behaviour", "failures", "action_map"], name="describe"),
+            Node(
+                describe,
+                ["transitions", "training_log", "responses"],
+                ["behaviour", "failures", "action_map"],
+                name="describe",
+            ),
             Node(draw, ["training_log", "action_map"], ["training_figure", "action_figure"], name="draw"),
         ],
         namespace=f"reinforcement_learning.{agent}",
