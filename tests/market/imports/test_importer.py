@@ -180,6 +180,52 @@ def test_the_unit_of_a_lonely_volume_is_asked_for(read: Any) -> None:
     assert (read(table(hours(), {"note": ["a"] * 48}), volume_unit="none").bars[0].rows["volume"] == 0).all()
 
 
+@pytest.mark.parametrize(
+    ("column", "pair", "money"),
+    [("Volume BTC", "BTC/USDT", False), ("Volume USDT", "BTC/USDT", True), ("Volume USDT", "USDT/TRY", False),
+     ("quote_volume", "BTC/USDT", True), ("Volume DOGE", "BTC/USDT", None)],
+)  # fmt: skip
+def test_a_lonely_volume_called_after_an_asset_says_what_it_counts(
+    read: Any, column: str, pair: str, money: bool | None
+) -> None:
+    found = read(table(hours(), {column: [5.0] * 48, "symbol": [pair] * 48}), volume_unit=None, symbol=None)
+    assert asked(found) == (["volume_unit"] if money is None else [])
+    if money is not None:
+        assert ("quote_volume" in found.bars[0].rows) == money
+
+
+def test_two_volumes_of_a_price_near_one_prove_nothing(read: Any) -> None:
+    rows = "\n".join(f"{at},1.0,1.001,0.999,1.0,{1000 + n},{1000 + n}.2" for n, at in enumerate(hours()))
+    found = read(f"date,open,high,low,close,Volume A,Volume B\n{rows}", volume_unit=None)
+    assert asked(found) == ["columns.volume"]
+
+
+def test_rows_that_name_no_symbol_are_refused(read: Any) -> None:
+    text = table(hours(), {"volume": [5.0] * 48, "symbol": ["A/B"] * 40 + [""] * 4 + ["?" * 40] * 4})
+    found = read(text, symbol=None)
+    assert found.refused.counts() == {"the row names no usable venue and symbol": 8}
+    assert [str(bars.key) for bars in found.bars] == ["v/AB/1h"] and found.accepted == 40
+
+
+def test_instants_beyond_all_calendars_are_refused_with_their_row(tmp_path: Path) -> None:
+    at = [*hours(47), 2**62]
+    pq.write_table(
+        pa.table({"timestamp": pa.array(at, pa.timestamp("us", "UTC")), **prices(), "volume": [1.0] * 48}),
+        tmp_path / "file.parquet",
+    )
+    with pytest.raises(
+        BadData, match="no time lies between 1990 and 2100, the first is 1970-01-20"
+    ):  # milliseconds that are called microseconds
+        understand(tmp_path / "file.parquet", ImportSettings(**WHO))
+    at = [*(one * 1000 for one in hours(47)), 2**62]
+    pq.write_table(
+        pa.table({"timestamp": pa.array(at, pa.timestamp("us", "UTC")), **prices(), "volume": [1.0] * 48}),
+        tmp_path / "file.parquet",
+    )
+    found = understand(tmp_path / "file.parquet", ImportSettings(**WHO))
+    assert found.refused.counts() == {"the time is not between 1990 and 2100": 1}
+
+
 def test_two_volumes_prove_which_is_which_and_contradictions_are_refused(read: Any) -> None:
     base = np.linspace(2, 9, 48).round(4)
     money = (base * np.array(prices()["close"])).round(2)

@@ -22,7 +22,7 @@ PRICES = ("open", "high", "low", "close")
 TWICE = "the clock shows this time twice, and nothing tells which of the two it is"
 _VENUES = frozenset({"exchange", "venue", "market"})
 _PAIRS = ("pair", "symbol", "ticker", "instrument")
-_CONTRACTS = frozenset({"contract", "contract_type", "type"})
+_CONTRACTS = frozenset({"contract", "contract_type"})
 _MINUTE_MS = 60_000
 
 
@@ -104,6 +104,9 @@ def read_bars(table: RawTable, columns: dict[str, str], settings: ImportSettings
     _refuse_unreadable(reason, opened, {**prices, "volume": volumes.base})
     for why, refused in times.refused.items():
         _refuse(reason, why, refused, first=True)
+    named = np.zeros(len(reason), dtype=bool)
+    named[np.concatenate(list(groups.values()))] = True
+    _refuse(reason, "the row names no usable venue and symbol", ~named, first=True)
     tables = [_table_of(BarKey(venue=venue, symbol=symbol, timeframe=timeframe), rows, opened, values, reason)
               for (venue, symbol), rows in groups.items()]  # fmt: skip
     return BarsFound(tables, reason)
@@ -138,7 +141,7 @@ def _refuse_unreadable(reason: npt.NDArray[np.object_], opened: FloatArray, valu
 def _groups(
     table: RawTable, settings: ImportSettings, notes: Notes
 ) -> dict[tuple[str, str], npt.NDArray[np.int64]] | None:
-    """The rows of each venue and symbol."""
+    """The rows of each venue and symbol; a row whose cells name none is in no group."""
     rows = len(table.source_row)
     named = {name: plain_name(name) for name, cells in table.columns.items() if is_text(cells)}
     venue = next((name for name, plain in named.items() if plain in _VENUES), None)
@@ -165,22 +168,25 @@ def _groups(
         cell = dict(zip(keys.columns, cells if isinstance(cells, tuple) else (cells,), strict=True))
         suffix = "" if contract is None or cell[contract].lower() in ("spot", "") else f"_{cell[contract].lower()}"
         key = (
-            settings.venue or _plain_key(cell[str(venue)].lower() + suffix, "venue", notes),
-            settings.symbol or _plain_key(cell[str(pair)], "symbol", notes),
+            settings.venue or _plain_key(cell[str(venue)].lower() + suffix),
+            settings.symbol or _plain_key(cell[str(pair)]),
         )
+        if "" in key:
+            continue  # the rows are in no group
         if key in groups:
             raise BadData(f"{notes.where}: two kinds of rows would both be {'/'.join(key)}: import them one by one")
         groups[key] = np.asarray(indices)
+    if not groups:
+        raise BadData(f"{notes.where}: no row names a usable venue and symbol: give venue=NAME and symbol=NAME")
     columns = ", ".join(f"column {name!r}" for name in (venue, pair, contract) if name)
     notes.found("venue and symbol", ", ".join("/".join(key) for key in list(groups)[:20]), columns)
     return groups
 
 
-def _plain_key(text: str, setting: str, notes: Notes) -> str:
+def _plain_key(text: str) -> str:
+    """The name without slashes, colons and spaces; empty if it could name no file."""
     plain = re.sub(r"[/: ]+", "", text)
-    if re.fullmatch(NAME, plain) is None:
-        raise BadData(f"{notes.where}: {text[:40]!r} is no usable {setting}: repair the file or give {setting}=NAME")
-    return plain
+    return plain if re.fullmatch(NAME, plain) else ""
 
 
 def _timeframe(

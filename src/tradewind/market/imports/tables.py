@@ -104,11 +104,19 @@ def is_text(cells: pa.Array) -> bool:
 
 def rows_as_text(table: RawTable, rows: npt.NDArray[np.int64]) -> list[str]:
     """Rows as JSON, for quarantine."""
-    columns = [[_plain(cell) for cell in cells.take(pa.array(rows)).to_pylist()] for cells in table.columns.values()]
+    columns = [_plain_cells(cells.take(pa.array(rows))) for cells in table.columns.values()]
     names = list(table.columns)
     return [
         json.dumps(dict(zip(names, cells, strict=True)), ensure_ascii=False) for cells in zip(*columns, strict=True)
     ]
+
+
+def _plain_cells(cells: pa.Array) -> list[Any]:
+    try:
+        return [_plain(cell) for cell in cells.to_pylist()]
+    except (ValueError, OverflowError):  # instants beyond the years that Python knows
+        whole = cells.view(pa.int32() if cells.type.bit_width == 32 else pa.int64())
+        return [None if cell is None else f"{cell} {cells.type}" for cell in whole.to_pylist()]
 
 
 def _plain(cell: Any) -> Any:

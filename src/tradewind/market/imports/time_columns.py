@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tradewind.errors import BadData
 from tradewind.market.cells import EARLIEST_MS, LATEST_MS, MS_PER_UNIT, FloatArray, epoch_units
 from tradewind.market.imports.findings import Notes, share
 from tradewind.market.imports.instants import Clock, read_text_times, to_utc
@@ -72,7 +73,7 @@ def read_times(
             clock = _read_clock(cells, name, settings, epochs.exact if epochs else None, notes)
             texts = (name, clock) if clock is not None else None
     if epochs is not None and texts is not None:
-        return _bounded(_together(epochs, texts[0], texts[1], settings, notes))
+        return _bounded(_together(epochs, texts[0], texts[1], settings, notes), notes)
     if epochs is not None:
         notes.found("time", epochs.name, "epoch: UTC by definition")
         return Times(epochs.exact, np.full(len(epochs.ms), np.nan), _rounded(epochs))
@@ -86,10 +87,16 @@ def read_times(
     return _text_alone(texts[0], texts[1], table.zone, settings, notes)
 
 
-def _bounded(times: Times) -> Times:
-    """Instants before 1990 or after 2100 are refused."""
+def _bounded(times: Times, notes: Notes) -> Times:
+    """Instants before 1990 or after 2100 are refused; that cannot be all."""
     outside = (times.ms < EARLIEST_MS) | (times.ms >= LATEST_MS)
     if outside.any():
+        if outside.sum() == np.isfinite(times.ms).sum():
+            first = np.datetime64(int(np.clip(times.ms[outside][0], -(2**52), 2**52)), "ms")
+            raise BadData(
+                f"{notes.where}: no time lies between 1990 and 2100, the first is {first}: are they in another unit "
+                "than the file says? Convert them, or name another column in columns.open_time"
+            )
         times.refused["the time is not between 1990 and 2100"] = outside
         times.ms = np.where(outside, np.nan, times.ms)
     return times
@@ -155,16 +162,13 @@ def _read_epochs(
 
 def _rounding(cells: pa.Array) -> FloatArray:
     """A unit of the last digit that scientific notation left of each cell, 0 where nothing was lost."""
-    lost = np.zeros(len(cells))
     if not is_text(cells):
-        return lost
+        return np.zeros(len(cells))
     found = pc.extract_regex(cells, _MANTISSA)
-    rows = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
-    for row in rows:
-        digits, power = len(found[int(row)]["digits"].as_py()), int(found[int(row)]["power"].as_py())
-        if digits < _EXACT_DIGITS and power < 30:
-            lost[row] = 10.0 ** (power - digits) if power > digits else 0.0
-    return lost
+    digits = pc.utf8_length(pc.struct_field(found, "digits")).fill_null(_EXACT_DIGITS).to_numpy(zero_copy_only=False)
+    power = pc.cast(pc.struct_field(found, "power"), pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
+    lost = power - digits
+    return np.where((digits < _EXACT_DIGITS) & (lost > 0) & (power < 30), 10.0 ** np.minimum(lost, 30), 0.0)
 
 
 def _read_clock(
@@ -216,7 +220,7 @@ def _text_alone(
     never = np.isfinite(clock.ms) & ~np.isfinite(ms) & ~np.isfinite(clock.offset_ms)
     if never.any():
         refused[f"{name} is a time that no clock in {zone} shows"] = never
-    return _bounded(Times(ms, again, refused))
+    return _bounded(Times(ms, again, refused), notes)
 
 
 def _together(epochs: _Epochs, name: str, clock: Clock, settings: ImportSettings, notes: Notes) -> Times:

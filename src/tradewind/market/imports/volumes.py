@@ -78,7 +78,7 @@ def read_volumes(
     cells = [numbers for numbers, _ in read]
     wrong = np.logical_or.reduce([unreadable for _, unreadable in read])
     if len(names) == 1:
-        column = _Lonely(names[0], cells[0], wrong, bool(named["volume"]), _base_of(table))
+        column = _Lonely(names[0], cells[0], wrong, bool(named["volume"]), _pair_of(table, settings))
         return _single(column, prices, settings, notes)
     proven = _prove(names, cells, wrong, prices, notes)
     if proven is not None:
@@ -117,32 +117,28 @@ def absurd_opens(ms: FloatArray, prices: dict[str, FloatArray], volumes: Volumes
 
 @dataclass(frozen=True)
 class _Lonely:
-    """The only volume column; `is_named`: by the settings; `base_asset`: what a symbol column says it counts."""
+    """The only volume column; `is_named`: by the settings; `pair`: what is traded, such as btc/usdt."""
 
     name: str
     numbers: FloatArray
     wrong: npt.NDArray[np.bool_]
     is_named: bool
-    base_asset: str
+    pair: str
 
 
 def _single(column: _Lonely, prices: dict[str, FloatArray], settings: ImportSettings, notes: Notes) -> Volumes | None:
     name, numbers, wrong = column.name, column.numbers, column.wrong
     nothing = np.zeros(len(numbers), dtype=bool)
     plain = plain_name(name)
-    if settings.volume_unit is None and not column.is_named:
-        if (plain in ALIASES["volume"] and "base" in plain) or (
-            column.base_asset and plain.endswith(f"_{column.base_asset}")
-        ):
-            notes.found("volume", name, "its name says that it counts the base asset")
-            return Volumes(numbers, None, nothing, False, wrong)
-        if not _QUOTE_NAMES.search(plain):
-            notes.need(
-                "volume_unit=base or quote", f"{name!r} is the only volume, and nothing tells whether it counts money"
-            )
-            return None
-    if settings.volume_unit == "base" or column.is_named:
-        notes.found("volume", f"{name} (base asset)", "given")
+    unit = "base" if column.is_named else settings.volume_unit or _unit_by_name(plain, column.pair)
+    if unit is None:
+        notes.need(
+            "volume_unit=base or quote", f"{name!r} is the only volume, and nothing tells whether it counts money"
+        )
+        return None
+    why = "given" if column.is_named or settings.volume_unit else "by its name"
+    if unit == "base":
+        notes.found("volume", f"{name} (base asset)", why)
         return Volumes(numbers, None, nothing, False, wrong)
     middle = (prices["open"] + prices["high"] + prices["low"] + prices["close"]) / 4
     with np.errstate(all="ignore"):
@@ -150,7 +146,7 @@ def _single(column: _Lonely, prices: dict[str, FloatArray], settings: ImportSett
         error = float(np.nanmax(np.maximum(prices["high"] / middle, middle / prices["low"]) - 1, initial=0.0))
     notes.found(
         "volume", f"{name} (money) / mean of open, high, low and close",
-        f"{'given' if settings.volume_unit else 'by its name'}; the mean price lies between low and high, so it is "
+        f"{why}; the mean price lies between low and high, so it is "
         f"right to within {error:.2%}",
     )  # fmt: skip
     return Volumes(base, numbers, nothing, False, wrong)
@@ -173,7 +169,9 @@ def _prove(
             best = (agreeing, size, second_is_money, first_is_money)
     if best is None or best[0] < _ENOUGH * active.sum():
         return None
-    agreeing, size, second, first = best
+    _, size, second, first = best
+    if (active & (second != first)).sum() * 2 < active.sum():
+        return None  # a price near 1 fits both ways
     is_second = _settle(second, first, active)
     base = np.where(is_second, cells[0], cells[1])
     quote = np.where(is_second, cells[1], cells[0]) * size
@@ -224,10 +222,26 @@ def _note_proof(
     notes.found("quote volume", f"{money}{factor}{' (contracts)' if factor else ''}", evidence)
 
 
-def _base_of(table: RawTable) -> str:
-    """The base asset in lower case where a symbol column such as BTC/USDT says it, otherwise nothing."""
+def _unit_by_name(plain: str, pair: str) -> str | None:
+    """Whether a volume is called after the base asset or the money of its pair."""
+    if "quote" in plain or plain == "turnover":
+        return "quote"
+    if plain in ALIASES["volume"] and "base" in plain:
+        return "base"
+    asset = plain.removeprefix("volume_")
+    if asset == plain or not pair:
+        return None
+    base, slash, money = pair.partition("/")
+    if slash:
+        return "base" if asset == base else "quote" if asset == money else None
+    return "base" if pair.startswith(asset) else "quote" if pair.endswith(asset) else None
+
+
+def _pair_of(table: RawTable, settings: ImportSettings) -> str:
+    """What is traded, in lower case, where a symbol column or the settings say it; otherwise nothing."""
+    if settings.symbol:
+        return settings.symbol.lower()
     for name, cells in table.columns.items():
         if plain_name(name) in ("symbol", "pair") and is_text(cells) and len(cells):
-            first = cells[0].as_py() or ""
-            return first.split("/")[0].lower() if "/" in first else ""
+            return (cells[0].as_py() or "").lower()
     return ""
