@@ -348,3 +348,10 @@ def test_decimals_are_the_nearest_numbers(tmp_path: Path) -> None:
 def test_a_bomb_is_refused_before_it_fills_the_memory(write: Any) -> None:
     with pytest.raises(BadData, match=r"grows from .* to over .* bytes"):
         read(write(gzip.compress(b"0" * (20 << 20)), "S-1h.csv.gz"))
+
+
+@pytest.mark.parametrize("zone", ["UT{", "Asia/Tokyo", "+02:00"])
+def test_the_zone_in_which_a_file_shows_its_instants_does_not_matter(tmp_path: Path, zone: str) -> None:
+    shown = pa.array(OPENED, pa.timestamp("ms", "UTC")).cast(pa.timestamp("ms", zone))
+    pyarrow.feather.write_feather(columnar().set_column(0, "timestamp", shown), str(tmp_path / "S-1h.feather"))
+    assert same_rows(read(tmp_path / "S-1h.feather"))

@@ -155,6 +155,9 @@ def _simplified(column: pa.ChunkedArray) -> pa.Array:
         column = column.cast(pa.string())  # Arrow's own cast to float64 is off in the last digit
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
         column = column.cast(pa.string())
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        # The instants are the same in any zone, and the file's may be one that nobody knows.
+        column = column.cast(pa.timestamp(column.type.unit, "UTC"))
     whole = column.combine_chunks()
     whole.validate(full=True)
     return whole

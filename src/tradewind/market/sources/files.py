@@ -125,6 +125,10 @@ def _read_columnar(path: Path, dialect: BarDialect) -> tuple[pd.DataFrame, dict[
         columns = recognise_columns(table.column_names, dialect, str(path))
     table = table.select(list(columns.values()))
     for index, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.type.tz is not None:
+            # The instants are the same in any zone, and the file's may be one that nobody knows.
+            instants = table.column(index).cast(pa.timestamp(field.type.unit, "UTC"))
+            table = table.set_column(index, field.name, instants)
         if pa.types.is_decimal(field.type):
             # By way of text: Arrow's own cast is off in the last digit.
             table = table.set_column(index, field.name, table.column(index).cast(pa.string()).cast(pa.float64()))
