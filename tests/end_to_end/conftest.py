@@ -14,6 +14,20 @@ SOURCE = Path(__file__).resolve().parents[2]
 LAYERS_THAT_REPEAT = (
     "01_raw", "02_intermediate", "03_primary", "04_feature", "05_model_input", "06_models", "07_model_output",
 )  # fmt: skip
+# Networks and agents that cost little, for what is judged on the trees.
+SMALL_NETWORKS = ",".join(
+    [
+        *(f"deep_learning.{model}.training.max_rounds=1" for model in ("lstm", "tft", "linear_network")),
+        *(f"deep_learning.{model}.training.row_stride=16" for model in ("lstm", "tft", "linear_network")),
+        "deep_learning.lstm.network.window_bars=12",
+        "deep_learning.tft.network.window_bars=6",
+        "deep_learning.tft.network.hidden=8",
+        "reinforcement_learning.ppo.rules.agent.steps=5000",
+        "reinforcement_learning.ppo.rules.training.seeds=1",
+        *(f"reinforcement_learning.{agent}.rules.agent.steps=2048" for agent in ("recurrent_ppo", "sac", "td3")),
+        *(f"reinforcement_learning.{agent}.rules.agent.clone_epochs=1" for agent in ("recurrent_ppo", "sac", "td3")),
+    ]
+)
 # For what does not depend on how well the models are fitted.
 FEW_FITS = ",".join(
     [
@@ -21,14 +35,8 @@ FEW_FITS = ",".join(
         *(f"classifier.{model}.tuning.n_trials=1" for model in ("xgboost", "lightgbm")),
         *(f"classifier.{model}.training.max_rounds=40" for model in ("xgboost", "lightgbm")),
         *(f"classifier.{model}.seeds.others=1" for model in ("xgboost", "lightgbm")),
-        "reinforcement_learning.ppo.rules.agent.steps=5000",
-        "reinforcement_learning.ppo.rules.training.seeds=1",
         *(f"classifier.{model}.training.row_stride=8" for model in ("xgboost", "lightgbm")),
-        *(f"deep_learning.{model}.training.max_rounds=1" for model in ("lstm", "tft", "linear_network")),
-        *(f"deep_learning.{model}.training.row_stride=16" for model in ("lstm", "tft", "linear_network")),
-        "deep_learning.lstm.network.window_bars=12",
-        "deep_learning.tft.network.window_bars=6",
-        "deep_learning.tft.network.hidden=8",
+        SMALL_NETWORKS,
     ]
 )
 

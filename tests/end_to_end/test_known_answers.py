@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import FEW_FITS
+from tests.end_to_end.conftest import FEW_FITS, SMALL_NETWORKS
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +16,7 @@ def verdict_of(project: Any) -> dict[str, Any]:
 
 
 def test_the_planted_edge_is_found_and_its_share_of_the_oracle_is_stated(new_project: Any) -> None:
-    new_project.kedro("run", "--params", "feature_engineering.folds.n_folds=2")
+    new_project.kedro("run", "--params", f"feature_engineering.folds.n_folds=2,{SMALL_NETWORKS}")
     verdict = verdict_of(new_project)
     assert verdict["edge"] == "edge", verdict["reasons"]
     assert verdict["oracle_share"] > 0.5
