@@ -1,6 +1,7 @@
 """The environment against gym-anytrading's; see `conftest` for how. Ours knows costs, gaps, funding and liquidation."""
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import gymnasium
@@ -11,11 +12,18 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from tests.rl.test_agents import COSTS, DISCRETE, solved_market
 from tradewind.engine.backtest import History
 from tradewind.execution.costs import Costs
 from tradewind.execution.orders import OrderRules
+from tradewind.models.sequence.windows import Standardiser
+from tradewind.rl.agents import Lesson, train_agent
 from tradewind.rl.environments import TradingEnv, TradingVecEnv
+from tradewind.rl.episodes import TOLD
+from tradewind.rl.learners import make_learner
 from tradewind.rl.market import TradingMarket, TradingTerms
+from tradewind.rl.parameters import AGENTS, AgentParameters
+from tradewind.rl.policies import ABOUT, Policy, live_through
 from tradewind.rl.rules import EnvironmentRules, RewardRules
 
 pytestmark = pytest.mark.benchmark
@@ -80,30 +88,77 @@ def test_steps_of_many_episodes(close: np.ndarray, ours: Any, compare: Callable[
     )
 
 
+def settings(count: int, batch: int) -> AgentParameters:
+    """stable-baselines3's defaults for PPO, shared out over `count` environments."""
+    return AgentParameters(
+        environments=count, rollout=2048 // count, batch_size=batch, epochs=10, learning_rate=3e-4, discount=0.99,
+        gae_lambda=0.95, entropy=0.0, target_kl=None, hidden=64,
+    )  # fmt: skip
+
+
 def learn(environment: VecEnv, steps: int, batch: int) -> None:
-    PPO(
-        "MlpPolicy",
-        environment,
-        n_steps=2048 // environment.num_envs,
-        batch_size=batch,
-        n_epochs=10,
-        seed=0,
-        device="cpu",
-    ).learn(steps)
+    make_learner(settings(environment.num_envs, batch), environment, 0).learn(steps)
+
+
+def learn_as_usual(environment: VecEnv, steps: int) -> None:
+    PPO("MlpPolicy", environment, n_steps=2048, batch_size=64, n_epochs=10, seed=0, device="cpu").learn(steps)
 
 
 def test_training_at_equal_settings(close: np.ndarray, ours: Any, compare: Callable[..., None]) -> None:
-    def peers(count: int) -> VecEnv:
-        return DummyVecEnv([lambda: theirs(close)] * count)
-
-    for count, goal in ((1, 1 / 1.05), (8, 0.5)):
-        mine, peer = TradingVecEnv(*ours, RULES, RewardRules(), count=count), peers(1)
+    peer = DummyVecEnv([lambda: theirs(close)])
+    cases = ((1, 64, 1 / 1.05), (8, 64, 0.5), (64, 2048, 0.05))
+    for count, batch, goal in cases:
+        mine = TradingVecEnv(*ours, RULES, RewardRules(), count=count)
         compare(
-            f"PPO over 4,096 steps, batches of 64, {count} of ours, one of gym-anytrading",
-            lambda m=mine: learn(m, 4096, 64), lambda p=peer: learn(p, 4096, 64), goal, rounds=3, same=False,
+            f"PPO over 4,096 steps, {count} of ours in batches of {batch:,}, one of gym-anytrading in batches of 64",
+            lambda m=mine, b=batch: learn(m, 4096, b), lambda: learn_as_usual(peer, 4096), goal, rounds=3, same=False,
         )  # fmt: skip
-    large, peer = TradingVecEnv(*ours, RULES, RewardRules(), count=64), peers(1)
-    compare(
-        "PPO over 4,096 steps, 64 of ours in batches of 2,048, one of gym-anytrading in batches of 64",
-        lambda: learn(large, 4096, 2048), lambda: learn(peer, 4096, 64), 0.05, rounds=3, same=False,
+
+
+def test_large_batches_end_no_worse(results: list[dict[str, Any]]) -> None:
+    """On a market with a planted drift, over the same 60,000 steps: growth of the policy on other bars."""
+    (fit, *_), (valid, *_), (test, *_) = (solved_market(seed) for seed in (1, 2, 3))
+    terms = TradingTerms.made(COSTS, OrderRules(), DISCRETE, 8766.0)
+    sight = Standardiser(features=("down", "none", "up"), mean=(0.0,) * 3, deviation=(1.0,) * 3)
+    grown, took = {}, {}
+    large = AgentParameters(steps=60_000, rollout=32)
+    for name, parameters in (("large", large), ("usual", settings(1, 64).model_copy(update={"steps": 60_000}))):
+        begun = perf_counter()
+        files = train_agent(Lesson(parameters, DISCRETE, RewardRules(), terms, fit, valid, sight), 7)
+        took[name] = perf_counter() - begun
+        (life,) = live_through(Policy.from_files(files), test, terms)
+        grown[name] = float(np.log1p(life.told[1:, TOLD.index("net")]).mean())
+    results.append(
+        {
+            "case": "60,000 steps of PPO, 64 environments in batches of 1,024 against one in batches of 64, both ours; "
+            f"growth a bar {1e4 * grown['large']:.1f} and {1e4 * grown['usual']:.1f} bps",
+            "ours": took["large"], "peer": took["usual"], "unit": "s", "ratio": took["large"] / took["usual"],
+            "goal": 0.05, "rounds": 1,
+        }
     )  # fmt: skip
+    assert grown["large"] >= grown["usual"] > 0
+
+
+def test_an_exported_policy_decides(results: list[dict[str, Any]]) -> None:
+    """From what is seen to a target, one bar, one thread; the median of 2,000."""
+    (fit, *_), (valid, *_) = (solved_market(seed, 800) for seed in (1, 2))
+    sight = Standardiser(features=("down", "none", "up"), mean=(0.0,) * 3, deviation=(1.0,) * 3)
+    for algorithm in AGENTS:
+        rules = DISCRETE.model_copy(update={"actions": "continuous" if algorithm in ("sac", "td3") else "discrete"})
+        terms = TradingTerms.made(COSTS, OrderRules(), rules, 8766.0)
+        parameters = AgentParameters(algorithm=algorithm, steps=2048, parts=1, rollout=32, updates=2)
+        files = train_agent(Lesson(parameters, rules, RewardRules(), terms, fit, valid, sight), 7)
+        policy = Policy.from_files({**files, ABOUT: files[ABOUT].replace(b'"abstains": true', b'"abstains": false')})
+        seen, held, memory = np.zeros((1, 8), dtype=np.float32), np.zeros(1), policy.begin(1)
+        times = []
+        for _ in range(2000):
+            begun = perf_counter()
+            held, memory = policy.decide(seen, held, memory)
+            times.append(perf_counter() - begun)
+        middle = 1e3 * float(np.median(times))
+        results.append(
+            {
+                "case": f"one decision of an exported policy, {algorithm}, against 0.25 ms allowed", "ours": middle,
+                "peer": 0.25, "unit": "ms", "ratio": middle / 0.25, "goal": 1.0, "rounds": 2000,
+            }
+        )  # fmt: skip

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from tradewind.errors import BadModel
 from tradewind.models.base import Files
 from tradewind.models.sequence.windows import CLIP, Standardiser
+from tradewind.rl.lean_policy import LeanPolicy
 from tradewind.rl.parameters import AgentParameters
 
 STATE, REPLAY, COUNTERS = "state.safetensors", "replay.safetensors", "counters.json"
@@ -53,7 +54,7 @@ def _made(parameters: AgentParameters, market: Any, shared: dict[str, Any]) -> A
             "ent_coef": parameters.entropy, "target_kl": parameters.target_kl,
         }  # fmt: skip
         if parameters.algorithm == "ppo":
-            return PPO("MlpPolicy", market, **shared)
+            return PPO(LeanPolicy, market, **shared)
         shared["policy_kwargs"] |= {
             "net_arch": [parameters.hidden], "lstm_hidden_size": parameters.hidden, "enable_critic_lstm": False,
         }  # fmt: skip
