@@ -11,14 +11,15 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from tradewind.errors import BadParameters
 from tradewind.rl.episodes import (
-    CHOICES,
     EQUITY,
     OVER,
     PENDING,
     REFUSED,
     ROW,
     RUINED,
+    STATE,
     TOLD_AT,
+    WORTH,
     Reward,
     begin,
     make_memory,
@@ -40,9 +41,8 @@ class _Episodes:
         discount: float, count: int,
     ) -> None:  # fmt: skip
         self.trading, self.rules = trading, rules
-        self.numbers = packed(trading.terms, Reward.made(reward, discount), rules)
+        self.numbers = packed(trading.terms, trading.book, Reward.made(reward, discount), rules)
         self.memory = make_memory(count, trading.delay + rules.latency_spread)
-        self.rewards, self.states = np.zeros(count), np.zeros(count, dtype=np.int64)
         self.everyone = np.arange(count)
         self.rng = np.random.default_rng(0)
         self.cost_level = self.length_level = 1.0
@@ -53,7 +53,7 @@ class _Episodes:
         length = (market.runs[:, 1] - market.runs[:, 0]).astype(np.float64)
         if length.max() < 2:
             raise BadParameters("no run of bars is long enough for an episode: it needs three bars with all features")
-        self.market, self.tape, self.features = market, market.tape, market.features
+        self.market, self.tape = market, market.tape
         self.seen = np.zeros((len(self.memory), market.features.shape[1] + len(SEEN)), dtype=np.float32)
         self._share = np.cumsum(length) / length.sum()
 
@@ -90,19 +90,19 @@ class _Episodes:
 
     def look(self, which: NDArray[np.int64]) -> None:
         """Writes what the chosen episodes see."""
-        look_all(self.memory, which, self.tape, self.features, self.numbers, self.seen)
+        look_all(self.memory, which, self.tape, self.numbers, self.seen)
         self.blur(which)
 
     def blur(self, which: NDArray[np.int64]) -> None:
         if self.rules.observation_noise > 0.0:
-            width = self.features.shape[1]
+            width = self.market.features.shape[1]
             noise = self.rng.standard_normal((len(which), width), dtype=np.float32)
             self.seen[which, :width] += self.rules.observation_noise * noise
 
     def refuse(self, action: Any) -> BadParameters:
         """What is wrong with an action."""
         wanted = (
-            f"a place in environment.targets, 0 to {len(self.numbers) - CHOICES - 1}"
+            f"a place in environment.targets, 0 to {len(self.rules.targets) - 1}"
             if self.rules.actions == "discrete"
             else "a number in [-1, 1]"
         )
@@ -127,9 +127,10 @@ class TradingEnv(gymnasium.Env[Observations, Any]):
         self._episode = episode = _Episodes(market, trading, rules, reward or RewardRules(), discount, 1)
         self.observation_space, self.action_space = episode.observation_space, episode.action_space
         self._is_discrete, self._is_noisy = rules.actions == "discrete", rules.observation_noise > 0.0
-        # What a step needs, without a look-up on the way: it takes less than a microsecond.
-        self._memory, self._tape, self._features = episode.memory, episode.tape, episode.features
-        self._numbers, self._book, self._seen = episode.numbers, trading.book, episode.seen
+        # What a step needs, without a look-up on the way: it takes a microsecond.
+        self._memory, self._tape, self._numbers, self._seen = (
+            episode.memory, episode.tape, episode.numbers, episode.seen,
+        )  # fmt: skip
         self._copy = episode.seen[0].copy
 
     def reset(
@@ -158,19 +159,16 @@ class TradingEnv(gymnasium.Env[Observations, Any]):
             wish = float(action if self._is_discrete else action[0])
         except (TypeError, ValueError, IndexError) as error:
             raise self._episode.refuse(action) from error
-        worth, state = step_one(
-            self._memory, 0, wish, self._tape, self._features, self._numbers, self._book, self._seen
-        )
-        if state:
-            if state == REFUSED:
-                raise self._episode.refuse(action)
-            if self._is_noisy:
-                self._episode.blur(self._episode.everyone)
-            last = {"equity": float(self._memory[0, EQUITY])}
-            return self._copy(), worth, state & RUINED > 0, state & OVER > 0, last
+        worth = step_one(self._memory, wish, self._tape, self._numbers, self._seen)
         if self._is_noisy:
             self._episode.blur(self._episode.everyone)
-        return self._copy(), worth, False, False, {}
+        if worth == worth:
+            return self._copy(), worth, False, False, {}
+        state = int(self._memory[0, STATE])
+        if state == REFUSED:
+            raise self._episode.refuse(action)
+        last = {"equity": float(self._memory[0, EQUITY])}
+        return self._copy(), float(self._memory[0, WORTH]), state & RUINED > 0, state & OVER > 0, last
 
 
 class TradingVecEnv(VecEnv):
@@ -212,27 +210,25 @@ class TradingVecEnv(VecEnv):
         wishes = np.asarray(self._actions, dtype=np.float64).reshape(-1)
         if len(wishes) != self.num_envs:
             raise BadParameters(f"{self.num_envs} episodes need as many actions, found {len(wishes)}")
-        done = step_all(
-            each.memory, wishes, each.tape, each.features, each.numbers, each.trading.book, each.rewards, each.states,
-            each.seen,
-        )  # fmt: skip
+        done = step_all(each.memory, wishes, each.tape, each.numbers, each.seen)
+        rewards, states = each.memory[:, WORTH].astype(np.float32), each.memory[:, STATE]
         if done < 0:
-            raise each.refuse(wishes[each.states == REFUSED])
+            raise each.refuse(wishes[states == REFUSED])
         if each.rules.observation_noise > 0.0:
             each.blur(each.everyone)
         infos: list[dict[str, Any]] = [{}] * self.num_envs
-        over = each.states > 0
+        over = states > 0
         if done:
             which = np.flatnonzero(over)
             for at in which:
                 infos[at] = {
                     "terminal_observation": each.seen[at].copy(),
-                    "TimeLimit.truncated": bool(each.states[at] == OVER),
+                    "TimeLimit.truncated": bool(states[at] == OVER),
                     "equity": float(each.memory[at, EQUITY]),
                 }
             each.restart(which)
             each.look(which)
-        return each.seen.copy(), each.rewards.astype(np.float32), over, infos
+        return each.seen.copy(), rewards, over, infos
 
     def close(self) -> None:
         """Nothing is open."""

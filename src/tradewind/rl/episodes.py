@@ -16,16 +16,17 @@ Rows = NDArray[np.int64]
 
 # What an episode remembers. First the engine's state of the symbol (six numbers); then equity, its peak, the mean and
 # mean square of returns, cost so far, the scale of its costs, the potential of the last bar, and how many bars later a
-# decision is filled; then the row whose close is known, the first and the last one, and the target held.
+# decision is filled; then the row whose close is known, the first and the last one, the target held, the
+# last reward, and whether the episode is over (`RUINED`, `OVER`) or its action was none (`REFUSED`).
 EQUITY, PEAK, MEAN, SQUARE, COST, COST_SCALE, POTENTIAL, DELAY = range(6, 14)
-ROW, BEGUN, END, TARGET = range(14, 18)
+ROW, BEGUN, END, TARGET, WORTH, STATE = range(14, 20)
 # What the last step told of the account, as shares of the equity before the bar; then the decided targets that are not
 # yet due, the newest first.
 TOLD = ("net", "gross", "cost", "funding", "equity", "position", "turnover")
-TOLD_AT = 18
+TOLD_AT = 20
 PENDING = TOLD_AT + len(TOLD)
-# A row of the tape: the bar in the order of `engine.step.Bar`, and whether a segment ends with it.
-LAST = 8
+# A row of the tape: the bar in the order of `engine.step.Bar`, whether a segment ends with it, and the features.
+LAST, FEATURES = 8, 9
 RUINED, OVER, REFUSED = 1, 2, 4
 
 
@@ -53,15 +54,16 @@ class Reward(NamedTuple):
 
 BORROW, REWARD = Terms._fields.index("borrow"), len(Terms._fields)
 IS_DISCRETE = REWARD + len(Reward._fields)
-MAX_POSITION, DEAD_BAND, SHOWN = IS_DISCRETE + 1, IS_DISCRETE + 2, IS_DISCRETE + 3
+MAX_POSITION, DEAD_BAND, HOW_MANY, SHOWN = range(IS_DISCRETE + 1, IS_DISCRETE + 5)
 CHOICES = SHOWN + len(SEEN)
 
 
-def packed(terms: Terms, reward: Reward, rules: EnvironmentRules) -> Floats:
-    """Costs, order rules, reward, actions and what of the account is shown, in one array for the kernels."""
-    actions = [float(rules.actions == "discrete"), rules.max_position, rules.dead_band]
+def packed(terms: Terms, book: Floats, reward: Reward, rules: EnvironmentRules) -> Floats:
+    """Costs, order rules, reward, actions, what of the account is shown and the measured book, in one array: each more
+    that a kernel is handed costs it as much as the arithmetic of a bar."""
+    actions = [float(rules.actions == "discrete"), rules.max_position, rules.dead_band, len(rules.targets)]
     shown = [float(name in rules.account) for name in SEEN]
-    return np.array([*terms, *reward, *actions, *shown, *rules.targets], dtype=np.float64)
+    return np.array([*terms, *reward, *actions, *shown, *rules.targets, *book.reshape(-1)], dtype=np.float64)
 
 
 def make_memory(count: int, longest_delay: int) -> Floats:

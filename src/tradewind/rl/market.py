@@ -30,8 +30,9 @@ class TradingMarket:
 
     @cached_property
     def tape(self) -> Floats:
-        """A row a bar, as `stepping` reads it: the eight numbers of the bar, and 1 where a segment ends with it."""
-        return np.ascontiguousarray(np.vstack([self.bars, self.last.astype(np.float64)]).T)
+        """A row a bar, as `stepping` reads it: the eight numbers of the bar, 1 where a segment ends with it, and the
+        features."""
+        return np.ascontiguousarray(np.vstack([self.bars, self.last, self.features.T]).T, dtype=np.float64)
 
     @classmethod
     def joined(cls, markets: Sequence["TradingMarket"]) -> "TradingMarket":

@@ -11,7 +11,7 @@ from tradewind.errors import BadModel
 from tradewind.models.base import Files
 from tradewind.models.sequence.exported import make_session
 from tradewind.models.sequence.windows import Standardiser
-from tradewind.rl.episodes import EQUITY, PENDING, TARGET, TOLD, TOLD_AT, Reward, begin, make_memory, packed
+from tradewind.rl.episodes import EQUITY, PENDING, TARGET, TOLD, TOLD_AT, WORTH, Reward, begin, make_memory, packed
 from tradewind.rl.market import TradingMarket, TradingTerms
 from tradewind.rl.rules import SEEN, EnvironmentRules, RewardRules
 from tradewind.rl.stepping import look_all, step_all
@@ -103,15 +103,15 @@ def live_through(
     # Targets go in as actions: a power of two keeps their bits.
     free = {"actions": "continuous", "max_position": LARGEST, "dead_band": 0.0}
     rules = policy.about.environment.model_copy(update=free)
-    numbers = packed(trading.terms, Reward.made(reward or RewardRules(), 0.0), rules)
+    numbers = packed(trading.terms, trading.book, Reward.made(reward or RewardRules(), 0.0), rules)
     runs, features = market.runs, market.features
     count, lives = len(runs), len(runs) * len(multiples)
-    memory, worth, states = make_memory(lives, trading.delay), np.zeros(lives), np.zeros(lives, dtype=np.int64)
+    memory = make_memory(lives, trading.delay)
     for at in range(lives):
         first, last = runs[at % count]
         begin(memory, at, first, last, market.bars[3, first], multiples[at // count], trading.delay)
     seen = np.zeros((lives, features.shape[1] + len(SEEN)), dtype=np.float32)
-    look_all(memory, np.arange(lives), market.tape, features, numbers, seen)
+    look_all(memory, np.arange(lives), market.tape, numbers, seen)
     out = [
         Life(np.zeros(len(features)), np.zeros((len(features), len(TOLD))), np.zeros(len(features)),
              np.zeros((len(features), seen.shape[1]), dtype=np.float32))
@@ -129,9 +129,9 @@ def live_through(
             life.seen[rows] = seen[mine]
         moves = here[runs[here, 0] + bar < runs[here, 1]]
         before = [memory[moves + which * count, EQUITY] > 0.0 for which in range(len(out))]
-        step_all(memory, targets / LARGEST, market.tape, features, numbers, trading.book, worth, states, seen)
+        step_all(memory, targets / LARGEST, market.tape, numbers, seen)
         for which, life in enumerate(out):
             mine, rows = moves + which * count, runs[moves, 0] + bar + 1
             life.told[rows] = np.where(before[which][:, None], memory[mine, TOLD_AT:PENDING], 0.0)
-            life.rewards[rows] = np.where(before[which], worth[mine], 0.0)
+            life.rewards[rows] = np.where(before[which], memory[mine, WORTH], 0.0)
     return out

@@ -31,6 +31,8 @@ from tradewind.rl.episodes import (
     DELAY,
     END,
     EQUITY,
+    FEATURES,
+    HOW_MANY,
     IS_DISCRETE,
     LAST,
     MAX_POSITION,
@@ -45,8 +47,10 @@ from tradewind.rl.episodes import (
     RUINED,
     SHOWN,
     SQUARE,
+    STATE,
     TARGET,
     TOLD_AT,
+    WORTH,
     Floats,
     Reward,
     Rows,
@@ -58,7 +62,7 @@ from tradewind.rl.episodes import (
 def wished(action: float, held: float, numbers: Floats) -> float:
     """The target position that an action asks for; not a number where there is no such action."""
     if numbers[IS_DISCRETE] > 0.0:
-        if not 0.0 <= action < len(numbers) - CHOICES:
+        if not 0.0 <= action < numbers[HOW_MANY]:
             return np.nan
         return float(numbers[CHOICES + int(action)])
     if not np.isfinite(action):
@@ -68,62 +72,52 @@ def wished(action: float, held: float, numbers: Floats) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def step_one(
-    memory: Floats, at: int, action: float, tape: Floats, features: NDArray[np.float32], numbers: Floats,
-    book: Floats, seen: NDArray[np.float32],
-) -> tuple[float, int]:  # fmt: skip
-    """One episode decides, lives through its next bar and looks: its reward, and `RUINED`, `OVER` or `REFUSED`."""
-    return _step(
-        unowned(memory), at, action, unowned(tape), unowned(features), unowned(numbers), unowned(book), unowned(seen)
-    )
+def step_one(memory: Floats, action: float, tape: Floats, numbers: Floats, seen: NDArray[np.float32]) -> float:
+    """The first episode decides, lives through its next bar and looks: its reward; not a number where it is over or
+    its action was refused, as `STATE` says (then the reward is `WORTH`)."""
+    mine = unowned(memory)
+    _step(mine, 0, action, unowned(tape), unowned(numbers), unowned(seen))
+    return mine[0, WORTH] if mine[0, STATE] == 0.0 else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _step(
-    memory: Floats, at: int, action: float, tape: Floats, features: NDArray[np.float32], numbers: Floats,
-    book: Floats, seen: NDArray[np.float32],
-) -> tuple[float, int]:  # fmt: skip
-    target = wished(action, memory[at, TARGET], numbers)
-    if not np.isfinite(target):
-        return 0.0, REFUSED
-    worth = advance(memory, at, target, tape, numbers, book)
-    observe(memory, at, tape, features, numbers, seen)
-    state = RUINED if memory[at, EQUITY] <= 0.0 else 0
-    return worth, state | (OVER if memory[at, ROW] >= memory[at, END] else 0)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def step_all(
-    memory: Floats, actions: Floats, tape: Floats, features: NDArray[np.float32], numbers: Floats, book: Floats,
-    rewards: Floats, states: NDArray[np.int64], seen: NDArray[np.float32],
-) -> int:  # fmt: skip
-    """Every episode that is not over steps; writes rewards, states (of `step_one`) and observations.
+def step_all(memory: Floats, actions: Floats, tape: Floats, numbers: Floats, seen: NDArray[np.float32]) -> int:
+    """Every episode that is not over does so; rewards and states are in `memory`.
 
     The number of episodes that are over or ruined now; -1 where an action was refused.
     """
     done = 0
-    mine, rows, known, rules, depth, looks = (
-        unowned(memory), unowned(tape), unowned(features), unowned(numbers), unowned(book), unowned(seen)
-    )  # fmt: skip
+    mine, rows, rules, looks = unowned(memory), unowned(tape), unowned(numbers), unowned(seen)
     for at in range(len(memory)):
         if memory[at, ROW] >= memory[at, END] or memory[at, EQUITY] <= 0.0:
-            rewards[at] = 0.0
+            mine[at, WORTH] = 0.0
             continue
-        rewards[at], states[at] = _step(mine, at, actions[at], rows, known, rules, depth, looks)
-        if states[at] == REFUSED:
+        _step(mine, at, actions[at], rows, rules, looks)
+        if mine[at, STATE] == REFUSED:
             return -1
-        done += states[at] != 0
+        done += mine[at, STATE] != 0.0
     return done
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def look_all(
-    memory: Floats, which: Rows, tape: Floats, features: NDArray[np.float32], numbers: Floats,
-    seen: NDArray[np.float32],
+def _step(
+    memory: Floats, at: int, action: float, tape: Floats, numbers: Floats, seen: NDArray[np.float32]
 ) -> None:  # fmt: skip
+    target = wished(action, memory[at, TARGET], numbers)
+    if not np.isfinite(target):
+        memory[at, WORTH], memory[at, STATE] = 0.0, REFUSED
+        return
+    memory[at, WORTH] = advance(memory, at, target, tape, numbers)
+    observe(memory, at, tape, numbers, seen)
+    state = RUINED if memory[at, EQUITY] <= 0.0 else 0
+    memory[at, STATE] = state | (OVER if memory[at, ROW] >= memory[at, END] else 0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def look_all(memory: Floats, which: Rows, tape: Floats, numbers: Floats, seen: NDArray[np.float32]) -> None:
     """Writes what the chosen episodes see."""
     for at in which:
-        observe(memory, at, tape, features, numbers, seen)
+        observe(memory, at, tape, numbers, seen)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -135,7 +129,7 @@ def _terms(n: Floats) -> Terms:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def advance(memory: Floats, at: int, target: float, tape: Floats, numbers: Floats, book: Floats) -> float:
+def advance(memory: Floats, at: int, target: float, tape: Floats, numbers: Floats) -> float:
     """The episode lives through its next bar with the target it has decided on: the reward.
 
     The same positions give the same equity as `engine.backtest.run` (tested to 1e-12).
@@ -161,7 +155,7 @@ def advance(memory: Floats, at: int, target: float, tape: Floats, numbers: Float
             memory[at, LAST_CLOSE] = close
         else:
             gross, cost, funding, turned = _trade(
-                memory, at, wanted, before + moved, row, decided if known else -1, tape, numbers, book
+                memory, at, wanted, before + moved, row, decided if known else -1, tape, numbers
             )
         share = 1.0 / before
         gross, cost, funding = (gross + moved) * share, cost * share, funding * share
@@ -185,12 +179,13 @@ def advance(memory: Floats, at: int, target: float, tape: Floats, numbers: Float
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _trade(
-    memory: Floats, at: int, wanted: float, equity: float, row: int, decided: int, tape: Floats, numbers: Floats,
-    book: Floats,
+    memory: Floats, at: int, wanted: float, equity: float, row: int, decided: int, tape: Floats, numbers: Floats
 ) -> tuple[float, float, float, float]:  # fmt: skip
     """Profit from the open on, cost, funding and the value traded, in money; a function of its own, since its many
     variables would cost every bar that only holds."""
     fills, turned = np.empty((4, FILL_SIZE)), 0.0
+    points = numbers[CHOICES + int(numbers[HOW_MANY]) :]
+    book = points.reshape((2, len(points) // 2))
     bar = Bar(
         tape[row, 0], tape[row, 1], tape[row, 2], tape[row, 3], tape[row, 4], tape[decided, 5] if decided >= 0 else 0.0,
         tape[decided, 6] if decided >= 0 else 0.0, tape[row, 7],
@@ -243,13 +238,9 @@ def unrealised(memory: Floats, at: int, close: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def observe(
-    memory: Floats, at: int, tape: Floats, features: NDArray[np.float32], numbers: Floats, seen: NDArray[np.float32]
-) -> None:
+def observe(memory: Floats, at: int, tape: Floats, numbers: Floats, seen: NDArray[np.float32]) -> None:
     """Writes what the episode sees: the features of its row, and then `SEEN` of its account (`rules` has the units)."""
-    row, width = int(memory[at, ROW]), features.shape[1]
-    for place in range(width):
-        seen[at, place] = features[row, place]
+    row, width = int(memory[at, ROW]), tape.shape[1] - FEATURES
     equity, close, held = memory[at, EQUITY], tape[row, 3], memory[at, UNITS]
     shown = numbers  # from SHOWN on: 1 for what of the account is seen
     profit = 100.0 * unrealised(memory, at, close)
@@ -258,3 +249,6 @@ def observe(
     seen[at, width + 2] = shown[SHOWN + 2] * np.log1p(memory[at, HELD]) / 5.0 if held != 0.0 else 0.0
     seen[at, width + 3] = shown[SHOWN + 3] * 10.0 * max(1.0 - equity / memory[at, PEAK], 0.0)
     seen[at, width + 4] = shown[SHOWN + 4] * np.log1p(100.0 * memory[at, COST])
+    # Last: after a loop in wide registers the logarithms above would take several times as long.
+    for place in range(width):
+        seen[at, place] = tape[row, FEATURES + place]
