@@ -51,15 +51,21 @@ def test_a_path_in_another_order_keeps_every_candle_and_what_belongs_to_it(marke
     assert worlds.resampled(source, 0.0, 20.0, np.random.default_rng(1)) is source
 
 
-def test_what_comes_after_a_cut_is_in_no_path_of_bars_before_it(market: TradingMarket) -> None:
-    """The paths of a cut history are those of the cut history: of bars after it nothing can be in them."""
+def test_what_comes_after_the_last_bar_that_may_be_learned_from_is_in_no_path(market: TradingMarket) -> None:
+    """Bars that lie in the arrays but in no run change nothing; the planted fault is a run that reaches them."""
     cut = 240
-    early = TradingMarket(market.bars[:, :cut], market.features[:cut], market.last[:cut], np.array([[0, cut - 1]]))
-    bars = market.bars.copy()
+    bars, features = market.bars.copy(), market.features.copy()
     bars[:, cut:] *= 1.7
-    late = TradingMarket(bars[:, :cut], market.features[:cut], market.last[:cut], np.array([[0, cut - 1]]))
-    one, two = (worlds.resampled(each, 1.0, 30.0, np.random.default_rng(3)) for each in (early, late))
-    np.testing.assert_array_equal(one.bars, two.bars)
+    features[cut:] += 1.0
+    for end, agree in ((cut - 1, True), (249, False)):
+        runs = np.array([[0, end]])
+        paths = [
+            worlds.resampled(TradingMarket(*given, market.last, runs), 3.0, 30.0, np.random.default_rng(3))
+            for given in ((market.bars, market.features), (bars, features))
+        ]
+        one, two = ((path.bars[:, 1200:], path.features[1200:]) for path in paths)
+        assert one[0].shape[1] == 3 * end
+        assert (np.array_equal(one[0], two[0]) and np.array_equal(one[1], two[1])) == agree
 
 
 def test_longer_swings_keep_the_order_of_prices(market: TradingMarket) -> None:
