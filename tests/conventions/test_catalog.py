@@ -9,6 +9,7 @@ import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project
 from kedro.io import DataCatalog
+from kedro.pipeline import Node
 
 from tests.conftest import BESIDES, STAGES
 from tradewind.pipeline_registry import register_pipelines
@@ -67,6 +68,31 @@ def test_a_misplaced_dataset_is_caught(catalog: dict[str, Any], fault: str) -> N
     else:
         planted["folds"]["filepath"] = "data/04_feature/folds.parquet"
     assert list(misplaced(planted)) == ["folds"]
+
+
+ORDER = list(FOLDER)
+
+
+def backward(nodes: list[Node], layer_of: dict[str, str]) -> set[tuple[str, str, str]]:
+    """Node, input and output where a later layer is read to write an earlier one: Kedro-Viz then draws no layers."""
+    return {
+        (node.name, read, written)
+        for node in nodes
+        for read in node.inputs
+        for written in node.outputs
+        if read in layer_of and written in layer_of and ORDER.index(layer_of[read]) > ORDER.index(layer_of[written])
+    }
+
+
+def test_layers_are_passed_one_way() -> None:
+    configure_project("tradewind")
+    nodes = [node for name in ("__default__", *BESIDES) for node in register_pipelines()[name].nodes]
+    catalog = DataCatalog.from_config(entries(load("base")["catalog"]))
+    names = {name for node in nodes for name in (*node.inputs, *node.outputs) if not name.startswith("param")}
+    layer_of = {name: catalog.get(name).metadata["kedro-viz"]["layer"] for name in names}
+    assert backward(nodes, layer_of) == set()
+    planted = Node(lambda board: board, "leaderboard", "bars", name="planted")
+    assert backward([*nodes, planted], layer_of) == {("planted", "leaderboard", "bars")}
 
 
 def test_every_contract_table_has_a_validator(catalog: dict[str, Any]) -> None:

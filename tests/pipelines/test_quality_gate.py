@@ -30,7 +30,7 @@ def test_below_the_limit_the_run_stops_after_its_report_and_no_stage_reads_the_b
     reporting = tmp_path / "data/08_reporting"
     page = (reporting / "data_quality.html").read_text()
     assert "1 of 12 scores is below the limit: the run stops." in page
-    scores = pd.read_parquet(reporting / "quality_scores.parquet").set_index(["symbol", "score"])
+    scores = pd.read_parquet(tmp_path / "data/03_primary/quality_scores.parquet").set_index(["symbol", "score"])
     assert scores.loc[("B", "completeness"), "state"] == "stop"
     assert (scores["state"] == "stop").sum() == 1
     assert pd.read_parquet(reporting / "data_quality.parquet").set_index("symbol")["state"].to_dict() == {

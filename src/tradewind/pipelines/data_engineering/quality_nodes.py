@@ -23,7 +23,7 @@ from tradewind.reports.quality_page import QualityTables, render_quality_page
 logger = logging.getLogger(__name__)
 
 TableLoaders = Mapping[str, Callable[[], pd.DataFrame]]
-WHERE = "data/08_reporting (data_quality.html, quality_*.parquet) and data/02_intermediate/quarantine.parquet"
+WHERE = "data/08_reporting (data_quality.html), data/03_primary (quality_scores) and data/02_intermediate (quarantine)"
 
 
 def compare_tables(
@@ -54,9 +54,9 @@ def describe_quality(
     rules: QualityRules,
     compute: ComputeRules,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame], pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame,
-           Figure, Figure, Figure]:  # fmt: skip
+           Figure, Figure, Figure, str]:  # fmt: skip
     """The quality of every symbol: counts and scores, scores in long form, flagged bars by symbol, runs, missing bars
-    by day, drift between months, scores of each day's end; figures of missing bars, scores and drift."""
+    by day, drift between months, scores of each day's end; figures of missing bars, scores and drift; all as a page."""
     work = {}
     for partition, load in checked_bars.items():
         key = BarKey.from_partition(partition)
@@ -69,40 +69,22 @@ def describe_quality(
     def joined(name: str) -> pd.DataFrame:
         return quality.join_rows([getattr(one, name) for one in examined.values()])
 
-    all_scores, drift = quality.join_rows(scores), joined("drift")
+    flags = {name: one.flags for name, one in examined.items()}
+    tables = QualityTables(
+        quality.join_rows(rows), quality.join_rows(scores), flags, joined("runs"), joined("days"), joined("drift"),
+        agreement, quarantine,
+    )  # fmt: skip
     return (
-        quality.join_rows(rows), all_scores, {partition: one.flags for partition, one in examined.items()},
-        joined("runs"), joined("days"), drift, joined("series"),
-        gap_heatmap(joined("months")), score_figure(all_scores), drift_figure(drift),
+        tables.quality, tables.scores, flags, tables.runs, tables.calendar, tables.drift, joined("series"),
+        gap_heatmap(joined("months")), score_figure(tables.scores), drift_figure(tables.drift),
+        render_quality_page(tables, rules),
     )  # fmt: skip
 
 
-def write_quality_page(
-    data_quality: pd.DataFrame,
-    quality_scores: pd.DataFrame,
-    bar_flags: TableLoaders,
-    quality_runs: pd.DataFrame,
-    quality_calendar: pd.DataFrame,
-    quality_drift: pd.DataFrame,
-    quality_agreement: pd.DataFrame,
-    quarantine: pd.DataFrame,
-    rules: QualityRules,
-) -> str:
-    """The quality of the bars as a page."""
-    flags = {partition: load() for partition, load in bar_flags.items()}
-    return render_quality_page(
-        QualityTables(
-            data_quality, quality_scores, flags, quality_runs, quality_calendar, quality_drift, quality_agreement,
-            quarantine,
-        ),
-        rules,
-    )  # fmt: skip
-
-
-def require_quality(checked_bars: TableLoaders, quality_scores: pd.DataFrame, quality_page: str) -> TableLoaders:
+def require_quality(checked_bars: TableLoaders, quality_scores: pd.DataFrame) -> TableLoaders:
     """The bars, if none of their scores is below its limit.
 
-    The page is asked for so that it is there before the run stops.
+    The scores come from the node that writes the page, so that it is there before the run stops.
 
     Raises:
         BadData: a score is below its limit; the message has the causes, and where the tables lie.
