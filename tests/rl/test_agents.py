@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -184,6 +185,30 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
         restored = Memory()
         restored.kept = {**memory.kept, STATE: save({name: tensors[name]})}
         train_agent(asked, 7, restored)
+
+
+def test_other_worlds_and_curricula_change_what_is_learned_and_resume_alike(
+    trading: Callable[..., TradingTerms], identity: Standardiser, quick_files: dict[str, Files]
+) -> None:
+    """Paths in another order, late orders, noise, and parts that differ: each on its own leads to another policy."""
+    worlds = (
+        {"bootstrap_share": 0.5, "bootstrap_block_bars": 20.0}, {"latency_spread": 2}, {"observation_noise": 0.1},
+        {"cost_spread": 0.5},
+    )  # fmt: skip
+    curricula = ({"volatility_curriculum": (0.5, 2.0)}, {"length_curriculum": (0.25,)}, {"cost_curriculum": (0.0, 1.0)})
+    policies = {quick_files["ppo"][POLICY]}
+    for rules in worlds:
+        asked = lesson(trading, identity)
+        policies.add(train_agent(replace(asked, rules=DISCRETE.model_copy(update=rules)), 7)[POLICY])
+    for changed in curricula:
+        policies.add(train_agent(lesson(trading, identity, **changed), 7)[POLICY])
+    assert len(policies) == 1 + len(worlds) + len(curricula)
+    together = {name: value for one in worlds for name, value in one.items()}
+    asked = replace(lesson(trading, identity, **curricula[0]), rules=DISCRETE.model_copy(update=together))
+    memory = Memory(lasts=1)
+    with pytest.raises(KeyboardInterrupt):
+        train_agent(asked, 7, memory)
+    assert train_agent(asked, 7, memory) == train_agent(asked, 7)
 
 
 @pytest.mark.parametrize("algorithm", AGENTS)
