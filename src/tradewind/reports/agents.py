@@ -104,7 +104,7 @@ def response_rows(responses: pd.DataFrame) -> Iterator[dict[str, str]]:
             yield {
                 "agent": label(str(strategy)),
                 "state": _STATES[str(kind)].format(level),
-                "bars": number(rows["bars"].sum(), 0),
+                "bars": number(float(rows["bars"].sum()), 0),
                 "size": number(mean["exposure"]),
                 "side": number(mean["side"]),
                 "turnover a bar": percent(mean["turnover"], 2),
