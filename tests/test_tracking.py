@@ -1,5 +1,6 @@
 """What is saved is recorded where the catalog asks for it."""
 
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tradewind.errors import BadData, BadParameters
 from tradewind.hooks import TrackingHooks
-from tradewind.tracking import COMPARED, RECORDERS, load_run, record_epochs, record_learning_curves
+from tradewind.tracking import COMPARED, RECORDERS, load_run, make_store, record_epochs, record_learning_curves
 
 
 class Stored:
@@ -38,6 +39,23 @@ def record(kind: str | None, content: Any, path: Path) -> str:
     hooks.after_catalog_created(catalog={"thing": Stored(path, kind)})  # type: ignore[arg-type]
     hooks.after_dataset_saved(dataset_name="thing", data=content)
     return mlflow.active_run().info.run_id
+
+
+def test_a_store_that_was_killed_in_the_making_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    child = multiprocessing.get_context("spawn").Process(target=make_store, args=(f"sqlite:///{path}",))
+    child.start()
+    while not any(file.stat().st_size > 100_000 for file in tmp_path.glob(".*.partial")):
+        assert child.is_alive()
+    child.kill()
+    child.join()
+    assert not path.exists()
+    make_store(f"sqlite:///{path}")
+    assert [one.name for one in mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()] == ["Default"]
+    assert list(tmp_path.iterdir()) == [path]
+    before = path.read_bytes()
+    make_store(f"sqlite:///{path}")
+    assert path.read_bytes() == before
 
 
 def test_metrics_keep_their_folds_as_steps(client: Any, tmp_path: Path) -> None:

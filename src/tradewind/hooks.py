@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 
 from tradewind.errors import BadParameters
-from tradewind.tracking import RECORDERS
+from tradewind.tracking import RECORDERS, make_store
 
 
 class TrackingHooks:
@@ -16,6 +17,12 @@ class TrackingHooks:
     def __init__(self) -> None:
         """A recorder that knows no catalog yet; Kedro hands it over before the run."""
         self._catalog: DataCatalog | None = None
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Make MLflow's store before kedro-mlflow opens it."""
+        context.config_loader.config_patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
+        make_store(str(context.config_loader["mlflow"]["server"]["mlflow_tracking_uri"]))
 
     @hook_impl
     def after_catalog_created(self, catalog: DataCatalog) -> None:

@@ -14,11 +14,30 @@ from urllib.parse import urlparse
 import pandas as pd
 
 from tradewind import clock
+from tradewind.atomic import first_file, is_abandoned
 from tradewind.errors import BadData
 from tradewind.reports.compare import Run
 
 COMPARED = ("leaderboard", "holdout_leaderboard", "significance", "daily_returns")
 Recorder = Callable[[str, Any, Path], None]
+_SQLITE = "sqlite:///"
+
+
+def make_store(tracking_uri: str) -> None:
+    """The SQLite file that `tracking_uri` names is there, and whole; other stores are left alone.
+
+    MLflow makes its tables in steps that it commits one by one: a run that is killed among them would leave a file that
+    no later run can open. So the file is made under another name and is given its own at once.
+    """
+    if not tracking_uri.startswith(_SQLITE) or (path := Path(tracking_uri.removeprefix(_SQLITE))).exists():
+        return
+    import mlflow
+
+    with first_file(path) as temporary:
+        mlflow.MlflowClient(f"{_SQLITE}{temporary}").search_experiments()
+    for journal in path.parent.glob(f".{path.name}.*.partial-journal"):
+        if is_abandoned(journal.with_name(journal.name.removesuffix("-journal"))):
+            journal.unlink(missing_ok=True)
 
 
 def record_metrics(name: str, metrics: pd.DataFrame, path: Path) -> None:
