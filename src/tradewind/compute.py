@@ -49,11 +49,12 @@ class SerialExecutor(Executor):
         return future
 
 
-def executor(kind: ExecutorKind, workers: int = 2, address: str = "") -> Executor:
+def executor(kind: ExecutorKind, workers: int = 2, address: str = "", preload: Sequence[str] = ()) -> Executor:
     """A `concurrent.futures.Executor` of the asked kind.
 
     Threads suit numba kernels, which release the interpreter lock; processes suit pure Python; Dask suits many
-    machines: `address` is its scheduler's, such as `tcp://10.0.0.5:8786`.
+    machines: `address` is its scheduler's, such as `tcp://10.0.0.5:8786`. `preload` are modules that worker processes
+    need and that are slow to import: they are imported once, for all worker processes of this one.
 
     Raises:
         BadParameters: unknown kind, fewer than one worker, or Dask is not installed or not there.
@@ -67,7 +68,9 @@ def executor(kind: ExecutorKind, workers: int = 2, address: str = "") -> Executo
             return ThreadPoolExecutor(max_workers=workers)
         case "processes":
             # A process forked from one whose threads hold locks (Arrow's, numba's) waits for them for ever.
-            return ProcessPoolExecutor(max_workers=workers, mp_context=multiprocessing.get_context("forkserver"))
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(["__main__", *preload])
+            return ProcessPoolExecutor(max_workers=workers, mp_context=context)
         case "dask":
             return _dask_executor(workers, address)
     raise BadParameters(f"compute.executor must be one of serial, threads, processes, dask, found {kind!r}")

@@ -14,7 +14,7 @@ from tradewind.rl.forecasts import join
 from tradewind.rl.parameters import AgentParameters
 from tradewind.rl.policies import LOG, LOG_COLUMNS
 from tradewind.rl.preparation import Known, prepare
-from tradewind.rl.walk_forward import FORMAT, Plan, lesson_of, plain_fold
+from tradewind.rl.walk_forward import AGENT_MODULES, FORMAT, Plan, lesson_of, plain_fold
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def search(
         f"{plan.name}-{fingerprint(past, settings=settings, seed=plan.seed, format=FORMAT)[:16]}", storage
     )
     seeds = [plan.seed + number for number in range(rules.seeds)]
-    with executor(plan.training.executor, plan.training.workers, plan.training.address) as on:
+    with executor(plan.training.executor, plan.training.workers, plan.training.address, AGENT_MODULES) as on:
 
         def objective(trial: Any) -> float:
             changed = plan.agent.model_copy(update=_suggest(trial))

@@ -24,6 +24,9 @@ from tradewind.rl.responses import MULTIPLES, responses
 from tradewind.rl.rules import FORECASTS, SEEN, EnvironmentRules, RewardRules
 from tradewind.splits.purged import training_mask
 
+# What workers import once, for all of them: torch and stable-baselines3 take seconds.
+AGENT_MODULES = ("tradewind.rl.agents",)
+
 logger = logging.getLogger(__name__)
 
 FORMAT = 4  # part of every key: raise it when training changes in a way that parameters do not show
@@ -95,10 +98,7 @@ def train_folds(
     jobs = [_Job((fold,), tuple(plan.seeds())) for fold in plain]
     if plan.training.incremental:
         jobs = [_Job(tuple(sorted(plain, key=lambda fold: fold.test_start)), (seed,)) for seed in plan.seeds()]
-    if plan.training.executor == "processes":
-        import tradewind.rl.agents  # noqa: F401 - once, before the processes are made from this one
-
-    with executor(plan.training.executor, plan.training.workers, plan.training.address) as on:
+    with executor(plan.training.executor, plan.training.workers, plan.training.address, AGENT_MODULES) as on:
         tasks = [on.submit(_work, job, seen, known, plan, store) for job in jobs]
         found = [one for task in tasks for one in task.result()]
     return [_together([one for one in found if one.fold == fold.fold]) for fold in plain]
