@@ -3,6 +3,7 @@
 import ast
 import configparser
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -117,7 +118,7 @@ def commands_of_the_dag(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setitem(sys.modules, "airflow.sdk", sdk)
     ran: list[list[str]] = []
     monkeypatch.setattr(subprocess, "run", lambda command, **how: ran.append(command))
-    exec(compile(DAG.read_text(), str(DAG), "exec"), {"__name__": "dag"})
+    runpy.run_path(str(DAG), run_name="dag")
     for one in tasks:
         one()
     return iter(ran)

@@ -7,7 +7,6 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
 
 from tradewind.errors import BadParameters
 from tradewind.rl.episodes import (
@@ -29,6 +28,7 @@ from tradewind.rl.episodes import (
 from tradewind.rl.market import TradingMarket, TradingTerms
 from tradewind.rl.rules import SEEN, EnvironmentRules, RewardRules
 from tradewind.rl.stepping import look_all, step_all, step_one
+from tradewind.rl.vectorised import OneMarketVecEnv
 
 Observations = NDArray[np.float32]
 
@@ -171,7 +171,7 @@ class TradingEnv(gymnasium.Env[Observations, Any]):
         return self._copy(), float(self._memory[0, WORTH]), state & RUINED > 0, state & OVER > 0, last
 
 
-class TradingVecEnv(VecEnv):
+class TradingVecEnv(OneMarketVecEnv):
     """Many episodes stepped in one compiled call (stable-baselines3's interface); each begins anew when it ends."""
 
     def __init__(
@@ -229,25 +229,6 @@ class TradingVecEnv(VecEnv):
             each.restart(which)
             each.look(which)
         return each.seen.copy(), rewards, over, infos
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """The attribute, the same for every episode; None for what there is not (as the render mode)."""
-        return [getattr(self, attr_name, None) for _ in self._get_indices(indices)]
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Refused: episodes share one market and its rules."""
-        raise BadParameters(f"{attr_name} cannot be set: make another environment")
-
-    def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        """Refused: there are no environments inside."""
-        raise BadParameters(f"there is no method {method_name} of single episodes")
-
-    def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:
-        """Never."""
-        return [False for _ in self._get_indices(indices)]
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Draw from this seed from the next reset on."""

@@ -10,7 +10,6 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from stable_baselines3.common.vec_env import VecEnv
 
 from tradewind.engine.backtest import History
 from tradewind.engine.step import STATE_SIZE
@@ -32,6 +31,7 @@ from tradewind.rl.portfolio_stepping import (
     look_portfolios,
     step_portfolios,
 )
+from tradewind.rl.vectorised import OneMarketVecEnv
 
 Floats = NDArray[np.float64]
 Observations = NDArray[np.float32]
@@ -233,7 +233,7 @@ class PortfolioEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
         return self._one.look()[0], worth, bool(state & RUINED), bool(state & OVER), equity
 
 
-class PortfolioVecEnv(VecEnv):
+class PortfolioVecEnv(OneMarketVecEnv):
     """Many portfolios stepped in one compiled call (stable-baselines3's interface)."""
 
     def __init__(
@@ -267,25 +267,6 @@ class PortfolioVecEnv(VecEnv):
             }  # fmt: skip
             self._many.restart(int(at))
         return (self._many.look() if done.any() else seen), rewards, done, infos
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """The attribute, the same for every portfolio; None for what there is not."""
-        return [getattr(self, attr_name, None) for _ in self._get_indices(indices)]
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Refused: portfolios share one market and its rules."""
-        raise BadParameters(f"{attr_name} cannot be set: make another environment")
-
-    def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        """Refused: there are no environments inside."""
-        raise BadParameters(f"there is no method {method_name} of single portfolios")
-
-    def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:
-        """Never."""
-        return [False for _ in self._get_indices(indices)]
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Draw from this seed from the next reset on."""
