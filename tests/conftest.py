@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.features import catalogue, matrix
-from tradewind.features.bars import Chunk
-from tradewind.features.catalogue import FeatureSelection
-from tradewind.features.spec import Feature
-from tradewind.market.simulator import SimulationSpec, simulate_market
+from tradewind.learning.features import catalogue, matrix
+from tradewind.learning.features.bars import Chunk
+from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.learning.features.spec import Feature
+from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 
 # Every test may ask for a store and the server behind it.
-pytest_plugins = ["tests.market.stores.servers"]
+pytest_plugins = ["tests.data.stores.servers"]
 
 HOUR = pd.Timedelta(hours=1)
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the real servers that tests/market/stores talk to, where this is Debian's apt and we are root. Never fails:
+# Installs the real servers that tests/data/stores talk to, where this is Debian's apt and we are root. Never fails:
 # without a server its tests skip and say so. No service is started; the tests start their own on private ports.
 set -u
 

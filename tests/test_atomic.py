@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.market.stores.forks import said_in_fork
+from tests.data.stores.forks import said_in_fork
 from tradewind.atomic import atomic_file, first_file, is_abandoned, write_bytes
 from tradewind.errors import BadParameters, TemporaryOutage
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.market.simulator import SimulationSpec, simulate_market
+from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 
 Compare = Callable[..., None]
 PATH = Path(__file__).resolve().parents[2] / "data/08_reporting/benchmarks.json"

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import vectorbt
 
-from tradewind.engine.backtest import History, run
-from tradewind.engine.sweep import sweep
-from tradewind.engine.trades import trade_table
-from tradewind.execution.costs import Costs
+from tradewind.trading.engine.backtest import History, run
+from tradewind.trading.engine.sweep import sweep
+from tradewind.trading.engine.trades import trade_table
+from tradewind.trading.execution.costs import Costs
 from tradewind.metrics import sharpe as ratios
 from tradewind.metrics.comparison import sign_flip
 from tradewind.metrics.overfitting import probability_of_overfitting

@@ -12,19 +12,19 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from tests.rl.test_agents import COSTS, DISCRETE, solved_market
-from tradewind.engine.backtest import History
-from tradewind.execution.costs import Costs
-from tradewind.execution.orders import OrderRules
-from tradewind.models.sequence.windows import Standardiser
-from tradewind.rl.agents import Lesson, train_agent
-from tradewind.rl.environments import TradingEnv, TradingVecEnv
-from tradewind.rl.episodes import TOLD
-from tradewind.rl.learners import make_learner
-from tradewind.rl.market import TradingMarket, TradingTerms
-from tradewind.rl.parameters import AGENTS, AgentParameters
-from tradewind.rl.policies import ABOUT, Policy, live_through
-from tradewind.rl.rules import EnvironmentRules, RewardRules
+from tests.adaptive.rl.test_agents import COSTS, DISCRETE, solved_market
+from tradewind.trading.engine.backtest import History
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
+from tradewind.learning.models.sequence.windows import Standardiser
+from tradewind.adaptive.rl.agents import Lesson, train_agent
+from tradewind.adaptive.rl.environments import TradingEnv, TradingVecEnv
+from tradewind.adaptive.rl.episodes import TOLD
+from tradewind.adaptive.rl.learners import make_learner
+from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
+from tradewind.adaptive.rl.parameters import AGENTS, AgentParameters
+from tradewind.adaptive.rl.policies import ABOUT, Policy, live_through
+from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
 
 pytestmark = pytest.mark.benchmark
 COUNT, STEPS = 20_000, 20_000

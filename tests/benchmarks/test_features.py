@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tradewind.datasets.parquet import write_table
-from tradewind.features import alpha158, catalogue, matrix, price, trend, volatility, volume
-from tradewind.features.bars import CLOCK, Chunk
-from tradewind.features.spec import Feature, FeatureFamily
-from tradewind.features.stream import FeatureStream, compute_batch
+from tradewind.learning.features import alpha158, catalogue, matrix, price, trend, volatility, volume
+from tradewind.learning.features.bars import CLOCK, Chunk
+from tradewind.learning.features.spec import Feature, FeatureFamily
+from tradewind.learning.features.stream import FeatureStream, compute_batch
 
 bn = pytest.importorskip("bottleneck", reason="pip install -e .[bench]")
 talib = pytest.importorskip("talib")

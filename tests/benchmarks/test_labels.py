@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.labels.triple_barrier import find_barriers
+from tradewind.learning.labels.triple_barrier import find_barriers
 
 pytestmark = pytest.mark.benchmark
 N_LABELS = 525_600  # a year of minutes

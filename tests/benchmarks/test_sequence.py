@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 import torch
 
-from tradewind.models import catalogue
-from tradewind.models.sequence.dataset import ForecastingDataset, Targets, TradingDataset, make_loader
-from tradewind.models.sequence.exported import ExportedForecaster
-from tradewind.models.sequence.networks import Network
-from tradewind.models.sequence.parameters import SequenceParameters
-from tradewind.models.sequence.training import train_network
-from tradewind.models.sequence.windows import Standardiser, make_windows
-from tradewind.models.walk_forward import TrainingRules
+from tradewind.learning.models import catalogue
+from tradewind.learning.models.sequence.dataset import ForecastingDataset, Targets, TradingDataset, make_loader
+from tradewind.learning.models.sequence.exported import ExportedForecaster
+from tradewind.learning.models.sequence.networks import Network
+from tradewind.learning.models.sequence.parameters import SequenceParameters
+from tradewind.learning.models.sequence.training import train_network
+from tradewind.learning.models.sequence.windows import Standardiser, make_windows
+from tradewind.learning.models.walk_forward import TrainingRules
 
 pytestmark = pytest.mark.benchmark
 ENCODER, DECODER, BATCH = 24, 4, 128

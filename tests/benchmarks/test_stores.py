@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tradewind.market.bar_key import BarKey
-from tradewind.market.deliveries import Delivery, receive
-from tradewind.market.stores.base import Store
-from tradewind.market.stores.catalogue import open_store
+from tradewind.data.files.bar_key import BarKey
+from tradewind.data.files.deliveries import Delivery, receive
+from tradewind.data.stores.base import Store
+from tradewind.data.stores.catalogue import open_store
 
 pl = pytest.importorskip("polars", reason="pip install -e .[bench]")
 pytestmark = pytest.mark.benchmark

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tradewind.cli import cli
-from tradewind.market.stores.catalogue import open_store
+from tradewind.data.stores.catalogue import open_store
 
 HOURS = [1_704_067_200_000 + hour * 3_600_000 for hour in range(30)]
 ROWS = [f"{at},{100 + n % 3},{103},{99},{101 + n % 2},{5 + n}" for n, at in enumerate(HOURS)]

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.conftest import PROJECT
-from tests.market.sources.exchange_server import ExchangeServer, serve
+from tests.data.sources.exchange_server import ExchangeServer, serve
 from tradewind.cli import cli
 from tradewind.cli.connections import MarketConfiguration
-from tradewind.market.stores.catalogue import open_store
+from tradewind.data.stores.catalogue import open_store
 
 SECRET = "not-to-be-seen-4711"
 TEN_DAYS = ("--since", "2024-01-01", "--until", "2024-01-11")

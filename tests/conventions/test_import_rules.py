@@ -12,11 +12,11 @@ PROJECT = Path(__file__).resolve().parents[2]
 LINTER = Path(sys.executable).with_name("lint-imports")
 
 PLANTED = {
-    "an upper room imported from a lower one": ("market/planted.py", "import tradewind.features\n"),
-    "strangers on one line": ("labels/planted.py", "import tradewind.splits\n"),
+    "an upper room imported from a lower one": ("market/planted.py", "import tradewind.learning.features\n"),
+    "strangers on one line": ("labels/planted.py", "import tradewind.learning.splits\n"),
     "a room with no place": ("newroom/__init__.py", ""),
     "kedro in the library": ("features/planted.py", "import kedro\n"),
-    "a dataset that computes": ("datasets/planted.py", "import tradewind.engine\n"),
+    "a dataset that computes": ("datasets/planted.py", "import tradewind.trading.engine\n"),
     "a dataset called by the library": ("models/planted.py", "import tradewind.datasets\n"),
     "torch outside its rooms": ("engine/planted.py", "import torch\n"),
     "an exchange client outside its room": ("market/stores/planted.py", "def ask():\n    import ccxt\n"),

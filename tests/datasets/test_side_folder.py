@@ -9,12 +9,12 @@ from kedro.io import DataCatalog, DatasetError
 
 from tradewind.datasets.side_folder import SideFolderDataset
 from tradewind.errors import BadData, BadParameters
-from tradewind.features import matrix
+from tradewind.learning.features import matrix
 from tradewind.market import schema
-from tradewind.market.side.catalogue import SERIES
-from tradewind.market.side.collection import collect_side_series
-from tradewind.market.side.tables import SideCounts, SideQuarantine
-from tradewind.market.side.vintages import as_known
+from tradewind.data.side_data.catalogue import SERIES
+from tradewind.data.side_data.collection import collect_side_series
+from tradewind.data.side_data.tables import SideCounts, SideQuarantine
+from tradewind.data.side_data.vintages import as_known
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")

@@ -10,7 +10,7 @@ from kedro.io.core import DatasetError
 
 from tradewind.datasets.simulated_market import SimulatedMarketDataset, write_market
 from tradewind.errors import BadParameters
-from tradewind.market.simulator import SimulationSpec, simulate_market
+from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 
 SMALL = {"days": 10, "n_symbols": 2, "edge": 1.0, "dirty_rows": 5}
 

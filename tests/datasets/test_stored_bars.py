@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 from kedro.io import DataCatalog, DatasetError
 
-from tests.market.ingestion.venue import at, bars_of, key
-from tests.market.sources.exchange_server import HOUR_MS, START_MS, ExchangeServer, serve
+from tests.data.ingestion.venue import at, bars_of, key
+from tests.data.sources.exchange_server import HOUR_MS, START_MS, ExchangeServer, serve
 from tradewind.compute import executor
 from tradewind.datasets import BarFolderDataset, StoredBarsDataset, StoredSideSeriesDataset
 from tradewind.errors import BadData, BadParameters
-from tradewind.market import cleaning
-from tradewind.market.bar_key import BarKey
-from tradewind.market.deliveries import Span, receive
-from tradewind.market.stores.catalogue import open_store
+from tradewind.data.files import cleaning
+from tradewind.data.files.bar_key import BarKey
+from tradewind.data.files.deliveries import Span, receive
+from tradewind.data.stores.catalogue import open_store
 
 BTC = BarKey(venue="binance", symbol="BTCUSDT", timeframe="1h")
 Settings = dict[str, Any]

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from tests.end_to_end.conftest import Project
-from tests.market.sources.exchange_server import HOUR_MS, START_MS, ExchangeServer, Market, serve
+from tests.data.sources.exchange_server import HOUR_MS, START_MS, ExchangeServer, Market, serve
 from tradewind.datasets import ParquetTableDataset, PartitionedTableDataset
-from tradewind.market import cleaning
-from tradewind.market.bar_key import BarKey
-from tradewind.market.deliveries import Span
-from tradewind.market.stores.base import Store
-from tradewind.market.stores.catalogue import open_store
+from tradewind.data.files import cleaning
+from tradewind.data.files.bar_key import BarKey
+from tradewind.data.files.deliveries import Span
+from tradewind.data.stores.base import Store
+from tradewind.data.stores.catalogue import open_store
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 RUN = ("run", "--env", "exchange", "--pipelines", "data_engineering")

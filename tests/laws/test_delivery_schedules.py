@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.market.stores.memory import MemoryStore
-from tests.market.stores.schedules import HOUR_MS, START_MS, at, bars, key
-from tradewind.market.bar_key import BarKey
-from tradewind.market.cleaning import check_bars
-from tradewind.market.deliveries import VALUES, Delivery, receive, stored_columns
-from tradewind.market.stores.catalogue import open_store
+from tests.data.stores.memory import MemoryStore
+from tests.data.stores.schedules import HOUR_MS, START_MS, at, bars, key
+from tradewind.data.files.bar_key import BarKey
+from tradewind.data.files.cleaning import check_bars
+from tradewind.data.files.deliveries import VALUES, Delivery, receive, stored_columns
+from tradewind.data.stores.catalogue import open_store
 
 SCHEDULES, MARKETS, HOURS = 1000, 20, 30
 Answer = tuple[pd.DataFrame, float]
@@ -120,6 +120,6 @@ def test_a_store_where_the_last_arrival_wins_is_caught() -> None:
 
 
 def test_a_source_whose_open_bars_are_kept_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tradewind.market.deliveries.bar_duration_ms", lambda timeframe: 0)
+    monkeypatch.setattr("tradewind.data.files.deliveries.bar_duration_ms", lambda timeframe: 0)
     with pytest.raises(AssertionError):
         check_schedules(MemoryStore(), MARKETS)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradewind.engine.backtest import History, backtest
-from tradewind.execution.costs import Costs
+from tradewind.trading.engine.backtest import History, backtest
+from tradewind.trading.execution.costs import Costs
 
 N = 200
 COSTS = Costs(taker_fee_bps=5.0, half_spread_bps=1.0, slippage_share_of_volatility=0.05)

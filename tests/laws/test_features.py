@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradewind.features import audit, catalogue, matrix, price, trend
-from tradewind.features.audit import Finding
-from tradewind.features.bars import Chunk, Floats
-from tradewind.features.catalogue import FeatureSelection
-from tradewind.features.spec import Feature, FeatureFamily, feature, on_timeframe, windowed
+from tradewind.learning.features import audit, catalogue, matrix, price, trend
+from tradewind.learning.features.audit import Finding
+from tradewind.learning.features.bars import Chunk, Floats
+from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.learning.features.spec import Feature, FeatureFamily, feature, on_timeframe, windowed
 from tradewind.market.resample import resample_closed
 
 ALL = catalogue.select(FeatureSelection(sets=("tradewind", "alpha158")), "1h", ("funding", "sentiment"))
@@ -235,7 +235,7 @@ def test_an_infinite_and_an_empty_feature_are_noticed(chunk: Chunk) -> None:
 @feature(tier=2, unit="log-return", source="a test", variants=(24,))
 def own_idea(bars: object, window: int) -> object:
     """Log distance of the close from the middle of its range."""
-    from tradewind.features import operators as op
+    from tradewind.learning.features import operators as op
 
     middle = (op.highest(bars.high, window) + op.lowest(bars.low, window)) / 2  # type: ignore[attr-defined]
     return op.log(bars.close / middle)  # type: ignore[attr-defined]
@@ -256,7 +256,7 @@ def test_the_readmes_example_works_as_it_stands(tmp_path: Path, monkeypatch: pyt
     example = (PROJECT / "README.md").read_text().split("```python\n")[1].split("```")[0]
     file = tmp_path / "own.py"
     file.write_text(Path(catalogue.own.__file__).read_text() + "\n\n" + example)
-    spec = importlib.util.spec_from_file_location("tradewind.features.own", file)
+    spec = importlib.util.spec_from_file_location("tradewind.learning.features.own", file)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     spec.loader.exec_module(module)  # type: ignore[union-attr]
     monkeypatch.setattr(catalogue.own, "weekly_pull", module.weekly_pull, raising=False)

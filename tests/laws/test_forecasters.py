@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from tradewind.errors import BadData, BadModel
-from tradewind.models import catalogue
-from tradewind.models.base import PROBABILITIES, QUANTILES, Sample
-from tradewind.models.boosting import BoostingForecaster, BoostingParameters
+from tradewind.learning.models import catalogue
+from tradewind.learning.models.base import PROBABILITIES, QUANTILES, Sample
+from tradewind.learning.models.boosting import BoostingForecaster, BoostingParameters
 
 QUICK = BoostingParameters(max_rounds=25, early_stopping_rounds=5, min_child_weight=5, learning_rate=0.1)
 EVERY = pytest.mark.parametrize("name", sorted(catalogue.BOOSTING))

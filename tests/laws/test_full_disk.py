@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.market.stores.forks import said_in_fork
-from tests.market.stores.schedules import delivery, key
+from tests.data.stores.forks import said_in_fork
+from tests.data.stores.schedules import delivery, key
 from tradewind.datasets import ParquetTableDataset, PartitionedTableDataset
 from tradewind.datasets.documents import JSONDataset, TextDataset
 from tradewind.datasets.trial_ledger import TrialLedgerDataset
 from tradewind.errors import TemporaryOutage
-from tradewind.market.deliveries import merge_rows
-from tradewind.market.stores.catalogue import open_store
+from tradewind.data.files.deliveries import merge_rows
+from tradewind.data.stores.catalogue import open_store
 
 SMALL, LARGE = delivery(key(), range(0, 50), 100_000), delivery(key(), range(20, 6000), 100_001, broken=(4,))
 

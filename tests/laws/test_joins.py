@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.features import catalogue, matrix
-from tradewind.features.bars import Chunk
-from tradewind.features.catalogue import FeatureSelection
+from tradewind.learning.features import catalogue, matrix
+from tradewind.learning.features.bars import Chunk
+from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.market.segments import assign_segments
 
 HOUR_MS = 3_600_000

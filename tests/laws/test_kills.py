@@ -15,12 +15,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tests.market.stores.forks import killed_after
-from tests.market.stores.schedules import delivery, key, random_deliveries
+from tests.data.stores.forks import killed_after
+from tests.data.stores.schedules import delivery, key, random_deliveries
 from tradewind.atomic import write_bytes
-from tradewind.market.deliveries import IDENTITY, Delivery, merge_rows
-from tradewind.market.stores.catalogue import open_store
-from tradewind.market.stores.tables import refused_rows
+from tradewind.data.files.deliveries import IDENTITY, Delivery, merge_rows
+from tradewind.data.stores.catalogue import open_store
+from tradewind.data.stores.tables import refused_rows
 
 KILLS = 100
 KINDS: dict[str, dict[str, Any]] = {"sqlite": {}, "parquet": {"compact_files": 3}}

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.labels import triple_barrier
-from tradewind.labels.outcome import Outcomes
-from tradewind.labels.rules import LabelRules, make_labels
-from tradewind.labels.weights import WeightRules
+from tradewind.learning.labels import triple_barrier
+from tradewind.learning.labels.outcome import Outcomes
+from tradewind.learning.labels.rules import LabelRules, make_labels
+from tradewind.learning.labels.weights import WeightRules
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "triple_barrier": {"method": "triple_barrier", "horizon_bars": 9, "volatility_window": 10, "cost_bps": 5},

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradewind.market.side.catalogue import SERIES
-from tradewind.market.side.vintages import as_known
+from tradewind.data.side_data.catalogue import SERIES
+from tradewind.data.side_data.vintages import as_known
 
 HOUR_MS = 3_600_000
 NAMES = ("fear_greed", "basis", "unnamed")

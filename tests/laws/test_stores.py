@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.market.stores.forks import said_in_fork
-from tests.market.stores.memory import MemoryStore
-from tests.market.stores.schedules import HOUR_MS, START_MS, at, delivery, key, random_deliveries
+from tests.data.stores.forks import said_in_fork
+from tests.data.stores.memory import MemoryStore
+from tests.data.stores.schedules import HOUR_MS, START_MS, at, delivery, key, random_deliveries
 from tradewind.errors import BadData
-from tradewind.market.deliveries import Delivery, Span, merge_rows, receive, stored_columns
-from tradewind.market.stores.base import Store
-from tradewind.market.stores.catalogue import open_store
+from tradewind.data.files.deliveries import Delivery, Span, merge_rows, receive, stored_columns
+from tradewind.data.stores.base import Store
+from tradewind.data.stores.catalogue import open_store
 
 ODD_SYMBOLS = ("BTC/USDT:USDT", "50% & more?", "Ünï cødé", "..", "a'b\"c;--", "month=x")
 
@@ -202,7 +202,7 @@ def test_threads_that_write_side_by_side_lose_nothing(store: Store) -> None:
 
 def test_another_process_reads_it_and_writes_to_it(store: Store, store_settings: dict[str, Any]) -> None:
     if store_settings["kind"] == "delta":
-        pytest.skip("delta-rs refuses forked processes; tests/market/stores/test_delta.py starts others")
+        pytest.skip("delta-rs refuses forked processes; tests/data/stores/test_delta.py starts others")
     of = key()
     first, second = delivery(of, range(0, 20), 50), delivery(of, range(10, 40), 51)
     store.append(first)

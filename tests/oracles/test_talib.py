@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import talib
 
-from tradewind.features import price, trend, volatility, volume
-from tradewind.features.bars import Chunk, Floats
-from tradewind.features.spec import Feature
+from tradewind.learning.features import price, trend, volatility, volume
+from tradewind.learning.features.bars import Chunk, Floats
+from tradewind.learning.features.spec import Feature
 
 
 def _tema(values: Floats, span: int) -> Floats:

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tradewind.features import machine
-from tradewind.features import operators as op
-from tradewind.features.expression import Expression, column
-from tradewind.features.program import compile_program
+from tradewind.learning.features import machine
+from tradewind.learning.features import operators as op
+from tradewind.learning.features.expression import Expression, column
+from tradewind.learning.features.program import compile_program
 
 X, Y = column("close"), column("reference_close")
 Series = pd.Series

@@ -5,8 +5,8 @@ import pytest
 from plotly.graph_objects import Figure
 from pydantic import ValidationError
 
-from tradewind.models.tuning import TuningRules
-from tradewind.models.walk_forward import TrainingRules
+from tradewind.learning.models.tuning import TuningRules
+from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.pipelines.classifier import create_pipeline
 from tradewind.pipelines.classifier.nodes import ModelChoice
 from tradewind.pipelines.classifier.pipeline import MODELS

@@ -14,8 +14,8 @@ from kedro.runner import SequentialRunner
 from tradewind.compute import ComputeRules
 from tradewind.datasets import NoTableDataset
 from tradewind.errors import BadData
-from tradewind.market.cleaning import MarketRules
-from tradewind.market.quality.rules import QualityRules
+from tradewind.data.files.cleaning import MarketRules
+from tradewind.data.quality.rules import QualityRules
 from tradewind.market.universe import Universe
 from tradewind.pipelines import data_engineering
 

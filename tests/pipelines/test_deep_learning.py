@@ -6,8 +6,8 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from tradewind.models.catalogue import SEQUENCE
-from tradewind.models.sequence.parameters import SequenceParameters
+from tradewind.learning.models.catalogue import SEQUENCE
+from tradewind.learning.models.sequence.parameters import SequenceParameters
 from tradewind.pipelines.deep_learning import create_pipeline
 from tradewind.pipelines.deep_learning.nodes import NetworkChoice, Trained
 

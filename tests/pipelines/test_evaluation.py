@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tradewind.errors import BadData
-from tradewind.execution.costs import Costs
-from tradewind.execution.orders import OrderRules
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.market import schema
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
@@ -24,8 +24,8 @@ from tradewind.pipelines.evaluation.robustness_nodes import (
     vary_parameters,
 )
 from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
-from tradewind.strategy.signals import SignalRules
-from tradewind.strategy.sizing import SizingRules
+from tradewind.trading.strategy.signals import SignalRules
+from tradewind.trading.strategy.sizing import SizingRules
 
 UNIVERSE = Universe(venue="made", symbols=("A", "B"), timeframe="1h")
 COSTS = Costs(taker_fee_bps=5.0, half_spread_bps=1.0, slippage_share_of_volatility=0.02)

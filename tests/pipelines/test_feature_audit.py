@@ -10,7 +10,7 @@ from kedro.framework.session import KedroSession
 
 from tradewind.cli import cli
 from tradewind.errors import BadParameters
-from tradewind.features.audit import Finding
+from tradewind.learning.features.audit import Finding
 from tradewind.pipelines.feature_engineering import audit
 
 PARAMETERS: dict[str, Any] = {

@@ -9,12 +9,12 @@ import pytest
 
 from tradewind.compute import ComputeRules
 from tradewind.errors import BadData, BadParameters
-from tradewind.features.catalogue import FeatureSelection
-from tradewind.labels.rules import LabelRules
-from tradewind.labels.weights import WeightRules
+from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.learning.labels.rules import LabelRules
+from tradewind.learning.labels.weights import WeightRules
 from tradewind.market import schema
 from tradewind.market.universe import Universe
-from tradewind.models.base import feature_names, horizons_of
+from tradewind.learning.models.base import feature_names, horizons_of
 from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features
 from tradewind.pipelines.feature_engineering.label_nodes import (
     LABEL_COLUMNS,
@@ -26,7 +26,7 @@ from tradewind.pipelines.feature_engineering.label_nodes import (
     make_labels,
     measure_horizon_returns,
 )
-from tradewind.splits.walk_forward import FoldPlan
+from tradewind.learning.splits.walk_forward import FoldPlan
 
 UNIVERSE = Universe(venue="simulated", symbols=("SIM1", "SIM2", "SIM3"), timeframe="1h")
 METHOD = LabelRules.model_validate({"method": "triple_barrier", "horizon_bars": 12, "volatility_window": 24})

@@ -11,9 +11,9 @@ from kedro.runner import SequentialRunner
 
 from tradewind.compute import ComputeRules
 from tradewind.errors import BadData
-from tradewind.execution.costs import Costs
-from tradewind.market.order_book.events import BookRules, Contract
-from tradewind.market.order_book.trades import bars_of_stream, believed_trades
+from tradewind.trading.execution.costs import Costs
+from tradewind.data.order_book.events import BookRules, Contract
+from tradewind.data.order_book.trades import bars_of_stream, believed_trades
 from tradewind.pipelines import order_book
 
 CONF = Path(__file__).resolve().parents[2] / "conf/base"

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.engine import robustness
-from tradewind.engine.backtest import History, run
-from tradewind.engine.portfolio import Market, portfolio_account
-from tradewind.engine.trades import trade_table
-from tradewind.execution.costs import Costs
-from tradewind.market.quality.rules import SCORES
+from tradewind.trading.engine import robustness
+from tradewind.trading.engine.backtest import History, run
+from tradewind.trading.engine.portfolio import Market, portfolio_account
+from tradewind.trading.engine.trades import trade_table
+from tradewind.trading.execution.costs import Costs
+from tradewind.data.quality.rules import SCORES
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, breakdown, leaderboard
 from tradewind.metrics.scorecard import Measured, row

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.market.quality.conftest import KEY, delivered, received
-from tradewind.market.quality.agreement import compare_bars, no_agreement
-from tradewind.market.quality.examination import examine, score
-from tradewind.market.quality.rules import SCORES, QualityRules, Threshold
+from tests.data.quality.conftest import KEY, delivered, received
+from tradewind.data.quality.agreement import compare_bars, no_agreement
+from tradewind.data.quality.examination import examine, score
+from tradewind.data.quality.rules import SCORES, QualityRules, Threshold
 from tradewind.reports.quality_charts import MISSING, calendar_years, colour, drift_figure, drift_svg, score_figure
 from tradewind.reports.quality_page import QualityTables, render_quality_page, score_rows, share
 

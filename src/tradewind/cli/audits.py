@@ -77,11 +77,11 @@ def truth(
     import json
 
     from tradewind.atomic import write_bytes
-    from tradewind.truth.experiment import Judge, cases, checked_sources, identity, null_world_cases
-    from tradewind.truth.ledger import run_cases
-    from tradewind.truth.report import render
-    from tradewind.truth.summary import summarise
-    from tradewind.truth.whole_run import RunSettings, load_sources
+    from tradewind.validation.experiment import Judge, cases, checked_sources, identity, null_world_cases
+    from tradewind.validation.ledger import run_cases
+    from tradewind.validation.report import render
+    from tradewind.validation.summary import summarise
+    from tradewind.validation.whole_run import RunSettings, load_sources
 
     folder = output if output.is_absolute() else project.project_path / output
     with project_context(project, env) as context:
@@ -116,10 +116,10 @@ def audit(
     the cut may move. Then says what features need to warm up. Exits with 1 if anything leaks.
     """
     from tradewind.atomic import write_bytes
-    from tradewind.truth import audit_report
-    from tradewind.truth.audit import audit_run, audit_settings, warm_up
-    from tradewind.truth.planted_leaks import practise
-    from tradewind.truth.whole_run import load_sources
+    from tradewind.validation import audit_report
+    from tradewind.validation.audit import audit_run, audit_settings, warm_up
+    from tradewind.validation.planted_leaks import practise
+    from tradewind.validation.whole_run import load_sources
 
     with project_context(project, env, params) as context:
         if planted:

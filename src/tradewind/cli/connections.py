@@ -72,7 +72,7 @@ class MarketConfiguration:
         Raises:
             BadParameters: there is none, or its credentials are missing.
         """
-        from tradewind.market.sources.catalogue import SOURCES
+        from tradewind.data.sources.catalogue import SOURCES
 
         if name is None:
             if not self.dataset.get("source"):

@@ -15,9 +15,9 @@ from tradewind.errors import BadParameters, TradewindError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tradewind.market.imports.importer import Understanding
-    from tradewind.market.sources.dialect import ImportSettings
-    from tradewind.market.stores.base import Store
+    from tradewind.data.file_import.importer import Understanding
+    from tradewind.data.files.dialect import ImportSettings
+    from tradewind.data.stores.base import Store
 
 _LISTS = ("column_names",)
 _SHOWN_KEYS = 24
@@ -64,7 +64,7 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
     """
     from rich.console import Console
 
-    from tradewind.market.imports.importer import understand
+    from tradewind.data.file_import.importer import understand
 
     console, failed = Console(highlight=False), 0
     try:
@@ -97,7 +97,7 @@ def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "Impo
     """
     from pydantic import ValidationError
 
-    from tradewind.market.sources.dialect import ImportSettings
+    from tradewind.data.files.dialect import ImportSettings
 
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for name, value in _pairs(pairs).items():
@@ -128,7 +128,7 @@ def _open_store(project: ProjectMetadata, options: dict[str, Any]) -> "AbstractC
     from contextlib import closing
 
     from tradewind.cli.connections import MarketConfiguration
-    from tradewind.market.stores.catalogue import open_store
+    from tradewind.data.stores.catalogue import open_store
 
     if options["store"] is not None:
         return MarketConfiguration.of_environment(project, options["env"]).store(options["store"]).store()
@@ -140,8 +140,8 @@ def _write(
 ) -> list[str]:
     """Write what a file holds; a line for each thing written."""
     from tradewind import clock
-    from tradewind.market.bar_key import BarKey
-    from tradewind.market.imports.outcome import to_deliveries
+    from tradewind.data.files.bar_key import BarKey
+    from tradewind.data.file_import.outcome import to_deliveries
 
     lines, own = [], folder / understanding.path.name
     if understanding.bars or understanding.vintages is not None:
@@ -210,7 +210,7 @@ def _show(understanding: "Understanding", console: "Console") -> None:
 def _show_bars(understanding: "Understanding", console: "Console") -> None:
     """Print a line for each key, and the first bars of the first."""
     from tradewind import clock
-    from tradewind.market.imports.outcome import account
+    from tradewind.data.file_import.outcome import account
 
     preview = None
     for bars in understanding.bars[:_SHOWN_KEYS]:

@@ -49,8 +49,8 @@ def backfill(project: ProjectMetadata, /, env: str | None, dry_run: bool, **opti
     again. What is not said is taken from the environment's `source_bars`. Exits with 1 if a symbol failed.
     """
     from tradewind import clock
-    from tradewind.market.ingestion import backfill as ingestion
-    from tradewind.market.ingestion import report
+    from tradewind.data.ingestion import backfill as ingestion
+    from tradewind.data.ingestion import report
 
     with in_words():
         configuration = MarketConfiguration.of_environment(project, env)
@@ -79,9 +79,9 @@ def backfill(project: ProjectMetadata, /, env: str | None, dry_run: bool, **opti
 def store_status(project: ProjectMetadata, env: str | None, store: str | None) -> None:
     """Show what a store holds: rows, first and last bar, gaps and known gaps, last delivery; side series likewise."""
     from tradewind import clock
-    from tradewind.market.ingestion import status
-    from tradewind.market.ingestion.report import table_rows
-    from tradewind.market.ingestion.rules import IngestionRules
+    from tradewind.data.ingestion import status
+    from tradewind.data.ingestion.report import table_rows
+    from tradewind.data.ingestion.rules import IngestionRules
 
     with in_words():
         configuration = MarketConfiguration.of_environment(project, env)
@@ -99,7 +99,7 @@ def _fetch_settings(configuration: MarketConfiguration, options: dict[str, Any])
     """The environment's `fetch` settings, as far as the options do not say otherwise."""
     from pydantic import ValidationError
 
-    from tradewind.market.ingestion.fetch import FetchSettings
+    from tradewind.data.ingestion.fetch import FetchSettings
 
     given = {
         "symbols": options["symbols"] + options["more_symbols"],

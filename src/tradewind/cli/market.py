@@ -24,7 +24,7 @@ def simulate_market_command(symbols: int, output: Path, **settings: Any) -> None
     The default output is the demo's own file: the next `kedro run` reads it.
     """
     from tradewind.datasets.simulated_market import write_market
-    from tradewind.market.simulator import SimulationSpec, simulate_market
+    from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 
     try:
         spec = SimulationSpec(n_symbols=symbols, **settings)

@@ -49,7 +49,7 @@ def scorecard(project: ProjectMetadata, env: str | None) -> None:
     """
     from tradewind.reports.markdown import table
     from tradewind.reports.text import scorecard_rows
-    from tradewind.truth.timing import with_times
+    from tradewind.validation.timing import with_times
 
     with project_context(project, env) as context:
         click.echo(table(scorecard_rows(with_times(context.catalog, context.params))))

@@ -10,16 +10,16 @@ from kedro.io import AbstractDataset, DatasetError
 from pydantic import ValidationError
 
 from tradewind.errors import BadParameters
-from tradewind.market.bar_key import BarKey
-from tradewind.market.sources.dialect import BarDialect
-from tradewind.market.sources.files import DEFAULT_PATTERN, discover, read_bar_file
+from tradewind.data.files.bar_key import BarKey
+from tradewind.data.files.dialect import BarDialect
+from tradewind.data.sources.files import DEFAULT_PATTERN, discover, read_bar_file
 
 
 class BarFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFrame]]]):
     """The bar files of a folder by partition, each read when asked for; nothing is ever written to the folder.
 
     `pattern` says how files are named (fields {symbol}, {timeframe}, {format}), `timeframe` what bars they hold if
-    the names do not say, and `dialect` how they are written (`tradewind.market.sources.dialect.BarDialect`).
+    the names do not say, and `dialect` how they are written (`tradewind.data.files.dialect.BarDialect`).
     """
 
     def __init__(

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from tradewind.errors import BadParameters
-from tradewind.market.sources.base import Source
-from tradewind.market.sources.catalogue import open_source
-from tradewind.market.stores.base import Store
-from tradewind.market.stores.catalogue import open_store
+from tradewind.data.sources.base import Source
+from tradewind.data.sources.catalogue import open_source
+from tradewind.data.stores.base import Store
+from tradewind.data.stores.catalogue import open_store
 
 
 class Connection:

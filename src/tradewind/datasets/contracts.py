@@ -14,8 +14,8 @@ from pandera.pandas import DataFrameModel
 
 from tradewind.errors import BadData
 from tradewind.market import schema
-from tradewind.market.order_book.seconds import BookSeconds
-from tradewind.market.quality.tables import BarFlags
+from tradewind.data.order_book.seconds import BookSeconds
+from tradewind.data.quality.tables import BarFlags
 
 _SHOWN = 5
 

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from tradewind import clock
 from tradewind.errors import BadParameters
-from tradewind.market.side.catalogue import SERIES
-from tradewind.market.side.collection import read_series
-from tradewind.market.side.delivery import SideDelivery
-from tradewind.market.side.files import SeriesFiles
+from tradewind.data.side_data.catalogue import SERIES
+from tradewind.data.side_data.collection import read_series
+from tradewind.data.side_data.delivery import SideDelivery
+from tradewind.data.side_data.files import SeriesFiles
 
 SideFolder = dict[str, Callable[[Sequence[str]], list[SideDelivery]]]
 
@@ -21,8 +21,8 @@ SideFolder = dict[str, Callable[[Sequence[str]], list[SideDelivery]]]
 class SideFolderDataset(AbstractDataset[None, SideFolder]):
     """The side series of a folder by name, each read for the symbols it is asked for; the folder is never written to.
 
-    `series` says where each is (`tradewind.market.side.files.SeriesFiles`); the names are those of
-    `tradewind.market.side.catalogue.SERIES`. An empty `path` is a source that has none.
+    `series` says where each is (`tradewind.data.side_data.files.SeriesFiles`); the names are those of
+    `tradewind.data.side_data.catalogue.SERIES`. An empty `path` is a source that has none.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from tradewind.atomic import atomic_file
 from tradewind.errors import BadData, BadParameters
-from tradewind.market.simulator import SimulatedMarket, SimulationSpec, simulate_market
+from tradewind.market.simulation.simulator import SimulatedMarket, SimulationSpec, simulate_market
 
 logger = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from tradewind import clock
 from tradewind.datasets.bar_mirror import read_mirrored
 from tradewind.datasets.connection import Connection
 from tradewind.errors import BadData, BadParameters
-from tradewind.market.bar_key import BarKey
-from tradewind.market.cleaning import OPTIONAL
-from tradewind.market.deliveries import receive
-from tradewind.market.ingestion import report
-from tradewind.market.ingestion.backfill import backfill
-from tradewind.market.ingestion.fetch import FetchSettings
+from tradewind.data.files.bar_key import BarKey
+from tradewind.data.files.cleaning import OPTIONAL
+from tradewind.data.files.deliveries import receive
+from tradewind.data.ingestion import report
+from tradewind.data.ingestion.backfill import backfill
+from tradewind.data.ingestion.fetch import FetchSettings
 
 Loader = Callable[[], pd.DataFrame]
 

@@ -18,7 +18,7 @@ _NAME = re.compile(r"(?P<venue>[A-Za-z0-9._-]+)/(?P<symbol>[A-Za-z0-9._-]+)_(?P<
 class StreamFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFrame]]]):
     """The files `VENUE/SYMBOL_YYYYMMDD.parquet` below a folder as partitions `venue/symbol/day`, read when asked for.
 
-    Their columns are those of `tradewind.market.order_book.events`, in the order received.
+    Their columns are those of `tradewind.data.order_book.events`, in the order received.
     """
 
     def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from tradewind.market.quality.rules import QUALITY_SERIES
+from tradewind.data.quality.rules import QUALITY_SERIES
 from tradewind.market.timeframes import bar_duration
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from kedro.pipeline import Node
 
-from tradewind.models import scoring, walk_forward
+from tradewind.learning.models import scoring, walk_forward
 from tradewind.reports import classification
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradewind.features.spec import TIERS
+from tradewind.learning.features.spec import TIERS
 from tradewind.reports.palette import BLUE, GREY, VERMILION
 
 WIDTH, HEIGHT = 110, 30

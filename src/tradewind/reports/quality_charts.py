@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from plotly import graph_objects as go
 
-from tradewind.market.quality.rules import SCORES
+from tradewind.data.quality.rules import SCORES
 from tradewind.reports.palette import BLUE, GREY, VERMILION, style
 
 # From one missing bar to a missing day, told apart by lightness alone: lower limits of the missing share.

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from tradewind.market.quality.rules import SCORES, QualityRules
-from tradewind.market.quality.scores import DISORDERED, REPEATED
+from tradewind.data.quality.rules import SCORES, QualityRules
+from tradewind.data.quality.scores import DISORDERED, REPEATED
 from tradewind.reports import quality_charts as charts
 from tradewind.reports.text import number, percent, quality_rows
 

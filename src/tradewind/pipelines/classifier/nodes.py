@@ -6,14 +6,14 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from tradewind.labels.rules import LabelRules
+from tradewind.learning.labels.rules import LabelRules
 from tradewind.market.universe import Universe
-from tradewind.models import catalogue, opponents, walk_forward
-from tradewind.models import tuning as search
-from tradewind.models.boosting import BoostingParameters
-from tradewind.models.tuning import TuningRules
-from tradewind.models.walk_forward import TrainingRules
-from tradewind.splits.combinatorial import CombinatorialPlan
+from tradewind.learning.models import catalogue, opponents, walk_forward
+from tradewind.learning.models import tuning as search
+from tradewind.learning.models.boosting import BoostingParameters
+from tradewind.learning.models.tuning import TuningRules
+from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.learning.splits.combinatorial import CombinatorialPlan
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 

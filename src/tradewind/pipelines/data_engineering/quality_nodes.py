@@ -1,4 +1,4 @@
-"""Nodes that judge bars before anybody reads them; the work is in `tradewind.market.quality`."""
+"""Nodes that judge bars before anybody reads them; the work is in `tradewind.data.quality`."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -9,12 +9,13 @@ from plotly.graph_objects import Figure
 
 from tradewind import clock
 from tradewind.compute import ComputeRules, lazily
-from tradewind.market import cleaning, quality
-from tradewind.market.bar_key import BarKey
-from tradewind.market.quality.agreement import compare_bars, no_agreement, others_of
-from tradewind.market.quality.examination import Examination, examine, score
-from tradewind.market.quality.gate import require_good
-from tradewind.market.quality.rules import QualityRules
+from tradewind.data import quality
+from tradewind.data.files import cleaning
+from tradewind.data.files.bar_key import BarKey
+from tradewind.data.quality.agreement import compare_bars, no_agreement, others_of
+from tradewind.data.quality.examination import Examination, examine, score
+from tradewind.data.quality.gate import require_good
+from tradewind.data.quality.rules import QualityRules
 from tradewind.market.universe import Universe
 from tradewind.reports.gaps import gap_heatmap
 from tradewind.reports.quality_charts import drift_figure, score_figure

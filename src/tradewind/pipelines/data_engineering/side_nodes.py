@@ -1,17 +1,17 @@
-"""Nodes of side series, point in time; the work is in `tradewind.market.side`."""
+"""Nodes of side series, point in time; the work is in `tradewind.data.side_data`."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from tradewind.features import matrix
-from tradewind.market import side_series as known_series
-from tradewind.market.cleaning import MarketRules
-from tradewind.market.quality.daily import join_quality
-from tradewind.market.side.catalogue import SERIES
-from tradewind.market.side.collection import SideSource, collect_side_series
-from tradewind.market.side.vintages import describe_coverage
+from tradewind.learning.features import matrix
+from tradewind.data.side_data import selection as known_series
+from tradewind.data.files.cleaning import MarketRules
+from tradewind.data.quality.daily import join_quality
+from tradewind.data.side_data.catalogue import SERIES
+from tradewind.data.side_data.collection import SideSource, collect_side_series
+from tradewind.data.side_data.vintages import describe_coverage
 from tradewind.market.universe import Universe
 
 

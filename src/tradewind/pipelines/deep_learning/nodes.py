@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from tradewind.labels.rules import LabelRules
+from tradewind.learning.labels.rules import LabelRules
 from tradewind.metrics import horizons
 from tradewind.metrics.calibration import expected_calibration_error
 from tradewind.metrics.ranking import StatisticsRules
-from tradewind.models import catalogue, walk_forward
-from tradewind.models.base import PROBABILITIES, QUANTILES
-from tradewind.models.sequence import alarms
-from tradewind.models.sequence.parameters import SequenceParameters
-from tradewind.models.walk_forward import TrainedFold, TrainingRules
+from tradewind.learning.models import catalogue, walk_forward
+from tradewind.learning.models.base import PROBABILITIES, QUANTILES
+from tradewind.learning.models.sequence import alarms
+from tradewind.learning.models.sequence.parameters import SequenceParameters
+from tradewind.learning.models.walk_forward import TrainedFold, TrainingRules
 from tradewind.reports import sequence
-from tradewind.splits.purged import test_mask
+from tradewind.learning.splits.purged import test_mask
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 

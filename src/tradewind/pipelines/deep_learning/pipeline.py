@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.models.catalogue import SEQUENCE
+from tradewind.learning.models.catalogue import SEQUENCE
 from tradewind.pipelines.deep_learning.nodes import Trained, draw_training, score_horizons, train
 from tradewind.pipelines.scoring_nodes import scoring_nodes
 

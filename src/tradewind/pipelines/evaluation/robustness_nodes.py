@@ -9,15 +9,15 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.compute import track
-from tradewind.engine import robustness
-from tradewind.engine.backtest import History
-from tradewind.engine.portfolio import portfolio_account
-from tradewind.execution.costs import Costs
-from tradewind.execution.orders import OrderRules
+from tradewind.trading.engine import robustness
+from tradewind.trading.engine.backtest import History
+from tradewind.trading.engine.portfolio import portfolio_account
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.market.universe import Universe
 from tradewind.metrics.distribution import probability_below
-from tradewind.models.base import QUANTILES
-from tradewind.models.opponents import WITHOUT_DIRECTION
+from tradewind.learning.models.base import QUANTILES
+from tradewind.learning.models.opponents import WITHOUT_DIRECTION
 from tradewind.pipelines.evaluation.trading_nodes import (
     histories_of,
     is_tested,
@@ -28,9 +28,9 @@ from tradewind.pipelines.evaluation.trading_nodes import (
     walk_forward_only,
     with_role,
 )
-from tradewind.strategy import baselines
-from tradewind.strategy.signals import SignalRules
-from tradewind.strategy.sizing import SizingRules, size_at_entry
+from tradewind.trading.strategy import baselines
+from tradewind.trading.strategy.signals import SignalRules
+from tradewind.trading.strategy.sizing import SizingRules, size_at_entry
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 Numbers = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]

@@ -19,8 +19,8 @@ from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import DAYS_PER_YEAR
 from tradewind.metrics.significance import probabilistic_sharpe, sharpe_standard_error
 from tradewind.metrics.superiority import superior_ability
-from tradewind.models.base import PROBABILITIES
-from tradewind.strategy import baselines
+from tradewind.learning.models.base import PROBABILITIES
+from tradewind.trading.strategy import baselines
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 BLOCKS = 14

@@ -8,22 +8,22 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.compute import track
-from tradewind.engine.backtest import ACCOUNT, History, run
-from tradewind.engine.histories import histories_of as engine_histories
-from tradewind.engine.portfolio import Market, portfolio_account
-from tradewind.engine.trades import trade_table
+from tradewind.trading.engine.backtest import ACCOUNT, History, run
+from tradewind.trading.engine.histories import histories_of as engine_histories
+from tradewind.trading.engine.portfolio import Market, portfolio_account
+from tradewind.trading.engine.trades import trade_table
 from tradewind.errors import BadData
-from tradewind.execution.costs import Costs
-from tradewind.execution.orders import OrderRules
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.market.universe import Universe
 from tradewind.market.volatility import realised_volatility
 from tradewind.metrics.ranking import breakdown
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import MEASURES, measure
-from tradewind.models.opponents import WITHOUT_DIRECTION
-from tradewind.strategy import baselines
-from tradewind.strategy.signals import SignalRules, direction, smooth
-from tradewind.strategy.sizing import SizingRules, size_at_entry
+from tradewind.learning.models.opponents import WITHOUT_DIRECTION
+from tradewind.trading.strategy import baselines
+from tradewind.trading.strategy.signals import SignalRules, direction, smooth
+from tradewind.trading.strategy.sizing import SizingRules, size_at_entry
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]

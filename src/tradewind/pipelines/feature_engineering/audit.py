@@ -6,9 +6,9 @@ from typing import Any, Protocol
 import pandas as pd
 
 from tradewind.errors import BadParameters
-from tradewind.features import audit, catalogue, matrix
-from tradewind.features.audit import Finding
-from tradewind.features.catalogue import FeatureSelection
+from tradewind.learning.features import audit, catalogue, matrix
+from tradewind.learning.features.audit import Finding
+from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.market.universe import Universe
 from tradewind.pipelines.feature_engineering.feature_nodes import series_of
 

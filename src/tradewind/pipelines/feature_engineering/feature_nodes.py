@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.compute import ComputeRules, lazily
 from tradewind.errors import BadData
-from tradewind.features import catalogue, dictionary, matrix, study
-from tradewind.features.catalogue import FeatureSelection
-from tradewind.labels.fixed_horizon import forward_returns
+from tradewind.learning.features import catalogue, dictionary, matrix, study
+from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.learning.labels.fixed_horizon import forward_returns
 from tradewind.market.universe import Universe
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]

@@ -8,14 +8,14 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.errors import BadData, BadParameters
-from tradewind.labels import quality, rules
-from tradewind.labels.fixed_horizon import forward_returns
-from tradewind.labels.rules import LabelRules
-from tradewind.labels.weights import WeightRules
+from tradewind.learning.labels import quality, rules
+from tradewind.learning.labels.fixed_horizon import forward_returns
+from tradewind.learning.labels.rules import LabelRules
+from tradewind.learning.labels.weights import WeightRules
 from tradewind.market.universe import Universe
-from tradewind.models.base import HORIZON_RETURN
-from tradewind.splits import walk_forward
-from tradewind.splits.walk_forward import FoldPlan
+from tradewind.learning.models.base import HORIZON_RETURN
+from tradewind.learning.splits import walk_forward
+from tradewind.learning.splits.walk_forward import FoldPlan
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 LABEL_COLUMNS = ["symbol", "timestamp", "label", "forward_return", "exit_time", "horizon_end", "weight"]

@@ -1,4 +1,4 @@
-"""Nodes of the stage that rebuilds order books; the work is in `tradewind.market.order_book`."""
+"""Nodes of the stage that rebuilds order books; the work is in `tradewind.data.order_book`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,9 +7,9 @@ import pandas as pd
 from plotly.graph_objects import Figure
 
 from tradewind.compute import ComputeRules, split
-from tradewind.market.order_book import agreement, events, seconds, trades
-from tradewind.market.order_book.events import BookRules, Contract
-from tradewind.market.quality import join_rows
+from tradewind.data.order_book import agreement, events, seconds, trades
+from tradewind.data.order_book.events import BookRules, Contract
+from tradewind.data.quality import join_rows
 from tradewind.reports.order_book import book_figure
 
 Streams = Mapping[str, Callable[[], pd.DataFrame]]

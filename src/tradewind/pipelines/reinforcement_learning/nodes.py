@@ -6,21 +6,21 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from tradewind.engine.histories import histories_of
-from tradewind.execution.costs import Costs
-from tradewind.execution.orders import OrderRules
+from tradewind.trading.engine.histories import histories_of
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.market.universe import Universe
-from tradewind.models.walk_forward import pool
+from tradewind.learning.models.walk_forward import pool
 from tradewind.reports import agents as charts
-from tradewind.rl import behaviour, walk_forward
-from tradewind.rl.forecasts import fold_forecasts
-from tradewind.rl.market import TradingTerms
-from tradewind.rl.parameters import AgentParameters
-from tradewind.rl.rules import EnvironmentRules, RewardRules
-from tradewind.rl.search import SearchRules
-from tradewind.rl.search import search as find_settings
-from tradewind.rl.walk_forward import AgentTraining, Plan
-from tradewind.strategy.sizing import SizingRules
+from tradewind.adaptive.rl import behaviour, walk_forward
+from tradewind.adaptive.rl.forecasts import fold_forecasts
+from tradewind.adaptive.rl.market import TradingTerms
+from tradewind.adaptive.rl.parameters import AgentParameters
+from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
+from tradewind.adaptive.rl.search import SearchRules
+from tradewind.adaptive.rl.search import search as find_settings
+from tradewind.adaptive.rl.walk_forward import AgentTraining, Plan
+from tradewind.trading.strategy.sizing import SizingRules
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 

@@ -11,7 +11,7 @@ from tradewind.pipelines.reinforcement_learning.nodes import (
     search,
     train,
 )
-from tradewind.rl.parameters import AGENTS
+from tradewind.adaptive.rl.parameters import AGENTS
 
 SHARED = ("model_input", "agent_forecasts", "bars", "side_series", "folds")
 SEARCH = "params:reinforcement_learning.search"

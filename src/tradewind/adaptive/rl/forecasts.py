@@ -1,0 +1,108 @@
+"""What agents are told beside features: the linear models' forecasts with their uncertainty, as of each fold."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tradewind.errors import BadData
+from tradewind.metrics.classification import CLASSES
+from tradewind.learning.models.base import feature_names
+from tradewind.learning.models.opponents import fit_linear
+from tradewind.learning.models.sequence.windows import Standardiser
+from tradewind.learning.models.walk_forward import thin
+from tradewind.adaptive.rl.rules import FORECASTS
+from tradewind.learning.splits.purged import assert_no_leak, test_mask, training_mask
+from tradewind.trading.strategy.signals import smooth
+
+BLOCKS, ROWS_EACH, RIDGE, SMOOTHING_BARS = 3, 6000, 0.002, 12.0
+SPREAD_RIDGE = 0.01  # of the rows: beside it a feature has to say something
+KEYS = ["symbol", "timestamp"]
+
+
+def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+    """fold, symbol, timestamp and `rules.FORECASTS` of every fold's training and test rows; made once for all agents.
+
+    Each fold's are as known to it: out of fold within its past, from all of its past for its test.
+
+    Raises:
+        BadData: a training row looks into the test, or there are too few of them.
+    """
+    parts = []
+    for fold in folds.itertuples(index=False):
+        training, testing = training_mask(rows, fold), test_mask(rows, fold)
+        assert_no_leak(rows, training, testing)
+        for table in with_forecasts(rows[training], rows[testing]):
+            parts.append(table[[*KEYS, *FORECASTS]].assign(fold=np.int64(fold.fold)))
+    whole = pd.concat(parts, ignore_index=True)[["fold", *KEYS, *FORECASTS]]
+    return whole.astype(dict.fromkeys(FORECASTS, "float32"))
+
+
+def join(rows: pd.DataFrame, forecasts: pd.DataFrame, fold: int) -> pd.DataFrame:
+    """The rows of one fold's past and test with its forecasts."""
+    told = forecasts[forecasts["fold"] == fold].drop(columns="fold")
+    return rows.merge(told, on=KEYS, how="inner", validate="one_to_one")
+
+
+def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Past and test rows with the linear models' forecasts: `rules.FORECASTS`, the mean over about 12 bars by symbol.
+
+    Within the past each of three blocks is forecast by models of the others, whose labels do not reach into it.
+    """
+    from threadpoolctl import threadpool_limits
+
+    names = feature_names(past)
+    told = np.full((len(past), len(CLASSES) + 1), np.nan)
+    instant = past["timestamp"]
+    order = instant.rank(method="dense").to_numpy()
+    edges = np.quantile(order, np.linspace(0, 1, BLOCKS + 1))
+    place = np.clip(np.searchsorted(edges, order, side="right") - 1, 0, BLOCKS - 1)
+    with threadpool_limits(limits=1):
+        for block in range(BLOCKS):
+            here = place == block
+            begins, ends = instant[here].min(), past.loc[here, "horizon_end"].max()
+            outside = ((past["horizon_end"] < begins) | (instant > ends)).to_numpy()
+            if not outside.any():
+                raise BadData(f"{len(past)} training rows are too few for forecasts out of fold")
+            told[here] = _fit(past[outside], names)(past[here])
+        later = _fit(past, names)(test)
+    return _add(past, told), _add(test, later)
+
+
+def _fit(past: pd.DataFrame, names: list[str]) -> Callable[[pd.DataFrame], NDArray[np.float64]]:
+    """What gives the three probabilities of rows, and the spread of their forward return.
+
+    The spread is a log-linear model of the return's size (Harvey 1976), by ridge regression, times the spread of the
+    returns in its units.
+    """
+    few = past[thin(past, max(len(past) // ROWS_EACH, 1))]
+    classes, standardiser = fit_linear(few, names, RIDGE), Standardiser.fitted(few, names)
+
+    def design(rows: pd.DataFrame) -> NDArray[np.float64]:
+        return np.column_stack([np.ones(len(rows)), standardiser.apply(rows).astype(np.float64)])
+
+    x, moved = design(few), few["forward_return"].to_numpy(dtype=np.float64)
+    least = 1e-3 * np.abs(moved).mean() + 1e-12  # a bar without any move has no logarithm
+    ridge = SPREAD_RIDGE * len(few) * np.eye(x.shape[1])
+    ridge[0, 0] = 0.0
+    weights = np.linalg.solve(x.T @ x + ridge, x.T @ np.log(np.abs(moved) + least))
+    low, high = np.quantile(moved / np.exp(x @ weights), (0.05, 0.95))
+
+    def forecast(rows: pd.DataFrame) -> NDArray[np.float64]:
+        return np.column_stack([classes(rows), (high - low) * np.exp(design(rows) @ weights)])
+
+    return forecast
+
+
+def _add(rows: pd.DataFrame, told: NDArray[np.float64]) -> pd.DataFrame:
+    probability = told[:, : len(CLASSES)]
+    entropy = -(probability * np.log(np.maximum(probability, 1e-12))).sum(axis=1) / np.log(len(CLASSES))
+    edge = probability[:, 2] - probability[:, 0]
+    mean = np.full(len(rows), np.nan)
+    symbols = rows["symbol"].to_numpy()
+    for symbol in rows["symbol"].unique():
+        here = symbols == symbol
+        mean[here] = smooth(edge[here], SMOOTHING_BARS)
+    columns = np.column_stack([edge, mean, probability[:, 1], entropy, told[:, -1]])
+    return rows.assign(**{name: columns[:, at] for at, name in enumerate(FORECASTS)})

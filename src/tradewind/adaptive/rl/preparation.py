@@ -1,0 +1,124 @@
+"""What agents of one fold see: features chosen and standardised on its past, forecasts that know no more than that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tradewind.trading.engine.backtest import History
+from tradewind.errors import BadData
+from tradewind.learning.models.sequence.feature_choice import choose_features
+from tradewind.learning.models.sequence.windows import Standardiser
+from tradewind.learning.models.walk_forward import thin
+from tradewind.adaptive.rl.market import TradingMarket
+from tradewind.adaptive.rl.rules import FORECASTS, EnvironmentRules
+from tradewind.learning.splits.purged import assert_no_leak, inner_split, test_mask, training_mask
+
+ROWS_EACH = 6000  # features are chosen on: more would hardly change their order
+
+Known = Mapping[str, tuple[pd.DataFrame, History]]
+
+
+@dataclass(frozen=True)
+class TestMarket:
+    """One symbol's test window: the market, the instant of each of its bars, and `FORECASTS` (missing where there are
+    none), whether the agent sees them or not."""
+
+    market: TradingMarket
+    timestamp: NDArray[Any]
+    forecasts: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FoldMarkets:
+    """`fit` and `valid` to train and to choose on, standardised; `test` by symbol, as the features are.
+
+    `standardiser` is part of the policy: what an agent learned from is what it reads later.
+    """
+
+    fit: TradingMarket
+    valid: TradingMarket
+    test: dict[str, TestMarket]
+    standardiser: Standardiser
+
+
+@dataclass(frozen=True)
+class Before:
+    """What an agent that learns on brings along: how it sees, and the last instant that it has learned from."""
+
+    standardiser: Standardiser
+    learned_until: Any
+
+
+def prepare(
+    rows: pd.DataFrame, fold: Any, known: Known, rules: EnvironmentRules, valid_share: float,
+    before: Before | None = None,
+) -> tuple[FoldMarkets, Before]:  # fmt: skip
+    """The markets of a fold, and what an agent of it brings to the next one.
+
+    `rows` are model-input rows of all symbols with the fold's forecasts (`forecasts.join`), `known` each symbol's bars
+    and history. The agent's past is that of the fold's supervised models: purged training rows, and the bars up to the
+    last of them. With `before`, features and their standardisation stay as they were, and `fit` has only the bars
+    after those that were learned from.
+
+    Raises:
+        BadData: features are missing or infinite, or the rows are too few.
+    """
+    training, testing = training_mask(rows, fold), test_mask(rows, fold)
+    assert_no_leak(rows, training, testing)
+    past, after = rows[training], rows[testing]
+    if before is None:
+        few = past[thin(past, max(len(past) // ROWS_EACH, 1))].drop(columns=list(FORECASTS))
+        chosen = choose_features(few, rules.features) if rules.features >= 2 else []
+        standardiser = Standardiser.fitted(past, [*chosen, *rules.forecasts])
+    else:
+        standardiser = before.standardiser
+    columns = list(standardiser.features)
+    if not columns:
+        raise BadData("the agent sees nothing: environment.features must be at least 2, or forecasts must be given")
+    early, late = inner_split(past, valid_share)
+    learned_until = past.loc[early, "timestamp"].max()
+    if before is not None:
+        early = early & (past["timestamp"] > before.learned_until).to_numpy()
+        if not early.any():
+            raise BadData(f"fold {fold.fold} has no bars to learn on from after {before.learned_until}")
+    markets = []
+    for part in (past[early], past[late]):
+        span = part["timestamp"].min(), part["timestamp"].max()
+        markets.append(_market(part, known, span, standardiser.apply(part)))
+    whole = {}
+    for symbol, (bars, history) in known.items():
+        here = after[after["symbol"] == symbol]
+        within = ((bars["timestamp"] >= fold.test_start) & (bars["timestamp"] < fold.test_end)).to_numpy()
+        if not within.any() or here.empty:
+            continue
+        table = _aligned(bars[within], here, here[columns].to_numpy(dtype=np.float32))
+        # Missing is missing at the mean for the policy; a bar without any row of features cannot be acted on.
+        whole[symbol] = TestMarket(
+            TradingMarket.from_histories({symbol: history.rows(within)}, {symbol: table}),
+            bars.loc[within, "timestamp"].to_numpy(),
+            _aligned(bars[within], here, here[list(FORECASTS)].to_numpy(dtype=np.float32)),
+        )
+    return FoldMarkets(markets[0], markets[1], whole, standardiser), Before(standardiser, learned_until)
+
+
+def _market(rows: pd.DataFrame, known: Known, span: tuple[Any, Any], values: NDArray[np.float32]) -> TradingMarket:
+    histories, features = {}, {}
+    for symbol, (bars, history) in known.items():
+        within = ((bars["timestamp"] >= span[0]) & (bars["timestamp"] <= span[1])).to_numpy()
+        here = (rows["symbol"] == symbol).to_numpy()
+        if within.any() and here.any():
+            histories[symbol] = history.rows(within)
+            features[symbol] = _aligned(bars[within], rows[here], values[here])
+    return TradingMarket.from_histories(histories, features)
+
+
+def _aligned(bars: pd.DataFrame, rows: pd.DataFrame, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A row of features a bar; missing where there is no row."""
+    place = pd.Index(bars["timestamp"]).get_indexer(pd.Index(rows["timestamp"]))
+    out = np.full((len(bars), values.shape[1]), np.nan, dtype=np.float32)
+    out[place[place >= 0]] = np.nan_to_num(values[place >= 0])
+    return out

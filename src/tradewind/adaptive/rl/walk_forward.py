@@ -1,0 +1,252 @@
+"""Agents fold by fold: trained on the past that the supervised models have, then living through the test."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from tradewind.compute import ExecutorKind, executor
+from tradewind.trading.engine.backtest import History
+from tradewind.learning.models.base import Files, ModelStore
+from tradewind.adaptive.rl.episodes import TOLD
+from tradewind.adaptive.rl.forecasts import join
+from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
+from tradewind.adaptive.rl.parameters import AgentParameters
+from tradewind.adaptive.rl.policies import LOG, LOG_COLUMNS, Policy, live_through
+from tradewind.adaptive.rl.preparation import FoldMarkets, prepare
+from tradewind.adaptive.rl.responses import MULTIPLES, responses
+from tradewind.adaptive.rl.rules import FORECASTS, SEEN, EnvironmentRules, RewardRules
+from tradewind.learning.splits.purged import training_mask
+
+# What workers import once, for all of them: torch and stable-baselines3 take seconds.
+AGENT_MODULES = ("tradewind.adaptive.rl.agents",)
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 4  # part of every key: raise it when training changes in a way that parameters do not show
+KEYS = ["strategy", "seed", "fold", "symbol", "timestamp"]
+Known = Mapping[str, tuple[pd.DataFrame, History]]
+
+
+class AgentTraining(BaseModel):
+    """How an agent is trained over the folds (`params:reinforcement_learning.AGENT.training`).
+
+    `seeds` agents a fold, whose mean position is held. The last `valid_share` of a fold's past chooses among the parts
+    of a training. With `incremental` each fold's agents are those of the fold before, which learn on from the bars that
+    have come since; otherwise each begins anew from the fold's whole past. Folds (seeds, if incremental) run in
+    `workers` processes or on the Dask cluster at `address`, for a training draws from the library's global generators,
+    so that two cannot share a process.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 5
+    valid_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
+    incremental: bool = False
+    executor: ExecutorKind = "processes"
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a fold's agents depend on beside its rows."""
+
+    name: str
+    agent: AgentParameters
+    environment: EnvironmentRules
+    reward: RewardRules
+    training: AgentTraining
+    trading: TradingTerms
+    seed: int
+
+    def seeds(self) -> list[int]:
+        """The run's seed and those after it."""
+        return [self.seed + number for number in range(self.training.seeds)]
+
+
+@dataclass(frozen=True)
+class TrainedFold:
+    """One fold's agents: files by seed, training log, every bar that they lived through in the test, and how they
+    answer there to costs and states of the market (`responses.responses`)."""
+
+    fold: int
+    keys: dict[int, str]
+    log: pd.DataFrame
+    transitions: pd.DataFrame
+    responses: pd.DataFrame
+
+
+def train_folds(
+    seen: tuple[pd.DataFrame, pd.DataFrame], folds: pd.DataFrame, known: Known, plan: Plan, store: ModelStore
+) -> list[TrainedFold]:
+    """Every fold's agents, trained or taken from the store, over their test windows.
+
+    `seen` are model-input rows and the forecasts of all folds (`forecasts.fold_forecasts`), `known` each symbol's bars
+    and history.
+
+    Each agent goes to the store as soon as it is trained, and its training's state after each part of it: a run that
+    was killed goes on from there.
+    """
+    plain = [plain_fold(fold) for fold in folds.itertuples(index=False)]
+    jobs = [_Job((fold,), tuple(plan.seeds())) for fold in plain]
+    if plan.training.incremental:
+        jobs = [_Job(tuple(sorted(plain, key=lambda fold: fold.test_start)), (seed,)) for seed in plan.seeds()]
+    with executor(plan.training.executor, plan.training.workers, plan.training.address, AGENT_MODULES) as on:
+        tasks = [on.submit(_work, job, seen, known, plan, store) for job in jobs]
+        found = [one for task in tasks for one in task.result()]
+    return [_together([one for one in found if one.fold == fold.fold]) for fold in plain]
+
+
+def _together(parts: Sequence[TrainedFold]) -> TrainedFold:
+    """One fold's seeds, which several jobs may have trained."""
+    tables = {
+        name: pd.concat([getattr(one, name) for one in parts], ignore_index=True)
+        for name in ("log", "transitions", "responses")
+    }
+    return TrainedFold(parts[0].fold, {seed: key for one in parts for seed, key in one.keys.items()}, **tables)
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """A row of the folds table that can be sent to another process."""
+
+    fold: int
+    train_start: Any
+    train_end: Any
+    test_start: Any
+    test_end: Any
+    purge: Any
+    embargo: Any
+    role: str
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What one process does on end: its folds in their order, and in each of them its seeds."""
+
+    folds: tuple[_Fold, ...]
+    seeds: tuple[int, ...]
+
+
+def plain_fold(fold: Any) -> _Fold:
+    """A row of the folds table as a value that can be sent away."""
+    return _Fold(**{name: getattr(fold, name) for name in _Fold.__dataclass_fields__})
+
+
+def _key(rows: pd.DataFrame, fold: Any, known: Known, plan: Plan, before: str) -> str:
+    past = rows[training_mask(rows, fold)]
+    training = (plan.training.valid_share, plan.training.incremental, before)
+    settings = [plan.name, plan.agent, plan.environment, plan.reward, training, plan.trading, FORMAT]
+    digest = hashlib.sha256("\n".join(map(repr, settings)).encode())
+    digest.update(json.dumps(list(past.columns)).encode())
+    digest.update(pd.util.hash_pandas_object(past, index=False).to_numpy().tobytes())
+    until = past["timestamp"].max()
+    for symbol, (bars, history) in sorted(known.items()):
+        within = (bars["timestamp"] <= until).to_numpy()
+        digest.update(symbol.encode() + history.matrix[:, within].tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """The state of one training, in the store beside the finished agents."""
+
+    store: ModelStore
+    name: str
+
+    def get(self) -> Files | None:
+        return self.store.get(self.name)
+
+    def put(self, files: Files) -> None:
+        self.store.put(self.name, files, {"training": self.name})
+
+
+def _work(
+    job: _Job, seen: tuple[pd.DataFrame, pd.DataFrame], known: Known, plan: Plan, store: ModelStore
+) -> list[TrainedFold]:
+    done, key, before = [], "", None
+    begun: dict[int, Files] = {}
+    for fold in job.folds:
+        rows = join(*seen, fold.fold)
+        key = _key(rows, fold, known, plan, key)
+        markets, after = prepare(rows, fold, known, plan.environment, plan.training.valid_share, before)
+        keys = {seed: hashlib.sha256(f"{key}-{seed}".encode()).hexdigest()[:24] for seed in job.seeds}
+        made = {seed: _agent(keys[seed], seed, lesson_of(plan, markets), store, begun.get(seed)) for seed in job.seeds}
+        logger.info("%s fold %d: seeds %s", plan.name, fold.fold, ", ".join(map(str, made)))
+        if plan.training.incremental:
+            before, begun = after, made
+        done.append(_live(plan, made, markets, fold.fold, keys))
+    return done
+
+
+def lesson_of(plan: Plan, markets: FoldMarkets, agent: AgentParameters | None = None) -> Any:
+    """What `agents.train_agent` is given in this fold, with other settings of the agent if they are given."""
+    from tradewind.adaptive.rl.agents import Lesson
+
+    return Lesson(
+        agent or plan.agent, plan.environment, plan.reward, plan.trading, markets.fit, markets.valid,
+        markets.standardiser,
+    )  # fmt: skip
+
+
+def _agent(key: str, seed: int, lesson: Any, store: ModelStore, begun: Files | None) -> Files:
+    checkpoint, files = _Checkpoint(store, f"part-{key[:19]}"), store.get(key)
+    if files is None:
+        from tradewind.adaptive.rl.agents import train_agent
+
+        files = train_agent(lesson, seed, checkpoint, begun)
+        store.put(key, files, {"agent": lesson.parameters.algorithm, "seed": seed})
+    store.forget(checkpoint.name)
+    return files
+
+
+def _live(plan: Plan, made: Mapping[int, Files], markets: FoldMarkets, fold: int, keys: dict[int, str]) -> TrainedFold:
+    """What the agents of one fold lived through in its test window, all symbols side by side."""
+    whole = TradingMarket.joined([one.market for one in markets.test.values()])
+    where = pd.concat(
+        [
+            pd.DataFrame(one.forecasts.astype(np.float64), columns=list(FORECASTS)).assign(
+                symbol=symbol, timestamp=one.timestamp
+            )
+            for symbol, one in markets.test.items()
+        ],
+        ignore_index=True,
+    )
+    logs, lived, answered = [], [], []
+    for seed, files in made.items():
+        which = {"strategy": plan.name, "seed": np.int64(seed), "fold": np.int64(fold)}
+        log = pd.DataFrame(json.loads(files[LOG]), columns=LOG_COLUMNS, dtype="float64")
+        named = log.rename(columns={"part": "epoch"}).astype({"epoch": "int64"})
+        logs.append(named.assign(model=f"{plan.name}_seed_{seed}", **which))
+        lives = live_through(Policy.from_files(files), whole, plan.trading, plan.reward, MULTIPLES)
+        table = where.assign(target=lives[0].targets, **which)
+        table[[f"seen_{name}" for name in SEEN]] = lives[0].seen[:, -len(SEEN) :].astype(np.float64)
+        kept = [at for at, name in enumerate(TOLD) if name != "equity"]
+        table[[TOLD[at] for at in kept]] = lives[0].told[:, kept]
+        lived.append(table[[*KEYS, *(name for name in table.columns if name not in KEYS)]])
+        answered.append(responses(whole, lives).assign(**which))
+    text = {"strategy": "str"}
+    return TrainedFold(
+        fold, keys, pd.concat(logs, ignore_index=True).astype({**text, "model": "str"}),
+        pd.concat(lived, ignore_index=True).astype({**text, "symbol": "str"}),
+        pd.concat(answered, ignore_index=True).astype(text),
+    )  # fmt: skip
+
+
+def mean_positions(transitions: pd.DataFrame) -> pd.DataFrame:
+    """`schema.Positions`: the mean target of all seeds."""
+    table = transitions.groupby(["strategy", "symbol", "timestamp"], sort=False)["target"].mean().reset_index()
+    return table.assign(target=table["target"].clip(-1, 1))
+
+
+def seed_positions(transitions: pd.DataFrame) -> pd.DataFrame:
+    """`schema.Positions` of every seed by itself, as `AGENT seed SEED`."""
+    named = transitions["strategy"] + " seed " + transitions["seed"].astype("str")
+    return transitions[["symbol", "timestamp", "target"]].assign(strategy=named)

@@ -1,0 +1,265 @@
+"""Files of bars, whatever their columns: prices, volumes, instants, and which symbol each row belongs to."""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tradewind.errors import BadData
+from tradewind.data.files.bar_key import BarKey
+from tradewind.data.files.cells import FloatArray
+from tradewind.data.file_import.findings import Notes
+from tradewind.data.file_import.tables import RawTable, is_text, number_cells, optional_cells
+from tradewind.data.file_import.time_columns import Times, read_times
+from tradewind.data.file_import.volumes import ABSURD_OPEN, DISAGREE, absurd_opens, read_volumes, volume_columns
+from tradewind.market.resample import bar_anchor_ms
+from tradewind.data.files.dialect import ALIASES, NAME, ImportSettings, plain_name
+from tradewind.market.timeframes import bar_duration_ms
+
+PRICES = ("open", "high", "low", "close")
+TWICE = "the clock shows this time twice, and nothing tells which of the two it is"
+_VENUES = frozenset({"exchange", "venue", "market"})
+_PAIRS = ("pair", "symbol", "ticker", "instrument")
+_CONTRACTS = frozenset({"contract", "contract_type"})
+_MINUTE_MS = 60_000
+
+
+@dataclass
+class ImportedBars:
+    """The bars of one key as received (`deliveries.receive` takes `rows`), and the numbers of these rows, and of those
+    that are refused, in the table."""
+
+    key: BarKey
+    rows: pd.DataFrame
+    source_row: npt.NDArray[np.int64]
+    refused_row: npt.NDArray[np.int64]
+
+
+@dataclass
+class BarsFound:
+    """What a file of bars holds: bars by key, and why each row of the table is refused (empty where it is not)."""
+
+    tables: list[ImportedBars] = field(default_factory=list)
+    reason: npt.NDArray[np.object_] = field(default_factory=lambda: np.empty(0, dtype=object))
+
+
+def price_columns(table: RawTable, settings: ImportSettings, notes: Notes) -> dict[str, str] | None:
+    """The file's names of open, high, low and close; None if it has not all four.
+
+    Raises:
+        BadData: two columns could be one of them.
+    """
+    named = {str(role): name for role, name in settings.columns.items()}
+    found = {}
+    for role in PRICES:
+        configured = named.get(role)
+        names = [configured] if configured else [name for name in table.columns if plain_name(name) in ALIASES[role]]
+        if len(names) > 1:
+            raise BadData(f"{notes.where}: {names} could each be {role}: choose one with columns.{role}=NAME")
+        if not names or names[0] not in table.columns:
+            return None
+        found[role] = names[0]
+    return found
+
+
+def read_bars(table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: Notes) -> BarsFound | None:
+    """The bars of a table whose price columns are known; None where a setting is needed."""
+    notes.found("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name or content")
+    prices = {role: number_cells(table.columns[name], name, notes.where) for role, name in columns.items()}
+    times = read_times(table, settings, notes)
+    volumes = read_volumes(table, prices, settings, notes, volume_columns(table))
+    groups = _groups(table, settings, notes)
+    if times is None or volumes is None or groups is None:
+        return None
+    timeframe = _timeframe(times, groups, settings, notes)
+    if timeframe is None:
+        return None
+    bar_ms = bar_duration_ms(timeframe)
+    reason = np.full(len(times.ms), "", dtype=object)
+    opened, undecided = _resolved(times, groups, bar_ms, np.column_stack(list(prices.values())), notes)
+    _refuse(reason, TWICE, undecided)
+    if settings.time_is == "close":
+        # Some venues stamp the close with the last millisecond inside the bar.
+        opened = np.where(opened % 1_000 == 999, opened + 1, opened) - bar_ms
+        notes.found("bars are stamped with", "their close", "given")
+    elif not settings.columns.get("open_time") and "open_time" not in map(plain_name, table.columns):
+        notes.assume(
+            "bars are stamped with", "their open", "as exchanges do; the file cannot tell (time_is=close otherwise)"
+        )
+    values = {**prices, "volume": volumes.base}
+    if volumes.quote is not None:
+        values["quote_volume"] = volumes.quote
+    _refuse(reason, "a volume is no number", volumes.unreadable)
+    trades = [name for name in table.columns if plain_name(name) in ALIASES["trades"]]
+    if len(trades) == 1:
+        values["trades"], wrong = optional_cells(table.columns[trades[0]], trades[0], notes.where)
+        notes.found("trades", trades[0], "by name")
+        _refuse(reason, "trades is no number", wrong)
+    _refuse(reason, DISAGREE, volumes.disagree)
+    for rows in groups.values():
+        own_prices = {name: numbers[rows] for name, numbers in prices.items()}
+        _refuse(reason, ABSURD_OPEN, rows[absurd_opens(opened[rows], own_prices, volumes.of_rows(rows))])
+    _refuse_unreadable(reason, opened, {**prices, "volume": volumes.base})
+    for why, refused in times.refused.items():
+        _refuse(reason, why, refused, first=True)
+    named = np.zeros(len(reason), dtype=bool)
+    named[np.concatenate(list(groups.values()))] = True
+    _refuse(reason, "the row names no usable venue and symbol", ~named, first=True)
+    tables = [_table_of(BarKey(venue=venue, symbol=symbol, timeframe=timeframe), rows, opened, values, reason)
+              for (venue, symbol), rows in groups.items()]  # fmt: skip
+    return BarsFound(tables, reason)
+
+
+def _table_of(
+    key: BarKey, rows: npt.NDArray[np.int64], opened: FloatArray, values: dict[str, FloatArray],
+    reason: npt.NDArray[np.object_],
+) -> ImportedBars:  # fmt: skip
+    kept = rows[reason[rows] == ""]
+    columns = {"open_time": opened[kept].astype(np.int64), **{name: numbers[kept] for name, numbers in values.items()}}
+    return ImportedBars(key, pd.DataFrame(columns), kept, rows[reason[rows] != ""])
+
+
+def _refuse(
+    reason: npt.NDArray[np.object_], why: str, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64], first: bool = False
+) -> None:
+    """Give rows a reason if they have none; `first`: whatever they have."""
+    chosen = np.zeros(len(reason), dtype=bool)
+    chosen[rows] = True
+    reason[chosen & ((reason == "") | first)] = why
+
+
+def _refuse_unreadable(reason: npt.NDArray[np.object_], opened: FloatArray, values: dict[str, FloatArray]) -> None:
+    _refuse(reason, "the time cannot be read", ~np.isfinite(opened))
+    _refuse(reason, "the time is not a whole millisecond", opened != np.floor(opened))
+    for name, numbers in values.items():
+        _refuse(reason, f"{name} is missing or no number", np.isnan(numbers))
+        _refuse(reason, f"{name} is not finite", np.isinf(numbers))
+
+
+def _groups(
+    table: RawTable, settings: ImportSettings, notes: Notes
+) -> dict[tuple[str, str], npt.NDArray[np.int64]] | None:
+    """The rows of each venue and symbol; a row whose cells name none is in no group."""
+    rows = len(table.source_row)
+    named = {name: plain_name(name) for name, cells in table.columns.items() if is_text(cells)}
+    venue = next((name for name, plain in named.items() if plain in _VENUES), None)
+    pair = next((name for wanted in _PAIRS for name, plain in named.items() if plain == wanted), None)
+    contract = next((name for name, plain in named.items() if plain in _CONTRACTS), None) if venue else None
+    if settings.venue is not None:
+        venue, contract = None, None
+    if settings.symbol is not None:
+        pair = None
+    for setting, column in (("venue", venue), ("symbol", pair)):
+        given = getattr(settings, setting)
+        if column is None and given is None:
+            notes.need(f"{setting}=NAME", f"no column says the {setting}")
+        elif given is not None:
+            notes.found(setting, given, "given")
+    if (venue is None and settings.venue is None) or (pair is None and settings.symbol is None):
+        return None
+    parts = [table.columns[name].to_pandas().astype("str") for name in (venue, pair, contract) if name]
+    if not parts:
+        return {(str(settings.venue), str(settings.symbol)): np.arange(rows)}
+    keys = pd.concat(parts, axis=1, keys=[name for name in (venue, pair, contract) if name]).fillna("")
+    groups: dict[tuple[str, str], npt.NDArray[np.int64]] = {}
+    for cells, indices in keys.groupby(list(keys.columns), sort=True).indices.items():
+        cell = dict(zip(keys.columns, cells if isinstance(cells, tuple) else (cells,), strict=True))
+        suffix = "" if contract is None or cell[contract].lower() in ("spot", "") else f"_{cell[contract].lower()}"
+        key = (
+            settings.venue or _plain_key(cell[str(venue)].lower() + suffix),
+            settings.symbol or _plain_key(cell[str(pair)]),
+        )
+        if "" in key:
+            continue  # the rows are in no group
+        if key in groups:
+            raise BadData(f"{notes.where}: two kinds of rows would both be {'/'.join(key)}: import them one by one")
+        groups[key] = np.asarray(indices)
+    if not groups:
+        raise BadData(f"{notes.where}: no row names a usable venue and symbol: give venue=NAME and symbol=NAME")
+    columns = ", ".join(f"column {name!r}" for name in (venue, pair, contract) if name)
+    notes.found("venue and symbol", ", ".join("/".join(key) for key in list(groups)[:20]), columns)
+    return groups
+
+
+def _plain_key(text: str) -> str:
+    """The name without slashes, colons and spaces; empty if it could name no file."""
+    plain = re.sub(r"[/: ]+", "", text)
+    return plain if re.fullmatch(NAME, plain) else ""
+
+
+def _timeframe(
+    times: Times, groups: dict[tuple[str, str], npt.NDArray[np.int64]], settings: ImportSettings, notes: Notes
+) -> str | None:
+    """The time frame: the most frequent step between instants of one symbol."""
+    certain = np.where(np.isfinite(times.again), np.nan, times.ms)
+    steps = np.concatenate([np.diff(np.unique(certain[rows][np.isfinite(certain[rows])])) for rows in groups.values()])
+    if len(steps) == 0:
+        if settings.timeframe is None:
+            notes.need("timeframe=DURATION", "no symbol has two bars, whose distance would say it")
+        return settings.timeframe
+    sizes, counts = np.unique(steps, return_counts=True)
+    usual = int(sizes[np.argmax(counts)])
+    direction = np.concatenate([np.sign(np.diff(certain[rows])) for rows in groups.values()])
+    newest_first = (direction < 0).sum() > (direction > 0).sum()
+    notes.found(
+        "order of rows", "newest first" if newest_first else "oldest first",
+        f"{int((direction < 0).sum()):,} steps back, {int((direction > 0).sum()):,} forward",
+    )  # fmt: skip
+    found = _named_duration(usual)
+    evidence = (
+        f"{int(counts.max()):,} of {len(steps):,} steps, and {int((steps % usual == 0).sum()):,} are multiples of it"
+    )
+    if settings.timeframe is not None:
+        if found != settings.timeframe and counts.max() * 2 > len(steps):
+            raise BadData(
+                f"{notes.where}: the time frame is said to be {settings.timeframe}, but bars step by "
+                f"{usual / 1000:g} s in {evidence}: correct timeframe"
+            )
+        notes.found("time frame", settings.timeframe, "given")
+        return settings.timeframe
+    if found is None or counts.max() * 2 < len(steps):
+        notes.need("timeframe=DURATION", f"the most frequent step is {usual / 1000:g} s, in {evidence}")
+        return None
+    notes.found("time frame", found, evidence)
+    return found
+
+
+def _named_duration(milliseconds: int) -> str | None:
+    for unit, size in (("w", 10_080), ("d", 1_440), ("h", 60), ("m", 1)):
+        count, rest = divmod(milliseconds, size * _MINUTE_MS)
+        if rest == 0 and 0 < count < 10_000:
+            return f"{count}{unit}"
+    return None
+
+
+def _resolved(
+    times: Times, groups: dict[tuple[str, str], npt.NDArray[np.int64]], bar_ms: int, content: FloatArray, notes: Notes
+) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """The instants, each of those that a clock shows twice decided by the grid of bars, or by its twin beside it; and
+    the rows that nothing decides."""
+    opened = times.ms.copy()
+    doubtful = np.flatnonzero(np.isfinite(times.again))
+    if len(doubtful) == 0:
+        return opened, doubtful
+    on_grid = [(instants[doubtful] - bar_anchor_ms(bar_ms)) % bar_ms == 0 for instants in (times.ms, times.again)]
+    later = doubtful[~on_grid[0] & on_grid[1]]
+    opened[later] = times.again[later]
+    by_grid = int((on_grid[0] != on_grid[1]).sum())
+    undecided = set(doubtful[on_grid[0] == on_grid[1]].tolist())
+    by_twin = 0
+    for rows in groups.values():
+        here = np.array([row for row in rows if row in undecided], dtype=np.int64)
+        ascending = np.nansum(np.sign(np.diff(times.ms[rows]))) >= 0
+        for instant in np.unique(times.ms[here]):
+            twins = here[times.ms[here] == instant]
+            if len(twins) == 2 and not np.array_equal(content[twins[0]], content[twins[1]]):
+                opened[twins[1 if ascending else 0]] = times.again[twins[0]]
+                undecided.difference_update(twins.tolist())
+                by_twin += 2
+    notes.found(
+        "times that the clock shows twice", f"{len(doubtful)} rows",
+        f"{by_grid} decided by the grid of bars, {by_twin} by their order, {len(undecided)} refused",
+    )  # fmt: skip
+    return opened, np.array(sorted(undecided), dtype=np.int64)

@@ -1,0 +1,238 @@
+"""A file as found in the wild, understood: what kind of rows it holds, with the evidence, and what becomes of each."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tradewind.errors import BadData
+from tradewind.data.files.bar_key import BarKey
+from tradewind.data.file_import.bar_files import ImportedBars, price_columns, read_bars
+from tradewind.data.files.contents import as_utf8, kind_of_contents, read_contents
+from tradewind.data.file_import.findings import Notes
+from tradewind.data.file_import.positions import name_by_position
+from tradewind.data.file_import.side_files import (
+    event_columns,
+    funding_column,
+    is_funding_in_open,
+    read_events,
+    read_funding,
+)
+from tradewind.data.file_import.stream_files import read_stream
+from tradewind.data.file_import.tables import RawTable, number_cells, read_table, rows_as_text
+from tradewind.data.file_import.trade_files import read_trades, trade_columns
+from tradewind.data.file_import.volumes import volume_columns
+from tradewind.data.files.dialect import ImportSettings
+
+RAGGED = "the line has more or fewer cells than the others"
+_KINDS = ("bars", "trades", "funding", "events", "stream")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Rows of the file that are not imported: number (from 0, without the header), reason and content (JSON)."""
+
+    source_row: npt.NDArray[np.int64]
+    reason: npt.NDArray[np.object_]
+    content: list[str]
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each reason has, most frequent first."""
+        return {str(why): int(count) for why, count in pd.Series(self.reason, dtype="str").value_counts().items()}
+
+
+@dataclass
+class Understanding:
+    """What a file holds. rows = rows of `bars`, `tables` or `vintages` + rows of `refused`, unless `needs` are open.
+
+    `tables` are trades (`trades`), or those of a raw stream (`depth`, `bbo`, `trades`), where one row of the file may
+    become several of `depth`: `accepted` counts rows of the file.
+    """
+
+    path: Path
+    kind: str
+    notes: Notes
+    rows: int
+    accepted: int = 0
+    bars: list[ImportedBars] = field(default_factory=list)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    vintages: pd.DataFrame | None = None
+    refused: Refused = field(default_factory=lambda: _refused([], [], []))
+
+    def require_whole(self) -> None:
+        """Nothing, if every question is answered and every row accounted for.
+
+        Raises:
+            BadData: a setting is needed, or the rows do not add up.
+        """
+        self.notes.require_settled()
+        if self.rows != self.accepted + len(self.refused.source_row):
+            raise BadData(
+                f"{self.path}: {self.rows} rows read, but {self.accepted} accepted and {len(self.refused.source_row)} "
+                "refused: the import lost or made up rows"
+            )
+
+    def quarantine(self, key: BarKey) -> pd.DataFrame:
+        """The refused rows (`schema.Quarantine`) of one key of bars; rows of no key go with the first."""
+        chosen = np.ones(len(self.refused.reason), dtype=bool)
+        others = [bars for bars in self.bars if bars.key != key]
+        if self.bars and key != self.bars[0].key:
+            own = next(bars for bars in self.bars if bars.key == key)
+            chosen = np.isin(self.refused.source_row, own.refused_row)
+        elif others:
+            chosen = ~np.isin(self.refused.source_row, np.concatenate([bars.refused_row for bars in others]))
+        rows = np.flatnonzero(chosen)
+        return pd.DataFrame(
+            {
+                **key.columns(len(rows)),
+                "source_row": self.refused.source_row[rows],
+                "reason": pd.array(self.refused.reason[rows], dtype="str"),
+                "content": pd.array([self.refused.content[row] for row in rows], dtype="str"),
+            }
+        )
+
+
+def understand(path: Path, settings: ImportSettings) -> Understanding:
+    """What the file holds, as far as it and the settings tell; open questions are in `notes.needs`.
+
+    Raises:
+        BadData: the file is missing, damaged, in no known format, or contradicts a setting.
+    """
+    notes = Notes(str(path))
+    content = read_contents(path)
+    if kind_of_contents(content) == "stream" or settings.kind == "stream":
+        return _understand_stream(path, as_utf8(content, settings.encoding, notes), notes)
+    table = read_table(path, content, settings, settings.encoding, notes)
+    del content
+    if not table.has_names and not settings.column_names:
+        table = name_by_position(table, notes)
+        if notes.needs:
+            return Understanding(path, settings.kind or "unknown", notes, table.rows)
+    elif settings.column_names and len(settings.column_names) == len(table.columns):
+        renamed = dict(zip(settings.column_names, table.columns.values(), strict=True))
+        table = RawTable(renamed, table.source_row, table.ragged, True, table.zone)
+    understanding = _by_kind(path, table, settings, notes)
+    if not notes.needs:
+        understanding.require_whole()
+        if understanding.accepted == 0:
+            reason, count = next(iter(understanding.refused.counts().items()))
+            raise BadData(
+                f"{path}: none of its {understanding.rows:,} rows can be imported, {count:,} because {reason} "
+                f"(the first holds {understanding.refused.content[0][:160]}): correct the settings or repair the file"
+            )
+    return understanding
+
+
+def _by_kind(path: Path, table: RawTable, settings: ImportSettings, notes: Notes) -> Understanding:
+    """The table read as the kind that is given or that its columns show."""
+    prices = price_columns(table, settings, notes)
+    rate = funding_column(table)
+    events, trades = event_columns(table), trade_columns(table)
+    kind: str | None = settings.kind
+    if kind is not None:
+        notes.found("kind", kind, "given")
+    elif prices is not None:
+        kind, why = _bars_or_funding(table, prices, notes)
+        notes.found("kind", kind, why)
+    elif {"price", "amount"} <= set(trades):
+        kind = "trades"
+        notes.found("kind", kind, "there is a price and an amount, and no open, high, low and close")
+    elif rate is not None:
+        kind = "funding"
+        notes.found("kind", kind, f"there is a column {rate!r} and no prices")
+    elif events is not None:
+        kind = "events"
+        notes.found("kind", kind, "there are events with an impact and a currency")
+    if kind == "bars" and prices is not None:
+        found = read_bars(table, prices, settings, notes)
+        if rate is not None:
+            notes.found(f"column {rate}", "left out", "import it as well with kind=funding")
+        understanding = _whole(path, kind, table, notes, found.reason if found else None)
+        understanding.bars = [_in_file(bars, table) for bars in found.tables] if found else []
+        return understanding
+    if kind == "trades" and {"price", "amount"} <= set(trades):
+        traded = read_trades(table, trades, settings, notes)
+        understanding = _whole(path, kind, table, notes, traded.reason if traded else None)
+        understanding.tables = {"trades": traded.rows} if traded else {}
+        return understanding
+    rate = rate or (prices["open"] if prices else None)
+    side = (
+        read_funding(table, rate, settings, notes) if kind == "funding" and rate is not None
+        else read_events(table, events, settings, notes) if kind == "events" and events is not None
+        else None
+    )  # fmt: skip
+    if side is None and not notes.needs:
+        raise BadData(
+            f"{path}: the columns {[name[:40] for name in table.columns][:20]} are not those of "
+            f"{kind or ' or of '.join(_KINDS)}: name them in columns (such as columns.open=NAME) or column_names, or "
+            "give skip_lines if that is not the header"
+        )
+    understanding = _whole(path, str(kind), table, notes, side.reason if side else None)
+    understanding.vintages = side.vintages if side else None
+    return understanding
+
+
+def _in_file(bars: ImportedBars, table: RawTable) -> ImportedBars:
+    """The bars with the numbers of their rows in the file instead of the table."""
+    return replace(bars, source_row=table.source_row[bars.source_row], refused_row=table.source_row[bars.refused_row])
+
+
+def _bars_or_funding(table: RawTable, prices: dict[str, str], notes: Notes) -> tuple[str, str]:
+    numbers = {role: number_cells(table.columns[name], name, notes.where) for role, name in prices.items()}
+    volumes = volume_columns(table)
+    volume = number_cells(table.columns[volumes[0]], volumes[0], notes.where) if volumes else None
+    if is_funding_in_open(numbers, volume):
+        return (
+            "funding",
+            f"{prices['open']!r} holds small rates, while high, low, close and volume are 0: they are no prices",
+        )
+    return "bars", "there are open, high, low and close"
+
+
+def _whole(
+    path: Path, kind: str, table: RawTable, notes: Notes, reason: npt.NDArray[np.object_] | None
+) -> Understanding:
+    """The accounts of a table: rows with a reason and ragged ones are refused, the others accepted."""
+    if reason is None:
+        return Understanding(path, kind, notes, table.rows)
+    rows = np.flatnonzero(reason != "")
+    contents = rows_as_text(table, rows)
+    ragged = [json.dumps({"line": line[:500]}, ensure_ascii=False) for _, line in table.ragged]
+    refused = _refused(
+        [*table.source_row[rows], *(number for number, _ in table.ragged)],
+        [*reason[rows], *[RAGGED] * len(ragged)],
+        [*contents, *ragged],
+    )
+    return Understanding(path, kind, notes, table.rows, int((reason == "").sum()), refused=refused)
+
+
+def _understand_stream(path: Path, content: bytes, notes: Notes) -> Understanding:
+    found = read_stream(content)
+    notes.found("kind", "stream", "each line is a receive time in nanoseconds and a message in JSON")
+    if found.lines == len(found.refused):
+        raise BadData(f"{path}: none of its {found.lines} lines is a message that is known: it is no exchange stream")
+    tables = found.tables()
+    notes.found("symbols", ", ".join(sorted(found.symbols)), "the messages say them")
+    for name, table in tables.items():
+        notes.found(name, f"{len(table):,} rows", "by the kind of message")
+    lag = tables["trades"]["recv_ns"] / 1e6 - tables["trades"]["exch_ms"]
+    if len(lag):
+        clock = "behind" if lag.median() < 0 else "after"
+        notes.found(
+            "receive clock", f"{abs(lag.median()) / 1e3:.2f} s {clock} the exchange's", "median over the trades"
+        )
+    numbers, reasons, lines = zip(*found.refused, strict=True) if found.refused else ((), (), ())
+    contents = [json.dumps({"line": line}, ensure_ascii=False) for line in lines]
+    return Understanding(
+        path, "stream", notes, found.lines, found.lines - len(found.refused), tables=tables,
+        refused=_refused(numbers, reasons, contents),
+    )  # fmt: skip
+
+
+def _refused(numbers: Sequence[Any], reasons: Sequence[Any], contents: list[str]) -> Refused:
+    return Refused(np.array(numbers, dtype=np.int64), np.array(reasons, dtype=object), contents)

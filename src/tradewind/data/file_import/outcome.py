@@ -1,0 +1,77 @@
+"""What becomes of an understood file: deliveries to a store, and the account of each table of bars before that."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from tradewind.data.files.cleaning import DUPLICATE, SUPERSEDED, check_bars, type_bars
+from tradewind.data.files.deliveries import Delivery, receive
+from tradewind.data.file_import.bar_files import ImportedBars
+from tradewind.data.file_import.importer import Understanding
+from tradewind.data.files.quarantine import require_all_rows
+from tradewind.market.segments import missing_before
+from tradewind.market.timeframes import bar_duration_ms
+
+
+@dataclass(frozen=True)
+class BarAccount:
+    """What the rows of one key would become: rows = bars + refused; `bars` are checked, oldest first.
+
+    `gaps` are holes in the grid between the first and the last bar, `missing` the bars that they lack; `duplicates` are
+    rows that another row of the file repeats or replaces (some of `refused`).
+    """
+
+    rows: int
+    bars: pd.DataFrame
+    refused: pd.DataFrame
+    gaps: int
+    missing: int
+    duplicates: int
+
+
+def account(understanding: Understanding, bars: ImportedBars, now: datetime) -> BarAccount:
+    """The account of one key of bars of a file.
+
+    Raises:
+        BadData: the rows do not add up.
+    """
+    own = understanding.quarantine(bars.key)
+    rows = len(bars.rows) + len(own)
+    if bars.rows.empty:
+        return BarAccount(rows, bars.rows, own, 0, 0, 0)
+    typed, unreadable = type_bars(bars.rows, bars.key)
+    checked, refused = check_bars(typed, bars.key, now)
+    later = [table.assign(source_row=bars.source_row[table["source_row"]]) for table in (unreadable, refused)]
+    refused = _joined([own, *later])
+    require_all_rows(bars.key, rows, len(checked), len(refused))
+    missing = np.zeros(0, dtype=np.int64)
+    if len(checked):
+        opened = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
+        missing = missing_before(opened, bar_duration_ms(bars.key.timeframe))
+    repeated = int(refused["reason"].isin([DUPLICATE, SUPERSEDED]).sum())
+    return BarAccount(rows, checked, refused, int((missing > 0).sum()), int(missing.sum()), repeated)
+
+
+def to_deliveries(understanding: Understanding, received_at: datetime) -> list[Delivery]:
+    """A delivery for each key of bars; together they hold every row of the file.
+
+    Raises:
+        BadData: a question about the file is open, or the rows do not add up.
+    """
+    understanding.require_whole()
+    deliveries = []
+    for bars in understanding.bars:
+        own = understanding.quarantine(bars.key)
+        delivery = receive(bars.rows, bars.key, f"file.{understanding.path.name}", received_at)
+        late = delivery.refused.assign(source_row=bars.source_row[delivery.refused["source_row"]])
+        deliveries.append(
+            replace(delivery, refused=_joined([own, late]), rows_received=delivery.rows_received + len(own))
+        )
+    return deliveries
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)] or tables[:1]
+    return filled[0].reset_index(drop=True) if len(filled) == 1 else pd.concat(filled, ignore_index=True)

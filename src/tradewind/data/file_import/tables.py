@@ -1,0 +1,259 @@
+"""A file as a table of cells, before anything is understood: text from text, the file's own types otherwise."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.feather
+import pyarrow.parquet as pq
+
+from tradewind.errors import BadData
+from tradewind.data.files.cells import FloatArray, parse_text
+from tradewind.data.files.contents import as_utf8, kind_of_contents
+from tradewind.data.files.csv_cells import require_a_line_each
+from tradewind.data.file_import.findings import Notes
+from tradewind.data.file_import.layouts import sniff_layout, stated_zone
+from tradewind.data.files.dialect import BarDialect
+
+_LARGEST_JSON = 128 << 20
+_MISSING = r"^\s*(?i:null|none|nan|na|n/a|-)?\s*$"
+_FREE_CELLS = 8 << 20
+_MOST_CELLS_PER_BYTE = 50
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """Columns of cells by name; `source_row` numbers the table's rows in the file, `ragged` are the file's other rows.
+
+    `has_names` is false where columns are only numbered. `zone` is the time zone that the file states, with the words.
+    """
+
+    columns: dict[str, pa.Array]
+    source_row: npt.NDArray[np.int64]
+    ragged: tuple[tuple[int, str], ...] = ()
+    has_names: bool = True
+    zone: tuple[str, str] | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows the file has, ragged ones included."""
+        return len(self.source_row) + len(self.ragged)
+
+
+def read_table(path: Path, content: bytes, settings: BarDialect, encoding: str | None, notes: Notes) -> RawTable:
+    """The table that the bytes of a file hold.
+
+    Raises:
+        BadData: damaged, not one table, without rows, or in no known format.
+    """
+    form = kind_of_contents(content)
+    notes.found("format", form, f"first bytes {content[:6]!r}")
+    try:
+        if form in ("parquet", "feather"):
+            table = _typed_table(_read_arrow(content, form, notes))
+        elif form == "json":
+            table = _read_json(as_utf8(content, encoding, notes), notes)
+        else:
+            table = _read_text(as_utf8(content, encoding, notes), settings, notes)
+    except (pa.ArrowException, OSError, UnicodeError, MemoryError, OverflowError) as error:
+        raise BadData(
+            f"{path} is damaged or not a {form} file ({str(error)[:200]}): fetch it again or repair it"
+        ) from error
+    if len(table.source_row) == 0:
+        raise BadData(f"{path} has a header but no rows: fetch it again or remove it")
+    return table
+
+
+def number_cells(cells: pa.Array, name: str, where: str) -> FloatArray:
+    """float64 values; NaN where a cell is missing or no number.
+
+    Raises:
+        BadData: the column's type holds no numbers.
+    """
+    kind = cells.type
+    if pa.types.is_string(kind):
+        return parse_text(cells)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    if pa.types.is_null(kind) or pa.types.is_boolean(kind):
+        return np.full(len(cells), np.nan)
+    raise BadData(f"{where}: the column {name!r} holds {kind}: numbers are needed. Convert it or choose another column")
+
+
+def optional_cells(cells: pa.Array, name: str, where: str) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """As `number_cells`, and which cells hold something that is no finite number; a blank or `NULL` only is missing."""
+    numbers = number_cells(cells, name, where)
+    wrong = np.isinf(numbers)
+    if is_text(cells) and np.isnan(numbers).any():
+        blank = pc.match_substring_regex(cells, _MISSING).fill_null(True).to_numpy(zero_copy_only=False)
+        wrong |= np.isnan(numbers) & ~blank
+    return np.where(wrong, np.nan, numbers), wrong
+
+
+def is_text(cells: pa.Array) -> bool:
+    """Whether the cells are text."""
+    return pa.types.is_string(cells.type)
+
+
+def rows_as_text(table: RawTable, rows: npt.NDArray[np.int64]) -> list[str]:
+    """Rows as JSON, for quarantine."""
+    columns = [_plain_cells(cells.take(pa.array(rows))) for cells in table.columns.values()]
+    names = list(table.columns)
+    return [
+        json.dumps(dict(zip(names, cells, strict=True)), ensure_ascii=False) for cells in zip(*columns, strict=True)
+    ]
+
+
+def _plain_cells(cells: pa.Array) -> list[Any]:
+    try:
+        return [_plain(cell) for cell in cells.to_pylist()]
+    except (ValueError, OverflowError):  # instants beyond the years that Python knows
+        whole = cells.view(pa.int32() if cells.type.bit_width == 32 else pa.int64())
+        return [None if cell is None else f"{cell} {cells.type}" for cell in whole.to_pylist()]
+
+
+def _plain(cell: Any) -> Any:
+    if isinstance(cell, float) and not np.isfinite(cell):
+        return str(cell)
+    return cell if cell is None or isinstance(cell, bool | int | float | str) else str(cell)
+
+
+def _read_arrow(content: bytes, form: str, notes: Notes) -> pa.Table:
+    buffer = pa.py_buffer(content)
+    if form == "feather":
+        return pyarrow.feather.read_table(pa.BufferReader(buffer))
+    file = pq.ParquetFile(pa.BufferReader(buffer))
+    cells = file.metadata.num_rows * max(file.metadata.num_columns, 1)
+    if cells > _FREE_CELLS and cells > _MOST_CELLS_PER_BYTE * len(content):
+        raise BadData(
+            f"{notes.where} says that its {len(content):,} bytes hold {cells:,} cells, as no market data does: it is "
+            "damaged or made to fill the memory. Fetch it again"
+        )
+    return file.read(use_threads=False)
+
+
+def _typed_table(table: pa.Table) -> RawTable:
+    repeated = sorted(name for name, count in Counter(table.column_names).items() if count > 1)
+    if repeated:
+        raise BadData(f"the columns {repeated[:5]} stand there twice: rename one of each")
+    columns = {name: _simplified(table.column(name)) for name in table.column_names}
+    return RawTable(columns, np.arange(table.num_rows))
+
+
+def _simplified(column: pa.ChunkedArray) -> pa.Array:
+    """One array, dictionaries decoded, decimals as float64, all text of one type."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.string())  # Arrow's own cast to float64 is off in the last digit
+    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
+        column = column.cast(pa.string())
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        # The instants are the same in any zone, and the file's may be one that nobody knows.
+        column = column.cast(pa.timestamp(column.type.unit, "UTC"))
+    whole = column.combine_chunks()
+    whole.validate(full=True)
+    return whole
+
+
+def _read_text(content: bytes, settings: BarDialect, notes: Notes) -> RawTable:
+    layout = sniff_layout(content, settings, notes)
+    ragged: list[tuple[int, str]] = []
+
+    def keep(row: pa.csv.InvalidRow) -> str:
+        ragged.append((row.number - layout.skip_lines - 1, row.text))
+        return "skip"
+
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(content),
+        read_options=pyarrow.csv.ReadOptions(
+            use_threads=False,  # only then are rows numbered
+            skip_rows=layout.skip_lines,
+            column_names=list(layout.names),
+        ),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=keep),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(layout.names, pa.string()), strings_can_be_null=False
+        ),
+    )
+    require_a_line_each(content, layout.skip_lines, table.num_rows + len(ragged), notes.where)
+    numbers = np.delete(np.arange(table.num_rows + len(ragged)), [number for number, _ in ragged])
+    columns = {name: table.column(name).combine_chunks() for name in table.column_names}
+    return RawTable(columns, numbers, tuple(ragged), layout.has_header, stated_zone(layout))
+
+
+def _read_json(content: bytes, notes: Notes) -> RawTable:
+    if len(content) > _LARGEST_JSON:
+        raise BadData(f"{notes.where} has over {_LARGEST_JSON:,} bytes of JSON: convert it to CSV or Parquet")
+    try:
+        document = json.loads(content, parse_constant=str)
+    except RecursionError as error:
+        raise BadData(f"{notes.where} is nested too deeply for a table: repair the file") from error
+    except ValueError as error:
+        document = _json_lines(content, error, notes)
+    rows = _rows_of(document, notes)
+    kinds = Counter(type(row) for row in rows)
+    if kinds.most_common(1)[0][0] is dict:
+        names = list(dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row))
+        usual = [index for index, row in enumerate(rows) if isinstance(row, dict)]
+        columns = {name: _json_column([rows[index].get(name) for index in usual]) for name in names}
+    else:
+        width = Counter(len(row) for row in rows if isinstance(row, list)).most_common(1)[0][0]
+        usual = [index for index, row in enumerate(rows) if isinstance(row, list) and len(row) == width]
+        columns = {f"column {n + 1}": _json_column([rows[index][n] for index in usual]) for n in range(width)}
+    regular = set(usual)
+    ragged = [(index, json.dumps(row)) for index, row in enumerate(rows) if index not in regular]
+    notes.found(
+        "layout", "list of objects" if kinds.most_common(1)[0][0] is dict else "list of lists", f"{len(rows)} rows"
+    )
+    return RawTable(columns, np.array(usual, dtype=np.int64), tuple(ragged), kinds.most_common(1)[0][0] is dict)
+
+
+def _json_lines(content: bytes, first_error: ValueError, notes: Notes) -> list[Any]:
+    """One JSON value a line, as some interfaces write them."""
+    lines = [line for line in content.splitlines() if line.strip()]
+    try:
+        if len(lines) > 1:
+            return [json.loads(line, parse_constant=str) for line in lines]
+    except (ValueError, RecursionError):
+        pass
+    raise BadData(f"{notes.where} is damaged or not JSON ({str(first_error)[:200]}): fetch it again") from first_error
+
+
+def _rows_of(document: Any, notes: Notes) -> list[Any]:
+    """The list of rows: the document, the only list in it, or columns side by side."""
+    if isinstance(document, dict):
+        lists = {name: part for name, part in document.items() if isinstance(part, list)}
+        if len(lists) > 1 and len({len(part) for part in lists.values()}) == 1:
+            return [dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values(), strict=True)]
+        document = next(iter(lists.values())) if len(lists) == 1 else None
+    if not isinstance(document, list) or not any(isinstance(row, list | dict) for row in document):
+        raise BadData(
+            f"{notes.where} holds no table: JSON must be a list of rows (lists or objects) or columns of lists"
+        )
+    return document
+
+
+def _json_column(cells: list[Any]) -> pa.Array:
+    """Numbers, text or nested values where all cells are, otherwise each cell as text."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if kinds and (kinds <= {int, float} or kinds in ({str}, {bool}, {list}, {dict})):
+        try:
+            return pa.array(cells)
+        except (pa.ArrowException, ValueError, OverflowError):
+            pass
+    return pa.array([_as_text(cell) for cell in cells], type=pa.string())
+
+
+def _as_text(cell: Any) -> str | None:
+    if cell is None:
+        return None
+    text = cell if isinstance(cell, str) else json.dumps(cell)
+    return text.encode("utf-8", "replace").decode()

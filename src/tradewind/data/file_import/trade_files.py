@@ -1,0 +1,128 @@
+"""Files of trades."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tradewind.errors import BadData
+from tradewind.data.files.cleaning import DUPLICATE
+from tradewind.data.file_import.findings import Notes, share
+from tradewind.data.file_import.tables import RawTable, is_text, number_cells, optional_cells
+from tradewind.data.file_import.time_columns import read_times
+from tradewind.data.files.dialect import ImportSettings, plain_name
+
+_NAMES = {
+    "price": frozenset({"price", "p", "px"}),
+    "amount": frozenset({"amount", "qty", "quantity", "size", "volume", "q"}),
+    "side": frozenset({"side", "taker_side", "direction"}),
+    "buyer_maker": frozenset({"is_buyer_maker", "isbuyermaker", "buyer_maker"}),
+    "id": frozenset({"id", "trade_id", "tradeid", "tid"}),
+    "cost": frozenset({"cost", "quote_qty", "quoteqty"}),
+}
+_TIME = frozenset({"trade_time", "recv_ns", "exch_ms"})
+_SIDES = {"buy": "buy", "b": "buy", "sell": "sell", "s": "sell", "": ""}
+_COST_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class TradesFound:
+    """Trades in the order of the file: timestamp, id, side (buy, sell or empty: who took), price, amount, cost."""
+
+    rows: pd.DataFrame
+    reason: npt.NDArray[np.object_]
+
+
+def trade_columns(table: RawTable) -> dict[str, str]:
+    """The file's names of what trades have."""
+    found = {}
+    for role, known in _NAMES.items():
+        names = [name for name in table.columns if plain_name(name) in known]
+        if len(names) == 1:
+            found[role] = names[0]
+    return found
+
+
+def read_trades(table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: Notes) -> TradesFound | None:
+    """The trades of a table whose columns are known; None where a setting is needed."""
+    notes.found("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name or content")
+    times = read_times(table, settings, notes, _TIME)
+    if times is None:
+        return None
+    price, amount = (
+        number_cells(table.columns[columns[name]], columns[name], notes.where) for name in ("price", "amount")
+    )
+    side, is_no_side = _sides(table, columns, notes)
+    faults = {
+        **times.refused,
+        "the time cannot be read": ~np.isfinite(times.ms),
+        "the clock shows this time twice": np.isfinite(times.again),
+        "price is no positive number": ~(np.isfinite(price) & (price > 0)),
+        "amount is no positive number": ~(np.isfinite(amount) & (amount > 0)),
+        "side is neither buy nor sell": is_no_side,
+    }
+    with np.errstate(over="ignore", invalid="ignore"):
+        cost = price * amount
+    if "cost" in columns:
+        said, wrong = optional_cells(table.columns[columns["cost"]], columns["cost"], notes.where)
+        is_off = wrong | (np.abs(said - cost) > _COST_TOLERANCE * np.abs(cost))
+        faults["cost is not price x amount"] = is_off
+        notes.found("cost", columns["cost"], f"price x amount in {share(int((~is_off).sum()), len(is_off))}")
+    faults["price x amount is not finite"] = ~np.isfinite(cost)
+    reason = np.full(len(price), "", dtype=object)
+    for why, rows in reversed(faults.items()):
+        reason[rows] = why
+    identity = _identities(table, columns, reason)
+    kept = np.flatnonzero(reason == "")
+    rows = pd.DataFrame(
+        {
+            "timestamp": pd.DatetimeIndex(np.floor(times.ms[kept]).astype(np.int64).astype("datetime64[ms]"), tz="UTC"),
+            "id": pd.array(identity[kept], dtype="str"),
+            "side": pd.array(side[kept], dtype="str"),
+            "price": price[kept],
+            "amount": amount[kept],
+            "cost": cost[kept],
+        }
+    )
+    return TradesFound(rows, reason)
+
+
+def _sides(
+    table: RawTable, columns: dict[str, str], notes: Notes
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.bool_]]:
+    """Who took each trade, and which cells say something else."""
+    rows = len(table.source_row)
+    if "buyer_maker" in columns:
+        maker = table.columns[columns["buyer_maker"]]
+        if is_text(maker):
+            text = np.array([str(cell).strip().lower() for cell in maker.to_pylist()], dtype=object)
+        elif pa.types.is_boolean(maker.type):
+            text = np.array([str(cell).lower() for cell in maker.to_pylist()], dtype=object)
+        else:
+            raise BadData(f"{notes.where}: {columns['buyer_maker']!r} holds {maker.type}: true or false is needed")
+        known = {"true": "sell", "false": "buy"}  # if the buyer's order rested, the seller took
+    elif "side" in columns and is_text(table.columns[columns["side"]]):
+        text = np.array(
+            [(cell or "").strip().lower() for cell in table.columns[columns["side"]].to_pylist()], dtype=object
+        )
+        known = _SIDES
+    else:
+        return np.full(rows, "", dtype=object), np.zeros(rows, dtype=bool)
+    side = np.array([known.get(cell, "?") for cell in text], dtype=object)
+    return side, side == "?"
+
+
+def _identities(table: RawTable, columns: dict[str, str], reason: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """The trades' identities as text, empty where the file has none; one that stands there twice counts once."""
+    if "id" not in columns:
+        return np.full(len(reason), "", dtype=object)
+    cells = table.columns[columns["id"]]
+    text = cells if is_text(cells) else pc.cast(cells, pa.string(), safe=False)
+    identity = np.array([cell or "" for cell in text.to_pylist()], dtype=object)
+    sound = np.flatnonzero((reason == "") & (identity != ""))
+    repeated = pd.Series(identity[sound]).duplicated().to_numpy()
+    reason[sound[repeated]] = DUPLICATE
+    return identity

@@ -1,0 +1,173 @@
+"""What a stream of depth and trades says of each second: spread, depth, imbalance, flow, and what orders cost."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from pandera.typing import Series
+
+from tradewind.errors import BadData
+from tradewind.data.order_book import events
+from tradewind.data.order_book.events import BookRules, Contract
+from tradewind.data.order_book.replay import STATE, replay
+from tradewind.market.schema import Instant
+
+
+class BookSeconds(pa.DataFrameModel):
+    """The book at the end of each second (`timestamp`, the exchange's clock): known then, and not before.
+
+    Prices and depths in quote currency; `buy_value` and `sell_value` are what takers traded within the second, missing
+    where there is no stream of trades. `microprice` weighs bid and
+    ask by the quantity on the other side (Stoikov 2018); `imbalance_N` is (bid - ask) / (bid + ask) of the depth
+    within N bps. `is_whole` is False before the first snapshot and from a lost update to the next one.
+    """
+
+    venue: Series[str]
+    symbol: Series[str]
+    timestamp: Series[Instant]
+    bid: Series[float] = pa.Field(gt=0)
+    ask: Series[float] = pa.Field(gt=0)
+    spread_bps: Series[float] = pa.Field(ge=0)
+    mean_spread_bps: Series[float] = pa.Field(ge=0)
+    microprice: Series[float] = pa.Field(gt=0)
+    updates: Series[np.int64] = pa.Field(ge=0)
+    is_whole: Series[bool]
+    buy_value: Series[float] = pa.Field(ge=0, nullable=True)
+    sell_value: Series[float] = pa.Field(ge=0, nullable=True)
+
+    class Config:
+        strict = False
+        unique = ["venue", "symbol", "timestamp"]  # noqa: RUF012 - pandera reads a plain list
+
+    @pa.dataframe_check(name="bid < ask")
+    def is_open(cls, table: pd.DataFrame) -> Series[bool]:  # noqa: N805
+        """A crossed book has no mid-price and no row."""
+        return table["bid"] < table["ask"]
+
+
+@dataclass(frozen=True)
+class Book:
+    """`seconds` (`BookSeconds`), `costs` of each second by order size, refused rows with a reason, and updates lost."""
+
+    seconds: pd.DataFrame
+    costs: pd.DataFrame
+    refused: pd.DataFrame
+    updates_lost: int
+    skew_ms: float
+
+
+def rebuild(depth: pd.DataFrame, contract: Contract, rules: BookRules) -> Book:
+    """The book of one stream, second by second. `depth` has the columns `events.DEPTH`, in the order received.
+
+    Raises:
+        BadData: a column is missing, no row can be believed, or the updates are out of order.
+    """
+    where = f"{contract.venue}/{contract.symbol}"
+    rows, refused = events.believed_rows(depth, events.DEPTH, ("price", "qty"), where)
+    if rows.empty:
+        raise BadData(f"{where}: none of the {len(depth)} depth rows can be believed: correct the source")
+    changes = rows.loc[~rows["is_snapshot"], "final_update_id"].to_numpy()
+    if (np.diff(changes) < 0).any():
+        at = int(np.flatnonzero(np.diff(changes) < 0)[0]) + 1
+        raise BadData(f"{where}: depth updates must come in the order of final_update_id; change {at} goes back")
+    skew_ms = events.clock_skew_ms(rows)
+    prices, rank = np.unique(rows["price"].to_numpy(), return_inverse=True)
+    ends, states, depths, walks, lost = replay(
+        events.exchange_time_ms(rows, skew_ms), rows["first_update_id"].to_numpy(), rows["final_update_id"].to_numpy(),
+        rows["is_snapshot"].to_numpy(), rows["side"].to_numpy(np.int8), rank.astype(np.int64), rows["qty"].to_numpy(),
+        prices, contract.venue in rules.contiguous_venues, contract.value or 0.0, np.array(rules.depth_bps),
+        np.array(rules.order_values),
+    )  # fmt: skip
+    if not len(ends):
+        raise BadData(f"{where}: at the end of no second do bid and ask both stand: the stream is too short or crossed")
+    seconds = _second_columns(pd.DataFrame(states, columns=list(STATE)), depths, rules)
+    seconds.insert(0, "timestamp", pd.DatetimeIndex(ends.astype("datetime64[ms]"), tz="UTC"))
+    for place, name in enumerate(("venue", "symbol")):
+        seconds.insert(place, name, pd.Series([getattr(contract, name)] * len(seconds), dtype="str"))
+    return Book(seconds, _walk_table(seconds, walks, rules), refused, int(lost), skew_ms)
+
+
+def _second_columns(states: pd.DataFrame, depths: np.ndarray, rules: BookRules) -> pd.DataFrame:
+    bid, ask = states["bid"], states["ask"]
+    table = states[["bid", "ask", "mean_spread_bps"]].copy()
+    table.insert(2, "spread_bps", 2e4 * (ask - bid) / (ask + bid))
+    table["microprice"] = (bid * states["ask_qty"] + ask * states["bid_qty"]) / (states["bid_qty"] + states["ask_qty"])
+    table["updates"] = states["updates"].astype(np.int64)
+    table["is_whole"] = states["is_whole"] > 0
+    reach = len(rules.depth_bps)
+    for number, bps in enumerate(rules.depth_bps):
+        below, above = depths[:, number], depths[:, reach + number]
+        table[f"bid_depth_{bps:g}"], table[f"ask_depth_{bps:g}"] = below, above
+        both = below + above
+        table[f"imbalance_{bps:g}"] = np.divide(below - above, both, out=np.full(len(both), np.nan), where=both > 0)
+    return table
+
+
+def _walk_table(seconds: pd.DataFrame, walks: np.ndarray, rules: BookRules) -> pd.DataFrame:
+    """Long: a row for each second of a whole book, order value and side."""
+    whole = seconds["is_whole"].to_numpy()
+    sizes = len(rules.order_values)
+    parts = [
+        pd.DataFrame(
+            {
+                "venue": seconds["venue"], "symbol": seconds["symbol"], "timestamp": seconds["timestamp"],
+                "side": pd.Series([side] * len(seconds), dtype="str"), "order_value": value,
+                "cost_bps": walks[:, offset + number],
+            }
+        )[whole]
+        for offset, side in ((0, "buy"), (sizes, "sell"))
+        for number, value in enumerate(rules.order_values)
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def add_flow(seconds: pd.DataFrame, trades: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """The seconds with `buy_value` and `sell_value`: what takers bought and sold within each, in quote currency.
+
+    `trades` has the columns `events.TRADES`, believed; a trade belongs to the second that ends after it. Trades of
+    seconds without a book are not in the table.
+    """
+    time_ms = events.exchange_time_ms(trades, events.clock_skew_ms(trades))
+    price, qty = trades["price"].to_numpy(), trades["qty"].to_numpy()
+    value = qty * (contract.value if contract.value else price)
+    ends = (time_ms // 1000 + 1) * 1000
+    sold = trades["buyer_maker"].to_numpy(dtype=bool)
+    at = seconds["timestamp"].to_numpy("datetime64[ms]").astype(np.int64)
+    table = seconds.copy()
+    for name, rows in (("buy_value", ~sold), ("sell_value", sold)):
+        sums = pd.Series(value[rows]).groupby(ends[rows]).sum()
+        table[name] = sums.reindex(at, fill_value=0.0).to_numpy(dtype=np.float64)
+    return table
+
+
+def summarise_costs(costs: pd.DataFrame) -> pd.DataFrame:
+    """What an order of each value pays beyond the mid-price: by venue, symbol, side and order value.
+
+    Columns: seconds, filled_share (of them the book was deep enough), and the median, mean and 95th percentile in
+    bps. The median beyond half the spread is a point of `costs.book` (`execution.costs.Costs`).
+    """
+    grouped = costs.groupby(["venue", "symbol", "side", "order_value"], sort=True)["cost_bps"]
+    table = pd.DataFrame(
+        {
+            "seconds": grouped.size().astype(np.int64),
+            "filled_share": grouped.count() / grouped.size(),
+            "median_bps": grouped.median(),
+            "mean_bps": grouped.mean(),
+            "p95_bps": grouped.quantile(0.95),
+        }
+    )
+    return table.reset_index()
+
+
+def book_points(summary: pd.DataFrame) -> list[list[float]]:
+    """`[[value, bps], ...]` for `params:costs.book`: the cost of the smallest size is half the spread and is taken off.
+
+    Means over both sides; sizes that the book could not always fill are left out.
+    """
+    deep = summary[summary["filled_share"] >= 1.0]
+    bps = deep.groupby("order_value")["median_bps"].mean()
+    if bps.empty:
+        return []
+    beyond = (bps - bps.iloc[0]).clip(lower=0.0)
+    return [[float(value), round(float(cost), 4)] for value, cost in beyond.items()]

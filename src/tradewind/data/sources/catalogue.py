@@ -1,0 +1,55 @@
+"""Which sources there are, by the name that configuration calls them."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from pydantic import ValidationError
+
+from tradewind.errors import BadParameters
+from tradewind.data.sources.base import Source
+from tradewind.data.sources.pace import Pace
+
+# A module, which has `Rules`, its settings as a pydantic model, and the class named here, which takes them.
+SOURCES = {
+    "ccxt": ("ccxt_exchange", "CcxtSource"),
+    "binance_archive": ("binance_archive", "BinanceArchiveSource"),
+    "tardis": ("tardis", "TardisSource"),
+    "coinapi": ("coinapi", "CoinApiSource"),
+    "kaiko": ("kaiko", "KaikoSource"),
+}
+_EXTRA = frozenset({"ccxt", "httpx", "requests"})
+
+
+def open_source(settings: Mapping[str, Any], pace: Pace | None = None) -> Source:
+    """The source that `settings` describe: `kind` and what its `Rules` ask for.
+
+    Args:
+        settings: from configuration; keys from credentials.
+        pace: how time passes for it (default: as it does).
+
+    Raises:
+        BadParameters: an unknown kind or setting, or the extra that sources need is not installed.
+    """
+    kind = settings.get("kind")
+    if kind not in SOURCES:
+        raise BadParameters(f"source.kind must be one of {sorted(SOURCES)}, found {kind!r}")
+    name, taken = SOURCES[kind]
+    try:
+        module = import_module(f"tradewind.data.sources.{name}")
+        rules = module.Rules(**{name: value for name, value in settings.items() if name != "kind"})
+        source: Source = getattr(module, taken)(rules, pace or Pace())
+    except ValidationError as error:
+        raise BadParameters(f"source {kind}: {_faults(error)}") from None
+    except ImportError as error:
+        if error.name not in _EXTRA:
+            raise
+        raise BadParameters(f"source {kind}: install the extra first, pip install 'tradewind[exchanges]'") from error
+    return source
+
+
+def _faults(error: ValidationError) -> str:
+    """What is wrong, setting by setting, without the values: one may be a key."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)
+    )

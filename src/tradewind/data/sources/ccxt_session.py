@@ -1,0 +1,165 @@
+"""ccxt made to speak through our transport: one way to retry, to wait, to bound an answer and to keep a secret."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from tradewind.errors import BadParameters
+from tradewind.data.sources.pace import MayPass, ask_patiently
+from tradewind.data.sources.transport import Answer, Question, Transport
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How an exchange answers, as far as it was tried; what is not known is not trusted.
+
+    `answers_windows`: asked from and until, it answers with all bars between, so that no bar means that there is none.
+    `answers_onwards`: asked without an end, it answers with the first bars from there on, over any hole.
+    `kept_bars`: so many of the latest bars are all it has, whatever it is asked for.
+    `funding_days`, `open_interest_days`: how far back those go.
+    `raw_columns`: where a raw bar has what ccxt leaves out; `end_name`: what it calls the end of a funding history.
+    """
+
+    answers_windows: bool = False
+    answers_onwards: bool = False
+    kept_bars: int | None = None
+    funding_days: int | None = None
+    open_interest_days: int | None = None
+    raw_columns: Mapping[str, int] = field(default_factory=dict)
+    end_name: str = "until"
+
+
+_BINANCE = Manners(True, True, open_interest_days=30, raw_columns={"quote_volume": 7, "trades": 8})
+MANNERS = {
+    # developers.binance.com: Kline/Candlestick data, Get Funding Rate History, Open Interest Statistics
+    "binance": _BINANCE,
+    "binanceusdm": _BINANCE,
+    "binancecoinm": Manners(True, False, open_interest_days=30),
+    # okx.com/docs-v5: Get candlesticks history, Get funding rate history
+    "okx": Manners(True, False, funding_days=90, raw_columns={"quote_volume": 7}, end_name="after"),
+    # bybit-exchange.github.io/docs/v5: Get Kline, Get Funding Rate History
+    "bybit": Manners(True, False, raw_columns={"quote_volume": 6}),
+    # docs.cdp.coinbase.com: Get Public Product Candles
+    "coinbase": Manners(True, False),
+    # docs.kraken.com: Get OHLC Data
+    "kraken": Manners(False, False, kept_bars=720, raw_columns={"trades": 7}),
+}
+
+
+class _Jar:
+    """ccxt clears the cookies of its session before each request; there are none."""
+
+    def clear(self) -> None:
+        """Nothing."""
+
+
+class _Response:
+    """An answer in the shape that ccxt reads."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.status_code, self.headers, self.content = answer.status, answer.headers, answer.body
+        self.reason = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else ""
+        self.encoding = "utf-8"
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode(self.encoding, "replace")
+
+    def raise_for_status(self) -> None:
+        """Nothing, unless the server refuses: ccxt then reads its words."""
+        if self.status_code >= 400:
+            from requests.exceptions import HTTPError
+
+            raise HTTPError(f"{self.status_code} {self.reason}")
+
+
+class CcxtSession:
+    """What ccxt takes for its `requests` session.
+
+    Args:
+        transport: who asks.
+        base_url: scheme and host that every request goes to instead of the exchange's own; empty to leave them.
+    """
+
+    def __init__(self, transport: Transport, base_url: str = "") -> None:
+        self.transport, self.cookies = transport, _Jar()
+        self.headers: dict[str, str] = {}
+        self._base = urlsplit(base_url)
+        self.last_status = 0
+
+    def request(self, method: str, url: str, **how: Any) -> _Response:
+        """The answer, asked for again as long as it may pass; ccxt's throttle has counted it already."""
+        parts = urlsplit(url)
+        if self._base.netloc:
+            url = urlunsplit((self._base.scheme, self._base.netloc, *parts[2:]))
+        content = how.get("data") or None
+        question = Question(url, None, method, how.get("headers") or {}, content, weight=0)
+
+        def ask() -> Answer:
+            answer = self.transport.ask_once(question)
+            if answer.status == HTTPStatus.OK and answer.body.strip()[:1] not in (b"{", b"["):
+                raise MayPass(f"{question} answered {self.transport.words(answer.body)!r}, which is not JSON")
+            return answer
+
+        answer = ask_patiently(ask, self.transport.rules, self.transport.pace)
+        self.last_status = answer.status
+        self.transport.require_no_redirect(question, answer)
+        return _Response(answer)
+
+    def close(self) -> None:
+        """Nothing: the transport is its owner's to close."""
+
+
+def make_exchange(name: str, settings: Mapping[str, Any], session: CcxtSession) -> Any:
+    """ccxt's exchange of this name, which asks through `session`, waits for its limiter, and hides no row.
+
+    ccxt cuts what comes before the asked time from an answer; here it stays, so that a stale page is not taken for
+    an empty one.
+
+    Raises:
+        BadParameters: ccxt has no such exchange.
+    """
+    import ccxt
+
+    if name not in ccxt.exchanges:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, ccxt.exchanges)
+        raise BadParameters(f"source.exchange must be an exchange of ccxt, found {name!r}; near it: {near}")
+    raw_columns = MANNERS.get(name, Manners()).raw_columns
+
+    class Exchange(getattr(ccxt, name)):  # type: ignore[misc]
+        def throttle(self, cost: float | None = None) -> None:
+            session.transport.limiter.acquire(1.0 if cost is None else cost)
+
+        def parse_ohlcv(self, ohlcv: Any, market: Any = None) -> list[Any]:
+            bar: list[Any] = super().parse_ohlcv(ohlcv, market)
+            if isinstance(ohlcv, list) and not (market or {}).get("inverse"):
+                bar += [float(ohlcv[place]) if len(ohlcv) > place else None for place in raw_columns.values()]
+            return bar
+
+        def filter_by_since_limit(self, array: Any, *_: Any, **__: Any) -> list[Any]:
+            return list(self.to_array(array))
+
+        def filter_by_symbol_since_limit(self, array: Any, symbol: Any = None, *_: Any, **__: Any) -> list[Any]:
+            return [entry for entry in self.to_array(array) if symbol is None or entry["symbol"] == symbol]
+
+    ours = {"enableRateLimit": True, "enableLastJsonResponse": True, "session": session, "logger": _Silence()}
+    return Exchange({**settings, **ours})
+
+
+def is_honestly_empty(answer: Any) -> bool:
+    """Whether an answer has an empty list somewhere: one of another shape reads as no rows too."""
+    if isinstance(answer, list):
+        return not answer or any(is_honestly_empty(part) for part in answer)
+    return isinstance(answer, dict) and any(is_honestly_empty(part) for part in answer.values())
+
+
+class _Silence:
+    """ccxt logs whole requests, keys included: it does not here."""
+
+    def debug(self, *_: Any) -> None:
+        """Nothing."""

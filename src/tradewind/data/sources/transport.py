@@ -1,0 +1,271 @@
+"""One HTTP client for exchanges, archives and vendors: asks again what may pass, and says plainly what does not.
+
+Keys travel in headers alone, and no message, log line or representation holds one: whatever a server says is cleared
+of them before it is repeated. Redirects are not followed, since a key would go along.
+"""
+
+import json
+import ssl
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from io import BytesIO
+from typing import Annotated, Any, BinaryIO
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+from pydantic import SecretStr, StringConstraints
+
+from tradewind.errors import BadData, BadParameters
+from tradewind.data.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
+
+# Where a source is: by https, since keys travel; by http on this machine alone.
+Address = Annotated[
+    str,
+    StringConstraints(pattern=r"^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost))(:[0-9]{1,5})?(/[^?#\s]*)?$"),
+]
+
+_MB = 1 << 20
+_SHOWN_WORDS = 160
+_BUSY = frozenset({408, 418, 425, 429})
+# CoinAPI says 550 where it has no such item.
+_NO_SUCH_THING = frozenset({404, 550})
+_WINDOW_BITS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request: where, with which query, by which method; `weight` is what it counts in the rate limit."""
+
+    url: str
+    query: Mapping[str, str | int] | None = None
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content: bytes | None = field(default=None, repr=False)
+    weight: float = 1.0
+
+    def __str__(self) -> str:
+        """Host and path: a query may hold more than a message should."""
+        parts = urlsplit(self.url)
+        return f"{parts.netloc}{parts.path}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server said in the end: not an outage, but perhaps a refusal."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+class Transport:
+    """Asks servers by HTTP; safe to use from several threads, which share the rate limit.
+
+    Args:
+        rules: how patiently.
+        pace: how time passes.
+        limiter: what every request waits for.
+        headers: sent with every request; a `SecretStr` among them is never repeated.
+    """
+
+    def __init__(
+        self,
+        rules: PatienceRules,
+        pace: Pace,
+        limiter: RateLimiter,
+        headers: Mapping[str, str | SecretStr] | None = None,
+    ) -> None:
+        self.rules, self.pace, self.limiter = rules, pace, limiter
+        self._headers = dict(headers or {})
+        self._secrets: list[str] = []
+        for value in self._headers.values():
+            if isinstance(value, SecretStr):
+                self.keep_secret(value)
+        timeout = httpx.Timeout(rules.read_timeout_s, connect=rules.connect_timeout_s)
+        known = _certificates()
+        here = {f"all://{host}": httpx.HTTPTransport(verify=known) for host in ("127.0.0.1", "localhost")}  # no proxy
+        self._client = httpx.Client(timeout=timeout, follow_redirects=False, mounts=here, verify=known)
+
+    def __repr__(self) -> str:
+        return f"Transport({self.rules!r})"
+
+    def keep_secret(self, value: SecretStr) -> None:
+        """Blot out this value wherever a server repeats it (of `Bearer KEY` the key)."""
+        self._secrets += value.get_secret_value().split()[-1:]
+
+    def close(self) -> None:
+        """Give back connections."""
+        self._client.close()
+
+    def get(self, url: str) -> bytes | None:
+        """What is at `url`; None where there is no such thing.
+
+        Raises:
+            TemporaryOutage: no answer after all tries.
+            BadParameters: the server refuses the key or the question, or sends us elsewhere.
+            BadData: the answer is longer than allowed.
+        """
+        answer = ask_patiently(lambda: self._found(Question(url)), self.rules, self.pace)
+        return None if answer is None else answer.body
+
+    def get_json(self, url: str, query: Mapping[str, str | int] | None = None) -> Any:
+        """The answer to a question, read as JSON; what is none is asked for again.
+
+        Raises:
+            TemporaryOutage, BadParameters, BadData: as `get`; BadParameters also where there is no such thing.
+        """
+        question = Question(url, query)
+
+        def ask() -> Any:
+            answer = self.ask_once(question)
+            self._require_accepted(question, answer)
+            try:
+                return json.loads(answer.body)
+            except ValueError:
+                raise MayPass(f"{question} answered {self.words(answer.body)!r}, which is not JSON") from None
+
+        return ask_patiently(ask, self.rules, self.pace)
+
+    def download(self, url: str, target: BinaryIO) -> bool:
+        """Write what is at `url` to `target`, whole or not at all; False where there is no such thing."""
+        question = Question(url)
+
+        def ask() -> bool:
+            target.seek(0)
+            target.truncate()
+            return self._found(question, target) is not None
+
+        return ask_patiently(ask, self.rules, self.pace)
+
+    def ask_once(self, question: Question, target: BinaryIO | None = None) -> Answer:
+        """The server's answer, be it a refusal; the body of an accepted one goes to `target` where there is one.
+
+        Raises:
+            MayPass: the connection fails, the body is torn, or the server is busy or broken.
+            BadData: the body is longer than allowed.
+        """
+        self.limiter.acquire(question.weight)
+        plain = {name: v.get_secret_value() if isinstance(v, SecretStr) else v for name, v in self._headers.items()}
+        headers = {**plain, **question.headers, "Accept-Encoding": "gzip"}
+        began, held = self.pace.elapsed(), BytesIO()
+        try:
+            with self._client.stream(
+                question.method, question.url, params=question.query, headers=headers, content=question.content
+            ) as response:
+                into = target if target is not None and response.is_success else held
+                limit_mb = self.rules.body_limit_mb if into is held else self.rules.file_limit_mb
+                for chunk in _limited(_decoded(response), int(limit_mb * _MB), question):
+                    into.write(chunk)
+                    if self.pace.elapsed() - began > self.rules.answer_limit_s:
+                        raise MayPass(f"{question} took longer than {self.rules.answer_limit_s:.0f} s to answer")
+        except (httpx.HTTPError, zlib.error, EOFError) as error:
+            raise MayPass(f"{question} failed: {self.words(str(error) or type(error).__name__)}") from None
+        answer = Answer(response.status_code, response.headers, held.getvalue())
+        self._require_calm(question, answer)
+        return answer
+
+    def words(self, text: bytes | str) -> str:
+        """A server's own words, shortened, on one line, without secrets."""
+        spoken = text[: 64 * _SHOWN_WORDS]
+        spoken = spoken.decode("utf-8", "replace") if isinstance(spoken, bytes) else spoken
+        for secret in self._secrets:
+            spoken = spoken.replace(secret, "***")
+        spoken = " ".join(spoken.split())
+        return spoken if len(spoken) <= _SHOWN_WORDS else spoken[: _SHOWN_WORDS - 3] + "..."
+
+    def _require_calm(self, question: Question, answer: Answer) -> None:
+        if answer.status in _BUSY or (answer.status >= 500 and answer.status not in _NO_SUCH_THING):
+            wait_s = _retry_after_s(answer.headers, self.pace.now())
+            if wait_s is not None:
+                self.limiter.hold(min(wait_s, self.rules.patience_s))
+            raise MayPass(f"{question} answered {answer.status}: {self.words(answer.body)!r}", wait_s)
+
+    def _found(self, question: Question, target: BinaryIO | None = None) -> Answer | None:
+        answer = self.ask_once(question, target)
+        if answer.status in _NO_SUCH_THING:
+            return None
+        self._require_accepted(question, answer)
+        return answer
+
+    def _require_accepted(self, question: Question, answer: Answer) -> None:
+        if 200 <= answer.status < 300:
+            return
+        self.require_no_redirect(question, answer)
+        said = f"{question} answered {answer.status}: {self.words(answer.body)!r}"
+        if answer.status in (401, 403):
+            raise BadParameters(f"the server refuses the credentials: {said}. Correct the key of this source")
+        if answer.status in _NO_SUCH_THING:
+            raise BadParameters(f"the server has no such thing: {said}. Correct the symbol, or name it in symbols")
+        raise BadParameters(f"the server refuses the question: {said}")
+
+    def require_no_redirect(self, question: Question, answer: Answer) -> None:
+        """Nothing, unless the answer sends us elsewhere.
+
+        Raises:
+            BadParameters: it does.
+        """
+        if 300 <= answer.status < 400:
+            elsewhere = urlsplit(urljoin(question.url, answer.headers.get("location", "")))
+            raise BadParameters(
+                f"{question} answered {answer.status} and points to {self.words(elsewhere.netloc)}: redirects are not "
+                "followed, since the key would go along. Correct base_url if the source has moved"
+            )
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Whom to trust: read once, since it takes a sixth of a second."""
+    return httpx.create_ssl_context()
+
+
+def _decoded(response: httpx.Response) -> Iterator[bytes]:
+    """The body, unpacked; torn compression is an error here, which httpx would pass over in silence."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding == "identity":
+        yield from response.iter_raw()
+        return
+    if encoding not in _WINDOW_BITS:
+        raise MayPass(f"the answer is packed by {encoding!r}, which was not asked for")
+    packer = zlib.decompressobj(_WINDOW_BITS[encoding])
+    for chunk in response.iter_raw():
+        while chunk:
+            yield packer.decompress(chunk, _MB)
+            chunk = packer.unconsumed_tail
+    yield packer.flush()
+    if not packer.eof:
+        raise EOFError("the packed answer ends early")
+
+
+def _limited(chunks: Iterator[bytes], limit: int, question: Question) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise BadData(
+                f"{question} answers with more than {limit / _MB:.0f} MB: that is no page of bars. Raise "
+                "patience.body_limit_mb (or file_limit_mb) if it is right"
+            )
+        yield chunk
+
+
+def _retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """How long the server asks to wait: seconds, or an instant, which is held against the server's own clock."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    if text.isdecimal():
+        return float(text)
+    until = _instant(text)
+    return None if until is None else max((until - (_instant(headers.get("date", "")) or now)).total_seconds(), 0.0)
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        instant = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -1,0 +1,107 @@
+"""Every feature there is: a new one is a decorated function in its family, or a line here if it is on slower bars."""
+
+from fnmatch import fnmatchcase
+from types import ModuleType
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tradewind.errors import BadParameters
+from tradewind.learning.features import alpha158, calendar, cross_asset, own, price, side_data, trend, volatility, volume
+from tradewind.learning.features.spec import Feature, FeatureFamily, on_timeframe
+from tradewind.market.timeframes import bar_duration_ms
+
+ROOMS = (price, trend, volatility, volume, cross_asset, calendar, own)
+
+ON_SLOWER_TIMEFRAMES = (
+    price.log_return(1),
+    price.log_return(6),
+    price.log_return(12),
+    price.position_in_range(14),
+    price.drawdown(24),
+    price.efficiency_ratio(10),
+    trend.sma_distance(10),
+    trend.rsi_cutler(14),
+    trend.trend_t_statistic(12),
+    volatility.realised_volatility(10),
+    volatility.volatility_ratio(4, 20),
+    volume.relative_volume(12),
+)
+
+
+def families_of(room: ModuleType) -> tuple[FeatureFamily, ...]:
+    """The decorated functions of a file, in the order they are written."""
+    return tuple(value for value in vars(room).values() if isinstance(value, FeatureFamily))
+
+
+class FeatureSelection(BaseModel):
+    """Which features to compute (`params:feature_engineering.features`).
+
+    `include` and `exclude` are names, in which * stands for anything. `variants` adds parameters to a family:
+    `rsi: [[10], [50]]`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sets: Annotated[tuple[Literal["tradewind", "alpha158"], ...], Field(min_length=1)] = ("tradewind",)
+    tiers: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5)
+    slower_timeframes: tuple[str, ...] = ("4h", "1d")
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+    variants: dict[str, tuple[tuple[Any, ...], ...]] = {}
+
+
+def select(selection: FeatureSelection, timeframe: str, side_series: tuple[str, ...]) -> tuple[Feature, ...]:
+    """The chosen features, in a fixed order.
+
+    Raises:
+        BadParameters: a slower timeframe that is none, a name or family that no feature has, or nothing left.
+    """
+    available = _available(selection, timeframe, side_series)
+    for field in ("include", "exclude"):
+        patterns = getattr(selection, field)
+        unknown = [one for one in patterns if not any(fnmatchcase(name, one) for name in available)]
+        if unknown:
+            raise BadParameters(f"feature_engineering.features.{field}: no feature is named {', '.join(unknown)}")
+    chosen = tuple(
+        feature
+        for name, feature in available.items()
+        if feature.tier in selection.tiers
+        and any(fnmatchcase(name, one) for one in selection.include)
+        and not any(fnmatchcase(name, one) for one in selection.exclude)
+    )
+    if not chosen:
+        raise BadParameters("feature_engineering.features: the selection leaves no feature")
+    return chosen
+
+
+def _available(selection: FeatureSelection, timeframe: str, side_series: tuple[str, ...]) -> dict[str, Feature]:
+    features: list[Feature] = []
+    if "tradewind" in selection.sets:
+        features += [one for room in ROOMS for family in families_of(room) for one in family.features()]
+        features += [one for series in side_series for one in side_data.features_of(series)]
+        features += _variants(selection)
+        base_ms = bar_duration_ms(timeframe)
+        features += [
+            on_timeframe(one, slow, base_ms) for slow in selection.slower_timeframes for one in ON_SLOWER_TIMEFRAMES
+        ]
+    if "alpha158" in selection.sets:
+        features += alpha158.features()
+    return {feature.name: feature for feature in features}
+
+
+def _variants(selection: FeatureSelection) -> list[Feature]:
+    families = {family.name: family for room in ROOMS for family in families_of(room)}
+    unknown = sorted(set(selection.variants) - set(families))
+    if unknown:
+        raise BadParameters(f"feature_engineering.features.variants: no family is named {', '.join(unknown)}")
+    features = []
+    for name, variants in selection.variants.items():
+        for parameters in variants:
+            try:
+                features.append(families[name](*parameters))
+            except TypeError as error:
+                raise BadParameters(
+                    f"feature_engineering.features.variants.{name}: {list(parameters)}: {error}"
+                ) from error
+    return features

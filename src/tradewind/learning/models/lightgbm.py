@@ -1,0 +1,81 @@
+"""LightGBM (Ke et al. 2017), stored as text."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from tradewind.learning.models.base import Sample
+from tradewind.learning.models.boosting import BoostingForecaster, Floats
+
+
+class LightGBMForecaster(BoostingForecaster):
+    """Leaf-wise trees of LightGBM, one thread a fit, in its deterministic mode."""
+
+    name: ClassVar[str] = "lightgbm"
+    model_file: ClassVar[str] = "model.txt"
+
+    def _grow(self, train: Sample, valid: Sample) -> tuple[Any, int, list[tuple[float, float]]]:
+        import lightgbm
+
+        settings = {
+            "objective": "multiclass",
+            "num_class": 3,
+            "metric": "multi_logloss",
+            "learning_rate": self.parameters.learning_rate,
+            "max_depth": self.parameters.max_depth,
+            "num_leaves": 2**self.parameters.max_depth - 1,
+            "min_sum_hessian_in_leaf": self.parameters.min_child_weight,
+            "min_data_in_leaf": 20,
+            "bagging_fraction": self.parameters.row_share,
+            "bagging_freq": 1,
+            "feature_fraction": self.parameters.feature_share,
+            "lambda_l2": self.parameters.l2,
+            "max_bin": self.parameters.max_bins,
+            "seed": self.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": 1,
+            "verbosity": -1,
+        }
+        data = lightgbm.Dataset(
+            train.x, label=train.label.astype(np.int64) + 1, weight=train.weight, params=settings, free_raw_data=True
+        )
+        watched = data.create_valid(valid.x, label=valid.label.astype(np.int64) + 1, weight=valid.weight)
+        history: dict[str, dict[str, list[float]]] = {}
+        trees = lightgbm.train(
+            settings,
+            data,
+            num_boost_round=self.parameters.max_rounds,
+            valid_sets=[data, watched],
+            valid_names=["train", "valid"],
+            callbacks=[
+                lightgbm.early_stopping(self.parameters.early_stopping_rounds, first_metric_only=True, verbose=False),
+                lightgbm.record_evaluation(history),
+            ],
+        )
+        curve = list(zip(history["train"]["multi_logloss"], history["valid"]["multi_logloss"], strict=True))
+        return trees, int(trees.best_iteration or trees.current_iteration()), curve
+
+    def _probability(self, x: pd.DataFrame) -> Floats:
+        predicted = self._trees.predict(x, num_iteration=self._fitted.best_rounds, num_threads=1)
+        return np.asarray(predicted, dtype=np.float64)
+
+    def _gain(self) -> Floats:
+        return np.asarray(
+            self._trees.feature_importance(importance_type="gain", iteration=self._fitted.best_rounds), dtype=np.float64
+        )
+
+    def _shap(self, x: pd.DataFrame) -> Floats:
+        contributions = self._trees.predict(x, num_iteration=self._fitted.best_rounds, pred_contrib=True, num_threads=1)
+        by_class = np.asarray(contributions).reshape(len(x), 3, -1)  # each class: the features, then the expected value
+        return np.abs(by_class[:, :, :-1]).mean(axis=1)
+
+    def _to_bytes(self) -> bytes:
+        text: str = self._trees.model_to_string(num_iteration=-1)
+        return text.encode()
+
+    def _from_bytes(self, content: bytes) -> Any:
+        import lightgbm
+
+        return lightgbm.Booster(model_str=content.decode(), params={"num_threads": 1, "verbosity": -1})

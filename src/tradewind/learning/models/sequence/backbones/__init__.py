@@ -1,0 +1,31 @@
+"""Backbones: from a window of features to a vector a horizon, a file each with a class `Backbone`.
+
+A further one is a file here, its name in `models.catalogue.SEQUENCE` and its parameters: the heads, training, export,
+pipeline, evaluation, report and tests follow.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from tradewind.learning.models.sequence.parameters import SequenceParameters
+
+
+class Encoded(NamedTuple):
+    """What a backbone makes of a batch of windows.
+
+    `vectors` (batch, horizons, width); `attention` over the bars (batch, length) and `selection` among the features
+    (batch, features), both of which sum to one; a backbone that does not select has zero columns there.
+    """
+
+    vectors: Tensor
+    attention: Tensor
+    selection: Tensor
+
+
+def make_backbone(name: str, n_features: int, horizons: tuple[int, ...], parameters: SequenceParameters) -> nn.Module:
+    """The backbone of that file. It has `width`, the size of its vectors. No other file is imported."""
+    made: Callable[[int, tuple[int, ...], SequenceParameters], nn.Module] = import_module(f"{__name__}.{name}").Backbone
+    return made(n_features, horizons, parameters)

@@ -1,0 +1,128 @@
+"""The search for parameters: on the first fold's training rows only, persistent, resumable."""
+
+import logging
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from tradewind.compute import track
+from tradewind.metrics.classification import FLOOR
+from tradewind.learning.models.base import Sample
+from tradewind.learning.models.boosting import BoostingForecaster, BoostingParameters
+from tradewind.learning.models.walk_forward import FORMAT, fingerprint, thin
+from tradewind.learning.splits.purged import assert_no_leak, inner_split, training_mask
+
+logger = logging.getLogger(__name__)
+
+
+class TuningRules(BaseModel):
+    """How parameters are searched (`params:classifier.MODEL.tuning`).
+
+    `n_trials` 1 keeps the defaults. `row_stride` looks at every n-th bar only.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_trials: Annotated[int, Field(ge=1, le=10_000)] = 4
+    valid_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.25
+    row_stride: Annotated[int, Field(ge=1, le=1000)] = 4
+    max_rounds: Annotated[int, Field(ge=1, le=10_000)] = 150
+    early_stopping_rounds: Annotated[int, Field(ge=1)] = 15
+
+
+def tune(
+    kind: type[BoostingForecaster],
+    rows: pd.DataFrame,
+    folds: pd.DataFrame,
+    rules: TuningRules,
+    storage: Any,
+    seed: int,
+) -> tuple[BoostingParameters, pd.DataFrame]:
+    """The best parameters, and one row a trial: number, value (log loss), state and the parameters.
+
+    The objective is the weighted log loss on the last part of the first fold's training rows, purged: every test
+    fold lies later, so that no forecast that is ever judged has been tuned on. `storage` is an Optuna storage; the
+    study's name carries a fingerprint of rows, rules and seed, so that finished trials count only where they belong.
+    Each trial has a sampler of its own, seeded by its number: a search that was killed goes on as if it had not been.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    first = next(folds.sort_values("test_start").itertuples(index=False))
+    past = rows[training_mask(rows, first)]
+    fit, valid = inner_split(past, rules.valid_share)
+    assert_no_leak(past, fit, valid)
+    fit_rows, valid_rows = past[fit], past[valid]
+    train = Sample.from_rows(fit_rows[thin(fit_rows, rules.row_stride)])
+    judge = Sample.from_rows(valid_rows[thin(valid_rows, rules.row_stride)])
+    identity = fingerprint(past, rules=rules.model_dump(exclude={"n_trials"}), seed=seed, format=FORMAT)
+    study = _open_study(f"{kind.name}-{identity[:16]}", storage)
+
+    def objective(trial: optuna.Trial) -> float:
+        return _weighted_log_loss(kind(_suggest(trial, rules), seed).fit(train, judge, judge), judge)
+
+    n_done = len(_finished(study))
+    for number in track(range(n_done, rules.n_trials), f"{kind.name}: trials"):
+        if number == 0:
+            _enqueue_defaults(study)
+        study.sampler = optuna.samplers.TPESampler(seed=seed + number, n_startup_trials=8)
+        study.optimize(objective, n_trials=1)
+    trials = _finished(study)[: rules.n_trials]
+    best = min(trials, key=lambda trial: (trial.value, trial.number))
+    table = pd.DataFrame(
+        [{"number": i, "value": t.value, "state": t.state.name, **t.params} for i, t in enumerate(trials)]
+    )
+    logger.info("%s: best of %d trials has log loss %.4f", kind.name, len(trials), best.value)
+    return BoostingParameters(**best.params), table
+
+
+def _open_study(name: str, storage: Any) -> Any:
+    import optuna
+
+    if name in optuna.get_all_study_names(storage):
+        return optuna.load_study(study_name=name, storage=storage)
+    return optuna.create_study(study_name=name, storage=storage, direction="minimize")
+
+
+def _enqueue_defaults(study: Any) -> None:
+    # First, so that the search can only do better than them. A run that was stopped in its first trial left no
+    # finished trial, or even none at all: until one is finished, the defaults are still to be tried.
+    import optuna
+
+    if not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
+        study.enqueue_trial(BoostingParameters().model_dump(include=set(_SPACE)))
+
+
+_SPACE = {
+    "learning_rate": (0.01, 0.1),
+    "max_depth": (2, 5),
+    "min_child_weight": (5.0, 300.0),
+    "row_share": (0.4, 0.9),
+    "feature_share": (0.1, 0.6),
+    "l2": (1.0, 200.0),
+}
+_LOGARITHMIC = {"learning_rate", "min_child_weight", "l2"}
+
+
+def _suggest(trial: Any, rules: TuningRules) -> BoostingParameters:
+    chosen: dict[str, Any] = {
+        name: trial.suggest_int(name, low, high)
+        if isinstance(low, int)
+        else trial.suggest_float(name, low, high, log=name in _LOGARITHMIC)
+        for name, (low, high) in _SPACE.items()
+    }
+    return BoostingParameters(**chosen, max_rounds=rules.max_rounds, early_stopping_rounds=rules.early_stopping_rounds)
+
+
+def _weighted_log_loss(forecaster: BoostingForecaster, sample: Sample) -> float:
+    # Before calibration: the calibration was fitted on these very rows.
+    given = forecaster.raw_probability(sample.x)[np.arange(len(sample.label)), sample.label.astype(np.int64) + 1]
+    return float(np.average(-np.log(np.maximum(given, FLOOR)), weights=sample.weight))
+
+
+def _finished(study: Any) -> list[Any]:
+    import optuna
+
+    return list(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)))

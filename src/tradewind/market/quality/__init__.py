@@ -1,6 +1,0 @@
-"""How good the bars of each symbol are: counts, scores, outliers, runs, agreement, drift, and the gate they pass."""
-
-from tradewind.market.quality.counts import count_rows, describe_bars, join_rows, missing_by_month
-from tradewind.market.quality.tables import DataQuality, RowCounts
-
-__all__ = ["DataQuality", "RowCounts", "count_rows", "describe_bars", "join_rows", "missing_by_month"]

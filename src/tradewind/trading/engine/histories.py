@@ -1,0 +1,29 @@
+"""The market's tables as the histories that accounts live through."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from tradewind.trading.engine.backtest import History
+from tradewind.market.universe import Universe
+from tradewind.market.volatility import realised_volatility
+
+
+def histories_of(
+    bars: Mapping[str, Callable[[], pd.DataFrame]],
+    side_series: pd.DataFrame,
+    universe: Universe,
+    volatility_window: int,
+) -> dict[str, tuple[pd.DataFrame, History]]:
+    """Bars, and the history that an account lives through, by symbol: volatility over the window, funding if any."""
+    histories = {}
+    for symbol in universe.symbols:
+        table = bars[universe.partition(symbol)]()
+        close = np.ascontiguousarray(table["close"].to_numpy(dtype=np.float64))
+        volatility = realised_volatility(close, table["segment"].to_numpy(dtype=np.int32), volatility_window)
+        # A row without a value says that the source fell silent: nothing is paid then.
+        is_paid = side_series["value"].notna()
+        is_funding = (side_series["series"] == "funding") & (side_series["symbol"] == symbol) & is_paid
+        histories[symbol] = (table, History.from_bars(table, volatility, side_series[is_funding]))
+    return histories

@@ -1,0 +1,104 @@
+"""The leak audit in words and tables."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from tradewind.reports.markdown import table
+from tradewind.reports.text import number, percent
+from tradewind.validation.audit import KEYS, NOT_TRADED, Findings, Leak
+from tradewind.validation.planted_leaks import PlantedLeak
+
+MOVED = 0.01  # of a feature's standard deviation: smaller deviations do not change what a model says
+
+
+def render(found: Findings, warmth: pd.DataFrame, universe: str) -> str:
+    """The findings and the warm-up table as Markdown."""
+    leaking = found.leaking
+    verdict = (
+        "**Nothing at or before any cut moved.**"
+        if not leaking
+        else f"**{len(leaking)} columns or strategies moved at or before a cut: they know the future.**"
+    )
+    parts = [
+        "# Leak audit",
+        f"{universe}. The run was repeated on histories that end at {len(found.cuts)} cuts, that are noise after them, "
+        "and that go the opposite way after them. What was known at or before a cut must be the same, value by value.",
+        verdict,
+        table(_products(found)),
+    ]
+    if leaking:
+        parts += ["## What moved", table(_leaks(found))]
+    strategies = [name for product, name in found.compared if product == "positions"]
+    parts += [
+        "## Strategies",
+        table(
+            {
+                "strategy": name,
+                "positions compared": number(found.compared["positions", name], 0),
+                "moved": "yes" if ("positions", name) in leaking else "no",
+            }
+            for name in strategies
+        ),
+        f"Not looked at, since they are comparisons that nobody trades: {', '.join(NOT_TRADED)}.",
+        "## Warm-up",
+        "What features say when a live system has loaded so many bars only, against the whole history. A deviation of "
+        f"more than {percent(MOVED, 0)} of a feature's standard deviation counts.",
+        table(_warmth(warmth)),
+    ]
+    late = _deviating(warmth)
+    if len(late):
+        parts += ["Features that already speak and still deviate:", table(_late(late))]
+    return "\n\n".join(parts) + "\n"
+
+
+def planted_line(planted: PlantedLeak | None, first: Leak | None) -> str:
+    """One line of the audit of the audit; `planted` is None for the run without a leak."""
+    where = f"{first.product} {first.name}, {first.history} after {first.cut:%Y-%m-%d %H:%M}" if first else ""
+    if planted is None:
+        return f"{'FALSE ALARM' if first else 'silent':<12}  the run without a leak  {where}".rstrip()
+    return f"{'caught' if first else 'MISSED':<12}  {planted.kind:<14} {planted.name:<38} {planted.what}: {where}"
+
+
+def _products(found: Findings) -> Iterator[dict[str, str]]:
+    for product in KEYS:
+        columns = {name: count for (kind, name), count in found.compared.items() if kind == product and name != "rows"}
+        if columns:
+            moved = sum(kind == product for kind, _ in found.leaking)
+            yield {
+                "what": product.replace("_", " "),
+                "strategies" if product == "positions" else "columns": number(len(columns), 0),
+                "values compared": number(sum(columns.values()), 0),
+                "moved": number(moved, 0),
+            }
+
+
+def _leaks(found: Findings) -> Iterator[dict[str, str]]:
+    for (product, name), leak in found.leaking.items():
+        yield {
+            "what": product.replace("_", " "), "name": name, "history": leak.history,
+            "cut": f"{leak.cut:%Y-%m-%d %H:%M}", "value": leak.detail,
+            "first moved": f"{leak.symbol} {leak.first:%Y-%m-%d %H:%M}",
+        }  # fmt: skip
+
+
+def _deviating(warmth: pd.DataFrame) -> pd.DataFrame:
+    return warmth[(warmth["worst"] > MOVED) & (warmth["missing"] < 1)]
+
+
+def _warmth(warmth: pd.DataFrame) -> Iterator[dict[str, str]]:
+    for bars, part in warmth.groupby("bars"):
+        silent = part["missing"] > 0
+        deviating = ~silent & (part["worst"] > MOVED)
+        yield {
+            "bars loaded": number(int(str(bars)), 0),
+            "as with all": number(int((~silent & ~deviating).sum()), 0),
+            "no value yet": number(int(silent.sum()), 0),
+            "deviating": number(int(deviating.sum()), 0),
+        }
+
+
+def _late(late: pd.DataFrame) -> Iterator[dict[str, str]]:
+    for feature, part in late.groupby("feature", sort=False):
+        worst = part.set_index("bars")["worst"]
+        yield {"feature": str(feature), **{f"after {bars}": number(value, 3) for bars, value in worst.items()}}

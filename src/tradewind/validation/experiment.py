@@ -1,0 +1,193 @@
+"""One market whose answer is known through the whole pipeline, in memory: what is said of it, and what is true."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from tradewind.errors import BadData
+from tradewind.market.simulation.null_worlds import block_shuffled, sign_flipped
+from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
+from tradewind.market.universe import Universe
+from tradewind.metrics.ranking import StatisticsRules
+from tradewind.metrics.returns import daily_returns
+from tradewind.metrics.significance import bootstrap_intervals
+from tradewind.pipelines.evaluation import judging_nodes, significance_nodes, trading_nodes
+from tradewind.trading.strategy import baselines
+from tradewind.validation.whole_run import Products, RunSettings, Sources, Steps, lazily, make_bars, run_through
+
+FIRST_SEED = 10_000  # far from the seeds that the demo and the tests look at
+STRENGTHS = (1.0, 2.0, 3.0, 4.0, 6.0)
+LENGTHS = (365, 730, 1095)
+PERFECT = "perfect_knowledge"
+World = Literal["simulated", "sign_flipped", "block_shuffled"]
+
+
+class Case(BaseModel):
+    """A market to judge; `edge` 0 is a null market. `world` says what it is made of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    edge: float = Field(ge=0)
+    days: int = Field(ge=180)
+    seed: int = Field(ge=0)
+    n_symbols: int = Field(default=3, ge=1)
+    world: World = "simulated"
+
+    @property
+    def key(self) -> str:
+        """What tells the case from all others."""
+        return f"{self.world}, edge {self.edge:g}, {self.days} days, {self.n_symbols} symbols, seed {self.seed}"
+
+
+def cases(n_null: int, n_planted: int) -> list[Case]:
+    """Null markets of two years, and planted ones of every strength and length in turn."""
+    null = [Case(edge=0, days=730, seed=FIRST_SEED + number) for number in range(n_null)]
+    grid = [(edge, days) for days in LENGTHS for edge in STRENGTHS]
+    planted = [
+        Case(edge=grid[number % len(grid)][0], days=grid[number % len(grid)][1], seed=FIRST_SEED + 100_000 + number)
+        for number in range(n_planted)
+    ]
+    return null + planted
+
+
+def null_world_cases(n_each: int, n_symbols: int, days: int = 730) -> list[Case]:
+    """Null markets made of real candles, so many of each kind."""
+    worlds: tuple[World, ...] = ("sign_flipped", "block_shuffled")
+    return [
+        Case(edge=0, days=days, seed=FIRST_SEED + 200_000 + number, n_symbols=n_symbols, world=world)
+        for number in range(n_each)
+        for world in worlds
+    ]
+
+
+def identity(parameters: Mapping[str, Any]) -> str:
+    """What tells these parameters from others: outcomes under different ones must not be mixed."""
+    known = {name: parameters[name] for name in sorted(parameters) if name in _JUDGED_BY}
+    return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+_JUDGED_BY = ("data_engineering", "feature_engineering", "classifier", "evaluation", "costs", "execution")
+
+
+class Judge:
+    """Judges cases by the project's own parameters; holds real candles where null worlds are made of them."""
+
+    def __init__(self, parameters: Mapping[str, Any], real: Sources | None = None) -> None:
+        """`parameters` are what Kedro loads; `real` is only needed for null worlds."""
+        self.parameters, self.real = parameters, real
+
+    def __call__(self, case: Case) -> dict[str, Any]:
+        """The verdict on one market, by the same nodes as `kedro run`, and what was true there.
+
+        To be small, LightGBM is trained with default parameters on every fourth bar, without a search, beside the
+        linear model; features on slower timeframes are left out.
+        """
+        settings = RunSettings.from_parameters(self.parameters, seed=case.seed)
+        settings = settings.changed(features=settings.features.model_copy(update={"slower_timeframes": ()}))
+        sources = simulated(case) if case.world == "simulated" else self._null_world(case, settings)
+        return judge_run(case, sources, run_through(sources, settings), settings)
+
+    def _null_world(self, case: Case, settings: RunSettings) -> Sources:
+        if self.real is None:
+            raise BadData(f"{case.key}: a null world needs real candles to be made of")
+        bars = {name: _latest(table, case.days) for name, table in self.real.bars.items()}
+        made = {"sign_flipped": sign_flipped, "block_shuffled": block_shuffled}[case.world]
+        return replace(self.real, bars=made(bars, np.random.default_rng(case.seed)), oracle=self.real.oracle.iloc[:0])
+
+
+def simulated(case: Case) -> Sources:
+    """The simulated market of a case."""
+    market = simulate_market(SimulationSpec(n_symbols=case.n_symbols, days=case.days, edge=case.edge, seed=case.seed))
+    universe = Universe(
+        venue="simulated", symbols=market.spec.symbols, timeframe=market.spec.timeframe,
+        reference_symbol=market.spec.symbols[0], side_series=("funding", "sentiment"),
+    )  # fmt: skip
+    return Sources(universe, market.bars, market.side_series, market.oracle)
+
+
+def checked_sources(sources: Sources, settings: RunSettings) -> Sources:
+    """The same with bars that have been checked: what null worlds are made of."""
+    return replace(sources, bars=make_bars(sources, settings, Steps())[0])
+
+
+def _latest(table: pd.DataFrame, days: int) -> pd.DataFrame:
+    return table[table["timestamp"] > table["timestamp"].iloc[-1] - pd.Timedelta(days, unit="D")]
+
+
+def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings) -> dict[str, Any]:
+    """What is said of a run's positions, and what perfect knowledge would have been told."""
+    verdict, board, holdout, returns = _judge(sources, run, run.positions, settings)
+    strategies = board.set_index("strategy")
+    models = strategies[strategies["family"] == "model"]["sharpe"]
+    kept = (
+        "verdict", "strategy", "sharpe", "sharpe_low", "sharpe_high", "holdout_sharpe", "probability_of_luck",
+        "deflated_sharpe", "probability_of_overfitting", "passed",
+    )  # fmt: skip
+    out = {
+        "key": case.key, **case.model_dump(), **{name: verdict[name] for name in kept},
+        "oracle_sharpe": 0.0, "perfect_verdict": None,
+        **{f"sharpe_{name}": float(value) for name, value in models.items()},
+        "best_fell_below_the_middle": _fell_below(board, holdout),
+    }  # fmt: skip
+    if case.edge == 0:
+        return out | {"gross": _gross_intervals(returns, settings.statistics, case.seed)}
+    oracle = run.positions[baselines.ORACLE].assign(strategy=PERFECT)
+    rivals = {name: one for name, one in run.positions.items() if baselines.family(name) == "baseline"}
+    told, perfect, _, _ = _judge(sources, run, {PERFECT: oracle, **rivals}, settings)
+    row = perfect.set_index("strategy").loc[PERFECT]
+    return out | {
+        "oracle_sharpe": float(row["sharpe"]), "oracle_low": float(row["sharpe_low"]),
+        "oracle_high": float(row["sharpe_high"]), "perfect_verdict": told["verdict"],
+    }  # fmt: skip
+
+
+def _judge(
+    sources: Sources, run: Products, positions: Mapping[str, pd.DataFrame], settings: RunSettings
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The verdict, the leaderboards of the folds and of the holdout, and the portfolios' returns."""
+    universe, bars, side_series = sources.universe, lazily(run.bars), run.side_series
+    trading = (universe, settings.costs, settings.execution, settings.sizing)
+    targets = lazily(positions)
+    histories = trading_nodes.histories_of(bars, side_series, universe, settings.sizing)
+    returns = trading_nodes.portfolio_returns(
+        targets, histories, run.folds, universe, settings.costs, settings.execution
+    )
+    sensitivity = trading_nodes.measure_cost_sensitivity(
+        targets, bars, side_series, run.folds, *trading, trading_nodes.SensitivityRules()
+    )
+    board, holdout = judging_nodes.rank_strategies(returns, settings.statistics, settings.seed)
+    significance, chosen, _, _ = significance_nodes.measure_significance(
+        returns, [], universe, settings.statistics, settings.seed
+    )
+    verdict = judging_nodes.judge_strategies(board, holdout, sensitivity, significance, chosen, settings.verdict)
+    return verdict, board, holdout, returns
+
+
+def _fell_below(board: pd.DataFrame, holdout: pd.DataFrame) -> float:
+    """1 if the strategy that was best on the folds is in the lower half on the holdout, 0 if in the upper, 0.5 in the
+    middle: what the probability of overfitting foretells. Without the oracle, as there."""
+    best = board.loc[board["family"] != "oracle", "strategy"].iloc[0]
+    ratios = holdout[holdout["family"] != "oracle"].set_index("strategy")["sharpe"]
+    below, above = (ratios < ratios[best]).sum(), (ratios > ratios[best]).sum()
+    return float(np.select([below < above, below > above], [1.0, 0.0], 0.5))
+
+
+def _gross_intervals(returns: pd.DataFrame, rules: StatisticsRules, seed: int) -> dict[str, tuple[float, float]]:
+    """Intervals of the Sharpe ratios before costs and funding, which on a null market are truly zero, whatever the
+    rule; over the folds and the holdout together. Strategies that never traded are left out."""
+    found = {}
+    for name, part in returns.groupby("strategy", sort=True):
+        daily = daily_returns(part["timestamp"], part["gross"].to_numpy())
+        # The turned and the matched positions are made of the model's own later ones: their truth is not zero.
+        if name not in (baselines.ORACLE, baselines.RANDOM, baselines.MATCHED) and daily.std() > 0:
+            intervals = bootstrap_intervals(
+                daily, np.random.default_rng(seed), rules.confidence, rules.n_resamples, rules.mean_block_days
+            )
+            found[str(name)] = intervals["sharpe"]
+    return found

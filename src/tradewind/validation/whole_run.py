@@ -1,0 +1,244 @@
+"""The pipeline from received rows to positions, in memory, with every step replaceable.
+
+The same node functions as `kedro run`. The experiment runs markets through it, the leak audit other histories, and
+the planted leaks replace one step each.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from tradewind.compute import ComputeRules
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
+from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.learning.labels.rules import LabelRules
+from tradewind.learning.labels.weights import WeightRules
+from tradewind.data.files.cleaning import MarketRules
+from tradewind.data.quality.daily import quality_series
+from tradewind.data.quality.rules import QualityRules
+from tradewind.market.universe import Universe
+from tradewind.metrics.ranking import StatisticsRules
+from tradewind.metrics.verdict import VerdictRules
+from tradewind.learning.models import catalogue, opponents, tuning, walk_forward
+from tradewind.learning.models.base import Files
+from tradewind.learning.models.boosting import BoostingParameters
+from tradewind.learning.models.tuning import TuningRules
+from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.pipelines.data_engineering import nodes as data
+from tradewind.pipelines.data_engineering import side_nodes
+from tradewind.pipelines.evaluation import trading_nodes
+from tradewind.pipelines.feature_engineering import feature_nodes, label_nodes
+from tradewind.pipelines.feature_engineering.label_nodes import ModelInputRules
+from tradewind.learning.splits.walk_forward import FoldPlan
+from tradewind.trading.strategy.signals import SignalRules
+from tradewind.trading.strategy.sizing import SizingRules
+
+Tables = Mapping[str, pd.DataFrame]
+MODEL = "lightgbm"
+
+
+class RunSettings(BaseModel):
+    """The project's parameters, typed; the model is LightGBM, trained small."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    market: MarketRules
+    quality: QualityRules = QualityRules()
+    features: FeatureSelection
+    labels: LabelRules
+    weights: WeightRules
+    model_input: ModelInputRules
+    folds: FoldPlan
+    tuning: TuningRules
+    training: TrainingRules
+    signal: SignalRules
+    sizing: SizingRules
+    statistics: StatisticsRules
+    verdict: VerdictRules
+    costs: Costs
+    execution: OrderRules
+    seed: int
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any], seed: int | None = None) -> "RunSettings":
+        """From what Kedro loads. To be small, every fourth bar trains and nothing is searched."""
+        features, evaluation = parameters["feature_engineering"], parameters["evaluation"]
+        model = parameters["classifier"][MODEL]
+        training = TrainingRules.model_validate(model["training"])
+        return cls.model_validate(
+            {
+                "market": parameters["data_engineering"]["market"],
+                "quality": parameters["data_engineering"]["quality"],
+                **{name: features[name] for name in ("features", "labels", "weights", "model_input", "folds")},
+                **{name: evaluation[name] for name in ("signal", "sizing", "statistics", "verdict")},
+                "costs": parameters["costs"], "execution": parameters["execution"],
+                "tuning": TuningRules.model_validate(model["tuning"]).model_copy(update={"n_trials": 1}),
+                "training": training.model_copy(update={"row_stride": 4, "fits_side_by_side": 1}),
+                "seed": parameters["seed"] if seed is None else seed,
+            }
+        )  # fmt: skip
+
+    def changed(self, **settings: Any) -> "RunSettings":
+        """The same with other values."""
+        return self.model_copy(update=settings)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the pipeline starts from: rows as received by partition, side series, and an oracle if there is one."""
+
+    universe: Universe
+    bars: Tables
+    side_series: pd.DataFrame
+    oracle: pd.DataFrame
+
+
+def load_sources(catalog: Any, parameters: Mapping[str, Any]) -> Sources:
+    """What a Kedro environment's catalog reads from."""
+    universe = Universe.model_validate(parameters["universe"])
+    received = catalog.load("source_bars")
+    bars = {name: received[name]() for name in universe.partitions if name in received}
+    rules = MarketRules.model_validate(parameters["data_engineering"]["market"])
+    vintages, _, _ = side_nodes.collect_side_vintages(catalog.load("source_side_series"), universe, rules)
+    return Sources(universe, bars, vintages, catalog.load("source_oracle"))
+
+
+@dataclass(frozen=True)
+class Products:
+    """What every step made; tables of symbols by partition, positions by strategy."""
+
+    bars: Tables
+    side_series: pd.DataFrame
+    features: Tables
+    labels: Tables
+    model_input: Tables
+    folds: pd.DataFrame
+    forecasts: pd.DataFrame
+    positions: Tables
+
+
+# The runs of the truth room train no agents.
+NO_AGENTS = pd.DataFrame({"strategy": [], "symbol": [], "timestamp": [], "target": []})
+
+
+class Memory:
+    """A model store that forgets."""
+
+    def get(self, key: str) -> Files | None:
+        """Nothing is ever found."""
+        return None
+
+    def put(self, key: str, files: Files, about: dict[str, Any]) -> None:
+        """Nothing is kept."""
+
+    def forget(self, key: str) -> None:
+        """Nothing is there."""
+
+
+def best_parameters(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> BoostingParameters:
+    """What the search finds on the first fold's training rows; the defaults for one trial."""
+    if settings.tuning.n_trials == 1:
+        return BoostingParameters()
+    from optuna.storages import InMemoryStorage
+
+    best, _ = tuning.tune(catalogue.boosting(MODEL), rows, folds, settings.tuning, InMemoryStorage(), settings.seed)
+    return best
+
+
+def boosted_forecasts(
+    rows: pd.DataFrame, folds: pd.DataFrame, parameters: BoostingParameters, settings: RunSettings
+) -> pd.DataFrame:
+    """LightGBM's forecasts, out of sample."""
+    trained = walk_forward.train_folds(
+        catalogue.boosting(MODEL), parameters, rows, folds, settings.training, Memory(), settings.seed
+    )
+    return walk_forward.forecast_table(trained, settings.labels.horizon_bars)
+
+
+def other_forecasts(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> pd.DataFrame:
+    """Those of the models without hyper-parameters."""
+    return opponents.opponent_forecasts(rows, folds, settings.labels.horizon_bars)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a run; a planted leak is one of them replaced."""
+
+    type_bars: Callable[..., Any] = data.type_bars
+    check_bars: Callable[..., Any] = data.check_bars
+    select_side_series: Callable[..., Any] = side_nodes.select_side_series
+    compute_features: Callable[..., Any] = feature_nodes.compute_features
+    make_labels: Callable[..., Any] = label_nodes.make_labels
+    assemble_model_input: Callable[..., Any] = label_nodes.assemble_model_input
+    make_folds: Callable[..., Any] = label_nodes.make_folds
+    tune: Callable[..., Any] = best_parameters
+    train: Callable[..., Any] = boosted_forecasts
+    forecast_opponents: Callable[..., Any] = other_forecasts
+    make_positions: Callable[..., Any] = trading_nodes.make_positions
+
+
+def lazily(tables: Tables) -> dict[str, Callable[[], pd.DataFrame]]:
+    """As the catalog hands partitions over: a function each."""
+    return {name: partial(_itself, table) for name, table in tables.items()}
+
+
+def _itself(table: pd.DataFrame) -> pd.DataFrame:
+    return table
+
+
+def make_bars(sources: Sources, settings: RunSettings, steps: Steps) -> tuple[Tables, pd.DataFrame]:
+    """Checked bars by partition, and the side series."""
+    universe = sources.universe
+    typed, unreadable = steps.type_bars(lazily(sources.bars), universe, ComputeRules())
+    bars, _, _ = steps.check_bars(typed, unreadable, universe, settings.market, ComputeRules())
+    tables = {name: load() for name, load in bars.items()}
+    is_scored = universe.received_side_series != universe.side_series
+    scores = quality_series(tables.values() if is_scored else (), settings.quality.outliers)
+    return tables, steps.select_side_series(sources.side_series, scores, universe)
+
+
+def make_features(
+    bars: Tables, side_series: pd.DataFrame, universe: Universe, settings: RunSettings, steps: Steps
+) -> Tables:
+    """Features by partition."""
+    computed = steps.compute_features(lazily(bars), side_series, universe, settings.features, ComputeRules(threads=1))
+    return {name: load() for name, load in computed.items()}
+
+
+def run_through(
+    sources: Sources, settings: RunSettings, steps: Steps | None = None, folds: pd.DataFrame | None = None
+) -> Products:
+    """From received rows to positions. `folds` are made of the history unless they are given."""
+    steps, universe = steps or Steps(), sources.universe
+    bars, side_series = make_bars(sources, settings, steps)
+    features = make_features(bars, side_series, universe, settings, steps)
+    labels, counts = steps.make_labels(lazily(bars), universe, settings.labels, settings.weights, settings.seed)
+    inputs, _ = steps.assemble_model_input(
+        lazily(features), lazily(labels), counts, universe, settings.model_input
+    )  # fmt: skip
+    if folds is None:
+        folds = steps.make_folds(lazily(inputs), universe, settings.folds, settings.labels)
+    rows = walk_forward.pool(dict(inputs))
+    forecasts = [
+        steps.train(rows, folds, steps.tune(rows, folds, settings), settings),
+        steps.forecast_opponents(rows, folds, settings),
+    ]
+    positions = steps.make_positions(
+        lazily(bars), folds, sources.oracle, universe, settings.costs, settings.signal, settings.sizing,
+        NO_AGENTS, settings.seed, *forecasts,
+    )  # fmt: skip
+    return Products(
+        bars, side_series, features, labels, inputs, folds, pd.concat(forecasts, ignore_index=True), positions
+    )
+
+
+def clipped(folds: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
+    """The folds as far as a history reaches that ends at `end`."""
+    begun = folds[folds["test_start"] <= end]
+    stop = end + pd.Timedelta(1, unit="ms")
+    return begun.assign(test_end=begun["test_end"].where(begun["test_end"] < stop, stop)).reset_index(drop=True)

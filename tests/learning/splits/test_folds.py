@@ -1,0 +1,123 @@
+"""No training label reaches into a test, and the check that says so can fail."""
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tradewind.errors import BadData, BadParameters
+from tradewind.market import schema
+from tradewind.learning.splits.purged import assert_no_leak, inner_split, nested_splits, test_mask, training_mask
+from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
+
+HOUR = timedelta(hours=1)
+
+
+def make_rows(count: int = 2000, horizon: int = 24, hole: int = 0) -> pd.DataFrame:
+    timestamp = pd.Series(pd.date_range("2023-01-01", periods=count, freq="h", tz="UTC")).dt.as_unit("ms")
+    timestamp = timestamp.where(timestamp.index < count // 2, timestamp + hole * HOUR)
+    end = timestamp.shift(-horizon)
+    return pd.DataFrame({"timestamp": timestamp, "horizon_end": end}).dropna().reset_index(drop=True)
+
+
+def folds_of(rows: pd.DataFrame, horizon: int = 24, **plan: Any) -> pd.DataFrame:
+    return make_folds(rows["timestamp"], FoldPlan(**plan), HOUR, horizon)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    horizon=st.integers(1, 48),
+    n_folds=st.integers(1, 6),
+    embargo=st.integers(0, 48),
+    scheme=st.sampled_from(["expanding", "rolling"]),
+    hole=st.integers(0, 100),
+)
+def test_no_training_label_reaches_its_test(horizon: int, n_folds: int, embargo: int, scheme: str, hole: int) -> None:
+    rows = make_rows(3000, horizon, hole)
+    folds = folds_of(rows, horizon, n_folds=n_folds, embargo_bars=embargo, scheme=scheme)
+    schema.Folds.validate(folds)
+    for fold in folds.itertuples():
+        training, testing = training_mask(rows, fold), test_mask(rows, fold)
+        assert_no_leak(rows, training, testing)
+        assert training.any() and testing.any() and not (training & testing).any()
+        gap = rows.loc[testing, "timestamp"].min() - rows.loc[training, "horizon_end"].max()
+        assert gap > pd.Timedelta(hours=embargo)
+
+
+def test_tests_follow_one_another_and_the_holdout_is_last() -> None:
+    rows = make_rows()
+    folds = folds_of(rows)
+    assert list(folds["role"]) == ["walk_forward"] * 5 + ["holdout"]
+    assert (folds["test_start"].iloc[1:].to_numpy() == folds["test_end"].iloc[:-1].to_numpy()).all()
+    tested = np.sum([test_mask(rows, fold) for fold in folds.itertuples()], axis=0)
+    assert set(tested[rows["timestamp"] >= folds["test_start"].iloc[0]]) == {1}
+    share = test_mask(rows, list(folds.itertuples())[-1]).mean()
+    assert share == pytest.approx(0.15, abs=0.01)
+
+
+def test_a_fold_without_purge_is_caught() -> None:
+    rows = make_rows()
+    for fold in folds_of(rows).itertuples():
+        unpurged = ((rows["timestamp"] >= fold.train_start) & (rows["timestamp"] < fold.train_end)).to_numpy()
+        with pytest.raises(BadData, match="24 training rows reach into the test"):
+            assert_no_leak(rows, unpurged, test_mask(rows, fold))
+
+
+def test_shuffled_folds_are_caught() -> None:
+    rows = make_rows()
+    rng = np.random.default_rng(0)
+    testing = rng.random(len(rows)) < 0.2
+    with pytest.raises(BadData, match="reach into the test"):
+        assert_no_leak(rows, ~testing, testing)
+
+
+def test_rolling_folds_keep_their_length_and_expanding_ones_grow() -> None:
+    rows = make_rows()
+    rolling, expanding = (folds_of(rows, scheme=scheme) for scheme in ("rolling", "expanding"))
+    assert (rolling["train_end"] - rolling["train_start"]).nunique() == 1
+    assert (expanding["train_end"] - expanding["train_start"]).is_monotonic_increasing
+
+
+def test_the_folds_do_not_depend_on_any_value() -> None:
+    rows = make_rows()
+    pd.testing.assert_frame_equal(folds_of(rows), folds_of(rows.assign(label=1, close=2.0)))
+
+
+def test_the_inner_split_is_purged() -> None:
+    rows = make_rows()
+    fit, valid = inner_split(rows, 0.25)
+    assert_no_leak(rows, fit, valid)
+    assert valid.mean() == pytest.approx(0.25, abs=0.01)
+    assert (~fit & ~valid).sum() == 24
+    assert rows.loc[fit, "timestamp"].max() < rows.loc[valid, "timestamp"].min()
+
+
+def test_too_little_history_is_refused() -> None:
+    with pytest.raises(BadParameters, match=r"days of history are too short for 5 folds"):
+        folds_of(make_rows(300))
+    with pytest.raises(BadData, match="cannot be split"):
+        inner_split(make_rows(30, 24), 0.25)
+
+
+@pytest.mark.parametrize("fault", [{"n_folds": 0}, {"holdout_share": 0.9}, {"scheme": "random"}, {"shuffle": True}])
+def test_a_plan_that_cannot_be_is_refused(fault: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        FoldPlan(**fault)
+
+
+def test_nested_splits_stay_in_order_and_purged() -> None:
+    rows = make_rows(horizon=24)
+    splits = nested_splits(rows, 3)
+    for fit, valid in splits:
+        assert_no_leak(rows, fit, valid)
+        assert rows["timestamp"][fit].max() < rows["timestamp"][valid].min()
+    covered = np.sum([valid for _, valid in splits], axis=0)
+    assert covered.max() == 1 and covered.sum() == pytest.approx(0.6 * len(rows), abs=2)
+    assert [fit.sum() for fit, _ in splits] == sorted(fit.sum() for fit, _ in splits)
+    with pytest.raises(BadData, match="cannot be split 3 times"):
+        nested_splits(make_rows(40, 30), 3)

@@ -1,0 +1,79 @@
+"""Every planted leak is caught by name, the project itself raises no alarm, and warm-up is seen."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tradewind.validation import audit_report
+from tradewind.validation.audit import KEYS, Findings, audit_run, changed, mirrored, truncated, warm_up
+from tradewind.validation.planted_leaks import planted_leaks, practice_run
+from tradewind.validation.whole_run import RunSettings, Sources
+
+LEAKS = planted_leaks()
+
+
+@pytest.fixture(scope="module")
+def practice(parameters: dict[str, Any]) -> tuple[Sources, RunSettings]:
+    return practice_run(parameters)
+
+
+@pytest.fixture(scope="module")
+def clean(practice: tuple[Sources, RunSettings]) -> Findings:
+    return audit_run(*practice)
+
+
+def test_the_project_raises_no_alarm(clean: Findings) -> None:
+    assert clean.leaks == []
+    assert {product for product, _ in clean.compared} == set(KEYS)
+    assert all(count > 0 for (_, name), count in clean.compared.items() if name != "rows")
+    strategies = {name for product, name in clean.compared if product == "positions"}
+    assert {"lightgbm", "linear", "time_series_momentum", "buy_and_hold"} <= strategies
+    assert len(clean.cuts) == 8
+
+
+def test_at_least_twenty_kinds_are_planted() -> None:
+    assert len({leak.name for leak in LEAKS}) == len(LEAKS) >= 20
+    kinds = {leak.kind for leak in LEAKS}
+    assert {"feature", "label", "scaling", "fold", "tuning", "resampling", "join", "early stopping"} <= kinds
+
+
+@pytest.mark.parametrize("leak", LEAKS, ids=lambda leak: leak.name)
+def test_a_planted_leak_is_caught(leak: Any, practice: tuple[Sources, RunSettings]) -> None:
+    found = audit_run(*practice, leak.steps, stop_at_first=True)
+    assert found.leaks
+    first = found.leaks[0]
+    assert first.first <= first.cut and first.history in {"changed", "mirrored", "truncated"}
+    assert "caught" in audit_report.planted_line(leak, first)
+
+
+def test_the_other_histories_are_the_same_until_the_cut_and_not_after(practice: tuple[Sources, RunSettings]) -> None:
+    sources, _ = practice
+    cut = pd.Timestamp("2022-06-01 12:00", tz="UTC")
+    for make in (changed, mirrored, truncated):
+        other = make(sources, cut)
+        for name, table in sources.bars.items():
+            closed = pd.to_datetime(table["open_time"] + 3_600_000, unit="ms", utc=True)
+            known = table[closed <= cut]
+            pd.testing.assert_frame_equal(other.bars[name][: len(known)], known, check_dtype=False)
+            after = other.bars[name][len(known) :]
+            if make is truncated:
+                assert after.empty
+                continue
+            assert len(after) == len(table) - len(known)
+            assert not np.isclose(after["close"].to_numpy(float), table["close"][len(known) :].to_numpy(float)).any()
+            assert (after["high"] >= after[["open", "close"]].max(axis=1) - 1e-9).all()
+
+
+def test_a_feature_that_speaks_too_early_is_named(practice: tuple[Sources, RunSettings], clean: Findings) -> None:
+    sources, settings = practice
+    warmth = warm_up(sources, settings, lengths=(50, 399), n_places=2)
+    assert set(warmth["bars"]) == {50, 399}
+    silent = warmth[(warmth["bars"] == 50) & (warmth["missing"] > 0)]["feature"]
+    assert "log_return_168" in set(silent)
+    settled = warmth[(warmth["bars"] == 399) & (warmth["missing"] == 0)]
+    assert (settled["worst"] < 0.01).mean() > 0.9
+    early = pd.concat([warmth, pd.DataFrame([{"feature": "hasty", "bars": 50, "missing": 0.0, "worst": 3.0}])])
+    text = audit_report.render(clean, early, "SIM1, SIM2")
+    assert "Nothing at or before any cut moved" in text and "| hasty | 3.000 |" in text

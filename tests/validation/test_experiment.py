@@ -1,0 +1,120 @@
+"""The experiment judges known markets by the project's own nodes, goes on where it stopped, and counts right."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tradewind.errors import BadData
+from tradewind.validation.experiment import Case, Judge, cases, checked_sources, identity, null_world_cases, simulated
+from tradewind.validation.ledger import read, run_cases
+from tradewind.validation.report import render
+from tradewind.validation.summary import share, summarise
+from tradewind.validation.whole_run import RunSettings
+
+
+def test_a_strong_edge_is_found_and_nothing_is_not(parameters: dict[str, Any]) -> None:
+    judge = Judge(parameters)
+    found = judge(Case(edge=6, days=550, seed=910_001, n_symbols=2))
+    assert found["verdict"] in {"go", "watch"} and found["sharpe"] > 0.5 * found["oracle_sharpe"] > 1
+    assert found["perfect_verdict"] == "go"
+    nothing = judge(Case(edge=0, days=400, seed=910_002, n_symbols=2))
+    assert nothing["verdict"] == "no-go" and nothing["oracle_sharpe"] == 0.0
+    assert {"buy_and_hold", "lightgbm"} <= set(nothing["gross"])
+    assert judge(Case(edge=0, days=400, seed=910_002, n_symbols=2)) == nothing
+
+
+def test_null_worlds_are_made_of_candles_and_have_no_edge(parameters: dict[str, Any]) -> None:
+    market = simulated(Case(edge=8, days=400, seed=910_003, n_symbols=2))
+    real = checked_sources(replace(market, oracle=market.oracle.iloc[:0]), RunSettings.from_parameters(parameters))
+    judge = Judge(parameters, real)
+    for case in null_world_cases(1, 2, days=300):
+        assert judge(case)["verdict"] == "no-go"
+    with pytest.raises(BadData, match="real candles"):
+        Judge(parameters)(null_world_cases(1, 2)[0])
+
+
+def test_other_parameters_are_another_experiment(parameters: dict[str, Any]) -> None:
+    dearer = {**parameters, "costs": {**parameters["costs"], "taker_fee_bps": 6.0}}
+    assert identity(parameters) == identity(dict(parameters)) != identity(dearer)
+
+
+@pytest.mark.slow
+def test_the_verdict_is_seldom_wrong(parameters: dict[str, Any], tmp_path: Path) -> None:
+    """The fast version of `make truth`: 20 markets without an edge, 20 with a strong one, fewer features."""
+    few = ["log_return_*", "realised_volatility_*", "ema_*", "funding*", "sentiment*", "market_*", "volume_*"]
+    stage = parameters["feature_engineering"]
+    small = {**parameters, "feature_engineering": {**stage, "features": {**stage["features"], "include": few}}}
+    null = [Case(edge=0, days=365, seed=920_000 + number, n_symbols=2) for number in range(20)]
+    planted = [Case(edge=8, days=365, seed=930_000 + number, n_symbols=2) for number in range(20)]
+    outcomes = run_cases([*null, *planted], Judge(small), tmp_path / "outcomes.jsonl", kind="serial")
+    summary = summarise(outcomes)
+    assert summary["worlds"][0]["false_discovery"]["value"] <= 0.05
+    (cell,) = summary["planted"]
+    assert cell["perfect_power"]["value"] >= 0.9 and cell["share_of_oracle"] > 0.4
+    assert 0.75 < summary["coverage"]["before_costs"]["value"] < 0.97
+    # The planted fault: a verdict that asks for a positive Sharpe ratio only would be wrong far too often.
+    naive = [one | {"verdict": "go" if one["sharpe"] > 0 else "no-go"} for one in outcomes]
+    assert summarise(naive)["worlds"][0]["false_discovery"]["value"] > 0.05
+
+
+def outcome(case: Case, verdict: str = "no-go") -> dict[str, Any]:
+    return {
+        "key": case.key, **case.model_dump(), "verdict": verdict, "sharpe": 1.0, "oracle_sharpe": 2.0 * (case.edge > 0),
+        "sharpe_lightgbm": 0.5, "perfect_verdict": "go", "oracle_low": 1.0, "oracle_high": 3.0,
+        "gross": {"rule": [-1.0, 1.0]}, "probability_of_overfitting": 0.5, "best_fell_below_the_middle": 1.0,
+    }  # fmt: skip
+
+
+def test_a_stopped_experiment_goes_on(tmp_path: Path) -> None:
+    path, wanted, judged = tmp_path / "truth" / "outcomes.jsonl", cases(3, 2), []
+
+    def judge(case: Case) -> dict[str, Any]:
+        if len(judged) == 2 and case.seed == wanted[2].seed and not path.with_suffix(".again").exists():
+            path.with_suffix(".again").touch()
+            raise KeyboardInterrupt
+        judged.append(case.key)
+        return outcome(case)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_cases(wanted, judge, path, kind="serial")
+    assert len(read(path)) in {0, 1, 2}
+    with path.open("ab") as file:
+        file.write(b'{"key": "half a li')  # what a kill within a write leaves
+    first = len(read(path))
+    found = run_cases(wanted, judge, path, kind="serial")
+    assert [one["key"] for one in found] == [case.key for case in wanted]
+    assert len(read(path)) == 5 and len(judged) <= 2 + 5 - first
+    other = run_cases(wanted, outcome, path, identity="other parameters", kind="serial")
+    assert len(read(path)) == 10 and {one["identity"] for one in other} == {"other parameters"}
+    path.write_text("not a line\n" + path.read_text())
+    with pytest.raises(BadData, match="line 1 is damaged"):
+        read(path)
+
+
+def test_shares_are_counted_with_their_intervals() -> None:
+    null, planted = cases(20, 0), cases(0, 30)
+    outcomes = [outcome(case, "go" if at == 0 else "no-go") for at, case in enumerate(null)]
+    outcomes[1] |= {"gross": {"rule": [0.5, 1.0]}}
+    outcomes += [outcome(case, "go" if case.edge >= 3 else "watch") for case in planted]
+    summary = json.loads(json.dumps(summarise(outcomes)))
+    (world,) = summary["worlds"]
+    assert world["false_discovery"]["value"] == 0.05
+    assert summary["coverage"]["before_costs"]["value"] == summary["coverage"]["by_rule"]["rule"]["value"] == 0.95
+    (bin_,) = summary["overfitting"]
+    assert (bin_["from"], bin_["markets"], bin_["observed"]["value"]) == (0.4, 50, 1.0)
+    cells = {(cell["edge"], cell["days"]): cell for cell in summary["planted"]}
+    assert len(cells) == 15 and cells[(2, 730)]["power"]["value"] == 0 and cells[(4, 730)]["power"]["value"] == 1
+    assert cells[(4, 730)]["share_of_oracle"] == 0.5 and cells[(4, 730)]["markets"] == 2
+    assert cells[(4, 730)]["boosting_share"] == 0.25 and cells[(4, 730)]["perfect_power"]["value"] == 1
+    text = render(summary)
+    assert "5.0 % (" in text and "| 4 | 730 | 2 | 100.0 % (" in text
+
+
+def test_wilsons_interval_is_the_published_one() -> None:
+    # Newcombe 1998, table 1, at 95 %: 81 of 263 gives 0.2553 to 0.3662; here at 90 % it is narrower.
+    found = share(81, 263)
+    assert 0.2553 < found["low"] < 81 / 263 < found["high"] < 0.3662
+    assert share(0, 10)["low"] == 0.0 and share(0, 0)["value"] is None
