@@ -9,9 +9,10 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.errors import BadParameters
+from tradewind.parameters import Parameters
 
 logger = logging.getLogger(__name__)
 
@@ -20,15 +21,13 @@ Result = TypeVar("Result")
 ExecutorKind = Literal["serial", "threads", "processes", "dask"]
 
 
-class ComputeRules(BaseModel):
+class ComputeRules(Parameters):
     """Where the symbols of a stage are worked on (`params:compute`).
 
     `serial` holds one symbol's tables at a time, the others up to `workers`. `dask` needs the `cluster` extra and
     sends the work to the scheduler at `address`, or to a cluster on this machine if that is empty. A symbol's
     features take `threads` threads wherever they are computed.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     executor: ExecutorKind = "serial"
     workers: Annotated[int, Field(ge=1, le=1024)] = 2

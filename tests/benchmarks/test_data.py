@@ -17,11 +17,11 @@ from kedro.runner import SequentialRunner
 
 from tests.benchmarks.conftest import Compare
 from tradewind.compute import ComputeRules
-from tradewind.datasets import BarFolderDataset, StoredBarsDataset
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import MarketRules
 from tradewind.data.files.deliveries import receive
 from tradewind.data.stores.catalogue import open_store
+from tradewind.datasets import BarFolderDataset, StoredBarsDataset
 from tradewind.market.universe import Universe
 from tradewind.pipelines import data_engineering
 

@@ -9,10 +9,6 @@ import pandas as pd
 import pytest
 import vectorbt
 
-from tradewind.trading.engine.backtest import History, run
-from tradewind.trading.engine.sweep import sweep
-from tradewind.trading.engine.trades import trade_table
-from tradewind.trading.execution.costs import Costs
 from tradewind.metrics import sharpe as ratios
 from tradewind.metrics.comparison import sign_flip
 from tradewind.metrics.overfitting import probability_of_overfitting
@@ -20,6 +16,10 @@ from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import measure
 from tradewind.metrics.significance import bootstrap_intervals
 from tradewind.metrics.superiority import superior_ability
+from tradewind.trading.engine.backtest import History, run
+from tradewind.trading.engine.sweep import sweep
+from tradewind.trading.engine.trades import trade_table
+from tradewind.trading.execution.costs import Costs
 
 pytestmark = pytest.mark.benchmark
 COSTS = Costs(taker_fee_bps=5, half_spread_bps=1, slippage_share_of_volatility=0)

@@ -13,10 +13,6 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from tests.adaptive.rl.test_agents import COSTS, DISCRETE, solved_market
-from tradewind.trading.engine.backtest import History
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
-from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.adaptive.rl.agents import Lesson, train_agent
 from tradewind.adaptive.rl.environments import TradingEnv, TradingVecEnv
 from tradewind.adaptive.rl.episodes import TOLD
@@ -25,6 +21,10 @@ from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.parameters import AGENTS, AgentParameters
 from tradewind.adaptive.rl.policies import ABOUT, Policy, live_through
 from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
+from tradewind.learning.models.sequence.windows import Standardiser
+from tradewind.trading.engine.backtest import History
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 
 pytestmark = pytest.mark.benchmark
 COUNT, STEPS = 20_000, 20_000

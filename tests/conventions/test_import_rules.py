@@ -12,14 +12,23 @@ PROJECT = Path(__file__).resolve().parents[2]
 LINTER = Path(sys.executable).with_name("lint-imports")
 
 PLANTED = {
-    "an upper room imported from a lower one": ("market/planted.py", "import tradewind.learning.features\n"),
-    "strangers on one line": ("labels/planted.py", "import tradewind.learning.splits\n"),
+    "an upper room imported from a lower one": ("market/planted.py", "import tradewind.learning\n"),
+    "strangers on one line": ("learning/planted/__init__.py", "import tradewind.data\n"),
+    "strangers inside a room": ("learning/labels/planted.py", "import tradewind.learning.splits\n"),
+    "a store that knows the importer": ("data/stores/planted.py", "import tradewind.data.file_import\n"),
+    "an order rule that knows the account": ("trading/execution/planted.py", "import tradewind.trading.engine\n"),
     "a room with no place": ("newroom/__init__.py", ""),
-    "kedro in the library": ("features/planted.py", "import kedro\n"),
+    "a room with no place inside data": ("data/newroom/__init__.py", ""),
+    "a stage that imports another": ("pipelines/classifier/planted.py", "import tradewind.pipelines.evaluation\n"),
+    "kedro in the library": ("learning/features/planted.py", "import kedro\n"),
+    "kedro in the validation": ("validation/planted.py", "import kedro\n"),
+    "mlflow in a room that nobody listed": ("metrics/planted.py", "import mlflow\n"),
     "a dataset that computes": ("datasets/planted.py", "import tradewind.trading.engine\n"),
-    "a dataset called by the library": ("models/planted.py", "import tradewind.datasets\n"),
-    "torch outside its rooms": ("engine/planted.py", "import torch\n"),
-    "an exchange client outside its room": ("market/stores/planted.py", "def ask():\n    import ccxt\n"),
+    "a dataset that knows models": ("datasets/planted.py", "import tradewind.learning.models.base\n"),
+    "a dataset called by the library": ("learning/models/planted.py", "import tradewind.datasets\n"),
+    "torch outside its rooms": ("trading/engine/planted.py", "import torch\n"),
+    "torch in the validation": ("validation/planted.py", "import torch\n"),
+    "an exchange client outside its room": ("data/quality/planted.py", "def ask():\n    import ccxt\n"),
 }
 
 
@@ -46,7 +55,7 @@ def test_the_rooms_import_only_what_they_may(copied_project: Path) -> None:
 def test_a_planted_violation_is_caught(copied_project: Path, fault: str) -> None:
     path, source = PLANTED[fault]
     module = copied_project / "src/tradewind" / path
-    module.parent.mkdir(exist_ok=True)
+    module.parent.mkdir(exist_ok=True, parents=True)
     module.write_text(source)
     result = _lint(copied_project)
     assert result.returncode != 0, result.stdout

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from tests.data.ingestion.venue import HOUR, START, at, bars_of, key
-from tradewind.datasets import bar_mirror
-from tradewind.datasets.bar_mirror import fingerprint_of, read_mirrored
-from tradewind.errors import BadData
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span, receive
 from tradewind.data.stores.base import Store
 from tradewind.data.stores.catalogue import open_store
+from tradewind.datasets import bar_mirror
+from tradewind.datasets.bar_mirror import fingerprint_of, read_mirrored
+from tradewind.errors import BadData
 
 AAA = key("AAA")
 # The bars begin two days before a month ends, so they lie in January (48), February (696) and March.

@@ -7,14 +7,14 @@ import pytest
 import yaml
 from kedro.io import DataCatalog, DatasetError
 
-from tradewind.datasets.side_folder import SideFolderDataset
-from tradewind.errors import BadData, BadParameters
-from tradewind.learning.features import matrix
-from tradewind.market import schema
 from tradewind.data.side_data.catalogue import SERIES
 from tradewind.data.side_data.collection import collect_side_series
 from tradewind.data.side_data.tables import SideCounts, SideQuarantine
 from tradewind.data.side_data.vintages import as_known
+from tradewind.datasets.side_folder import SideFolderDataset
+from tradewind.errors import BadData, BadParameters
+from tradewind.learning.features import matrix
+from tradewind.market import schema
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")

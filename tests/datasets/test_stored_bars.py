@@ -13,12 +13,12 @@ from kedro.io import DataCatalog, DatasetError
 from tests.data.ingestion.venue import at, bars_of, key
 from tests.data.sources.exchange_server import HOUR_MS, START_MS, ExchangeServer, serve
 from tradewind.compute import executor
-from tradewind.datasets import BarFolderDataset, StoredBarsDataset, StoredSideSeriesDataset
-from tradewind.errors import BadData, BadParameters
 from tradewind.data.files import cleaning
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span, receive
 from tradewind.data.stores.catalogue import open_store
+from tradewind.datasets import BarFolderDataset, StoredBarsDataset, StoredSideSeriesDataset
+from tradewind.errors import BadData, BadParameters
 
 BTC = BarKey(venue="binance", symbol="BTCUSDT", timeframe="1h")
 Settings = dict[str, Any]

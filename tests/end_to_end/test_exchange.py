@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.end_to_end.conftest import Project
 from tests.data.sources.exchange_server import HOUR_MS, START_MS, ExchangeServer, Market, serve
-from tradewind.datasets import ParquetTableDataset, PartitionedTableDataset
+from tests.end_to_end.conftest import Project
 from tradewind.data.files import cleaning
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.stores.base import Store
 from tradewind.data.stores.catalogue import open_store
+from tradewind.datasets import ParquetTableDataset, PartitionedTableDataset
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 RUN = ("run", "--env", "exchange", "--pipelines", "data_engineering")

@@ -12,12 +12,12 @@ import pytest
 
 from tests.data.stores.forks import said_in_fork
 from tests.data.stores.schedules import delivery, key
+from tradewind.data.files.deliveries import merge_rows
+from tradewind.data.stores.catalogue import open_store
 from tradewind.datasets import ParquetTableDataset, PartitionedTableDataset
 from tradewind.datasets.documents import JSONDataset, TextDataset
 from tradewind.datasets.trial_ledger import TrialLedgerDataset
 from tradewind.errors import TemporaryOutage
-from tradewind.data.files.deliveries import merge_rows
-from tradewind.data.stores.catalogue import open_store
 
 SMALL, LARGE = delivery(key(), range(0, 50), 100_000), delivery(key(), range(20, 6000), 100_001, broken=(4,))
 

@@ -11,10 +11,10 @@ import pytest
 from tests.data.stores.forks import said_in_fork
 from tests.data.stores.memory import MemoryStore
 from tests.data.stores.schedules import HOUR_MS, START_MS, at, delivery, key, random_deliveries
-from tradewind.errors import BadData
 from tradewind.data.files.deliveries import Delivery, Span, merge_rows, receive, stored_columns
 from tradewind.data.stores.base import Store
 from tradewind.data.stores.catalogue import open_store
+from tradewind.errors import BadData
 
 ODD_SYMBOLS = ("BTC/USDT:USDT", "50% & more?", "Ünï cødé", "..", "a'b\"c;--", "month=x")
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tradewind.metrics.risk import MEASURES, measure
 from tradewind.trading.engine.backtest import History, backtest, run
 from tradewind.trading.engine.trades import trade_table
 from tradewind.trading.execution.costs import Costs
-from tradewind.metrics.risk import MEASURES, measure
 
 vbt = pytest.importorskip("vectorbt")
 

@@ -12,10 +12,10 @@ from kedro.io import DataCatalog, DatasetError
 from kedro.runner import SequentialRunner
 
 from tradewind.compute import ComputeRules
-from tradewind.datasets import NoTableDataset
-from tradewind.errors import BadData
 from tradewind.data.files.cleaning import MarketRules
 from tradewind.data.quality.rules import QualityRules
+from tradewind.datasets import NoTableDataset
+from tradewind.errors import BadData
 from tradewind.market.universe import Universe
 from tradewind.pipelines import data_engineering
 

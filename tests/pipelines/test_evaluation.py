@@ -7,8 +7,6 @@ import pandas as pd
 import pytest
 
 from tradewind.errors import BadData
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
 from tradewind.market import schema
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
@@ -24,6 +22,8 @@ from tradewind.pipelines.evaluation.robustness_nodes import (
     vary_parameters,
 )
 from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.strategy.signals import SignalRules
 from tradewind.trading.strategy.sizing import SizingRules
 

@@ -12,9 +12,10 @@ from tradewind.errors import BadData, BadParameters
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import WeightRules
+from tradewind.learning.models.base import feature_names, horizons_of
+from tradewind.learning.splits.walk_forward import FoldPlan
 from tradewind.market import schema
 from tradewind.market.universe import Universe
-from tradewind.learning.models.base import feature_names, horizons_of
 from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features
 from tradewind.pipelines.feature_engineering.label_nodes import (
     LABEL_COLUMNS,
@@ -26,7 +27,6 @@ from tradewind.pipelines.feature_engineering.label_nodes import (
     make_labels,
     measure_horizon_returns,
 )
-from tradewind.learning.splits.walk_forward import FoldPlan
 
 UNIVERSE = Universe(venue="simulated", symbols=("SIM1", "SIM2", "SIM3"), timeframe="1h")
 METHOD = LabelRules.model_validate({"method": "triple_barrier", "horizon_bars": 12, "volatility_window": 24})

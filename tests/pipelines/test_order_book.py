@@ -10,11 +10,11 @@ from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 
 from tradewind.compute import ComputeRules
-from tradewind.errors import BadData
-from tradewind.trading.execution.costs import Costs
 from tradewind.data.order_book.events import BookRules, Contract
 from tradewind.data.order_book.trades import bars_of_stream, believed_trades
+from tradewind.errors import BadData
 from tradewind.pipelines import order_book
+from tradewind.trading.execution.costs import Costs
 
 CONF = Path(__file__).resolve().parents[2] / "conf/base"
 

@@ -11,10 +11,11 @@ from kedro.io import DataCatalog, DatasetError
 
 from tests.pipelines.test_data_engineering import delivered, run
 from tradewind.compute import ComputeRules
+from tradewind.data.quality.rules import AgreementRules, QualityRules, Threshold
 from tradewind.errors import BadData
 from tradewind.learning.features.catalogue import FeatureSelection
-from tradewind.data.quality.rules import QUALITY_SERIES, AgreementRules, QualityRules, Threshold
 from tradewind.market.resample import resample_closed
+from tradewind.market.series import QUALITY_SERIES
 from tradewind.market.universe import Universe
 from tradewind.pipelines.feature_engineering import feature_nodes
 

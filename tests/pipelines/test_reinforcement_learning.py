@@ -6,9 +6,9 @@ import sys
 import pytest
 from pydantic import ValidationError
 
+from tradewind.adaptive.rl.parameters import AGENTS, AgentParameters
 from tradewind.pipelines.reinforcement_learning import create_pipeline
 from tradewind.pipelines.reinforcement_learning.nodes import AgentRules, TrainedAgents
-from tradewind.adaptive.rl.parameters import AGENTS, AgentParameters
 
 
 def test_every_agent_has_the_same_nodes_and_its_own_datasets() -> None:

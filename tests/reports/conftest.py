@@ -6,11 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.trading.engine import robustness
-from tradewind.trading.engine.backtest import History, run
-from tradewind.trading.engine.portfolio import Market, portfolio_account
-from tradewind.trading.engine.trades import trade_table
-from tradewind.trading.execution.costs import Costs
 from tradewind.data.quality.rules import SCORES
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, breakdown, leaderboard
@@ -19,6 +14,11 @@ from tradewind.metrics.verdict import Selection, VerdictRules, judge
 from tradewind.pipelines.evaluation.significance_nodes import measure_significance
 from tradewind.reports.gaps import gap_heatmap
 from tradewind.reports.tables import ReportTables
+from tradewind.trading.engine import robustness
+from tradewind.trading.engine.backtest import History, run
+from tradewind.trading.engine.portfolio import Market, portfolio_account
+from tradewind.trading.engine.trades import trade_table
+from tradewind.trading.execution.costs import Costs
 
 STRATEGIES = {"xgboost": "model", "buy_and_hold": "baseline", "oracle": "oracle"}
 

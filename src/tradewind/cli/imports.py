@@ -140,8 +140,8 @@ def _write(
 ) -> list[str]:
     """Write what a file holds; a line for each thing written."""
     from tradewind import clock
-    from tradewind.data.files.bar_key import BarKey
     from tradewind.data.file_import.outcome import to_deliveries
+    from tradewind.data.files.bar_key import BarKey
 
     lines, own = [], folder / understanding.path.name
     if understanding.bars or understanding.vintages is not None:

@@ -9,10 +9,10 @@ import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 from pydantic import ValidationError
 
-from tradewind.errors import BadParameters
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.dialect import BarDialect
 from tradewind.data.sources.files import DEFAULT_PATTERN, discover, read_bar_file
+from tradewind.errors import BadParameters
 
 
 class BarFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFrame]]]):

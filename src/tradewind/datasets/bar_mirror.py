@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from tradewind.atomic import atomic_file, is_abandoned, is_partial, rename
-from tradewind.datasets import parquet
-from tradewind.errors import BadData
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span, stored_columns
 from tradewind.data.stores.base import Fingerprint, Store
 from tradewind.data.stores.months import months_between
+from tradewind.datasets import parquet
+from tradewind.errors import BadData
 
 _FILE = re.compile(r"(?P<month>[0-9]{4}-[0-9]{2})-(?P<sha>[0-9a-f]{12})\.parquet")
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]*")

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from tradewind.errors import BadParameters
 from tradewind.data.sources.base import Source
 from tradewind.data.sources.catalogue import open_source
 from tradewind.data.stores.base import Store
 from tradewind.data.stores.catalogue import open_store
+from tradewind.errors import BadParameters
 
 
 class Connection:

@@ -12,10 +12,10 @@ import pandas as pd
 from pandera.errors import SchemaError, SchemaErrors
 from pandera.pandas import DataFrameModel
 
-from tradewind.errors import BadData
-from tradewind.market import schema
 from tradewind.data.order_book.seconds import BookSeconds
 from tradewind.data.quality.tables import BarFlags
+from tradewind.errors import BadData
+from tradewind.market import schema
 
 _SHOWN = 5
 

@@ -9,11 +9,11 @@ from kedro.io import AbstractDataset, DatasetError
 from pydantic import ValidationError
 
 from tradewind import clock
-from tradewind.errors import BadParameters
 from tradewind.data.side_data.catalogue import SERIES
 from tradewind.data.side_data.collection import read_series
 from tradewind.data.side_data.delivery import SideDelivery
 from tradewind.data.side_data.files import SeriesFiles
+from tradewind.errors import BadParameters
 
 SideFolder = dict[str, Callable[[Sequence[str]], list[SideDelivery]]]
 

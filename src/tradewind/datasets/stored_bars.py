@@ -10,15 +10,15 @@ from kedro.io import AbstractDataset
 from pydantic import ValidationError
 
 from tradewind import clock
-from tradewind.datasets.bar_mirror import read_mirrored
-from tradewind.datasets.connection import Connection
-from tradewind.errors import BadData, BadParameters
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import OPTIONAL
 from tradewind.data.files.deliveries import receive
 from tradewind.data.ingestion import report
 from tradewind.data.ingestion.backfill import backfill
 from tradewind.data.ingestion.fetch import FetchSettings
+from tradewind.datasets.bar_mirror import read_mirrored
+from tradewind.datasets.connection import Connection
+from tradewind.errors import BadData, BadParameters
 
 Loader = Callable[[], pd.DataFrame]
 

@@ -106,7 +106,7 @@ class SideSeries(_Table):
     value: Series[float] = pa.Field(nullable=True)
 
     class Config(_Table.Config):
-        unique = ["series", "symbol", "known_at"]  # noqa: RUF012
+        unique = ["series", "symbol", "known_at"]
 
 
 class SideVintages(_Table):
@@ -122,7 +122,7 @@ class SideVintages(_Table):
     value: Series[float] = pa.Field(gt=-np.inf, lt=np.inf)
 
     class Config(_Table.Config):
-        unique = ["series", "symbol", "reference_at", "known_at"]  # noqa: RUF012
+        unique = ["series", "symbol", "reference_at", "known_at"]
 
 
 class Features(_Table):
@@ -159,7 +159,7 @@ class Labels(_Table):
     weight: Series[float] = pa.Field(ge=0)
 
     class Config(_Table.Config):
-        unique = ["symbol", "timestamp"]  # noqa: RUF012
+        unique = ["symbol", "timestamp"]
 
     known_before_exit = _not_after("timestamp", "exit_time")
     exit_within_horizon = _not_after("exit_time", "horizon_end")
@@ -178,7 +178,7 @@ class ModelInput(_Table):
 
     class Config(_Table.Config):
         strict = False
-        unique = ["symbol", "timestamp"]  # noqa: RUF012
+        unique = ["symbol", "timestamp"]
 
 
 class HorizonReturns(_Table):
@@ -189,7 +189,7 @@ class HorizonReturns(_Table):
 
     class Config(_Table.Config):
         strict = False
-        unique = ["symbol", "timestamp"]  # noqa: RUF012
+        unique = ["symbol", "timestamp"]
 
     @pa.dataframe_check(name="returns are finite or missing")
     def is_finite(cls, table: pd.DataFrame) -> bool:  # noqa: N805
@@ -231,7 +231,7 @@ class Forecasts(_Table):
     q95: Series[float] = pa.Field(nullable=True)
 
     class Config(_Table.Config):
-        unique = ["model", "symbol", "timestamp", "horizon"]  # noqa: RUF012
+        unique = ["model", "symbol", "timestamp", "horizon"]
 
     @pa.dataframe_check(name="probabilities sum to 1")
     def is_distribution(cls, forecasts: pd.DataFrame) -> Series[bool]:  # noqa: N805
@@ -256,7 +256,7 @@ class HorizonForecasts(_Table):
     evidence: Series[float] = pa.Field(ge=0, nullable=True)
 
     class Config(_Table.Config):
-        unique = ["model", "symbol", "timestamp", "horizon"]  # noqa: RUF012
+        unique = ["model", "symbol", "timestamp", "horizon"]
 
     @pa.dataframe_check(name="quantiles do not cross")
     def is_ordered(cls, forecasts: pd.DataFrame) -> Series[bool]:  # noqa: N805
@@ -274,7 +274,7 @@ class Positions(_Table):
     target: Series[float] = pa.Field(ge=-1, le=1)
 
     class Config(_Table.Config):
-        unique = ["strategy", "symbol", "timestamp"]  # noqa: RUF012
+        unique = ["strategy", "symbol", "timestamp"]
 
 
 class Transitions(_Table):
@@ -296,7 +296,7 @@ class Transitions(_Table):
 
     class Config(_Table.Config):
         strict = False
-        unique = ["strategy", "seed", "symbol", "timestamp"]  # noqa: RUF012
+        unique = ["strategy", "seed", "symbol", "timestamp"]
 
 
 class Backtest(_Table):
@@ -313,7 +313,7 @@ class Backtest(_Table):
     equity: Series[float] = pa.Field(ge=0)
 
     class Config(_Table.Config):
-        unique = ["strategy", "symbol", "timestamp"]  # noqa: RUF012
+        unique = ["strategy", "symbol", "timestamp"]
 
 
 class Leaderboard(_Table):

@@ -4,15 +4,16 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from tradewind.data.quality.rules import QUALITY_SERIES
+from tradewind.market.series import QUALITY_SERIES
 from tradewind.market.timeframes import bar_duration
+from tradewind.parameters import Parameters
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
 
 
-class Universe(BaseModel):
+class Universe(Parameters):
     """The symbols of one venue on one timeframe (`params:universe`).
 
     `reference_symbol` is the asset that cross-asset features compare against (the first symbol unless given).
@@ -20,8 +21,6 @@ class Universe(BaseModel):
     side series joined to every bar; empty where a source has none. Those of `quality.rules.QUALITY_SERIES` are made of
     the bars, all others come from the source.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     venue: Name
     symbols: Annotated[tuple[Name, ...], Field(min_length=1)]

@@ -5,17 +5,16 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import DAYS_PER_YEAR, MEASURES, measure
 from tradewind.metrics.significance import bootstrap_intervals, probabilistic_sharpe
+from tradewind.parameters import Parameters
 
 
-class StatisticsRules(BaseModel):
+class StatisticsRules(Parameters):
     """How intervals are made (`params:evaluation.statistics`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
     n_resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000

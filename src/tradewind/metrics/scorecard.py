@@ -8,24 +8,23 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.resampling import draw_totals
+from tradewind.parameters import Parameters
 
 Floats = NDArray[np.float64]
 State = Literal["met", "not met", "not shown"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class ScorecardRules(BaseModel):
+class ScorecardRules(Parameters):
     """What is usually asked (`params:evaluation.scorecard`). Nothing is tuned for it, and the verdict does not use it.
 
     `wealth_over_holding` 1.2 asks for a final wealth that beats buying and holding by 20 %; `inference_ms` and
     `training_hours` are measured by `kedro scorecard`, since times differ from run to run.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     accuracy: Share = 0.55
     directional_accuracy: Share = 0.52

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.errors import BadData
 from tradewind.metrics.significance import probability_of_luck
+from tradewind.parameters import Parameters
 
 
-class VerdictRules(BaseModel):
+class VerdictRules(Parameters):
     """When to say go (`params:evaluation.verdict`).
 
     Go asks for all of: an interval of the walk-forward Sharpe ratio above zero, luck below `luck_limit`, a better
@@ -21,8 +22,6 @@ class VerdictRules(BaseModel):
     Watch asks for the first two, and for a holdout that does not refute them (an interval all below zero). Anything
     less is no-go.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     luck_limit: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     cost_multiple: Annotated[float, Field(ge=1, le=10)] = 2.0

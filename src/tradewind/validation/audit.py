@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from tradewind.compute import executor, track
-from tradewind.market.timeframes import bar_duration_ms
 from tradewind.learning.models.base import feature_names
+from tradewind.market.timeframes import bar_duration_ms
 from tradewind.trading.strategy import baselines
 from tradewind.validation.whole_run import (
     Products,

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
-from tradewind.market.universe import Universe
 from tradewind.learning.models import catalogue, opponents
 from tradewind.learning.models.base import PROBABILITIES, Sample, feature_names
 from tradewind.learning.models.boosting import BoostingParameters
 from tradewind.learning.models.walk_forward import split_training
 from tradewind.learning.splits.purged import test_mask, training_mask
+from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
+from tradewind.market.universe import Universe
 from tradewind.validation.audit import Leak, audit_run
 from tradewind.validation.whole_run import MODEL, RunSettings, Sources, Steps, Tables, boosted_forecasts, lazily
 

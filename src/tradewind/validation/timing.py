@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradewind.metrics import scorecard
-from tradewind.metrics.scorecard import Measured, ScorecardRules
 from tradewind.learning.models import catalogue, walk_forward
 from tradewind.learning.models.base import feature_names
 from tradewind.learning.models.boosting import BoostingParameters
 from tradewind.learning.models.sequence.exported import ExportedForecaster
 from tradewind.learning.models.sequence.parameters import SequenceParameters
 from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.metrics import scorecard
+from tradewind.metrics.scorecard import Measured, ScorecardRules
 from tradewind.validation.whole_run import Memory
 
 CALLS, BATCHES = 200, 5

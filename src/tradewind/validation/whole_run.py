@@ -13,28 +13,28 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from tradewind.compute import ComputeRules
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
-from tradewind.learning.features.catalogue import FeatureSelection
-from tradewind.learning.labels.rules import LabelRules
-from tradewind.learning.labels.weights import WeightRules
 from tradewind.data.files.cleaning import MarketRules
 from tradewind.data.quality.daily import quality_series
 from tradewind.data.quality.rules import QualityRules
-from tradewind.market.universe import Universe
-from tradewind.metrics.ranking import StatisticsRules
-from tradewind.metrics.verdict import VerdictRules
+from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.learning.labels.rules import LabelRules
+from tradewind.learning.labels.weights import WeightRules
 from tradewind.learning.models import catalogue, opponents, tuning, walk_forward
 from tradewind.learning.models.base import Files
 from tradewind.learning.models.boosting import BoostingParameters
 from tradewind.learning.models.tuning import TuningRules
 from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.learning.splits.walk_forward import FoldPlan
+from tradewind.market.universe import Universe
+from tradewind.metrics.ranking import StatisticsRules
+from tradewind.metrics.verdict import VerdictRules
 from tradewind.pipelines.data_engineering import nodes as data
 from tradewind.pipelines.data_engineering import side_nodes
 from tradewind.pipelines.evaluation import trading_nodes
 from tradewind.pipelines.feature_engineering import feature_nodes, label_nodes
 from tradewind.pipelines.feature_engineering.label_nodes import ModelInputRules
-from tradewind.learning.splits.walk_forward import FoldPlan
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.strategy.signals import SignalRules
 from tradewind.trading.strategy.sizing import SizingRules
 

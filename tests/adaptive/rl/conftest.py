@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tradewind.trading.engine.backtest import History
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
 from tradewind.adaptive.rl.environments import TradingEnv
 from tradewind.adaptive.rl.episodes import TOLD
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.rules import EnvironmentRules
+from tradewind.trading.engine.backtest import History
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 
 COSTS = Costs(taker_fee_bps=5.0, half_spread_bps=1.0, slippage_share_of_volatility=0.05, borrow_rate_annual=0.1)
 

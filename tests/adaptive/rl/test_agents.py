@@ -11,11 +11,6 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from tradewind.trading.engine.backtest import History, run
-from tradewind.errors import BadData, BadModel, BadParameters
-from tradewind.trading.execution.costs import Costs
-from tradewind.learning.models.base import Files
-from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.adaptive.rl import agents, exporting
 from tradewind.adaptive.rl.agents import Lesson, train_agent
 from tradewind.adaptive.rl.episodes import TOLD
@@ -24,6 +19,11 @@ from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.parameters import AGENTS, AgentParameters
 from tradewind.adaptive.rl.policies import ABOUT, LOG, LOG_COLUMNS, POLICY, Policy, live_through
 from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
+from tradewind.errors import BadData, BadModel, BadParameters
+from tradewind.learning.models.base import Files
+from tradewind.learning.models.sequence.windows import Standardiser
+from tradewind.trading.engine.backtest import History, run
+from tradewind.trading.execution.costs import Costs
 
 DISCRETE = EnvironmentRules(episode_bars=64)
 CONTINUOUS = EnvironmentRules(episode_bars=64, actions="continuous")

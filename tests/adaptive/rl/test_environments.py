@@ -12,13 +12,13 @@ from pydantic import ValidationError
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
 from tests.adaptive.rl.conftest import COSTS, acted, told
-from tradewind.trading.engine.backtest import History, run
-from tradewind.errors import BadData, BadParameters
-from tradewind.trading.execution.orders import OrderRules
 from tradewind.adaptive.rl.environments import TradingEnv, TradingVecEnv
 from tradewind.adaptive.rl.episodes import BEGUN, COST_SCALE, DELAY, ROW
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
+from tradewind.errors import BadData, BadParameters
+from tradewind.trading.engine.backtest import History, run
+from tradewind.trading.execution.orders import OrderRules
 
 Terms = Callable[..., TradingTerms]
 DISCRETE = EnvironmentRules(episode_bars=50, targets=(-1.0, -0.5, 0.0, 0.5, 1.0))

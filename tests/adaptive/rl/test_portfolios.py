@@ -11,13 +11,13 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
 from tests.adaptive.rl.conftest import COSTS, made_history
-from tradewind.trading.engine.backtest import History, portfolio
-from tradewind.errors import BadData, BadParameters
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
 from tradewind.adaptive.rl.market import TradingTerms
 from tradewind.adaptive.rl.portfolios import PortfolioEnv, PortfolioMarket, PortfolioRules, PortfolioVecEnv
 from tradewind.adaptive.rl.rules import EnvironmentRules
+from tradewind.errors import BadData, BadParameters
+from tradewind.trading.engine.backtest import History, portfolio
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 
 Terms = Callable[..., TradingTerms]
 RULES = PortfolioRules(episode_bars=60, dead_band=0.0)

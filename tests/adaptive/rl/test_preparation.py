@@ -7,12 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.datasets.model_store import FolderModelStore
-from tradewind.trading.engine.backtest import History
-from tradewind.errors import BadData
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
-from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.adaptive.rl import walk_forward
 from tradewind.adaptive.rl.forecasts import fold_forecasts, join, with_forecasts
 from tradewind.adaptive.rl.market import TradingTerms
@@ -20,9 +14,22 @@ from tradewind.adaptive.rl.parameters import AgentParameters
 from tradewind.adaptive.rl.preparation import Before, FoldMarkets
 from tradewind.adaptive.rl.preparation import prepare as prepare_joined
 from tradewind.adaptive.rl.rules import FORECASTS, EnvironmentRules, RewardRules
-from tradewind.adaptive.rl.walk_forward import AgentTraining, Plan, TrainedFold, mean_positions, seed_positions, train_folds
+from tradewind.adaptive.rl.walk_forward import (
+    AgentTraining,
+    Plan,
+    TrainedFold,
+    mean_positions,
+    seed_positions,
+    train_folds,
+)
+from tradewind.datasets.model_store import FolderModelStore
+from tradewind.errors import BadData
+from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.learning.splits.purged import test_mask, training_mask
 from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
+from tradewind.trading.engine.backtest import History
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 
 HOUR = pd.Timedelta(1, unit="h")
 RULES = EnvironmentRules(episode_bars=48, features=2)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tests.adaptive.rl.conftest import made_history
-from tradewind.trading.engine.backtest import History
 from tradewind.adaptive.rl.episodes import TOLD
 from tradewind.adaptive.rl.market import TradingMarket
 from tradewind.adaptive.rl.policies import Life
 from tradewind.adaptive.rl.responses import MULTIPLES, responses
+from tradewind.trading.engine.backtest import History
 
 
 def market_of(history: History) -> TradingMarket:

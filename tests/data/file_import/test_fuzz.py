@@ -31,11 +31,11 @@ from tests.data.file_import.damage import (
     parquet,
     text,
 )
-from tradewind.errors import TradewindError
-from tradewind.data.files.cleaning import check_bars, type_bars
 from tradewind.data.file_import.importer import Refused, Understanding, understand
+from tradewind.data.files.cleaning import check_bars, type_bars
 from tradewind.data.files.dialect import BarDialect
 from tradewind.data.sources.files import read_bar_file
+from tradewind.errors import TradewindError
 
 N_FILES = 10_000
 NOW = datetime(2025, 1, 1, tzinfo=UTC)

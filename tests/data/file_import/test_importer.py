@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tradewind.errors import BadData
-from tradewind.market import schema
 from tradewind.data.file_import.importer import Understanding, understand
 from tradewind.data.file_import.outcome import account, to_deliveries
 from tradewind.data.files.dialect import ImportSettings
+from tradewind.errors import BadData
+from tradewind.market import schema
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR_MS = 3_600_000

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.data.files.bar_key import BarKey
 from tradewind.data.file_import.importer import Understanding, understand
 from tradewind.data.file_import.outcome import account, to_deliveries
-from tradewind.market.schema import SideVintages
+from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.dialect import ImportSettings
+from tradewind.market.schema import SideVintages
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

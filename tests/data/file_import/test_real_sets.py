@@ -11,8 +11,8 @@ import pytest
 
 from tradewind.data.file_import.importer import understand
 from tradewind.data.file_import.outcome import BarAccount, account
-from tradewind.market.segments import assign_segments, missing_before
 from tradewind.data.files.dialect import ImportSettings
+from tradewind.market.segments import assign_segments, missing_before
 from tradewind.market.timeframes import bar_duration_ms
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

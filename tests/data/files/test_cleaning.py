@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradewind.errors import BadData
-from tradewind.market import schema
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import DUPLICATE, SUPERSEDED, check_bars, type_bars
 from tradewind.data.files.quarantine import require_all_rows, require_few_rejected
+from tradewind.errors import BadData
+from tradewind.market import schema
 
 KEY = BarKey(venue="v", symbol="S", timeframe="1h")
 HOUR = 3_600_000

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.errors import BadData
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import (
     STILL_OPEN,
@@ -17,6 +16,7 @@ from tradewind.data.files.deliveries import (
     receive,
     stored_columns,
 )
+from tradewind.errors import BadData
 
 KEY = BarKey(venue="binance", symbol="BTCUSDT", timeframe="1h")
 HOUR_MS = 3_600_000

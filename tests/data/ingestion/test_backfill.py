@@ -15,7 +15,6 @@ import pytest
 
 from tests.data.ingestion.venue import HOUR, NOW, START, Venue, at, bars_of, key
 from tests.data.sources.exchange_server import HOUR_MS, START_MS, Market, serve
-from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span, receive
 from tradewind.data.ingestion import report
@@ -25,6 +24,7 @@ from tradewind.data.ingestion.status import describe_bars, describe_side
 from tradewind.data.sources.catalogue import open_source
 from tradewind.data.stores.base import Store
 from tradewind.data.stores.catalogue import open_store
+from tradewind.errors import BadData, BadParameters, TemporaryOutage
 
 RULES = IngestionRules(settling_hours=24, request_bars=24, workers=2)
 BARS = 100

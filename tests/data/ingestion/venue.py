@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
-from tradewind.errors import TradewindError
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.base import Page, SidePage
+from tradewind.errors import TradewindError
 
 HOUR = 3_600_000
 START = int(datetime(2024, 1, 30, tzinfo=UTC).timestamp() * 1000)  # two days before a month ends

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.errors import BadData
 from tradewind.data.order_book import agreement, events, seconds
 from tradewind.data.order_book.events import BookRules, Contract
+from tradewind.errors import BadData
 
 RULES = BookRules(depth_bps=(10.0, 100.0), order_values=(100.0, 5_000.0), contiguous_venues=("v",))
 CONTRACT = Contract("v", "A", None)

@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 
 from tests.data.quality.conftest import KEY, START, delivered, received
-from tradewind.errors import BadParameters
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.quality.agreement import compare_bars, no_agreement, others_of
 from tradewind.data.quality.rules import AgreementRules
 from tradewind.data.quality.tables import QualityAgreement
+from tradewind.errors import BadParameters
 from tradewind.market.resample import resample_closed
 
 OTHER = KEY.model_copy(update={"venue": "w"})

@@ -5,11 +5,11 @@ import pandas as pd
 import pandera.errors
 import pytest
 
-from tradewind.errors import BadData
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import check_bars, type_bars
 from tradewind.data.quality.counts import count_rows, describe_bars, join_rows, missing_by_month
 from tradewind.data.quality.tables import BarCounts, RowCounts
+from tradewind.errors import BadData
 from tradewind.market.segments import assign_segments
 
 KEY = BarKey(venue="v", symbol="S", timeframe="1h")

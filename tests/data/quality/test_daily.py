@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from tests.data.quality.conftest import HOUR, START, delivered, received
-from tradewind.market import schema
 from tradewind.data.quality.daily import daily_scores, join_quality, quality_series
 from tradewind.data.quality.outliers import Outliers, find_outliers
-from tradewind.data.quality.rules import QUALITY_SERIES, OutlierRules
+from tradewind.data.quality.rules import OutlierRules
+from tradewind.market import schema
+from tradewind.market.series import QUALITY_SERIES
 
 RULES = OutlierRules(window_bars=40, robust=4.0)
 DAY = 24 * HOUR

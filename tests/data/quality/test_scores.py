@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from tests.data.quality.conftest import HOUR, KEY, START, delivered, received
-from tradewind.errors import BadData
 from tradewind.data.quality.agreement import compare_bars, no_agreement
 from tradewind.data.quality.examination import examine, score
 from tradewind.data.quality.gate import require_good
 from tradewind.data.quality.rules import SCORES, QualityRules, Threshold
 from tradewind.data.quality.tables import DataQuality, QualityScores
+from tradewind.errors import BadData
 
 HOURS = 2000
 RULES = QualityRules(thresholds={name: Threshold(stop=0.95, warn=0.9999) for name in SCORES})

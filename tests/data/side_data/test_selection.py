@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.errors import BadData
-from tradewind.market import schema
 from tradewind.data.side_data.collection import collect_side_series
 from tradewind.data.side_data.selection import select_side_series
+from tradewind.errors import BadData
+from tradewind.market import schema
 from tradewind.market.universe import Universe
 
 UNIVERSE = Universe(venue="v", symbols=("A", "B"), timeframe="1h", side_series=("funding", "sentiment"))

@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 from tests.data.sources.exchange_server import HOUR_MS, START_MS, ExchangeServer
-from tradewind.errors import BadData, BadParameters, TemporaryOutage, TradewindError
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import check_bars, type_bars
 from tradewind.data.files.deliveries import Span, merge_rows, receive
 from tradewind.data.sources.base import Page
 from tradewind.data.sources.catalogue import open_source
+from tradewind.errors import BadData, BadParameters, TemporaryOutage, TradewindError
 
 KEY = BarKey(venue="venue", symbol="BTCUSDT", timeframe="1h")
 SECRET = "sk-3f9a1c77e5d24b6f"

@@ -12,11 +12,11 @@ import pytest
 
 from tests.data.sources.exchange_server import HOUR_MS, START_MS, ExchangeServer, Market, serve
 from tests.data.sources.vendor_protocols import archive_file
-from tradewind.errors import BadData, BadParameters
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
-from tradewind.market.schema import SideVintages
 from tradewind.data.sources.catalogue import open_source
+from tradewind.errors import BadData, BadParameters
+from tradewind.market.schema import SideVintages
 
 KEY = BarKey(venue="binance", symbol="BTCUSDT", timeframe="1h")
 DAY_MS = 24 * HOUR_MS

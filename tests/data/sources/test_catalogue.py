@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from tests.data.sources.exchange_server import ExchangeServer
-from tradewind.errors import BadParameters
 from tradewind.data.sources.catalogue import SOURCES, open_source
+from tradewind.errors import BadParameters
 
 VENDOR = {"venue": "binance", "exchange": "binance", "api_key": "sk-0123456789abcdef"}
 SETTINGS = {

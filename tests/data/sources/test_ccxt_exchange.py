@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from tests.data.sources.exchange_server import HOUR_MS, START_MS, ExchangeServer, Market, serve
-from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
-from tradewind.market.schema import SideVintages
 from tradewind.data.sources.base import Page, SidePage
 from tradewind.data.sources.catalogue import open_source
+from tradewind.errors import BadData, BadParameters, TemporaryOutage
+from tradewind.market.schema import SideVintages
 
 KEY = BarKey(venue="binance", symbol="BTCUSDT", timeframe="1h")
 DAYS = Span(START_MS, START_MS + 240 * HOUR_MS)

@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tradewind.errors import BadData, BadParameters
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import type_bars
 from tradewind.data.files.dialect import BarDialect
 from tradewind.data.sources.files import discover, read_bar_file
+from tradewind.errors import BadData, BadParameters
 
 KEY = BarKey(venue="v", symbol="S", timeframe="1h")
 HOUR = 3_600_000

@@ -8,9 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from tests.data.sources.exchange_server import START_MS, ExchangeServer, FakeTime
-from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.data.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
 from tradewind.data.sources.transport import Question, Transport
+from tradewind.errors import BadData, BadParameters, TemporaryOutage
 
 KEY = SecretStr("sk-0123456789abcdef")
 RATES = "/fapi/v1/fundingRate?symbol=BTCUSDT&startTime=0"

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from tests.data.sources.exchange_server import HOUR_MS, START_MS, ExchangeServer
-from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
-from tradewind.market.schema import SideVintages
 from tradewind.data.sources.catalogue import open_source
 from tradewind.data.sources.vendor import split_symbol
+from tradewind.errors import BadData, BadParameters, TemporaryOutage
+from tradewind.market.schema import SideVintages
 
 KEY = BarKey(venue="binance", symbol="BTCUSDT", timeframe="1h")
 DAY_MS = 24 * HOUR_MS

@@ -14,11 +14,11 @@ import pytest
 
 from tests.data.stores.killing import check_kills, receipts_of_fresh
 from tests.data.stores.schedules import delivery, key
-from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.data.files.deliveries import Delivery, merge_rows
 from tradewind.data.stores.catalogue import open_store
 from tradewind.data.stores.delta import DeltaStore, Rules
 from tradewind.data.stores.delta_tables import DeltaTables
+from tradewind.errors import BadData, BadParameters, TemporaryOutage
 
 Settings = dict[str, Any]
 

@@ -14,11 +14,11 @@ import pytest
 from tests.data.stores.killing import check_kills, receipts_of_forked
 from tests.data.stores.real_servers import InfluxServer, free_port
 from tests.data.stores.schedules import at, bars, delivery, key
-from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.data.files.deliveries import merge_rows, receive
 from tradewind.data.stores.catalogue import open_store
 from tradewind.data.stores.influx import InfluxStore, Rules
 from tradewind.data.stores.influx_lines import PLACES, decode_tag, encode_tag, free_times, places_of
+from tradewind.errors import BadData, BadParameters, TemporaryOutage
 
 Settings = dict[str, Any]
 
@@ -153,7 +153,7 @@ def test_a_server_that_is_not_there_is_an_outage() -> None:
 class Reluctant(BaseHTTPRequestHandler):
     """Answers with what is left of its `answers`, then with no rows."""
 
-    answers: list[tuple[int, dict[str, str], object]] = []  # noqa: RUF012 - each test sets its own
+    answers: list[tuple[int, dict[str, str], object]] = []
 
     def do_GET(self) -> None:
         status, headers, said = self.answers.pop(0) if self.answers else (200, {}, {"results": []})

@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.stores.schedules import delivery, key, random_deliveries
-from tradewind.errors import BadData, BadParameters, TemporaryOutage, TradewindError
 from tradewind.data.files.deliveries import Delivery, merge_rows
 from tradewind.data.stores.catalogue import open_store
 from tradewind.data.stores.object_sets import ObjectSets
 from tradewind.data.stores.objects import LocalObjects
 from tradewind.data.stores.parquet import ParquetStore, Rules
+from tradewind.errors import BadData, BadParameters, TemporaryOutage, TradewindError
 
 DELIVERY = delivery(key(), range(0, 40), 100, broken=(3,))
 GIVEN = random_deliveries(key(), np.random.default_rng(21), 12)

@@ -14,10 +14,10 @@ import pytest
 from tests.data.stores.killing import check_kills, check_survivors, receipts_of_forked
 from tests.data.stores.real_servers import PASSWORD, PostgresServer, free_port
 from tests.data.stores.schedules import delivery, key
-from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.data.files.deliveries import Delivery, merge_rows
 from tradewind.data.stores.postgres import PostgresStore, Rules
 from tradewind.data.stores.postgres_schema import hypertable_statements
+from tradewind.errors import BadData, BadParameters, TemporaryOutage
 
 Settings = dict[str, Any]
 

@@ -10,10 +10,10 @@ import pytest
 
 from tests.data.stores.forks import said_in_fork
 from tests.data.stores.schedules import delivery, key
-from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.data.files.deliveries import merge_rows
 from tradewind.data.stores.catalogue import open_store
 from tradewind.data.stores.sqlite import Rules, SqliteStore
+from tradewind.errors import BadData, BadParameters, TemporaryOutage
 
 DELIVERY = delivery(key(), range(0, 400), 1000)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.market import schema
 from tradewind.learning.models.opponents import opponent_forecasts, path_forecasts
 from tradewind.learning.splits.combinatorial import CombinatorialPlan
+from tradewind.market import schema
 
 HOUR = pd.Timedelta(hours=1)
 

@@ -11,13 +11,13 @@ import pytest
 
 from tradewind.datasets.model_store import FolderModelStore
 from tradewind.errors import BadData, BadModel, BadParameters
-from tradewind.market import schema
 from tradewind.learning.models import catalogue, scoring, tuning, walk_forward
 from tradewind.learning.models.base import Sample
 from tradewind.learning.models.boosting import BoostingForecaster, BoostingParameters
 from tradewind.learning.models.calibration import ProbabilityScaling, fit_scaling
 from tradewind.learning.models.tuning import TuningRules
 from tradewind.learning.models.walk_forward import TrainingRules, train_folds
+from tradewind.market import schema
 
 RULES = TrainingRules(max_rounds=15, early_stopping_rounds=5)
 KIND = catalogue.boosting("lightgbm")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tradewind.errors import BadData, BadParameters
-from tradewind.market import schema
 from tradewind.learning.splits.purged import assert_no_leak, inner_split, nested_splits, test_mask, training_mask
 from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
+from tradewind.market import schema
 
 HOUR = timedelta(hours=1)
 

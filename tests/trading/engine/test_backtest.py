@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.trading.engine.backtest import History, backtest
 from tradewind.errors import BadData
+from tradewind.trading.engine.backtest import History, backtest
 from tradewind.trading.execution.costs import Costs
 
 FREE = Costs(taker_fee_bps=0, half_spread_bps=0, slippage_share_of_volatility=0)

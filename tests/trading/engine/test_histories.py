@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 
-from tradewind.trading.engine.histories import histories_of
 from tradewind.market.universe import Universe
+from tradewind.trading.engine.histories import histories_of
 
 HOUR = pd.Timedelta(hours=1)
 START = pd.Timestamp("2024-01-01", tz="UTC")

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from tests.trading.engine.test_orders import random_history
-from tradewind.trading.engine.backtest import portfolio, run
-from tradewind.trading.engine.sweep import sweep
 from tradewind.errors import BadData
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import MEASURES, measure
+from tradewind.trading.engine.backtest import portfolio, run
+from tradewind.trading.engine.sweep import sweep
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 
 COSTS = Costs(slippage_share_of_volatility=0.1)
 HOURS = pd.date_range("2024-01-01 01:00", periods=150, freq="h", tz="UTC", unit="ms")

@@ -12,9 +12,6 @@ from safetensors.torch import load
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from tradewind.errors import BadData, BadModel, BadParameters
-from tradewind.learning.models.base import Checkpoint, Files
-from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.adaptive.rl import worlds
 from tradewind.adaptive.rl.alarms import entropy_floor, sound_alarms
 from tradewind.adaptive.rl.cloning import Rule, clone
@@ -33,6 +30,9 @@ from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.parameters import OFF_POLICY, AgentParameters, at_part
 from tradewind.adaptive.rl.policies import ABOUT, LOG, LOG_COLUMNS, POLICY, About
 from tradewind.adaptive.rl.rules import SEEN, EnvironmentRules, RewardRules
+from tradewind.errors import BadData, BadModel, BadParameters
+from tradewind.learning.models.base import Checkpoint, Files
+from tradewind.learning.models.sequence.windows import Standardiser
 
 logger = logging.getLogger(__name__)
 

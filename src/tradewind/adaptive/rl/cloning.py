@@ -10,11 +10,11 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3 import SAC, TD3
 from torch import Tensor
 
-from tradewind.errors import BadParameters
-from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.adaptive.rl.environments import TradingVecEnv
 from tradewind.adaptive.rl.parameters import AgentParameters
 from tradewind.adaptive.rl.rules import EnvironmentRules
+from tradewind.errors import BadParameters
+from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.trading.strategy.signals import SignalRules
 
 LEADS = "forecast_edge_mean"

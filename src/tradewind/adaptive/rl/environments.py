@@ -8,7 +8,6 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from tradewind.errors import BadParameters
 from tradewind.adaptive.rl.episodes import (
     EQUITY,
     OVER,
@@ -29,6 +28,7 @@ from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.rules import SEEN, EnvironmentRules, RewardRules
 from tradewind.adaptive.rl.stepping import look_all, step_all, step_one
 from tradewind.adaptive.rl.vectorised import OneMarketVecEnv
+from tradewind.errors import BadParameters
 
 Observations = NDArray[np.float32]
 

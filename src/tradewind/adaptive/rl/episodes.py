@@ -8,8 +8,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from tradewind.trading.engine.step import LAST_CLOSE, Terms
 from tradewind.adaptive.rl.rules import SEEN, EnvironmentRules, RewardRules
+from tradewind.trading.engine.step import LAST_CLOSE, Terms
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

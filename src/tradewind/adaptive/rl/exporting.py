@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tradewind.adaptive.rl.learners import Actor
 from tradewind.errors import BadModel
 from tradewind.learning.models.sequence.exported import make_session
-from tradewind.adaptive.rl.learners import Actor
 
 TOLERANCE = 1e-5
 _EXPORT = threading.Lock()

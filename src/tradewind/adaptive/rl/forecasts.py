@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tradewind.adaptive.rl.rules import FORECASTS
 from tradewind.errors import BadData
-from tradewind.metrics.classification import CLASSES
 from tradewind.learning.models.base import feature_names
 from tradewind.learning.models.opponents import fit_linear
 from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.learning.models.walk_forward import thin
-from tradewind.adaptive.rl.rules import FORECASTS
 from tradewind.learning.splits.purged import assert_no_leak, test_mask, training_mask
+from tradewind.metrics.classification import CLASSES
 from tradewind.trading.strategy.signals import smooth
 
 BLOCKS, ROWS_EACH, RIDGE, SMOOTHING_BARS = 3, 6000, 0.002, 12.0

@@ -17,11 +17,11 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise
 from torch import Tensor, nn
 
+from tradewind.adaptive.rl.lean_policy import LeanPolicy
+from tradewind.adaptive.rl.parameters import AgentParameters
 from tradewind.errors import BadModel
 from tradewind.learning.models.base import Files
 from tradewind.learning.models.sequence.windows import CLIP, Standardiser
-from tradewind.adaptive.rl.lean_policy import LeanPolicy
-from tradewind.adaptive.rl.parameters import AgentParameters
 
 STATE, REPLAY, COUNTERS = "state.safetensors", "replay.safetensors", "counters.json"
 _COUNTED = ("num_timesteps", "_n_updates", "_episode_num")

@@ -7,12 +7,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from tradewind.adaptive.rl.rules import EnvironmentRules
+from tradewind.errors import BadData, BadParameters
 from tradewind.trading.engine.backtest import History, order_book
 from tradewind.trading.engine.step import Terms, terms
-from tradewind.errors import BadData, BadParameters
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
-from tradewind.adaptive.rl.rules import EnvironmentRules
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tradewind.parameters import Parameters
 
 Multiples = Annotated[tuple[Annotated[float, Field(ge=0, le=10)], ...], Field(min_length=1, max_length=100)]
 Sizes = Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Field(min_length=1, max_length=100)]
@@ -11,7 +13,7 @@ AGENTS = ("ppo", "recurrent_ppo", "sac", "td3")
 OFF_POLICY = ("sac", "td3")
 
 
-class AgentParameters(BaseModel):
+class AgentParameters(Parameters):
     """An agent and how it learns (`params:reinforcement_learning.AGENT.agent`).
 
     `steps` are bars lived through by all `environments` together, in `parts`, after each of which the agent is looked
@@ -26,8 +28,6 @@ class AgentParameters(BaseModel):
     Curricula have a number for each part, the last one to the end: what multiplies the costs (cheap at first teaches
     direction before thrift), the volatility, and the length of an episode.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     algorithm: Literal["ppo", "recurrent_ppo", "sac", "td3"] = "ppo"
     steps: Annotated[int, Field(ge=1, le=1_000_000_000)] = 200_000

@@ -7,14 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tradewind.adaptive.rl.episodes import (
+    EQUITY,
+    PENDING,
+    TARGET,
+    TOLD,
+    TOLD_AT,
+    WORTH,
+    Reward,
+    begin,
+    make_memory,
+    packed,
+)
+from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
+from tradewind.adaptive.rl.rules import SEEN, EnvironmentRules, RewardRules
+from tradewind.adaptive.rl.stepping import look_all, step_all
 from tradewind.errors import BadModel
 from tradewind.learning.models.base import Files
 from tradewind.learning.models.sequence.exported import make_session
 from tradewind.learning.models.sequence.windows import Standardiser
-from tradewind.adaptive.rl.episodes import EQUITY, PENDING, TARGET, TOLD, TOLD_AT, WORTH, Reward, begin, make_memory, packed
-from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
-from tradewind.adaptive.rl.rules import SEEN, EnvironmentRules, RewardRules
-from tradewind.adaptive.rl.stepping import look_all, step_all
 
 POLICY, ABOUT, LOG = "policy.onnx", "policy.json", "training.json"
 LOG_COLUMNS = ["part", "steps", "valid_growth", "valid_turnover", "entropy", "entropy_floor", "kl", "value_loss"]

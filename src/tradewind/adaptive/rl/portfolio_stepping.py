@@ -4,7 +4,18 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tradewind.trading.engine.step import ACCEPTED, ENTRY, FILL_SIZE, HELD, LAST_CLOSE, UNITS, WORKING, Bar, Terms, trade
+from tradewind.trading.engine.step import (
+    ACCEPTED,
+    ENTRY,
+    FILL_SIZE,
+    HELD,
+    LAST_CLOSE,
+    UNITS,
+    WORKING,
+    Bar,
+    Terms,
+    trade,
+)
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

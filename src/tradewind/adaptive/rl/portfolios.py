@@ -9,11 +9,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from tradewind.trading.engine.backtest import History
-from tradewind.trading.engine.step import STATE_SIZE
-from tradewind.errors import BadData, BadParameters
 from tradewind.adaptive.rl.market import TradingTerms
 from tradewind.adaptive.rl.portfolio_stepping import (
     ACCOUNT_SIZE,
@@ -32,12 +29,16 @@ from tradewind.adaptive.rl.portfolio_stepping import (
     step_portfolios,
 )
 from tradewind.adaptive.rl.vectorised import OneMarketVecEnv
+from tradewind.errors import BadData, BadParameters
+from tradewind.parameters import Parameters
+from tradewind.trading.engine.backtest import History
+from tradewind.trading.engine.step import STATE_SIZE
 
 Floats = NDArray[np.float64]
 Observations = NDArray[np.float32]
 
 
-class PortfolioRules(BaseModel):
+class PortfolioRules(Parameters):
     """What a portfolio may hold and how long it lives.
 
     The action is a number in [-1, 1] for each symbol, times `max_weight` its share of the equity (negative: short, or
@@ -46,8 +47,6 @@ class PortfolioRules(BaseModel):
     return in units of `reward_scale`, less `turnover_weight` times the value traded. Costs are drawn for each episode
     within `cost_spread` of the run's.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     episode_bars: Annotated[int, Field(ge=2, le=1_000_000)] = 336
     max_weight: Annotated[float, Field(gt=0, le=125)] = 1.0

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tradewind.trading.engine.backtest import History
+from tradewind.adaptive.rl.market import TradingMarket
+from tradewind.adaptive.rl.rules import FORECASTS, EnvironmentRules
 from tradewind.errors import BadData
 from tradewind.learning.models.sequence.feature_choice import choose_features
 from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.learning.models.walk_forward import thin
-from tradewind.adaptive.rl.market import TradingMarket
-from tradewind.adaptive.rl.rules import FORECASTS, EnvironmentRules
 from tradewind.learning.splits.purged import assert_no_leak, inner_split, test_mask, training_mask
+from tradewind.trading.engine.backtest import History
 
 ROWS_EACH = 6000  # features are chosen on: more would hardly change their order
 

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from tradewind.parameters import Parameters
 
 Share = Annotated[float, Field(ge=0, le=1000)]
 # What an agent sees of its account, in this order; and which forecasts there are (`preparation.with_forecasts`).
@@ -12,7 +14,7 @@ SEEN: tuple[Account, ...] = get_args(Account)
 FORECASTS: tuple[Forecast, ...] = get_args(Forecast)
 
 
-class RewardRules(BaseModel):
+class RewardRules(Parameters):
     """What a bar is worth to the agent (`params:reinforcement_learning.AGENT.reward`).
 
     `base` is net_log_return (in units of `scale`, so that a usual bar is near 1), or differential_sharpe (Moody and
@@ -21,8 +23,6 @@ class RewardRules(BaseModel):
     `shaping_weight` adds the potential-based term (Ng, Harada and Russell 1999) of the unrealised profit, which pays
     earlier what is earned anyway and changes no optimal policy.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: Literal["net_log_return", "differential_sharpe"] = "net_log_return"
     scale: Annotated[float, Field(gt=0, le=1)] = 0.01
@@ -33,7 +33,7 @@ class RewardRules(BaseModel):
     shaping_weight: Share = 0.0
 
 
-class EnvironmentRules(BaseModel):
+class EnvironmentRules(Parameters):
     """Episodes, observations and actions (`params:reinforcement_learning.AGENT.environment`).
 
     An episode has `episode_bars` bars of one symbol, from a random bar on, or to the end of its segment. `actions` are
@@ -57,8 +57,6 @@ class EnvironmentRules(BaseModel):
     `observation_noise` deviations. At each part of a training paths of `bootstrap_share` times the history's length
     join it, blocks of `bootstrap_block_bars` bars on average in another order (`worlds.resampled`).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     episode_bars: Annotated[int, Field(ge=2, le=1_000_000)] = 336
     actions: Literal["discrete", "continuous"] = "discrete"

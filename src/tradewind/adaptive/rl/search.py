@@ -6,15 +6,16 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from tradewind.compute import executor, track
-from tradewind.learning.models.walk_forward import fingerprint
 from tradewind.adaptive.rl.forecasts import join
 from tradewind.adaptive.rl.parameters import AgentParameters
 from tradewind.adaptive.rl.policies import LOG, LOG_COLUMNS
 from tradewind.adaptive.rl.preparation import Known, prepare
 from tradewind.adaptive.rl.walk_forward import AGENT_MODULES, FORMAT, Plan, lesson_of, plain_fold
+from tradewind.compute import executor, track
+from tradewind.learning.models.walk_forward import fingerprint
+from tradewind.parameters import Parameters
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +28,8 @@ SPACE: dict[str, tuple[float, float, bool]] = {
 }
 
 
-class SearchRules(BaseModel):
+class SearchRules(Parameters):
     """How settings are searched (`params:reinforcement_learning.search`): `n_trials`, each of `seeds` agents."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_trials: Annotated[int, Field(ge=1, le=10_000)] = 8
     seeds: Annotated[int, Field(ge=1, le=100)] = 2

@@ -8,19 +8,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tradewind.trading.engine.step import (
-    ACCEPTED,
-    ENTRY,
-    FILL_SIZE,
-    HELD,
-    LAST_CLOSE,
-    UNITS,
-    WORKING,
-    Bar,
-    Terms,
-    rests,
-    trade,
-)
 from tradewind.adaptive.rl.episodes import (
     BEGUN,
     BORROW,
@@ -55,6 +42,19 @@ from tradewind.adaptive.rl.episodes import (
     Reward,
     Rows,
     unowned,
+)
+from tradewind.trading.engine.step import (
+    ACCEPTED,
+    ENTRY,
+    FILL_SIZE,
+    HELD,
+    LAST_CLOSE,
+    UNITS,
+    WORKING,
+    Bar,
+    Terms,
+    rests,
+    trade,
 )
 
 

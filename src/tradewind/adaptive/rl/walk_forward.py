@@ -9,11 +9,8 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from tradewind.compute import ExecutorKind, executor
-from tradewind.trading.engine.backtest import History
-from tradewind.learning.models.base import Files, ModelStore
 from tradewind.adaptive.rl.episodes import TOLD
 from tradewind.adaptive.rl.forecasts import join
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
@@ -22,7 +19,11 @@ from tradewind.adaptive.rl.policies import LOG, LOG_COLUMNS, Policy, live_throug
 from tradewind.adaptive.rl.preparation import FoldMarkets, prepare
 from tradewind.adaptive.rl.responses import MULTIPLES, responses
 from tradewind.adaptive.rl.rules import FORECASTS, SEEN, EnvironmentRules, RewardRules
+from tradewind.compute import ExecutorKind, executor
+from tradewind.learning.models.base import Files, ModelStore
 from tradewind.learning.splits.purged import training_mask
+from tradewind.parameters import Parameters
+from tradewind.trading.engine.backtest import History
 
 # What workers import once, for all of them: torch and stable-baselines3 take seconds.
 AGENT_MODULES = ("tradewind.adaptive.rl.agents",)
@@ -34,7 +35,7 @@ KEYS = ["strategy", "seed", "fold", "symbol", "timestamp"]
 Known = Mapping[str, tuple[pd.DataFrame, History]]
 
 
-class AgentTraining(BaseModel):
+class AgentTraining(Parameters):
     """How an agent is trained over the folds (`params:reinforcement_learning.AGENT.training`).
 
     `seeds` agents a fold, whose mean position is held. The last `valid_share` of a fold's past chooses among the parts
@@ -43,8 +44,6 @@ class AgentTraining(BaseModel):
     `workers` processes or on the Dask cluster at `address`, for a training draws from the library's global generators,
     so that two cannot share a process.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     seeds: Annotated[int, Field(ge=1, le=1000)] = 5
     valid_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2

@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.errors import BadData
-from tradewind.data.files.bar_key import BarKey
-from tradewind.data.files.cells import FloatArray
-from tradewind.data.file_import.findings import Notes
 from tradewind.data.file_import.tables import RawTable, is_text, number_cells, optional_cells
 from tradewind.data.file_import.time_columns import Times, read_times
 from tradewind.data.file_import.volumes import ABSURD_OPEN, DISAGREE, absurd_opens, read_volumes, volume_columns
-from tradewind.market.resample import bar_anchor_ms
+from tradewind.data.files.bar_key import BarKey
+from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.dialect import ALIASES, NAME, ImportSettings, plain_name
+from tradewind.data.files.findings import Notes
+from tradewind.errors import BadData
+from tradewind.market.resample import bar_anchor_ms
 from tradewind.market.timeframes import bar_duration_ms
 
 PRICES = ("open", "high", "low", "close")

@@ -10,11 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.errors import BadData
-from tradewind.data.files.bar_key import BarKey
 from tradewind.data.file_import.bar_files import ImportedBars, price_columns, read_bars
-from tradewind.data.files.contents import as_utf8, kind_of_contents, read_contents
-from tradewind.data.file_import.findings import Notes
 from tradewind.data.file_import.positions import name_by_position
 from tradewind.data.file_import.side_files import (
     event_columns,
@@ -27,7 +23,11 @@ from tradewind.data.file_import.stream_files import read_stream
 from tradewind.data.file_import.tables import RawTable, number_cells, read_table, rows_as_text
 from tradewind.data.file_import.trade_files import read_trades, trade_columns
 from tradewind.data.file_import.volumes import volume_columns
+from tradewind.data.files.bar_key import BarKey
+from tradewind.data.files.contents import as_utf8, kind_of_contents, read_contents
 from tradewind.data.files.dialect import ImportSettings
+from tradewind.data.files.findings import Notes
+from tradewind.errors import BadData
 
 RAGGED = "the line has more or fewer cells than the others"
 _KINDS = ("bars", "trades", "funding", "events", "stream")

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, FloatArray
-from tradewind.data.file_import.findings import Notes, share
 from tradewind.data.files.dialect import DateOrder
+from tradewind.data.files.findings import Notes, share
 
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000

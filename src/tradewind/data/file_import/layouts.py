@@ -5,9 +5,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from tradewind.errors import BadData
-from tradewind.data.file_import.findings import Notes
 from tradewind.data.files.dialect import BarDialect
+from tradewind.data.files.findings import Notes
+from tradewind.errors import BadData
 
 DELIMITERS = ",;\t|"
 _SNIFFED_BYTES = 1 << 16

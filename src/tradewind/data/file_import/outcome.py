@@ -6,10 +6,10 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from tradewind.data.files.cleaning import DUPLICATE, SUPERSEDED, check_bars, type_bars
-from tradewind.data.files.deliveries import Delivery, receive
 from tradewind.data.file_import.bar_files import ImportedBars
 from tradewind.data.file_import.importer import Understanding
+from tradewind.data.files.cleaning import DUPLICATE, SUPERSEDED, check_bars, type_bars
+from tradewind.data.files.deliveries import Delivery, receive
 from tradewind.data.files.quarantine import require_all_rows
 from tradewind.market.segments import missing_before
 from tradewind.market.timeframes import bar_duration_ms

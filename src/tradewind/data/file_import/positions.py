@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from tradewind.data.files.cells import FloatArray, epoch_units
-from tradewind.data.file_import.findings import Notes
 from tradewind.data.file_import.tables import RawTable, is_text, number_cells
+from tradewind.data.files.cells import FloatArray, epoch_units
+from tradewind.data.files.findings import Notes
 
 _SIDES = frozenset({"buy", "sell", "b", "s"})
 _KLINE = (

@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.data.files.cells import FloatArray
-from tradewind.data.files.cleaning import DUPLICATE
-from tradewind.data.file_import.findings import Notes
 from tradewind.data.file_import.tables import RawTable, is_text, number_cells
 from tradewind.data.file_import.time_columns import read_times
+from tradewind.data.files.cells import FloatArray
+from tradewind.data.files.cleaning import DUPLICATE
 from tradewind.data.files.dialect import ImportSettings, plain_name
+from tradewind.data.files.findings import Notes
 
 _FUNDING = frozenset({"funding_rate", "fundingrate", "last_funding_rate", "funding"})
 _EVENT = frozenset({"name", "event", "title"})

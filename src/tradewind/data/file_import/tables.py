@@ -14,13 +14,13 @@ import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet as pq
 
-from tradewind.errors import BadData
+from tradewind.data.file_import.layouts import sniff_layout, stated_zone
 from tradewind.data.files.cells import FloatArray, parse_text
 from tradewind.data.files.contents import as_utf8, kind_of_contents
 from tradewind.data.files.csv_cells import require_a_line_each
-from tradewind.data.file_import.findings import Notes
-from tradewind.data.file_import.layouts import sniff_layout, stated_zone
 from tradewind.data.files.dialect import BarDialect
+from tradewind.data.files.findings import Notes
+from tradewind.errors import BadData
 
 _LARGEST_JSON = 128 << 20
 _MISSING = r"^\s*(?i:null|none|nan|na|n/a|-)?\s*$"

@@ -8,12 +8,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tradewind.errors import BadData
-from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, MS_PER_UNIT, FloatArray, epoch_units
-from tradewind.data.file_import.findings import Notes, share
 from tradewind.data.file_import.instants import Clock, read_text_times, to_utc
 from tradewind.data.file_import.tables import RawTable, is_text, number_cells
+from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, MS_PER_UNIT, FloatArray, epoch_units
 from tradewind.data.files.dialect import ALIASES, TIME_NAMES, ImportSettings, plain_name
+from tradewind.data.files.findings import Notes, share
+from tradewind.errors import BadData
 
 _HALF_DAY_MS = 43_200_000
 _SECOND_MS = 1_000

@@ -8,12 +8,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tradewind.errors import BadData
-from tradewind.data.files.cleaning import DUPLICATE
-from tradewind.data.file_import.findings import Notes, share
 from tradewind.data.file_import.tables import RawTable, is_text, number_cells, optional_cells
 from tradewind.data.file_import.time_columns import read_times
+from tradewind.data.files.cleaning import DUPLICATE
 from tradewind.data.files.dialect import ImportSettings, plain_name
+from tradewind.data.files.findings import Notes, share
+from tradewind.errors import BadData
 
 _NAMES = {
     "price": frozenset({"price", "p", "px"}),

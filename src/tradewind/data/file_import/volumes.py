@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tradewind.errors import BadData
-from tradewind.data.files.cells import FloatArray
-from tradewind.data.file_import.findings import Notes, share
 from tradewind.data.file_import.tables import RawTable, is_text, optional_cells
+from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.dialect import ALIASES, ImportSettings, plain_name
+from tradewind.data.files.findings import Notes, share
+from tradewind.errors import BadData
 
 # Contracts of inverse perpetuals are worth 1, 10 or 100 of the quote currency.
 _CONTRACT_SIZES = (1.0, 10.0, 100.0)

@@ -2,15 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from tradewind.errors import BadData
+from tradewind.parameters import Parameters
 
 
-class BarKey(BaseModel):
+class BarKey(Parameters):
     """Which bars a table holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     venue: str
     symbol: str

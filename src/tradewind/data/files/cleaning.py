@@ -5,14 +5,15 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from tradewind.errors import BadData
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, FloatArray, epoch_units, parse_numbers
 from tradewind.data.files.quarantine import quarantine_rows
+from tradewind.errors import BadData
 from tradewind.market.resample import bar_anchor_ms
 from tradewind.market.timeframes import bar_duration_ms
+from tradewind.parameters import Parameters
 
 REQUIRED = ("open_time", "open", "high", "low", "close", "volume")
 OPTIONAL = ("quote_volume", "trades")
@@ -20,14 +21,12 @@ DUPLICATE = "duplicate of another row"
 SUPERSEDED = "superseded by a later row for the same bar"
 
 
-class MarketRules(BaseModel):
+class MarketRules(Parameters):
     """What counts as a usable market (`params:data_engineering.market`).
 
     `max_gap_bars`: a hole of up to this many missing bars is bridged, a longer one starts a new segment.
     `reject_share_limit`: a source that has more than this share of its rows refused stops the run.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_gap_bars: int = Field(12, ge=0)
     reject_share_limit: float = Field(0.01, ge=0, le=1)

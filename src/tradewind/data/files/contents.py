@@ -4,8 +4,8 @@ import re
 import zlib
 from pathlib import Path
 
+from tradewind.data.files.findings import Notes
 from tradewind.errors import BadData
-from tradewind.data.file_import.findings import Notes
 
 LARGEST_BYTES = 4 << 30
 # Market data as text shrinks to between a third and a thirtieth; only a bomb shrinks to less than a hundredth.

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.errors import BadData
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import type_bars
 from tradewind.data.files.quarantine import quarantine_rows, require_all_rows
+from tradewind.errors import BadData
 from tradewind.market.timeframes import bar_duration_ms
 
 VALUES = ("open", "high", "low", "close", "volume", "quote_volume", "trades")

@@ -4,10 +4,11 @@ import re
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
-from tradewind.errors import BadData
 from tradewind.data.files.cleaning import OPTIONAL, REQUIRED
+from tradewind.errors import BadData
+from tradewind.parameters import Parameters
 
 TIME_NAMES = frozenset(
     {"timestamp", "time", "date", "datetime", "unix", "unix_timestamp", "epoch", "ts", "index_level_0"}
@@ -36,7 +37,7 @@ DateOrder = Literal["ymd", "dmy", "mdy"]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$"
 
 
-class BarDialect(BaseModel):
+class BarDialect(Parameters):
     """How to read the bar files of a folder (`dialect:` of a `BarFolderDataset`); every field may be left out.
 
     `columns` gives the file's name of a column that is not recognised, such as `{volume: Volume BTC}`.
@@ -45,8 +46,6 @@ class BarDialect(BaseModel):
     unless `time_format` gives a strptime format. Times without a zone are in `timezone`. `time_is` says whether
     a bar is stamped with its open or its close.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     columns: dict[Literal["open_time", "open", "high", "low", "close", "volume", "quote_volume", "trades"], str] = {}
     column_names: tuple[str, ...] = ()

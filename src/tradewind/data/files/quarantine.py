@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.errors import BadData
 from tradewind.data.files.bar_key import BarKey
+from tradewind.errors import BadData
 
 _SHOWN_REASONS = 6
 

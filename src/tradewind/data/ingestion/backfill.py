@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from tradewind.compute import executor
-from tradewind.errors import BadParameters, TradewindError
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Receipt, Span, receive
 from tradewind.data.ingestion import planning
@@ -20,6 +19,7 @@ from tradewind.data.ingestion.rules import IngestionRules
 from tradewind.data.sources.base import Source
 from tradewind.data.stores.base import Store
 from tradewind.data.stores.tables import no_vintages
+from tradewind.errors import BadParameters, TradewindError
 from tradewind.market.timeframes import bar_duration_ms
 
 Now = Callable[[], datetime]

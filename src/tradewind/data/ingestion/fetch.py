@@ -3,21 +3,20 @@
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.ingestion.backfill import SideKey, Wanted
 from tradewind.data.ingestion.rules import IngestionRules
 from tradewind.market.timeframes import bar_duration
+from tradewind.parameters import Parameters
 
 
-class FetchSettings(BaseModel):
+class FetchSettings(Parameters):
     """What is fetched (`fetch:` of a stored dataset, options of `kedro backfill`): from `since` to `until` or now, UTC.
 
     `symbols` may be words in one string; each counts once. `series` are the side series to fetch for each of them.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     symbols: tuple[str, ...] = Field(min_length=1)
     since: datetime

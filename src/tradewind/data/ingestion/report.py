@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from tradewind.errors import TemporaryOutage, TradewindError
 from tradewind.data.ingestion.backfill import Outcome, Task
+from tradewind.errors import TemporaryOutage, TradewindError
 
 
 def plan_rows(tasks: Sequence[Task]) -> list[list[str]]:

@@ -2,12 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tradewind.parameters import Parameters
 
 Recheck = Literal["settling", "gaps", "all"]
 
 
-class IngestionRules(BaseModel):
+class IngestionRules(Parameters):
     """How a store is brought up to date.
 
     `settling_hours`: a source that has no bar may have it later. An answer without the bar, given within this time
@@ -17,8 +19,6 @@ class IngestionRules(BaseModel):
     them). `side_overlap_days`: how much of a side series before its last value is asked for again. `workers`: how
     many symbols at once; the source keeps its rate limit whatever their number.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     settling_hours: Annotated[float, Field(ge=0, le=24 * 366)] = 24.0
     request_bars: Annotated[int, Field(ge=1, le=1_000_000)] = 1000

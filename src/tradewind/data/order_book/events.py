@@ -6,9 +6,10 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.errors import BadData
+from tradewind.parameters import Parameters
 
 DEPTH = ("recv_ns", "exch_ms", "first_update_id", "final_update_id", "is_snapshot", "side", "price", "qty")
 QUOTES = ("recv_ns", "exch_ms", "update_id", "bid_px", "bid_qty", "ask_px", "ask_qty")
@@ -17,7 +18,7 @@ TRADES = ("recv_ns", "exch_ms", "trade_id", "price", "qty", "buyer_maker")
 Points = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
 
 
-class BookRules(BaseModel):
+class BookRules(Parameters):
     """How books are kept and what is measured of them (`params:order_book.book`).
 
     `depth_bps` are the distances from the mid-price within which quantities are summed; `order_values` the sizes, in
@@ -26,8 +27,6 @@ class BookRules(BaseModel):
     inverse future is worth, by `venue/symbol`; every other quantity is of the base asset. `timeframe` is that of the
     bars made of trades.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     depth_bps: Points = (1.0, 5.0, 10.0, 25.0)
     order_values: Points = (1_000.0, 10_000.0, 100_000.0, 1_000_000.0)

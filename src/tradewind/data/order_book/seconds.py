@@ -7,10 +7,10 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from tradewind.errors import BadData
 from tradewind.data.order_book import events
 from tradewind.data.order_book.events import BookRules, Contract
 from tradewind.data.order_book.replay import STATE, replay
+from tradewind.errors import BadData
 from tradewind.market.schema import Instant
 
 
@@ -38,7 +38,7 @@ class BookSeconds(pa.DataFrameModel):
 
     class Config:
         strict = False
-        unique = ["venue", "symbol", "timestamp"]  # noqa: RUF012 - pandera reads a plain list
+        unique = ["venue", "symbol", "timestamp"]
 
     @pa.dataframe_check(name="bid < ask")
     def is_open(cls, table: pd.DataFrame) -> Series[bool]:  # noqa: N805

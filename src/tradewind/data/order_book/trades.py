@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from tradewind.errors import BadData
 from tradewind.data.order_book import events
 from tradewind.data.order_book.events import Contract
+from tradewind.errors import BadData
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.market.trade_bars import bars_from_trades
 

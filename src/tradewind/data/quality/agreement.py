@@ -5,10 +5,10 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from tradewind.errors import BadParameters
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.quality.grid import epoch_ms, key_of
 from tradewind.data.quality.rules import AgreementRules
+from tradewind.errors import BadParameters
 from tradewind.market.resample import resample_closed
 from tradewind.market.timeframes import bar_duration_ms
 

@@ -8,8 +8,8 @@ import pandas as pd
 
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import DUPLICATE, SUPERSEDED
-from tradewind.data.quality.grid import Grid, epoch_ms, grid_of, key_of
 from tradewind.data.files.quarantine import require_all_rows
+from tradewind.data.quality.grid import Grid, epoch_ms, grid_of, key_of
 
 Bools = npt.NDArray[np.bool_]
 

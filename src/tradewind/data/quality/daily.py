@@ -10,7 +10,8 @@ from tradewind.data.quality.counts import is_stale, join_rows
 from tradewind.data.quality.grid import epoch_ms, key_of
 from tradewind.data.quality.outliers import Outliers, find_outliers
 from tradewind.data.quality.relations import broken_relations
-from tradewind.data.quality.rules import QUALITY_SERIES, OutlierRules
+from tradewind.data.quality.rules import OutlierRules
+from tradewind.market.series import QUALITY_SERIES
 
 DAY_MS = 86_400_000
 WINDOW_DAYS = 30

@@ -3,25 +3,18 @@
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from tradewind.errors import BadParameters
 from tradewind.market.timeframes import bar_duration
+from tradewind.parameters import Parameters
 
 Score = Literal["completeness", "validity", "consistency", "timeliness", "uniqueness", "accuracy"]
 SCORES: tuple[Score, ...] = ("completeness", "validity", "consistency", "timeliness", "uniqueness", "accuracy")
-# The scores of each day's end that features can join as side series, if the universe names them (`daily`).
-QUALITY_SERIES = (
-    "quality_completeness", "quality_consistency", "quality_accuracy", "quality_outliers", "quality_staleness",
-)  # fmt: skip
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Rules(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class OutlierRules(_Rules):
+class OutlierRules(Parameters):
     """When a bar's return or volume is an outlier; it is flagged, never changed.
 
     `z_score`: standard deviations from the mean of the whole table. `iqr`: interquartile ranges beyond the quartiles
@@ -39,21 +32,21 @@ class OutlierRules(_Rules):
     revert_share: Share = 0.2
 
 
-class RunRules(_Rules):
+class RunRules(Parameters):
     """From how many bars on a run is recorded: of bars that repeat the close before, of bars without volume."""
 
     stale_bars: Annotated[int, Field(ge=1)] = 3
     zero_volume_bars: Annotated[int, Field(ge=1)] = 1
 
 
-class DriftRules(_Rules):
+class DriftRules(Parameters):
     """Months are compared in so many bins of equal probability, if both have so many rows."""
 
     bins: Annotated[int, Field(ge=2, le=100)] = 10
     min_rows: Annotated[int, Field(ge=10)] = 100
 
 
-class AgreementRules(_Rules):
+class AgreementRules(Parameters):
     """What else the source has that a table is compared with, where it is there.
 
     `timeframes`: other timeframes of the same symbol. `venues`: the same symbol and timeframe there. `pairs`: two
@@ -76,7 +69,7 @@ class AgreementRules(_Rules):
         return self
 
 
-class Threshold(_Rules):
+class Threshold(Parameters):
     """Below `stop` the run stops, below `warn` it warns; 0 never does."""
 
     stop: Share = 0.0
@@ -89,7 +82,7 @@ class Threshold(_Rules):
         return self
 
 
-class QualityRules(_Rules):
+class QualityRules(Parameters):
     """How bars are judged (`params:data_engineering.quality`).
 
     `since`, `until`: the bars that are asked for, by opening time; by default what lies between a table's first and

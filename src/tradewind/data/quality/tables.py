@@ -24,7 +24,7 @@ class RowCounts(pa.DataFrameModel):
 
     class Config:
         strict = True
-        unique = ["venue", "symbol", "timeframe"]  # noqa: RUF012 - pandera reads a plain list
+        unique = ["venue", "symbol", "timeframe"]
 
     @pa.dataframe_check(name="received = accepted + rejected")
     def adds_up(cls, counts: pd.DataFrame) -> Series[bool]:  # noqa: N805
@@ -87,7 +87,7 @@ class QualityScores(pa.DataFrameModel):
 
     class Config:
         strict = True
-        unique = ["venue", "symbol", "timeframe", "score"]  # noqa: RUF012
+        unique = ["venue", "symbol", "timeframe", "score"]
 
 
 class BarFlags(pa.DataFrameModel):
@@ -114,7 +114,7 @@ class BarFlags(pa.DataFrameModel):
 
     class Config:
         strict = True
-        unique = ["venue", "symbol", "timeframe", "timestamp"]  # noqa: RUF012
+        unique = ["venue", "symbol", "timeframe", "timestamp"]
 
 
 class QualityRuns(pa.DataFrameModel):
@@ -130,7 +130,7 @@ class QualityRuns(pa.DataFrameModel):
 
     class Config:
         strict = True
-        unique = ["venue", "symbol", "timeframe", "kind", "start"]  # noqa: RUF012
+        unique = ["venue", "symbol", "timeframe", "kind", "start"]
 
 
 class QualityCalendar(pa.DataFrameModel):
@@ -145,7 +145,7 @@ class QualityCalendar(pa.DataFrameModel):
 
     class Config:
         strict = True
-        unique = ["venue", "symbol", "timeframe", "day"]  # noqa: RUF012
+        unique = ["venue", "symbol", "timeframe", "day"]
 
 
 class QualityAgreement(pa.DataFrameModel):
@@ -174,7 +174,7 @@ class QualityAgreement(pa.DataFrameModel):
 
     class Config:
         strict = True
-        unique = ["venue", "symbol", "timeframe", "other"]  # noqa: RUF012
+        unique = ["venue", "symbol", "timeframe", "other"]
 
 
 class QualityDrift(pa.DataFrameModel):
@@ -198,4 +198,4 @@ class QualityDrift(pa.DataFrameModel):
 
     class Config:
         strict = True
-        unique = ["venue", "symbol", "timeframe", "month", "quantity"]  # noqa: RUF012
+        unique = ["venue", "symbol", "timeframe", "month", "quantity"]

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 
-from tradewind.errors import BadData
 from tradewind.data.files.cells import LATEST_MS, MS_PER_UNIT, FloatArray, epoch_units, parse_numbers
 from tradewind.data.side_data.delivery import Reasons
+from tradewind.errors import BadData
 
 _DELIMITERS = ",;\t|"
 _EARLIEST_MS = -2_208_988_800_000  # 1900-01-01: statistics are older than electronic bars

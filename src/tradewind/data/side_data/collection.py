@@ -8,7 +8,6 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from tradewind.errors import BadData, BadParameters
 from tradewind.data.files.cells import parse_numbers
 from tradewind.data.side_data import cells
 from tradewind.data.side_data.catalogue import SERIES
@@ -18,6 +17,7 @@ from tradewind.data.side_data.readers import READERS, Request
 from tradewind.data.side_data.spec import schema_of
 from tradewind.data.side_data.tables import join_tables
 from tradewind.data.side_data.vintages import epoch_ms
+from tradewind.errors import BadData, BadParameters
 
 logger = logging.getLogger(__name__)
 

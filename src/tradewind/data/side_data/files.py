@@ -5,17 +5,18 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tradewind.errors import BadData
 from tradewind.market.timeframes import bar_duration
 from tradewind.market.universe import Name
+from tradewind.parameters import Parameters
 
 _QUOTES = re.compile(r"(?<=.)(USDT|USDC|BUSD|TUSD|USD|EUR)$")
 _FIELDS = {"symbol", "base"}
 
 
-class SeriesFiles(BaseModel):
+class SeriesFiles(Parameters):
     """Where a side series is below the folder (an entry of `series:` of a `SideFolderDataset`).
 
     `files` is a path with {symbol}, or {base} for the symbol without its quote currency; a spread or a ratio names the
@@ -24,8 +25,6 @@ class SeriesFiles(BaseModel):
     that are not ISO 8601. `timeframe` is that of bar files, `tick` how often a calendar's hours are counted,
     `delay_hours` comes on top of the series' own publication delay.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     files: str
     against: tuple[str, ...] = ()

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.errors import BadData
 from tradewind.data.files.cells import FloatArray, parse_numbers
 from tradewind.data.side_data import cells, events
 from tradewind.data.side_data.delivery import ReadRows, Reasons, SideDelivery, SideKey, deliver
 from tradewind.data.side_data.files import SeriesFiles
 from tradewind.data.side_data.spec import ReaderName, SideSpec
+from tradewind.errors import BadData
 from tradewind.market.timeframes import bar_duration_ms
 
 DAY_MS = 86_400_000

@@ -10,8 +10,8 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from tradewind.market.schema import SideVintages
 from tradewind.data.side_data.publication import Publication
+from tradewind.market.schema import SideVintages
 
 ReaderName = Literal["values", "published", "spread", "close", "ratio", "hours_to_next", "hours_since_last"]
 

@@ -50,7 +50,7 @@ class SideCounts(pa.DataFrameModel):
 
     class Config:
         strict = True
-        unique = ["series", "symbol"]  # noqa: RUF012 - pandera reads a plain list
+        unique = ["series", "symbol"]
 
     @pa.dataframe_check(name="received = accepted + rejected")
     def adds_up(cls, counts: pd.DataFrame) -> Series[bool]:  # noqa: N805
@@ -81,7 +81,7 @@ class SideCoverage(pa.DataFrameModel):
 
     class Config:
         strict = True
-        unique = ["series", "symbol"]  # noqa: RUF012
+        unique = ["series", "symbol"]
 
 
 def empty_table(kind: str) -> pd.DataFrame:

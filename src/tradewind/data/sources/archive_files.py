@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from tradewind.errors import BadData
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.transport import Transport
+from tradewind.errors import BadData
 
 _MB = 1 << 20
 # From here on a number is an epoch in microseconds: in milliseconds it would be the year 5138.

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from tradewind.errors import BadData, BadParameters
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.archive_files import Archive, Shelf, as_ms
@@ -29,7 +28,9 @@ from tradewind.data.sources.paging import (
     within,
 )
 from tradewind.data.sources.transport import Address, Transport
+from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
+from tradewind.parameters import Parameters
 
 _KLINES = (
     "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "trades", "taker_volume",
@@ -52,14 +53,12 @@ _SERIES = {
 }
 
 
-class Rules(BaseModel):
+class Rules(Parameters):
     """The archive (`source.kind: binance_archive`): `market` is spot, um (USD-margined) or cm (coin-margined).
 
     `venue` is what its bars are called (default: binance, binance_usdm or binance_coinm). `side_timeframe` is the step
     of marks and basis. `unpacked_limit_mb` bounds what one ZIP may hold.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     market: Literal["spot", "um", "cm"] = "spot"
     venue: str = ""

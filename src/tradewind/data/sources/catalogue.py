@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tradewind.errors import BadParameters
 from tradewind.data.sources.base import Source
 from tradewind.data.sources.pace import Pace
+from tradewind.errors import BadParameters
 
 # A module, which has `Rules`, its settings as a pydantic model, and the class named here, which takes them.
 SOURCES = {

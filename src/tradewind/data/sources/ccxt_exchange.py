@@ -10,9 +10,8 @@ from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from tradewind.errors import BadData, BadParameters, TradewindError
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources import ccxt_side
@@ -21,7 +20,9 @@ from tradewind.data.sources.ccxt_session import MANNERS, CcxtSession, Manners, i
 from tradewind.data.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
 from tradewind.data.sources.paging import answered, require_no_future, settled_bars, within
 from tradewind.data.sources.transport import Address, Transport
+from tradewind.errors import BadData, BadParameters, TradewindError
 from tradewind.market.timeframes import bar_duration_ms
+from tradewind.parameters import Parameters
 
 Result = TypeVar("Result")
 
@@ -31,15 +32,13 @@ _FEWEST_BARS = 100
 _TYPES = {"spot": {"spot"}, "swap": {"swap", "linear", "inverse", "contract"}}
 
 
-class Rules(BaseModel):
+class Rules(Parameters):
     """An exchange (`source.kind: ccxt`): `exchange` is ccxt's name for it; `market` is spot or swap (perpetual).
 
     `venue` is what its bars are called (default: the exchange, with `_swap`). `symbols` names the markets that our
     names do not determine, such as `{BTCUSD: BTC/USD:BTC}`. History is public: keys are needed by few exchanges.
     `side_timeframe` is the step of open interest, marks and basis. Bars younger than `settle_s` are not asked for.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     exchange: str
     market: Literal["spot", "swap"] = "spot"

@@ -6,9 +6,9 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from tradewind.errors import BadParameters
 from tradewind.data.sources.pace import MayPass, ask_patiently
 from tradewind.data.sources.transport import Answer, Question, Transport
+from tradewind.errors import BadParameters
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tradewind.errors import BadData, BadParameters
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.base import SidePage
 from tradewind.data.sources.paging import (
@@ -25,6 +24,7 @@ from tradewind.data.sources.paging import (
     windows,
     within,
 )
+from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 
-from tradewind.errors import BadData, BadParameters
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.contents import read_contents
 from tradewind.data.files.csv_cells import CsvLayout, read_as_numbers, read_as_text, require_a_line_each
 from tradewind.data.files.dialect import BarDialect, recognise_columns
 from tradewind.data.sources.times import read_open_time
+from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
 
 FORMATS = ("parquet", "csv", "csv.gz", "feather")

@@ -12,7 +12,6 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pandas as pd
 from pydantic import Field, SecretStr
 
-from tradewind.errors import BadData, BadParameters
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.base import Page, SidePage
@@ -20,6 +19,7 @@ from tradewind.data.sources.pace import Pace
 from tradewind.data.sources.paging import settled_bars, within
 from tradewind.data.sources.transport import Address
 from tradewind.data.sources.vendor import Part, VendorRules, pages_oldest_first, period, split_symbol, written
+from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
 
 _PRICES = ["open", "high", "low", "close"]

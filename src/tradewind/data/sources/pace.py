@@ -8,22 +8,21 @@ from datetime import datetime
 from typing import TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind import clock
 from tradewind.errors import TemporaryOutage
+from tradewind.parameters import Parameters
 
 Result = TypeVar("Result")
 
 
-class PatienceRules(BaseModel):
+class PatienceRules(Parameters):
     """How patiently a server is asked.
 
     `tries` of one question, with waits that double from `first_wait_s` to `longest_wait_s`, each drawn between half
     and the whole of that. A server that asks for more than `patience_s` before the next try ends the asking.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tries: int = Field(default=6, ge=1, le=100)
     first_wait_s: float = Field(default=0.5, gt=0)

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from tradewind.errors import BadData
 from tradewind.data.files.deliveries import Span
-from tradewind.market.resample import bar_anchor_ms
 from tradewind.data.sources.base import Page, SidePage
 from tradewind.data.sources.pace import MayPass
+from tradewind.errors import BadData
+from tradewind.market.resample import bar_anchor_ms
 from tradewind.market.timeframes import bar_duration_ms
 
 MINUTE_MS = 60_000

@@ -13,7 +13,6 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field, SecretStr
 
-from tradewind.errors import BadParameters
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.base import Page, SidePage
@@ -30,6 +29,7 @@ from tradewind.data.sources.paging import (
 from tradewind.data.sources.tardis_files import TardisFiles, days, numbers
 from tradewind.data.sources.transport import Address
 from tradewind.data.sources.vendor import VendorRules
+from tradewind.errors import BadParameters
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.market.trade_bars import bars_from_trades
 

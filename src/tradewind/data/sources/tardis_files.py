@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.csv
 
 from tradewind.atomic import atomic_file
-from tradewind.errors import BadData
 from tradewind.data.sources.pace import MayPass, ask_patiently
 from tradewind.data.sources.paging import DAY_MS
 from tradewind.data.sources.transport import Transport
+from tradewind.errors import BadData
 
 _MB = 1 << 20
 _GZIP = b"\x1f\x8b"

@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.errors import BadData
 from tradewind.data.files.cells import MS_PER_UNIT, FloatArray, epoch_units, parse_numbers
 from tradewind.data.files.dialect import BarDialect
+from tradewind.errors import BadData
 
 _HAS_OFFSET = r"(?:[zZ]|[+-]\d\d:?\d\d)\s*$"
 

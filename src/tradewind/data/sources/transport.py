@@ -19,8 +19,8 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from pydantic import SecretStr, StringConstraints
 
-from tradewind.errors import BadData, BadParameters
 from tradewind.data.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
+from tradewind.errors import BadData, BadParameters
 
 # Where a source is: by https, since keys travel; by http on this machine alone.
 Address = Annotated[

@@ -4,28 +4,27 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from tradewind.errors import BadData, BadParameters
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.base import Page
 from tradewind.data.sources.pace import Pace, PatienceRules, RateLimiter, ask_patiently
 from tradewind.data.sources.paging import answered
 from tradewind.data.sources.transport import Transport
+from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
+from tradewind.parameters import Parameters
 
 QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "GBP", "JPY", "BTC", "ETH", "BNB")
 
 
-class VendorRules(BaseModel):
+class VendorRules(Parameters):
     """What every vendor is told.
 
     `symbols` says what a symbol is called there, where the vendor's own rule does not fit; `requests_per_s` is the
     rate that all threads share; bars younger than `settle_s` are not asked for.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     venue: str
     symbols: dict[str, str] = {}

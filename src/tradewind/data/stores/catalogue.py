@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tradewind.errors import BadParameters
 from tradewind.data.stores.base import Store
+from tradewind.errors import BadParameters
 
 # A module has `Rules`, its settings as a pydantic model, and the class named here, which takes them.
 STORES = {

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.data.stores.one_writer import one_writer
+from tradewind.errors import BadData, BadParameters, TemporaryOutage
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.errors import BadData
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import IDENTITY, VALUES, Delivery, Receipt, Span, merge_rows, stored_columns
 from tradewind.data.stores.base import Fingerprint
@@ -42,6 +41,7 @@ from tradewind.data.stores.tables import (
     no_vintages,
     refused_rows,
 )
+from tradewind.errors import BadData
 from tradewind.market.timeframes import bar_duration_ms
 
 __all__ = ["InfluxStore", "Rules"]

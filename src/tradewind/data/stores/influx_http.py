@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.data.stores.influx_lines import select
+from tradewind.errors import BadData, BadParameters, TemporaryOutage
 
 if TYPE_CHECKING:
     import httpx

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from tradewind.errors import BadData
 from tradewind.data.files.deliveries import VALUES, content_hash
+from tradewind.errors import BadData
 
 
 def intact_rows(rows: pd.DataFrame, where: str) -> pd.DataFrame:

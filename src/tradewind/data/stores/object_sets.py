@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from tradewind.errors import BadData, TemporaryOutage
 from tradewind.data.stores.objects import Objects
+from tradewind.errors import BadData, TemporaryOutage
 
 Members = TypeVar("Members")
 Given = TypeVar("Given")

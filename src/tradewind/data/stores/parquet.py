@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from tradewind.errors import BadData
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Delivery, Receipt, Span, stored_columns
 from tradewind.data.stores.base import Fingerprint
@@ -42,6 +41,7 @@ from tradewind.data.stores.tables import (
     merge_vintages,
     refused_rows,
 )
+from tradewind.errors import BadData
 
 _S3 = "s3://"
 _MONTHS = 8  # written at a time: each waits for its disk or server

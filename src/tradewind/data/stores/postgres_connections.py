@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.data.stores.postgres_schema import Timescale, make_schema
+from tradewind.errors import BadData, BadParameters, TemporaryOutage
 
 if TYPE_CHECKING:
     from tradewind.data.stores.postgres_schema import SqlConnection

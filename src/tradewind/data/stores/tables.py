@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 import pandera.errors
 
-from tradewind.errors import BadData
 from tradewind.data.files.deliveries import Delivery, Receipt, Span
+from tradewind.errors import BadData
 from tradewind.market.schema import SideVintages
 
 REFUSED = {

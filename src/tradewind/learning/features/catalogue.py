@@ -4,12 +4,23 @@ from fnmatch import fnmatchcase
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.errors import BadParameters
-from tradewind.learning.features import alpha158, calendar, cross_asset, own, price, side_data, trend, volatility, volume
+from tradewind.learning.features import (
+    alpha158,
+    calendar,
+    cross_asset,
+    own,
+    price,
+    side_data,
+    trend,
+    volatility,
+    volume,
+)
 from tradewind.learning.features.spec import Feature, FeatureFamily, on_timeframe
 from tradewind.market.timeframes import bar_duration_ms
+from tradewind.parameters import Parameters
 
 ROOMS = (price, trend, volatility, volume, cross_asset, calendar, own)
 
@@ -34,14 +45,12 @@ def families_of(room: ModuleType) -> tuple[FeatureFamily, ...]:
     return tuple(value for value in vars(room).values() if isinstance(value, FeatureFamily))
 
 
-class FeatureSelection(BaseModel):
+class FeatureSelection(Parameters):
     """Which features to compute (`params:feature_engineering.features`).
 
     `include` and `exclude` are names, in which * stands for anything. `variants` adds parameters to a family:
     `rsi: [[10], [50]]`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sets: Annotated[tuple[Literal["tradewind", "alpha158"], ...], Field(min_length=1)] = ("tradewind",)
     tiers: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5)

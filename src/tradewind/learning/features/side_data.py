@@ -4,7 +4,7 @@ from tradewind.learning.features import operators as op
 from tradewind.learning.features.expression import Expression
 from tradewind.learning.features.operators import Bars
 from tradewind.learning.features.spec import Feature, feature
-from tradewind.data.quality.rules import QUALITY_SERIES
+from tradewind.market.series import QUALITY_SERIES
 
 SOURCE = "side series, joined backwards on known_at"
 

@@ -6,23 +6,22 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.errors import BadParameters
 from tradewind.learning.labels.outcome import NO_VOLATILITY, OUT_OF_DATA, VERTICAL, Outcomes
 from tradewind.learning.labels.segment_end import last_rows
 from tradewind.market.volatility import realised_volatility
+from tradewind.parameters import Parameters
 
 
-class FixedHorizon(BaseModel):
+class FixedHorizon(Parameters):
     """Direction of the return over the horizon (`params:feature_engineering.labels`, `method: fixed_horizon`).
 
     1 or -1 where the log return from the next open to the close at the horizon's end is further from zero than
     `band_multiple * volatility * sqrt(horizon_bars)` and `cost_bps`, the cost of a round trip; else 0. A band in
     volatilities keeps the classes' shares steady when markets calm down, as a fixed band does not.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["fixed_horizon"] = "fixed_horizon"
     horizon_bars: Annotated[int, Field(ge=1, le=10_000)] = 24

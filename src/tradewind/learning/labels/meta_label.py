@@ -5,21 +5,20 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.learning.labels.outcome import LOWER, NO_SIDE, NO_VOLATILITY, UPPER, VERTICAL, Outcomes
 from tradewind.learning.labels.triple_barrier import TripleBarrier
+from tradewind.parameters import Parameters
 
 
-class MetaLabel(BaseModel):
+class MetaLabel(Parameters):
     """The rule whose bets are judged, and their barriers (`params:feature_engineering.labels`, `method: meta_label`).
 
     The primary rule bets in the direction of the last `primary_window` bars (`momentum`) or against it (`reversal`).
     The label is the bet's side where it reaches its profit before its stop, or ends its horizon with more than
     `cost_bps`; 0 where it does not pay. So the model's probability of a side is that of the bet paying.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["meta_label"] = "meta_label"
     primary: Literal["momentum", "reversal"] = "momentum"

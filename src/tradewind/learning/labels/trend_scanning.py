@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from tradewind.learning.labels.outcome import OUT_OF_DATA, VERTICAL, Outcomes
 from tradewind.learning.labels.segment_end import last_rows
+from tradewind.parameters import Parameters
 
 
-class TrendScanning(BaseModel):
+class TrendScanning(Parameters):
     """Spans that are tried (`params:feature_engineering.labels`, `method: trend_scanning`).
 
     From the bar after the decision on, the log close is regressed on time over every span of `min_bars` to
@@ -20,8 +21,6 @@ class TrendScanning(BaseModel):
     no t-value reaches `min_t`. Searching many spans makes large values likely: on a random walk half of all rows pass
     5, so `min_t` is no significance level.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["trend_scanning"] = "trend_scanning"
     min_bars: Annotated[int, Field(ge=3, le=10_000)] = 6

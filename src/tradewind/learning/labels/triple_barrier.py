@@ -7,23 +7,22 @@ import numpy as np
 import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.learning.labels.outcome import AMBIGUOUS, LOWER, NO_VOLATILITY, OUT_OF_DATA, UPPER, VERTICAL, Outcomes
 from tradewind.market.volatility import realised_volatility
+from tradewind.parameters import Parameters
 
 Floats = NDArray[np.float64]
 THREADED_FROM = 50_000  # rows below which a second thread costs more than it gives
 
 
-class TripleBarrier(BaseModel):
+class TripleBarrier(Parameters):
     """The barriers (`params:feature_engineering.labels`, `method: triple_barrier`).
 
     The upper and lower barriers stand `multiple * volatility * sqrt(horizon_bars)` away from the entry, in log price,
     and further by `cost_bps`, the cost of a round trip: a label of 1 or -1 is a move that pays for itself.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["triple_barrier"] = "triple_barrier"
     horizon_bars: Annotated[int, Field(ge=1, le=10_000)] = 24

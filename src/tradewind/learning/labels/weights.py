@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.learning.labels.outcome import Outcomes
+from tradewind.parameters import Parameters
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
-class WeightRules(BaseModel):
+class WeightRules(Parameters):
     """How labels count in training (`params:feature_engineering.weights`).
 
     `uniqueness` weighs by average uniqueness, `return_attribution` by the absolute return that is a label's own,
@@ -22,8 +23,6 @@ class WeightRules(BaseModel):
     exponential, not along the cumulative uniqueness as in the book: so the weights inside a training window keep
     their proportions wherever the window ends.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     scheme: Literal["uniqueness", "return_attribution", "equal"] = "uniqueness"
     half_life_days: Annotated[float | None, Field(gt=0)] = None

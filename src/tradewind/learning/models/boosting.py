@@ -14,19 +14,18 @@ from tradewind.learning.models.base import PROBABILITIES, QUANTILES, Checkpoint,
 from tradewind.learning.models.calibration import ProbabilityScaling, fit_scaling
 from tradewind.learning.models.walk_forward import TrainingRules, split_training
 from tradewind.learning.splits.purged import Mask
+from tradewind.parameters import Parameters
 
 Floats = NDArray[np.float64]
 EXPLAINED_ROWS = 1000  # SHAP values are averaged over about so many rows
 
 
-class BoostingParameters(BaseModel):
+class BoostingParameters(Parameters):
     """How the trees are grown, in words that both libraries know; rows and features are drawn for each tree.
 
     The defaults are slow and stiff: what can be learned of a market is little, and overlapping labels look like more
     data than they are.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
     max_depth: Annotated[int, Field(ge=1, le=12)] = 3

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from tradewind.compute import track
-from tradewind.metrics.classification import CLASSES
 from tradewind.learning.models.base import PROBABILITIES, QUANTILES, feature_names
 from tradewind.learning.models.walk_forward import thin
 from tradewind.learning.splits.combinatorial import CombinatorialPlan, combinatorial_splits, recombine
 from tradewind.learning.splits.purged import assert_no_leak, test_mask, training_mask
+from tradewind.metrics.classification import CLASSES
 
 LINEAR, VOLATILITY_ONLY = "linear", "volatility_only"
 WITHOUT_DIRECTION = (VOLATILITY_ONLY, "last_value")  # scored as forecasts, never traded

@@ -7,9 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tradewind.errors import BadData
+from tradewind.learning.models.base import PROBABILITIES
 from tradewind.metrics.calibration import expected_calibration_error, reliability_table
 from tradewind.metrics.classification import CLASSES, MEASURES, certain, confusion_table
-from tradewind.learning.models.base import PROBABILITIES
 
 TOTAL = -1  # the fold number of a total
 Floats = NDArray[np.float64]

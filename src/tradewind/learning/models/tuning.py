@@ -5,25 +5,24 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.compute import track
-from tradewind.metrics.classification import FLOOR
 from tradewind.learning.models.base import Sample
 from tradewind.learning.models.boosting import BoostingForecaster, BoostingParameters
 from tradewind.learning.models.walk_forward import FORMAT, fingerprint, thin
 from tradewind.learning.splits.purged import assert_no_leak, inner_split, training_mask
+from tradewind.metrics.classification import FLOOR
+from tradewind.parameters import Parameters
 
 logger = logging.getLogger(__name__)
 
 
-class TuningRules(BaseModel):
+class TuningRules(Parameters):
     """How parameters are searched (`params:classifier.MODEL.tuning`).
 
     `n_trials` 1 keeps the defaults. `row_stride` looks at every n-th bar only.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_trials: Annotated[int, Field(ge=1, le=10_000)] = 4
     valid_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.25

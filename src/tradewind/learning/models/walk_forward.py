@@ -9,27 +9,26 @@ from typing import Annotated, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.compute import executor, track
 from tradewind.errors import BadData
 from tradewind.learning.models.base import Checkpoint, Files, ModelStore, Sample, feature_names
 from tradewind.learning.splits.purged import Mask, assert_no_leak, inner_split, test_mask, training_mask
+from tradewind.parameters import Parameters
 
 logger = logging.getLogger(__name__)
 
 FORMAT = 2  # part of every key: raise it when training changes in a way that parameters do not show
 
 
-class TrainingRules(BaseModel):
+class TrainingRules(Parameters):
     """How each fold is trained (`params:classifier.MODEL.training`).
 
     The last `calibration_share` of a fold's training time calibrates, the last `valid_share` of the rest stops the
     training early; both are purged. `row_stride` trains on every n-th bar only: labels overlap over their horizon,
     so that neighbouring rows say nearly the same.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     valid_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
     calibration_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.1

@@ -10,17 +10,16 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from tradewind.errors import BadData, BadParameters
+from tradewind.parameters import Parameters
 
 MAX_SPLITS = 5000
 
 
-class CombinatorialPlan(BaseModel):
+class CombinatorialPlan(Parameters):
     """`n_groups` equal spans of time, tested `n_test_groups` at a time in every combination."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_groups: Annotated[int, Field(ge=3, le=100)] = 6
     n_test_groups: Annotated[int, Field(ge=1)] = 2

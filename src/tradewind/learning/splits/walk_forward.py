@@ -6,19 +6,18 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.errors import BadParameters
+from tradewind.parameters import Parameters
 
 
-class FoldPlan(BaseModel):
+class FoldPlan(Parameters):
     """How history is divided (`params:feature_engineering.folds`).
 
     The first `initial_share` of the time is only trained on; the last `holdout_share` is the holdout; between them lie
     `n_folds` equal tests. `expanding` trains on everything before, `rolling` on as much as the first fold has.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_folds: Annotated[int, Field(ge=1, le=100)] = 5
     initial_share: Annotated[float, Field(gt=0.05, lt=0.95)] = 0.4

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 from numba import njit
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from tradewind.market.timeframes import bar_duration_ms
+from tradewind.parameters import Parameters
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -28,10 +29,8 @@ ORACLE_COST_BPS = 10.0
 ORACLE_BAND = 0.6  # the oracle trades when its target has moved this far: costs outweigh smaller corrections
 
 
-class SimulationSpec(BaseModel):
+class SimulationSpec(Parameters):
     """What market to simulate. `edge` is the annualised gross Sharpe ratio of a position proportional to the score."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     venue: str = "simulated"
     n_symbols: Annotated[int, Field(ge=1, le=200)] = 3

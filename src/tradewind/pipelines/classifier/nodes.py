@@ -4,32 +4,29 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.learning.labels.rules import LabelRules
-from tradewind.market.universe import Universe
 from tradewind.learning.models import catalogue, opponents, walk_forward
 from tradewind.learning.models import tuning as search
 from tradewind.learning.models.boosting import BoostingParameters
 from tradewind.learning.models.tuning import TuningRules
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.learning.splits.combinatorial import CombinatorialPlan
+from tradewind.market.universe import Universe
+from tradewind.parameters import Parameters
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
 
-class ModelChoice(BaseModel):
+class ModelChoice(Parameters):
     """Which forecaster a namespace trains (`params:classifier.NAMESPACE.model`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
 
 
-class SeedRules(BaseModel):
+class SeedRules(Parameters):
     """From how many other seeds a model is trained anew (`params:classifier.NAMESPACE.seeds`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     others: Annotated[int, Field(ge=1, le=100)] = 2
 

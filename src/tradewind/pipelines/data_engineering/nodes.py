@@ -7,12 +7,12 @@ import pandas as pd
 
 from tradewind import clock
 from tradewind.compute import ComputeRules, split
-from tradewind.errors import BadData
 from tradewind.data import quality
 from tradewind.data.files import cleaning
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import MarketRules
 from tradewind.data.files.quarantine import require_all_rows, require_few_rejected
+from tradewind.errors import BadData
 from tradewind.market.segments import assign_segments
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.market.universe import Universe

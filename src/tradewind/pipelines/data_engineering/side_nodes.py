@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from tradewind.learning.features import matrix
-from tradewind.data.side_data import selection as known_series
 from tradewind.data.files.cleaning import MarketRules
 from tradewind.data.quality.daily import join_quality
+from tradewind.data.side_data import selection as known_series
 from tradewind.data.side_data.catalogue import SERIES
 from tradewind.data.side_data.collection import SideSource, collect_side_series
 from tradewind.data.side_data.vintages import describe_coverage
+from tradewind.learning.features import matrix
 from tradewind.market.universe import Universe
 
 

@@ -5,27 +5,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from tradewind.learning.labels.rules import LabelRules
-from tradewind.metrics import horizons
-from tradewind.metrics.calibration import expected_calibration_error
-from tradewind.metrics.ranking import StatisticsRules
 from tradewind.learning.models import catalogue, walk_forward
 from tradewind.learning.models.base import PROBABILITIES, QUANTILES
 from tradewind.learning.models.sequence import alarms
 from tradewind.learning.models.sequence.parameters import SequenceParameters
 from tradewind.learning.models.walk_forward import TrainedFold, TrainingRules
-from tradewind.reports import sequence
 from tradewind.learning.splits.purged import test_mask
+from tradewind.metrics import horizons
+from tradewind.metrics.calibration import expected_calibration_error
+from tradewind.metrics.ranking import StatisticsRules
+from tradewind.parameters import Parameters
+from tradewind.reports import sequence
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
 
-class NetworkChoice(BaseModel):
+class NetworkChoice(Parameters):
     """Which model a namespace trains (`params:deep_learning.NAMESPACE.model`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import MEASURES, measure
 from tradewind.metrics.seeds import interquartile_mean, performance_profile, stratified_interval
 from tradewind.pipelines.evaluation.trading_nodes import histories_of, portfolio_returns, walk_forward_only
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.strategy.sizing import SizingRules
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]

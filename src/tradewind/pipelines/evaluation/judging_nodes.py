@@ -7,8 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, leaderboard
 from tradewind.metrics.verdict import Selection, VerdictRules, judge
@@ -17,6 +15,8 @@ from tradewind.reports.feature_page import FeatureTables, render_feature_page
 from tradewind.reports.html import render_html
 from tradewind.reports.markdown import render_markdown
 from tradewind.reports.tables import ReportTables
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.strategy import baselines
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]

@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.learning.models.catalogue import LAST_VALUE, SEQUENCE
 from tradewind.pipelines.evaluation.agent_nodes import score_agents
 from tradewind.pipelines.evaluation.judging_nodes import (
@@ -29,7 +30,6 @@ from tradewind.pipelines.evaluation.trading_nodes import (
     measure_cost_sensitivity,
     run_backtests,
 )
-from tradewind.adaptive.rl.parameters import AGENTS
 
 # Every family that forecasts: a new one is a line here. Those that are searched have trials and other seeds, too.
 TUNED = ("classifier.xgboost", "classifier.lightgbm")

@@ -6,18 +6,14 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.compute import track
-from tradewind.trading.engine import robustness
-from tradewind.trading.engine.backtest import History
-from tradewind.trading.engine.portfolio import portfolio_account
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
-from tradewind.market.universe import Universe
-from tradewind.metrics.distribution import probability_below
 from tradewind.learning.models.base import QUANTILES
 from tradewind.learning.models.opponents import WITHOUT_DIRECTION
+from tradewind.market.universe import Universe
+from tradewind.metrics.distribution import probability_below
+from tradewind.parameters import Parameters
 from tradewind.pipelines.evaluation.trading_nodes import (
     histories_of,
     is_tested,
@@ -28,6 +24,11 @@ from tradewind.pipelines.evaluation.trading_nodes import (
     walk_forward_only,
     with_role,
 )
+from tradewind.trading.engine import robustness
+from tradewind.trading.engine.backtest import History
+from tradewind.trading.engine.portfolio import portfolio_account
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.strategy import baselines
 from tradewind.trading.strategy.signals import SignalRules
 from tradewind.trading.strategy.sizing import SizingRules, size_at_entry
@@ -36,14 +37,12 @@ Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 Numbers = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
 
 
-class RobustnessRules(BaseModel):
+class RobustnessRules(Parameters):
     """What is varied (`params:evaluation.robustness`).
 
     `side_bps` are all-in costs a side; `delays_bars` delay every fill; `capitals` are tried with square-root impact of
     `impact_coefficient`; `entry_thresholds` and `smoothing_bars` are the plateau's two sides.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     side_bps: Numbers = (0, 2, 5, 10)
     cost_multiples: Numbers = (0.5, 1, 2, 4)

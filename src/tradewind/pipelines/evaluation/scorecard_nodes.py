@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradewind.trading.engine.backtest import History, run
-from tradewind.trading.engine.trades import trade_table
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
+from tradewind.learning.models.base import PROBABILITIES
 from tradewind.market.universe import Universe
 from tradewind.metrics import scorecard
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.scorecard import Measured, ScorecardRules
-from tradewind.learning.models.base import PROBABILITIES
 from tradewind.pipelines.evaluation.trading_nodes import histories_of, utc_instants
+from tradewind.trading.engine.backtest import History, run
+from tradewind.trading.engine.trades import trade_table
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.strategy import baselines
 from tradewind.trading.strategy.sizing import SizingRules
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.errors import BadData
+from tradewind.learning.models.base import PROBABILITIES
 from tradewind.market.universe import Universe
 from tradewind.metrics import sharpe as ratios
 from tradewind.metrics.classification import FLOOR
@@ -19,7 +20,6 @@ from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import DAYS_PER_YEAR
 from tradewind.metrics.significance import probabilistic_sharpe, sharpe_standard_error
 from tradewind.metrics.superiority import superior_ability
-from tradewind.learning.models.base import PROBABILITIES
 from tradewind.trading.strategy import baselines
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]

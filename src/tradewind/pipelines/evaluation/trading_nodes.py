@@ -5,22 +5,23 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.compute import track
-from tradewind.trading.engine.backtest import ACCOUNT, History, run
-from tradewind.trading.engine.histories import histories_of as engine_histories
-from tradewind.trading.engine.portfolio import Market, portfolio_account
-from tradewind.trading.engine.trades import trade_table
 from tradewind.errors import BadData
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
+from tradewind.learning.models.opponents import WITHOUT_DIRECTION
 from tradewind.market.universe import Universe
 from tradewind.market.volatility import realised_volatility
 from tradewind.metrics.ranking import breakdown
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import MEASURES, measure
-from tradewind.learning.models.opponents import WITHOUT_DIRECTION
+from tradewind.parameters import Parameters
+from tradewind.trading.engine.backtest import ACCOUNT, History, run
+from tradewind.trading.engine.histories import histories_of as engine_histories
+from tradewind.trading.engine.portfolio import Market, portfolio_account
+from tradewind.trading.engine.trades import trade_table
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.strategy import baselines
 from tradewind.trading.strategy.signals import SignalRules, direction, smooth
 from tradewind.trading.strategy.sizing import SizingRules, size_at_entry
@@ -29,10 +30,8 @@ Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class SensitivityRules(BaseModel):
+class SensitivityRules(Parameters):
     """Which multiples of the costs are tried (`params:evaluation.sensitivity`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cost_multiples: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=2)] = (0, 0.5, 1, 2, 3, 5)
 

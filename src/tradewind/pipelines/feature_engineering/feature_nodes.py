@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.compute import ComputeRules, lazily
 from tradewind.errors import BadData
@@ -12,14 +12,13 @@ from tradewind.learning.features import catalogue, dictionary, matrix, study
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.labels.fixed_horizon import forward_returns
 from tradewind.market.universe import Universe
+from tradewind.parameters import Parameters
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
 
-class StudyRules(BaseModel):
+class StudyRules(Parameters):
     """How features are studied (`params:feature_engineering.study`): over which horizons, in bars."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     horizons_bars: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1, 4, 12, 24, 96)
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9

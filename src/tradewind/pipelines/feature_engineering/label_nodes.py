@@ -5,37 +5,34 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tradewind.errors import BadData, BadParameters
 from tradewind.learning.labels import quality, rules
 from tradewind.learning.labels.fixed_horizon import forward_returns
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import WeightRules
-from tradewind.market.universe import Universe
 from tradewind.learning.models.base import HORIZON_RETURN
 from tradewind.learning.splits import walk_forward
 from tradewind.learning.splits.walk_forward import FoldPlan
+from tradewind.market.universe import Universe
+from tradewind.parameters import Parameters
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 LABEL_COLUMNS = ["symbol", "timestamp", "label", "forward_return", "exit_time", "horizon_end", "weight"]
 
 
-class ModelInputRules(BaseModel):
+class ModelInputRules(Parameters):
     """Which rows models see (`params:feature_engineering.model_input`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_missing_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
 
-class HorizonRules(BaseModel):
+class HorizonRules(Parameters):
     """Over how many bars models that forecast several horizons look (`params:feature_engineering.horizons`).
 
     None may be longer than the label's own, by which folds are purged; that one is always among them.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     bars: Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(min_length=1)] = (1, 4, 12, 24)
 

@@ -4,14 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
-from tradewind.trading.engine.histories import histories_of
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
-from tradewind.market.universe import Universe
-from tradewind.learning.models.walk_forward import pool
-from tradewind.reports import agents as charts
 from tradewind.adaptive.rl import behaviour, walk_forward
 from tradewind.adaptive.rl.forecasts import fold_forecasts
 from tradewind.adaptive.rl.market import TradingTerms
@@ -20,15 +13,20 @@ from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
 from tradewind.adaptive.rl.search import SearchRules
 from tradewind.adaptive.rl.search import search as find_settings
 from tradewind.adaptive.rl.walk_forward import AgentTraining, Plan
+from tradewind.learning.models.walk_forward import pool
+from tradewind.market.universe import Universe
+from tradewind.parameters import Parameters
+from tradewind.reports import agents as charts
+from tradewind.trading.engine.histories import histories_of
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.strategy.sizing import SizingRules
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
 
-class AgentRules(BaseModel):
+class AgentRules(Parameters):
     """One agent (`params:reinforcement_learning.AGENT`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     agent: AgentParameters
     environment: EnvironmentRules = EnvironmentRules()

@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.pipelines.reinforcement_learning.nodes import (
     TrainedAgents,
     describe,
@@ -11,7 +12,6 @@ from tradewind.pipelines.reinforcement_learning.nodes import (
     search,
     train,
 )
-from tradewind.adaptive.rl.parameters import AGENTS
 
 SHARED = ("model_input", "agent_forecasts", "bars", "side_series", "folds")
 SEARCH = "params:reinforcement_learning.search"

@@ -10,6 +10,7 @@ import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.errors import BadData
 from tradewind.trading.engine.step import (
     ACCEPTED,
     FILL_SIZE,
@@ -25,7 +26,6 @@ from tradewind.trading.engine.step import (
     terms,
     trade,
 )
-from tradewind.errors import BadData
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 

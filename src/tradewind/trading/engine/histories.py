@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from tradewind.trading.engine.backtest import History
 from tradewind.market.universe import Universe
 from tradewind.market.volatility import realised_volatility
+from tradewind.trading.engine.backtest import History
 
 
 def histories_of(

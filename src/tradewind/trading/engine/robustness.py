@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tradewind.metrics.returns import daily_returns
+from tradewind.metrics.risk import MEASURES, measure
 from tradewind.trading.engine.backtest import MARKET, History
 from tradewind.trading.engine.portfolio import Market, Targets, portfolio_account
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
-from tradewind.metrics.returns import daily_returns
-from tradewind.metrics.risk import MEASURES, measure
 
 Floats = NDArray[np.float64]
 # Days on which crypto markets broke: the crash of March 2020, the ban of May 2021, the fall of FTX.

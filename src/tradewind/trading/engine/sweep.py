@@ -10,12 +10,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tradewind.compute import track
+from tradewind.errors import BadData
+from tradewind.metrics.risk import MEASURES, measure
 from tradewind.trading.engine.backtest import HOURS_A_YEAR, MARKET, History, fold, order_book
 from tradewind.trading.engine.step import Bar, taking, terms
-from tradewind.errors import BadData
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
-from tradewind.metrics.risk import MEASURES, measure
 
 Floats = NDArray[np.float64]
 

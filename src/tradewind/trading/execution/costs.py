@@ -3,12 +3,14 @@
 import itertools
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from tradewind.parameters import Parameters
 
 Bps = Annotated[float, Field(ge=0, le=1000)]
 
 
-class Costs(BaseModel):
+class Costs(Parameters):
     """Costs a side (`params:costs`), as shares of the value traded.
 
     A fill that takes liquidity pays the taker fee, half the spread and slippage; a resting order that is met pays the
@@ -18,8 +20,6 @@ class Costs(BaseModel):
     measured order book, given as points (value in account currency, bps) between which it is interpolated.
     Short positions pay `borrow_rate_annual`. `latency_bars` delays every fill by so many bars beyond the next open.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     taker_fee_bps: Bps = 5.0
     maker_fee_bps: Bps = 2.0

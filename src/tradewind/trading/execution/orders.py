@@ -2,12 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tradewind.parameters import Parameters
 
 Share = Annotated[float | None, Field(gt=0)]
 
 
-class OrderRules(BaseModel):
+class OrderRules(Parameters):
     """What an order may be (`params:execution`). The defaults let a target be filled whole at the next open.
 
     - `order`: `market` takes the next open; `limit` rests at the last close and is filled, as maker, when a bar opens
@@ -22,8 +24,6 @@ class OrderRules(BaseModel):
     - `min_notional`, `lot_size`, `tick_size`: the smallest order in account currency, the step of quantities, and the
       step of prices; quantities are rounded towards zero, prices to the worse side.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     order: Literal["market", "limit"] = "market"
     stop_loss: Share = None

@@ -5,12 +5,14 @@ from typing import Annotated
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from tradewind.parameters import Parameters
 
 Floats = NDArray[np.float64]
 
 
-class SignalRules(BaseModel):
+class SignalRules(Parameters):
     """When to enter and to leave (`params:evaluation.signal`).
 
     The edge is p_up - p_down, averaged over about `smoothing_bars` (an exponential mean; 0: as it comes): forecasts of
@@ -19,8 +21,6 @@ class SignalRules(BaseModel):
     `cost_multiple` round trips; leave when it falls below `exit_threshold` or turns. The thresholds are set beforehand,
     not searched: no part of the test decides them.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     smoothing_bars: Annotated[float, Field(ge=0, le=10_000)] = 12.0
     entry_threshold: Annotated[float, Field(gt=0, le=1)] = 0.10

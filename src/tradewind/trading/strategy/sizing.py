@@ -5,16 +5,16 @@ from typing import Annotated
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tradewind.parameters import Parameters
 
 Floats = NDArray[np.float64]
 
 
-class SizingRules(BaseModel):
+class SizingRules(Parameters):
     """Volatility targeting (`params:evaluation.sizing`): so large that the position has this annual volatility, at most
     `max_position` of equity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     target_volatility_annual: Annotated[float, Field(gt=0, le=10)] = 0.4
     max_position: Annotated[float, Field(gt=0, le=1)] = 1.0

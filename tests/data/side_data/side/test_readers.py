@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.errors import BadData, BadParameters
-from tradewind.market import schema
 from tradewind.data.side_data.catalogue import SERIES
 from tradewind.data.side_data.collection import collect_side_series, read_series
 from tradewind.data.side_data.delivery import SideDelivery
 from tradewind.data.side_data.files import SeriesFiles
 from tradewind.data.side_data.spec import schema_of
+from tradewind.errors import BadData, BadParameters
+from tradewind.market import schema
 
 NOW = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 

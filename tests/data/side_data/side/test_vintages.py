@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.market import schema
 from tradewind.data.side_data.catalogue import SERIES
 from tradewind.data.side_data.tables import SideCoverage, empty_table
 from tradewind.data.side_data.vintages import as_known, describe_coverage
+from tradewind.market import schema
 
 DAY = pd.Timedelta(days=1)
 START = pd.Timestamp("2024-01-01", tz="UTC")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load
 
@@ -26,16 +26,15 @@ from tradewind.learning.models.sequence.training import apply_network, network_l
 from tradewind.learning.models.sequence.windows import Rows, Standardiser, Windows, make_windows
 from tradewind.learning.models.walk_forward import TrainingRules, part_masks, thin
 from tradewind.learning.splits.purged import Mask
+from tradewind.parameters import Parameters
 
 Floats = NDArray[np.float64]
 WEIGHTS, TRAINING = "weights.safetensors", "training.json"
 EXAMINED = 512  # validation windows that the slice of the loss is taken on
 
 
-class _Training(BaseModel):
+class _Training(Parameters):
     """How the training went, beside the weights in `training.json`; a number that there is not is null."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     parameters: SequenceParameters
     seed: int

@@ -2,10 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from tradewind.parameters import Parameters
 
 
-class SequenceParameters(BaseModel):
+class SequenceParameters(Parameters):
     """A network and how it learns (`params:deep_learning.NETWORK.network`).
 
     `most_features` keeps the features that say most about the return on the training rows (null: all of them).
@@ -16,8 +18,6 @@ class SequenceParameters(BaseModel):
     way back: slower, for long windows. `max_rounds` counts epochs, `early_stopping_rounds` epochs without a better
     validation loss.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     window_bars: Annotated[int, Field(ge=1, le=10_000)] = 24
     most_features: Annotated[int, Field(ge=2, le=10_000)] | None = None
