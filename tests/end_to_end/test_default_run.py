@@ -91,7 +91,7 @@ def test_killed_runs_leave_nothing_torn_and_the_next_run_ends_as_if_undisturbed(
 
 
 def test_an_unknown_parameter_stops_the_run_before_any_node(new_project: Any) -> None:
-    status, output = new_project.try_kedro("run", "--env", "test", "--params", "costs.taker_fee_pbs=3")
+    status, output = new_project.try_kedro("run", "--env", "test", "--params", "trading.costs.taker_fee_pbs=3")
     assert status != 0
     assert "taker_fee_pbs" in output
     assert "Running node" not in output

@@ -5,13 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-
-from tradewind.errors import BadData
-from tradewind.market import schema
-from tradewind.market.universe import Universe
-from tradewind.metrics.ranking import StatisticsRules
-from tradewind.metrics.verdict import VerdictRules
-from tradewind.pipelines.evaluation import trading_nodes as nodes
 from tradewind.pipelines.evaluation.agent_nodes import score_agents
 from tradewind.pipelines.evaluation.judging_nodes import judge_strategies, rank_strategies
 from tradewind.pipelines.evaluation.robustness_nodes import (
@@ -22,6 +15,13 @@ from tradewind.pipelines.evaluation.robustness_nodes import (
     vary_parameters,
 )
 from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
+
+from tradewind.errors import BadData
+from tradewind.market import schema
+from tradewind.market.universe import Universe
+from tradewind.metrics.ranking import StatisticsRules
+from tradewind.metrics.verdict import VerdictRules
+from tradewind.pipelines.evaluation import trading_nodes as nodes
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.strategy.signals import SignalRules

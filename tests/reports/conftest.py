@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tradewind.pipelines.evaluation.significance_nodes import measure_significance
 
 from tradewind.data.quality.rules import SCORES
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, breakdown, leaderboard
 from tradewind.metrics.scorecard import Measured, row
 from tradewind.metrics.verdict import Selection, VerdictRules, judge
-from tradewind.pipelines.evaluation.significance_nodes import measure_significance
 from tradewind.reports.gaps import gap_heatmap
 from tradewind.reports.tables import ReportTables
 from tradewind.trading.engine import robustness

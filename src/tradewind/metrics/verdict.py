@@ -53,7 +53,7 @@ def judge(
     models = board[board["family"] == "model"]
     if models.empty:
         raise BadData("no model has been evaluated on the walk-forward folds: there is nothing to judge")
-    best = models.sort_values(["sharpe", "strategy"], ascending=[False, True]).iloc[0]
+    best = best_first(models).iloc[0]
     name = str(best["strategy"])
     luck = probability_of_luck(float(best["probabilistic_sharpe"]), len(models))
     baselines = board[board["family"] == "baseline"].sort_values("sharpe", ascending=False)
@@ -127,6 +127,11 @@ def judge(
         "break_even_cost_multiple": break_even(sensitivity, name),
         "oracle_share": float(best["sharpe"] / oracle["sharpe"].iloc[0]) if known else None,
     }
+
+
+def best_first(board: pd.DataFrame) -> pd.DataFrame:
+    """Strategies by their Sharpe ratio, those of one ratio by name: the first model of them is the one judged."""
+    return board.sort_values(["sharpe", "strategy"], ascending=[False, True])
 
 
 def _range(row: pd.Series) -> str:

@@ -11,13 +11,14 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from tradewind.errors import BadData
+from tradewind.evaluation import accounts, judging, positions, significance
+from tradewind.evaluation.traded_market import TradedMarket
 from tradewind.market.simulation.null_worlds import block_shuffled, sign_flipped
 from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.significance import bootstrap_intervals
-from tradewind.pipelines.evaluation import judging_nodes, significance_nodes, trading_nodes
 from tradewind.trading.strategy import baselines
 from tradewind.validation.whole_run import Products, RunSettings, Sources, Steps, lazily, make_bars, run_through
 
@@ -72,7 +73,7 @@ def identity(parameters: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-_JUDGED_BY = ("data_engineering", "feature_engineering", "classifier", "evaluation", "costs", "execution")
+_JUDGED_BY = ("data_engineering", "feature_engineering", "classifier", "evaluation", "trading")
 
 
 class Judge:
@@ -139,6 +140,7 @@ def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings
         return out | {"gross": _gross_intervals(returns, settings.statistics, case.seed)}
     oracle = run.positions[baselines.ORACLE].assign(strategy=PERFECT)
     rivals = {name: one for name, one in run.positions.items() if baselines.family(name) == "baseline"}
+    rivals |= positions.imitations(oracle, run.folds, settings.seed)  # those of what is judged here
     told, perfect, _, _ = _judge(sources, run, {PERFECT: oracle, **rivals}, settings)
     row = perfect.set_index("strategy").loc[PERFECT]
     return out | {
@@ -148,24 +150,18 @@ def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings
 
 
 def _judge(
-    sources: Sources, run: Products, positions: Mapping[str, pd.DataFrame], settings: RunSettings
+    sources: Sources, run: Products, traded: Mapping[str, pd.DataFrame], settings: RunSettings
 ) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The verdict, the leaderboards of the folds and of the holdout, and the portfolios' returns."""
-    universe, bars, side_series = sources.universe, lazily(run.bars), run.side_series
-    trading = (universe, settings.costs, settings.execution, settings.sizing)
-    targets = lazily(positions)
-    histories = trading_nodes.histories_of(bars, side_series, universe, settings.sizing)
-    returns = trading_nodes.portfolio_returns(
-        targets, histories, run.folds, universe, settings.costs, settings.execution
+    targets = lazily(traded)
+    market = TradedMarket.load(lazily(run.bars), run.side_series, sources.universe, settings.trading)
+    returns = accounts.portfolio_returns(targets, market, run.folds)
+    sensitivity = accounts.cost_sensitivity(targets, market, run.folds, accounts.SensitivityRules())
+    board, holdout = judging.rank_strategies(returns, settings.statistics, settings.seed)
+    found, chosen, _, _ = significance.measure_significance(
+        returns, [], sources.universe, settings.statistics, settings.seed
     )
-    sensitivity = trading_nodes.measure_cost_sensitivity(
-        targets, bars, side_series, run.folds, *trading, trading_nodes.SensitivityRules()
-    )
-    board, holdout = judging_nodes.rank_strategies(returns, settings.statistics, settings.seed)
-    significance, chosen, _, _ = significance_nodes.measure_significance(
-        returns, [], universe, settings.statistics, settings.seed
-    )
-    verdict = judging_nodes.judge_strategies(board, holdout, sensitivity, significance, chosen, settings.verdict)
+    verdict = judging.judge_strategies(board, holdout, sensitivity, found, chosen, settings.verdict)
     return verdict, board, holdout, returns
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tradewind.evaluation.traded_market import TradedMarket
 from tradewind.learning.models import catalogue, opponents
 from tradewind.learning.models.base import PROBABILITIES, Sample, feature_names
 from tradewind.learning.models.boosting import BoostingParameters
@@ -292,18 +293,21 @@ def _calibrated_on_the_test(
 
 
 def _threshold_of_all(*args: Any) -> Tables:
-    forecasts = args[-2]
-    limit = float((forecasts["p_up"] - forecasts["p_down"]).abs().quantile(0.7))
-    signal = args[5].model_copy(update={"entry_threshold": max(limit, 1e-6), "exit_threshold": max(limit, 1e-6) / 3})
-    positions: Tables = CLEAN.make_positions(*args[:5], signal, *args[6:])
+    market, folds, forecasts, *others = args
+    first = forecasts[0]
+    limit = float((first["p_up"] - first["p_down"]).abs().quantile(0.7))
+    signal = market.setup.signal.model_copy(
+        update={"entry_threshold": max(limit, 1e-6), "exit_threshold": max(limit, 1e-6) / 3}
+    )
+    positions: Tables = CLEAN.make_positions(market.with_signal(signal), folds, forecasts, *others)
     return positions
 
 
-def _sized_by_future(bars: Loaders, *args: Any) -> Tables:
-    positions: dict[str, pd.DataFrame] = CLEAN.make_positions(bars, *args)
+def _sized_by_future(market: TradedMarket, *args: Any) -> Tables:
+    positions: dict[str, pd.DataFrame] = CLEAN.make_positions(market, *args)
     ahead = pd.concat(
         table.assign(leak=table["close"].pct_change().abs()[::-1].rolling(24, min_periods=1).mean()[::-1])
-        for table in (load() for load in bars.values())
+        for table, _ in market.histories.values()
     )[["symbol", "timestamp", "leak"]]
     for name, table in positions.items():
         volatility = table.merge(ahead, on=["symbol", "timestamp"], how="left")["leak"].to_numpy()

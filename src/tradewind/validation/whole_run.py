@@ -16,6 +16,8 @@ from tradewind.compute import ComputeRules
 from tradewind.data.files.cleaning import MarketRules
 from tradewind.data.quality.daily import quality_series
 from tradewind.data.quality.rules import QualityRules
+from tradewind.evaluation.positions import make_positions
+from tradewind.evaluation.traded_market import TradedMarket
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import WeightRules
@@ -30,13 +32,9 @@ from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.verdict import VerdictRules
 from tradewind.pipelines.data_engineering import nodes as data
 from tradewind.pipelines.data_engineering import side_nodes
-from tradewind.pipelines.evaluation import trading_nodes
 from tradewind.pipelines.feature_engineering import feature_nodes, label_nodes
 from tradewind.pipelines.feature_engineering.label_nodes import ModelInputRules
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
-from tradewind.trading.strategy.signals import SignalRules
-from tradewind.trading.strategy.sizing import SizingRules
+from tradewind.trading.setup import TradingSetup
 
 Tables = Mapping[str, pd.DataFrame]
 MODEL = "lightgbm"
@@ -56,12 +54,9 @@ class RunSettings(BaseModel):
     folds: FoldPlan
     tuning: TuningRules
     training: TrainingRules
-    signal: SignalRules
-    sizing: SizingRules
     statistics: StatisticsRules
     verdict: VerdictRules
-    costs: Costs
-    execution: OrderRules
+    trading: TradingSetup
     seed: int
 
     @classmethod
@@ -75,8 +70,8 @@ class RunSettings(BaseModel):
                 "market": parameters["data_engineering"]["market"],
                 "quality": parameters["data_engineering"]["quality"],
                 **{name: features[name] for name in ("features", "labels", "weights", "model_input", "folds")},
-                **{name: evaluation[name] for name in ("signal", "sizing", "statistics", "verdict")},
-                "costs": parameters["costs"], "execution": parameters["execution"],
+                **{name: evaluation[name] for name in ("statistics", "verdict")},
+                "trading": parameters["trading"],
                 "tuning": TuningRules.model_validate(model["tuning"]).model_copy(update={"n_trials": 1}),
                 "training": training.model_copy(update={"row_stride": 4, "fits_side_by_side": 1}),
                 "seed": parameters["seed"] if seed is None else seed,
@@ -179,7 +174,7 @@ class Steps:
     tune: Callable[..., Any] = best_parameters
     train: Callable[..., Any] = boosted_forecasts
     forecast_opponents: Callable[..., Any] = other_forecasts
-    make_positions: Callable[..., Any] = trading_nodes.make_positions
+    make_positions: Callable[..., Any] = make_positions
 
 
 def lazily(tables: Tables) -> dict[str, Callable[[], pd.DataFrame]]:
@@ -228,10 +223,8 @@ def run_through(
         steps.train(rows, folds, steps.tune(rows, folds, settings), settings),
         steps.forecast_opponents(rows, folds, settings),
     ]
-    positions = steps.make_positions(
-        lazily(bars), folds, sources.oracle, universe, settings.costs, settings.signal, settings.sizing,
-        NO_AGENTS, settings.seed, *forecasts,
-    )  # fmt: skip
+    market = TradedMarket.load(lazily(bars), side_series, universe, settings.trading)
+    positions = steps.make_positions(market, folds, forecasts, NO_AGENTS, sources.oracle, settings.seed)
     return Products(
         bars, side_series, features, labels, inputs, folds, pd.concat(forecasts, ignore_index=True), positions
     )

@@ -4,31 +4,14 @@ from kedro.pipeline import Node, Pipeline
 
 from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.learning.models.catalogue import LAST_VALUE, SEQUENCE
-from tradewind.pipelines.evaluation.agent_nodes import score_agents
-from tradewind.pipelines.evaluation.judging_nodes import (
+from tradewind.pipelines.evaluation import nodes
+from tradewind.pipelines.evaluation.report_nodes import (
     AGENT_TABLES,
     MODEL_TABLES,
     NETWORK_TABLES,
     draw_performance,
-    judge_strategies,
-    rank_strategies,
     write_feature_page,
     write_report,
-)
-from tradewind.pipelines.evaluation.robustness_nodes import (
-    run_paths,
-    run_seeds,
-    stress_strategies,
-    trade_horizons,
-    vary_parameters,
-)
-from tradewind.pipelines.evaluation.scorecard_nodes import score_criteria
-from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
-from tradewind.pipelines.evaluation.trading_nodes import (
-    aggregate_portfolios,
-    make_positions,
-    measure_cost_sensitivity,
-    run_backtests,
 )
 
 # Every family that forecasts: a new one is a line here. Those that are searched have trials and other seeds, too.
@@ -37,9 +20,8 @@ NETWORKS = tuple(f"deep_learning.{name}" for name in SEQUENCE if name != LAST_VA
 MODELS = (*TUNED, *NETWORKS)
 ACTING = tuple(f"reinforcement_learning.{name}" for name in AGENTS)
 FLOOR = f"deep_learning.{LAST_VALUE}"  # scored as a forecast, not traded
-UNIVERSE, COSTS, EXECUTION = "params:universe", "params:costs", "params:execution"
-SIZING, SIGNAL = "params:evaluation.sizing", "params:evaluation.signal"
-ROBUSTNESS = "params:evaluation.robustness"
+MARKET, UNIVERSE, TRADING, SEED = "traded_market", "params:universe", "params:trading", "params:seed"
+ROBUSTNESS, STATISTICS = "params:evaluation.robustness", "params:evaluation.statistics"
 
 # What the report is made of, by its name in the catalog and in `ReportTables`.
 REPORTED = (
@@ -52,215 +34,152 @@ REPORTED = (
 
 def create_pipeline() -> Pipeline:
     """Positions for all strategies on the same bars, accounts, leaderboards, verdict, report."""
+    trading = [*_account_nodes(), *_variation_nodes(), *_judging_nodes()]
+    return Pipeline([*trading, *_report_nodes()], tags="evaluation")
+
+
+def _forecasts() -> list[str]:
+    return [f"{model}.forecasts" for model in (*MODELS, FLOOR)] + ["opponent_forecasts"]
+
+
+def _account_nodes() -> list[Node]:
+    """Forecasts to positions, positions to accounts."""
+    return [
+        Node(nodes.load_market, ["bars", "side_series", UNIVERSE, TRADING], MARKET, name="load_market"),
+        Node(
+            nodes.make_positions,
+            [MARKET, "folds", "agent_positions", "source_oracle", SEED, *_forecasts()],
+            "positions",
+            name="make_positions",
+        ),
+        Node(nodes.run_backtests, ["positions", MARKET], ["backtests", "trades"], name="run_backtests"),
+        Node(
+            nodes.aggregate_portfolios,
+            ["positions", "backtests", MARKET, "folds"],
+            ["portfolio_returns", "breakdown"],
+            name="aggregate_portfolios",
+        ),
+        Node(
+            nodes.measure_cost_sensitivity,
+            ["positions", MARKET, "folds", "params:evaluation.sensitivity"],
+            "cost_sensitivity",
+            name="measure_cost_sensitivity",
+        ),
+    ]
+
+
+def _variation_nodes() -> list[Node]:
+    """The same under other assumptions: worlds, parameters, seeds, horizons, paths."""
+    seeds = [f"{model}.{table}" for table in ("forecasts", "seed_forecasts") for model in TUNED]
+    horizons = [f"{network}.horizon_forecasts" for network in NETWORKS]
+    agents = [f"{agent}.seed_positions" for agent in ACTING]
+    return [
+        Node(
+            nodes.stress_strategies,
+            ["positions", MARKET, "folds", ROBUSTNESS, SEED],
+            "robustness",
+            name="stress_strategies",
+        ),
+        Node(
+            nodes.vary_parameters,
+            [MARKET, "folds", ROBUSTNESS, *_forecasts()],
+            "parameter_plateau",
+            name="vary_parameters",
+        ),
+        Node(nodes.run_seeds, [MARKET, "folds", *seeds], "seed_spread", name="run_seeds"),
+        Node(nodes.trade_horizons, [MARKET, "folds", *horizons], "horizon_trading", name="trade_horizons"),
+        Node(
+            nodes.score_agents,
+            ["portfolio_returns", MARKET, "folds", STATISTICS, SEED, *agents],
+            ["agent_scores", "agent_profile"],
+            name="score_agents",
+        ),
+        Node(nodes.run_paths, ["path_forecasts", MARKET], "combinatorial_paths", name="run_paths"),
+    ]
+
+
+def _judging_nodes() -> list[Node]:
+    """What may be said: leaderboards, significance, verdict, scorecard."""
+    return [
+        Node(
+            nodes.rank_strategies,
+            ["portfolio_returns", STATISTICS, SEED],
+            ["leaderboard", "holdout_leaderboard"],
+            name="rank_strategies",
+        ),
+        Node(
+            nodes.measure_significance,
+            [
+                "portfolio_returns", "trial_history", UNIVERSE, STATISTICS, SEED,
+                *(f"{model}.trials" for model in TUNED),
+            ],
+            ["significance", "selection", "trial_ledger", "daily_returns"],
+            name="measure_significance",
+        ),
+        Node(
+            nodes.compare_forecasts,
+            ["model_input", "folds", *_forecasts()],
+            "forecast_comparison",
+            name="compare_forecasts",
+        ),
+        Node(
+            nodes.judge_strategies,
+            [
+                "leaderboard", "holdout_leaderboard", "cost_sensitivity", "significance", "selection",
+                "params:evaluation.verdict",
+            ],
+            "verdict",
+            name="judge_strategies",
+        ),
+        Node(
+            nodes.score_criteria,
+            [
+                "verdict", "leaderboard", "portfolio_returns", "trades", "model_input", "folds", "seed_spread",
+                "selection", MARKET, STATISTICS, "params:evaluation.scorecard", SEED, *_forecasts(),
+            ],
+            "scorecard",
+            name="score_criteria",
+        ),
+    ]  # fmt: skip
+
+
+def _report_nodes() -> list[Node]:
+    """Figures, the report and the page of features."""
     model_tables = [f"{model}.{table}" for model in MODELS for table in MODEL_TABLES]
-    forecasts = [f"{model}.forecasts" for model in (*MODELS, FLOOR)] + ["opponent_forecasts"]
     by_agent = [f"{agent}.{table}" for agent in ACTING for table in AGENT_TABLES]
     by_network = [f"{network}.{table}" for network in NETWORKS for table in NETWORK_TABLES]
-    market = ["bars", "side_series"]
-    return Pipeline(
-        [
-            Node(
-                make_positions,
-                [
-                    "bars",
-                    "folds",
-                    "source_oracle",
-                    UNIVERSE,
-                    COSTS,
-                    SIGNAL,
-                    SIZING,
-                    "agent_positions",
-                    "params:seed",
-                    *forecasts,
-                ],
-                "positions",
-                name="make_positions",
-            ),
-            Node(
-                run_backtests,
-                ["positions", *market, UNIVERSE, COSTS, EXECUTION, SIZING],
-                ["backtests", "trades"],
-                name="run_backtests",
-            ),
-            Node(
-                aggregate_portfolios,
-                ["positions", "backtests", *market, "folds", UNIVERSE, COSTS, EXECUTION, SIZING],
-                ["portfolio_returns", "breakdown"],
-                name="aggregate_portfolios",
-            ),
-            Node(
-                measure_cost_sensitivity,
-                [
-                    "positions",
-                    *market,
-                    "folds",
-                    UNIVERSE,
-                    COSTS,
-                    EXECUTION,
-                    SIZING,
-                    "params:evaluation.sensitivity",
-                ],
-                "cost_sensitivity",
-                name="measure_cost_sensitivity",
-            ),
-            Node(
-                stress_strategies,
-                ["positions", *market, "folds", UNIVERSE, COSTS, EXECUTION, SIZING, ROBUSTNESS, "params:seed"],
-                "robustness",
-                name="stress_strategies",
-            ),
-            Node(
-                vary_parameters,
-                [*market, "folds", UNIVERSE, COSTS, EXECUTION, SIGNAL, SIZING, ROBUSTNESS, *forecasts],
-                "parameter_plateau",
-                name="vary_parameters",
-            ),
-            Node(
-                run_seeds,
-                [
-                    *market,
-                    "folds",
-                    UNIVERSE,
-                    COSTS,
-                    EXECUTION,
-                    SIGNAL,
-                    SIZING,
-                    *(f"{model}.forecasts" for model in TUNED),
-                    *(f"{model}.seed_forecasts" for model in TUNED),
-                ],
-                "seed_spread",
-                name="run_seeds",
-            ),
-            Node(
-                trade_horizons,
-                [
-                    *market,
-                    "folds",
-                    UNIVERSE,
-                    COSTS,
-                    EXECUTION,
-                    SIGNAL,
-                    SIZING,
-                    *(f"{network}.horizon_forecasts" for network in NETWORKS),
-                ],
-                "horizon_trading",
-                name="trade_horizons",
-            ),
-            Node(
-                score_agents,
-                [
-                    "portfolio_returns",
-                    *market,
-                    "folds",
-                    UNIVERSE,
-                    COSTS,
-                    EXECUTION,
-                    SIZING,
-                    "params:evaluation.statistics",
-                    "params:seed",
-                    *(f"{agent}.seed_positions" for agent in ACTING),
-                ],
-                ["agent_scores", "agent_profile"],
-                name="score_agents",
-            ),
-            Node(
-                run_paths,
-                ["path_forecasts", *market, UNIVERSE, COSTS, EXECUTION, SIGNAL, SIZING],
-                "combinatorial_paths",
-                name="run_paths",
-            ),
-            Node(
-                rank_strategies,
-                ["portfolio_returns", "params:evaluation.statistics", "params:seed"],
-                ["leaderboard", "holdout_leaderboard"],
-                name="rank_strategies",
-            ),
-            Node(
-                measure_significance,
-                [
-                    "portfolio_returns",
-                    "trial_history",
-                    UNIVERSE,
-                    "params:evaluation.statistics",
-                    "params:seed",
-                    *(f"{model}.trials" for model in TUNED),
-                ],
-                ["significance", "selection", "trial_ledger", "daily_returns"],
-                name="measure_significance",
-            ),
-            Node(
-                compare_forecasts, ["model_input", "folds", *forecasts], "forecast_comparison", name="compare_forecasts"
-            ),
-            Node(
-                judge_strategies,
-                [
-                    "leaderboard",
-                    "holdout_leaderboard",
-                    "cost_sensitivity",
-                    "significance",
-                    "selection",
-                    "params:evaluation.verdict",
-                ],
-                "verdict",
-                name="judge_strategies",
-            ),
-            Node(
-                score_criteria,
-                [
-                    "verdict",
-                    "leaderboard",
-                    "portfolio_returns",
-                    "trades",
-                    *market,
-                    "model_input",
-                    "folds",
-                    "seed_spread",
-                    "selection",
-                    UNIVERSE,
-                    COSTS,
-                    SIZING,
-                    "params:evaluation.statistics",
-                    "params:evaluation.scorecard",
-                    "params:seed",
-                    *forecasts,
-                ],
-                "scorecard",
-                name="score_criteria",
-            ),
-            Node(
-                draw_performance,
-                ["portfolio_returns", "cost_sensitivity", "verdict"],
-                ["equity_figure", "drawdown_figure", "cost_figure"],
-                name="draw_performance",
-            ),
-            Node(
-                write_report,
-                {
-                    "universe": UNIVERSE,
-                    "costs": COSTS,
-                    "execution": EXECUTION,
-                    "seed": "params:seed",
-                    "bars": "bars",
-                    "gaps_figure": "data_gaps_figure",
-                    **{name: name for name in REPORTED},
-                    **{name: name for name in (*model_tables, *by_network, *by_agent, f"{FLOOR}.horizon_metrics")},
-                },
-                ["report_html", "report_markdown"],
-                name="write_report",
-            ),
-            Node(
-                write_feature_page,
-                [
-                    "feature_dictionary",
-                    "feature_distribution",
-                    "feature_coefficients",
-                    "feature_drift",
-                    "feature_histograms",
-                    *(f"{model}.importance" for model in MODELS),
-                ],
-                "feature_dictionary_page",
-                name="write_feature_page",
-            ),
-        ],
-        tags="evaluation",
-    )
+    return [
+        Node(
+            draw_performance,
+            ["portfolio_returns", "cost_sensitivity", "verdict"],
+            ["equity_figure", "drawdown_figure", "cost_figure"],
+            name="draw_performance",
+        ),
+        Node(
+            write_report,
+            {
+                "universe": UNIVERSE,
+                "trading": TRADING,
+                "seed": SEED,
+                "bars": "bars",
+                "gaps_figure": "data_gaps_figure",
+                **{name: name for name in REPORTED},
+                **{name: name for name in (*model_tables, *by_network, *by_agent, f"{FLOOR}.horizon_metrics")},
+            },
+            ["report_html", "report_markdown"],
+            name="write_report",
+        ),
+        Node(
+            write_feature_page,
+            [
+                "feature_dictionary",
+                "feature_distribution",
+                "feature_coefficients",
+                "feature_drift",
+                "feature_histograms",
+                *(f"{model}.importance" for model in MODELS),
+            ],
+            "feature_dictionary_page",
+            name="write_feature_page",
+        ),
+    ]

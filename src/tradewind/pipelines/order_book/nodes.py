@@ -45,7 +45,7 @@ def check_books(book_seconds: Streams, source_quotes: Streams, source_depth: Str
 
 
 def measure_costs(walk_costs: Streams) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """What orders of each size paid, and for each symbol the points for `params:costs.book`."""
+    """What orders of each size paid, and for each symbol the points for `params:trading.costs.book`."""
     summary = seconds.summarise_costs(join_rows([load() for load in walk_costs.values()]))
     points = {
         f"{venue}/{symbol}": seconds.book_points(rows) for (venue, symbol), rows in summary.groupby(["venue", "symbol"])

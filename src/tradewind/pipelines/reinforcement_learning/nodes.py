@@ -18,9 +18,7 @@ from tradewind.market.universe import Universe
 from tradewind.parameters import Parameters
 from tradewind.reports import agents as charts
 from tradewind.trading.engine.histories import histories_of
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
-from tradewind.trading.strategy.sizing import SizingRules
+from tradewind.trading.setup import TradingSetup
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
@@ -60,9 +58,7 @@ def train(
     name: str,
     rules: AgentRules,
     universe: Universe,
-    costs: Costs,
-    execution: OrderRules,
-    sizing: SizingRules,
+    trading: TradingSetup,
     seed: int,
 ) -> TrainedAgents:
     """Every fold's agents, and their positions out of sample: the mean of the seeds, and each seed by itself.
@@ -70,9 +66,9 @@ def train(
     The folds, purging, costs and order rules of everything else; the account in which an agent acts is the backtest's.
     """
     rows = pool({partition: load() for partition, load in model_input.items()})
-    known = histories_of(bars, side_series, universe, sizing.volatility_window)
-    trading = TradingTerms.made(costs, execution, rules.environment, universe.bars_per_year)
-    plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, trading, seed)
+    known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
+    terms = TradingTerms.made(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
+    plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
     trained = walk_forward.train_folds((rows, agent_forecasts), folds, known, plan, model_store)
     transitions = pd.concat([one.transitions for one in trained], ignore_index=True)
     return TrainedAgents(
@@ -96,17 +92,15 @@ def search(
     rules: AgentRules,
     search_rules: SearchRules,
     universe: Universe,
-    costs: Costs,
-    execution: OrderRules,
-    sizing: SizingRules,
+    trading: TradingSetup,
     seed: int,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """The agent's best settings on the first fold's past, and the trials; not part of a run: settings are chosen by
     whoever writes them into the configuration."""
     rows = pool({partition: load() for partition, load in model_input.items()})
-    known = histories_of(bars, side_series, universe, sizing.volatility_window)
-    trading = TradingTerms.made(costs, execution, rules.environment, universe.bars_per_year)
-    plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, trading, seed)
+    known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
+    terms = TradingTerms.made(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
+    plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
     best, trials = find_settings((rows, agent_forecasts), folds, known, plan, search_rules, study_storage)
     return best.model_dump(mode="json"), trials
 

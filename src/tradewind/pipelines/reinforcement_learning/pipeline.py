@@ -15,7 +15,7 @@ from tradewind.pipelines.reinforcement_learning.nodes import (
 
 SHARED = ("model_input", "agent_forecasts", "bars", "side_series", "folds")
 SEARCH = "params:reinforcement_learning.search"
-PARAMETERS = ("params:universe", "params:costs", "params:execution", "params:evaluation.sizing", "params:seed")
+PARAMETERS = ("params:universe", "params:trading", "params:seed")
 
 
 def create_pipeline() -> Pipeline:

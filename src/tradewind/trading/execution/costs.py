@@ -11,7 +11,7 @@ Bps = Annotated[float, Field(ge=0, le=1000)]
 
 
 class Costs(Parameters):
-    """Costs a side (`params:costs`), as shares of the value traded.
+    """Costs a side (`params:trading`, `costs`), as shares of the value traded.
 
     A fill that takes liquidity pays the taker fee, half the spread and slippage; a resting order that is met pays the
     maker fee alone. Slippage is the sum of: `slippage_bps`, fixed; `slippage_share_of_volatility` times the per-bar

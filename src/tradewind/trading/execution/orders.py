@@ -10,7 +10,7 @@ Share = Annotated[float | None, Field(gt=0)]
 
 
 class OrderRules(Parameters):
-    """What an order may be (`params:execution`). The defaults let a target be filled whole at the next open.
+    """What an order may be (`params:trading`, `execution`). The defaults let a target be filled whole at the next open.
 
     - `order`: `market` takes the next open; `limit` rests at the last close and is filled, as maker, when a bar opens
       at or trades through that price; until then it is priced anew at every close.

@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 class SignalRules(Parameters):
-    """When to enter and to leave (`params:evaluation.signal`).
+    """When to enter and to leave (`params:trading`, `signal`).
 
     The edge is p_up - p_down, averaged over about `smoothing_bars` (an exponential mean; 0: as it comes): forecasts of
     neighbouring bars share most of their horizon, and what differs between them is mostly noise that would be traded.

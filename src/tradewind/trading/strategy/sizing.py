@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 class SizingRules(Parameters):
-    """Volatility targeting (`params:evaluation.sizing`): so large that the position has this annual volatility, at most
+    """Volatility targeting (`params:trading`, `sizing`): so large that the position has this annual volatility, at most
     `max_position` of equity."""
 
     target_volatility_annual: Annotated[float, Field(gt=0, le=10)] = 0.4

@@ -1,51 +1,51 @@
 """Agents seed by seed: what their trainings come to, fold by fold."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from tradewind.market.universe import Universe
+from tradewind.evaluation.accounts import portfolio_returns
+from tradewind.evaluation.roles import walk_forward_only
+from tradewind.evaluation.traded_market import TradedMarket
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import MEASURES, measure
 from tradewind.metrics.seeds import interquartile_mean, performance_profile, stratified_interval
-from tradewind.pipelines.evaluation.trading_nodes import histories_of, portfolio_returns, walk_forward_only
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
-from tradewind.trading.strategy.sizing import SizingRules
 
-Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 HOLDING = "buy_and_hold"
 POINTS = 60  # of a performance profile
 
 
 def score_agents(
-    returns: pd.DataFrame,
-    bars: Partitions,
-    side_series: pd.DataFrame,
+    market: TradedMarket,
     folds: pd.DataFrame,
-    universe: Universe,
-    costs: Costs,
-    execution: OrderRules,
-    sizing: SizingRules,
+    returns: pd.DataFrame,
+    seed_positions: Sequence[pd.DataFrame],
     statistics: StatisticsRules,
     seed: int,
-    *seed_positions: pd.DataFrame,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Per agent, over the walk-forward folds: the interquartile mean of the Sharpe ratios of all seeds and folds with
-    its interval, the lowest and highest, and the shares above zero and above buying and holding in the same fold; and
-    the performance profile (agent, threshold, share): how many of them lie above each Sharpe ratio.
+    """What the trainings of each agent come to, over the walk-forward folds; each is an account, with all costs.
 
-    `seed_positions` are named `AGENT seed SEED`; each is an account of its own, with all costs.
+    Args:
+        market: what is traded.
+        folds: the fold table.
+        returns: the portfolio returns, of which buying and holding is compared with.
+        seed_positions: one table an agent, its strategies named `AGENT seed SEED`.
+        statistics: how intervals are made.
+        seed: of the resampling.
+
+    Returns:
+        Per agent the interquartile mean of the Sharpe ratios of all seeds and folds with its interval, the lowest and
+        highest, and the shares above zero and above buying and holding in the same fold; and the performance profile
+        (agent, threshold, share): how many of them lie above each Sharpe ratio.
     """
-    histories = histories_of(bars, side_series, universe, sizing)
     holding = _by_fold(returns[(returns["strategy"] == HOLDING) & (returns["role"] == "walk_forward")])
     rows, profiles = [], []
     for table in seed_positions:
         named = {str(name): part for name, part in table.groupby("strategy", sort=False)}
         lazily = {name: lambda part=part: walk_forward_only(part, folds) for name, part in named.items()}
-        account = portfolio_returns(lazily, histories, folds, universe, costs, execution)
+        account = portfolio_returns(lazily, market, folds)
         scores = pd.DataFrame({name: _by_fold(part) for name, part in account.groupby("strategy", sort=False)}).T
         values = scores.to_numpy(dtype=np.float64)
         rng = np.random.default_rng(seed)

@@ -1,72 +1,93 @@
 """The scorecard of the judged model: what plans ask, what was measured, and what it takes without skill."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tradewind.evaluation.roles import is_tested, utc_instants
+from tradewind.evaluation.traded_market import Partitions, TradedMarket
 from tradewind.learning.models.base import PROBABILITIES
 from tradewind.market.universe import Universe
 from tradewind.metrics import scorecard
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.scorecard import Measured, ScorecardRules
-from tradewind.pipelines.evaluation.trading_nodes import histories_of, utc_instants
 from tradewind.trading.engine.backtest import History, run
 from tradewind.trading.engine.trades import trade_table
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.strategy import baselines
-from tradewind.trading.strategy.sizing import SizingRules
 
-Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 LURE = OrderRules(stop_loss=0.05, take_profit=0.005)  # wins nine times of ten, whatever the market
 
 
+@dataclass(frozen=True)
+class Scored:
+    """The tables that a scorecard is made of.
+
+    Attributes:
+        verdict: what was judged.
+        board: the leaderboard of the walk-forward folds.
+        returns: the portfolio returns.
+        trades: by strategy a function that loads its trades.
+        model_input: by partition a function that loads features and labels.
+        folds: the fold table.
+        seed_spread: the measures of each model by seed.
+        selection: what selection did.
+    """
+
+    verdict: Mapping[str, Any]
+    board: pd.DataFrame
+    returns: pd.DataFrame
+    trades: Partitions
+    model_input: Partitions
+    folds: pd.DataFrame
+    seed_spread: pd.DataFrame
+    selection: dict[str, Any]
+
+
 def score_criteria(
-    verdict: dict[str, Any],
-    board: pd.DataFrame,
-    portfolio_returns: pd.DataFrame,
-    trades: Partitions,
-    bars: Partitions,
-    side_series: pd.DataFrame,
-    model_input: Partitions,
-    folds: pd.DataFrame,
-    seed_spread: pd.DataFrame,
-    selection: dict[str, Any],
-    universe: Universe,
-    costs: Costs,
-    sizing: SizingRules,
+    tables: Scored,
+    market: TradedMarket,
+    forecasts: Sequence[pd.DataFrame],
     statistics: StatisticsRules,
     rules: ScorecardRules,
     seed: int,
-    *forecasts: pd.DataFrame,
 ) -> pd.DataFrame:
-    """One row a criterion: target, value with its interval, met or not met or not shown, a trivial rule's score on
-    it, and what chance shows. Walk-forward folds only; the holdout has no part in it."""
-    chosen = verdict["strategy"]
+    """Every criterion for the judged model. Walk-forward folds only; the holdout has no part in it.
+
+    Args:
+        tables: what was measured.
+        market: what was traded.
+        forecasts: forecast tables, of one or more models each.
+        statistics: how intervals are made.
+        rules: the targets.
+        seed: of the resampling.
+
+    Returns:
+        One row a criterion: target, value with its interval, met or not met or not shown, a trivial rule's score on
+        it, and what chance shows: for trading the judged model's own positions at random times.
+    """
+    chosen, folds = tables.verdict["strategy"], tables.folds
     tested = folds[folds["role"] == "walk_forward"]
     forecast = pd.concat(forecasts, ignore_index=True)
     forecast = forecast[(forecast["model"] == chosen) & forecast["fold"].isin(tested["fold"])]
-    known = pd.concat([load()[["symbol", "timestamp", "label", "forward_return"]] for load in model_input.values()])
+    known = pd.concat(
+        [load()[["symbol", "timestamp", "label", "forward_return"]] for load in tables.model_input.values()]
+    )
     rows = forecast.merge(known, on=["symbol", "timestamp"])
-    histories = {
-        symbol: history.rows(_within(table, tested))
-        for symbol, (table, history) in histories_of(bars, side_series, universe, sizing).items()
-    }
+    histories = {symbol: history.rows(is_tested(bars, tested)) for symbol, (bars, history) in market.histories.items()}
+    costs, universe = market.setup.costs, market.universe
     found = [
         *_forecast_criteria(rows, histories, statistics, rules, seed),
-        *_trading_criteria(chosen, board, portfolio_returns, selection, statistics, rules, seed),
-        _win_rate(chosen, trades, tested, histories, costs, universe, statistics, rules, seed),
-        _seeds(chosen, seed_spread, rules),
+        *_trading_criteria(chosen, tables.board, tables.returns, tables.selection, statistics, rules, seed),
+        _win_rate(chosen, tables.trades, tested, histories, costs, universe, statistics, rules, seed),
+        _seeds(chosen, tables.seed_spread, rules),
     ]
     return pd.DataFrame(found).astype(dict.fromkeys(("criterion", "unit", "state", "trivial_rule"), "str"))
-
-
-def _within(table: pd.DataFrame, tested: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    start, end = tested["test_start"].min(), tested["test_end"].max()
-    return ((table["timestamp"] >= start) & (table["timestamp"] < end)).to_numpy()
 
 
 def _forecast_criteria(

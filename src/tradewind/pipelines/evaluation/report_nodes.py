@@ -1,4 +1,4 @@
-"""Portfolio returns to leaderboards, verdict, figures and report."""
+"""Nodes that draw and write: figures, the report and the page of features."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -8,16 +8,12 @@ from typing import Any
 import pandas as pd
 
 from tradewind.market.universe import Universe
-from tradewind.metrics.ranking import StatisticsRules, leaderboard
-from tradewind.metrics.verdict import Selection, VerdictRules, judge
 from tradewind.reports import performance
 from tradewind.reports.feature_page import FeatureTables, render_feature_page
 from tradewind.reports.html import render_html
 from tradewind.reports.markdown import render_markdown
 from tradewind.reports.tables import ReportTables
-from tradewind.trading.execution.costs import Costs
-from tradewind.trading.execution.orders import OrderRules
-from tradewind.trading.strategy import baselines
+from tradewind.trading.setup import TradingSetup
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 MODEL_TABLES = ("fold_metrics", "confusion", "reliability", "importance")
@@ -38,31 +34,6 @@ LIBRARIES = (
 )
 
 
-def rank_strategies(
-    portfolio_returns: pd.DataFrame, statistics: StatisticsRules, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The leaderboard over the walk-forward folds, and the same over the holdout."""
-    families = {name: baselines.family(name) for name in portfolio_returns["strategy"].unique()}
-    walk_forward = portfolio_returns[portfolio_returns["role"] == "walk_forward"]
-    holdout = portfolio_returns[portfolio_returns["role"] == "holdout"]
-    return leaderboard(walk_forward, families, statistics, seed), leaderboard(holdout, families, statistics, seed)
-
-
-def judge_strategies(
-    board: pd.DataFrame,
-    holdout_board: pd.DataFrame,
-    cost_sensitivity: pd.DataFrame,
-    significance: pd.DataFrame,
-    selection: dict[str, Any],
-    rules: VerdictRules,
-) -> dict[str, Any]:
-    """The verdict on the best model."""
-    deflated = dict(zip(significance["strategy"], significance["deflated_sharpe"], strict=True))
-    overfitting = selection["overfitting"]
-    chosen = Selection(deflated, selection["trials"], overfitting["probability"] if overfitting else None)
-    return judge(board, holdout_board, cost_sensitivity, chosen, rules)
-
-
 def draw_performance(
     portfolio_returns: pd.DataFrame, cost_sensitivity: pd.DataFrame, verdict: dict[str, Any]
 ) -> tuple[Any, Any, Any]:
@@ -76,8 +47,7 @@ def draw_performance(
 
 def write_report(
     universe: Universe,
-    costs: Costs,
-    execution: OrderRules,
+    trading: TradingSetup,
     seed: int,
     verdict: dict[str, Any],
     bars: Partitions,
@@ -95,8 +65,8 @@ def write_report(
     loaded = {name: {key: load() for key, load in single.pop(name).items()} for name in ("trades", "robustness")}
     settings = {
         "universe": universe.model_dump(mode="json"),
-        "costs": costs.model_dump(),
-        "execution": execution.model_dump(),
+        "costs": trading.costs.model_dump(),
+        "execution": trading.execution.model_dump(),
         "seed": seed,
         "data_sha256": {name: _digest(load()) for name, load in sorted(bars.items())},
         "versions": {name: version(name) for name in LIBRARIES},

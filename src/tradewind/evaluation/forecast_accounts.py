@@ -1,0 +1,111 @@
+"""Accounts of forecasts that are no strategy of their own: other seeds, other horizons, combinatorial paths."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from tradewind.evaluation.positions import model_targets, round_trip_share
+from tradewind.evaluation.roles import Booleans, is_walk_forward
+from tradewind.evaluation.traded_market import TradedMarket
+from tradewind.learning.models.base import QUANTILES
+from tradewind.learning.models.opponents import WITHOUT_DIRECTION
+from tradewind.metrics.distribution import probability_below
+from tradewind.trading.engine import robustness
+from tradewind.trading.engine.portfolio import portfolio_account
+
+
+def forecast_account(
+    forecasts: pd.DataFrame, market: TradedMarket, chosen_bars: Mapping[str, Booleans]
+) -> pd.DataFrame:
+    """The portfolio account of one model's forecasts over the chosen bars of each symbol.
+
+    Args:
+        forecasts: symbol, timestamp, p_up, p_down, expected_return of one model.
+        market: what is traded, and by which rules.
+        chosen_bars: by symbol a mask over its bars.
+
+    Returns:
+        One row a bar: timestamp and the account's columns, as shares of equity.
+    """
+    tables = []
+    for symbol, (bars, _) in market.histories.items():
+        chosen = chosen_bars[symbol]
+        target = model_targets(market, symbol, forecasts[forecasts["symbol"] == symbol])[chosen]
+        tables.append(pd.DataFrame({"symbol": symbol, "timestamp": bars["timestamp"][chosen].array, "target": target}))
+    under, targets = market.portfolio(pd.concat(tables, ignore_index=True))
+    return portfolio_account(under, targets, market.setup.costs, market.setup.execution)
+
+
+def path_accounts(path_forecasts: pd.DataFrame, market: TradedMarket) -> pd.DataFrame:
+    """What the linear model's combinatorial paths come to: path, and the measures of its account."""
+    rows = []
+    for path, forecasts in path_forecasts.groupby("fold", sort=True):
+        start, end = forecasts["timestamp"].min(), forecasts["timestamp"].max()
+        inside = {
+            symbol: ((table["timestamp"] >= start) & (table["timestamp"] <= end)).to_numpy()
+            for symbol, (table, _) in market.histories.items()
+        }
+        rows.append({"path": path, **robustness.summary(forecast_account(forecasts, market, inside))})
+    return pd.DataFrame(rows).astype({"path": "int64"})
+
+
+def seed_accounts(market: TradedMarket, folds: pd.DataFrame, forecasts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """What each model comes to from each seed, over the walk-forward folds.
+
+    Args:
+        market: what is traded, and by which rules.
+        folds: the fold table.
+        forecasts: those of the run's own seed (0 here) and of the others, whose model is named `MODEL seed SEED`.
+
+    Returns:
+        One row a model and seed: model, seed, and the account's measures.
+    """
+    tested = _walk_forward_bars(market, folds)
+    rows = []
+    for table in forecasts:
+        for name, part in table.groupby("model", sort=False):
+            model, _, seed = str(name).partition(" seed ")
+            found = robustness.summary(forecast_account(part, market, tested))
+            rows.append({"model": model, "seed": int(seed or 0), **found})
+    return pd.DataFrame(rows).astype({"model": "str", "seed": "int64"})
+
+
+def horizon_accounts(
+    market: TradedMarket, folds: pd.DataFrame, horizon_forecasts: Sequence[pd.DataFrame]
+) -> pd.DataFrame:
+    """What each model comes to if it is traded on one horizon alone, over the walk-forward folds.
+
+    Up and down are what the quantiles say of the return beyond the cost of a round trip. The smoothing is shortened in
+    proportion, to half a horizon at most. The same thresholds everywhere, nothing is chosen.
+
+    Args:
+        market: what is traded, and by which rules.
+        folds: the fold table.
+        horizon_forecasts: model, horizon (bars), symbol, timestamp and the quantiles of the log return.
+
+    Returns:
+        One row a model and horizon: model, horizon, and the account's measures.
+    """
+    tested = _walk_forward_bars(market, folds)
+    # Without slippage by volatility: the quantiles are compared with one number.
+    round_trip = float(round_trip_share(market.setup.costs, np.zeros(1))[0])
+    signal = market.setup.signal
+    rows = []
+    for table in horizon_forecasts:
+        for (model, bars_ahead), part in table.groupby(["model", "horizon"], sort=False):
+            if model in WITHOUT_DIRECTION:
+                continue
+            quantiles = part[QUANTILES].to_numpy(dtype=np.float64)
+            sided = part[["symbol", "timestamp"]].assign(
+                p_up=1 - probability_below(quantiles, round_trip), p_down=probability_below(quantiles, -round_trip),
+                expected_return=part["q50"],
+            )  # fmt: skip
+            shorter = signal.model_copy(update={"smoothing_bars": min(signal.smoothing_bars, bars_ahead / 2)})
+            account = forecast_account(sided, market.with_signal(shorter), tested)
+            rows.append({"model": model, "horizon": bars_ahead, **robustness.summary(account)})
+    return pd.DataFrame(rows).astype({"model": "str", "horizon": "int64"})
+
+
+def _walk_forward_bars(market: TradedMarket, folds: pd.DataFrame) -> dict[str, Booleans]:
+    return {symbol: is_walk_forward(table, folds) for symbol, (table, _) in market.histories.items()}

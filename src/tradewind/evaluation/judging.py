@@ -1,0 +1,34 @@
+"""Portfolio returns to leaderboards, and to the verdict on the best model."""
+
+from typing import Any
+
+import pandas as pd
+
+from tradewind.metrics.ranking import StatisticsRules, leaderboard
+from tradewind.metrics.verdict import Selection, VerdictRules, judge
+from tradewind.trading.strategy import baselines
+
+
+def rank_strategies(
+    portfolio_returns: pd.DataFrame, statistics: StatisticsRules, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The leaderboard over the walk-forward folds, and the same over the holdout."""
+    families = {name: baselines.family(name) for name in portfolio_returns["strategy"].unique()}
+    walk_forward = portfolio_returns[portfolio_returns["role"] == "walk_forward"]
+    holdout = portfolio_returns[portfolio_returns["role"] == "holdout"]
+    return leaderboard(walk_forward, families, statistics, seed), leaderboard(holdout, families, statistics, seed)
+
+
+def judge_strategies(
+    board: pd.DataFrame,
+    holdout_board: pd.DataFrame,
+    cost_sensitivity: pd.DataFrame,
+    significance: pd.DataFrame,
+    selection: dict[str, Any],
+    rules: VerdictRules,
+) -> dict[str, Any]:
+    """The verdict on the best model."""
+    deflated = dict(zip(significance["strategy"], significance["deflated_sharpe"], strict=True))
+    overfitting = selection["overfitting"]
+    chosen = Selection(deflated, selection["trials"], overfitting["probability"] if overfitting else None)
+    return judge(board, holdout_board, cost_sensitivity, chosen, rules)

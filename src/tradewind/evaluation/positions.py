@@ -1,0 +1,205 @@
+"""Forecasts to target positions, beside those of agents, baselines and the oracle."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tradewind.errors import BadData
+from tradewind.evaluation.accounts import portfolio_returns
+from tradewind.evaluation.roles import is_tested, with_role
+from tradewind.evaluation.traded_market import Floats, TradedMarket
+from tradewind.learning.models.opponents import WITHOUT_DIRECTION
+from tradewind.metrics.returns import daily_returns
+from tradewind.metrics.risk import MEASURES, measure
+from tradewind.metrics.verdict import best_first
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.strategy import baselines
+from tradewind.trading.strategy.signals import SignalRules, direction, smooth
+from tradewind.trading.strategy.sizing import size_at_entry
+
+
+def make_positions(
+    market: TradedMarket,
+    folds: pd.DataFrame,
+    forecasts: Sequence[pd.DataFrame],
+    agent_positions: pd.DataFrame,
+    oracle: pd.DataFrame,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """Target positions by strategy: each model, each agent, each baseline, and the oracle where there is one.
+
+    All have the same rows: every bar of the test windows. Positions carry over from fold to fold, as a live account
+    would. The two baselines that imitate a model imitate the judged one.
+
+    Args:
+        market: the bars, and the rules by which forecasts become targets.
+        folds: the fold table.
+        forecasts: forecast tables, of one or more models each.
+        agent_positions: strategy, symbol, timestamp, target of all agents; flat where an agent says nothing.
+        oracle: symbol, timestamp, target of perfect knowledge; empty where there is none.
+        seed: of the random times.
+
+    Returns:
+        By strategy one row a symbol and bar: strategy, symbol, timestamp, target in [-1, 1].
+
+    Raises:
+        BadData: a forecast lies outside the test window of its fold.
+    """
+    by_model = traded(forecasts)
+    for table in by_model.values():
+        _require_own_fold(table, folds)
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for symbol, (bars, _) in market.histories.items():
+        tested = is_tested(bars, folds)
+        targets = {
+            model: model_targets(market, symbol, table[table["symbol"] == symbol]) for model, table in by_model.items()
+        }
+        for agent, table in agent_positions[agent_positions["symbol"] == symbol].groupby("strategy", sort=False):
+            targets[str(agent)] = _on_bars(table, bars)
+        targets |= _baseline_targets(market, symbol)
+        known = oracle[oracle["symbol"] == symbol]
+        if len(known):
+            targets[baselines.ORACLE] = _on_bars(known, bars)
+        for name, target in targets.items():
+            tables.setdefault(name, []).append(_table(name, bars.loc[tested, ["symbol", "timestamp"]], target[tested]))
+    positions = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+    judged = judged_model(positions, market, folds)
+    return positions | imitations(positions[judged], folds, seed)
+
+
+def traded(forecasts: Sequence[pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The forecasts by model, but for those that have no direction to trade."""
+    by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
+    return {name: part for name, part in by_model.items() if name not in WITHOUT_DIRECTION}
+
+
+def model_targets(market: TradedMarket, symbol: str, forecasts: pd.DataFrame) -> Floats:
+    """The target position on each bar of a symbol's history, in [-1, 1], from the symbol's forecasts.
+
+    Args:
+        market: the bars, and the rules of signal and sizing.
+        symbol: which of its symbols.
+        forecasts: timestamp, p_up, p_down, expected_return of this symbol; flat where there is none.
+
+    Returns:
+        Targets, one a bar.
+    """
+    bars, history = market.histories[symbol]
+    sides = _direction(bars, forecasts, history.volatility, market.setup.costs, market.setup.signal)
+    return size_at_entry(sides, history.volatility, market.volatility_per_bar, market.setup.sizing.max_position)
+
+
+def _direction(
+    bars: pd.DataFrame, forecasts: pd.DataFrame, volatility: Floats, costs: Costs, signal: SignalRules
+) -> Floats:
+    """-1, 0 or 1 on each bar; flat where there is no forecast."""
+    aligned = forecasts.set_index("timestamp").reindex(bars["timestamp"])
+    edge = smooth((aligned["p_up"] - aligned["p_down"]).to_numpy(), signal.smoothing_bars)
+    hurdle = signal.cost_multiple * round_trip_share(costs, volatility)
+    expected = smooth(aligned["expected_return"].to_numpy(), signal.smoothing_bars)
+    return direction(edge, expected, hurdle, signal.entry_threshold, signal.exit_threshold)
+
+
+def round_trip_share(costs: Costs, volatility: Floats) -> Floats:
+    """What entering and leaving costs, as a share of the position's value.
+
+    Fee, spread and slippage, fixed and by volatility (of one bar, as a share); impact and the book's depth depend on
+    the size of an order, which is not known before there is a signal.
+    """
+    return 2 * (costs.fixed_share + costs.slippage_share_of_volatility * np.nan_to_num(volatility))
+
+
+def _baseline_targets(market: TradedMarket, symbol: str) -> dict[str, Floats]:
+    bars, history = market.histories[symbol]
+    close = np.ascontiguousarray(bars["close"].to_numpy(dtype=np.float64))
+    segment = bars["segment"].to_numpy(dtype=np.int32)
+    targets = {}
+    for name, rule in baselines.DIRECTIONS.items():
+        sides = rule(close, segment, market.universe.bars_per_year / 365.25)
+        is_sized = name != "buy_and_hold"
+        largest = market.setup.sizing.max_position
+        targets[name] = (
+            size_at_entry(sides, history.volatility, market.volatility_per_bar, largest) if is_sized else sides
+        )
+    return targets
+
+
+def judged_model(positions: dict[str, pd.DataFrame], market: TradedMarket, folds: pd.DataFrame) -> str:
+    """The model that the verdict will be about: the best on the walk-forward folds, by the order of the leaderboard.
+
+    Args:
+        positions: by strategy its positions.
+        market: what they are traded on.
+        folds: the fold table.
+
+    Returns:
+        The name of the strategy.
+
+    Raises:
+        BadData: no strategy is a model.
+    """
+    models = {name: table for name, table in positions.items() if baselines.family(name) == "model"}
+    if not models:
+        raise BadData("there are no forecasts to trade: run a stage that makes some")
+    # The account runs through the holdout, too, since a position of the last fold is left only there.
+    returns = portfolio_returns({name: lambda table=table: table for name, table in models.items()}, market, folds)
+    rows = returns[returns["role"] == "walk_forward"]
+    place = MEASURES.index("sharpe")
+    sharpe = {
+        str(name): measure(daily_returns(part["timestamp"], part["net"].to_numpy()))[place]
+        for name, part in rows.groupby("strategy", sort=True)
+    }
+    if not sharpe:
+        return next(iter(models))  # a history that ends before the first bar of a fold
+    board = pd.DataFrame({"strategy": list(sharpe), "sharpe": list(sharpe.values())})
+    return str(best_first(board)["strategy"].iloc[0])
+
+
+def imitations(judged: pd.DataFrame, folds: pd.DataFrame, seed: int) -> dict[str, pd.DataFrame]:
+    """The baselines made of the judged strategy's own positions: the same at random times, and its mean exposure held.
+
+    Each role by itself: what the holdout's forecasts say must not reach the walk-forward folds.
+
+    Args:
+        judged: the positions of the strategy that is judged.
+        folds: the fold table.
+        seed: of the random times.
+
+    Returns:
+        By strategy its positions, on the same rows.
+    """
+    rng = np.random.default_rng(seed)
+    made: dict[str, list[pd.DataFrame]] = {baselines.RANDOM: [], baselines.MATCHED: []}
+    for _, rows in judged.groupby("symbol", sort=False):
+        target, role = rows["target"].to_numpy(), with_role(rows, folds)["role"].to_numpy()
+        shuffled = np.zeros(len(target))
+        for name in ("walk_forward", "holdout"):
+            shuffled[role == name] = baselines.at_random_times(target[role == name], rng)
+        held = pd.Series(np.abs(target)).groupby(role).transform("mean").to_numpy()
+        made[baselines.RANDOM].append(_table(baselines.RANDOM, rows, shuffled))
+        made[baselines.MATCHED].append(_table(baselines.MATCHED, rows, held))
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in made.items()}
+
+
+def _on_bars(targets: pd.DataFrame, bars: pd.DataFrame) -> Floats:
+    """Targets on each bar, flat where none is given."""
+    return targets.set_index("timestamp")["target"].reindex(bars["timestamp"]).fillna(0.0).to_numpy()
+
+
+def _require_own_fold(forecasts: pd.DataFrame, folds: pd.DataFrame) -> None:
+    """A forecast may only come from the fold in whose test window it lies: any other model may have seen that time."""
+    windows = folds.set_index("fold").reindex(forecasts["fold"])
+    at = forecasts["timestamp"].array
+    is_inside = (windows["test_start"].array <= at) & (at < windows["test_end"].array)
+    if not is_inside.all():
+        first = forecasts.iloc[int(np.flatnonzero(~is_inside)[0])]
+        raise BadData(
+            f"model {first['model']}: {int((~is_inside).sum())} forecasts lie outside their fold's test window, the "
+            f"first at {first['timestamp']} (fold {first['fold']}): run this model's stage again on the present folds"
+        )
+
+
+def _table(strategy: str, rows: pd.DataFrame, target: Floats) -> pd.DataFrame:
+    keys = {"strategy": strategy, "symbol": rows["symbol"].array, "timestamp": rows["timestamp"].array}
+    return pd.DataFrame({**keys, "target": target}).astype({"strategy": "str", "symbol": "str", "target": "float64"})
