@@ -20,8 +20,8 @@ class AgentParameters(Parameters):
     The names are those of stable-baselines3. `total_timesteps` are bars of all `n_envs` episodes together, in `parts`,
     after each of which the agent is validated. `n_steps` bars of each come before an update: PPO makes `n_epochs`
     passes over them, SAC and TD3 take `gradient_steps` batches from the replay buffer (`keep_replay` stores it with the
-    policy, to go on from). recurrent_ppo carries a memory of `hidden` units from bar to bar. `ent_coef` weighs
-    the policy's entropy in PPO and SAC; TD3 explores by noise of `action_noise`. `gae_lambda` and `target_kl` are PPO's alone.
+    policy, to go on from). recurrent_ppo carries a memory of `hidden` units from bar to bar. `ent_coef` weighs the
+    entropy in PPO and SAC; TD3 explores by noise of `action_noise`. `gae_lambda` and `target_kl` are PPO only.
 
     `clone_epochs` passes before all else imitate the rule of the signals on the forecasts (in when the mean edge is
     0.1, out below 0.02), over `clone_bars` bars of each environment: a warm start; 0 begins from nothing.
