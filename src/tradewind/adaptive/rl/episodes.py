@@ -51,18 +51,14 @@ class Reward(NamedTuple):
         )  # fmt: skip
 
 
-# The rules by name: `numbers` of `packed` begins with them, and kernels read `numbers[:len(RULES)].view(RULES)[0]`; the
+# The rules by name: `numbers` of `packed` begins with them, and kernels read `numbers[:CHOICES].view(RULES)[0]`; the
 # targets that there are to choose from and the measured book follow.
-RULES = np.dtype(
-    [
-        (name, np.float64)
-        for name in (
-            *TradingSchedule._fields, *Reward._fields, "is_discrete", "max_position", "dead_band", "n_targets",
-            *(f"shows_{name}" for name in SEEN),
-        )
-    ]
+_NAMES = (
+    *TradingSchedule._fields, *Reward._fields, "is_discrete", "max_position", "dead_band", "n_targets",
+    *(f"shows_{name}" for name in SEEN),
 )  # fmt: skip
-CHOICES = len(RULES)
+RULES = np.dtype([(name, np.float64) for name in _NAMES])
+CHOICES = len(_NAMES)
 
 
 def packed(schedule: TradingSchedule, book: Floats, reward: Reward, rules: EnvironmentRules) -> Floats:

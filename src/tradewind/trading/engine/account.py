@@ -79,7 +79,7 @@ class LivedBar(NamedTuple):
     net: float
     traded: float
     equity: float
-    count: int
+    n_fills: int
 
 
 def begin(n_symbols: int, delay: int) -> AccountState:
@@ -263,7 +263,7 @@ def run_account(
         bar = live_bar(
             symbols, bars[:, :, row], segment[:, row], delay, worth, 1.0, schedule, book, fills, count, lived[0] + row
         )
-        worth, count = bar.equity, bar.count
+        worth, count = bar.equity, bar.n_fills
         for at in range(n_symbols):
             if segment[at, row] >= 0:
                 decide(symbols, at, target[at, row], bars[at, VOLATILITY, row], bars[at, USUAL_VOLUME, row], delay)

@@ -99,7 +99,7 @@ def _event_driven(bars, funding, segment, target, schedule, book, latency, start
     Only bars at which the target due changes, or a gap ends, are lived through. In between the account is cash and
     units, so that its equity follows from the price and the funding paid since.
     """
-    opening, high, close = bars[0, 0], bars[0, 1], bars[0, 3]
+    high, close = bars[0, 1], bars[0, 3]
     n_rows = len(close)
     out, fills = np.empty(len(starts)), np.empty((MOST_FILLS, FILL_SIZE))
     symbol = np.zeros((1, SYMBOL_SIZE + DECISION_SIZE))
@@ -124,7 +124,7 @@ def _event_driven(bars, funding, segment, target, schedule, book, latency, start
                 return out, turnover, n_fills, False
             at_close, since, units, accepted = bar.equity, row, symbol[0, UNITS], symbol[0, ACCEPTED]
             turnover += bar.traded
-            n_fills += bar.count
+            n_fills += bar.n_fills
             # Half way to the price at which nothing is left.
             danger = close[row] + 0.5 * at_close / -units if units < 0.0 else np.inf
         elif high[row] >= danger:
