@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.errors import BadData
+from tradewind.learning.features.bars import COLUMNS, Chunk
 
 Arrays = dict[str, NDArray[Any]]
 KINDS = ("float64", "float32", "int64", "int32")
@@ -45,3 +46,18 @@ def unpack(content: bytes, what: str) -> tuple[dict[str, Any], Arrays]:
         arrays[name] = np.frombuffer(body[start : start + size], dtype=kind).reshape(shape).copy()
         start += size
     return kept["head"], arrays
+
+
+def chunk_arrays(bars: Chunk, name: str) -> Arrays:
+    """The columns of some bars as arrays for `pack`, under `name`."""
+    columns = {f"{name}/{column}": getattr(bars, column) for column in COLUMNS}
+    return columns | {f"{name}/side:{series}": values for series, values in bars.side.items()}
+
+
+def chunk_from(arrays: Mapping[str, NDArray[Any]], name: str) -> Chunk | None:
+    """The bars that `chunk_arrays` put under `name`; None where there are none."""
+    if f"{name}/close" not in arrays:
+        return None
+    start = f"{name}/side:"
+    side = {key.removeprefix(start): values for key, values in arrays.items() if key.startswith(start)}
+    return Chunk(**{column: arrays[f"{name}/{column}"] for column in COLUMNS}, side=side)

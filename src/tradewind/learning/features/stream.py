@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from tradewind.errors import BadData
 from tradewind.learning.features import machine, slow_bars
-from tradewind.learning.features.bars import CLOCK, COLUMNS, Chunk, Floats, clock_column
+from tradewind.learning.features.bars import CLOCK, COLUMNS, Chunk, Floats, chunk_of, clock_column
 from tradewind.learning.features.expression import columns_of
 from tradewind.learning.features.program import Program, compile_program, running_costs
-from tradewind.learning.features.packing import Arrays, pack, unpack
+from tradewind.learning.features.packing import Arrays, chunk_arrays, chunk_from, pack, unpack
 from tradewind.learning.features.spec import Feature, State, Window
 
 Lines = NDArray  # one row a feature, in the precision of the caller
@@ -114,10 +114,9 @@ class Plan:
         for name, window in state.python.items():
             if not isinstance(window, Window):
                 raise BadData(f"feature {name} keeps a state of its own, which has no form in bytes: use `windowed`")
-            windows[name] = [window.seen, None if window.bars is None else list(window.bars.side)]
+            windows[name] = window.seen
             if window.bars is not None:
-                arrays |= {f"{name}/{column}": getattr(window.bars, column) for column in COLUMNS}
-                arrays |= {f"{name}/side:{series}": values for series, values in window.bars.side.items()}
+                arrays |= chunk_arrays(window.bars, name)
         return {"plan": self.fingerprint(), "windows": windows}, arrays
 
     def from_arrays(self, head: Mapping[str, Any], arrays: Arrays) -> PlanState:
@@ -129,12 +128,8 @@ class Plan:
         if head.get("plan") != self.fingerprint():
             raise BadData("the saved feature stream belongs to other features: replay the history")
         python: dict[str, State] = {}
-        for name, (seen, sides) in head["windows"].items():
-            bars = None
-            if sides is not None:
-                columns = {column: arrays[f"{name}/{column}"] for column in COLUMNS}
-                bars = Chunk(**columns, side={series: arrays[f"{name}/side:{series}"] for series in sides})
-            python[name] = Window(int(seen), bars)
+        for name, seen in head["windows"].items():
+            python[name] = Window(int(seen), chunk_from(arrays, name))
         return PlanState(arrays["clock"], arrays["numbers"], python)
 
     def begin(self) -> PlanState:
@@ -253,14 +248,6 @@ class FeatureStream:
         stream = cls(features)
         stream._state = stream._plan.from_arrays(*unpack(content, "feature stream"))
         return stream
-
-
-def chunk_of(bar: Mapping[str, float]) -> Chunk:
-    """One bar, given as its columns and `side:SERIES`, as a chunk."""
-    kinds = {"timestamp": np.int64, "open_time": np.int64, "segment": np.int32}
-    columns = {name: np.array([bar[name]], dtype=kinds.get(name, np.float64)) for name in COLUMNS}
-    sides = {name: np.array([value]) for name, value in bar.items() if name.startswith("side:")}
-    return Chunk(**columns, side={name.removeprefix("side:"): value for name, value in sides.items()})
 
 
 def compute_batch(features: Sequence[Feature], chunk: Chunk, threads: int = 2) -> NDArray[np.float32]:
