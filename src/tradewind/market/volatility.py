@@ -47,13 +47,13 @@ def fold_volatility(
     last, number, returns, out = _volatility(
         state.close, np.int64(state.segment), state.returns, squares, close, segment
     )
-    return VolatilityState(last, number, returns, squares[len(squares) - len(state.squares) :].copy()), out
+    return VolatilityState(last, int(number), returns, squares[len(squares) - len(state.squares) :].copy()), out
 
 
 @njit(cache=True, nogil=True)
 def _volatility(
-    last: float, number: int, returns: int, squares: Floats, close: Floats, segment: NDArray[np.int32]
-) -> tuple[float, int, int, Floats]:
+    last: float, number: np.int64, returns: int, squares: Floats, close: Floats, segment: NDArray[np.int32]
+) -> tuple[float, np.int64, int, Floats]:
     out = np.full(len(close), np.nan)
     window = len(squares) - len(close)
     for row in range(len(close)):

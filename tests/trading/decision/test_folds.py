@@ -1,5 +1,6 @@
 """The kernels of a decision give the same bits wherever the history is cut."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def test_every_kernel_may_be_cut_anywhere(market: dict[str, Any], cuts: list[int
     sizes = size_at_entry(sides, volatility, 0.01, 1.0)
     segments, last, held, size = SegmentState(), np.nan, 0.0, Held()
     moves = begin_volatility(12)
-    for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, stop in itertools.pairwise(cuts):
         part = {name: values[start:stop] for name, values in market.items()}
         segments, found = fold_segments(segments, part["opened"], 3_600_000, 3)
         np.testing.assert_array_equal(found, market["segment"][start:stop])

@@ -198,8 +198,9 @@ class Assembly:
                 continue
             times, values, segment, at = columns[symbol]
             chunks[symbol] = Chunk(
-                times[1], times[0], segment, *values, reference[at], *market[:, at], rank[number, at], series
-            )
+                times[1], times[0], segment, values[0], values[1], values[2], values[3], values[4], reference[at],
+                market[0, at], market[1, at], market[2, at], rank[number, at], series,
+            )  # fmt: skip
         return AssemblyState(state.done_ms, state.pending, segments, last, published), chunks
 
     def _sides(

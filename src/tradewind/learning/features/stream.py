@@ -15,8 +15,8 @@ from tradewind.errors import BadData
 from tradewind.learning.features import machine, slow_bars
 from tradewind.learning.features.bars import CLOCK, COLUMNS, Chunk, Floats, chunk_of, clock_column
 from tradewind.learning.features.expression import columns_of
-from tradewind.learning.features.program import Program, compile_program, running_costs
 from tradewind.learning.features.packing import Arrays, chunk_arrays, chunk_from, pack, unpack
+from tradewind.learning.features.program import Program, compile_program, running_costs
 from tradewind.learning.features.spec import Feature, State, Window
 
 Lines = NDArray  # one row a feature, in the precision of the caller

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from tradewind.errors import BadParameters
 from tradewind.learning.features.assembly import Arrivals, Assembly
 from tradewind.learning.features.bars import Chunk
 from tradewind.learning.features.matrix import build_chunk, market_table
@@ -53,6 +54,9 @@ class Decider:
             policy: a model with rules (`ForecastPolicy`), a rule (`RulePolicy`), or an agent.
             sizing: whose `volatility_window` the volatility is measured over.
             identity: what else a saved state must fit, such as the hash of the model.
+
+        Raises:
+            BadParameters: the policy reads a feature that is not computed.
         """
         self.assembly, self.policy = assembly, policy
         self.plan = Plan(features)
@@ -60,7 +64,7 @@ class Decider:
         self._window = sizing.volatility_window
         missing = [name for name in policy.features if name not in self.names]
         if missing:
-            raise ValueError(f"the policy reads features that are not computed: {', '.join(missing)}")
+            raise BadParameters(f"the policy reads features that are not computed: {', '.join(missing)}")
         said = [self.plan.fingerprint(), repr(assembly), self._window, identity, type(policy).__name__]
         self.fingerprint = hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
@@ -93,7 +97,8 @@ class Decider:
             target, reasons = steps.target.tolist(), steps.reasons.tolist()
             for row, timestamp in enumerate(times):
                 codes = codes_of(reasons[row])
-                decisions.append(Decision(timestamp, symbol, *forecast[row], edge[row], target[row], codes))
+                down, flat, up, expected = forecast[row]
+                decisions.append(Decision(timestamp, symbol, down, flat, up, expected, edge[row], target[row], codes))
         decisions.sort(key=lambda one: one[:2])
         return state, tuple(decisions)
 

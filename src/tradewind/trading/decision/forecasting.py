@@ -51,7 +51,7 @@ class ForecastPolicy:
         forecast, window, closed = self._forecast(state, seen, rows, usable)
         after, found = fold_targets(TargetState.from_array(state["target"]), forecast, seen.volatility, self.rules)
         reasons = found.reasons | np.where(is_infinite, INFINITE, 0)
-        moved = {"target": after.to_array(), "window": window, "closed": closed}
+        moved: Arrays = {"target": after.to_array(), "window": window, "closed": closed}
         return moved, Steps(forecast, found.edge, found.target, reasons)
 
     def _places(self, names: tuple[str, ...]) -> NDArray[np.int64]:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tradewind.errors import BadData
 from tradewind.learning.features.assembly import AssemblyState
 from tradewind.learning.features.packing import Arrays, pack, unpack
@@ -58,7 +56,7 @@ class DecisionState:
             head, parts = plan.to_arrays(one.plan)
             moves = one.volatility
             heads[symbol] = {
-                "plan": head, "segment": one.segment, "volatility": [moves.close, int(moves.segment), moves.returns],
+                "plan": head, "segment": one.segment, "volatility": [moves.close, moves.segment, moves.returns],
             }  # fmt: skip
             arrays |= {f"{symbol}|plan|{name}": array for name, array in parts.items()}
             arrays |= {f"{symbol}|policy|{name}": array for name, array in one.policy.items()}
@@ -83,7 +81,7 @@ class DecisionState:
         symbols = {}
         for symbol, one in head["symbols"].items():
             close, segment, returns = one["volatility"]
-            moves = VolatilityState(close, np.int64(segment), returns, arrays[f"{symbol}|squares"])
+            moves = VolatilityState(close, segment, returns, arrays[f"{symbol}|squares"])
             state = plan.from_arrays(one["plan"], _under(arrays, f"{symbol}|plan|"))
             symbols[symbol] = SymbolState(state, moves, _under(arrays, f"{symbol}|policy|"), one["segment"])
         assembly = AssemblyState.from_arrays(head["assembly"], _under(arrays, "assembly|"))
