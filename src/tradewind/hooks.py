@@ -8,7 +8,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 
 from tradewind.errors import BadParameters
-from tradewind.pipelines.chosen import choose
+from tradewind.learning.models.chosen import choose
 from tradewind.tracking import RECORDERS, make_store
 
 

@@ -9,7 +9,7 @@ from kedro.config import MissingConfigException, OmegaConfigLoader
 
 from tradewind.errors import BadParameters
 from tradewind.hooks import ModelHooks, TrackingHooks
-from tradewind.pipelines.chosen import with_every_block
+from tradewind.learning.models.chosen import with_every_block
 
 HOOKS = (ModelHooks(), TrackingHooks())
 

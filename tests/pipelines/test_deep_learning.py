@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from tradewind.learning.models import catalogue
+from tradewind.learning.models.chosen import chosen
 from tradewind.learning.models.sequence.parameters import SequenceParameters
-from tradewind.pipelines.chosen import chosen
 from tradewind.pipelines.deep_learning import create_pipeline
 from tradewind.pipelines.deep_learning.nodes import NetworkChoice, Trained
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.learning.models import catalogue
-from tradewind.pipelines.chosen import chosen
+from tradewind.learning.models.chosen import chosen
 from tradewind.pipelines.classifier.nodes import (
     forecast_paths,
     train,

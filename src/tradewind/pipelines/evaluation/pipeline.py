@@ -6,7 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.learning.models import catalogue
-from tradewind.pipelines.chosen import chosen
+from tradewind.learning.models.chosen import chosen
 from tradewind.pipelines.evaluation.agent_nodes import score_agents
 from tradewind.pipelines.evaluation.judging_nodes import (
     AGENT_TABLES,

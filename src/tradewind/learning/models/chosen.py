@@ -37,7 +37,7 @@ def chosen() -> tuple[str, ...]:
     if _Chosen.names is None:
         from omegaconf import OmegaConf
 
-        project = Path(__file__).resolve().parents[3]
+        project = Path(__file__).resolve().parents[4]
         return tuple(OmegaConf.load(project / "conf" / "base" / "parameters_models.yml").models)
     return _Chosen.names
 
