@@ -213,9 +213,15 @@ class Folds(_Table):
 
 
 class Forecasts(_Table):
-    """Out-of-sample forecasts of any model family; quantiles and expected return may be missing."""
+    """Out-of-sample forecasts of any model family; quantiles and expected return may be missing.
+
+    `seed` is the training's; `path` the number of a combinatorial path, -1 for the order of history.
+    """
 
     model: Series[str]
+    family: Series[str]
+    seed: Series[np.int64]
+    path: Series[np.int64] = pa.Field(ge=-1)
     fold: Series[np.int64]
     symbol: Series[str]
     timestamp: Series[Instant]
@@ -231,7 +237,7 @@ class Forecasts(_Table):
     q95: Series[float] = pa.Field(nullable=True)
 
     class Config(_Table.Config):
-        unique = ["model", "symbol", "timestamp", "horizon"]
+        unique = ["model", "seed", "path", "symbol", "timestamp", "horizon"]
 
     @pa.dataframe_check(name="probabilities sum to 1")
     def is_distribution(cls, forecasts: pd.DataFrame) -> Series[bool]:  # noqa: N805

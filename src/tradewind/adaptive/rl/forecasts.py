@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from tradewind.adaptive.rl.rules import FORECASTS
 from tradewind.errors import BadData
-from tradewind.learning.models.base import feature_names
-from tradewind.learning.models.opponents import fit_linear
+from tradewind.learning.models.base import PROBABILITIES, feature_names, thin
+from tradewind.learning.models.linear import fit_linear
 from tradewind.learning.models.sequence.windows import Standardiser
-from tradewind.learning.models.walk_forward import thin
 from tradewind.learning.splits.purged import assert_no_leak, test_mask, training_mask
 from tradewind.metrics.classification import CLASSES
 from tradewind.trading.strategy.signals import smooth
@@ -90,7 +89,7 @@ def _fit(past: pd.DataFrame, names: list[str]) -> Callable[[pd.DataFrame], NDArr
     low, high = np.quantile(moved / np.exp(x @ weights), (0.05, 0.95))
 
     def forecast(rows: pd.DataFrame) -> NDArray[np.float64]:
-        return np.column_stack([classes(rows), (high - low) * np.exp(design(rows) @ weights)])
+        return np.column_stack([classes.predict(rows)[PROBABILITIES], (high - low) * np.exp(design(rows) @ weights)])
 
     return forecast
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tradewind.compute import track
 from tradewind.errors import BadData
-from tradewind.learning.models.opponents import WITHOUT_DIRECTION
+from tradewind.learning.models import catalogue
 from tradewind.market.universe import Universe
 from tradewind.market.volatility import realised_volatility
 from tradewind.metrics.ranking import breakdown
@@ -93,7 +93,7 @@ def make_positions(
 def traded(forecasts: Sequence[pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The forecasts by model, but for those that have no direction to trade."""
     by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
-    return {name: part for name, part in by_model.items() if name not in WITHOUT_DIRECTION}
+    return {name: part for name, part in by_model.items() if catalogue.is_traded(name)}
 
 
 def _at_random_times(target: Floats, role: pd.Series, rng: np.random.Generator) -> Floats:
