@@ -16,7 +16,8 @@ from tradewind.metrics.ranking import breakdown
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import MEASURES, measure
 from tradewind.parameters import Parameters
-from tradewind.trading.engine.backtest import ACCOUNT, History, run
+from tradewind.trading.engine.account import ACCOUNT
+from tradewind.trading.engine.backtest import History, run
 from tradewind.trading.engine.histories import histories_of as engine_histories
 from tradewind.trading.engine.portfolio import Market, portfolio_account
 from tradewind.trading.engine.trades import trade_table
