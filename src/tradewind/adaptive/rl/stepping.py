@@ -114,7 +114,8 @@ def advance(memory: Floats, at: int, target: float, tape: Floats, numbers: Float
     row += 1
     bar = live_bar(
         memory[at : at + 1], tape.reshape((len(tape), 1, tape.shape[1])), ONE_SEGMENT, delay, before,
-        memory[at, COST_SCALE], numbers[:CHOICES].view(RULES)[0], points.reshape((2, len(points) // 2)), fills, 0, row, 0, row,
+        memory[at, COST_SCALE], numbers[:CHOICES].view(RULES)[0],
+        points.reshape((2, len(points) // 2)), fills, 0, row, 0, row,
     )  # fmt: skip
     memory[at, EQUITY] = bar.equity
     worth = _reward(memory, at, bar.net, bar.traded, tape[row, CLOSE], numbers)
