@@ -45,7 +45,7 @@ def mixed(first: History, second: History, cut: int) -> History:
 
 
 def check_no_future(account: Account, cut: int) -> None:
-    """All after the cut is replaced: prices, volatility, funding, segments; and decisions from the bar before it on."""
+    """All after the cut is replaced: prices, volatility, funding, segments; decisions from the last bar before on."""
     before, after = history(1), mixed(history(1), history(2), cut)
     decided = np.concatenate([targets(1)[: cut - 1], targets(2)[cut - 1 :]])
     pd.testing.assert_frame_equal(account(before, targets(1), COSTS)[:cut], account(after, decided, COSTS)[:cut])

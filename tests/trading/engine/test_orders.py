@@ -125,6 +125,8 @@ def test_slippage_models_add_up() -> None:
     result = run(past, np.ones(3), costs, OrderRules(capital=100_000))
     expected = 6e-4 + 0.1 * 0.01 + 0.5 * 0.01 * np.sqrt(1000 / 4000) + 4e-4
     assert result.fills[0, 4] == pytest.approx(expected)
+    assert costs.round_trip_share(0.01, 1000 / 4000, 100_000.0) == pytest.approx(2 * expected)
+    assert Costs(maker_fee_bps=-1).maker_fee_bps == -1  # a rebate
 
 
 def test_borrowing_is_paid_by_shorts_alone() -> None:

@@ -65,7 +65,7 @@ def step_portfolios(
     """
     n_symbols = states.shape[1]
     fills = np.empty((MOST_FILLS * n_symbols, FILL_SIZE))
-    segments = np.zeros(n_symbols, dtype=np.int32)  # a run stays within one segment
+    segments = np.zeros((1, n_symbols), dtype=np.int32)  # a run stays within one segment
     for at in range(len(accounts)):
         account, symbols = accounts[at], states[at]
         row = int(account[ROW])
@@ -76,7 +76,7 @@ def step_portfolios(
             )  # fmt: skip
         row += 1
         bar = live_bar(
-            symbols, tape[row], segments, delay, account[EQUITY], account[COST_SCALE], schedule, book, fills, 0, row
+            symbols, tape, segments, delay, account[EQUITY], account[COST_SCALE], schedule, book, fills, 0, row, 0, row
         )
         account[EQUITY], account[ROW] = bar.equity, row
         account[PEAK] = max(account[PEAK], bar.equity)

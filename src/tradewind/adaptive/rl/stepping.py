@@ -36,7 +36,7 @@ from tradewind.trading.engine.account import CLOSE, USUAL_VOLUME, VOLATILITY, de
 from tradewind.trading.engine.step import ENTRY, FILL_SIZE, HELD, MOST_FILLS, UNITS
 
 # An episode stays within one segment: no bar of it comes after a gap.
-ONE_SEGMENT = np.zeros(1, dtype=np.int32)
+ONE_SEGMENT = np.zeros((1, 1), dtype=np.int32)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -113,8 +113,9 @@ def advance(memory: Floats, at: int, target: float, tape: Floats, numbers: Float
     decide(memory, at, target, tape[row, VOLATILITY], tape[row, USUAL_VOLUME], delay)
     row += 1
     bar = live_bar(
-        memory[at : at + 1], tape[row : row + 1], ONE_SEGMENT, delay, before, memory[at, COST_SCALE],
-        numbers[:CHOICES].view(RULES)[0], points.reshape((2, len(points) // 2)), fills, 0, row,
+        memory[at : at + 1], tape.reshape((len(tape), 1, tape.shape[1])), ONE_SEGMENT, delay, before,
+        memory[at, COST_SCALE], numbers[:CHOICES].view(RULES)[0],
+        points.reshape((2, len(points) // 2)), fills, 0, row, 0, row,
     )  # fmt: skip
     memory[at, EQUITY] = bar.equity
     worth = _reward(memory, at, bar.net, bar.traded, tape[row, CLOSE], numbers)

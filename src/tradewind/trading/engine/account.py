@@ -130,6 +130,7 @@ def share_of(symbols: Floats, at: int, equity: float) -> float:
 def live_bar(
     symbols: Floats, quotes: Floats, segments: Segments, delay: int, before: float, cost_scale: float,
     schedule: TradingSchedule, book: Floats, fills: Floats, count: int, row: int,
+    here: int, number: int,
 ) -> LivedBar:  # fmt: skip
     """The account lives through one bar with what was decided before it.
 
@@ -138,8 +139,8 @@ def live_bar(
 
     Args:
         symbols: the state of each symbol; see `AccountState`.
-        quotes: shape (symbols, 8 or more): the bar of each.
-        segments: the bar's segment by symbol, -1 where it has none.
+        quotes: shape (bars, symbols, 8 or more), in the order of `step.Bar`.
+        segments: shape (bars, symbols), -1 where a symbol has no bar.
         delay: bars from a decision to its fill.
         before: the equity before the bar.
         cost_scale: a multiple of all costs.
@@ -147,27 +148,29 @@ def live_bar(
         book: the measured order book.
         fills: from row `count` on fills are recorded; the caller sees to it that `MOST_FILLS` a symbol have room.
         count: fills so far.
-        row: the bar's number, recorded with its fills.
+        row: the bar's place in `quotes`.
+        here: the bar's place in `segments`.
+        number: the bar's number, recorded with its fills.
 
     Returns:
         The bar's money, as shares of the equity before it.
     """
     if not before > 0.0:
         return LivedBar(0.0, 0.0, 0.0, 0.0, 0.0, before, count)
-    n_symbols, width, first = len(segments), symbols.shape[1], count
+    n_symbols, width, first = segments.shape[1], symbols.shape[1], count
     moved = gross = cost = funding = traded = asked = 0.0
     for at in range(n_symbols):
-        if segments[at] >= 0:
+        if segments[here, at] >= 0:
             if symbols[at, UNITS] != 0.0:
-                moved += symbols[at, UNITS] * (quotes[at, OPEN] - symbols[at, LAST_CLOSE])
+                moved += symbols[at, UNITS] * (quotes[row, at, OPEN] - symbols[at, LAST_CLOSE])
             due = width - DECISION_SIZE * (int(symbols[at, SLOT]) + 1)
-            if symbols[at, SEGMENT] != segments[at]:
+            if symbols[at, SEGMENT] != segments[here, at]:
                 if symbols[at, SEGMENT] >= 0.0:
                     if symbols[at, UNITS] != 0.0:
-                        paid, count = _close_after_gap(symbols, quotes, at, due, schedule, book, fills, count)
+                        paid, count = _close_after_gap(symbols, quotes[row], at, due, schedule, book, fills, count)
                         cost += paid
                     symbols[at, UNITS] = symbols[at, WORKING] = symbols[at, ACCEPTED] = symbols[at, DECIDED] = 0.0
-                symbols[at, SEGMENT] = segments[at]
+                symbols[at, SEGMENT] = segments[here, at]
             symbols[at, DUE] = symbols[at, due] if symbols[at, DECIDED] >= delay else 0.0
         asked += abs(symbols[at, DUE])
     # More than the leverage is scaled down in proportion; one symbol alone asks for no more than is allowed.
@@ -175,26 +178,28 @@ def live_bar(
     if n_symbols > 1 and asked > schedule.leverage * (1.0 + 1e-12):
         scale = schedule.leverage / asked
     for at in range(n_symbols):
-        if segments[at] < 0:
+        if segments[here, at] < 0:
             continue
-        wanted, opening, close = symbols[at, DUE] * scale, quotes[at, OPEN], quotes[at, CLOSE]
-        if is_idle(symbols, at, wanted, before + moved, opening, quotes[at, HIGH], schedule):
+        wanted, opening, close = symbols[at, DUE] * scale, quotes[row, at, OPEN], quotes[row, at, CLOSE]
+        if is_idle(symbols, at, wanted, before + moved, opening, quotes[row, at, HIGH], schedule):
             units = symbols[at, UNITS]
             if units != 0.0:
                 gross += units * (close - opening)
-                funding += units * opening * quotes[at, FUNDING_RATE] + max(-units, 0.0) * opening * schedule.borrow
+                funding += (
+                    units * opening * quotes[row, at, FUNDING_RATE] + max(-units, 0.0) * opening * schedule.borrow
+                )
                 symbols[at, HELD] += 1.0
             symbols[at, LAST_CLOSE] = close
         else:
             one_gross, one_cost, one_funding, count = _trade(
-                symbols, quotes, at, wanted, before + moved, delay, schedule, book, fills, count
+                symbols, quotes[row], at, wanted, before + moved, delay, schedule, book, fills, count
             )
             gross += one_gross
             cost += one_cost
             funding += one_funding
-    for number in range(first, count):
-        fills[number, 0], fills[number, 6] = row, before
-        traded += abs(fills[number, 2]) * fills[number, 3]
+    for one in range(first, count):
+        fills[one, 0], fills[one, 6] = number, before
+        traded += abs(fills[one, 2]) * fills[one, 3]
     share = 1.0 / before
     gross, cost, funding = (gross + moved) * share, cost * share * cost_scale, funding * share
     net = gross - cost - funding
@@ -204,7 +209,7 @@ def live_bar(
     for at in range(n_symbols):
         if symbols[at, UNITS] != 0.0:
             count = record_fill(fills, count, -symbols[at, UNITS], symbols[at, LAST_CLOSE], 0.0, LIQUIDATION)
-            fills[count - 1, 0], fills[count - 1, 1], fills[count - 1, 6] = row, at, before
+            fills[count - 1, 0], fills[count - 1, 1], fills[count - 1, 6] = number, at, before
         symbols[at, UNITS] = symbols[at, WORKING] = symbols[at, ACCEPTED] = 0.0
     return LivedBar(-1.0, 0.0, 0.0, -1.0, traded * share, 0.0, count)
 
@@ -255,13 +260,14 @@ def run_account(
     delay = (symbols.shape[1] - SYMBOL_SIZE) // DECISION_SIZE
     fills, count, worth = np.empty((max(64, MOST_FILLS * n_symbols), FILL_SIZE)), 0, equity[0]
     kept = out.shape[1] > 0
+    quotes, segments = bars.transpose((2, 0, 1)), segment.T
     for row in range(n_rows):
         if count + MOST_FILLS * n_symbols > len(fills):
             wider = np.empty((2 * len(fills), FILL_SIZE))
             wider[:count] = fills[:count]
             fills = wider
         bar = live_bar(
-            symbols, bars[:, :, row], segment[:, row], delay, worth, 1.0, schedule, book, fills, count, lived[0] + row
+            symbols, quotes, segments, delay, worth, 1.0, schedule, book, fills, count, row, row, lived[0] + row
         )
         worth, count = bar.equity, bar.n_fills
         for at in range(n_symbols):

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tradewind.errors import BadData
-from tradewind.trading.engine.account import ACCOUNT, advance, begin
+from tradewind.trading.engine.account import ACCOUNT as ACCOUNT  # the columns, for those who read a `Result`
+from tradewind.trading.engine.account import advance, begin
 from tradewind.trading.engine.step import trading_schedule
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules

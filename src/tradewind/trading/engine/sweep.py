@@ -100,6 +100,7 @@ def _event_driven(bars, funding, segment, target, schedule, book, latency, start
     units, so that its equity follows from the price and the funding paid since.
     """
     high, close = bars[0, 1], bars[0, 3]
+    quotes, segments = bars.transpose((2, 0, 1)), segment.T
     n_rows = len(close)
     out, fills = np.empty(len(starts)), np.empty((MOST_FILLS, FILL_SIZE))
     symbol = np.zeros((1, SYMBOL_SIZE + DECISION_SIZE))
@@ -119,7 +120,7 @@ def _event_driven(bars, funding, segment, target, schedule, book, latency, start
             symbol[0, SEGMENT] = segment[0, row - 1] if row > 0 else -1
             told = max(decided, 0)  # before the first decision nothing is traded
             decide(symbol, 0, due, bars[0, VOLATILITY, told], bars[0, USUAL_VOLUME, told], 1)
-            bar = live_bar(symbol, bars[:, :, row], segment[:, row], 1, before, 1.0, schedule, book, fills, 0, row)
+            bar = live_bar(symbol, quotes, segments, 1, before, 1.0, schedule, book, fills, 0, row, row, row)
             if not bar.equity > 0.0:
                 return out, turnover, n_fills, False
             at_close, since, units, accepted = bar.equity, row, symbol[0, UNITS], symbol[0, ACCEPTED]
