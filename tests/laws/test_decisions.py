@@ -21,8 +21,10 @@ from tradewind.market.volatility import realised_volatility
 from tradewind.trading.decision.decider import Decider, assembly_of
 from tradewind.trading.decision.forecasting import ForecastPolicy
 from tradewind.trading.decision.protocols import FORECAST, Decision
+from tradewind.trading.decision.ruling import RulePolicy, chunks_of, rule_targets
 from tradewind.trading.decision.targets import TargetRules, targets_from_forecasts
 from tradewind.trading.execution.costs import Costs
+from tradewind.trading.strategy import baselines
 from tradewind.trading.strategy.signals import SignalRules
 from tradewind.trading.strategy.sizing import SizingRules
 
@@ -326,3 +328,15 @@ def test_reasons_say_why(simulated: World) -> None:
     assert (whole.loc[codes["held"], "target"] != 0).all()
     begins = sum(table["segment"].nunique() for table in simulated.bars.values())
     assert codes["segment_began"].sum() == begins
+
+
+@pytest.mark.parametrize("name", baselines.DIRECTIONS)
+def test_a_rule_replayed_bar_by_bar_is_its_backtest(name: str, simulated: World) -> None:
+    rule, universe = baselines.DIRECTIONS[name], simulated.universe
+    policy = RulePolicy(rule, SIZING, universe.bars_per_year)
+    chosen = catalogue.select(FeatureSelection(include=("rsi_14",)), "1h", universe.side_series)
+    found = replayed(Decider(assembly_of(universe, MAX_GAP_BARS), chosen, policy, SIZING), simulated.arrivals(), (99,))
+    for symbol, chunk in chunks_of(simulated.bars, universe).items():
+        volatility = realised_volatility(chunk.close, chunk.segment, SIZING.volatility_window)
+        wanted = rule_targets(rule, chunk, volatility, SIZING, universe)
+        np.testing.assert_array_equal(found.loc[found["symbol"] == symbol, "target"], wanted)
