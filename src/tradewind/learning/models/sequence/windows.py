@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,7 @@ class Standardiser(BaseModel):
         mean, share = self._scale
         return np.clip(np.nan_to_num((values.astype(np.float64) - mean) * share), -CLIP, CLIP).astype(np.float32)
 
-    @cached_property
+    @property
     def _scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         deviation = np.array(self.deviation)
         return np.array(self.mean), np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
