@@ -167,7 +167,7 @@ def live_bar(
             if symbols[at, SEGMENT] != segments[here, at]:
                 if symbols[at, SEGMENT] >= 0.0:
                     if symbols[at, UNITS] != 0.0:
-                        paid, count = _close_after_gap(symbols, quotes[row], at, due, schedule, book, fills, count)
+                        paid, count = _close_after_gap(symbols, quotes, row, at, due, schedule, book, fills, count)
                         cost += paid
                     symbols[at, UNITS] = symbols[at, WORKING] = symbols[at, ACCEPTED] = symbols[at, DECIDED] = 0.0
                 symbols[at, SEGMENT] = segments[here, at]
@@ -192,7 +192,7 @@ def live_bar(
             symbols[at, LAST_CLOSE] = close
         else:
             one_gross, one_cost, one_funding, count = _trade(
-                symbols, quotes[row], at, wanted, before + moved, delay, schedule, book, fills, count
+                symbols, quotes, row, at, wanted, before + moved, delay, schedule, book, fills, count
             )
             gross += one_gross
             cost += one_cost
@@ -216,12 +216,12 @@ def live_bar(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _close_after_gap(
-    symbols: Floats, quotes: Floats, at: int, due: int, schedule: TradingSchedule, book: Floats, fills: Floats,
-    count: int,
+    symbols: Floats, quotes: Floats, row: int, at: int, due: int, schedule: TradingSchedule, book: Floats,
+    fills: Floats, count: int,
 ) -> tuple[float, int]:  # fmt: skip
     # At the open, as soon as the gap is known of; at the cost that the volatility known at the last decision implies.
-    price, units = quotes[at, OPEN], symbols[at, UNITS]
-    bar = Bar(price, price, price, price, quotes[at, VOLUME], symbols[at, due + 1], symbols[at, due + 2], 0.0)
+    price, units = quotes[row, at, OPEN], symbols[at, UNITS]
+    bar = Bar(price, price, price, price, quotes[row, at, VOLUME], symbols[at, due + 1], symbols[at, due + 2], 0.0)
     paid = taker_cost(schedule, book, bar, -units, price)
     count = record_fill(fills, count, -units, price, paid, END)
     fills[count - 1, 1] = at
@@ -230,15 +230,15 @@ def _close_after_gap(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _trade(
-    symbols: Floats, quotes: Floats, at: int, wanted: float, equity: float, delay: int, schedule: TradingSchedule,
-    book: Floats, fills: Floats, count: int,
+    symbols: Floats, quotes: Floats, row: int, at: int, wanted: float, equity: float, delay: int,
+    schedule: TradingSchedule, book: Floats, fills: Floats, count: int,
 ) -> tuple[float, float, float, int]:  # fmt: skip
     # A function of its own: its many variables would cost every bar that only holds.
     known = symbols[at, DECIDED] >= delay
     due = symbols.shape[1] - DECISION_SIZE * (int(symbols[at, SLOT]) + 1)
     bar = Bar(
-        quotes[at, OPEN], quotes[at, HIGH], quotes[at, LOW], quotes[at, CLOSE], quotes[at, VOLUME],
-        symbols[at, due + 1] if known else 0.0, symbols[at, due + 2] if known else 0.0, quotes[at, FUNDING_RATE],
+        quotes[row, at, OPEN], quotes[row, at, HIGH], quotes[row, at, LOW], quotes[row, at, CLOSE], quotes[row, at, VOLUME],
+        symbols[at, due + 1] if known else 0.0, symbols[at, due + 2] if known else 0.0, quotes[row, at, FUNDING_RATE],
     )  # fmt: skip
     first = count
     gross, cost, funding, count = trade(symbols, at, wanted, equity, bar, schedule, book, fills, count)
