@@ -1,6 +1,8 @@
 """A strategy of one's own is one decorated function, and every strategy is a fold."""
 
 import itertools
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from tradewind.trading.strategy import baselines, own
 from tradewind.trading.strategy.sizing import SizingRules
 from tradewind.trading.strategy.spec import Features, Floats, Strategy, closes_only, sign_of_change, strategy
 
+PROJECT = Path(__file__).resolve().parents[3]
 BARS_PER_DAY = 24.0
 
 
@@ -76,3 +79,12 @@ def test_what_is_no_strategy_is_refused(chunk: Chunk) -> None:
         strategy()(lambda bars, features, bars_per_day: bars.close)
     with pytest.raises(BadParameters, match="rsi_14"):
         fade_extremes.direction(chunk, BARS_PER_DAY)
+
+
+def test_the_readmes_strategy_works_as_shown(chunk: Chunk, tmp_path: Path) -> None:
+    blocks = (PROJECT / "README.md").read_text().split("```python\n")[1:]
+    (shown,) = (block.split("```")[0] for block in blocks if block.startswith("@strategy"))
+    module = tmp_path / "shown.py"
+    module.write_text((PROJECT / "src/tradewind/trading/strategy/own.py").read_text() + shown)
+    found = runpy.run_path(str(module))["follow_the_day"]
+    assert found.name == "follow_the_day" and set(np.unique(found.direction(chunk, BARS_PER_DAY))) <= {-1.0, 0.0, 1.0}

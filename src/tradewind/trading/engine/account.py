@@ -237,8 +237,9 @@ def _trade(
     known = symbols[at, DECIDED] >= delay
     due = symbols.shape[1] - DECISION_SIZE * (int(symbols[at, SLOT]) + 1)
     bar = Bar(
-        quotes[row, at, OPEN], quotes[row, at, HIGH], quotes[row, at, LOW], quotes[row, at, CLOSE], quotes[row, at, VOLUME],
-        symbols[at, due + 1] if known else 0.0, symbols[at, due + 2] if known else 0.0, quotes[row, at, FUNDING_RATE],
+        quotes[row, at, OPEN], quotes[row, at, HIGH], quotes[row, at, LOW], quotes[row, at, CLOSE],
+        quotes[row, at, VOLUME], symbols[at, due + 1] if known else 0.0, symbols[at, due + 2] if known else 0.0,
+        quotes[row, at, FUNDING_RATE],
     )  # fmt: skip
     first = count
     gross, cost, funding, count = trade(symbols, at, wanted, equity, bar, schedule, book, fills, count)

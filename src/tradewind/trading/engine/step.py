@@ -98,14 +98,16 @@ def rounded(units: float, lot: float) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def record_fill(fills: Floats, at: int, units: float, price: float, cost: float, reason: int) -> int:
-    # The caller sees to it that there is room, and fills in bar, symbol and equity.
+    """Record units, price, cost and reason in row `at`; the next free row. The caller keeps room for it, and writes bar,
+    symbol and equity."""
     fills[at, 2], fills[at, 3], fills[at, 4], fills[at, 5] = units, price, cost, reason
     return at + 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def apply_fill(states: Floats, at: int, units: float, price: float) -> None:
-    # Units after a trade, with the mean entry price: of what is added, kept by what is taken off, new on a turn.
+    """Add units bought at a price to symbol `at`: what is added moves the mean entry price, what is taken off keeps it,
+    a turn begins anew."""
     before, after = states[at, UNITS], states[at, UNITS] + units
     if abs(after) <= 1e-12 * abs(before):
         after = 0.0
