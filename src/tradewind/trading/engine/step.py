@@ -98,7 +98,7 @@ def rounded(units: float, lot: float) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def record_fill(fills: Floats, at: int, units: float, price: float, cost: float, reason: int) -> int:
-    """Record units, price, cost and reason in row `at`; the next free row. The caller keeps room for it, and writes bar,
+    """Record units, price, cost and reason in row `at`; the next free row. The caller keeps room, and writes bar,
     symbol and equity."""
     fills[at, 2], fills[at, 3], fills[at, 4], fills[at, 5] = units, price, cost, reason
     return at + 1
