@@ -16,7 +16,7 @@ from tradewind.learning.models.base import Sample
 from tradewind.learning.models.boosting import BoostingForecaster, BoostingParameters
 from tradewind.learning.models.calibration import ProbabilityScaling, fit_scaling
 from tradewind.learning.models.tuning import TuningRules
-from tradewind.learning.models.walk_forward import TrainingRules, train_folds
+from tradewind.learning.models.walk_forward import TrainingRules, forecast_table, train_folds
 from tradewind.market import schema
 
 RULES = TrainingRules(max_rounds=15, early_stopping_rounds=5)
@@ -262,3 +262,17 @@ def test_scaling_mends_overconfidence_and_never_bets_on_a_side() -> None:
 def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(BadParameters, match="one of .*xgboost.*, found 'catboost'"):
         catalogue.row_model("catboost")
+
+
+@pytest.mark.parametrize("name", ["last_value", "volatility_only", "linear", "lightgbm"])
+def test_the_table_of_a_stored_model_is_that_of_the_run_that_trained_it(
+    model_rows: pd.DataFrame, model_folds: pd.DataFrame, store: FolderModelStore, name: str
+) -> None:
+    """Model, family and seed included: a second run takes every model from the store and must write the same bytes."""
+    kind = catalogue.model(name)
+    tables = [
+        forecast_table(train_folds(kind, kind.parameters_class(), model_rows, model_folds, RULES, store, 11), 12)
+        for _ in range(2)
+    ]
+    assert set(tables[0]["seed"]) == {11}
+    pd.testing.assert_frame_equal(tables[0], tables[1])

@@ -69,9 +69,10 @@ class StoredCheckpoint:
 
 @dataclass(frozen=True)
 class TrainedFold(Generic[Kind]):
-    """One fold's forecaster, where it is stored, and its forecasts of the test rows."""
+    """One fold's forecaster, the seed it was trained from, where it is stored, and its forecasts of the test rows."""
 
     fold: Any
+    seed: int
     key: str
     forecaster: Kind
     test: pd.DataFrame
@@ -151,7 +152,7 @@ def train_folds(
         found = forecaster.predict(rows, testing)
         # A window that is not whole, at the beginning of a segment, has no forecast.
         known = found["p_up"].notna().to_numpy()
-        return TrainedFold(fold, key, forecaster, test[known], found[known])
+        return TrainedFold(fold, seed, key, forecaster, test[known], found[known])
 
     plan = list(folds.itertuples(index=False))
     # One thread a fit: matrix products that are shared out differently differ in their last bits.
@@ -180,9 +181,7 @@ def trained_tables(
 def forecast_table(trained: Sequence[TrainedFold[Any]], horizon_bars: int) -> pd.DataFrame:
     """Out-of-sample forecasts of all folds (`schema.Forecasts`)."""
     parts = [
-        forecast_columns(
-            one.test, one.forecasts, type(one.forecaster), one.forecaster.seed, int(one.fold.fold), horizon_bars
-        )
+        forecast_columns(one.test, one.forecasts, type(one.forecaster), one.seed, int(one.fold.fold), horizon_bars)
         for one in trained
     ]
     return pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
