@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from tradewind.evaluation.positions import model_targets, round_trip_share
+from tradewind.evaluation.positions import model_targets
 from tradewind.evaluation.roles import Booleans, is_walk_forward
 from tradewind.evaluation.traded_market import TradedMarket
+from tradewind.learning.models import catalogue
 from tradewind.learning.models.base import QUANTILES
-from tradewind.learning.models.opponents import WITHOUT_DIRECTION
 from tradewind.metrics.distribution import probability_below
+from tradewind.metrics.risk import MEASURES
 from tradewind.trading.engine import robustness
 from tradewind.trading.engine.portfolio import portfolio_account
 
@@ -56,7 +57,7 @@ def seed_accounts(market: TradedMarket, folds: pd.DataFrame, forecasts: Sequence
     Args:
         market: what is traded, and by which rules.
         folds: the fold table.
-        forecasts: those of the run's own seed (0 here) and of the others, whose model is named `MODEL seed SEED`.
+        forecasts: those of the run's own seed and of the others.
 
     Returns:
         One row a model and seed: model, seed, and the account's measures.
@@ -64,11 +65,9 @@ def seed_accounts(market: TradedMarket, folds: pd.DataFrame, forecasts: Sequence
     tested = _walk_forward_bars(market, folds)
     rows = []
     for table in forecasts:
-        for name, part in table.groupby("model", sort=False):
-            model, _, seed = str(name).partition(" seed ")
-            found = robustness.summary(forecast_account(part, market, tested))
-            rows.append({"model": model, "seed": int(seed or 0), **found})
-    return pd.DataFrame(rows).astype({"model": "str", "seed": "int64"})
+        for (model, seed), part in table.groupby(["model", "seed"], sort=False):
+            rows.append({"model": model, "seed": seed, **robustness.summary(forecast_account(part, market, tested))})
+    return _measured(rows, "seed")
 
 
 def horizon_accounts(
@@ -89,23 +88,28 @@ def horizon_accounts(
     """
     tested = _walk_forward_bars(market, folds)
     # Without slippage by volatility: the quantiles are compared with one number.
-    round_trip = float(round_trip_share(market.setup.costs, np.zeros(1))[0])
+    round_trip = float(market.setup.costs.round_trip_share(0.0))
     signal = market.setup.signal
     rows = []
     for table in horizon_forecasts:
         for (model, bars_ahead), part in table.groupby(["model", "horizon"], sort=False):
-            if model in WITHOUT_DIRECTION:
+            if not catalogue.is_traded(str(model)):
                 continue
             quantiles = part[QUANTILES].to_numpy(dtype=np.float64)
+            p_up, p_down = 1 - probability_below(quantiles, round_trip), probability_below(quantiles, -round_trip)
             sided = part[["symbol", "timestamp"]].assign(
-                p_up=1 - probability_below(quantiles, round_trip), p_down=probability_below(quantiles, -round_trip),
-                expected_return=part["q50"],
-            )  # fmt: skip
+                p_down=p_down, p_flat=1 - p_up - p_down, p_up=p_up, expected_return=part["q50"]
+            )
             shorter = signal.model_copy(update={"smoothing_bars": min(signal.smoothing_bars, bars_ahead / 2)})
             account = forecast_account(sided, market.with_signal(shorter), tested)
             rows.append({"model": model, "horizon": bars_ahead, **robustness.summary(account)})
-    return pd.DataFrame(rows).astype({"model": "str", "horizon": "int64"})
+    return _measured(rows, "horizon")
 
 
 def _walk_forward_bars(market: TradedMarket, folds: pd.DataFrame) -> dict[str, Booleans]:
     return {symbol: is_walk_forward(table, folds) for symbol, (table, _) in market.histories.items()}
+
+
+def _measured(rows: list[dict[str, object]], by: str) -> pd.DataFrame:
+    """A row a model and seed or horizon with the account's measures; no rows in a run without such models."""
+    return pd.DataFrame(rows, columns=["model", by, *MEASURES]).astype({"model": "str", by: "int64"})

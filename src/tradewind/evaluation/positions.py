@@ -9,14 +9,13 @@ from tradewind.errors import BadData
 from tradewind.evaluation.accounts import portfolio_returns
 from tradewind.evaluation.roles import is_tested, with_role
 from tradewind.evaluation.traded_market import Floats, TradedMarket
-from tradewind.learning.models.opponents import WITHOUT_DIRECTION
+from tradewind.learning.models import catalogue
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import MEASURES, measure
 from tradewind.metrics.verdict import best_first
-from tradewind.trading.execution.costs import Costs
+from tradewind.trading.decision.ruling import chunks_of, rule_targets
+from tradewind.trading.decision.targets import targets_from_forecasts
 from tradewind.trading.strategy import baselines
-from tradewind.trading.strategy.signals import SignalRules, direction, smooth
-from tradewind.trading.strategy.sizing import size_at_entry
 
 
 def make_positions(
@@ -49,6 +48,7 @@ def make_positions(
     by_model = traded(forecasts)
     for table in by_model.values():
         _require_own_fold(table, folds)
+    without_model = _baseline_targets(market)
     tables: dict[str, list[pd.DataFrame]] = {}
     for symbol, (bars, _) in market.histories.items():
         tested = is_tested(bars, folds)
@@ -57,7 +57,7 @@ def make_positions(
         }
         for agent, table in agent_positions[agent_positions["symbol"] == symbol].groupby("strategy", sort=False):
             targets[str(agent)] = _on_bars(table, bars)
-        targets |= _baseline_targets(market, symbol)
+        targets |= without_model[symbol]
         known = oracle[oracle["symbol"] == symbol]
         if len(known):
             targets[baselines.ORACLE] = _on_bars(known, bars)
@@ -71,7 +71,7 @@ def make_positions(
 def traded(forecasts: Sequence[pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The forecasts by model, but for those that have no direction to trade."""
     by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
-    return {name: part for name, part in by_model.items() if name not in WITHOUT_DIRECTION}
+    return {name: part for name, part in by_model.items() if catalogue.is_traded(name)}
 
 
 def model_targets(market: TradedMarket, symbol: str, forecasts: pd.DataFrame) -> Floats:
@@ -80,49 +80,25 @@ def model_targets(market: TradedMarket, symbol: str, forecasts: pd.DataFrame) ->
     Args:
         market: the bars, and the rules of signal and sizing.
         symbol: which of its symbols.
-        forecasts: timestamp, p_up, p_down, expected_return of this symbol; flat where there is none.
+        forecasts: timestamp, p_down, p_flat, p_up, expected_return of this symbol; flat where there is none.
 
     Returns:
         Targets, one a bar.
     """
     bars, history = market.histories[symbol]
-    sides = _direction(bars, forecasts, history.volatility, market.setup.costs, market.setup.signal)
-    return size_at_entry(sides, history.volatility, market.volatility_per_bar, market.setup.sizing.max_position)
+    return targets_from_forecasts(bars, forecasts, history.volatility, market.target_rules).target
 
 
-def _direction(
-    bars: pd.DataFrame, forecasts: pd.DataFrame, volatility: Floats, costs: Costs, signal: SignalRules
-) -> Floats:
-    """-1, 0 or 1 on each bar; flat where there is no forecast."""
-    aligned = forecasts.set_index("timestamp").reindex(bars["timestamp"])
-    edge = smooth((aligned["p_up"] - aligned["p_down"]).to_numpy(), signal.smoothing_bars)
-    hurdle = signal.cost_multiple * round_trip_share(costs, volatility)
-    expected = smooth(aligned["expected_return"].to_numpy(), signal.smoothing_bars)
-    return direction(edge, expected, hurdle, signal.entry_threshold, signal.exit_threshold)
-
-
-def round_trip_share(costs: Costs, volatility: Floats) -> Floats:
-    """What entering and leaving costs, as a share of the position's value.
-
-    Fee, spread and slippage, fixed and by volatility (of one bar, as a share); impact and the book's depth depend on
-    the size of an order, which is not known before there is a signal.
-    """
-    return 2 * (costs.fixed_share + costs.slippage_share_of_volatility * np.nan_to_num(volatility))
-
-
-def _baseline_targets(market: TradedMarket, symbol: str) -> dict[str, Floats]:
-    bars, history = market.histories[symbol]
-    close = np.ascontiguousarray(bars["close"].to_numpy(dtype=np.float64))
-    segment = bars["segment"].to_numpy(dtype=np.int32)
-    targets = {}
-    for name, rule in baselines.DIRECTIONS.items():
-        sides = rule(close, segment, market.universe.bars_per_year / 365.25)
-        is_sized = name != "buy_and_hold"
-        largest = market.setup.sizing.max_position
-        targets[name] = (
-            size_at_entry(sides, history.volatility, market.volatility_per_bar, largest) if is_sized else sides
-        )
-    return targets
+def _baseline_targets(market: TradedMarket) -> dict[str, dict[str, Floats]]:
+    """By symbol the targets of every strategy that needs no model."""
+    chunks = chunks_of({symbol: bars for symbol, (bars, _) in market.histories.items()}, market.universe)
+    return {
+        symbol: {
+            name: rule_targets(rule, chunks[symbol], history.volatility, market.setup.sizing, market.universe)
+            for name, rule in baselines.DIRECTIONS.items()
+        }
+        for symbol, (_, history) in market.histories.items()
+    }
 
 
 def judged_model(positions: dict[str, pd.DataFrame], market: TradedMarket, folds: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from tradewind.errors import BadData
 from tradewind.evaluation.roles import utc_instants
 from tradewind.market.universe import Universe
+from tradewind.trading.decision.targets import TargetRules
 from tradewind.trading.engine.backtest import History
 from tradewind.trading.engine.histories import histories_of
 from tradewind.trading.engine.portfolio import Market
@@ -52,9 +53,10 @@ class TradedMarket:
         return cls(histories_of(bars, side_series, universe, setup.sizing.volatility_window), universe, setup)
 
     @property
-    def volatility_per_bar(self) -> float:
-        """The volatility of one bar that positions aim at."""
-        return float(self.setup.sizing.target_volatility_annual / np.sqrt(self.universe.bars_per_year))
+    def target_rules(self) -> TargetRules:
+        """How forecasts become targets here."""
+        setup = self.setup
+        return TargetRules(setup.signal, setup.sizing, setup.costs, self.universe.bars_per_year)
 
     def with_signal(self, signal: SignalRules) -> "TradedMarket":
         """The same market, entered and left by other rules."""

@@ -1,9 +1,13 @@
 """The evaluation stage: it knows tables, not models."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.adaptive.rl.parameters import AGENTS
-from tradewind.learning.models.catalogue import LAST_VALUE, SEQUENCE
+from tradewind.learning.models import catalogue
+from tradewind.learning.models.chosen import chosen
 from tradewind.pipelines.evaluation import nodes
 from tradewind.pipelines.evaluation.report_nodes import (
     AGENT_TABLES,
@@ -14,12 +18,7 @@ from tradewind.pipelines.evaluation.report_nodes import (
     write_report,
 )
 
-# Every family that forecasts: a new one is a line here. Those that are searched have trials and other seeds, too.
-TUNED = ("classifier.xgboost", "classifier.lightgbm")
-NETWORKS = tuple(f"deep_learning.{name}" for name in SEQUENCE if name != LAST_VALUE)
-MODELS = (*TUNED, *NETWORKS)
 ACTING = tuple(f"reinforcement_learning.{name}" for name in AGENTS)
-FLOOR = f"deep_learning.{LAST_VALUE}"  # scored as a forecast, not traded
 MARKET, UNIVERSE, TRADING, SEED = "traded_market", "params:universe", "params:trading", "params:seed"
 ROBUSTNESS, STATISTICS = "params:evaluation.robustness", "params:evaluation.statistics"
 
@@ -32,23 +31,59 @@ REPORTED = (
 )  # fmt: skip
 
 
-def create_pipeline() -> Pipeline:
-    """Positions for all strategies on the same bars, accounts, leaderboards, verdict, report."""
-    trading = [*_account_nodes(), *_variation_nodes(), *_judging_nodes()]
-    return Pipeline([*trading, *_report_nodes()], tags="evaluation")
+class RunModels(NamedTuple):
+    """The models of a run by what evaluation does with them, each as `STAGE.MODEL`.
+
+    Attributes:
+        whole: all of them; their forecasts are scored.
+        directed: those that are traded.
+        tuned: those that are searched, with trials and other seeds.
+        networks: those over windows of bars that are traded.
+        floors: those over windows of bars that are scored alone.
+    """
+
+    whole: tuple[str, ...]
+    directed: tuple[str, ...]
+    tuned: tuple[str, ...]
+    networks: tuple[str, ...]
+    floors: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> "RunModels":
+        """The models of these names of the catalogue."""
+        whole = {name: f"{catalogue.stage_of(name)}.{name}" for name in names}
+        windows = catalogue.windows_of(tuple(names))
+        return cls(
+            tuple(whole.values()),
+            tuple(whole[name] for name in names if catalogue.has_direction(name)),
+            tuple(whole[name] for name in names if catalogue.is_tuned(name)),
+            tuple(whole[name] for name in windows if catalogue.has_direction(name)),
+            tuple(whole[name] for name in windows if not catalogue.has_direction(name)),
+        )
+
+    @property
+    def forecasts(self) -> list[str]:
+        """The datasets of all forecasts."""
+        return [f"{model}.forecasts" for model in self.whole]
 
 
-def _forecasts() -> list[str]:
-    return [f"{model}.forecasts" for model in (*MODELS, FLOOR)] + ["opponent_forecasts"]
+def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
+    """Positions for all strategies on the same bars, accounts, leaderboards, verdict, report.
+
+    The models are those of `params:models` if none are given.
+    """
+    of_run = RunModels.of(tuple(chosen() if models is None else models))
+    trading = [*_account_nodes(of_run), *_variation_nodes(of_run), *_judging_nodes(of_run)]
+    return Pipeline([*trading, *_report_nodes(of_run)], tags="evaluation")
 
 
-def _account_nodes() -> list[Node]:
+def _account_nodes(models: RunModels) -> list[Node]:
     """Forecasts to positions, positions to accounts."""
     return [
         Node(nodes.load_market, ["bars", "side_series", UNIVERSE, TRADING], MARKET, name="load_market"),
         Node(
             nodes.make_positions,
-            [MARKET, "folds", "agent_positions", "source_oracle", SEED, *_forecasts()],
+            [MARKET, "folds", "agent_positions", "source_oracle", SEED, *models.forecasts],
             "positions",
             name="make_positions",
         ),
@@ -68,10 +103,10 @@ def _account_nodes() -> list[Node]:
     ]
 
 
-def _variation_nodes() -> list[Node]:
+def _variation_nodes(models: RunModels) -> list[Node]:
     """The same under other assumptions: worlds, parameters, seeds, horizons, paths."""
-    seeds = [f"{model}.{table}" for table in ("forecasts", "seed_forecasts") for model in TUNED]
-    horizons = [f"{network}.horizon_forecasts" for network in NETWORKS]
+    seeds = [f"{model}.{table}" for table in ("forecasts", "seed_forecasts") for model in models.tuned]
+    horizons = [f"{network}.horizon_forecasts" for network in models.networks]
     agents = [f"{agent}.seed_positions" for agent in ACTING]
     return [
         Node(
@@ -82,7 +117,7 @@ def _variation_nodes() -> list[Node]:
         ),
         Node(
             nodes.vary_parameters,
-            [MARKET, "folds", ROBUSTNESS, *_forecasts()],
+            [MARKET, "folds", ROBUSTNESS, *models.forecasts],
             "parameter_plateau",
             name="vary_parameters",
         ),
@@ -98,7 +133,7 @@ def _variation_nodes() -> list[Node]:
     ]
 
 
-def _judging_nodes() -> list[Node]:
+def _judging_nodes(models: RunModels) -> list[Node]:
     """What may be said: leaderboards, significance, verdict, scorecard."""
     return [
         Node(
@@ -111,14 +146,14 @@ def _judging_nodes() -> list[Node]:
             nodes.measure_significance,
             [
                 "portfolio_returns", "trial_history", UNIVERSE, STATISTICS, SEED,
-                *(f"{model}.trials" for model in TUNED),
+                *(f"{model}.trials" for model in models.tuned),
             ],
             ["significance", "selection", "trial_ledger", "daily_returns"],
             name="measure_significance",
         ),
         Node(
             nodes.compare_forecasts,
-            ["model_input", "folds", *_forecasts()],
+            ["model_input", "folds", *models.forecasts],
             "forecast_comparison",
             name="compare_forecasts",
         ),
@@ -135,7 +170,7 @@ def _judging_nodes() -> list[Node]:
             nodes.score_criteria,
             [
                 "verdict", "leaderboard", "portfolio_returns", "trades", "model_input", "folds", "seed_spread",
-                "selection", MARKET, STATISTICS, "params:evaluation.scorecard", SEED, *_forecasts(),
+                "selection", MARKET, STATISTICS, "params:evaluation.scorecard", SEED, *models.forecasts,
             ],
             "scorecard",
             name="score_criteria",
@@ -143,11 +178,12 @@ def _judging_nodes() -> list[Node]:
     ]  # fmt: skip
 
 
-def _report_nodes() -> list[Node]:
+def _report_nodes(models: RunModels) -> list[Node]:
     """Figures, the report and the page of features."""
-    model_tables = [f"{model}.{table}" for model in MODELS for table in MODEL_TABLES]
+    model_tables = [f"{model}.{table}" for model in models.directed for table in MODEL_TABLES]
     by_agent = [f"{agent}.{table}" for agent in ACTING for table in AGENT_TABLES]
-    by_network = [f"{network}.{table}" for network in NETWORKS for table in NETWORK_TABLES]
+    floors = [f"{model}.horizon_metrics" for model in models.floors]
+    by_network = [f"{network}.{table}" for network in models.networks for table in NETWORK_TABLES]
     return [
         Node(
             draw_performance,
@@ -164,7 +200,7 @@ def _report_nodes() -> list[Node]:
                 "bars": "bars",
                 "gaps_figure": "data_gaps_figure",
                 **{name: name for name in REPORTED},
-                **{name: name for name in (*model_tables, *by_network, *by_agent, f"{FLOOR}.horizon_metrics")},
+                **{name: name for name in (*model_tables, *by_network, *by_agent, *floors)},
             },
             ["report_html", "report_markdown"],
             name="write_report",
@@ -177,7 +213,7 @@ def _report_nodes() -> list[Node]:
                 "feature_coefficients",
                 "feature_drift",
                 "feature_histograms",
-                *(f"{model}.importance" for model in MODELS),
+                *(f"{model}.importance" for model in models.directed),
             ],
             "feature_dictionary_page",
             name="write_feature_page",
