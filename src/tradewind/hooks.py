@@ -1,5 +1,6 @@
 """The project's Kedro hooks: what is saved is also recorded, where the catalog asks for it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,38 @@ from tradewind.errors import BadParameters
 from tradewind.learning.models.chosen import choose
 from tradewind.tracking import RECORDERS, make_store
 
+# Blocks of parameters that moved; a configuration or --params that still has the old place is refused.
+MOVED = {
+    "costs": "trading.costs",
+    "execution": "trading.execution",
+    "evaluation.signal": "trading.signal",
+    "evaluation.sizing": "trading.sizing",
+}
 
-class ModelHooks:
-    """Makes the pipelines of the models that the loaded configuration lists."""
+
+class ParameterHooks:
+    """Looks at the parameters before Kedro makes the pipelines."""
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Read `params:models` before Kedro makes the pipelines."""
-        choose(context.config_loader["parameters"]["models"])
+        """Refuse blocks in their old places, and choose the models that `params:models` lists."""
+        parameters = context.config_loader["parameters"]
+        refuse_moved_blocks(parameters)
+        choose(parameters["models"])
+
+
+def refuse_moved_blocks(parameters: Mapping[str, Any]) -> None:
+    """Nothing, where every block is where it is read.
+
+    Raises:
+        BadParameters: a block stands in its old place; the message names the new one.
+    """
+    for old, new in MOVED.items():
+        inside: Any = parameters
+        for key in old.split("."):
+            inside = inside.get(key) if isinstance(inside, Mapping) else None
+        if inside is not None:
+            raise BadParameters(f"parameters: {old} is {new} now: move the block, and write --params={new}...=VALUE")
 
 
 class TrackingHooks:

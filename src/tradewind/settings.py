@@ -8,10 +8,10 @@ from typing import Any
 from kedro.config import MissingConfigException, OmegaConfigLoader
 
 from tradewind.errors import BadParameters
-from tradewind.hooks import ModelHooks, TrackingHooks
+from tradewind.hooks import ParameterHooks, TrackingHooks
 from tradewind.learning.models.chosen import with_every_block
 
-HOOKS = (ModelHooks(), TrackingHooks())
+HOOKS = (ParameterHooks(), TrackingHooks())
 
 PROJECT = Path(__file__).resolve().parents[2]
 

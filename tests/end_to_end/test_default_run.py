@@ -97,6 +97,13 @@ def test_an_unknown_parameter_stops_the_run_before_any_node(new_project: Any) ->
     assert "Running node" not in output
 
 
+def test_a_parameter_in_its_old_place_stops_the_run_with_the_new_one(new_project: Any) -> None:
+    status, output = new_project.try_kedro("run", "--env", "test", "--params", "costs.taker_fee_bps=3")
+    assert status != 0
+    assert "costs is trading.costs now" in output
+    assert "Running node" not in output
+
+
 def test_a_symbol_that_the_source_lacks_is_named(new_project: Any) -> None:
     status, output = new_project.try_kedro("run", "--env", "test", "--params", "universe.symbols=SIM1 NOPE")
     assert status != 0

@@ -5,33 +5,32 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from tradewind.pipelines.evaluation.agent_nodes import score_agents
-from tradewind.pipelines.evaluation.judging_nodes import judge_strategies, rank_strategies
-from tradewind.pipelines.evaluation.robustness_nodes import (
-    RobustnessRules,
-    run_seeds,
-    stress_strategies,
-    trade_horizons,
-    vary_parameters,
-)
-from tradewind.pipelines.evaluation.significance_nodes import compare_forecasts, measure_significance
 
 from tradewind.errors import BadData
+from tradewind.evaluation.accounts import SensitivityRules
+from tradewind.evaluation.positions import judged_model
+from tradewind.evaluation.robustness import RobustnessRules
+from tradewind.evaluation.roles import with_role
+from tradewind.evaluation.traded_market import TradedMarket
 from tradewind.market import schema
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.verdict import VerdictRules
-from tradewind.pipelines.evaluation import trading_nodes as nodes
+from tradewind.pipelines.evaluation import nodes
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
+from tradewind.trading.setup import TradingSetup
 from tradewind.trading.strategy.signals import SignalRules
 from tradewind.trading.strategy.sizing import SizingRules
 
 UNIVERSE = Universe(venue="made", symbols=("A", "B"), timeframe="1h")
 COSTS = Costs(taker_fee_bps=5.0, half_spread_bps=1.0, slippage_share_of_volatility=0.02)
-ORDERS = OrderRules()
-SIGNAL = SignalRules(entry_threshold=0.1, exit_threshold=0.02, cost_multiple=0.0)
-SIZING = SizingRules(target_volatility_annual=0.4, max_position=1.0, volatility_window=24)
+SETUP = TradingSetup(
+    costs=COSTS,
+    execution=OrderRules(),
+    signal=SignalRules(entry_threshold=0.1, exit_threshold=0.02, cost_multiple=0.0),
+    sizing=SizingRules(target_volatility_annual=0.4, max_position=1.0, volatility_window=24),
+)
 N, WARM = 3_000, 600
 ORIGIN = pd.Timestamp("2024-01-01", tz="UTC").as_unit("ms")
 HOUR = pd.Timedelta(hours=1).as_unit("ms")
@@ -94,7 +93,7 @@ def in_folds(forecasts: pd.DataFrame) -> pd.DataFrame:
     inside = forecasts[
         (forecasts["timestamp"] >= folds()["test_start"].min()) & (forecasts["timestamp"] < folds()["test_end"].max())
     ]
-    return nodes.with_role(inside, folds()).drop(columns="role").reset_index(drop=True)
+    return with_role(inside, folds()).drop(columns="role").reset_index(drop=True)
 
 
 NO_ORACLE = pd.DataFrame({"symbol": [], "timestamp": [], "target": []}).astype({"symbol": "str"})
@@ -104,31 +103,31 @@ FUNDING = pd.DataFrame(
 )
 
 
+def traded(tables: dict[str, pd.DataFrame]) -> TradedMarket:
+    return nodes.load_market(lazily(tables), FUNDING, UNIVERSE, SETUP)
+
+
 def decide(tables: dict[str, pd.DataFrame], *forecasts: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    return nodes.make_positions(
-        lazily(tables), folds(), NO_ORACLE, UNIVERSE, COSTS, SIGNAL, SIZING, NO_AGENTS, 7, *map(in_folds, forecasts)
-    )
+    return nodes.make_positions(traded(tables), folds(), NO_AGENTS, NO_ORACLE, 7, *map(in_folds, forecasts))
 
 
 def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFrame]:
     tables, forecasts = market(seed, strength)
-    bars, positions = lazily(tables), lazily(decide(tables, forecasts))
-    accounts, trades = nodes.run_backtests(positions, bars, FUNDING, UNIVERSE, COSTS, ORDERS, SIZING)
+    bars, positions = traded(tables), lazily(decide(tables, forecasts))
+    accounts, trades = nodes.run_backtests(positions, bars)
     for account in accounts.values():
         schema.Backtest.validate(account)
     assert (trades["knowing"]["exit_time"] > trades["knowing"]["entry_time"]).all()
-    returns, parts = nodes.aggregate_portfolios(
-        positions, lazily(accounts), bars, FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIZING
-    )
+    returns, parts = nodes.aggregate_portfolios(positions, lazily(accounts), bars, folds())
     assert set(parts["by"]) == {"fold", "symbol", "year"}
-    stress = nodes.SensitivityRules(cost_multiples=(0.0, 1.0, 2.0, 3.0))
-    costs = nodes.measure_cost_sensitivity(positions, bars, FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIZING, stress)
-    boards = rank_strategies(returns, StatisticsRules(n_resamples=200, mean_block_days=3), 7)
+    stress = SensitivityRules(cost_multiples=(0.0, 1.0, 2.0, 3.0))
+    costs = nodes.measure_cost_sensitivity(positions, bars, folds(), stress)
+    boards = nodes.rank_strategies(returns, StatisticsRules(n_resamples=200, mean_block_days=3), 7)
     at_once = costs[costs["cost_multiple"] == 1.0].set_index("strategy")["total_return"]
     pd.testing.assert_series_equal(
         at_once.sort_index(), boards[0].set_index("strategy")["total_return"].sort_index(), rtol=2e-3, atol=2e-3
     )
-    significance, selection, ledger, _ = measure_significance(
+    significance, selection, ledger, _ = nodes.measure_significance(
         returns,
         [],
         UNIVERSE,
@@ -141,11 +140,11 @@ def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFr
     assert len(looks) == selection["holdout_looks"] == 1
     # The same run again is the same trial and the same look; another result in the holdout is another look.
     rules = StatisticsRules(n_resamples=100, mean_block_days=3)
-    again = measure_significance(returns, ledger, UNIVERSE, rules, 7)[1]
+    again = nodes.measure_significance(returns, ledger, UNIVERSE, rules, 7)[1]
     assert (again["trials"], again["holdout_looks"]) == (1, 1)
     other = returns.assign(net=returns["net"].where(returns["role"] != "holdout", returns["net"] + 1e-4))
-    assert measure_significance(other, ledger, UNIVERSE, rules, 7)[1]["holdout_looks"] == 2
-    return judge_strategies(*boards, costs, significance, selection, VerdictRules()), boards[0]
+    assert nodes.measure_significance(other, ledger, UNIVERSE, rules, 7)[1]["holdout_looks"] == 2
+    return nodes.judge_strategies(*boards, costs, significance, selection, VerdictRules()), boards[0]
 
 
 def test_who_knows_the_drift_is_told_apart_from_who_does_not() -> None:
@@ -217,7 +216,7 @@ def test_a_forecast_from_another_folds_model_stops_the_run() -> None:
     tables, forecasts = market(8, 0.2)
     stale = in_folds(forecasts).assign(fold=lambda table: (table["fold"] + 1) % 4)
     with pytest.raises(BadData, match="outside their fold.s test window"):
-        nodes.make_positions(lazily(tables), folds(), NO_ORACLE, UNIVERSE, COSTS, SIGNAL, SIZING, NO_AGENTS, 7, stale)
+        nodes.make_positions(traded(tables), folds(), NO_AGENTS, NO_ORACLE, 7, stale)
 
 
 def test_a_rule_does_not_look_back_across_a_gap() -> None:
@@ -238,20 +237,18 @@ def test_a_rule_does_not_look_back_across_a_gap() -> None:
 
 def test_the_ledger_counts_each_model_once_and_other_markets_never() -> None:
     tables, forecasts = market(1, 0.2)
-    bars, positions = lazily(tables), lazily(decide(tables, forecasts))
-    accounts, _ = nodes.run_backtests(positions, bars, FUNDING, UNIVERSE, COSTS, ORDERS, SIZING)
-    returns, _ = nodes.aggregate_portfolios(
-        positions, lazily(accounts), bars, FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIZING
-    )
+    bars, positions = traded(tables), lazily(decide(tables, forecasts))
+    accounts, _ = nodes.run_backtests(positions, bars)
+    returns, _ = nodes.aggregate_portfolios(positions, lazily(accounts), bars, folds())
     rules = StatisticsRules(n_resamples=200)
-    _, first, entries, days = measure_significance(returns, [], UNIVERSE, rules, 7)
-    _, again, *_ = measure_significance(returns, entries, UNIVERSE, rules, 7)
+    _, first, entries, days = nodes.measure_significance(returns, [], UNIVERSE, rules, 7)
+    _, again, *_ = nodes.measure_significance(returns, entries, UNIVERSE, rules, 7)
     assert (first["trials"], again["trials"]) == (1, 1)
     assert len(days) == days["day"].nunique() and set(days.columns) == {"day", *positions}
     earlier = [{**entries[0], "key": str(n), "daily_sharpe": 0.02 * n} for n in range(30)]
     elsewhere = [{**entry, "data": "another market"} for entry in earlier]
-    tried, more, *_ = measure_significance(returns, earlier, UNIVERSE, rules, 7)
-    alone, other, *_ = measure_significance(returns, elsewhere, UNIVERSE, rules, 7)
+    tried, more, *_ = nodes.measure_significance(returns, earlier, UNIVERSE, rules, 7)
+    alone, other, *_ = nodes.measure_significance(returns, elsewhere, UNIVERSE, rules, 7)
     assert (more["trials"], other["trials"]) == (31, 1)
     deflated = [table.set_index("strategy").loc["knowing", "deflated_sharpe"] for table in (alone, tried)]
     assert deflated[0] > deflated[1]  # the same result is worth less after thirty tries
@@ -268,9 +265,9 @@ def test_what_is_varied_looks_at_the_walk_forward_folds_alone() -> None:
     found = []
     for tables in (first, later):
         positions = lazily(decide(tables, known))
-        args = (lazily(tables), FUNDING, folds(), UNIVERSE, COSTS, ORDERS)
-        stressed = stress_strategies(positions, *args, SIZING, few, 7)
-        plateau = vary_parameters(*args, SIGNAL, SIZING, few, in_folds(known))
+        bars = traded(tables)
+        stressed = nodes.stress_strategies(positions, bars, folds(), few, 7)
+        plateau = nodes.vary_parameters(bars, folds(), few, in_folds(known))
         found.append({**stressed, "plateau": plateau})
     for name, table in found[0].items():
         # The last decision of the last fold is filled by a bar of the holdout, which is not there.
@@ -290,7 +287,7 @@ def test_forecasts_are_compared_on_the_same_instants() -> None:
         label = np.where(rng.random(len(table)) < chance, 1, -1).astype(np.int8)
         inputs[symbol] = table[["symbol", "timestamp"]].assign(label=label, horizon_end=table["timestamp"] + HOUR)
     blind = known.assign(model="blind", p_up=0.5, p_down=0.5)
-    found = compare_forecasts(lazily(inputs), folds(), in_folds(known), in_folds(blind))
+    found = nodes.compare_forecasts(lazily(inputs), folds(), in_folds(known), in_folds(blind))
     pairs = found.set_index(["model", "against"])
     assert pairs.loc[("knowing", "blind"), "statistic"] < -3
     assert pairs.loc[("knowing", "class shares"), "p_value"] < 0.01
@@ -303,7 +300,7 @@ def test_every_seed_is_run_as_the_model_is() -> None:
     other = known.assign(seed=8)
     blind = known.assign(model="blind", seed=9, p_up=0.5, p_down=0.5)
     forecasts = [in_folds(table) for table in (known, other, blind)]
-    found = run_seeds(lazily(tables), FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIGNAL, SIZING, *forecasts)
+    found = nodes.run_seeds(traded(tables), folds(), *forecasts)
     assert found[["model", "seed"]].to_numpy().tolist() == [["knowing", 7], ["knowing", 8], ["blind", 9]]
     assert found["sharpe"].iloc[0] == found["sharpe"].iloc[1] > 1 and found["sharpe"].iloc[2] == 0
 
@@ -320,7 +317,7 @@ def test_a_horizon_is_traded_where_its_quantiles_clear_the_costs() -> None:
         return in_folds(table)
 
     few = [told("knowing", 4, 0.01), told("knowing", 24, -0.01), told("last_value", 4, 0.01), told("timid", 4, 0.0)]
-    found = trade_horizons(lazily(tables), FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIGNAL, SIZING, *few)
+    found = nodes.trade_horizons(traded(tables), folds(), *few)
     assert found[["model", "horizon"]].to_numpy().tolist() == [["knowing", 4], ["knowing", 24], ["timid", 4]]
     right, wrong, flat = found["sharpe"]
     assert right > 1 > -1 > wrong and flat == 0
@@ -330,9 +327,7 @@ def test_an_agents_positions_stand_beside_the_models() -> None:
     tables, known = market(16, 0.4)
     held = in_folds(known)[["symbol", "timestamp"]].assign(strategy="ppo", target=0.25)
     agents = held[held["timestamp"] >= held["timestamp"].iloc[10]]
-    positions = nodes.make_positions(
-        lazily(tables), folds(), NO_ORACLE, UNIVERSE, COSTS, SIGNAL, SIZING, agents, 7, in_folds(known)
-    )
+    positions = nodes.make_positions(traded(tables), folds(), agents, NO_ORACLE, 7, in_folds(known))
     found = positions["ppo"].groupby("symbol", sort=False)["target"]
     assert positions["ppo"][["symbol", "timestamp"]].equals(positions["knowing"][["symbol", "timestamp"]])
     assert (found.nth(-1) == 0.25).all() and found.first().tolist()[0] == 0.0  # flat where the agent says nothing
@@ -346,15 +341,39 @@ def test_agents_are_scored_seed_by_seed_against_holding() -> None:
         for seed, sign in ((7, 0.5), (8, 0.5), (9, -0.5))
     ]
     positions = decide(tables, known)
-    args = (lazily(tables), FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIZING)
-    bars = lazily(tables)
-    accounts, _ = nodes.run_backtests(lazily(positions), bars, FUNDING, UNIVERSE, COSTS, ORDERS, SIZING)
-    returns, _ = nodes.aggregate_portfolios(
-        lazily(positions), lazily(accounts), bars, FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIZING
-    )
-    scores, profile = score_agents(returns, *args, StatisticsRules(n_resamples=200), 7, pd.concat(each))
+    bars = traded(tables)
+    accounts, _ = nodes.run_backtests(lazily(positions), bars)
+    returns, _ = nodes.aggregate_portfolios(lazily(positions), lazily(accounts), bars, folds())
+    scores, profile = nodes.score_agents(returns, bars, folds(), StatisticsRules(n_resamples=200), 7, pd.concat(each))
     (row,) = scores.to_dict("records")
     assert profile["share"].iloc[0] == 1 and profile["share"].iloc[-1] == 0
     assert (row["strategy"], row["seeds"], row["folds"]) == ("ppo", 3, 3)
     assert 0.5 < row["above_zero"] < 0.8 and row["lowest"] < -1 < 1 < row["highest"]
     assert row["iqm_low"] < row["iqm"] < row["iqm_high"]
+
+
+@pytest.mark.parametrize("judged", ["knowing", "cautious"])
+def test_the_imitating_baselines_are_made_from_the_judged_model(judged: str) -> None:
+    """Whichever model is the better one; the worse one has another exposure, and comes first."""
+    tables, known = market(18, 0.4)
+    cautious = known.assign(model="cautious")
+    cautious.loc[cautious["timestamp"] > ORIGIN + HOUR * (N // 2), ["p_down", "p_up"]] = 0.5  # says nothing later
+    wrong = known if judged == "cautious" else cautious
+    wrong[["p_down", "p_up"]] = wrong[["p_up", "p_down"]].to_numpy()
+    forecasts = (cautious, known) if judged == "knowing" else (known, cautious)
+    positions = decide(tables, *forecasts)
+    assert judged_model(positions, traded(tables), folds()) == judged
+    mean = {
+        name: with_role(table, folds()).assign(size=table["target"].abs()).groupby(["role", "symbol"])["size"].mean()
+        for name, table in positions.items()
+    }
+    other = "knowing" if judged == "cautious" else "cautious"
+    for imitation in ("random_same_turnover", "holding_same_exposure"):
+        pd.testing.assert_series_equal(mean[imitation], mean[judged])
+        assert not np.allclose(mean[imitation], mean[other])
+
+
+def test_a_run_without_networks_or_searched_models_has_empty_tables() -> None:
+    tables, _ = market(19, 0.2)
+    for table in (nodes.trade_horizons(traded(tables), folds()), nodes.run_seeds(traded(tables), folds())):
+        assert table.empty and {"model", "sharpe"} <= set(table.columns)

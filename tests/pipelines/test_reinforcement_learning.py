@@ -17,7 +17,7 @@ def test_every_agent_has_the_same_nodes_and_its_own_datasets() -> None:
         names = {node.name for node in pipeline.nodes if agent in node.tags}
         assert names == {f"reinforcement_learning.{agent}.{step}" for step in ("train", "describe", "draw")}
         assert {f"reinforcement_learning.{agent}.{table}" for table in TrainedAgents._fields} <= pipeline.datasets()
-    assert {"model_input", "bars", "side_series", "folds", "params:costs"} <= pipeline.inputs()
+    assert {"model_input", "bars", "side_series", "folds", "params:trading"} <= pipeline.inputs()
     assert "agent_positions" in pipeline.outputs()
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tradewind.pipelines.evaluation.significance_nodes import measure_significance
 
 from tradewind.data.quality.rules import SCORES
+from tradewind.evaluation.significance import measure_significance
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, breakdown, leaderboard
 from tradewind.metrics.scorecard import Measured, row

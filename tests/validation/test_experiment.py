@@ -37,7 +37,8 @@ def test_null_worlds_are_made_of_candles_and_have_no_edge(parameters: dict[str, 
 
 
 def test_other_parameters_are_another_experiment(parameters: dict[str, Any]) -> None:
-    dearer = {**parameters, "costs": {**parameters["costs"], "taker_fee_bps": 6.0}}
+    trading = parameters["trading"]
+    dearer = {**parameters, "trading": {**trading, "costs": {**trading["costs"], "taker_fee_bps": 6.0}}}
     assert identity(parameters) == identity(dict(parameters)) != identity(dearer)
 
 

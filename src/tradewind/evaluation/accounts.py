@@ -9,7 +9,7 @@ from tradewind.compute import track
 from tradewind.evaluation.roles import walk_forward_only, with_role
 from tradewind.evaluation.traded_market import Partitions, TradedMarket
 from tradewind.metrics.returns import daily_returns
-from tradewind.metrics.risk import MEASURES, measure
+from tradewind.metrics.risk import measures_of
 from tradewind.parameters import Parameters
 from tradewind.trading.engine.backtest import ACCOUNT, run
 from tradewind.trading.engine.portfolio import portfolio_account
@@ -88,8 +88,7 @@ def cost_sensitivity(
         under, targets = market.portfolio(walk_forward_only(load(), folds))
         for multiple in rules.cost_multiples:
             account = portfolio_account(under, targets, market.setup.costs.scaled(multiple), market.setup.execution)
-            values = measure(daily_returns(account["timestamp"], account["net"].to_numpy()))
-            found = dict(zip(MEASURES, values, strict=True))
+            found = measures_of(daily_returns(account["timestamp"], account["net"].to_numpy()))
             rows.append(
                 {
                     "strategy": name, "cost_multiple": float(multiple), "sharpe": found["sharpe"],

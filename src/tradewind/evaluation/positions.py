@@ -1,6 +1,7 @@
 """Forecasts to target positions, beside those of agents, baselines and the oracle."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from tradewind.evaluation.roles import is_tested, with_role
 from tradewind.evaluation.traded_market import Floats, TradedMarket
 from tradewind.learning.models import catalogue
 from tradewind.metrics.returns import daily_returns
-from tradewind.metrics.risk import MEASURES, measure
+from tradewind.metrics.risk import measures_of
 from tradewind.metrics.verdict import best_first
 from tradewind.trading.decision.ruling import chunks_of, rule_targets
 from tradewind.trading.decision.targets import targets_from_forecasts
@@ -119,11 +120,10 @@ def judged_model(positions: dict[str, pd.DataFrame], market: TradedMarket, folds
     if not models:
         raise BadData("there are no forecasts to trade: run a stage that makes some")
     # The account runs through the holdout, too, since a position of the last fold is left only there.
-    returns = portfolio_returns({name: lambda table=table: table for name, table in models.items()}, market, folds)
+    returns = portfolio_returns({name: partial(pd.DataFrame, table) for name, table in models.items()}, market, folds)
     rows = returns[returns["role"] == "walk_forward"]
-    place = MEASURES.index("sharpe")
     sharpe = {
-        str(name): measure(daily_returns(part["timestamp"], part["net"].to_numpy()))[place]
+        str(name): measures_of(daily_returns(part["timestamp"], part["net"].to_numpy()))["sharpe"]
         for name, part in rows.groupby("strategy", sort=True)
     }
     if not sharpe:

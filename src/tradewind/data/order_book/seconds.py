@@ -161,7 +161,8 @@ def summarise_costs(costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def book_points(summary: pd.DataFrame) -> list[list[float]]:
-    """`[[value, bps], ...]` for `params:trading.costs.book`: the cost of the smallest size is half the spread and is taken off.
+    """`[[value, bps], ...]` for `params:trading.costs.book`: the cost of the smallest size is half the spread, taken
+    off.
 
     Means over both sides; sizes that the book could not always fill are left out.
     """
