@@ -14,8 +14,10 @@ from tradewind.learning.models.walk_forward import TrainingRules, split_training
 def test_it_knows_how_far_prices_go_and_nothing_else() -> None:
     rng = np.random.default_rng(0)
     moved = 0.01 * rng.standard_normal(5000) + 0.02
+    instants = pd.date_range("2024-01-01", periods=5000, freq="h", tz="UTC")
     rows = pd.DataFrame(
         {
+            "timestamp": instants, "horizon_end": instants + pd.Timedelta(hours=2),
             "x": 1.0, "symbol": "A", "label": np.digitize(moved, [0.01, 0.03]).astype(np.int8) - 1, "weight": 1.0,
             "forward_return_1": 0.1 * rng.standard_normal(5000), "forward_return_2": 0.01 * rng.standard_normal(5000),
             "forward_return": moved,
