@@ -7,22 +7,28 @@ answers, nor where it has holes. What the exchanges are known to do stands in `c
 import threading
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
-from pydantic import Field, SecretStr
 
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources import ccxt_side
 from tradewind.data.sources.base import Page, SidePage
-from tradewind.data.sources.ccxt_session import MANNERS, CcxtSession, Manners, is_honestly_empty, make_exchange
-from tradewind.data.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
+from tradewind.data.sources.ccxt_session import (
+    MANNERS,
+    CcxtSession,
+    Manners,
+    Rules,
+    is_honestly_empty,
+    make_exchange,
+    without_queries,
+)
+from tradewind.data.sources.pace import MayPass, Pace, RateLimiter, ask_patiently
 from tradewind.data.sources.paging import answered, require_no_future, settled_bars, within
-from tradewind.data.sources.transport import Address, Transport
+from tradewind.data.sources.transport import Transport
 from tradewind.errors import BadData, BadParameters, TradewindError
 from tradewind.market.timeframes import bar_duration_ms
-from tradewind.parameters import Parameters
 
 Result = TypeVar("Result")
 
@@ -30,29 +36,6 @@ _COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
 _FEWEST_BARS = 100
 # What ccxt calls the markets that a kind of ours stands for, in the option that says which to load.
 _TYPES = {"spot": {"spot"}, "swap": {"swap", "linear", "inverse", "contract"}}
-
-
-class Rules(Parameters):
-    """An exchange (`source.kind: ccxt`): `exchange` is ccxt's name for it; `market` is spot or swap (perpetual).
-
-    `venue` is what its bars are called (default: the exchange, with `_swap`). `symbols` names the markets that our
-    names do not determine, such as `{BTCUSD: BTC/USD:BTC}`. History is public: keys are needed by few exchanges.
-    `side_timeframe` is the step of open interest, marks and basis. Bars younger than `settle_s` are not asked for.
-    """
-
-    exchange: str
-    market: Literal["spot", "swap"] = "spot"
-    venue: str = ""
-    symbols: dict[str, str] = {}
-    side_timeframe: str = "1h"
-    settle_s: float = Field(default=30.0, ge=0)
-    page_bars: int | None = Field(default=None, ge=1, description="at most; default: what the exchange allows")
-    base_url: Address | None = None
-    api_key: SecretStr | None = None
-    api_secret: SecretStr | None = None
-    api_password: SecretStr | None = None
-    options: dict[str, Any] = {}
-    patience: PatienceRules = PatienceRules()
 
 
 class CcxtSource:
@@ -269,7 +252,7 @@ class CcxtSource:
     def _as_ours(self, error: Exception) -> Exception:
         import ccxt
 
-        said = f"{self.name}: {type(error).__name__}: {self._transport.words(ccxt_side.without_queries(str(error)))}"
+        said = f"{self.name}: {type(error).__name__}: {self._transport.words(without_queries(str(error)))}"
         refused = 400 <= self._local.exchange.session.last_status < 500
         if isinstance(error, ccxt.AuthenticationError | ccxt.AccountNotEnabled):
             return BadParameters(f"the exchange refuses the credentials: {said}. Correct source.api_key and api_secret")

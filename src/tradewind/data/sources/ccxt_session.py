@@ -1,14 +1,41 @@
 """ccxt made to speak through our transport: one way to retry, to wait, to bound an answer and to keep a secret."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from tradewind.data.sources.pace import MayPass, ask_patiently
-from tradewind.data.sources.transport import Answer, Question, Transport
+from pydantic import Field, SecretStr
+
+from tradewind.data.sources.pace import MayPass, PatienceRules, ask_patiently
+from tradewind.data.sources.transport import Address, Answer, Question, Transport
 from tradewind.errors import BadParameters
+from tradewind.parameters import Parameters
+
+
+class Rules(Parameters):
+    """An exchange (`source.kind: ccxt`): `exchange` is ccxt's name for it; `market` is spot or swap (perpetual).
+
+    `venue` is what its bars are called (default: the exchange, with `_swap`). `symbols` names the markets that our
+    names do not determine, such as `{BTCUSD: BTC/USD:BTC}`. History is public: keys are needed by few exchanges.
+    `side_timeframe` is the step of open interest, marks and basis. Bars younger than `settle_s` are not asked for.
+    """
+
+    exchange: str
+    market: Literal["spot", "swap"] = "spot"
+    venue: str = ""
+    symbols: dict[str, str] = {}
+    side_timeframe: str = "1h"
+    settle_s: float = Field(default=30.0, ge=0)
+    page_bars: int | None = Field(default=None, ge=1, description="at most; default: what the exchange allows")
+    base_url: Address | None = None
+    api_key: SecretStr | None = None
+    api_secret: SecretStr | None = None
+    api_password: SecretStr | None = None
+    options: dict[str, Any] = {}
+    patience: PatienceRules = PatienceRules()
 
 
 @dataclass(frozen=True)
@@ -156,6 +183,11 @@ def is_honestly_empty(answer: Any) -> bool:
     if isinstance(answer, list):
         return not answer or any(is_honestly_empty(part) for part in answer)
     return isinstance(answer, dict) and any(is_honestly_empty(part) for part in answer.values())
+
+
+def without_queries(text: str) -> str:
+    """`text` with the query cut from every address in it."""
+    return re.sub(r"(https?://[^\s?]+)\?\S*", r"\1", text)
 
 
 class _Silence:

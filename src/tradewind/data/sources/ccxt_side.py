@@ -4,15 +4,16 @@ When a value was known: a funding rate once it was settled (one millisecond afte
 minutes after it was measured; a mark, an index or a basis when its bar closed.
 """
 
-import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from tradewind.data.files.deliveries import Span
-from tradewind.data.sources.base import SidePage
+from tradewind.data.sources.base import Page, SidePage
+from tradewind.data.sources.ccxt_session import Manners, Rules
+from tradewind.data.sources.pace import Pace
 from tradewind.data.sources.paging import (
     DAY_MS,
     OPEN_INTEREST_DELAY_MS,
@@ -26,9 +27,6 @@ from tradewind.data.sources.paging import (
 )
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
-
-if TYPE_CHECKING:
-    from tradewind.data.sources.ccxt_exchange import CcxtSource
 
 _HOUR_MS = 3_600_000
 # An answer of so many settlements may be cut off; the longest window asked for, in hours.
@@ -44,9 +42,34 @@ _NEEDS = {
     "premium": ("fetchPremiumIndexOHLCV",),
 }
 SERIES = tuple(_NEEDS)
+Result = TypeVar("Result")
 
 
-def side_series(source: "CcxtSource", series: str, symbol: str, span: Span) -> Iterator[SidePage]:
+class CcxtClient(Protocol):
+    """The part of `ccxt_exchange.CcxtSource` that side series are fetched with."""
+
+    name: str
+    rules: Rules
+    pace: Pace
+    manners: Manners
+
+    @property
+    def exchange(self) -> Any:
+        """ccxt's exchange of this thread, with its markets loaded."""
+
+    def market(self, symbol: str) -> str:
+        """ccxt's name of a symbol."""
+
+    def ask(self, call: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
+        """What ccxt's `call` returns, retried, its errors as ours."""
+
+    def price_bars(
+        self, market: str, timeframe: str, span: Span, price: str | None = None, *, may_leap: bool = True
+    ) -> Iterator[Page]:
+        """Bars of trades, or of a mark, index or premium price."""
+
+
+def side_series(source: CcxtClient, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
     """The pages of a side series of one swap.
 
     Raises:
@@ -68,12 +91,7 @@ def side_series(source: "CcxtSource", series: str, symbol: str, span: Span) -> I
     return _prices(source, series, symbol, span)
 
 
-def without_queries(text: str) -> str:
-    """`text` with the query cut from every address in it."""
-    return re.sub(r"(https?://[^\s?]+)\?\S*", r"\1", text)
-
-
-def _funding(source: "CcxtSource", symbol: str, span: Span) -> Iterator[SidePage]:
+def _funding(source: CcxtClient, symbol: str, span: Span) -> Iterator[SidePage]:
     """By windows that hold an hourly settlement; a fuller answer is asked for again in halves."""
     market = source.market(symbol)
     settled = _kept(source, settled_instants(span, source.pace.now_ms, source.rules.settle_s), "funding_days")
@@ -85,7 +103,7 @@ def _funding(source: "CcxtSource", symbol: str, span: Span) -> Iterator[SidePage
         yield SidePage(vintages("funding", symbol, at, at + 1, rates["value"]), _trusted(source, window))
 
 
-def _funding_rows(source: "CcxtSource", market: str, window: Span, limit: int) -> Iterator[pd.DataFrame]:
+def _funding_rows(source: CcxtClient, market: str, window: Span, limit: int) -> Iterator[pd.DataFrame]:
     extra = {source.manners.end_name: window.until_ms - 1}
     call = source.exchange.fetch_funding_rate_history
     rows = _instants(source.ask(call, market, window.since_ms, limit, extra), "fundingRate", source)
@@ -97,7 +115,7 @@ def _funding_rows(source: "CcxtSource", market: str, window: Span, limit: int) -
         yield within(rows, window, "timestamp")
 
 
-def _open_interest(source: "CcxtSource", symbol: str, span: Span) -> Iterator[SidePage]:
+def _open_interest(source: CcxtClient, symbol: str, span: Span) -> Iterator[SidePage]:
     market, step_ms = source.market(symbol), bar_duration_ms(source.rules.side_timeframe)
     limit = int(source.exchange.feature_value(market, "fetchOpenInterestHistory", "limit", 100) or 100)
     rows = min(limit, 200)
@@ -116,7 +134,7 @@ def _open_interest(source: "CcxtSource", symbol: str, span: Span) -> Iterator[Si
         yield SidePage(page, window if source.manners.open_interest_days is not None else None)
 
 
-def _prices(source: "CcxtSource", series: str, symbol: str, span: Span) -> Iterator[SidePage]:
+def _prices(source: CcxtClient, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
     """The closes of mark, index or premium bars; of the basis their mark over their index, less one."""
     market, timeframe = source.market(symbol), source.rules.side_timeframe
     bar_ms = bar_duration_ms(timeframe)
@@ -130,7 +148,7 @@ def _prices(source: "CcxtSource", series: str, symbol: str, span: Span) -> Itera
         yield closes_page(series, symbol, pages, bar_ms)
 
 
-def _instants(answer: Any, name: str, source: "CcxtSource") -> pd.DataFrame:
+def _instants(answer: Any, name: str, source: CcxtClient) -> pd.DataFrame:
     times = [entry["timestamp"] for entry in answer]
     values = [entry.get(name) if entry.get(name) is not None else np.nan for entry in answer]
     rows = pd.DataFrame({"timestamp": pd.Series(times, dtype="int64"), "value": pd.Series(values, dtype="float64")})
@@ -138,7 +156,7 @@ def _instants(answer: Any, name: str, source: "CcxtSource") -> pd.DataFrame:
     return rows
 
 
-def _kept(source: "CcxtSource", span: Span | None, name: str) -> Span | None:
+def _kept(source: CcxtClient, span: Span | None, name: str) -> Span | None:
     """The part of `span` that the exchange still has."""
     days = getattr(source.manners, name)
     if span is None or days is None:
@@ -147,5 +165,5 @@ def _kept(source: "CcxtSource", span: Span | None, name: str) -> Span | None:
     return Span(since_ms, span.until_ms) if since_ms < span.until_ms else None
 
 
-def _trusted(source: "CcxtSource", window: Span) -> Span | None:
+def _trusted(source: CcxtClient, window: Span) -> Span | None:
     return window if source.manners.answers_windows else None
