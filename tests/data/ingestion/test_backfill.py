@@ -100,7 +100,7 @@ def test_files_that_an_archive_publishes_late_are_picked_up(store: Store) -> Non
         with serve(Market(now_ms=now_ms, holes=())) as server:
             if absent:
                 server.misbehave("status", times=99, path=absent, status=404)
-            source = open_source({"kind": "binance_archive", "base_url": server.url}, server.pace())
+            source = open_source({"kind": "binance_archive", "base_url": server.url}, server.timing())
             now = datetime.fromtimestamp(now_ms / 1000, UTC)
             assert report.failed(backfill(source, store, wanted, RULES, lambda now=now: now)) == []  # type: ignore[misc]
         stored.append(len(store.read(wanted.bars[0])) / 24)

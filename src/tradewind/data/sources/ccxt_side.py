@@ -12,8 +12,7 @@ import pandas as pd
 
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.base import Page, SidePage
-from tradewind.data.sources.ccxt_session import Manners, Rules
-from tradewind.data.sources.pace import Pace
+from tradewind.data.sources.ccxt_session import ExchangeCapabilities, Rules
 from tradewind.data.sources.paging import (
     DAY_MS,
     OPEN_INTEREST_DELAY_MS,
@@ -25,6 +24,7 @@ from tradewind.data.sources.paging import (
     windows,
     within,
 )
+from tradewind.data.sources.timing import Timing
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
 
@@ -50,8 +50,8 @@ class CcxtClient(Protocol):
 
     name: str
     rules: Rules
-    pace: Pace
-    manners: Manners
+    timing: Timing
+    capabilities: ExchangeCapabilities
 
     @property
     def exchange(self) -> Any:
@@ -94,7 +94,7 @@ def side_series(source: CcxtClient, series: str, symbol: str, span: Span) -> Ite
 def _funding(source: CcxtClient, symbol: str, span: Span) -> Iterator[SidePage]:
     """By windows that hold an hourly settlement; a fuller answer is asked for again in halves."""
     market = source.market(symbol)
-    settled = _kept(source, settled_instants(span, source.pace.now_ms, source.rules.settle_s), "funding_days")
+    settled = _kept(source, settled_instants(span, source.timing.now_ms, source.rules.settle_s), "funding_days")
     limit = int(source.exchange.feature_value(market, "fetchFundingRateHistory", "limit", _FULL_ANSWER) or _FULL_ANSWER)
     limit = min(limit, _LONGEST_WINDOW)
     for window in windows(settled, limit * _HOUR_MS) if settled else ():
@@ -104,7 +104,7 @@ def _funding(source: CcxtClient, symbol: str, span: Span) -> Iterator[SidePage]:
 
 
 def _funding_rows(source: CcxtClient, market: str, window: Span, limit: int) -> Iterator[pd.DataFrame]:
-    extra = {source.manners.end_name: window.until_ms - 1}
+    extra = {source.capabilities.end_name: window.until_ms - 1}
     call = source.exchange.fetch_funding_rate_history
     rows = _instants(source.ask(call, market, window.since_ms, limit, extra), "fundingRate", source)
     if len(rows) >= min(limit, _FULL_ANSWER) and window.until_ms - window.since_ms > _HOUR_MS:
@@ -120,7 +120,7 @@ def _open_interest(source: CcxtClient, symbol: str, span: Span) -> Iterator[Side
     limit = int(source.exchange.feature_value(market, "fetchOpenInterestHistory", "limit", 100) or 100)
     rows = min(limit, 200)
     settled = _kept(
-        source, settled_bars(span, source.rules.side_timeframe, source.pace.now_ms, source.rules.settle_s),
+        source, settled_bars(span, source.rules.side_timeframe, source.timing.now_ms, source.rules.settle_s),
         "open_interest_days",
     )  # fmt: skip
     for window in windows(settled, rows * step_ms) if settled else ():
@@ -131,7 +131,7 @@ def _open_interest(source: CcxtClient, symbol: str, span: Span) -> Iterator[Side
             raise BadData(f"{source.name} has its open interest in money alone, not in units of the base asset")
         at = found["timestamp"]
         page = vintages("open_interest", symbol, at, at + OPEN_INTEREST_DELAY_MS, found["value"])
-        yield SidePage(page, window if source.manners.open_interest_days is not None else None)
+        yield SidePage(page, window if source.capabilities.open_interest_days is not None else None)
 
 
 def _prices(source: CcxtClient, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
@@ -139,7 +139,7 @@ def _prices(source: CcxtClient, series: str, symbol: str, span: Span) -> Iterato
     market, timeframe = source.market(symbol), source.rules.side_timeframe
     bar_ms = bar_duration_ms(timeframe)
     opened = Span(span.since_ms - bar_ms, span.until_ms - bar_ms)
-    settled = settled_bars(opened, timeframe, source.pace.now_ms, source.rules.settle_s)
+    settled = settled_bars(opened, timeframe, source.timing.now_ms, source.rules.settle_s)
     if settled is None:
         return
     kinds = ["mark", "index"] if series == "basis" else [_PRICES[series]]
@@ -152,18 +152,18 @@ def _instants(answer: Any, name: str, source: CcxtClient) -> pd.DataFrame:
     times = [entry["timestamp"] for entry in answer]
     values = [entry.get(name) if entry.get(name) is not None else np.nan for entry in answer]
     rows = pd.DataFrame({"timestamp": pd.Series(times, dtype="int64"), "value": pd.Series(values, dtype="float64")})
-    require_no_future(rows["timestamp"], source.pace.now_ms, source.name)
+    require_no_future(rows["timestamp"], source.timing.now_ms, source.name)
     return rows
 
 
 def _kept(source: CcxtClient, span: Span | None, name: str) -> Span | None:
     """The part of `span` that the exchange still has."""
-    days = getattr(source.manners, name)
+    days = getattr(source.capabilities, name)
     if span is None or days is None:
         return span
-    since_ms = max(span.since_ms, source.pace.now_ms - days * DAY_MS)
+    since_ms = max(span.since_ms, source.timing.now_ms - days * DAY_MS)
     return Span(since_ms, span.until_ms) if since_ms < span.until_ms else None
 
 
 def _trusted(source: CcxtClient, window: Span) -> Span | None:
-    return window if source.manners.answers_windows else None
+    return window if source.capabilities.answers_windows else None
