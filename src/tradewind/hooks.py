@@ -8,7 +8,17 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 
 from tradewind.errors import BadParameters
+from tradewind.learning.models.chosen import choose
 from tradewind.tracking import RECORDERS, make_store
+
+
+class ModelHooks:
+    """Makes the pipelines of the models that the loaded configuration lists."""
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Read `params:models` before Kedro makes the pipelines."""
+        choose(context.config_loader["parameters"]["models"])
 
 
 class TrackingHooks:

@@ -8,9 +8,10 @@ from typing import Any
 from kedro.config import MissingConfigException, OmegaConfigLoader
 
 from tradewind.errors import BadParameters
-from tradewind.hooks import TrackingHooks
+from tradewind.hooks import ModelHooks, TrackingHooks
+from tradewind.learning.models.chosen import with_every_block
 
-HOOKS = (TrackingHooks(),)
+HOOKS = (ModelHooks(), TrackingHooks())
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -48,6 +49,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         """The configuration of this kind."""
+        if key == "parameters" and key not in self:
+            return with_every_block(super().__getitem__(key))
         if key != "credentials" or key in self:
             return super().__getitem__(key)
         found, missing = dict[str, Any](), list[MissingConfigException]()

@@ -91,8 +91,8 @@ def test_steps_of_many_episodes(close: np.ndarray, ours: Any, compare: Callable[
 def settings(count: int, batch: int) -> AgentParameters:
     """stable-baselines3's defaults for PPO, shared out over `count` environments."""
     return AgentParameters(
-        environments=count, rollout=2048 // count, batch_size=batch, epochs=10, learning_rate=3e-4, discount=0.99,
-        gae_lambda=0.95, entropy=0.0, target_kl=None, hidden=64,
+        n_envs=count, n_steps=2048 // count, batch_size=batch, n_epochs=10, learning_rate=3e-4, gamma=0.99,
+        gae_lambda=0.95, ent_coef=0.0, target_kl=None, hidden=64,
     )  # fmt: skip
 
 
@@ -121,8 +121,11 @@ def test_large_batches_end_no_worse(results: list[dict[str, Any]]) -> None:
     terms = TradingTerms.made(COSTS, OrderRules(), DISCRETE, 8766.0)
     sight = Standardiser(features=("down", "none", "up"), mean=(0.0,) * 3, deviation=(1.0,) * 3)
     grown, took = {}, {}
-    large = AgentParameters(steps=60_000, rollout=32)
-    for name, parameters in (("large", large), ("usual", settings(1, 64).model_copy(update={"steps": 60_000}))):
+    large = AgentParameters(total_timesteps=60_000, n_steps=32)
+    for name, parameters in (
+        ("large", large),
+        ("usual", settings(1, 64).model_copy(update={"total_timesteps": 60_000})),
+    ):
         begun = perf_counter()
         files = train_agent(Lesson(parameters, DISCRETE, RewardRules(), terms, fit, valid, sight), 7)
         took[name] = perf_counter() - begun
@@ -146,7 +149,7 @@ def test_an_exported_policy_decides(results: list[dict[str, Any]]) -> None:
     for algorithm in AGENTS:
         rules = DISCRETE.model_copy(update={"actions": "continuous" if algorithm in ("sac", "td3") else "discrete"})
         terms = TradingTerms.made(COSTS, OrderRules(), rules, 8766.0)
-        parameters = AgentParameters(algorithm=algorithm, steps=2048, parts=1, rollout=32, updates=2)
+        parameters = AgentParameters(algorithm=algorithm, total_timesteps=2048, parts=1, n_steps=32, gradient_steps=2)
         files = train_agent(Lesson(parameters, rules, RewardRules(), terms, fit, valid, sight), 7)
         policy = Policy.from_files({**files, ABOUT: files[ABOUT].replace(b'"abstains": true', b'"abstains": false')})
         seen, held, memory = np.zeros((1, 8), dtype=np.float32), np.zeros(1), policy.begin(1)

@@ -18,7 +18,7 @@ from tradewind.learning.models.sequence.networks import Network
 from tradewind.learning.models.sequence.parameters import SequenceParameters
 from tradewind.learning.models.sequence.training import train_network
 from tradewind.learning.models.sequence.windows import Standardiser, make_windows
-from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.learning.models.walk_forward import TrainingRules, split_training
 
 pytestmark = pytest.mark.benchmark
 ENCODER, DECODER, BATCH = 24, 4, 128
@@ -124,7 +124,9 @@ def test_one_forecast_against_the_limit(rows: pd.DataFrame, name: str, results: 
     """From feature rows to a finished forecast, one thread; the peer is the limit itself."""
     parameters = SequenceParameters(window_bars=ENCODER, hidden=16, batch_size=BATCH, max_rounds=1)
     ordered = rows.sort_values(["timestamp", "symbol"], ignore_index=True)
-    forecaster = catalogue.sequence(name)(parameters, 7).learn(ordered.iloc[:4000], TrainingRules(row_stride=8))
+    forecaster = catalogue.model(name)(parameters, 7).fit(
+        split_training(ordered.iloc[:4000], TrainingRules(row_stride=8))
+    )
     exported = ExportedForecaster.from_files(forecaster.files())
     alone = rows[rows["symbol"] == "A"]
     taken = []

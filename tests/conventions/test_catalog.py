@@ -139,4 +139,5 @@ def _paths(tree: Any, prefix: str = "") -> set[str]:
 
 
 def test_every_parameter_belongs_to_a_stage_or_is_shared(catalog: dict[str, Any]) -> None:
-    assert set(load("base")["parameters"]) == {"universe", "costs", "execution", "compute", "seed", *STAGES, *BESIDES}
+    shared = {"universe", "costs", "execution", "compute", "seed", "models"}
+    assert set(load("base")["parameters"]) == {*shared, *STAGES, *BESIDES}

@@ -22,9 +22,12 @@ SMALL_NETWORKS = ",".join(
         "deep_learning.lstm.network.window_bars=12",
         "deep_learning.tft.network.window_bars=6",
         "deep_learning.tft.network.hidden=8",
-        "reinforcement_learning.ppo.rules.agent.steps=5000",
+        "reinforcement_learning.ppo.rules.agent.total_timesteps=5000",
         "reinforcement_learning.ppo.rules.training.seeds=1",
-        *(f"reinforcement_learning.{agent}.rules.agent.steps=2048" for agent in ("recurrent_ppo", "sac", "td3")),
+        *(
+            f"reinforcement_learning.{agent}.rules.agent.total_timesteps=2048"
+            for agent in ("recurrent_ppo", "sac", "td3")
+        ),
         *(f"reinforcement_learning.{agent}.rules.agent.clone_epochs=1" for agent in ("recurrent_ppo", "sac", "td3")),
     ]
 )

@@ -39,15 +39,15 @@ def exact_equity(history: History, targets: np.ndarray, costs: Costs) -> list[fl
         decided = i - 1 - costs.latency_bars
         is_known = decided >= 0 and history.segment[decided] == history.segment[i]
         target = Fraction(float(targets[decided])) if is_known else Fraction(0)
-        rate = fixed + slippage * (Fraction(float(history.volatility[decided])) if is_known else 0)
+        rate = fixed + slippage * (Fraction(float(history.volatility[decided])) if decided >= 0 else 0)
+        if i > 0 and history.segment[i] != history.segment[i - 1]:  # a gap is over: closed at the first price there is
+            cash += units * opening - abs(units) * opening * rate
+            units, filled = Fraction(0), Fraction(0)
         if target != filled:
             wanted = target * (cash + units * opening) / opening
             cash -= (wanted - units) * opening + abs(wanted - units) * opening * rate
             units, filled = wanted, target
         cash -= units * opening * Fraction(float(history.funding_rate[i]))
-        if i + 1 < len(history.close) and history.segment[i + 1] != history.segment[i]:
-            cash += units * close - abs(units) * close * rate
-            units, filled = Fraction(0), Fraction(0)
         # Denominators would double with every trade: 200 bits are 40 digits more than a float has.
         cash, units = cash.limit_denominator(1 << 200), units.limit_denominator(1 << 200)
         equity.append(float(cash + units * close))

@@ -6,7 +6,8 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from tradewind.learning.models.catalogue import SEQUENCE
+from tradewind.learning.models import catalogue
+from tradewind.learning.models.chosen import chosen
 from tradewind.learning.models.sequence.parameters import SequenceParameters
 from tradewind.pipelines.deep_learning import create_pipeline
 from tradewind.pipelines.deep_learning.nodes import NetworkChoice, Trained
@@ -14,7 +15,7 @@ from tradewind.pipelines.deep_learning.nodes import NetworkChoice, Trained
 
 def test_every_network_has_the_same_nodes_and_its_own_datasets() -> None:
     pipeline = create_pipeline()
-    for network in SEQUENCE:
+    for network in catalogue.windows_of(chosen()):
         names = {node.name for node in pipeline.nodes if network in node.tags}
         steps = ("train", "score", "draw", "score_horizons", "draw_training")
         assert names == {f"deep_learning.{network}.{step}" for step in steps}

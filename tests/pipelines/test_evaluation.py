@@ -71,7 +71,7 @@ def market(seed: int, strength: float) -> tuple[dict[str, pd.DataFrame], pd.Data
         chance = 0.4 + 0.2 * (known > 0)
         rows = {"symbol": symbol, "timestamp": opened + HOUR, "p_down": 1 - chance, "p_flat": 0.0, "p_up": chance}
         forecasts.append(pd.DataFrame(rows))
-    table = pd.concat(forecasts, ignore_index=True).assign(model="knowing", horizon=1, expected_return=np.nan)
+    table = pd.concat(forecasts, ignore_index=True).assign(model="knowing", seed=7, horizon=1, expected_return=np.nan)
     return tables, table
 
 
@@ -300,11 +300,11 @@ def test_forecasts_are_compared_on_the_same_instants() -> None:
 
 def test_every_seed_is_run_as_the_model_is() -> None:
     tables, known = market(14, 0.4)
-    other = known.assign(model="knowing seed 8")
-    blind = known.assign(model="blind seed 9", p_up=0.5, p_down=0.5)
+    other = known.assign(seed=8)
+    blind = known.assign(model="blind", seed=9, p_up=0.5, p_down=0.5)
     forecasts = [in_folds(table) for table in (known, other, blind)]
     found = run_seeds(lazily(tables), FUNDING, folds(), UNIVERSE, COSTS, ORDERS, SIGNAL, SIZING, *forecasts)
-    assert found[["model", "seed"]].to_numpy().tolist() == [["knowing", 0], ["knowing", 8], ["blind", 9]]
+    assert found[["model", "seed"]].to_numpy().tolist() == [["knowing", 7], ["knowing", 8], ["blind", 9]]
     assert found["sharpe"].iloc[0] == found["sharpe"].iloc[1] > 1 and found["sharpe"].iloc[2] == 0
 
 

@@ -21,7 +21,7 @@ def test_every_agent_has_the_same_nodes_and_its_own_datasets() -> None:
     assert "agent_positions" in pipeline.outputs()
 
 
-@pytest.mark.parametrize("fault", [{"steps": 0}, {"discount": 1.0}, {"algorithm": "dqn"}, {"layers": 3}])
+@pytest.mark.parametrize("fault", [{"total_timesteps": 0}, {"gamma": 1.0}, {"algorithm": "dqn"}, {"layers": 3}])
 def test_parameters_that_cannot_be_are_refused(fault: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         AgentParameters.model_validate(fault)
@@ -35,3 +35,8 @@ def test_looking_at_the_stage_does_not_load_torch() -> None:
         "raise SystemExit(bool({'torch', 'gymnasium', 'stable_baselines3'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_old_name_is_refused_with_the_new_one() -> None:
+    with pytest.raises(ValidationError, match="discount is called gamma now"):
+        AgentParameters.model_validate({"discount": 0.9})

@@ -213,9 +213,15 @@ class Folds(_Table):
 
 
 class Forecasts(_Table):
-    """Out-of-sample forecasts of any model family; quantiles and expected return may be missing."""
+    """Out-of-sample forecasts of any model family; quantiles and expected return may be missing.
+
+    `seed` is the training's; `path` the number of a combinatorial path, -1 for the order of history.
+    """
 
     model: Series[str]
+    family: Series[str]
+    seed: Series[np.int64]
+    path: Series[np.int64] = pa.Field(ge=-1)
     fold: Series[np.int64]
     symbol: Series[str]
     timestamp: Series[Instant]
@@ -231,7 +237,7 @@ class Forecasts(_Table):
     q95: Series[float] = pa.Field(nullable=True)
 
     class Config(_Table.Config):
-        unique = ["model", "symbol", "timestamp", "horizon"]
+        unique = ["model", "seed", "path", "symbol", "timestamp", "horizon"]
 
     @pa.dataframe_check(name="probabilities sum to 1")
     def is_distribution(cls, forecasts: pd.DataFrame) -> Series[bool]:  # noqa: N805
@@ -317,9 +323,28 @@ class Backtest(_Table):
 
 
 class Leaderboard(_Table):
-    """One row a strategy: the metrics, each with its interval."""
+    """One row a strategy: the measures of `metrics.risk`, each with its interval (`NAME_low`, `NAME_high`; missing
+    where there are fewer than two days); what the verdict reads is required by name."""
 
     strategy: Series[str] = pa.Field(unique=True)
+    family: Series[str]
+    sharpe: Series[float]
+    sharpe_low: Series[float] = pa.Field(nullable=True)
+    sharpe_high: Series[float] = pa.Field(nullable=True)
+    total_return: Series[float]
+    max_drawdown: Series[float] = pa.Field(ge=0, le=1)
+    probabilistic_sharpe: Series[float] = pa.Field(nullable=True)
+    trades: Series[int]
+    bars: Series[int]
+    days: Series[int]
+
+    @pa.dataframe_check(name="every bound of an interval has its measure and its other bound, low <= high")
+    def _intervals_are_whole(cls, table: pd.DataFrame) -> bool:  # noqa: N805
+        lows = {str(name).removesuffix("_low") for name in table.columns if str(name).endswith("_low")}
+        highs = {str(name).removesuffix("_high") for name in table.columns if str(name).endswith("_high")}
+        return lows == highs <= set(table.columns) and not any(
+            (table[f"{name}_low"] > table[f"{name}_high"]).any() for name in lows
+        )
 
     class Config(_Table.Config):
         strict = False

@@ -1,10 +1,33 @@
 """Segments: stretches of bars without a long hole. Nothing that rolls may cross from one into the next."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
+Integers = npt.NDArray[np.int64]
 
-def assign_segments(open_time_ms: npt.NDArray[np.int64], bar_ms: int, max_gap_bars: int) -> npt.NDArray[np.int32]:
+
+class SegmentState(NamedTuple):
+    """What `fold_segments` carries: the last bar's opening in milliseconds (None before the first), and its segment."""
+
+    opened_ms: int | None = None
+    segment: int = 0
+
+
+def fold_segments(
+    state: SegmentState, open_time_ms: Integers, bar_ms: int, max_gap_bars: int
+) -> tuple[SegmentState, npt.NDArray[np.int32]]:
+    """`assign_segments` of the bars that follow those after which the state was `state`: (state, segments)."""
+    if not len(open_time_ms):
+        return state, np.empty(0, dtype=np.int32)
+    before = open_time_ms[:1] - bar_ms if state.opened_ms is None else [state.opened_ms]
+    missing = missing_before(np.concatenate((before, open_time_ms)), bar_ms)[1:]
+    segment = np.cumsum(missing > max_gap_bars, dtype=np.int32) + np.int32(state.segment)
+    return SegmentState(int(open_time_ms[-1]), int(segment[-1])), segment
+
+
+def assign_segments(open_time_ms: Integers, bar_ms: int, max_gap_bars: int) -> npt.NDArray[np.int32]:
     """The segment number of each bar, from 0.
 
     Args:
@@ -12,11 +35,10 @@ def assign_segments(open_time_ms: npt.NDArray[np.int64], bar_ms: int, max_gap_ba
         bar_ms: duration of one bar.
         max_gap_bars: this many missing bars in a row are still bridged; one more starts a new segment.
     """
-    missing = missing_before(open_time_ms, bar_ms)
-    return np.cumsum(missing > max_gap_bars, dtype=np.int32)
+    return fold_segments(SegmentState(), open_time_ms, bar_ms, max_gap_bars)[1]
 
 
-def missing_before(open_time_ms: npt.NDArray[np.int64], bar_ms: int) -> npt.NDArray[np.int64]:
+def missing_before(open_time_ms: Integers, bar_ms: int) -> Integers:
     """How many bars are missing between each bar and the one before it; 0 for the first."""
     missing = np.zeros(len(open_time_ms), dtype=np.int64)
     missing[1:] = np.diff(open_time_ms) // bar_ms - 1

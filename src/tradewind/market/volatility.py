@@ -1,28 +1,77 @@
 """How much a price moves, as known at each bar: for barriers, sizing and slippage."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+
+
+class VolatilityState(NamedTuple):
+    """What `fold_volatility` carries from bar to bar.
+
+    Attributes:
+        close: the last close, NaN before the first bar.
+        segment: the last segment, -1 before the first bar.
+        returns: one-bar returns of the segment so far.
+        squares: the last `window` squared returns, oldest first.
+    """
+
+    close: float
+    segment: int
+    returns: int
+    squares: Floats
+
+
+def begin_volatility(window: int) -> VolatilityState:
+    """The state before the first bar, for a window of so many returns."""
+    return VolatilityState(np.nan, -1, -1, np.full(window, np.nan))
+
+
+def fold_volatility(
+    state: VolatilityState, close: Floats, segment: NDArray[np.int32]
+) -> tuple[VolatilityState, Floats]:
+    """`realised_volatility` of the bars that follow those after which the state was `state`.
+
+    Args:
+        state: from `begin_volatility`, or what this function gave before; it is not changed.
+        close: one a bar.
+        segment: number of each bar's segment, from 0.
+
+    Returns:
+        The state after the last bar, and the volatility on each bar.
+    """
+    squares = np.concatenate((state.squares, np.empty(len(close))))
+    last, number, returns, out = _volatility(
+        state.close, np.int64(state.segment), state.returns, squares, close, segment
+    )
+    return VolatilityState(last, int(number), returns, squares[len(squares) - len(state.squares) :].copy()), out
+
 
 @njit(cache=True, nogil=True)
-def realised_volatility(close: NDArray[np.float64], segment: NDArray[np.int32], window: int) -> NDArray[np.float64]:
+def _volatility(
+    last: float, number: np.int64, returns: int, squares: Floats, close: Floats, segment: NDArray[np.int32]
+) -> tuple[float, np.int64, int, Floats]:
+    out = np.full(len(close), np.nan)
+    window = len(squares) - len(close)
+    for row in range(len(close)):
+        change = np.log(close[row] / last)
+        squares[window + row] = change * change
+        returns = returns + 1 if segment[row] == number else 0
+        number, last = np.int64(segment[row]), close[row]
+        if returns >= window:
+            total = 0.0
+            for at in range(row + 1, window + row + 1):
+                total += squares[at]
+            out[row] = np.sqrt(total / window)
+    return last, number, returns, out
+
+
+def realised_volatility(close: Floats, segment: NDArray[np.int32], window: int) -> Floats:
     """Root mean square of the last `window` one-bar log returns, per bar (Andersen and Bollerslev 1998).
 
     NaN until the segment has `window` returns; nothing crosses a segment.
     """
-    out = np.full(len(close), np.nan)
-    squares = np.empty(len(close))
-    for row in range(1, len(close)):
-        change = np.log(close[row] / close[row - 1])
-        squares[row] = change * change
-    start = 0
-    for row in range(1, len(close)):
-        if segment[row] != segment[row - 1]:
-            start = row
-        if row - start >= window:
-            total = 0.0
-            for at in range(row - window + 1, row + 1):
-                total += squares[at]
-            out[row] = np.sqrt(total / window)
-    return out
+    return fold_volatility(begin_volatility(window), close, segment)[1]

@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import Field
 
 from tradewind.metrics.returns import daily_returns
-from tradewind.metrics.risk import DAYS_PER_YEAR, MEASURES, measure
+from tradewind.metrics.risk import DAYS_PER_YEAR, measures_of
 from tradewind.metrics.significance import bootstrap_intervals, probabilistic_sharpe
 from tradewind.parameters import Parameters
 
@@ -31,7 +31,7 @@ def leaderboard(returns: pd.DataFrame, families: Mapping[str, str], rules: Stati
     for strategy, part in returns.groupby("strategy", sort=True):
         daily = daily_returns(part["timestamp"], part["net"].to_numpy())
         years = max(len(daily) / DAYS_PER_YEAR, 1e-9)
-        values = dict(zip(MEASURES, measure(daily).tolist(), strict=True))
+        values = measures_of(daily)
         intervals = bootstrap_intervals(
             daily, np.random.default_rng(seed), rules.confidence, rules.n_resamples, rules.mean_block_days
         )
@@ -70,9 +70,7 @@ def breakdown(returns: pd.DataFrame, accounts: Mapping[str, pd.DataFrame]) -> pd
             *(("symbol", key, group) for key, group in account.groupby(["role", "symbol"], sort=True)),
         ]
         for by, (role, name), group in groups:
-            values = dict(
-                zip(MEASURES, measure(daily_returns(group["timestamp"], group["net"].to_numpy())), strict=True)
-            )
+            values = measures_of(daily_returns(group["timestamp"], group["net"].to_numpy()))
             rows.append(
                 {
                     "strategy": strategy,

@@ -1,27 +1,59 @@
-"""What a series of daily returns amounts to. Every measure is a function of the returns alone, so that it can be
-resampled."""
+"""Measures of a series of daily net returns: each a function of the returns alone, so that it can be resampled.
+
+A measure is added here and nowhere else: its line in `MEASURES` (the name in tables, the title and the unit in reports)
+and its value in `measure`, in the same order. Leaderboards, their intervals, breakdowns and reports follow.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 DAYS_PER_YEAR = 365.25
-# In the order of `measure`.
-MEASURES = ("total_return", "annual_return", "annual_volatility", "sharpe", "sortino", "max_drawdown", "win_rate")
 
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Measure:
+    """How a measure is named: in tables, in reports, and whether it is a share of equity or a ratio."""
+
+    name: str
+    title: str
+    unit: Literal["share", "ratio"]
+
+
+DESCRIBED = (
+    Measure("total_return", "total return", "share"),
+    Measure("annual_return", "a year", "share"),
+    Measure("annual_volatility", "volatility", "share"),
+    Measure("sharpe", "Sharpe", "ratio"),
+    Measure("sortino", "Sortino", "ratio"),
+    Measure("max_drawdown", "max drawdown", "share"),
+    Measure("win_rate", "days won", "share"),
+    Measure("calmar", "Calmar", "ratio"),
+)
+MEASURES = tuple(described.name for described in DESCRIBED)
+N_MEASURES = len(MEASURES)
+
+
+def measures_of(daily: Floats) -> dict[str, float]:
+    """The measures by name, of daily net returns; `measure` says how each is defined."""
+    return dict(zip(MEASURES, measure(daily).tolist(), strict=True))
+
+
 @njit(cache=True, nogil=True)
 def measure(daily: Floats) -> Floats:
-    """The measures of `MEASURES`, from daily net returns.
+    """The measures in the order of `MEASURES`, from daily net returns; shape (N_MEASURES,).
 
     total_return; annual_return (compound); annual_volatility; sharpe = mean / deviation * sqrt(365.25) (Sharpe 1966);
     sortino, with the root mean square of the losses below (Sortino and Price 1994); max_drawdown, from peak to trough,
-    0 to 1; win_rate, the share of days with a profit among those with a profit or a loss. A ratio over 0 is 0: nothing
-    happened.
+    0 to 1; win_rate, the share of days with a profit among those with a profit or a loss; calmar, the annual return
+    over the largest drawdown (Young 1991). A ratio over 0 is 0: nothing happened.
     """
-    out = np.zeros(7)
+    out = np.zeros(N_MEASURES)
     n_days = len(daily)
     if n_days == 0:
         return out
@@ -53,4 +85,5 @@ def measure(daily: Floats) -> Floats:
     out[4] = mean / downside * year if downside > 1e-12 else 0.0
     out[5] = drawdown
     out[6] = wins / moves if moves > 0 else 0.0
+    out[7] = out[1] / drawdown if drawdown > 1e-12 else 0.0
     return out

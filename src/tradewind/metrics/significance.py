@@ -5,7 +5,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tradewind.metrics.resampling import next_day
-from tradewind.metrics.risk import MEASURES, measure
+from tradewind.metrics.risk import MEASURES, N_MEASURES, measure
 
 Floats = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ def bootstrap_intervals(
 @njit(cache=True, nogil=True)
 def _resample(daily: Floats, starts: NDArray[np.int64], renew: NDArray[np.bool_]) -> Floats:
     n_resamples, n_days = starts.shape
-    out = np.empty((n_resamples, 7))
+    out = np.empty((n_resamples, N_MEASURES))
     sample = np.empty(n_days)
     for number in range(n_resamples):
         at = 0

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tradewind.market.universe import Universe
+from tradewind.metrics import risk
 from tradewind.metrics.risk import DAYS_PER_YEAR
 from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
@@ -128,6 +129,10 @@ def scorecard_rows(scorecard: pd.DataFrame) -> Iterator[dict[str, str]]:
         }
 
 
+# How a measure of each unit is written (`metrics.risk.Measure.unit`).
+WRITTEN = {"share": percent, "ratio": number}
+
+
 def board_rows(board: pd.DataFrame) -> Iterator[dict[str, str]]:
     """A leaderboard as text, one dictionary a strategy."""
     for row in board.to_dict("records"):
@@ -137,12 +142,7 @@ def board_rows(board: pd.DataFrame) -> Iterator[dict[str, str]]:
             "Sharpe": number(row["sharpe"]),
             "90 % interval": interval(row["sharpe_low"], row["sharpe_high"]),
             "P(Sharpe > 0)": percent(row["probabilistic_sharpe"]),
-            "total return": percent(row["total_return"]),
-            "a year": percent(row["annual_return"]),
-            "volatility": percent(row["annual_volatility"]),
-            "Sortino": number(row["sortino"]),
-            "max drawdown": percent(row["max_drawdown"]),
-            "days won": percent(row["win_rate"]),
+            **{one.title: WRITTEN[one.unit](row[one.name]) for one in risk.DESCRIBED if one.name != "sharpe"},
             "turnover a year": number(row["turnover_per_year"], 0),
             "costs a year": percent(row["cost_per_year"]),
             "exposure": percent(row["exposure"], 0),

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradewind.learning.models import catalogue, opponents
+from tradewind.learning.models import catalogue
 from tradewind.learning.models.base import PROBABILITIES, Sample, feature_names
 from tradewind.learning.models.boosting import BoostingParameters
+from tradewind.learning.models.linear import fit_linear
 from tradewind.learning.models.walk_forward import split_training
 from tradewind.learning.splits.purged import test_mask, training_mask
 from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
@@ -234,7 +235,7 @@ def _shuffled(
     half = rng.random(len(rows)) < 0.5
     probability = np.empty((len(rows), 3))
     for trained in (half, ~half):
-        probability[~trained] = opponents.fit_linear(rows[trained].iloc[::20], names, 0.01)(rows[~trained])
+        probability[~trained] = fit_linear(rows[trained].iloc[::20], names, 0.01).predict(rows[~trained])[PROBABILITIES]
     forecasts = boosted_forecasts(rows, folds, parameters, settings)
     found = pd.DataFrame(probability, columns=list(PROBABILITIES)).assign(
         symbol=rows["symbol"].array, timestamp=rows["timestamp"].array
@@ -254,9 +255,7 @@ def _chosen_on_everything(
 
 def _tuned_on_the_test(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> BoostingParameters:
     # Near-equal candidates, as a search ends with: which is best on the test is for the test's noise to say.
-    tried = [
-        BoostingParameters(feature_share=share, row_share=rows) for share in (0.2, 0.3, 0.5) for rows in (0.5, 0.7)
-    ]
+    tried = [BoostingParameters(colsample=share, subsample=rows) for share in (0.2, 0.3, 0.5) for rows in (0.5, 0.7)]
     return min(tried, key=lambda one: _loss(boosted_forecasts(rows, folds, one, settings), rows))
 
 
@@ -267,8 +266,9 @@ def _stopped_by_the_test(
     parts = []
     for fold in folds.itertuples(index=False):
         test = rows[test_mask(rows, fold)]
-        train, _, calibration = split_training(rows[training_mask(rows, fold)], settings.training)
-        model = catalogue.boosting(MODEL)(parameters, settings.seed).fit(train, Sample.from_rows(test), calibration)
+        train, _, calibration = split_training(rows[training_mask(rows, fold)], settings.training).samples()
+        model = catalogue.row_model(MODEL)(parameters, settings.seed)
+        model.fit_samples(train, Sample.from_rows(test), calibration)
         parts.append(model.predict(test[feature_names(rows)]))
     found = pd.concat(parts, ignore_index=True)
     return forecasts.assign(**{name: found[name].to_numpy() for name in found.columns})

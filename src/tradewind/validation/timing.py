@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 
 from tradewind.learning.models import catalogue, walk_forward
-from tradewind.learning.models.base import feature_names
-from tradewind.learning.models.boosting import BoostingParameters
 from tradewind.learning.models.sequence.exported import ExportedForecaster
 from tradewind.learning.models.sequence.parameters import SequenceParameters
 from tradewind.learning.models.walk_forward import TrainingRules
@@ -31,23 +29,27 @@ def with_times(catalog: Any, parameters: Mapping[str, Any]) -> pd.DataFrame:
     rows = walk_forward.pool({name: load() for name, load in catalog.load("model_input").items()})
     folds, seed = catalog.load("folds"), parameters["seed"]
     timed = []
-    for name in catalogue.BOOSTING:
-        best = BoostingParameters(**catalog.load(f"classifier.{name}.best_parameters"))
+    names = tuple(parameters["models"])
+    for name in catalogue.rows_of(names):
+        is_tuned, kind = catalogue.is_tuned(name), catalogue.row_model(name)
+        found = catalog.load(
+            f"classifier.{name}.best_parameters" if is_tuned else f"params:classifier.{name}.parameters"
+        )
+        best = kind.parameters_class.model_validate(found)
         training = TrainingRules.model_validate(parameters["classifier"][name]["training"])
         begun = time.perf_counter()
-        trained = walk_forward.train_folds(catalogue.boosting(name), best, rows, folds, training, Memory(), seed)
+        trained = walk_forward.train_folds(kind, best, rows, folds, training, Memory(), seed)
         timed += _rows(name, time.perf_counter() - begun, _latency(_one_row(trained[-1])), rules)
     ahead = pd.concat([load() for load in catalog.load("horizon_returns").values()], ignore_index=True)
     whole = rows.merge(ahead, on=["symbol", "timestamp"], how="left", validate="one_to_one")
-    for name in catalogue.SEQUENCE:
-        if name == catalogue.LAST_VALUE:
+    for name in catalogue.windows_of(names):
+        if not catalogue.has_direction(name):
             continue
         block = parameters["deep_learning"][name]
         network = SequenceParameters.model_validate(block["network"])
         training = TrainingRules.model_validate(block["training"])
         begun = time.perf_counter()
-        kind: Any = catalogue.sequence(name)
-        trained = walk_forward.train_folds(kind, network, whole, folds, training, Memory(), seed)
+        trained = walk_forward.train_folds(catalogue.model(name), network, whole, folds, training, Memory(), seed)
         timed += _rows(name, time.perf_counter() - begun, _latency(_one_window(trained[-1])), rules)
     return pd.concat([catalog.load("scorecard"), pd.DataFrame(timed)], ignore_index=True)
 
@@ -68,17 +70,17 @@ def _rows(name: str, seconds: float, latency: Measured, rules: ScorecardRules) -
 
 def _one_row(trained: walk_forward.TrainedFold[Any]) -> list[Callable[[], Any]]:
     """Calls that forecast one row each."""
-    x, alone = trained.test[feature_names(trained.test)].tail(CALLS), np.ones(1, dtype=np.bool_)
-    return [partial(trained.forecaster.forecast, x.iloc[[at]], alone) for at in range(len(x))]
+    x = trained.test[list(trained.forecaster.features)].tail(CALLS).to_numpy(dtype=np.float32)
+    return [partial(trained.forecaster.predict_row, row) for row in x]
 
 
 def _one_window(trained: walk_forward.TrainedFold[Any]) -> list[Callable[[], Any]]:
     """Calls that forecast the last bar of a window each, by the exported network."""
     exported = ExportedForecaster.from_files(trained.forecaster.files())
-    symbol = trained.test["symbol"].iloc[0]
-    bars = trained.test[trained.test["symbol"] == symbol].tail(CALLS + exported.window_bars)
-    length = exported.window_bars
-    return [partial(exported.predict, bars.iloc[at : at + length]) for at in range(len(bars) - length)]
+    symbol, length = trained.test["symbol"].iloc[0], exported.window_bars
+    bars = trained.test[trained.test["symbol"] == symbol].tail(CALLS + length)
+    x = bars[list(exported.features)].to_numpy(dtype=np.float32)
+    return [partial(exported.predict_row, x[at : at + length]) for at in range(len(x) - length)]
 
 
 def _latency(calls: list[Callable[[], Any]]) -> Measured:

@@ -19,7 +19,7 @@ from tradewind.data.quality.rules import QualityRules
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import WeightRules
-from tradewind.learning.models import catalogue, opponents, tuning, walk_forward
+from tradewind.learning.models import catalogue, tuning, walk_forward
 from tradewind.learning.models.base import Files
 from tradewind.learning.models.boosting import BoostingParameters
 from tradewind.learning.models.tuning import TuningRules
@@ -146,8 +146,8 @@ def best_parameters(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettin
         return BoostingParameters()
     from optuna.storages import InMemoryStorage
 
-    best, _ = tuning.tune(catalogue.boosting(MODEL), rows, folds, settings.tuning, InMemoryStorage(), settings.seed)
-    return best
+    best, _ = tuning.tune(catalogue.row_model(MODEL), rows, folds, settings.tuning, InMemoryStorage(), settings.seed)
+    return BoostingParameters.model_validate(best.model_dump())
 
 
 def boosted_forecasts(
@@ -155,14 +155,21 @@ def boosted_forecasts(
 ) -> pd.DataFrame:
     """LightGBM's forecasts, out of sample."""
     trained = walk_forward.train_folds(
-        catalogue.boosting(MODEL), parameters, rows, folds, settings.training, Memory(), settings.seed
+        catalogue.row_model(MODEL), parameters, rows, folds, settings.training, Memory(), settings.seed
     )
     return walk_forward.forecast_table(trained, settings.labels.horizon_bars)
 
 
 def other_forecasts(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> pd.DataFrame:
     """Those of the models without hyper-parameters."""
-    return opponents.opponent_forecasts(rows, folds, settings.labels.horizon_bars)
+    parts = []
+    for name in ("linear", "volatility_only"):
+        kind = catalogue.row_model(name)
+        trained = walk_forward.train_folds(
+            kind, kind.parameters_class(), rows, folds, settings.training, Memory(), settings.seed
+        )
+        parts.append(walk_forward.forecast_table(trained, settings.labels.horizon_bars))
+    return pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
 
 
 @dataclass(frozen=True)
@@ -178,7 +185,7 @@ class Steps:
     make_folds: Callable[..., Any] = label_nodes.make_folds
     tune: Callable[..., Any] = best_parameters
     train: Callable[..., Any] = boosted_forecasts
-    forecast_opponents: Callable[..., Any] = other_forecasts
+    train_linear: Callable[..., Any] = other_forecasts
     make_positions: Callable[..., Any] = trading_nodes.make_positions
 
 
@@ -226,7 +233,7 @@ def run_through(
     rows = walk_forward.pool(dict(inputs))
     forecasts = [
         steps.train(rows, folds, steps.tune(rows, folds, settings), settings),
-        steps.forecast_opponents(rows, folds, settings),
+        steps.train_linear(rows, folds, settings),
     ]
     positions = steps.make_positions(
         lazily(bars), folds, sources.oracle, universe, settings.costs, settings.signal, settings.sizing,

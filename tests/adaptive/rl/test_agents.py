@@ -73,17 +73,24 @@ def identity() -> Standardiser:
     return Standardiser(features=("down", "none", "up"), mean=(0.0, 0.0, 0.0), deviation=(1.0, 1.0, 1.0))
 
 
-OFF_POLICY = {"steps": 24_000, "environments": 16, "rollout": 16, "batch_size": 256, "discount": 0.95, "entropy": 0.02}
+OFF_POLICY = {
+    "total_timesteps": 24_000,
+    "n_envs": 16,
+    "n_steps": 16,
+    "batch_size": 256,
+    "gamma": 0.95,
+    "ent_coef": 0.02,
+}
 LEARN = {
-    "ppo": (DISCRETE, AgentParameters(steps=200_000, rollout=32)),
+    "ppo": (DISCRETE, AgentParameters(total_timesteps=200_000, n_steps=32)),
     "recurrent_ppo": (
         DISCRETE,
         AgentParameters(
-            algorithm="recurrent_ppo", steps=60_000, rollout=32, hidden=16, learning_rate=0.003, entropy=0.01
+            algorithm="recurrent_ppo", total_timesteps=60_000, n_steps=32, hidden=16, learning_rate=0.003, ent_coef=0.01
         ),
     ),
-    "sac": (CONTINUOUS, AgentParameters(algorithm="sac", updates=32, **OFF_POLICY)),
-    "td3": (CONTINUOUS, AgentParameters(algorithm="td3", updates=32, **OFF_POLICY)),
+    "sac": (CONTINUOUS, AgentParameters(algorithm="sac", gradient_steps=32, **OFF_POLICY)),
+    "td3": (CONTINUOUS, AgentParameters(algorithm="td3", gradient_steps=32, **OFF_POLICY)),
 }
 
 
@@ -118,7 +125,15 @@ def test_where_nothing_is_to_be_earned_an_agent_loses_no_more_than_its_costs(
 
 
 QUICK = AgentParameters(
-    steps=1024, parts=2, environments=16, rollout=16, batch_size=128, epochs=2, hidden=8, updates=4, keep_replay=True
+    total_timesteps=1024,
+    parts=2,
+    n_envs=16,
+    n_steps=16,
+    batch_size=128,
+    n_epochs=2,
+    hidden=8,
+    gradient_steps=4,
+    keep_replay=True,
 )
 CALM = RewardRules()
 
@@ -304,7 +319,14 @@ def test_a_warm_start_imitates_the_rule_of_the_signals(algorithm: str, trading: 
     rng, edge = np.random.default_rng(0), np.repeat(np.random.default_rng(1).standard_normal(100), 6)
     features = np.column_stack([rng.standard_normal(600), edge, rng.standard_normal(600)]).astype(np.float32)
     market = TradingMarket.from_histories({"A": solved_market(1, 600)[1]}, {"A": features})
-    cloned = {"clone_epochs": 30, "clone_bars": 64, "steps": 16, "parts": 1, "learning_rate": 0.02, "batch_size": 256}
+    cloned = {
+        "clone_epochs": 30,
+        "clone_bars": 64,
+        "total_timesteps": 16,
+        "parts": 1,
+        "learning_rate": 0.02,
+        "batch_size": 256,
+    }
     agreement = {}
     for given in ({**cloned, "learning_rate": 0.02}, {**cloned, "clone_epochs": 0}):
         parameters = AgentParameters.model_validate({**QUICK.model_dump(), **given, "algorithm": algorithm})

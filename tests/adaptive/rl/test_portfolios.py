@@ -78,8 +78,7 @@ def test_the_same_weights_give_the_same_equity_as_the_engines_portfolio(
             equity.append(info["equity"])
             if over:
                 break
-        # One bar more, for the backtest to see whether a segment ends.
-        kept = np.arange(600) < at + 3
+        kept = np.arange(600) < at + 2
         cut = {name: history.rows(kept) for name, history in books.items()}
         wanted = {name: target[: kept.sum()] for name, target in targets.items()}
         instants = dict.fromkeys(NAMES, np.arange(kept.sum()))

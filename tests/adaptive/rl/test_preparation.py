@@ -162,7 +162,7 @@ def test_an_agent_that_learns_on_keeps_its_eyes_and_gets_only_new_bars(world: An
 
 def plan(**changed: Any) -> Plan:
     training = AgentTraining.model_validate({"seeds": 2, "executor": "serial", **changed})
-    quick = AgentParameters(steps=512, parts=2, environments=8, rollout=16, batch_size=64, epochs=1, hidden=8)
+    quick = AgentParameters(total_timesteps=512, parts=2, n_envs=8, n_steps=16, batch_size=64, n_epochs=1, hidden=8)
     terms = TradingTerms.made(Costs(), OrderRules(), RULES, 8766.0)
     return Plan("ppo", quick, RULES, RewardRules(), training, terms, 7)
 

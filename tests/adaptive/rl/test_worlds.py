@@ -17,7 +17,7 @@ CLOSE, VOLUME, FUNDING = 3, 4, 7
 def numbered(market: TradingMarket) -> TradingMarket:
     """Features that say which bar they are of."""
     rows = np.arange(len(market.features), dtype=np.float32)[:, None]
-    return TradingMarket(market.bars, rows, market.last, market.runs)
+    return TradingMarket(market.bars, rows, market.runs)
 
 
 def test_a_path_in_another_order_keeps_every_candle_and_what_belongs_to_it(market: TradingMarket) -> None:
@@ -60,7 +60,7 @@ def test_what_comes_after_the_last_bar_that_may_be_learned_from_is_in_no_path(ma
     for end, agree in ((cut - 1, True), (249, False)):
         runs = np.array([[0, end]])
         paths = [
-            worlds.resampled(TradingMarket(*given, market.last, runs), 3.0, 30.0, np.random.default_rng(3))
+            worlds.resampled(TradingMarket(*given, runs), 3.0, 30.0, np.random.default_rng(3))
             for given in ((market.bars, market.features), (bars, features))
         ]
         one, two = ((path.bars[:, 1200:], path.features[1200:]) for path in paths)

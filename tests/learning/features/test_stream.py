@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tradewind.errors import BadData
 from tradewind.learning.features import audit, catalogue, price
-from tradewind.learning.features.bars import CLOCK, Chunk
+from tradewind.learning.features.bars import CLOCK, COLUMNS, Chunk
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.features.spec import Feature, feature
 from tradewind.learning.features.stream import FeatureStream, Plan, compute_batch
@@ -101,10 +102,27 @@ def test_a_feature_in_plain_python_obeys_the_same_laws(chunk: Chunk) -> None:
     mine = [in_python(24), price.log_return(3)]
     assert audit.audit(mine, chunk, n_cuts=30) == []
     np.testing.assert_array_equal(compute_batch(mine, chunk)[0], audit.compute(mine, chunk)[0].astype(np.float32))
-    stream = FeatureStream(mine)
-    with pytest.raises(BadData, match="use advance"):
-        stream.push({})
-    with pytest.raises(BadData, match="replay their lookback"):
+
+
+def test_features_in_python_stream_and_restart_as_well(chunk: Chunk) -> None:
+    mine = [in_python(24), price.log_return(3)]
+    part = chunk.rows(900, 1100)
+    whole, stream = audit.compute(mine, part), FeatureStream(mine)
+    for row in range(len(part)):
+        bar = {name: getattr(part, name)[row] for name in COLUMNS}
+        bar |= {f"side:{name}": values[row] for name, values in part.side.items()}
+        np.testing.assert_array_equal(stream.push(bar), whole[:, row])
+        if row % 7 == 0:
+            stream = FeatureStream.from_bytes(mine, stream.to_bytes())
+    with pytest.raises(BadData, match="no column 'close'"):
+        stream.push({name: value for name, value in bar.items() if name != "close"})
+
+
+def test_a_python_state_without_a_form_in_bytes_is_refused(chunk: Chunk) -> None:
+    odd = replace(in_python(24), step=lambda state, bars: (object(), bars.close))
+    stream = FeatureStream([odd])
+    stream.advance(chunk.rows(0, 5))
+    with pytest.raises(BadData, match="no form in bytes"):
         stream.to_bytes()
 
 

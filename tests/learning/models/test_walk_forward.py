@@ -16,11 +16,11 @@ from tradewind.learning.models.base import Sample
 from tradewind.learning.models.boosting import BoostingForecaster, BoostingParameters
 from tradewind.learning.models.calibration import ProbabilityScaling, fit_scaling
 from tradewind.learning.models.tuning import TuningRules
-from tradewind.learning.models.walk_forward import TrainingRules, train_folds
+from tradewind.learning.models.walk_forward import TrainingRules, forecast_table, train_folds
 from tradewind.market import schema
 
 RULES = TrainingRules(max_rounds=15, early_stopping_rounds=5)
-KIND = catalogue.boosting("lightgbm")
+KIND = catalogue.row_model("lightgbm")
 PARAMETERS = BoostingParameters(min_child_weight=5, learning_rate=0.1)
 
 
@@ -184,7 +184,7 @@ def test_tuning_looks_at_nothing_that_is_ever_tested(
 def test_a_search_goes_on_where_it_was_stopped_and_ends_alike(
     model_rows: pd.DataFrame, model_folds: pd.DataFrame, tmp_path: Path
 ) -> None:
-    def search(name: str, n_trials: int) -> tuple[BoostingParameters, pd.DataFrame]:
+    def search(name: str, n_trials: int) -> tuple[Any, pd.DataFrame]:
         storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / name}")
         return tuning.tune(KIND, model_rows, model_folds, TuningRules(n_trials=n_trials, max_rounds=10), storage, 7)
 
@@ -216,7 +216,7 @@ def test_a_search_stopped_in_its_first_trial_still_tries_the_defaults(
     match stop:
         case "interrupted":
             with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-                patch.setattr(KIND, "fit", interrupt)
+                patch.setattr(KIND, "fit_samples", interrupt)
                 search("stopped")
         case "killed":  # no handler runs: the trial is left as running
             opened = optuna.create_study(study_name=study, storage=f"sqlite:///{tmp_path / 'stopped'}")
@@ -261,4 +261,18 @@ def test_scaling_mends_overconfidence_and_never_bets_on_a_side() -> None:
 
 def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(BadParameters, match="one of .*xgboost.*, found 'catboost'"):
-        catalogue.boosting("catboost")
+        catalogue.row_model("catboost")
+
+
+@pytest.mark.parametrize("name", ["last_value", "volatility_only", "linear", "lightgbm"])
+def test_the_table_of_a_stored_model_is_that_of_the_run_that_trained_it(
+    model_rows: pd.DataFrame, model_folds: pd.DataFrame, store: FolderModelStore, name: str
+) -> None:
+    """Model, family and seed included: a second run takes every model from the store and must write the same bytes."""
+    kind = catalogue.model(name)
+    tables = [
+        forecast_table(train_folds(kind, kind.parameters_class(), model_rows, model_folds, RULES, store, 11), 12)
+        for _ in range(2)
+    ]
+    assert set(tables[0]["seed"]) == {11}
+    pd.testing.assert_frame_equal(tables[0], tables[1])

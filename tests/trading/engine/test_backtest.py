@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from tradewind.errors import BadData
-from tradewind.trading.engine.backtest import History, backtest
+from tradewind.trading.engine.backtest import History, backtest, run
+from tradewind.trading.engine.step import END
 from tradewind.trading.execution.costs import Costs
 
 FREE = Costs(taker_fee_bps=0, half_spread_bps=0, slippage_share_of_volatility=0)
@@ -52,15 +53,17 @@ def test_longs_pay_positive_funding_and_shorts_receive_it() -> None:
     assert backtest(flat, np.array([-1.0, -1, -1]), FREE)["funding"].tolist() == pytest.approx([0, -0.001, 0])
 
 
-def test_a_position_does_not_cross_a_gap() -> None:
-    gap = history(
-        [100, 100, 100, 300, 300], [100, 100, 100, 300, 300], segment=np.array([0, 0, 0, 1, 1], dtype=np.int32)
-    )
-    account = backtest(gap, np.ones(5), HUNDRED_BPS)
-    assert account["gross"].tolist() == pytest.approx([0.0] * 5)
-    assert account["position"].iloc[2] == 0.0
-    assert account["cost"].iloc[2] == pytest.approx(0.01 / 0.99)
+def test_a_gap_is_suffered_and_the_position_closed_at_the_first_open_after_it() -> None:
+    segment = np.array([0, 0, 0, 1, 1], dtype=np.int32)
+    gap = history([100, 100, 100, 50, 300], [100, 100, 100, 60, 300], segment=segment)
+    result = run(gap, np.ones(5), HUNDRED_BPS)
+    account = result.account
+    assert account["position"].iloc[2] == pytest.approx(1 / 0.99)  # nobody knows yet
+    assert account["gross"].tolist() == pytest.approx([0, 0, 0, -0.5 / 0.99, 0])
+    assert account["cost"].iloc[3] == pytest.approx(0.01 * 0.5 / 0.99)
     assert account["position"].iloc[3] == 0.0  # nothing was decided in the new segment yet
+    assert [(row, price, reason) for row, _, _, price, _, reason, _ in result.fills[1:2]] == [(3, 50.0, END)]
+    assert account["position"].iloc[4] == pytest.approx(1.0, rel=0.02)
 
 
 def test_units_are_held_so_a_short_grows_as_it_loses() -> None:

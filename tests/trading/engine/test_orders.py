@@ -125,6 +125,8 @@ def test_slippage_models_add_up() -> None:
     result = run(past, np.ones(3), costs, OrderRules(capital=100_000))
     expected = 6e-4 + 0.1 * 0.01 + 0.5 * 0.01 * np.sqrt(1000 / 4000) + 4e-4
     assert result.fills[0, 4] == pytest.approx(expected)
+    assert costs.round_trip_share(0.01, 1000 / 4000, 100_000.0) == pytest.approx(2 * expected)
+    assert Costs(maker_fee_bps=-1).maker_fee_bps == -1  # a rebate
 
 
 def test_borrowing_is_paid_by_shorts_alone() -> None:
@@ -192,7 +194,10 @@ def test_orders_know_no_future(seed: int, rules: OrderRules, cut: int) -> None:
     past, other = random_history(seed), random_history(seed + 5)
     names = ("open", "close", "volatility", "funding_rate", "high", "low", "volume", "usual_volume")
     mixed = {name: np.r_[getattr(past, name)[:cut], getattr(other, name)[cut:]] for name in names}
-    changed = History(**mixed, segment=past.segment)
+    changed = History(
+        **mixed,
+        segment=np.r_[past.segment[:cut], past.segment[cut - 1] + 1 + np.arange(150 - cut) // 20].astype(np.int32),
+    )
     target = np.repeat(np.round(np.random.default_rng(seed).uniform(-1, 1, 30), 1), 5) * rules.max_leverage
     decided = np.r_[target[: cut - 2], -target[cut - 2 :]]
     before, after = run(past, target, COSTS, rules).account[:cut], run(changed, decided, COSTS, rules).account[:cut]

@@ -112,7 +112,7 @@ def train_agent(lesson: Lesson, seed: int, checkpoint: Checkpoint | None = None,
     if begun is not None:
         lesson = replace(lesson, standardiser=_same_sight(begun, lesson))
     market = TradingVecEnv(
-        lesson.fit, lesson.trading, lesson.rules, lesson.reward, parameters.discount, parameters.environments, seed
+        lesson.fit, lesson.trading, lesson.rules, lesson.reward, parameters.gamma, parameters.n_envs, seed
     )
     model, progress = make_learner(parameters, market, seed), _Progress()
     actor = Actor(model, parameters, lesson.rules.actions == "discrete", identity(lesson.fit.features.shape[1]))
@@ -132,7 +132,7 @@ def train_agent(lesson: Lesson, seed: int, checkpoint: Checkpoint | None = None,
         if progress.is_over:
             break
         _enter(model, market, lesson, seed, part + 1)
-        model.learn(-(-parameters.steps // parameters.parts), reset_num_timesteps=False)
+        model.learn(-(-parameters.total_timesteps // parameters.parts), reset_num_timesteps=False)
         progress.see(model, _look_at(model, actor, lesson, part + before))
         sound_alarms(progress.rows[-1], {"algorithm": parameters.algorithm, "seed": seed, "part": part})
         if checkpoint is not None:

@@ -1,32 +1,31 @@
 """What an episode remembers, how it begins, and the rules as plain numbers, as the kernels of `stepping` read them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numba.core import cgutils
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from tradewind.adaptive.rl.rules import SEEN, EnvironmentRules, RewardRules
-from tradewind.trading.engine.step import LAST_CLOSE, Terms
+from tradewind.trading.engine.account import DECISION_SIZE, SYMBOL_SIZE
+from tradewind.trading.engine.step import LAST_CLOSE, TradingSchedule
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-# What an episode remembers. First the engine's state of the symbol (six numbers); then equity, its peak, the mean and
-# mean square of returns, cost so far, the scale of its costs, the potential of the last bar, and how many bars later a
-# decision is filled; then the row whose close is known, the first and the last one, the target held, the
-# last reward, and whether the episode is over (`RUINED`, `OVER`) or its action was none (`REFUSED`).
-EQUITY, PEAK, MEAN, SQUARE, COST, COST_SCALE, POTENTIAL, DELAY = range(6, 14)
-ROW, BEGUN, END, TARGET, WORTH, STATE = range(14, 20)
-# What the last step told of the account, as shares of the equity before the bar; then the decided targets that are not
-# yet due, the newest first.
+# What an episode remembers. First the engine's state of the symbol (`account.SYMBOL_SIZE`); then equity, its peak, the
+# mean and mean square of returns, cost so far, the scale of its costs, the potential of the last bar, and how many bars
+# later a decision is filled; then the row whose close is known, the first and the last one, the target held, the last
+# reward, and whether the episode is over (`RUINED`, `OVER`) or its action was none (`REFUSED`).
+EQUITY, PEAK, MEAN, SQUARE, COST, COST_SCALE, POTENTIAL, DELAY = range(SYMBOL_SIZE, SYMBOL_SIZE + 8)
+ROW, BEGUN, END, TARGET, WORTH, STATE = range(SYMBOL_SIZE + 8, SYMBOL_SIZE + 14)
+# What the last step told of the account, as shares of the equity before the bar; then the decisions that are not yet
+# due, kept by `account.decide`.
 TOLD = ("net", "gross", "cost", "funding", "equity", "position", "turnover")
-TOLD_AT = 20
+TOLD_AT = SYMBOL_SIZE + 14
 PENDING = TOLD_AT + len(TOLD)
-# A row of the tape: the bar in the order of `engine.step.Bar`, whether a segment ends with it, and the features.
-LAST, FEATURES = 8, 9
+# A row of the tape: the bar in the order of `engine.step.Bar`, and the features.
+FEATURES = 8
 RUINED, OVER, REFUSED = 1, 2, 4
 
 
@@ -52,23 +51,27 @@ class Reward(NamedTuple):
         )  # fmt: skip
 
 
-BORROW, REWARD = Terms._fields.index("borrow"), len(Terms._fields)
-IS_DISCRETE = REWARD + len(Reward._fields)
-MAX_POSITION, DEAD_BAND, HOW_MANY, SHOWN = range(IS_DISCRETE + 1, IS_DISCRETE + 5)
-CHOICES = SHOWN + len(SEEN)
+# The rules by name: `numbers` of `packed` begins with them, and kernels read `numbers[:CHOICES].view(RULES)[0]`; the
+# targets that there are to choose from and the measured book follow.
+_NAMES = (
+    *TradingSchedule._fields, *Reward._fields, "is_discrete", "max_position", "dead_band", "n_targets",
+    *(f"shows_{name}" for name in SEEN),
+)  # fmt: skip
+RULES = np.dtype([(name, np.float64) for name in _NAMES])
+CHOICES = len(_NAMES)
 
 
-def packed(terms: Terms, book: Floats, reward: Reward, rules: EnvironmentRules) -> Floats:
+def packed(schedule: TradingSchedule, book: Floats, reward: Reward, rules: EnvironmentRules) -> Floats:
     """Costs, order rules, reward, actions, what of the account is shown and the measured book, in one array: each more
     that a kernel is handed costs it as much as the arithmetic of a bar."""
     actions = [float(rules.actions == "discrete"), rules.max_position, rules.dead_band, len(rules.targets)]
     shown = [float(name in rules.account) for name in SEEN]
-    return np.array([*terms, *reward, *actions, *shown, *rules.targets, *book.reshape(-1)], dtype=np.float64)
+    return np.array([*schedule, *reward, *actions, *shown, *rules.targets, *book.reshape(-1)], dtype=np.float64)
 
 
 def make_memory(count: int, longest_delay: int) -> Floats:
     """`count` episodes that have not begun; a decision is due at most `longest_delay` bars later."""
-    return np.zeros((count, PENDING + longest_delay))
+    return np.zeros((count, PENDING + DECISION_SIZE * longest_delay))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -100,17 +103,3 @@ def restart(
         scale = costs[0] * (1.0 + costs[1] * (2.0 * draws[number, 2] - 1.0))
         delay = delays[0] + int(draws[number, 3] * (delays[1] + 1))
         begin(memory, which[number], row, min(row + most_bars, end), tape[row, 3], scale, delay)
-
-
-@intrinsic
-def unowned(typingctx: Any, array: Any) -> Any:
-    """The array without a count of its owners, for a call that does not outlive it: counting up and down at each inner
-    call takes longer than a bar."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(signature.return_type)(context, builder, arguments[0])
-        view.meminfo = cgutils.get_null_value(view.meminfo.type)
-        view.parent = cgutils.get_null_value(view.parent.type)
-        return view._getvalue()
-
-    return array(array), generate

@@ -1,17 +1,19 @@
 """What agents are told beside features: the linear models' forecasts with their uncertainty, as of each fold."""
 
-from collections.abc import Callable
+import json
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tradewind.adaptive.rl.rules import FORECASTS
-from tradewind.errors import BadData
-from tradewind.learning.models.base import feature_names
-from tradewind.learning.models.opponents import fit_linear
+from tradewind.errors import BadData, BadModel
+from tradewind.learning.models.base import PROBABILITIES, Files, feature_names, thin
+from tradewind.learning.models.linear import LinearForecaster, fit_linear
+from tradewind.learning.models.row_model import OUTSIDE
 from tradewind.learning.models.sequence.windows import Standardiser
-from tradewind.learning.models.walk_forward import thin
 from tradewind.learning.splits.purged import assert_no_leak, test_mask, training_mask
 from tradewind.metrics.classification import CLASSES
 from tradewind.trading.strategy.signals import smooth
@@ -19,6 +21,7 @@ from tradewind.trading.strategy.signals import smooth
 BLOCKS, ROWS_EACH, RIDGE, SMOOTHING_BARS = 3, 6000, 0.002, 12.0
 SPREAD_RIDGE = 0.01  # of the rows: beside it a feature has to say something
 KEYS = ["symbol", "timestamp"]
+CLASSES_FILE, SPREAD_FILE = "told_classes.json", "told_spread.json"
 
 
 def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
@@ -65,34 +68,72 @@ def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame
             outside = ((past["horizon_end"] < begins) | (instant > ends)).to_numpy()
             if not outside.any():
                 raise BadData(f"{len(past)} training rows are too few for forecasts out of fold")
-            told[here] = _fit(past[outside], names)(past[here])
-        later = _fit(past, names)(test)
+            told[here] = ToldForecaster.fitted(past[outside], names).predict(past[here])
+        later = ToldForecaster.fitted(past, names).predict(test)
     return _add(past, told), _add(test, later)
 
 
-def _fit(past: pd.DataFrame, names: list[str]) -> Callable[[pd.DataFrame], NDArray[np.float64]]:
-    """What gives the three probabilities of rows, and the spread of their forward return.
+class _Spread(BaseModel):
+    """How far returns spread: log-linear in the features, in units of `width`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    standardiser: Standardiser
+    weights: tuple[float, ...]
+    width: float
+
+
+class ToldForecaster:
+    """What agents are told: the linear model's probabilities, and the spread of the forward return.
 
     The spread is a log-linear model of the return's size (Harvey 1976), by ridge regression, times the spread of the
     returns in its units.
     """
-    few = past[thin(past, max(len(past) // ROWS_EACH, 1))]
-    classes, standardiser = fit_linear(few, names, RIDGE), Standardiser.fitted(few, names)
 
-    def design(rows: pd.DataFrame) -> NDArray[np.float64]:
-        return np.column_stack([np.ones(len(rows)), standardiser.apply(rows).astype(np.float64)])
+    def __init__(self, classes: LinearForecaster, spread: _Spread) -> None:
+        """Use `fitted` or `from_files`."""
+        self._classes, self._spread, self._weights = classes, spread, np.array(spread.weights)
 
-    x, moved = design(few), few["forward_return"].to_numpy(dtype=np.float64)
-    least = 1e-3 * np.abs(moved).mean() + 1e-12  # a bar without any move has no logarithm
-    ridge = SPREAD_RIDGE * len(few) * np.eye(x.shape[1])
-    ridge[0, 0] = 0.0
-    weights = np.linalg.solve(x.T @ x + ridge, x.T @ np.log(np.abs(moved) + least))
-    low, high = np.quantile(moved / np.exp(x @ weights), (0.05, 0.95))
+    @classmethod
+    def fitted(cls, past: pd.DataFrame, names: list[str]) -> Self:
+        """Learned from these features of purged model-input rows, thinned to about 6,000."""
+        few = past[thin(past, max(len(past) // ROWS_EACH, 1))]
+        standardiser = Standardiser.fitted(few, names)
+        x, moved = _design(standardiser, few), few["forward_return"].to_numpy(dtype=np.float64)
+        least = 1e-3 * np.abs(moved).mean() + 1e-12  # a bar without any move has no logarithm
+        ridge = SPREAD_RIDGE * len(few) * np.eye(x.shape[1])
+        ridge[0, 0] = 0.0
+        weights = np.linalg.solve(x.T @ x + ridge, x.T @ np.log(np.abs(moved) + least))
+        low, high = np.quantile(moved / np.exp(x @ weights), (0.05, 0.95))
+        spread = _Spread(standardiser=standardiser, weights=tuple(weights.tolist()), width=float(high - low))
+        return cls(fit_linear(few, names, RIDGE), spread)
 
-    def forecast(rows: pd.DataFrame) -> NDArray[np.float64]:
-        return np.column_stack([classes(rows), (high - low) * np.exp(design(rows) @ weights)])
+    def predict(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        """p_down, p_flat, p_up and the spread between the 5th and the 95th percentile of the log return, (rows, 4)."""
+        size = np.exp(_design(self._spread.standardiser, rows) @ self._weights)
+        return np.column_stack([self._classes.predict(rows)[PROBABILITIES], self._spread.width * size])
 
-    return forecast
+    def files(self) -> Files:
+        """Both as JSON."""
+        spread = json.dumps(self._spread.model_dump(mode="json"), indent=1).encode()
+        return {CLASSES_FILE: self._classes.files()[OUTSIDE], SPREAD_FILE: spread}
+
+    @classmethod
+    def from_files(cls, files: Files) -> Self:
+        """The same again, from bytes whose hashes the store has checked; other files beside them are left alone.
+
+        Raises:
+            BadModel: a file is missing or was written by another version.
+        """
+        try:
+            classes = LinearForecaster.from_files({OUTSIDE: files[CLASSES_FILE]})
+            return cls(classes, _Spread.model_validate_json(files[SPREAD_FILE]))
+        except (KeyError, ValidationError) as error:
+            raise BadModel(f"the agents' forecasts need {CLASSES_FILE} and {SPREAD_FILE}: {error}") from error
+
+
+def _design(standardiser: Standardiser, rows: pd.DataFrame) -> NDArray[np.float64]:
+    return np.column_stack([np.ones(len(rows)), standardiser.apply(rows).astype(np.float64)])
 
 
 def _add(rows: pd.DataFrame, told: NDArray[np.float64]) -> pd.DataFrame:

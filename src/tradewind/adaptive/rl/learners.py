@@ -37,7 +37,7 @@ def make_learner(parameters: AgentParameters, market: Any, seed: int) -> Any:
         "optimizer_kwargs": {"fused": True},
     }
     shared: dict[str, Any] = {
-        "learning_rate": parameters.learning_rate, "gamma": parameters.discount, "seed": seed, "device": "cpu",
+        "learning_rate": parameters.learning_rate, "gamma": parameters.gamma, "seed": seed, "device": "cpu",
         "batch_size": parameters.batch_size, "policy_kwargs": policy, "verbose": 0,
     }  # fmt: skip
     with warnings.catch_warnings():
@@ -50,8 +50,8 @@ def make_learner(parameters: AgentParameters, market: Any, seed: int) -> Any:
 def _made(parameters: AgentParameters, market: Any, shared: dict[str, Any]) -> Any:
     if parameters.algorithm in ("ppo", "recurrent_ppo"):
         shared |= {
-            "n_steps": parameters.rollout, "n_epochs": parameters.epochs, "gae_lambda": parameters.gae_lambda,
-            "ent_coef": parameters.entropy, "target_kl": parameters.target_kl,
+            "n_steps": parameters.n_steps, "n_epochs": parameters.n_epochs, "gae_lambda": parameters.gae_lambda,
+            "ent_coef": parameters.ent_coef, "target_kl": parameters.target_kl,
         }  # fmt: skip
         if parameters.algorithm == "ppo":
             return PPO(LeanPolicy, market, **shared)
@@ -60,13 +60,15 @@ def _made(parameters: AgentParameters, market: Any, shared: dict[str, Any]) -> A
         }  # fmt: skip
         return RecurrentPPO("MlpLstmPolicy", market, **shared)
     shared |= {
-        "train_freq": parameters.rollout, "gradient_steps": parameters.updates,
-        "learning_starts": 0 if parameters.clone_epochs else market.num_envs * parameters.rollout,
-        "buffer_size": max(parameters.steps + market.num_envs * (parameters.rollout + parameters.clone_bars), 10_000),
+        "train_freq": parameters.n_steps, "gradient_steps": parameters.gradient_steps,
+        "learning_starts": 0 if parameters.clone_epochs else market.num_envs * parameters.n_steps,
+        "buffer_size": max(
+            parameters.total_timesteps + market.num_envs * (parameters.n_steps + parameters.clone_bars), 10_000
+        ),
     }  # fmt: skip
     if parameters.algorithm == "sac":
-        return SAC("MlpPolicy", market, ent_coef=parameters.entropy, **shared)
-    noise = NormalActionNoise(np.zeros(1), np.full(1, parameters.exploration))
+        return SAC("MlpPolicy", market, ent_coef=parameters.ent_coef, **shared)
+    noise = NormalActionNoise(np.zeros(1), np.full(1, parameters.action_noise))
     return TD3("MlpPolicy", market, action_noise=noise, **shared)
 
 

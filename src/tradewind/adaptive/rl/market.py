@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tradewind.adaptive.rl.rules import EnvironmentRules
 from tradewind.errors import BadData, BadParameters
 from tradewind.trading.engine.backtest import History, order_book
-from tradewind.trading.engine.step import Terms, terms
+from tradewind.trading.engine.step import TradingSchedule, trading_schedule
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 
@@ -20,19 +20,21 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TradingMarket:
-    """`bars` (8, rows) in the order of `engine.step.Bar`, `features` float32 (rows, features), `last` True on the last
-    bar of a segment that another follows, `runs` the first and last row of each segment that features are known for."""
+    """`bars` (8, rows) in the order of `engine.step.Bar`, `features` float32 (rows, features), `runs` the first and
+    last row of each segment that features are known for.
+
+    An episode ends at its run's end with its position open, marked at the last close, as an account does where the data
+    end: nobody knows that a gap follows, so nothing is sold before it. What a gap costs is the backtest's to say.
+    """
 
     bars: Floats
     features: NDArray[np.float32]
-    last: NDArray[np.bool_]
     runs: Rows
 
     @cached_property
     def tape(self) -> Floats:
-        """A row a bar, as `stepping` reads it: the eight numbers of the bar, 1 where a segment ends with it, and the
-        features."""
-        return np.ascontiguousarray(np.vstack([self.bars, self.last, self.features.T]).T, dtype=np.float64)
+        """A row a bar, as `stepping` reads it: the eight numbers of the bar, and the features."""
+        return np.ascontiguousarray(np.vstack([self.bars, self.features.T]).T, dtype=np.float64)
 
     @classmethod
     def joined(cls, markets: Sequence["TradingMarket"]) -> "TradingMarket":
@@ -41,7 +43,6 @@ class TradingMarket:
         return cls(
             np.ascontiguousarray(np.concatenate([one.bars for one in markets], axis=1)),
             np.ascontiguousarray(np.concatenate([one.features for one in markets])),
-            np.concatenate([one.last for one in markets]),
             np.concatenate([one.runs + offset for one, offset in zip(markets, offsets, strict=True)]),
         )  # fmt: skip
 
@@ -54,7 +55,7 @@ class TradingMarket:
         Raises:
             BadData: features and bars differ in length, an infinite feature, or no two bars in a row can be acted on.
         """
-        bars, values, last, runs, begun = [], [], [], [], 0
+        bars, values, runs, begun = [], [], [], 0
         for symbol, history in histories.items():
             table, segment = features[symbol], history.segment
             if len(table) != len(history.close):
@@ -63,7 +64,6 @@ class TradingMarket:
                 row, at = np.argwhere(np.isinf(table))[0]
                 raise BadData(f"{symbol}: feature {at} is infinite at row {row}: mend its formula")
             known = ~np.isnan(table).any(axis=1)
-            # As in the backtest, a position is open at the end of the data: nothing says that the segment ends there.
             ends = np.r_[segment[1:] != segment[:-1], False]
             edge = np.flatnonzero(np.diff(np.r_[False, known, False].astype(np.int8)))
             for first, after in zip(edge[::2], edge[1::2], strict=True):
@@ -73,7 +73,6 @@ class TradingMarket:
                         runs.append((begun + start, begun + end))
             bars.append(history.matrix)
             values.append(np.nan_to_num(table.astype(np.float32)))
-            last.append(ends)
             begun += len(table)
         if not runs:
             missing = {name: int(np.isnan(table).any(axis=1).sum()) for name, table in features.items()}
@@ -84,7 +83,7 @@ class TradingMarket:
             )
         return cls(
             np.ascontiguousarray(np.concatenate(bars, axis=1)), np.ascontiguousarray(np.concatenate(values)),
-            np.concatenate(last), np.array(runs, dtype=np.int64),
+            np.array(runs, dtype=np.int64),
         )  # fmt: skip
 
 
@@ -92,7 +91,7 @@ class TradingMarket:
 class TradingTerms:
     """What trading costs and allows, as `stepping.advance` reads it."""
 
-    terms: Terms
+    terms: TradingSchedule
     book: Floats
     delay: int
 
@@ -109,4 +108,4 @@ class TradingTerms:
                 f"actions reach a position of {most:g}, beyond execution.max_leverage {orders.max_leverage:g}: lower "
                 "environment.targets or max_position, or raise the leverage"
             )
-        return cls(terms(costs, orders, bars_per_year), order_book(costs), 1 + costs.latency_bars)
+        return cls(trading_schedule(costs, orders, bars_per_year), order_book(costs), 1 + costs.latency_bars)

@@ -1,6 +1,7 @@
 """Which agents there are and how they learn; without torch, so that configuration is checked before anything heavy."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,11 +17,11 @@ OFF_POLICY = ("sac", "td3")
 class AgentParameters(Parameters):
     """An agent and how it learns (`params:reinforcement_learning.AGENT.agent`).
 
-    `steps` are bars lived through by all `environments` together, in `parts`, after each of which the agent is looked
-    at. `rollout` bars of each come before an update: PPO makes `epochs` passes over them, SAC and TD3 `updates` batches
-    from all that was ever seen (`keep_replay` stores that with the policy, to go on from). recurrent_ppo carries a
-    memory of `hidden` units from bar to bar. `entropy` weighs the policy's own in PPO and SAC; TD3 explores by noise of
-    `exploration`. `gae_lambda` and `target_kl` are PPO's alone.
+    The names are those of stable-baselines3. `total_timesteps` are bars of all `n_envs` episodes together, in `parts`,
+    after each of which the agent is validated. `n_steps` bars of each come before an update: PPO makes `n_epochs`
+    passes over them, SAC and TD3 take `gradient_steps` batches from the replay buffer (`keep_replay` stores it with the
+    policy, to go on from). recurrent_ppo carries a memory of `hidden` units from bar to bar. `ent_coef` weighs the
+    entropy in PPO and SAC; TD3 explores by noise of `action_noise`. `gae_lambda` and `target_kl` are PPO only.
 
     `clone_epochs` passes before all else imitate the rule of the signals on the forecasts (in when the mean edge is
     0.1, out below 0.02), over `clone_bars` bars of each environment: a warm start; 0 begins from nothing.
@@ -29,20 +30,25 @@ class AgentParameters(Parameters):
     direction before thrift), the volatility, and the length of an episode.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "steps": "total_timesteps", "environments": "n_envs", "rollout": "n_steps", "epochs": "n_epochs",
+        "discount": "gamma", "entropy": "ent_coef", "updates": "gradient_steps", "exploration": "action_noise",
+    }  # fmt: skip
+
     algorithm: Literal["ppo", "recurrent_ppo", "sac", "td3"] = "ppo"
-    steps: Annotated[int, Field(ge=1, le=1_000_000_000)] = 200_000
+    total_timesteps: Annotated[int, Field(ge=1, le=1_000_000_000)] = 200_000
     parts: Annotated[int, Field(ge=1, le=100)] = 5
-    environments: Annotated[int, Field(ge=1, le=65_536)] = 64
-    rollout: Annotated[int, Field(ge=1, le=65_536)] = 64
+    n_envs: Annotated[int, Field(ge=1, le=65_536)] = 64
+    n_steps: Annotated[int, Field(ge=1, le=65_536)] = 64
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 1024
-    epochs: Annotated[int, Field(ge=1, le=100)] = 5
+    n_epochs: Annotated[int, Field(ge=1, le=100)] = 5
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
-    discount: Annotated[float, Field(ge=0, lt=1)] = 0.97
+    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.97
     gae_lambda: Annotated[float, Field(ge=0, le=1)] = 0.9
-    entropy: Annotated[float, Field(ge=0, le=1)] = 0.003
-    updates: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    ent_coef: Annotated[float, Field(ge=0, le=1)] = 0.003
+    gradient_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 64
     keep_replay: bool = False
-    exploration: Annotated[float, Field(ge=0, le=2)] = 0.3
+    action_noise: Annotated[float, Field(ge=0, le=2)] = 0.3
     target_kl: Annotated[float, Field(gt=0)] | None = 0.05
     clone_epochs: Annotated[int, Field(ge=0, le=1000)] = 0
     clone_bars: Annotated[int, Field(ge=2, le=100_000)] = 256

@@ -1,21 +1,11 @@
-"""Many portfolios stepped in one call: several symbols that share one account's cash, each by `engine.step.trade`."""
+"""Many portfolios stepped in one call: several symbols that share one account's cash, as `engine.account` has it."""
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tradewind.trading.engine.step import (
-    ACCEPTED,
-    ENTRY,
-    FILL_SIZE,
-    HELD,
-    LAST_CLOSE,
-    UNITS,
-    WORKING,
-    Bar,
-    Terms,
-    trade,
-)
+from tradewind.trading.engine.account import CLOSE, USUAL_VOLUME, VOLATILITY, decide, live_bar, share_of
+from tradewind.trading.engine.step import ENTRY, FILL_SIZE, HELD, LAST_CLOSE, MOST_FILLS, UNITS, TradingSchedule
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -29,7 +19,6 @@ TOLD = ("net", "gross", "cost", "funding", "turnover", "exposure")
 SEEN_EACH = ("position", "unrealised_profit", "time_in_trade")
 SEEN_ALL = ("drawdown", "cost_so_far", "exposure")
 RUINED, OVER = 1, 2
-LAST = 8
 
 
 @njit(cache=True, nogil=True)
@@ -48,77 +37,56 @@ def limited(wanted: Floats, before: Floats, leverage: float, turnover: float) ->
 
 
 @njit(cache=True, nogil=True)
-def begin_portfolio(
-    accounts: Floats, states: Floats, pending: Floats, at: int, row: int, end: int, tape: Floats, scale: float
-) -> None:
+def begin_portfolio(accounts: Floats, states: Floats, at: int, row: int, end: int, tape: Floats, scale: float) -> None:
     """Portfolio `at` begins at the closes of instant `row`, without positions, with an equity of 1."""
-    states[at], pending[at], accounts[at] = 0.0, 0.0, 0.0
-    states[at, :, LAST_CLOSE] = tape[row, :, 3]
+    states[at], accounts[at] = 0.0, 0.0
+    states[at, :, LAST_CLOSE] = tape[row, :, CLOSE]
     accounts[at, EQUITY] = accounts[at, PEAK] = 1.0
     accounts[at, COST_SCALE], accounts[at, ROW], accounts[at, BEGUN], accounts[at, END] = scale, row, row, end
 
 
 @njit(cache=True, nogil=True)
 def step_portfolios(
-    accounts: Floats, states: Floats, pending: Floats, weights: Floats, tape: Floats, terms: Terms, book: Floats,
-    told: Floats, done: Rows,
+    accounts: Floats, states: Floats, weights: Floats, tape: Floats, delay: int, schedule: TradingSchedule,
+    book: Floats, told: Floats, done: Rows,
 ) -> None:  # fmt: skip
     """Every portfolio lives through its next instant with the weights it has decided on; writes `told` and `done`.
 
-    `states` (portfolios, symbols, 6) are the engine's, `pending` (portfolios, delay, symbols) the decided weights that
-    are not yet due, the newest first, `tape` (instants, symbols, 9). All symbols are marked at the open, then each
-    trades with the whole account's equity, as in `engine.backtest.portfolio`: equal weights give equal equity (tested
-    to 1e-12).
+    Args:
+        accounts: shape (portfolios, ACCOUNT_SIZE).
+        states: shape (portfolios, symbols, ...), each portfolio's as in `account.AccountState`.
+        weights: shape (portfolios, symbols), shares of equity.
+        tape: shape (instants, symbols, 8) in the order of `engine.step.Bar`.
+        delay: bars from a decision to its fill.
+        schedule: costs and order rules.
+        book: the measured order book.
+        told: shape (portfolios, len(TOLD)).
+        done: shape (portfolios,), flags `RUINED` and `OVER`.
     """
-    fills = np.empty((4, FILL_SIZE))
-    n_symbols, delay = states.shape[1], pending.shape[1]
+    n_symbols = states.shape[1]
+    fills = np.empty((MOST_FILLS * n_symbols, FILL_SIZE))
+    segments = np.zeros((1, n_symbols), dtype=np.int32)  # a run stays within one segment
     for at in range(len(accounts)):
-        account = accounts[at]
-        row = int(account[ROW]) + 1
-        for lag in range(delay - 1, 0, -1):
-            pending[at, lag] = pending[at, lag - 1]
-        pending[at, 0] = weights[at]
-        decided = row - delay
-        known = decided >= account[BEGUN]
-        before, moved, gross, cost, funding, turned = account[EQUITY], 0.0, 0.0, 0.0, 0.0, 0.0
+        account, symbols = accounts[at], states[at]
+        row = int(account[ROW])
         for symbol in range(n_symbols):
-            state = states[at, symbol]
-            if state[UNITS] != 0.0:
-                moved += state[UNITS] * (tape[row, symbol, 0] - state[LAST_CLOSE])
-        for symbol in range(n_symbols):
-            bar = Bar(
-                tape[row, symbol, 0], tape[row, symbol, 1], tape[row, symbol, 2], tape[row, symbol, 3],
-                tape[row, symbol, 4], tape[decided, symbol, 5] if known else 0.0,
-                tape[decided, symbol, 6] if known else 0.0, tape[row, symbol, 7],
+            decide(
+                symbols, symbol, weights[at, symbol], tape[row, symbol, VOLATILITY], tape[row, symbol, USUAL_VOLUME],
+                delay,
             )  # fmt: skip
-            wanted = pending[at, delay - 1, symbol] if known else 0.0
-            one_gross, one_cost, one_funding, count = trade(
-                states[at], symbol, wanted, before + moved, bar, terms, book, tape[row, symbol, LAST] > 0.0, fills, 0
-            )
-            for number in range(count):
-                turned += abs(fills[number, 2]) * fills[number, 3]
-            gross += one_gross
-            cost += one_cost
-            funding += one_funding
-        share = 1.0 / before
-        gross, cost, funding = (gross + moved) * share, cost * share * account[COST_SCALE], funding * share
-        net = gross - cost - funding
-        if not net > -1.0 + 1e-12:
-            gross, cost, funding, net = -1.0, 0.0, 0.0, -1.0
-            states[at, :, UNITS] = states[at, :, ACCEPTED] = states[at, :, WORKING] = 0.0
-            account[EQUITY] = 0.0
-        else:
-            account[EQUITY] = before * (1.0 + net)
-        account[PEAK] = max(account[PEAK], account[EQUITY])
-        account[COST] += cost
-        account[ROW] = row
-        told[at, NET], told[at, GROSS], told[at, PAID], told[at, FUNDING] = net, gross, cost, funding
-        told[at, TURNOVER] = turned * share
+        row += 1
+        bar = live_bar(
+            symbols, tape, segments, delay, account[EQUITY], account[COST_SCALE], schedule, book, fills, 0, row, 0, row
+        )
+        account[EQUITY], account[ROW] = bar.equity, row
+        account[PEAK] = max(account[PEAK], bar.equity)
+        account[COST] += bar.cost
+        told[at, NET], told[at, GROSS], told[at, PAID], told[at, FUNDING] = bar.net, bar.gross, bar.cost, bar.funding
+        told[at, TURNOVER] = bar.traded
         told[at, EXPOSURE] = 0.0
-        if account[EQUITY] > 0.0:
-            for symbol in range(n_symbols):
-                told[at, EXPOSURE] += abs(states[at, symbol, UNITS]) * states[at, symbol, LAST_CLOSE] / account[EQUITY]
-        done[at] = (RUINED if account[EQUITY] <= 0.0 else 0) | (OVER if row >= account[END] else 0)
+        for symbol in range(n_symbols):
+            told[at, EXPOSURE] += abs(share_of(symbols, symbol, bar.equity))
+        done[at] = (RUINED if bar.equity <= 0.0 else 0) | (OVER if row >= account[END] else 0)
 
 
 @njit(cache=True, nogil=True)

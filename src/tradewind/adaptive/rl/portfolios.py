@@ -31,8 +31,8 @@ from tradewind.adaptive.rl.portfolio_stepping import (
 from tradewind.adaptive.rl.vectorised import OneMarketVecEnv
 from tradewind.errors import BadData, BadParameters
 from tradewind.parameters import Parameters
+from tradewind.trading.engine.account import DECISION_SIZE, SYMBOL_SIZE
 from tradewind.trading.engine.backtest import History
-from tradewind.trading.engine.step import STATE_SIZE
 
 Floats = NDArray[np.float64]
 Observations = NDArray[np.float32]
@@ -61,8 +61,8 @@ class PortfolioRules(Parameters):
 
 @dataclass(frozen=True)
 class PortfolioMarket:
-    """The instants at which all symbols have a bar. `tape` (instants, symbols, 9): the bar in the order of
-    `engine.step.Bar`, and 1 where a segment ends with it; `features` float32 (instants, symbols, features); `runs` the
+    """The instants at which all symbols have a bar. `tape` (instants, symbols, 8): the bar in the order of
+    `engine.step.Bar`; `features` float32 (instants, symbols, features); `runs` the
     first and last instant of each stretch that can be acted on; `timestamps` as given."""
 
     symbols: tuple[str, ...]
@@ -78,7 +78,8 @@ class PortfolioMarket:
     ) -> "PortfolioMarket":  # fmt: skip
         """From each symbol's history, a row of features a bar, and the instants of its bars, which must rise.
 
-        A run has no instant at which a symbol has no bar or a missing feature, and ends with any symbol's segment.
+        A run has no instant at which a symbol has no bar or a missing feature, and ends with any symbol's segment: an
+        episode ends there with its positions open, marked at the last close, since nobody knows that a gap follows.
 
         Raises:
             BadData: lengths differ, a feature is infinite, or no two instants in a row can be acted on.
@@ -97,8 +98,7 @@ class PortfolioMarket:
         known = np.ones(len(instants), dtype=np.bool_)
         for symbol, history in histories.items():
             place = np.searchsorted(timestamps[symbol], instants)
-            last = np.r_[history.segment[1:] != history.segment[:-1], False].astype(np.float64)
-            tape.append(np.vstack([history.matrix, last])[:, place].T)
+            tape.append(history.matrix[:, place].T)
             table.append(features[symbol][place])
             known &= ~np.isnan(features[symbol][place]).any(axis=1)
             begins |= np.r_[True, history.segment[place][1:] != history.segment[place][:-1]]
@@ -130,8 +130,7 @@ class _Portfolios:
         symbols = len(market.symbols)
         self.market, self.trading, self.rules = market, trading, rules
         self.accounts = np.zeros((count, ACCOUNT_SIZE))
-        self.states = np.zeros((count, symbols, STATE_SIZE))
-        self.pending = np.zeros((count, trading.delay, symbols))
+        self.states = np.zeros((count, symbols, SYMBOL_SIZE + DECISION_SIZE * trading.delay))
         self.weights = np.zeros((count, symbols))
         self.told, self.done = np.zeros((count, len(TOLD))), np.zeros(count, dtype=np.int64)
         width = symbols * (market.features.shape[2] + len(SEEN_EACH)) + len(SEEN_ALL)
@@ -155,7 +154,7 @@ class _Portfolios:
         latest = max(end - self.rules.episode_bars, first)
         begun = int(self.rng.integers(first, latest + 1)) if row is None else row
         begin_portfolio(
-            self.accounts, self.states, self.pending, at, begun, min(begun + self.rules.episode_bars, end),
+            self.accounts, self.states, at, begun, min(begun + self.rules.episode_bars, end),
             self.market.tape, drawn if cost_scale is None else cost_scale,
         )  # fmt: skip
         self.weights[at] = self.told[at] = 0.0
@@ -174,7 +173,7 @@ class _Portfolios:
             if np.abs(aim - self.weights[at]).max() >= rules.dead_band:
                 self.weights[at] = aim
         step_portfolios(
-            self.accounts, self.states, self.pending, self.weights, self.market.tape, self.trading.terms,
+            self.accounts, self.states, self.weights, self.market.tape, self.trading.delay, self.trading.terms,
             self.trading.book, self.told, self.done,
         )  # fmt: skip
         earned = np.log(np.maximum(1.0 + self.told[:, NET], 1e-6))

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tradewind.adaptive.rl.market import TradingMarket
 from tradewind.adaptive.rl.rules import FORECASTS, EnvironmentRules
 from tradewind.errors import BadData
+from tradewind.learning.models.base import thin
 from tradewind.learning.models.sequence.feature_choice import choose_features
 from tradewind.learning.models.sequence.windows import Standardiser
-from tradewind.learning.models.walk_forward import thin
 from tradewind.learning.splits.purged import assert_no_leak, inner_split, test_mask, training_mask
 from tradewind.trading.engine.backtest import History
 

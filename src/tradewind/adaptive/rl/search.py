@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 # Range, and whether it is searched by its logarithm.
 SPACE: dict[str, tuple[float, float, bool]] = {
     "learning_rate": (1e-4, 1e-2, True),
-    "discount": (0.8, 0.995, False),
-    "entropy": (1e-4, 3e-2, True),
+    "gamma": (0.8, 0.995, False),
+    "ent_coef": (1e-4, 3e-2, True),
     "hidden": (8, 64, True),
 }
 

@@ -49,9 +49,7 @@ def resampled(market: TradingMarket, share: float, mean_block_bars: float, rng: 
     bars[PRICES] *= height
     bars[4] /= height  # volume in units: as much money as before
     bars[6] /= height
-    path = TradingMarket(
-        bars, market.features[source], np.zeros(count, dtype=np.bool_), np.array([[0, count - 1]], dtype=np.int64)
-    )
+    path = TradingMarket(bars, market.features[source], np.array([[0, count - 1]], dtype=np.int64))
     return TradingMarket.joined([market, path])
 
 

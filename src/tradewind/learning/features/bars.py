@@ -105,3 +105,11 @@ def clock_column(name: str, timestamp: NDArray[np.int64]) -> Floats:
     if name == "share_of_day":
         return np.asarray(timestamp % DAY_MS / DAY_MS, dtype=np.float64)
     return np.asarray((timestamp - MONDAY_MS) % WEEK_MS / WEEK_MS, dtype=np.float64)
+
+
+def chunk_of(bar: Mapping[str, float]) -> Chunk:
+    """One bar, given as its columns and `side:SERIES`, as a chunk."""
+    kinds = {"timestamp": np.int64, "open_time": np.int64, "segment": np.int32}
+    columns = {name: np.array([bar[name]], dtype=kinds.get(name, np.float64)) for name in COLUMNS}
+    sides = {name: np.array([value]) for name, value in bar.items() if name.startswith("side:")}
+    return Chunk(**columns, side={name.removeprefix("side:"): value for name, value in sides.items()})

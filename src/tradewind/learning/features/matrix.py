@@ -7,47 +7,19 @@ import pandas as pd
 
 from tradewind.errors import BadData
 from tradewind.learning.features.bars import Chunk
+from tradewind.learning.features.market_columns import MARKET_COLUMNS, as_known, epoch_ms, market_table
 from tradewind.learning.features.spec import Feature
 from tradewind.learning.features.stream import compute_batch
 
-
-def epoch_ms(instants: pd.Series) -> np.ndarray:
-    """UTC milliseconds of a column of instants, whatever its resolution."""
-    return instants.dt.as_unit("ms").astype("int64").to_numpy()
-
-
-MARKET_COLUMNS = ("market_return", "market_breadth", "market_dispersion")
-
-
-def market_table(bars_by_symbol: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """What the universe did at each timestamp (UTC milliseconds): the market columns of `Chunk`, and each symbol's
-    rank.
-
-    One-bar log returns of the symbols that have a bar; a return across a gap does not count. The ranks stand in columns
-    `rank:SYMBOL`. The order of the symbols does not matter.
-    """
-    columns = {}
-    for symbol in sorted(bars_by_symbol):
-        bars = bars_by_symbol[symbol]
-        change = np.log(bars["close"]).diff()
-        is_next = (bars["open_time"] == bars["timestamp"].shift()) & (bars["segment"] == bars["segment"].shift())
-        columns[symbol] = pd.Series(change.where(is_next).to_numpy(), index=epoch_ms(bars["timestamp"]))
-    if not columns:
-        return pd.DataFrame(columns=MARKET_COLUMNS, dtype="float64")
-    returns = pd.concat(columns, axis=1).sort_index()
-    present = returns.notna().sum(axis=1)
-    table = pd.DataFrame(
-        {
-            "market_return": returns.mean(axis=1),
-            # A return of exactly 0 is neither a rise nor a fall.
-            "market_breadth": ((returns > 0).sum(axis=1) + 0.5 * (returns == 0).sum(axis=1))
-            / present.where(present > 0),
-            "market_dispersion": returns.std(axis=1, ddof=0),
-        }
-    )
-    place = (returns.rank(axis=1) - 1).div(present.where(present > 1) - 1, axis=0)
-    alone = returns.notna().mul(present == 1, axis=0)
-    return table.join(place.mask(alone, 0.5).add_prefix("rank:"))
+__all__ = [
+    "MARKET_COLUMNS",
+    "as_known",
+    "build_chunk",
+    "epoch_ms",
+    "feature_matrix",
+    "feature_table",
+    "market_table",
+]
 
 
 def build_chunk(
@@ -89,13 +61,6 @@ def _market_columns(market: pd.DataFrame, timestamp: np.ndarray, symbol: str) ->
     here = market.reindex(index=timestamp, columns=[*MARKET_COLUMNS, f"rank:{symbol}"])
     names = [*MARKET_COLUMNS, "market_rank"]
     return {name: np.ascontiguousarray(here.iloc[:, at].to_numpy(dtype=np.float64)) for at, name in enumerate(names)}
-
-
-def as_known(timestamp: np.ndarray, series: pd.DataFrame) -> np.ndarray:
-    """The latest value published at or before each timestamp; NaN before the first."""
-    series = series.sort_values("known_at", kind="stable")
-    newest = np.searchsorted(epoch_ms(series["known_at"]), timestamp, side="right") - 1
-    return np.where(newest >= 0, np.append(series["value"].to_numpy(dtype=np.float64), np.nan)[newest], np.nan)
 
 
 def feature_matrix(chunk: Chunk, features: Sequence[Feature], threads: int = 2) -> np.ndarray:

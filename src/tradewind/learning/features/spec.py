@@ -7,7 +7,7 @@ one bar, and cutting the history anywhere while carrying the state changes nothi
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -145,6 +145,13 @@ def feature(
     return decorate
 
 
+class Window(NamedTuple):
+    """The state of a feature written in Python: bars of the segment so far, and those that it still reads."""
+
+    seen: int
+    bars: Chunk | None
+
+
 def windowed(compute: Callable[[Chunk], Floats], lookback: int) -> Step:
     """A step from a function of a window of arrays: the state is the last `lookback` bars.
 
@@ -156,7 +163,7 @@ def windowed(compute: Callable[[Chunk], Floats], lookback: int) -> Step:
         joined = chunk.after(earlier)
         values = np.array(compute(joined), dtype=np.float64)[len(joined) - len(chunk) :]
         values[: max(lookback - seen, 0)] = np.nan
-        return (seen + len(chunk), joined.tail(lookback) if lookback else None), values
+        return Window(seen + len(chunk), joined.tail(lookback) if lookback else None), values
 
     return step
 

@@ -6,16 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.errors import BadData
 from tradewind.learning.features import machine, slow_bars
-from tradewind.learning.features.bars import CLOCK, Chunk, Floats, clock_column
+from tradewind.learning.features.bars import CLOCK, COLUMNS, Chunk, Floats, chunk_of, clock_column
 from tradewind.learning.features.expression import columns_of
+from tradewind.learning.features.packing import Arrays, chunk_arrays, chunk_from, pack, unpack
 from tradewind.learning.features.program import Program, compile_program, running_costs
-from tradewind.learning.features.spec import Feature, State
+from tradewind.learning.features.spec import Feature, State, Window
 
 Lines = NDArray  # one row a feature, in the precision of the caller
 SEGMENT, SEEN = 0, 1
@@ -90,10 +92,45 @@ class Plan:
 
     def fingerprint(self) -> str:
         """A hash of what is computed and how: a saved state fits a plan of the same fingerprint alone."""
-        digest = hashlib.sha256(json.dumps([feature.name for feature in self.features]).encode())
+        said = [[feature.name, feature.formula, feature.lookback] for feature in self.features]
+        digest = hashlib.sha256(json.dumps(said).encode())
         for program in (self._base, *(slower.program for slower in self._slower)):
             digest.update(json.dumps(program.columns).encode() + program.table.tobytes() + program.numbers.tobytes())
         return digest.hexdigest()
+
+    @property
+    def reads_chunks(self) -> bool:
+        """Whether it has features written in Python, which read whole chunks."""
+        return bool(self._python_rows)
+
+    def to_arrays(self, state: PlanState) -> tuple[dict[str, Any], Arrays]:
+        """The state as a JSON head and arrays, for `packing.pack`.
+
+        Raises:
+            BadData: a feature's step keeps a state that is no `Window`.
+        """
+        windows: dict[str, Any] = {}
+        arrays: Arrays = {"clock": state.clock, "numbers": state.numbers}
+        for name, window in state.python.items():
+            if not isinstance(window, Window):
+                raise BadData(f"feature {name} keeps a state of its own, which has no form in bytes: use `windowed`")
+            windows[name] = window.seen
+            if window.bars is not None:
+                arrays |= chunk_arrays(window.bars, name)
+        return {"plan": self.fingerprint(), "windows": windows}, arrays
+
+    def from_arrays(self, head: Mapping[str, Any], arrays: Arrays) -> PlanState:
+        """The state again.
+
+        Raises:
+            BadData: it belongs to another plan.
+        """
+        if head.get("plan") != self.fingerprint():
+            raise BadData("the saved feature stream belongs to other features: replay the history")
+        python: dict[str, State] = {}
+        for name, seen in head["windows"].items():
+            python[name] = Window(int(seen), chunk_from(arrays, name))
+        return PlanState(arrays["clock"], arrays["numbers"], python)
 
     def begin(self) -> PlanState:
         """The state before the first bar."""
@@ -164,7 +201,6 @@ class FeatureStream:
         self._state = self._plan.begin()
         self.names = tuple(feature.name for feature in features)
         self.columns = self._plan.columns
-        self._own = [name for name in self.columns if name not in CLOCK]
 
     def advance(self, chunk: Chunk) -> Floats:
         """One row a feature, one value a bar of the chunk."""
@@ -174,22 +210,22 @@ class FeatureStream:
         """One value a feature after one more bar, given as its columns (`open_time` and `timestamp` in milliseconds).
 
         Raises:
-            BadData: a column is missing, or the plan has features written in Python, which need `advance`.
+            BadData: a column is missing.
         """
-        state = self._state
-        if self._plan._python_rows:
-            raise BadData("features written in Python read chunks of bars: use advance")
+        state, out = self._state, np.empty((len(self.names), 1))
         try:
+            if self._plan.reads_chunks:
+                return self._plan.advance(state, chunk_of(bar), out)[:, 0]
             times = np.array([[bar["open_time"]], [bar["timestamp"]]], dtype=np.int64)
             segment = bar["segment"]
             columns = np.array(
                 [[clock_column(name, times[1])[0] if name in CLOCK else bar[name]] for name in self.columns]
             )
         except KeyError as error:
-            raise BadData(f"the bar has no column {error.args[0]!r}; it needs {', '.join(self._own)}") from error
+            own = [name for name in (COLUMNS if self._plan.reads_chunks else self.columns) if name not in CLOCK]
+            raise BadData(f"the bar has no column {error.args[0]!r}; it needs {', '.join(own)}") from error
         if state.clock[SEGMENT] != segment:
             self._plan._begin_segment(state, int(segment))
-        out = np.empty((len(self.names), 1))
         self._plan.advance_columns(state, columns, times, out, (0, 1))
         return out[:, 0]
 
@@ -197,13 +233,10 @@ class FeatureStream:
         """The whole state, with its plan's fingerprint and a hash of its own.
 
         Raises:
-            BadData: the stream has features written in Python, whose states have no form on disk.
+            BadData: a feature's step keeps a state that is no `Window`.
         """
-        if self._plan._python_rows:
-            raise BadData("features written in Python keep states of their own: replay their lookback instead")
-        body = self._state.clock.tobytes() + self._state.numbers.tobytes()
-        head = {"plan": self._plan.fingerprint(), "sha256": hashlib.sha256(body).hexdigest()}
-        return json.dumps(head).encode() + b"\n" + body
+        head, arrays = self._plan.to_arrays(self._state)
+        return pack(head, arrays)
 
     @classmethod
     def from_bytes(cls, features: Sequence[Feature], content: bytes) -> "FeatureStream":
@@ -213,19 +246,7 @@ class FeatureStream:
             BadData: the bytes are damaged, or belong to other features or another version of them.
         """
         stream = cls(features)
-        line, _, body = content.partition(b"\n")
-        try:
-            head = json.loads(line)
-            plan, digest = head["plan"], head["sha256"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadData("a saved feature stream must begin with its plan and hash: replay the history") from error
-        if digest != hashlib.sha256(body).hexdigest():
-            raise BadData("the saved feature stream is damaged (its hash does not fit): replay the history")
-        if plan != stream._plan.fingerprint():
-            raise BadData("the saved feature stream belongs to other features: replay the history")
-        split = stream._state.clock.nbytes
-        stream._state.clock[:] = np.frombuffer(body[:split], dtype=np.int64)
-        stream._state.numbers[:] = np.frombuffer(body[split:])
+        stream._state = stream._plan.from_arrays(*unpack(content, "feature stream"))
         return stream
 
 

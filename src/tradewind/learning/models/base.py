@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tradewind.errors import BadData
+from tradewind.parameters import Parameters
 
 PROBABILITIES = ["p_down", "p_flat", "p_up"]
 QUANTILES = ["q05", "q25", "q50", "q75", "q95"]
@@ -15,6 +16,8 @@ QUANTILES = ["q05", "q25", "q50", "q75", "q95"]
 KEYS = ("symbol", "timestamp", "label", "forward_return", "exit_time", "horizon_end", "weight")
 HORIZON_RETURN = "forward_return_"  # and the number of bars: what the return will be over another horizon
 Files = dict[str, bytes]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -55,40 +58,42 @@ def horizons_of(rows: pd.DataFrame) -> tuple[int, ...]:
     return tuple(sorted(int(one) for one in told))
 
 
-class Forecaster(Protocol):
-    """A model of the three classes. Its law book is `tests/laws/test_forecasters.py`.
+def thin(rows: pd.DataFrame, stride: int) -> Mask:
+    """True on every `stride`-th timestamp, the same for all symbols."""
+    place = rows["timestamp"].rank(method="dense").to_numpy(dtype=np.int64)
+    return place % stride == 0
 
-    Models never touch a disk: `files` and `from_files` turn them into named bytes and back, so that writing
-    atomically and checking hashes before anything is parsed exist once, in the store.
+
+@dataclass(frozen=True)
+class Training:
+    """One fold's purged training rows of all symbols in the order of time, and which of them do what.
+
+    Attributes:
+        rows: model-input rows.
+        fit: the rows that the model learns from, (rows,).
+        thinned: those of `fit` on every n-th bar: labels overlap, so that neighbouring rows say nearly the same.
+        valid: the rows that stop the training early.
+        calibration: the rows that calibrate the probabilities.
     """
 
-    name: ClassVar[str]
+    rows: pd.DataFrame
+    fit: Mask
+    thinned: Mask
+    valid: Mask
+    calibration: Mask
 
-    def fit(self, train: Sample, valid: Sample, calibration: Sample) -> Self:
-        """Fitted on `train`, stopped early on `valid`, its probabilities calibrated on `calibration`."""
-        ...
+    def samples(self) -> tuple[Sample, Sample, Sample]:
+        """The thinned rows to fit on, those to stop on and those to calibrate on."""
+        fit, valid, calibration = (self.rows[mask] for mask in (self.thinned, self.valid, self.calibration))
+        return Sample.from_rows(fit), Sample.from_rows(valid), Sample.from_rows(calibration)
 
-    def predict(self, x: pd.DataFrame) -> pd.DataFrame:
-        """p_down, p_flat, p_up (sum 1), expected_return (log) and quantiles (NaN if it has none), one row a row of
-        x."""
-        ...
 
-    def importance(self, x: pd.DataFrame) -> pd.DataFrame:
-        """feature, gain_share, mean_abs_shap over the rows of x."""
-        ...
+class ModelParameters(Parameters):
+    """The base of a model's parameters."""
 
-    def learning_curve(self) -> pd.DataFrame:
-        """iteration, train_loss, valid_loss."""
-        ...
-
-    def files(self) -> Files:
-        """Everything needed to build it again, in safe formats."""
-        ...
-
-    @classmethod
-    def from_files(cls, files: Files) -> Self:
-        """The forecaster that `files` was taken from. The bytes must be trusted: the store has checked their hashes."""
-        ...
+    def within(self, max_rounds: int, early_stopping_rounds: int) -> Self:
+        """The same with the rounds (trees, epochs) that a training may take; a model that has none overlooks it."""
+        return self
 
 
 class Checkpoint(Protocol):
@@ -101,6 +106,72 @@ class Checkpoint(Protocol):
     def put(self, files: Files) -> None:
         """Keep the state, all or nothing."""
         ...
+
+
+class Forecaster(Protocol):
+    """A model of the three classes. Its law book is `tests/laws/test_forecasters.py`.
+
+    The driver (`walk_forward.train_folds`) purges, splits and thins; a model is told which rows do what. Models never
+    touch a disk: `files` and `from_files` turn them into named bytes and back, so that writing atomically and checking
+    hashes before anything is parsed exist once, in the store.
+
+    Attributes:
+        name: what it is called in the catalogue, in configuration and in tables.
+        family: boosting, linear, sequence or baseline, and those of scikit-learn's (`scikit_learn.py`).
+        has_direction: whether it knows up from down; one that does not is scored as a forecast and never traded.
+        parameters_class: what its parameters are validated by.
+        seed: what everything drawn at random in its training follows from.
+    """
+
+    name: ClassVar[str]
+    family: ClassVar[str]
+    has_direction: ClassVar[bool]
+    parameters_class: ClassVar[type[ModelParameters]]
+    seed: int
+
+    def __init__(self, parameters: Any, seed: int) -> None:
+        """Unfitted."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The feature columns that it reads, in the order of `predict_row`."""
+
+    @property
+    def window_bars(self) -> int:
+        """How many bars up to the present one a forecast reads; 1 for a model of rows."""
+
+    def fit(self, training: Training, checkpoint: "Checkpoint | None" = None) -> Self:
+        """Fitted, stopped and calibrated on the rows given for it.
+
+        What takes long keeps its state in the checkpoint and goes on from it.
+        """
+
+    def predict(self, rows: pd.DataFrame, testing: Mask | None = None) -> pd.DataFrame:
+        """p_down, p_flat, p_up (sum 1), expected_return (log) and quantiles (NaN if it has none) for `rows[testing]`
+        (all rows if not given) in their order; rows before them may be read, and without enough of them it is NaN."""
+
+    def predict_row(self, x: NDArray[np.float32]) -> Floats:
+        """What `predict` says of one row, to 1e-6, for live use.
+
+        Args:
+            x: values of `features`, (features,), or (window_bars, features) oldest first if window_bars is above 1.
+
+        Returns:
+            p_down, p_flat, p_up, expected_return (log), float64 (4,).
+        """
+
+    def importance(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """feature, gain_share, mean_abs_shap on these model-input rows."""
+
+    def learning_curve(self) -> pd.DataFrame:
+        """iteration, train_loss, valid_loss."""
+
+    def files(self) -> Files:
+        """Everything needed to build it again, in safe formats."""
+
+    @classmethod
+    def from_files(cls, files: Files) -> Self:
+        """The forecaster that `files` was taken from. The bytes must be trusted: the store has checked their hashes."""
 
 
 class ModelStore(Protocol):

@@ -5,8 +5,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from tradewind.learning.models.base import Sample
-from tradewind.learning.models.boosting import BoostingForecaster, Floats
+from tradewind.learning.models.base import Floats, Sample
+from tradewind.learning.models.boosting import BoostingForecaster
+from tradewind.learning.models.row_model import Values
 
 
 class LightGBMForecaster(BoostingForecaster):
@@ -27,11 +28,11 @@ class LightGBMForecaster(BoostingForecaster):
             "num_leaves": 2**self.parameters.max_depth - 1,
             "min_sum_hessian_in_leaf": self.parameters.min_child_weight,
             "min_data_in_leaf": 20,
-            "bagging_fraction": self.parameters.row_share,
+            "bagging_fraction": self.parameters.subsample,
             "bagging_freq": 1,
-            "feature_fraction": self.parameters.feature_share,
-            "lambda_l2": self.parameters.l2,
-            "max_bin": self.parameters.max_bins,
+            "feature_fraction": self.parameters.colsample,
+            "lambda_l2": self.parameters.reg_lambda,
+            "max_bin": self.parameters.max_bin,
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,
@@ -46,7 +47,7 @@ class LightGBMForecaster(BoostingForecaster):
         trees = lightgbm.train(
             settings,
             data,
-            num_boost_round=self.parameters.max_rounds,
+            num_boost_round=self.parameters.n_estimators,
             valid_sets=[data, watched],
             valid_names=["train", "valid"],
             callbacks=[
@@ -57,25 +58,26 @@ class LightGBMForecaster(BoostingForecaster):
         curve = list(zip(history["train"]["multi_logloss"], history["valid"]["multi_logloss"], strict=True))
         return trees, int(trees.best_iteration or trees.current_iteration()), curve
 
-    def _probability(self, x: pd.DataFrame) -> Floats:
-        predicted = self._trees.predict(x, num_iteration=self._fitted.best_rounds, num_threads=1)
+    def raw(self, values: Values) -> Floats:
+        """Probabilities before calibration (rows, 3)."""
+        predicted = self._model.predict(values, num_iteration=self.best_rounds, num_threads=1)
         return np.asarray(predicted, dtype=np.float64)
 
     def _gain(self) -> Floats:
         return np.asarray(
-            self._trees.feature_importance(importance_type="gain", iteration=self._fitted.best_rounds), dtype=np.float64
+            self._model.feature_importance(importance_type="gain", iteration=self.best_rounds), dtype=np.float64
         )
 
     def _shap(self, x: pd.DataFrame) -> Floats:
-        contributions = self._trees.predict(x, num_iteration=self._fitted.best_rounds, pred_contrib=True, num_threads=1)
+        contributions = self._model.predict(x, num_iteration=self.best_rounds, pred_contrib=True, num_threads=1)
         by_class = np.asarray(contributions).reshape(len(x), 3, -1)  # each class: the features, then the expected value
         return np.abs(by_class[:, :, :-1]).mean(axis=1)
 
     def _to_bytes(self) -> bytes:
-        text: str = self._trees.model_to_string(num_iteration=-1)
+        text: str = self._model.model_to_string(num_iteration=-1)
         return text.encode()
 
-    def _from_bytes(self, content: bytes) -> Any:
+    def _restore(self, content: bytes) -> Any:
         import lightgbm
 
         return lightgbm.Booster(model_str=content.decode(), params={"num_threads": 1, "verbosity": -1})

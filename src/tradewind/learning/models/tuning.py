@@ -8,9 +8,9 @@ import pandas as pd
 from pydantic import Field
 
 from tradewind.compute import track
-from tradewind.learning.models.base import Sample
-from tradewind.learning.models.boosting import BoostingForecaster, BoostingParameters
-from tradewind.learning.models.walk_forward import FORMAT, fingerprint, thin
+from tradewind.learning.models.base import ModelParameters, Sample, thin
+from tradewind.learning.models.row_model import RowForecaster
+from tradewind.learning.models.walk_forward import FORMAT, fingerprint
 from tradewind.learning.splits.purged import assert_no_leak, inner_split, training_mask
 from tradewind.metrics.classification import FLOOR
 from tradewind.parameters import Parameters
@@ -32,13 +32,13 @@ class TuningRules(Parameters):
 
 
 def tune(
-    kind: type[BoostingForecaster],
+    kind: type[RowForecaster],
     rows: pd.DataFrame,
     folds: pd.DataFrame,
     rules: TuningRules,
     storage: Any,
     seed: int,
-) -> tuple[BoostingParameters, pd.DataFrame]:
+) -> tuple[ModelParameters, pd.DataFrame]:
     """The best parameters, and one row a trial: number, value (log loss), state and the parameters.
 
     The objective is the weighted log loss on the last part of the first fold's training rows, purged: every test
@@ -60,12 +60,12 @@ def tune(
     study = _open_study(f"{kind.name}-{identity[:16]}", storage)
 
     def objective(trial: optuna.Trial) -> float:
-        return _weighted_log_loss(kind(_suggest(trial, rules), seed).fit(train, judge, judge), judge)
+        return _weighted_log_loss(kind(_suggest(trial, kind, rules), seed).fit_samples(train, judge, judge), judge)
 
     n_done = len(_finished(study))
     for number in track(range(n_done, rules.n_trials), f"{kind.name}: trials"):
         if number == 0:
-            _enqueue_defaults(study)
+            _enqueue_defaults(study, kind)
         study.sampler = optuna.samplers.TPESampler(seed=seed + number, n_startup_trials=8)
         study.optimize(objective, n_trials=1)
     trials = _finished(study)[: rules.n_trials]
@@ -74,7 +74,7 @@ def tune(
         [{"number": i, "value": t.value, "state": t.state.name, **t.params} for i, t in enumerate(trials)]
     )
     logger.info("%s: best of %d trials has log loss %.4f", kind.name, len(trials), best.value)
-    return BoostingParameters(**best.params), table
+    return kind.parameters_class(**best.params), table
 
 
 def _open_study(name: str, storage: Any) -> Any:
@@ -85,37 +85,29 @@ def _open_study(name: str, storage: Any) -> Any:
     return optuna.create_study(study_name=name, storage=storage, direction="minimize")
 
 
-def _enqueue_defaults(study: Any) -> None:
+def _enqueue_defaults(study: Any, kind: type[RowForecaster]) -> None:
     # First, so that the search can only do better than them. A run that was stopped in its first trial left no
     # finished trial, or even none at all: until one is finished, the defaults are still to be tried.
     import optuna
 
     if not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
-        study.enqueue_trial(BoostingParameters().model_dump(include=set(_SPACE)))
+        study.enqueue_trial(kind.parameters_class().model_dump(include=set(kind.search_space)))
 
 
-_SPACE = {
-    "learning_rate": (0.01, 0.1),
-    "max_depth": (2, 5),
-    "min_child_weight": (5.0, 300.0),
-    "row_share": (0.4, 0.9),
-    "feature_share": (0.1, 0.6),
-    "l2": (1.0, 200.0),
-}
-_LOGARITHMIC = {"learning_rate", "min_child_weight", "l2"}
+_LOGARITHMIC = {"learning_rate", "min_child_weight", "reg_lambda"}
 
 
-def _suggest(trial: Any, rules: TuningRules) -> BoostingParameters:
+def _suggest(trial: Any, kind: type[RowForecaster], rules: TuningRules) -> ModelParameters:
     chosen: dict[str, Any] = {
         name: trial.suggest_int(name, low, high)
         if isinstance(low, int)
         else trial.suggest_float(name, low, high, log=name in _LOGARITHMIC)
-        for name, (low, high) in _SPACE.items()
+        for name, (low, high) in kind.search_space.items()
     }
-    return BoostingParameters(**chosen, max_rounds=rules.max_rounds, early_stopping_rounds=rules.early_stopping_rounds)
+    return kind.parameters_class(**chosen).within(rules.max_rounds, rules.early_stopping_rounds)
 
 
-def _weighted_log_loss(forecaster: BoostingForecaster, sample: Sample) -> float:
+def _weighted_log_loss(forecaster: RowForecaster, sample: Sample) -> float:
     # Before calibration: the calibration was fitted on these very rows.
     given = forecaster.raw_probability(sample.x)[np.arange(len(sample.label)), sample.label.astype(np.int64) + 1]
     return float(np.average(-np.log(np.maximum(given, FLOOR)), weights=sample.weight))

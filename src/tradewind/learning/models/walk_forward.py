@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,15 @@ from pydantic import Field
 
 from tradewind.compute import executor, track
 from tradewind.errors import BadData
-from tradewind.learning.models.base import Checkpoint, Files, ModelStore, Sample, feature_names
-from tradewind.learning.splits.purged import Mask, assert_no_leak, inner_split, test_mask, training_mask
+from tradewind.learning.models.base import Files, Forecaster, ModelStore, Training, feature_names, thin
+from tradewind.learning.splits.purged import assert_no_leak, inner_split, test_mask, training_mask
 from tradewind.parameters import Parameters
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2  # part of every key: raise it when training changes in a way that parameters do not show
+WALK_FORWARD = -1  # the path of a forecast that is made in the order of history
+
+FORMAT = 3  # part of every key: raise it when training changes in a way that parameters do not show
 
 
 class TrainingRules(Parameters):
@@ -38,38 +40,7 @@ class TrainingRules(Parameters):
     fits_side_by_side: Annotated[int, Field(ge=1, le=64)] = 2
 
 
-class FoldForecaster(Protocol):
-    """What walk-forward training needs of a forecaster, whether it reads rows or windows of them."""
-
-    name: ClassVar[str]
-
-    def __init__(self, parameters: Any, seed: int) -> None:
-        """Unfitted."""
-
-    def learn(self, past: pd.DataFrame, rules: TrainingRules, checkpoint: Checkpoint | None = None) -> Self:
-        """Fitted, stopped and calibrated on purged training rows of all symbols, in the order of time.
-
-        What takes long keeps its state in the checkpoint and goes on from it.
-        """
-
-    def forecast(self, rows: pd.DataFrame, testing: Mask) -> pd.DataFrame:
-        """Probabilities, expected return and quantiles for `rows[testing]`; rows before them may be read."""
-
-    def learning_curve(self) -> pd.DataFrame:
-        """iteration, train_loss, valid_loss."""
-
-    def importance(self, x: pd.DataFrame) -> pd.DataFrame:
-        """feature, gain_share, mean_abs_shap on these model-input rows."""
-
-    def files(self) -> Files:
-        """Named bytes, without pickles."""
-
-    @classmethod
-    def from_files(cls, files: Files) -> Self:
-        """The same again."""
-
-
-Kind = TypeVar("Kind", bound=FoldForecaster)
+Kind = TypeVar("Kind", bound=Forecaster)
 
 
 @dataclass(frozen=True)
@@ -98,9 +69,10 @@ class StoredCheckpoint:
 
 @dataclass(frozen=True)
 class TrainedFold(Generic[Kind]):
-    """One fold's forecaster, where it is stored, and its forecasts of the test rows."""
+    """One fold's forecaster, the seed it was trained from, where it is stored, and its forecasts of the test rows."""
 
     fold: Any
+    seed: int
     key: str
     forecaster: Kind
     test: pd.DataFrame
@@ -113,31 +85,18 @@ def pool(model_input: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return rows.sort_values(["timestamp", "symbol"], kind="stable", ignore_index=True)
 
 
-def thin(rows: pd.DataFrame, stride: int) -> Mask:
-    """True on every `stride`-th timestamp, the same for all symbols."""
-    place = rows["timestamp"].rank(method="dense").to_numpy(dtype=np.int64)
-    return place % stride == 0
-
-
-def part_masks(rows: pd.DataFrame, rules: TrainingRules) -> tuple[Mask, Mask, Mask]:
-    """Which purged training rows fit, stop and calibrate, in the order of time."""
+def split_training(rows: pd.DataFrame, rules: TrainingRules) -> Training:
+    """Purged training rows with what each is for: to fit, to stop and to calibrate, in the order of time."""
     earlier, calibration = inner_split(rows, rules.calibration_share)
     assert_no_leak(rows, earlier, calibration)
     rest = rows[earlier]
     inner_fit, inner_valid = inner_split(rest, rules.valid_share)
     assert_no_leak(rest, inner_fit, inner_valid)
-    fit, valid = np.zeros(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.bool_)
+    fit, thinned, valid = (np.zeros(len(rows), dtype=np.bool_) for _ in range(3))
     fit[np.flatnonzero(earlier)[inner_fit]] = True
     valid[np.flatnonzero(earlier)[inner_valid]] = True
-    return fit, valid, calibration
-
-
-def split_training(rows: pd.DataFrame, rules: TrainingRules) -> tuple[Sample, Sample, Sample]:
-    """Purged training rows as samples to fit, to stop and to calibrate on, in the order of time."""
-    fit, valid, calibration = part_masks(rows, rules)
-    fit_rows = rows[fit]
-    thinned = fit_rows[thin(fit_rows, rules.row_stride)]
-    return Sample.from_rows(thinned), Sample.from_rows(rows[valid]), Sample.from_rows(rows[calibration])
+    thinned[np.flatnonzero(fit)[thin(rows[fit], rules.row_stride)]] = True
+    return Training(rows, fit, thinned, valid, calibration)
 
 
 def fingerprint(rows: pd.DataFrame, **settings: Any) -> str:
@@ -161,9 +120,9 @@ def train_folds(
 
     `parameters` are of the kind's own class; the rules say how many rounds (or epochs) they may take.
     """
-    parameters = parameters.model_copy(
-        update={"max_rounds": rules.max_rounds, "early_stopping_rounds": rules.early_stopping_rounds}
-    )
+    from threadpoolctl import threadpool_limits
+
+    parameters = parameters.within(rules.max_rounds, rules.early_stopping_rounds)
 
     def train(fold: Any) -> TrainedFold[Kind]:
         training, testing = training_mask(rows, fold), test_mask(rows, fold)
@@ -181,7 +140,7 @@ def train_folds(
         )
         files, begun = store.get(key), StoredCheckpoint(store, key)
         if files is None:
-            forecaster = kind(parameters, seed).learn(past, rules, begun)
+            forecaster = kind(parameters, seed).fit(split_training(past, rules), begun)
             about = {"model": kind.name, "fold": int(fold.fold), "features": feature_names(rows), "rows": len(past)}
             store.put(key, forecaster.files(), about)
             begun.drop()
@@ -190,13 +149,14 @@ def train_folds(
             forecaster = kind.from_files(files)
             begun.drop()  # a run that was killed between its last two writes left it
             logger.info("%s fold %d: taken from the store", kind.name, fold.fold)
-        found = forecaster.forecast(rows, testing)
+        found = forecaster.predict(rows, testing)
         # A window that is not whole, at the beginning of a segment, has no forecast.
         known = found["p_up"].notna().to_numpy()
-        return TrainedFold(fold, key, forecaster, test[known], found[known])
+        return TrainedFold(fold, seed, key, forecaster, test[known], found[known])
 
     plan = list(folds.itertuples(index=False))
-    with executor("threads", rules.fits_side_by_side) as on:
+    # One thread a fit: matrix products that are shared out differently differ in their last bits.
+    with threadpool_limits(limits=1), executor("threads", rules.fits_side_by_side) as on:
         return list(track_results(on.map(train, plan), len(plan), f"{kind.name}: folds"))
 
 
@@ -220,13 +180,39 @@ def trained_tables(
 
 def forecast_table(trained: Sequence[TrainedFold[Any]], horizon_bars: int) -> pd.DataFrame:
     """Out-of-sample forecasts of all folds (`schema.Forecasts`)."""
-    parts = []
-    for result in trained:
-        keys = result.test[["symbol", "timestamp"]].assign(
-            model=result.forecaster.name, fold=np.int64(result.fold.fold), horizon=np.int64(horizon_bars)
-        )
-        parts.append(pd.concat([keys[["model", "fold", "symbol", "timestamp", "horizon"]], result.forecasts], axis=1))
-    return pd.concat(parts, ignore_index=True).astype({"model": "str"})
+    parts = [
+        forecast_columns(one.test, one.forecasts, type(one.forecaster), one.seed, int(one.fold.fold), horizon_bars)
+        for one in trained
+    ]
+    return pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
+
+
+def forecast_columns(
+    rows: pd.DataFrame,
+    forecasts: pd.DataFrame,
+    kind: type[Forecaster],
+    seed: int,
+    fold: int,
+    horizon_bars: int,
+    path: int = WALK_FORWARD,
+) -> pd.DataFrame:
+    """Forecasts with the columns that say whose they are.
+
+    Args:
+        rows: the rows that were forecast.
+        forecasts: what `predict` said of them, in their order.
+        kind: the model's class.
+        seed: that it was trained from.
+        fold: the fold's number.
+        horizon_bars: how far ahead the forecast looks, in bars.
+        path: the number of a combinatorial path, -1 for the order of history.
+    """
+    keys = rows[["symbol", "timestamp"]].assign(
+        model=kind.name, family=kind.family, seed=np.int64(seed), path=np.int64(path), fold=np.int64(fold),
+        horizon=np.int64(horizon_bars),
+    )  # fmt: skip
+    order = ["model", "family", "seed", "path", "fold", "symbol", "timestamp", "horizon"]
+    return pd.concat([keys[order], forecasts.set_axis(keys.index)], axis=1)
 
 
 def learning_curves(trained: Sequence[TrainedFold[Any]]) -> pd.DataFrame:

@@ -5,8 +5,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from tradewind.learning.models.base import Sample
-from tradewind.learning.models.boosting import BoostingForecaster, Floats
+from tradewind.learning.models.base import Floats, Sample
+from tradewind.learning.models.boosting import BoostingForecaster
+from tradewind.learning.models.row_model import Values
 
 
 class XGBoostForecaster(BoostingForecaster):
@@ -26,10 +27,10 @@ class XGBoostForecaster(BoostingForecaster):
             "learning_rate": self.parameters.learning_rate,
             "max_depth": self.parameters.max_depth,
             "min_child_weight": self.parameters.min_child_weight,
-            "subsample": self.parameters.row_share,
-            "colsample_bytree": self.parameters.feature_share,
-            "reg_lambda": self.parameters.l2,
-            "max_bin": self.parameters.max_bins,
+            "subsample": self.parameters.subsample,
+            "colsample_bytree": self.parameters.colsample,
+            "reg_lambda": self.parameters.reg_lambda,
+            "max_bin": self.parameters.max_bin,
             "seed": self.seed,
             "nthread": 1,
         }
@@ -39,7 +40,7 @@ class XGBoostForecaster(BoostingForecaster):
         trees = xgboost.train(
             settings,
             matrix,
-            num_boost_round=self.parameters.max_rounds,
+            num_boost_round=self.parameters.n_estimators,
             evals=[(matrix, "train"), (watched, "valid")],
             early_stopping_rounds=self.parameters.early_stopping_rounds,
             evals_result=history,
@@ -55,33 +56,36 @@ class XGBoostForecaster(BoostingForecaster):
             sample.x,
             label=sample.label.astype(np.int64) + 1,
             weight=sample.weight,
-            max_bin=self.parameters.max_bins,
+            max_bin=self.parameters.max_bin,
             nthread=1,
             ref=reference,
         )
 
     def _rounds(self) -> tuple[int, int]:
-        return 0, self._fitted.best_rounds
+        return 0, self.best_rounds
 
-    def _probability(self, x: pd.DataFrame) -> Floats:
-        return np.asarray(self._trees.inplace_predict(x, iteration_range=self._rounds()), dtype=np.float64)
+    def raw(self, values: Values) -> Floats:
+        """Probabilities before calibration (rows, 3)."""
+        # Not by feature names: a row live has none.
+        predicted = self._model.inplace_predict(values, iteration_range=self._rounds(), validate_features=False)
+        return np.asarray(predicted, dtype=np.float64)
 
     def _gain(self) -> Floats:
         first, end = self._rounds()
-        gain = self._trees[first:end].get_score(importance_type="total_gain")
+        gain = self._model[first:end].get_score(importance_type="total_gain")
         return np.array([gain.get(name, 0.0) for name in self._fitted.features], dtype=np.float64)
 
     def _shap(self, x: pd.DataFrame) -> Floats:
         import xgboost
 
         matrix = xgboost.DMatrix(x, nthread=1)
-        contributions = self._trees.predict(matrix, pred_contribs=True, iteration_range=self._rounds())
+        contributions = self._model.predict(matrix, pred_contribs=True, iteration_range=self._rounds())
         return np.abs(contributions[:, :, :-1]).mean(axis=1).astype(np.float64)
 
     def _to_bytes(self) -> bytes:
-        return bytes(self._trees.save_raw(raw_format="ubj"))
+        return bytes(self._model.save_raw(raw_format="ubj"))
 
-    def _from_bytes(self, content: bytes) -> Any:
+    def _restore(self, content: bytes) -> Any:
         import xgboost
 
         trees = xgboost.Booster(params={"nthread": 1})

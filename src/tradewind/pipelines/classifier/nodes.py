@@ -1,15 +1,17 @@
-"""Tuning, walk-forward training and scoring of one boosting model."""
+"""Tuning, walk-forward training and scoring of one model of rows."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from tradewind.errors import BadParameters
 from tradewind.learning.labels.rules import LabelRules
-from tradewind.learning.models import catalogue, opponents, walk_forward
+from tradewind.learning.models import catalogue, paths, walk_forward
 from tradewind.learning.models import tuning as search
-from tradewind.learning.models.boosting import BoostingParameters
+from tradewind.learning.models.base import ModelParameters
+from tradewind.learning.models.linear import LinearParameters
 from tradewind.learning.models.tuning import TuningRules
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.learning.splits.combinatorial import CombinatorialPlan
@@ -41,14 +43,14 @@ def tune(
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """The best parameters, and the table of trials."""
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
-    best, trials = search.tune(catalogue.boosting(model.name), rows, folds, tuning, study_storage, seed)
+    best, trials = search.tune(catalogue.row_model(model.name), rows, folds, tuning, study_storage, seed)
     return best.model_dump(), trials
 
 
 def train(
     model_input: Partitions,
     folds: pd.DataFrame,
-    best_parameters: dict[str, Any],
+    parameters: dict[str, Any],
     model_store: Any,
     model: ModelChoice,
     training: TrainingRules,
@@ -57,15 +59,15 @@ def train(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Forecasts out of sample, learning curves, importance, and the store's key of each fold's model."""
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
-    kind, parameters = catalogue.boosting(model.name), BoostingParameters(**best_parameters)
-    trained = walk_forward.train_folds(kind, parameters, rows, folds, training, model_store, seed)
+    kind, typed = catalogue.row_model(model.name), _parameters(model.name, parameters)
+    trained = walk_forward.train_folds(kind, typed, rows, folds, training, model_store, seed)
     return walk_forward.trained_tables(trained, labels.horizon_bars)
 
 
 def train_seeds(
     model_input: Partitions,
     folds: pd.DataFrame,
-    best_parameters: dict[str, Any],
+    parameters: dict[str, Any],
     model_store: Any,
     model: ModelChoice,
     training: TrainingRules,
@@ -75,24 +77,34 @@ def train_seeds(
 ) -> pd.DataFrame:
     """Forecasts out of sample by the same model from other seeds: how much of a result is the seed's."""
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
-    kind, parameters = catalogue.boosting(model.name), BoostingParameters(**best_parameters)
+    kind, typed = catalogue.row_model(model.name), _parameters(model.name, parameters)
     parts = []
     for other in range(seed + 1, seed + 1 + seeds.others):
-        trained = walk_forward.train_folds(kind, parameters, rows, folds, training, model_store, other)
-        table = walk_forward.forecast_table(trained, labels.horizon_bars)
-        parts.append(table.assign(model=f"{model.name} seed {other}"))
-    return pd.concat(parts, ignore_index=True).astype({"model": "str"})
-
-
-def forecast_opponents(model_input: Partitions, folds: pd.DataFrame, labels: LabelRules) -> pd.DataFrame:
-    """Forecasts of the linear and of the volatility-only model on the same folds."""
-    rows = walk_forward.pool({name: load() for name, load in model_input.items()})
-    return opponents.opponent_forecasts(rows, folds, labels.horizon_bars)
+        trained = walk_forward.train_folds(kind, typed, rows, folds, training, model_store, other)
+        parts.append(walk_forward.forecast_table(trained, labels.horizon_bars))
+    return pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
 
 
 def forecast_paths(
-    model_input: Partitions, folds: pd.DataFrame, labels: LabelRules, plan: CombinatorialPlan, universe: Universe
+    model_input: Partitions,
+    folds: pd.DataFrame,
+    labels: LabelRules,
+    plan: CombinatorialPlan,
+    universe: Universe,
+    linear: dict[str, Any],
 ) -> pd.DataFrame:
     """Forecasts of the linear model along the paths of combinatorial purged cross-validation."""
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
-    return opponents.path_forecasts(rows, folds, plan, universe.bar, labels.horizon_bars)
+    return paths.path_forecasts(rows, folds, plan, universe.bar, labels.horizon_bars, LinearParameters(**linear))
+
+
+def _parameters(name: str, given: dict[str, Any]) -> ModelParameters:
+    """The model's own parameters, typed.
+
+    Raises:
+        BadParameters: they do not fit the model.
+    """
+    try:
+        return catalogue.row_model(name).parameters_class.model_validate(given)
+    except ValidationError as error:
+        raise BadParameters(f"parameters of {name}: {error}") from error

@@ -59,7 +59,7 @@ def train(
     the mean share that each feature is selected with.
     """
     rows = _with_horizons(walk_forward.pool({name: load() for name, load in model_input.items()}), horizon_returns)
-    kind: Any = catalogue.sequence(model.name)
+    kind = catalogue.model(model.name)
     trained = walk_forward.train_folds(kind, network, rows, folds, training, model_store, seed)
     told, looks = [], []
     for result in trained:

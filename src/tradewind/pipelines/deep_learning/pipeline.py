@@ -1,17 +1,22 @@
 """The deep_learning stage: one modular pipeline, a namespace for each model over windows of bars."""
 
+from collections.abc import Sequence
+
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.learning.models.catalogue import SEQUENCE
+from tradewind.learning.models import catalogue
+from tradewind.learning.models.chosen import chosen
 from tradewind.pipelines.deep_learning.nodes import Trained, draw_training, score_horizons, train
 from tradewind.pipelines.scoring_nodes import scoring_nodes
 
 LABELS, STATISTICS = "params:feature_engineering.labels", "params:evaluation.statistics"
 
 
-def create_pipeline() -> Pipeline:
-    """Every model trained, scored and drawn in its own namespace, `deep_learning.MODEL`."""
-    return sum((_model_pipeline(model) for model in SEQUENCE), start=Pipeline([]))
+def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
+    """Every model over windows (those of `params:models`, if none are given) trained, scored and drawn in its own
+    namespace, `deep_learning.MODEL`."""
+    names = catalogue.windows_of(tuple(chosen() if models is None else models))
+    return sum((_model_pipeline(model) for model in names), start=Pipeline([]))
 
 
 def _model_pipeline(model: str) -> Pipeline:

@@ -1,9 +1,12 @@
 """The evaluation stage: it knows tables, not models."""
 
+from collections.abc import Sequence
+
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.adaptive.rl.parameters import AGENTS
-from tradewind.learning.models.catalogue import LAST_VALUE, SEQUENCE
+from tradewind.learning.models import catalogue
+from tradewind.learning.models.chosen import chosen
 from tradewind.pipelines.evaluation.agent_nodes import score_agents
 from tradewind.pipelines.evaluation.judging_nodes import (
     AGENT_TABLES,
@@ -31,12 +34,7 @@ from tradewind.pipelines.evaluation.trading_nodes import (
     run_backtests,
 )
 
-# Every family that forecasts: a new one is a line here. Those that are searched have trials and other seeds, too.
-TUNED = ("classifier.xgboost", "classifier.lightgbm")
-NETWORKS = tuple(f"deep_learning.{name}" for name in SEQUENCE if name != LAST_VALUE)
-MODELS = (*TUNED, *NETWORKS)
 ACTING = tuple(f"reinforcement_learning.{name}" for name in AGENTS)
-FLOOR = f"deep_learning.{LAST_VALUE}"  # scored as a forecast, not traded
 UNIVERSE, COSTS, EXECUTION = "params:universe", "params:costs", "params:execution"
 SIZING, SIGNAL = "params:evaluation.sizing", "params:evaluation.signal"
 ROBUSTNESS = "params:evaluation.robustness"
@@ -50,12 +48,23 @@ REPORTED = (
 )  # fmt: skip
 
 
-def create_pipeline() -> Pipeline:
-    """Positions for all strategies on the same bars, accounts, leaderboards, verdict, report."""
-    model_tables = [f"{model}.{table}" for model in MODELS for table in MODEL_TABLES]
-    forecasts = [f"{model}.forecasts" for model in (*MODELS, FLOOR)] + ["opponent_forecasts"]
+def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
+    """Positions for all strategies on the same bars, accounts, leaderboards, verdict, report.
+
+    The models are those of `params:models` if none are given. Those without a direction are scored as forecasts and
+    not traded; those that are searched have trials and other seeds, too.
+    """
+    names = tuple(chosen() if models is None else models)
+    whole = {name: f"{catalogue.stage_of(name)}.{name}" for name in names}
+    directed = [whole[name] for name in names if catalogue.has_direction(name)]
+    tuned = [whole[name] for name in names if catalogue.is_tuned(name)]
+    over_windows = [whole[name] for name in catalogue.windows_of(names)]
+    networks = [name for name in over_windows if name in directed]
+    model_tables = [f"{model}.{table}" for model in directed for table in MODEL_TABLES]
+    forecasts = [f"{model}.forecasts" for model in whole.values()]
     by_agent = [f"{agent}.{table}" for agent in ACTING for table in AGENT_TABLES]
-    by_network = [f"{network}.{table}" for network in NETWORKS for table in NETWORK_TABLES]
+    by_network = [f"{network}.{table}" for network in networks for table in NETWORK_TABLES]
+    floors = [f"{name}.horizon_metrics" for name in over_windows if name not in networks]
     market = ["bars", "side_series"]
     return Pipeline(
         [
@@ -125,8 +134,8 @@ def create_pipeline() -> Pipeline:
                     EXECUTION,
                     SIGNAL,
                     SIZING,
-                    *(f"{model}.forecasts" for model in TUNED),
-                    *(f"{model}.seed_forecasts" for model in TUNED),
+                    *(f"{model}.forecasts" for model in tuned),
+                    *(f"{model}.seed_forecasts" for model in tuned),
                 ],
                 "seed_spread",
                 name="run_seeds",
@@ -141,7 +150,7 @@ def create_pipeline() -> Pipeline:
                     EXECUTION,
                     SIGNAL,
                     SIZING,
-                    *(f"{network}.horizon_forecasts" for network in NETWORKS),
+                    *(f"{network}.horizon_forecasts" for network in networks),
                 ],
                 "horizon_trading",
                 name="trade_horizons",
@@ -183,7 +192,7 @@ def create_pipeline() -> Pipeline:
                     UNIVERSE,
                     "params:evaluation.statistics",
                     "params:seed",
-                    *(f"{model}.trials" for model in TUNED),
+                    *(f"{model}.trials" for model in tuned),
                 ],
                 ["significance", "selection", "trial_ledger", "daily_returns"],
                 name="measure_significance",
@@ -243,7 +252,7 @@ def create_pipeline() -> Pipeline:
                     "bars": "bars",
                     "gaps_figure": "data_gaps_figure",
                     **{name: name for name in REPORTED},
-                    **{name: name for name in (*model_tables, *by_network, *by_agent, f"{FLOOR}.horizon_metrics")},
+                    **{name: name for name in (*model_tables, *by_network, *by_agent, *floors)},
                 },
                 ["report_html", "report_markdown"],
                 name="write_report",
@@ -256,7 +265,7 @@ def create_pipeline() -> Pipeline:
                     "feature_coefficients",
                     "feature_drift",
                     "feature_histograms",
-                    *(f"{model}.importance" for model in MODELS),
+                    *(f"{model}.importance" for model in directed),
                 ],
                 "feature_dictionary_page",
                 name="write_feature_page",

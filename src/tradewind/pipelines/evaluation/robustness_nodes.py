@@ -9,8 +9,8 @@ import pandas as pd
 from pydantic import Field
 
 from tradewind.compute import track
+from tradewind.learning.models import catalogue
 from tradewind.learning.models.base import QUANTILES
-from tradewind.learning.models.opponents import WITHOUT_DIRECTION
 from tradewind.market.universe import Universe
 from tradewind.metrics.distribution import probability_below
 from tradewind.parameters import Parameters
@@ -182,16 +182,15 @@ def run_seeds(
 ) -> pd.DataFrame:
     """What each model comes to from each seed, over the walk-forward folds: model, seed, and the account's measures.
 
-    `forecasts` are those of the run's own seed (0 here) and of the others, whose model is named `MODEL seed SEED`.
+    `forecasts` are those of the run's own seed and of the others.
     """
     histories = histories_of(bars, side_series, universe, sizing)
     tested = {symbol: _is_walk_forward(table, folds) for symbol, (table, _) in histories.items()}
     rows = []
     for table in forecasts:
-        for name, part in table.groupby("model", sort=False):
+        for (model, seed), part in table.groupby(["model", "seed"], sort=False):
             account = _account(part, histories, tested, universe, costs, execution, signal, sizing)
-            model, _, seed = str(name).partition(" seed ")
-            rows.append({"model": model, "seed": int(seed or 0), **robustness.summary(account)})
+            rows.append({"model": model, "seed": seed, **robustness.summary(account)})
     return pd.DataFrame(rows).astype({"model": "str", "seed": "int64"})
 
 
@@ -217,7 +216,7 @@ def trade_horizons(
     rows = []
     for table in horizon_forecasts:
         for (model, bars_ahead), part in table.groupby(["model", "horizon"], sort=False):
-            if model in WITHOUT_DIRECTION:
+            if not catalogue.is_traded(model):
                 continue
             quantiles = part[QUANTILES].to_numpy(dtype=np.float64)
             sided = part[["symbol", "timestamp"]].assign(

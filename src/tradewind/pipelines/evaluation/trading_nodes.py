@@ -9,14 +9,16 @@ from pydantic import Field
 
 from tradewind.compute import track
 from tradewind.errors import BadData
-from tradewind.learning.models.opponents import WITHOUT_DIRECTION
+from tradewind.learning.models import catalogue
 from tradewind.market.universe import Universe
 from tradewind.market.volatility import realised_volatility
 from tradewind.metrics.ranking import breakdown
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import MEASURES, measure
 from tradewind.parameters import Parameters
-from tradewind.trading.engine.backtest import ACCOUNT, History, run
+from tradewind.trading.decision.ruling import chunks_of, rule_targets
+from tradewind.trading.engine.account import ACCOUNT
+from tradewind.trading.engine.backtest import History, run
 from tradewind.trading.engine.histories import histories_of as engine_histories
 from tradewind.trading.engine.portfolio import Market, portfolio_account
 from tradewind.trading.engine.trades import trade_table
@@ -58,8 +60,9 @@ def make_positions(
         _check_folds(table, folds)
     positions: dict[str, list[pd.DataFrame]] = {}
     rng = np.random.default_rng(seed)
-    for symbol in universe.symbols:
-        history = bars[universe.partition(symbol)]()
+    tables = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}
+    chunks = chunks_of(tables, universe)
+    for symbol, history in tables.items():
         close = np.ascontiguousarray(history["close"].to_numpy(dtype=np.float64))
         segment = history["segment"].to_numpy(dtype=np.int32)
         volatility = realised_volatility(close, segment, sizing.volatility_window)
@@ -74,9 +77,7 @@ def make_positions(
             held = table.set_index("timestamp")["target"]
             targets[str(agent)] = held.reindex(history["timestamp"]).fillna(0.0).to_numpy()
         for name, rule in baselines.DIRECTIONS.items():
-            chosen = rule(close, segment, universe.bars_per_year / 365.25)
-            is_sized = name != "buy_and_hold"
-            targets[name] = size_at_entry(chosen, volatility, per_bar, sizing.max_position) if is_sized else chosen
+            targets[name] = rule_targets(rule, chunks[symbol], volatility, sizing, universe)
         known = oracle[oracle["symbol"] == symbol].set_index("timestamp")["target"]
         if len(known):
             targets[baselines.ORACLE] = known.reindex(history["timestamp"]).fillna(0.0).to_numpy()
@@ -93,7 +94,7 @@ def make_positions(
 def traded(forecasts: Sequence[pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The forecasts by model, but for those that have no direction to trade."""
     by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
-    return {name: part for name, part in by_model.items() if name not in WITHOUT_DIRECTION}
+    return {name: part for name, part in by_model.items() if catalogue.is_traded(name)}
 
 
 def _at_random_times(target: Floats, role: pd.Series, rng: np.random.Generator) -> Floats:

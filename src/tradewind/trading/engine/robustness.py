@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tradewind.metrics.returns import daily_returns
-from tradewind.metrics.risk import MEASURES, measure
+from tradewind.metrics.risk import measures_of
 from tradewind.trading.engine.backtest import MARKET, History
 from tradewind.trading.engine.portfolio import Market, Targets, portfolio_account
 from tradewind.trading.execution.costs import Costs
@@ -26,7 +26,7 @@ STRESS_DAYS = {
 
 def summary(account: pd.DataFrame) -> dict[str, float]:
     """The measures of an account's daily net returns."""
-    return dict(zip(MEASURES, measure(daily_returns(account["timestamp"], account["net"].to_numpy())), strict=True))
+    return measures_of(daily_returns(account["timestamp"], account["net"].to_numpy()))
 
 
 def at_costs(market: Market, targets: Targets, costs: Costs, bps: Sequence[float]) -> list[dict[str, float]]:

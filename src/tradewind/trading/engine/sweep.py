@@ -12,8 +12,26 @@ from numpy.typing import NDArray
 from tradewind.compute import track
 from tradewind.errors import BadData
 from tradewind.metrics.risk import MEASURES, measure
-from tradewind.trading.engine.backtest import HOURS_A_YEAR, MARKET, History, fold, order_book
-from tradewind.trading.engine.step import Bar, taking, terms
+from tradewind.trading.engine.account import (
+    DECISION_SIZE,
+    SEGMENT,
+    SYMBOL_SIZE,
+    USUAL_VOLUME,
+    VOLATILITY,
+    begin,
+    decide,
+    live_bar,
+    run_account,
+)
+from tradewind.trading.engine.backtest import HOURS_A_YEAR, MARKET, History, order_book
+from tradewind.trading.engine.step import (
+    ACCEPTED,
+    FILL_SIZE,
+    LAST_CLOSE,
+    MOST_FILLS,
+    UNITS,
+    trading_schedule,
+)
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 
@@ -34,13 +52,14 @@ def sweep(
 
     `make_target(**parameters)` gives the target position of every bar. The account is that of `backtest`. Where orders
     are plain (market, whole, without stops or leverage) only the bars on which something happens are worked on, which
-    agrees with the fold to rounding; else the fold itself runs. Both on `threads` threads.
+    agrees with the account bar by bar to rounding; else that runs. Both on `threads` threads.
 
     Raises:
         BadData: a target of the wrong length, missing, or beyond the leverage allowed.
     """
     bars, segment = history.matrix[None], history.segment[None]
-    rates, book = terms(costs, rules, bars_per_year), order_book(costs)
+    schedule, book = trading_schedule(costs, rules, bars_per_year), order_book(costs)
+    delay = 1 + costs.latency_bars
     plain = is_plain(rules) and costs.borrow_rate_annual == 0
     funding = np.cumsum(bars[0][0] * bars[0][7])  # paid on one unit since the first bar, at the open
     day = ((timestamp - pd.Timedelta(1, unit="ms")).dt.floor("D")).to_numpy()
@@ -50,11 +69,9 @@ def sweep(
         target = np.ascontiguousarray(make_target(**parameters), dtype=np.float64)
         if len(target) != len(history.close) or not np.all(np.abs(target) <= rules.max_leverage):
             raise BadData(f"the target for {parameters} is missing, too large, or not one for each bar")
-        found = (
-            _skim(bars[0], funding, segment[0], target, rates, book, 1 + costs.latency_bars, starts) if plain else None
-        )
+        found = _event_driven(bars, funding, segment, target, schedule, book, delay, starts) if plain else None
         if found is None or not found[3]:
-            found = (*_lived(bars, segment, target[None], rates, book, 1 + costs.latency_bars, starts), True)
+            found = (*_bar_by_bar(begin(1, delay), bars, segment, target[None], schedule, book, starts), True)
         equity, turnover, n_fills, _ = found
         daily = np.diff(equity, prepend=1.0) / np.maximum(np.r_[1.0, equity[:-1]], 1e-300)
         return [*measure(daily), float(n_fills), turnover]
@@ -75,57 +92,48 @@ def is_plain(rules: OrderRules) -> bool:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
-def _skim(bars, funding, segment, target, rates, book, delay, starts):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _event_driven(bars, funding, segment, target, schedule, book, latency, starts):  # type: ignore[no-untyped-def]
     """Equity at the end of each day, turnover, fills, and whether that is all: not if a short came near its end.
 
-    Between two fills the account is cash and units, so that its equity follows from the price alone.
+    Only bars at which the target due changes, or a gap ends, are lived through. In between the account is cash and
+    units, so that its equity follows from the price and the funding paid since.
     """
-    opening, high, close = bars[0], bars[1], bars[3]
+    high, close = bars[0, 1], bars[0, 3]
+    quotes, segments = bars.transpose((2, 0, 1)), segment.T
     n_rows = len(close)
-    out = np.empty(len(starts))
-    cash, units, accepted, since = 1.0, 0.0, 0.0, 0.0
-    turnover, n_fills, day, equity = 0.0, 0, 0, 1.0
-    danger = np.inf
+    out, fills = np.empty(len(starts)), np.empty((MOST_FILLS, FILL_SIZE))
+    symbol = np.zeros((1, SYMBOL_SIZE + DECISION_SIZE))
+    # `at_close` is the equity at the close of bar `since`, the last one lived through.
+    at_close, since, units, accepted, danger = 1.0, -1, 0.0, 0.0, np.inf
+    turnover, n_fills, day = 0.0, 0, 0
     for row in range(n_rows):
-        decided = row - delay
-        known = decided >= 0 and segment[decided] == segment[row]
-        wanted = target[decided] if known else 0.0
-        ends = row + 1 < n_rows and segment[row + 1] != segment[row]
-        if wanted != accepted or (ends and units != 0.0):
-            before = row - 1 if row > 0 else row
-            last = cash + units * (close[before] - (funding[before] - since)) if units != 0.0 else cash
-            bar = Bar(
-                opening[row], high[row], bars[2, row], close[row], bars[4, row], bars[5, decided] if known else 0.0,
-                bars[6, decided] if known else 0.0, bars[7, row],
-            )  # fmt: skip
-            if wanted != accepted:
-                # `since` is the funding already paid: up to the bar before, this bar's is paid on what is held then.
-                paid_until = funding[before] if row > 0 else 0.0
-                cash -= units * paid_until - units * since
-                worth = cash + units * opening[row]
-                aim = wanted * max(worth, 0.0) / opening[row]
-                change = aim - units
-                if change != 0.0:
-                    cost = taking(rates, book, bar, change, opening[row])
-                    turnover += abs(change) * opening[row] / max(last, 1e-300)
-                    cash -= change * opening[row] + cost
-                    units, n_fills = aim, n_fills + 1
-                accepted, since = wanted, paid_until
-                value = cash + units * opening[row]
-                # Half way to the price at which nothing is left.
-                danger = opening[row] + 0.5 * value / -units if units < 0.0 else np.inf
-            if ends:
-                if units != 0.0:
-                    cost = taking(rates, book, bar, -units, close[row])
-                    turnover += abs(units) * close[row] / max(last, 1e-300)
-                    cash += units * close[row] - cost - units * (funding[row] - since)
-                    units, n_fills = 0.0, n_fills + 1
-                accepted, danger = 0.0, np.inf
-        if high[row] >= danger:
+        decided = row - latency
+        known = decided >= 0 and segment[0, decided] == segment[0, row]
+        due = target[decided] if known else 0.0
+        if due != accepted or (units != 0.0 and segment[0, row] != segment[0, row - 1]):
+            before = at_close
+            if units != 0.0 and row - 1 > since:
+                before += units * (close[row - 1] - symbol[0, LAST_CLOSE] - (funding[row - 1] - funding[since]))
+                symbol[0, LAST_CLOSE] = close[row - 1]
+            # As if it had been decided at the last close: the latency is over.
+            symbol[0, SEGMENT] = segment[0, row - 1] if row > 0 else -1
+            told = max(decided, 0)  # before the first decision nothing is traded
+            decide(symbol, 0, due, bars[0, VOLATILITY, told], bars[0, USUAL_VOLUME, told], 1)
+            bar = live_bar(symbol, quotes, segments, 1, before, 1.0, schedule, book, fills, 0, row, row, row)
+            if not bar.equity > 0.0:
+                return out, turnover, n_fills, False
+            at_close, since, units, accepted = bar.equity, row, symbol[0, UNITS], symbol[0, ACCEPTED]
+            turnover += bar.traded
+            n_fills += bar.n_fills
+            # Half way to the price at which nothing is left.
+            danger = close[row] + 0.5 * at_close / -units if units < 0.0 else np.inf
+        elif high[row] >= danger:
             return out, turnover, n_fills, False
         if row + 1 == (starts[day + 1] if day + 1 < len(starts) else n_rows):
-            equity = cash + units * (close[row] - (funding[row] - since)) if units != 0.0 else cash
+            equity = at_close
+            if units != 0.0 and row > since:
+                equity += units * (close[row] - symbol[0, LAST_CLOSE] - (funding[row] - funding[since]))
             if not equity > 1e-6:
                 return out, turnover, n_fills, False
             out[day] = equity
@@ -133,11 +141,11 @@ def _skim(bars, funding, segment, target, rates, book, delay, starts):  # type: 
     return out, turnover, n_fills, True
 
 
-@njit(cache=True, nogil=True)
-def _lived(bars, segment, target, rates, book, delay, starts):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _bar_by_bar(state, bars, segment, target, schedule, book, starts):  # type: ignore[no-untyped-def]
     n_rows = bars.shape[2]
     out, positions = np.empty((6, n_rows)), np.empty((1, n_rows))
-    fills = fold(bars, segment, target, rates, book, delay, out, positions)
+    fills = run_account(state.symbols, state.equity, state.lived, bars, segment, target, schedule, book, out, positions)
     ends = np.append(starts[1:] - 1, n_rows - 1)
     equity = np.empty(len(ends))
     for at in range(len(ends)):

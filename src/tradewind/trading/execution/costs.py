@@ -3,10 +3,13 @@
 import itertools
 from typing import Annotated
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from tradewind.parameters import Parameters
 
+Floats = NDArray[np.float64]
 Bps = Annotated[float, Field(ge=0, le=1000)]
 
 
@@ -14,15 +17,16 @@ class Costs(Parameters):
     """Costs a side (`params:costs`), as shares of the value traded.
 
     A fill that takes liquidity pays the taker fee, half the spread and slippage; a resting order that is met pays the
-    maker fee alone. Slippage is the sum of: `slippage_bps`, fixed; `slippage_share_of_volatility` times the per-bar
-    volatility known at the decision; `impact_coefficient` times that volatility times the square root of the order's
-    share of a bar's usual volume (Almgren, Thum, Hauptmann and Li 2005; Toth et al. 2011); and the cost of walking a
-    measured order book, given as points (value in account currency, bps) between which it is interpolated.
+    maker fee alone, which may be a rebate (negative). Slippage is the sum of: `slippage_bps`, fixed;
+    `slippage_share_of_volatility` times the per-bar volatility known at the decision; `impact_coefficient` times that
+    volatility times the square root of the order's share of a bar's usual volume (Almgren, Thum, Hauptmann and Li 2005;
+    Toth et al. 2011); and the cost of walking a measured order book, given as points (value in account currency, bps)
+    between which it is interpolated.
     Short positions pay `borrow_rate_annual`. `latency_bars` delays every fill by so many bars beyond the next open.
     """
 
     taker_fee_bps: Bps = 5.0
-    maker_fee_bps: Bps = 2.0
+    maker_fee_bps: Annotated[float, Field(ge=-100, le=1000)] = 2.0
     half_spread_bps: Bps = 1.0
     slippage_bps: Bps = 0.0
     slippage_share_of_volatility: Annotated[float, Field(ge=0, le=10)] = 0.02
@@ -44,6 +48,25 @@ class Costs(Parameters):
     def fixed_share(self) -> float:
         """Taker fee, half-spread and fixed slippage as a share of the value traded."""
         return (self.taker_fee_bps + self.half_spread_bps + self.slippage_bps) * 1e-4
+
+    def round_trip_share(self, volatility: Floats | float, participation: float = 0.0, value: float = 0.0) -> Floats:
+        """What buying and selling again at market costs, as a share of the value traded.
+
+        Args:
+            volatility: per bar, as known at the decision; 0 where it is missing (NaN).
+            participation: the order's share of a bar's usual volume.
+            value: the order's value in account currency, for the measured book.
+
+        Returns:
+            The share, of the volatility's shape; the tick size is not in it.
+        """
+        known = np.nan_to_num(np.asarray(volatility, dtype=np.float64))
+        side = self.fixed_share + self.slippage_share_of_volatility * known
+        side = side + self.impact_coefficient * known * np.sqrt(participation)
+        if self.book:
+            values, bps = zip(*self.book, strict=True)
+            side = side + np.interp(value, values, bps) * 1e-4
+        return np.asarray(2.0 * side, dtype=np.float64)
 
     def scaled(self, multiple: float) -> "Costs":
         """The same costs, `multiple` times as high."""

@@ -1,51 +1,65 @@
 """Rules that need no model: what a model must beat to have learned anything."""
 
-from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Segments = NDArray[np.int32]
+from tradewind.learning.features.bars import Chunk
+from tradewind.trading.strategy import own
+from tradewind.trading.strategy.spec import Features, Floats, Strategy, sign_of_change, strategy
+
 MOMENTUM_DAYS, REVERSION_DAYS = 7.0, 1.0
 
 
-def buy_and_hold(close: Floats, segment: Segments, bars_per_day: float) -> Floats:
+def _bars(days: float, bars_per_day: float) -> int:
+    return max(round(days * bars_per_day), 1)
+
+
+@strategy(is_sized=False, family="baseline")
+def buy_and_hold(bars: Chunk, features: Features, bars_per_day: float) -> Floats:
     """Always long."""
-    return np.ones(len(close))
+    return np.ones(len(bars))
 
 
-def time_series_momentum(close: Floats, segment: Segments, bars_per_day: float) -> Floats:
+@strategy(lookback=lambda bars_per_day: _bars(MOMENTUM_DAYS, bars_per_day), family="baseline")
+def time_series_momentum(bars: Chunk, features: Features, bars_per_day: float) -> Floats:
     """The sign of the last week's return (Moskowitz, Ooi and Pedersen 2012)."""
-    return _sign_of_change(close, segment, max(round(MOMENTUM_DAYS * bars_per_day), 1))
+    return sign_of_change(bars, _bars(MOMENTUM_DAYS, bars_per_day))
 
 
-def mean_reversion(close: Floats, segment: Segments, bars_per_day: float) -> Floats:
+@strategy(lookback=lambda bars_per_day: _bars(REVERSION_DAYS, bars_per_day), family="baseline")
+def mean_reversion(bars: Chunk, features: Features, bars_per_day: float) -> Floats:
     """Against the last day's return (Lehmann 1990)."""
-    return -_sign_of_change(close, segment, max(round(REVERSION_DAYS * bars_per_day), 1))
+    return -sign_of_change(bars, _bars(REVERSION_DAYS, bars_per_day))
 
 
-def last_bar_reversal(close: Floats, segment: Segments, bars_per_day: float) -> Floats:
+@strategy(lookback=1, family="baseline")
+def last_bar_reversal(bars: Chunk, features: Features, bars_per_day: float) -> Floats:
     """Against the last bar: right more often than not on most markets, and eaten by costs."""
-    return -_sign_of_change(close, segment, 1)
+    return -sign_of_change(bars, 1)
 
 
-DIRECTIONS: dict[str, Callable[[Floats, Segments, float], Floats]] = {
-    "buy_and_hold": buy_and_hold,
-    "time_series_momentum": time_series_momentum,
-    "mean_reversion": mean_reversion,
-    "last_bar_reversal": last_bar_reversal,
-}
+def strategies_of(room: ModuleType) -> dict[str, Strategy]:
+    """The decorated functions of a file by name, in the order they are written."""
+    return {value.name: value for value in vars(room).values() if isinstance(value, Strategy)}
+
+
+# Every strategy without a model; those of `own` are found by themselves.
+DIRECTIONS: dict[str, Strategy] = {
+    one.name: one for one in (buy_and_hold, time_series_momentum, mean_reversion, last_bar_reversal)
+} | strategies_of(own)
 RANDOM = "random_same_turnover"
 MATCHED = "holding_same_exposure"
 ORACLE = "oracle"
 
 
-def family(strategy: str) -> str:
-    """model, baseline or oracle."""
-    if strategy == ORACLE:
+def family(name: str) -> str:
+    """model, strategy (a rule of one's own), baseline or oracle."""
+    if name == ORACLE:
         return "oracle"
-    return "baseline" if strategy in DIRECTIONS or strategy in (RANDOM, MATCHED) else "model"
+    if name in DIRECTIONS:
+        return DIRECTIONS[name].family
+    return "baseline" if name in (RANDOM, MATCHED) else "model"
 
 
 def at_random_times(target: Floats, rng: np.random.Generator) -> Floats:
@@ -54,11 +68,3 @@ def at_random_times(target: Floats, rng: np.random.Generator) -> Floats:
     if len(target) < 10:
         return target.copy()
     return np.roll(target, int(rng.integers(len(target) // 10, len(target) - len(target) // 10)))
-
-
-def _sign_of_change(close: Floats, segment: Segments, lag: int) -> Floats:
-    out = np.zeros(len(close))
-    if lag < len(close):
-        is_whole = segment[lag:] == segment[:-lag]
-        out[lag:] = np.where(is_whole, np.sign(close[lag:] - close[:-lag]), 0.0)
-    return out

@@ -37,14 +37,23 @@ class SignalRules(Parameters):
 
 
 @njit(cache=True, nogil=True)
-def direction(edge: Floats, expected_return: Floats, hurdle: Floats, entry: float, leave: float) -> Floats:
-    """-1, 0 or 1 on each bar: `edge` is p_up - p_down, `hurdle` the return that the costs ask for.
+def fold_direction(
+    held: float, edge: Floats, expected_return: Floats, hurdle: Floats, entry: float, leave: float
+) -> tuple[float, Floats]:
+    """`direction` of the bars that follow those after which `held` (0.0 before the first) was the direction.
 
-    A bar without a forecast (NaN) is flat. An expected return that a model does not give (NaN beside an edge) does not
-    keep it out.
+    Args:
+        held: -1, 0 or 1, the state.
+        edge: p_up - p_down of each bar; NaN without a forecast.
+        expected_return: log return over the horizon, one a bar; NaN where the model gives none.
+        hurdle: log return that the costs ask for, one a bar.
+        entry: size of the edge from which a position is opened.
+        leave: size of the edge below which it is closed.
+
+    Returns:
+        The state after the last bar, and the direction on each bar.
     """
     out = np.zeros(len(edge))
-    held = 0.0
     for row in range(len(edge)):
         size, sign = abs(edge[row]), np.sign(edge[row])
         if np.isnan(edge[row]) or (held != 0.0 and (size < leave or sign != held)):
@@ -53,15 +62,32 @@ def direction(edge: Floats, expected_return: Floats, hurdle: Floats, entry: floa
             pays = np.isnan(expected_return[row]) or expected_return[row] * sign > hurdle[row]
             held = sign if pays else 0.0
         out[row] = held
-    return out
+    return held, out
+
+
+@njit(cache=True, nogil=True)
+def direction(edge: Floats, expected_return: Floats, hurdle: Floats, entry: float, leave: float) -> Floats:
+    """-1, 0 or 1 on each bar of a whole history.
+
+    A bar without a forecast (NaN) is flat. An expected return that a model does not give (NaN beside an edge) does not
+    keep it out. The arguments are those of `fold_direction`.
+    """
+    return fold_direction(0.0, edge, expected_return, hurdle, entry, leave)[1]
+
+
+@njit(cache=True, nogil=True)
+def fold_smooth(last: float, values: Floats, span: float) -> tuple[float, Floats]:
+    """`smooth` of the values that follow those after which the mean was `last` (NaN before the first): (last, mean)."""
+    out = values.copy()
+    weight = 2.0 / (span + 1.0) if span > 1.0 else 1.0
+    for row in range(len(values)):
+        if not np.isnan(values[row]) and not np.isnan(last):
+            out[row] = last + weight * (values[row] - last)
+        last = out[row]
+    return last, out
 
 
 @njit(cache=True, nogil=True)
 def smooth(values: Floats, span: float) -> Floats:
     """Exponential mean with weight 2 / (span + 1), started anew after a missing value; the values themselves for 0."""
-    out = values.copy()
-    weight = 2.0 / (span + 1.0) if span > 1.0 else 1.0
-    for row in range(1, len(values)):
-        if not np.isnan(values[row]) and not np.isnan(out[row - 1]):
-            out[row] = out[row - 1] + weight * (values[row] - out[row - 1])
-    return out
+    return fold_smooth(np.nan, values, span)[1]

@@ -18,7 +18,7 @@ from tradewind.learning.models.sequence import onnx_file
 from tradewind.learning.models.sequence.exported import NETWORK, OUTSIDE, ExportedForecaster
 from tradewind.learning.models.sequence.forecaster import WEIGHTS, SequenceForecaster
 from tradewind.learning.models.sequence.parameters import SequenceParameters
-from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.learning.models.walk_forward import TrainingRules, split_training
 
 QUICK = SequenceParameters(
     window_bars=6, hidden=12, batch_size=256, learning_rate=0.02, max_rounds=16, early_stopping_rounds=5
@@ -57,18 +57,18 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def lstm(rows: pd.DataFrame) -> SequenceForecaster:
-    return catalogue.sequence("lstm")(QUICK, 7).learn(divided(rows)[0], RULES)
+    return catalogue.model("lstm")(QUICK, 7).fit(split_training(divided(rows)[0], RULES))
 
 
 def skill(forecaster: SequenceForecaster, rows: pd.DataFrame) -> float:
     testing = divided(rows)[1]
     return float(
-        np.corrcoef(forecaster.forecast(rows, testing)["expected_return"], rows.loc[testing, "forward_return"])[0, 1]
+        np.corrcoef(forecaster.predict(rows, testing)["expected_return"], rows.loc[testing, "forward_return"])[0, 1]
     )
 
 
 def test_a_memory_finds_what_the_last_bar_does_not_show(rows: pd.DataFrame, lstm: SequenceForecaster) -> None:
-    linear = catalogue.sequence("linear_network")(QUICK, 7).learn(divided(rows)[0], RULES)
+    linear = catalogue.model("linear_network")(QUICK, 7).fit(split_training(divided(rows)[0], RULES))
     assert skill(lstm, rows) > 0.6 and abs(skill(linear, rows)) < 0.15
     curve = lstm.learning_curve()
     assert list(curve) == ["iteration", "train_loss", "valid_loss"]
@@ -80,7 +80,7 @@ def test_a_memory_finds_what_the_last_bar_does_not_show(rows: pd.DataFrame, lstm
 
 def test_forecasts_are_distributions_and_cover_what_they_say(rows: pd.DataFrame, lstm: SequenceForecaster) -> None:
     testing = divided(rows)[1]
-    found = lstm.forecast(rows, testing)
+    found = lstm.predict(rows, testing)
     assert list(found) == [*PROBABILITIES, "expected_return", *QUANTILES]
     pd.testing.assert_index_equal(found.index, rows.index[testing])
     np.testing.assert_allclose(found[PROBABILITIES].sum(axis=1), 1, atol=1e-9)
@@ -95,7 +95,7 @@ def test_the_same_seed_gives_the_same_bytes_side_by_side_or_not(rows: pd.DataFra
     short = QUICK.model_copy(update={"max_rounds": 2})
 
     def fit(seed: int) -> dict[str, bytes]:
-        return catalogue.sequence(name)(short, seed).learn(past, RULES).files()
+        return catalogue.model(name)(short, seed).fit(split_training(past, RULES)).files()
 
     alone = fit(7)
     with ThreadPoolExecutor(2) as pool:
@@ -105,9 +105,9 @@ def test_the_same_seed_gives_the_same_bytes_side_by_side_or_not(rows: pd.DataFra
 
 
 def test_files_and_back_give_the_same_forecasts(rows: pd.DataFrame, lstm: SequenceForecaster) -> None:
-    again = catalogue.sequence("lstm").from_files(lstm.files())
+    again = catalogue.model("lstm").from_files(lstm.files())
     testing = divided(rows)[1]
-    pd.testing.assert_frame_equal(again.forecast(rows, testing), lstm.forecast(rows, testing))
+    pd.testing.assert_frame_equal(again.predict(rows, testing), lstm.predict(rows, testing))
     assert again.files() == lstm.files()
 
 
@@ -119,19 +119,19 @@ def test_the_future_does_not_move_a_forecast(rows: pd.DataFrame, lstm: SequenceF
     changed.loc[later, list("abc")] = 4.0
     changed[["label", "forward_return"]] = 0
     known = (rows.loc[testing, "timestamp"] <= cut).to_numpy()
-    usual, other = (lstm.forecast(one, testing) for one in (rows, changed))
+    usual, other = (lstm.predict(one, testing) for one in (rows, changed))
     pd.testing.assert_frame_equal(usual[known], other[known])
     assert not usual[~known].equals(other[~known])
     # With the rows just before the test and no others, the forecasts are the same.
     near = rows[rows["timestamp"] >= rows.loc[testing, "timestamp"].iloc[0] - pd.Timedelta(6, unit="h")]
-    pd.testing.assert_frame_equal(lstm.forecast(near, testing[near.index]), usual)
+    pd.testing.assert_frame_equal(lstm.predict(near, testing[near.index]), usual)
 
 
 def test_a_row_without_a_whole_window_has_no_forecast(rows: pd.DataFrame, lstm: SequenceForecaster) -> None:
     testing = divided(rows)[1]
     at = rows.loc[testing, "timestamp"].iloc[100]
     holed = rows[rows["timestamp"] != at].reset_index(drop=True)
-    found = lstm.forecast(holed, divided(holed)[1])
+    found = lstm.predict(holed, divided(holed)[1])
     gone = found["p_up"].isna().to_numpy()
     after = holed.loc[divided(holed)[1], "timestamp"]
     assert gone.sum() == 2 * 5 and (after[gone] > at).all() and (after[gone] < at + pd.Timedelta(6, unit="h")).all()
@@ -143,36 +143,36 @@ def test_damaged_files_are_refused(lstm: SequenceForecaster, rows: pd.DataFrame,
     if fault == "truncated":
         files[WEIGHTS] = files[WEIGHTS][:-100]
     elif fault == "swapped":
-        files |= catalogue.sequence("linear_network")(QUICK, 7).learn(divided(rows)[0], RULES).files()
+        files |= catalogue.model("linear_network")(QUICK, 7).fit(split_training(divided(rows)[0], RULES)).files()
     elif fault in {"other version", "other training"}:
         name = OUTSIDE if fault == "other version" else "training.json"
         files[name] = json.dumps({**json.loads(files[name]), "new": 1}).encode()
     else:
         del files[WEIGHTS]
     with pytest.raises(BadModel):
-        catalogue.sequence("lstm").from_files(files)
+        catalogue.model("lstm").from_files(files)
 
 
 def test_what_cannot_be_learned_is_refused(rows: pd.DataFrame) -> None:
     past = divided(rows)[0]
     with pytest.raises(BadData, match="all the same"):
-        catalogue.sequence("lstm")(QUICK, 7).learn(past.assign(label=np.int8(1)), RULES)
+        catalogue.model("lstm")(QUICK, 7).fit(split_training(past.assign(label=np.int8(1)), RULES))
     with pytest.raises(BadData, match="no whole window|no window of"):
-        catalogue.sequence("lstm")(QUICK.model_copy(update={"window_bars": 5000}), 7).learn(past, RULES)
+        catalogue.model("lstm")(QUICK.model_copy(update={"window_bars": 5000}), 7).fit(split_training(past, RULES))
     wild = QUICK.model_copy(update={"learning_rate": 1.0, "gradient_clip": 1e30})
     broken = past.assign(weight=np.where(np.arange(len(past)) == 500, np.inf, 1.0))
     with pytest.raises(BadData, match="training broke down"):
-        catalogue.sequence("lstm")(wild, 7).learn(broken, RULES)
+        catalogue.model("lstm")(wild, 7).fit(split_training(broken, RULES))
     with pytest.raises(BadModel, match="has not been fitted"):
-        catalogue.sequence("lstm")(QUICK, 7).files()
+        catalogue.model("lstm")(QUICK, 7).files()
     with pytest.raises(BadParameters, match="one of .*lstm.*, found 'gru'"):
-        catalogue.sequence("gru")
+        catalogue.model("gru")
 
 
 def test_missing_values_and_constant_features_are_lived_with(rows: pd.DataFrame) -> None:
     holed = rows.assign(b=np.where(np.arange(len(rows)) % 7 == 0, np.nan, rows["b"]), c=np.float32(1.0))
     past, testing = divided(holed)
-    found = catalogue.sequence("lstm")(QUICK, 7).learn(past, RULES).forecast(holed, testing)
+    found = catalogue.model("lstm")(QUICK, 7).fit(split_training(past, RULES)).predict(holed, testing)
     assert np.isfinite(found["p_up"]).all()
 
 
@@ -181,7 +181,7 @@ def test_every_horizon_has_its_quantiles(rows: pd.DataFrame) -> None:
     noise = np.random.default_rng(1).standard_normal(len(rows))
     several = rows.assign(forward_return_1=0.02 * noise, forward_return_2=rows["forward_return"])
     past, testing = divided(several)
-    forecaster: Any = catalogue.sequence("lstm")(QUICK, 7).learn(past, RULES)
+    forecaster: Any = catalogue.model("lstm")(QUICK, 7).fit(split_training(past, RULES))
     assert forecaster.horizons == (1, 2)
     details = forecaster.details(several, testing)
     assert details.quantiles.shape == (testing.sum(), 2, 5) and (np.diff(details.quantiles, axis=2) >= 0).all()
@@ -190,17 +190,17 @@ def test_every_horizon_has_its_quantiles(rows: pd.DataFrame) -> None:
     assert (inside.mean(axis=0) > 0.84).all() and (inside.mean(axis=0) < 0.96).all()
     skills = [np.corrcoef(details.quantiles[:, at, 2], moved[:, at])[0, 1] for at in (0, 1)]
     assert abs(skills[0]) < 0.15 and skills[1] > 0.6
-    np.testing.assert_allclose(details.quantiles[:, 1], forecaster.forecast(several, testing)[QUANTILES], atol=1e-12)
+    np.testing.assert_allclose(details.quantiles[:, 1], forecaster.predict(several, testing)[QUANTILES], atol=1e-12)
     assert details.attention.shape == (6,) and details.attention.sum() == pytest.approx(1)
     with pytest.raises(BadData, match="a return at every horizon; missing.*forward_return_1': 1"):
-        catalogue.sequence("lstm")(QUICK, 7).learn(
-            past.assign(forward_return_1=np.r_[np.nan, noise[1 : len(past)]]), RULES
+        catalogue.model("lstm")(QUICK, 7).fit(
+            split_training(past.assign(forward_return_1=np.r_[np.nan, noise[1 : len(past)]]), RULES)
         )
 
 
 def test_the_transformer_finds_the_feature_and_the_lag(rows: pd.DataFrame) -> None:
     wide = QUICK.model_copy(update={"head": "dirichlet", "max_rounds": 12})
-    forecaster: Any = catalogue.sequence("tft")(wide, 7).learn(divided(rows)[0], RULES)
+    forecaster: Any = catalogue.model("tft")(wide, 7).fit(split_training(divided(rows)[0], RULES))
     assert skill(forecaster, rows) > 0.6
     details = forecaster.details(rows, divided(rows)[1])
     assert max(details.selection, key=details.selection.__getitem__) == "a"
@@ -211,9 +211,9 @@ def test_the_transformer_finds_the_feature_and_the_lag(rows: pd.DataFrame) -> No
 @NAMES
 def test_what_is_exported_says_the_same_without_torch(rows: pd.DataFrame, name: str, tmp_path: Path) -> None:
     short = QUICK.model_copy(update={"max_rounds": 3, "most_features": 2})
-    forecaster = catalogue.sequence(name)(short, 7).learn(divided(rows)[0], RULES)
+    forecaster = catalogue.model(name)(short, 7).fit(split_training(divided(rows)[0], RULES))
     files, testing = forecaster.files(), divided(rows)[1]
-    expected = forecaster.forecast(rows, testing)
+    expected = forecaster.predict(rows, testing)
     rows.to_parquet(tmp_path / "rows.parquet")
     for file in (NETWORK, OUTSIDE):
         (tmp_path / file).write_bytes(files[file])

@@ -8,7 +8,7 @@ from tradewind.errors import BadModel, BadParameters
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.base import QUANTILES
 from tradewind.learning.models.sequence.parameters import SequenceParameters
-from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.learning.models.walk_forward import TrainingRules, split_training
 
 
 def test_it_knows_how_far_prices_go_and_nothing_else() -> None:
@@ -21,9 +21,9 @@ def test_it_knows_how_far_prices_go_and_nothing_else() -> None:
             "forward_return": moved,
         }
     )  # fmt: skip
-    model = catalogue.sequence("last_value")(SequenceParameters(), 7).learn(rows, TrainingRules())
+    model = catalogue.model("last_value")(SequenceParameters(), 7).fit(split_training(rows, TrainingRules()))
     testing = np.arange(5000) >= 4990
-    forecast = model.forecast(rows, testing)
+    forecast = model.predict(rows, testing)
     assert (forecast["p_up"] == forecast["p_down"]).all() and (forecast["expected_return"] == 0).all()
     assert forecast["p_flat"].iloc[0] == pytest.approx((rows["label"] == 0).mean())
     details = model.details(rows, testing)
@@ -31,11 +31,11 @@ def test_it_knows_how_far_prices_go_and_nothing_else() -> None:
     np.testing.assert_allclose(details.quantiles[0, 0], [-0.164, -0.067, 0, 0.067, 0.164], atol=0.006)
     np.testing.assert_allclose(details.quantiles[:, 1], forecast[QUANTILES])
     assert model.importance(rows)["mean_abs_shap"].tolist() == [0.0] and model.health().empty
-    again = catalogue.sequence("last_value").from_files(model.files())
-    pd.testing.assert_frame_equal(again.forecast(rows, testing), forecast)
+    again = catalogue.model("last_value").from_files(model.files())
+    pd.testing.assert_frame_equal(again.predict(rows, testing), forecast)
     with pytest.raises(BadModel, match=r"last_value\.json"):
-        catalogue.sequence("last_value").from_files({})
+        catalogue.model("last_value").from_files({})
     with pytest.raises(BadModel, match="not been fitted"):
-        catalogue.sequence("last_value")(SequenceParameters(), 7).files()
+        catalogue.model("last_value")(SequenceParameters(), 7).files()
     with pytest.raises(BadParameters, match="gru"):
-        catalogue.sequence("gru")
+        catalogue.model("gru")

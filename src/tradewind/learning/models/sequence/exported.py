@@ -94,6 +94,11 @@ class ExportedForecaster:
             raise BadData(f"a forecast reads {self.window_bars} bars, found {len(window)}")
         return self._finished(self._outside.standardiser.apply(window)[None]).set_axis(window.index[-1:])
 
+    def predict_row(self, x: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """p_down, p_flat, p_up and expected log return (4,) of a window (window_bars, features), oldest bar first."""
+        logits, quantiles = self._session.run(None, {"x": self._outside.standardiser.scaled(x)[None]})
+        return self._outside.finishing.row(logits.astype(np.float64), quantiles.astype(np.float64))
+
     def predict_all(self, rows: pd.DataFrame) -> pd.DataFrame:
         """A forecast for each row of all symbols that ends a whole window, under the row's index."""
         windows = make_windows(rows, self._outside.standardiser, self.window_bars)

@@ -73,6 +73,11 @@ class Finishing(BaseModel):
             np.column_stack([probability, last[:, 2], last]), columns=[*PROBABILITIES, "expected_return", *QUANTILES]
         )
 
+    def row(self, logits: Floats, quantiles: Floats) -> Floats:
+        """p_down, p_flat, p_up and expected return (4,) of one row, (1, 3) and (1, horizons, 5): without a table."""
+        probability = self.scaling.apply(class_probabilities(logits, self.head))[0]
+        return np.append(probability, self.quantiles(quantiles)[0, -1, 2])
+
 
 def class_probabilities(logits: Floats, head: Literal["softmax", "dirichlet"]) -> Floats:
     """Probabilities (rows, 3): the softmax, or the mean of the Dirichlet distribution."""

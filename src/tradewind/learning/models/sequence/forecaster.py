@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from tradewind.errors import BadData, BadModel
-from tradewind.learning.models.base import Checkpoint, Files
+from tradewind.learning.models.base import Checkpoint, Files, Mask, ModelParameters, Training
 from tradewind.learning.models.sequence import finishing
 from tradewind.learning.models.sequence.dataset import Targets, TradingDataset
 from tradewind.learning.models.sequence.exported import NETWORK, OUTSIDE, Outside
@@ -24,8 +24,6 @@ from tradewind.learning.models.sequence.parameters import SequenceParameters
 from tradewind.learning.models.sequence.stability import STEPS, Epoch, examine
 from tradewind.learning.models.sequence.training import apply_network, network_loss, to_safetensors, train_network
 from tradewind.learning.models.sequence.windows import Rows, Standardiser, Windows, make_windows
-from tradewind.learning.models.walk_forward import TrainingRules, part_masks, thin
-from tradewind.learning.splits.purged import Mask
 from tradewind.parameters import Parameters
 
 Floats = NDArray[np.float64]
@@ -52,6 +50,9 @@ class SequenceForecaster:
     """
 
     name: ClassVar[str]
+    family: ClassVar[str] = "sequence"
+    has_direction: ClassVar[bool] = True
+    parameters_class: ClassVar[type[ModelParameters]] = SequenceParameters
 
     def __init__(self, parameters: SequenceParameters, seed: int) -> None:
         """An unfitted forecaster."""
@@ -65,7 +66,7 @@ class SequenceForecaster:
     @property
     def _fitted(self) -> tuple[Outside, _Training, Network]:
         if self._outside is None or self._training is None or self._network is None:
-            raise BadModel(f"{self.name} has not been fitted: call learn or from_files first")
+            raise BadModel(f"{self.name} has not been fitted: call fit or from_files first")
         return self._outside, self._training, self._network
 
     @property
@@ -73,18 +74,28 @@ class SequenceForecaster:
         """In bars, from short to long; the last is the label's."""
         return self._fitted[0].finishing.horizons
 
-    def learn(self, past: pd.DataFrame, rules: TrainingRules, checkpoint: Checkpoint | None = None) -> Self:
-        """Fitted on purged training rows: parts of them train, stop and calibrate, in the order of time.
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The feature columns that it reads, in the order of `predict_row`."""
+        return self._fitted[0].standardiser.features
+
+    @property
+    def window_bars(self) -> int:
+        """How many bars a forecast reads."""
+        return self._fitted[0].window_bars
+
+    def fit(self, training: Training, checkpoint: Checkpoint | None = None) -> Self:
+        """Fitted on the rows that are given to train, to stop and to calibrate.
 
         Raises:
             BadData: a part has no whole window, or the training labels are of one class only.
         """
-        fit, valid, calibration = part_masks(past, rules)
-        features = choose_features(past[fit], self.parameters.most_features)
-        standardiser = Standardiser.fitted(past[fit], features)
+        past = training.rows
+        features = choose_features(past[training.fit], self.parameters.most_features)
+        standardiser = Standardiser.fitted(past[training.fit], features)
         windows = make_windows(past, standardiser, self.parameters.window_bars)
         train, stop, calibrate = (
-            np.flatnonzero(mask[windows.source]) for mask in (fit & thin(past, rules.row_stride), valid, calibration)
+            np.flatnonzero(mask[windows.source]) for mask in (training.thinned, training.valid, training.calibration)
         )
         for part, chosen in (("training", train), ("validation", stop), ("calibration", calibrate)):
             if not len(chosen):
@@ -127,17 +138,29 @@ class SequenceForecaster:
         )  # fmt: skip
         return self
 
-    def forecast(self, rows: pd.DataFrame, testing: Mask) -> pd.DataFrame:
-        """Probabilities, expected log return and its quantiles over the label's horizon, for `rows[testing]` in their
-        order.
+    def predict(self, rows: pd.DataFrame, testing: Mask | None = None) -> pd.DataFrame:
+        """Probabilities, expected log return and its quantiles over the label's horizon, for `rows[testing]` (all rows
+        if not given) in their order.
 
         Windows reach back into the rows before the test: they were known. Rows without a whole window have NaN.
         """
         outside, _, network = self._fitted
+        testing = np.ones(len(rows), dtype=np.bool_) if testing is None else testing
         windows, chosen, places = self._windows(rows, testing)
         logits, quantiles, _, _ = apply_network(network, windows, chosen)
         known = outside.finishing.forecasts(logits, quantiles)
         return known.set_axis(places).reindex(np.arange(int(testing.sum()))).set_axis(rows.index[testing])
+
+    def predict_row(self, x: NDArray[np.float32]) -> Floats:
+        """p_down, p_flat, p_up and expected log return (4,) of a window (window_bars, features), oldest bar first.
+
+        What trades live reads the exported network (`exported.ExportedForecaster`), which needs no torch.
+        """
+        outside, _, network = self._fitted
+        network.eval()
+        with torch.no_grad():
+            said = network(torch.from_numpy(outside.standardiser.scaled(x)[None]))
+        return outside.finishing.row(said.logits.double().numpy(), said.quantiles.double().numpy())
 
     def details(self, rows: pd.DataFrame, testing: Mask) -> Details:
         """What the network says of `rows[testing]` beyond the forecast."""

@@ -9,11 +9,18 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tradewind.errors import BadModel
-from tradewind.learning.models.base import PROBABILITIES, QUANTILES, Checkpoint, Files, feature_names
+from tradewind.learning.models.base import (
+    PROBABILITIES,
+    QUANTILES,
+    Checkpoint,
+    Files,
+    Mask,
+    ModelParameters,
+    Training,
+    feature_names,
+)
 from tradewind.learning.models.sequence.finishing import Details, returns_by_horizon
 from tradewind.learning.models.sequence.parameters import SequenceParameters
-from tradewind.learning.models.walk_forward import TrainingRules
-from tradewind.learning.splits.purged import Mask
 
 Floats = NDArray[np.float64]
 FILE = "last_value.json"
@@ -34,15 +41,19 @@ class LastValueForecaster:
     the training rows had without their sign, and up is as likely as down."""
 
     name: ClassVar[str] = "last_value"
+    family: ClassVar[str] = "baseline"
+    has_direction: ClassVar[bool] = False
+    parameters_class: ClassVar[type[ModelParameters]] = SequenceParameters
 
     def __init__(self, parameters: SequenceParameters, seed: int) -> None:
         """Neither is used: it has no parameters and draws nothing."""
+        self.seed = seed
         self._state: _Fitted | None = None
 
     @property
     def _fitted(self) -> _Fitted:
         if self._state is None:
-            raise BadModel(f"{self.name} has not been fitted: call learn or from_files first")
+            raise BadModel(f"{self.name} has not been fitted: call fit or from_files first")
         return self._state
 
     @property
@@ -50,8 +61,19 @@ class LastValueForecaster:
         """In bars, from short to long; the last is the label's."""
         return self._fitted.horizons
 
-    def learn(self, past: pd.DataFrame, rules: TrainingRules, checkpoint: Checkpoint | None = None) -> Self:
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The feature columns of its training rows, none of which it reads."""
+        return self._fitted.features
+
+    @property
+    def window_bars(self) -> int:
+        """One row, which it does not look at."""
+        return 1
+
+    def fit(self, training: Training, checkpoint: Checkpoint | None = None) -> Self:
         """Fitted on all training rows: there is nothing to stop or to calibrate."""
+        past = training.rows
         horizons, returns = returns_by_horizon(past)
         q75, q95 = np.quantile(np.abs(returns), [0.5, 0.9], axis=0)  # of a symmetric distribution
         label = past["label"].to_numpy()
@@ -64,12 +86,17 @@ class LastValueForecaster:
         )  # fmt: skip
         return self
 
-    def forecast(self, rows: pd.DataFrame, testing: Mask) -> pd.DataFrame:
-        """The same for every row of `rows[testing]`."""
+    def predict(self, rows: pd.DataFrame, testing: Mask | None = None) -> pd.DataFrame:
+        """The same for every row of `rows[testing]`, or of all rows."""
+        testing = np.ones(len(rows), dtype=np.bool_) if testing is None else testing
         last = self._fitted.quantiles[-1]
         values = [*self._fitted.probabilities, 0.0, *last]
         columns = [*PROBABILITIES, "expected_return", *QUANTILES]
         return pd.DataFrame(np.tile(values, (int(testing.sum()), 1)), columns=columns, index=rows.index[testing])
+
+    def predict_row(self, x: NDArray[np.float32]) -> Floats:
+        """p_down, p_flat, p_up and expected log return (4,), whatever the row."""
+        return np.array([*self._fitted.probabilities, 0.0])
 
     def details(self, rows: pd.DataFrame, testing: Mask) -> Details:
         """Quantiles at every horizon; it attends to nothing."""

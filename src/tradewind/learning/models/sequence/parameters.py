@@ -1,13 +1,13 @@
 """What a network is and how it learns; without torch, so that configuration can be checked before anything heavy."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tradewind.parameters import Parameters
+from tradewind.learning.models.base import ModelParameters
 
 
-class SequenceParameters(Parameters):
+class SequenceParameters(ModelParameters):
     """A network and how it learns (`params:deep_learning.NETWORK.network`).
 
     `most_features` keeps the features that say most about the return on the training rows (null: all of them).
@@ -38,6 +38,10 @@ class SequenceParameters(Parameters):
     recompute: bool = False
     max_rounds: Annotated[int, Field(ge=1, le=10_000)] = 12
     early_stopping_rounds: Annotated[int, Field(ge=1)] = 4
+
+    def within(self, max_rounds: int, early_stopping_rounds: int) -> Self:
+        """The same with as many epochs as a training may take."""
+        return self.model_copy(update={"max_rounds": max_rounds, "early_stopping_rounds": early_stopping_rounds})
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> "SequenceParameters":

@@ -58,10 +58,17 @@ class Standardiser(BaseModel):
         missing = [name for name in self.features if name not in rows.columns]
         if missing:
             raise BadData(f"the network was trained on features that are missing: {', '.join(missing)}")
+        return self.scaled(rows[list(self.features)].to_numpy())
+
+    def scaled(self, values: NDArray[Any]) -> Floats:
+        """The same of values (rows, features) in the order of `features`."""
+        mean, share = self._scale
+        return np.clip(np.nan_to_num((values.astype(np.float64) - mean) * share), -CLIP, CLIP).astype(np.float32)
+
+    @property
+    def _scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         deviation = np.array(self.deviation)
-        share = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
-        values = (rows[list(self.features)].to_numpy(dtype=np.float64) - np.array(self.mean)) * share
-        return np.clip(np.nan_to_num(values, nan=0.0), -CLIP, CLIP).astype(np.float32)
+        return np.array(self.mean), np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Backbones: from a window of features to a vector a horizon, a file each with a class `Backbone`.
 
-A further one is a file here, its name in `models.catalogue.SEQUENCE` and its parameters: the heads, training, export,
+A further one is a file here, its name in `models.catalogue.MODELS` and its parameters: the heads, training, export,
 pipeline, evaluation, report and tests follow.
 """
 

@@ -1,14 +1,22 @@
-"""The opponents learn what is linear, know nothing of direction without it, and never see the test."""
+"""Linear models learn what is linear, know nothing of direction without it, and never see the test."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
-from tradewind.learning.models.opponents import opponent_forecasts, path_forecasts
+from tradewind.datasets.model_store import FolderModelStore
+from tradewind.learning.models import catalogue
+from tradewind.learning.models.linear import LinearParameters
+from tradewind.learning.models.paths import path_forecasts
+from tradewind.learning.models.walk_forward import TrainingRules, forecast_table, train_folds
 from tradewind.learning.splits.combinatorial import CombinatorialPlan
 from tradewind.market import schema
 
 HOUR = pd.Timedelta(hours=1)
+BOTH = ("linear", "volatility_only")
 
 
 def rows(n: int = 4000, seed: int = 1) -> pd.DataFrame:
@@ -36,38 +44,68 @@ def folds(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def test_linear_finds_the_direction_and_volatility_only_the_size() -> None:
+def forecasts(
+    table: pd.DataFrame, folder: Path, names: tuple[str, ...] = ("linear", "volatility_only")
+) -> pd.DataFrame:
+    parts = []
+    for name in names:
+        kind = catalogue.row_model(name)
+        store = FolderModelStore(folder / name)
+        trained = train_folds(kind, kind.parameters_class(), table, folds(table), TrainingRules(), store, 7)
+        parts.append(forecast_table(trained, 1))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_linear_finds_the_direction_and_volatility_only_the_size(tmp_path: Path) -> None:
     table = rows()
-    found = opponent_forecasts(table, folds(table), 1)
+    found = forecasts(table, tmp_path)
     schema.Forecasts.validate(found)
     joined = found.merge(table[["timestamp", "known", "realised_volatility_24"]], on="timestamp")
     edge = joined["p_up"] - joined["p_down"]
     is_linear = joined["model"] == "linear"
     assert np.corrcoef(edge[is_linear], joined["known"][is_linear])[0, 1] > 0.9
+    assert np.corrcoef(joined["expected_return"][is_linear], joined["known"][is_linear])[0, 1] > 0.9
     assert abs(np.corrcoef(edge[~is_linear], joined["known"][~is_linear])[0, 1]) < 0.1
     assert np.corrcoef(joined["p_flat"][~is_linear], joined["realised_volatility_24"][~is_linear])[0, 1] < -0.8
+    assert set(found["family"]) == {"linear", "baseline"} and set(found["path"]) == {-1}
 
 
-def test_what_comes_after_a_fold_begins_changes_none_of_its_earlier_forecasts() -> None:
+def test_it_is_the_regression_of_scikit_learn_on_clipped_standard_scores(tmp_path: Path) -> None:
+    table = rows()
+    found = forecasts(table, tmp_path, ("linear",))
+    first = folds(table).iloc[0]
+    past = table[table["timestamp"] < first["train_end"] - HOUR]
+    names = ["known", "realised_volatility_24"]
+    mean, spread = past[names].to_numpy(np.float64).mean(axis=0), past[names].to_numpy(np.float64).std(axis=0)
+    ours = found[found["fold"] == 0]
+    test = table.set_index("timestamp").loc[ours["timestamp"], names].to_numpy(np.float64)
+    x, later = (np.clip((one - mean) / spread, -5, 5) for one in (past[names].to_numpy(np.float64), test))
+    model = LogisticRegression(C=0.002, max_iter=200).fit(x, past["label"])
+    np.testing.assert_allclose(ours[["p_down", "p_flat", "p_up"]], model.predict_proba(later), atol=2e-3)
+
+
+def test_what_comes_after_a_fold_begins_changes_none_of_its_earlier_forecasts(tmp_path: Path) -> None:
     table = rows()
     changed = table.copy()
     late = changed["timestamp"] >= folds(table)["test_start"].iloc[1]
     changed.loc[late, "label"] = np.int8(1)
-    before, after = (opponent_forecasts(one, folds(table), 1) for one in (table, changed))
+    before, after = (forecasts(one, tmp_path / str(at)) for at, one in enumerate((table, changed)))
     early = before["fold"] == 0
     pd.testing.assert_frame_equal(before[early], after[early])
     pd.testing.assert_frame_equal(before[~early], after[~early])  # the labels of a test are never seen
 
 
-def test_without_a_volatility_feature_there_is_no_such_opponent() -> None:
+def test_without_a_volatility_feature_it_says_the_shares_of_the_classes(tmp_path: Path) -> None:
     table = rows().drop(columns="realised_volatility_24")
-    assert set(opponent_forecasts(table, folds(table), 1)["model"]) == {"linear"}
+    found = forecasts(table, tmp_path, ("volatility_only",))
+    assert (found.groupby("fold")["p_up"].nunique() == 1).all()
+    assert found["p_flat"].iloc[0] == pytest.approx((table["label"].iloc[:2000] == 0).mean(), abs=0.01)
 
 
-def test_a_missing_class_is_said_to_be_all_but_impossible() -> None:
+def test_a_missing_class_is_said_to_be_all_but_impossible(tmp_path: Path) -> None:
     table = rows()
     table["label"] = table["label"].replace(0, 1)
-    found = opponent_forecasts(table, folds(table), 1)
+    found = forecasts(table, tmp_path)
     assert (found["p_flat"] < 1e-6).all()
     assert found[["p_down", "p_flat", "p_up"]].sum(axis=1).to_numpy() == pytest.approx(1)
 
@@ -75,9 +113,15 @@ def test_a_missing_class_is_said_to_be_all_but_impossible() -> None:
 def test_every_path_forecasts_every_row_before_the_holdout_once() -> None:
     table = rows()
     plan = folds(table).assign(role=["walk_forward", "holdout"])
-    found = path_forecasts(table, plan, CombinatorialPlan(n_groups=4, n_test_groups=2, embargo_bars=3), HOUR, 1)
+    found = path_forecasts(
+        table, plan, CombinatorialPlan(n_groups=4, n_test_groups=2, embargo_bars=3), HOUR, 1, LinearParameters()
+    )
     schema.Forecasts.validate(found)
-    assert found["model"].nunique() == 3 and (found.groupby("fold").size() == 2999).all()
+    assert (
+        set(found["model"]) == {"linear"}
+        and found["path"].nunique() == 3
+        and (found.groupby("fold").size() == 2999).all()
+    )
     assert found["timestamp"].max() < plan["test_start"].iloc[1]
     joined = found.merge(table[["timestamp", "known"]], on="timestamp")
     for _, part in joined.groupby("fold"):

@@ -1,0 +1,55 @@
+"""Which models a run has: `params:models`, as of the configuration that Kedro has loaded."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tradewind.errors import BadParameters
+from tradewind.learning.models import catalogue
+
+# What a model's block of parameters is made of; a part that configuration leaves out has its defaults.
+ROW_PARTS, WINDOW_PARTS = ("parameters", "tuning", "training", "seeds"), ("network", "training")
+
+
+class _Chosen:
+    """The models of the configuration that was loaded last in this process: pipelines are made from them."""
+
+    names: tuple[str, ...] | None = None
+
+
+def choose(names: Iterable[str]) -> None:
+    """From now on pipelines are made of these models.
+
+    Raises:
+        BadParameters: a model that there is not, that is listed twice, or none that is traded.
+    """
+    listed = tuple(names)
+    unknown = [name for name in listed if name not in catalogue.MODELS]
+    if unknown or len(set(listed)) < len(listed):
+        raise BadParameters(f"models are of {sorted(catalogue.MODELS)}, each once; found {list(listed)}")
+    if not any(catalogue.has_direction(name) for name in listed):
+        raise BadParameters(f"models must list at least one that can be traded, found {list(listed)}")
+    _Chosen.names = listed
+
+
+def chosen() -> tuple[str, ...]:
+    """The models of this run; those of conf/base where no configuration has been loaded."""
+    if _Chosen.names is None:
+        from omegaconf import OmegaConf
+
+        project = Path(__file__).resolve().parents[4]
+        return tuple(OmegaConf.load(project / "conf" / "base" / "parameters_models.yml").models)
+    return _Chosen.names
+
+
+def with_every_block(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with a block for every model of the run: a model that needs none has no line in any YAML file."""
+    filled = dict(parameters)
+    for name in parameters.get("models", ()):
+        if name not in catalogue.MODELS:
+            continue  # `choose` says so
+        stage = catalogue.stage_of(name)
+        parts = ROW_PARTS if stage == "classifier" else WINDOW_PARTS
+        block: dict[str, Any] = {part: {} for part in parts} | dict((filled.get(stage) or {}).get(name) or {})
+        filled[stage] = {**(filled.get(stage) or {}), name: {**block, "model": {"name": name}}}
+    return filled

@@ -1,0 +1,137 @@
+"""Logistic regression, on all features or on volatility alone: what a model must beat before its skill counts."""
+
+from typing import Annotated, Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from tradewind.learning.models.base import Checkpoint, Floats, ModelParameters, Sample, Training, thin
+from tradewind.learning.models.row_model import Learned, RowForecaster, Values, log_losses
+from tradewind.metrics.classification import CLASSES
+
+ROWS_EACH = 12_000  # more would not move a linear fit
+CLIP = 5.0  # standard deviations
+
+
+class LinearParameters(ModelParameters):
+    """The inverse strength of the ridge penalty, scikit-learn's C."""
+
+    c: Annotated[float, Field(gt=0)] = 0.002
+
+
+class VolatilityParameters(LinearParameters):
+    """A few features need no strong penalty."""
+
+    c: Annotated[float, Field(gt=0)] = 1.0
+
+
+class LinearForecaster(RowForecaster):
+    """A multinomial logistic regression on all features, standardised, clipped at five deviations, what is missing at
+    the mean, with a ridge penalty.
+
+    It learns from all purged training rows of a fold, thinned evenly to 12,000: it is not stopped, and a regression of
+    few degrees of freedom is calibrated as it is.
+    """
+
+    name: ClassVar[str] = "linear"
+    family: ClassVar[str] = "linear"
+    parameters_class: ClassVar[type[ModelParameters]] = LinearParameters
+    is_calibrated: ClassVar[bool] = False
+
+    def fit(self, training: Training, checkpoint: Checkpoint | None = None) -> Self:
+        """Fitted on all training rows."""
+        past = training.rows
+        few = Sample.from_rows(past[thin(past, max(len(past) // ROWS_EACH, 1))])
+        return self.fit_samples(few, few, few)
+
+    def fit_samples(self, train: Sample, valid: Sample, calibration: Sample) -> Self:
+        """Fitted on the features that it reads."""
+        names = self.reads(list(train.x.columns))
+        parts = (Sample(one.x[names], one.label, one.forward_return, one.weight) for one in (train, valid, calibration))
+        return super().fit_samples(*parts)
+
+    def reads(self, names: list[str]) -> list[str]:
+        """Which of the features it reads."""
+        return names
+
+    def _learn(self, train: Sample, valid: Sample) -> Learned:
+        from sklearn.linear_model import LogisticRegression
+
+        values = train.x.to_numpy(dtype=np.float64)
+        here = np.where(np.isfinite(values).any(axis=0), values, 0.0)
+        with np.errstate(invalid="ignore"):
+            mean, spread = np.nan_to_num(np.nanmean(here, axis=0)), np.nan_to_num(np.nanstd(here, axis=0))
+        spread[spread < 1e-12] = 1.0
+        state: dict[str, Any] = {"mean": mean.tolist(), "spread": spread.tolist()}
+        if values.shape[1]:
+            model = LogisticRegression(C=self.parameters.c, max_iter=200)
+            model.fit(_design(values, mean, spread), train.label, sample_weight=train.weight)
+            state |= {
+                "classes": model.classes_.tolist(), "slope": model.coef_.tolist(), "offset": model.intercept_.tolist()
+            }  # fmt: skip
+        else:
+            # Nothing to read: the classes' shares, which is what the regression is without a feature.
+            shares = np.array([train.weight[train.label == kind].sum() for kind in CLASSES]) / train.weight.sum()
+            offset = np.log(np.maximum(shares, 1e-9)).tolist()
+            state |= {"classes": [int(kind) for kind in CLASSES], "slope": [[], [], []], "offset": offset}
+        self._model = _Regression(state)
+        return Learned(log_losses(self, train, valid), state)
+
+    def _restore(self, content: bytes) -> Any:
+        return _Regression(self.state)
+
+    def raw(self, values: Values) -> Floats:
+        """Probabilities (rows, 3)."""
+        return self._model.probability(values)
+
+
+class VolatilityForecaster(LinearForecaster):
+    """The same on the features named `realised_volatility*`: it knows how large the next move may be and nothing of its
+    direction. Without such a feature it says the classes' shares."""
+
+    name: ClassVar[str] = "volatility_only"
+    family: ClassVar[str] = "baseline"
+    has_direction: ClassVar[bool] = False
+    parameters_class: ClassVar[type[ModelParameters]] = VolatilityParameters
+
+    def reads(self, names: list[str]) -> list[str]:
+        """The realised volatilities."""
+        return [name for name in names if name.startswith("realised_volatility")]
+
+
+class _Regression:
+    """The fitted coefficients as arrays."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.mean, self.spread = np.array(state["mean"]), np.array(state["spread"])
+        self.slope, self.offset = np.array(state["slope"]).T, np.array(state["offset"])
+        self.columns = np.searchsorted(CLASSES, state["classes"])
+
+    def probability(self, values: Values) -> Floats:
+        score = _design(values.astype(np.float64), self.mean, self.spread) @ self.slope + self.offset
+        if score.shape[1] == 1:  # two classes have one line between them
+            score = np.column_stack([np.zeros(len(score)), score[:, 0]])
+        score -= score.max(axis=1, keepdims=True)
+        power = np.exp(score)
+        # A class that was never seen is all but impossible.
+        out = np.full((len(values), len(CLASSES)), 1e-9)
+        out[:, self.columns] = power / power.sum(axis=1, keepdims=True)
+        return np.asarray(out / out.sum(axis=1, keepdims=True))
+
+
+def _design(values: Floats, mean: Floats, spread: Floats) -> Floats:
+    return np.clip(np.nan_to_num((values - mean) / spread), -CLIP, CLIP)
+
+
+def fit_linear(past: pd.DataFrame, names: list[str], c: float) -> LinearForecaster:
+    """The regression on these columns of model-input rows, all of which it learns from.
+
+    Args:
+        past: model-input rows.
+        names: the features to read.
+        c: inverse strength of the ridge penalty.
+    """
+    sample = Sample.from_rows(past)
+    read = Sample(sample.x[names], sample.label, sample.forward_return, sample.weight)
+    return LinearForecaster(LinearParameters(c=c), 0).fit_samples(read, read, read)

@@ -1,0 +1,88 @@
+"""A model is its file and its name in the catalogue: it is trained, and evaluation reads it, with no other change."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tradewind.datasets.model_store import FolderModelStore
+from tradewind.errors import BadParameters
+from tradewind.learning.models import catalogue, chosen
+from tradewind.learning.models.base import Floats, Sample
+from tradewind.learning.models.row_model import Learned, RowForecaster, Values, log_losses
+from tradewind.learning.models.walk_forward import TrainingRules, forecast_table, train_folds
+from tradewind.market import schema
+from tradewind.pipelines import classifier, evaluation
+
+
+class StumpForecaster(RowForecaster):
+    """Whether the first feature is above its median: all that a new model has to write."""
+
+    name: ClassVar[str] = "stump"
+    family: ClassVar[str] = "baseline"
+
+    def _learn(self, train: Sample, valid: Sample) -> Learned:
+        above = train.x.iloc[:, 0] > train.x.iloc[:, 0].median()
+        shares = [[float(np.mean(train.label[above == side] == kind)) for kind in (-1, 0, 1)] for side in (False, True)]
+        state: dict[str, Any] = {"median": float(train.x.iloc[:, 0].median()), "shares": shares}
+        self._model = state
+        return Learned(log_losses(self, train, valid), state)
+
+    def _restore(self, content: bytes) -> Any:
+        return self.state
+
+    def raw(self, values: Values) -> Floats:
+        """The shares of the classes on this side of the median."""
+        return np.array(self._model["shares"])[(values[:, 0] > self._model["median"]).astype(int)]
+
+
+@pytest.fixture
+def stump(monkeypatch: pytest.MonkeyPatch) -> type[RowForecaster]:
+    monkeypatch.setitem(catalogue.MODELS, "stump", StumpForecaster)
+    catalogue.model.cache_clear()
+    return StumpForecaster
+
+
+def test_a_model_of_ones_own_is_trained_and_evaluated(
+    stump: type[RowForecaster], model_rows: pd.DataFrame, model_folds: pd.DataFrame, tmp_path: Any
+) -> None:
+    names = (*chosen.chosen(), "stump")
+    stage, judged = classifier.create_pipeline(names), evaluation.create_pipeline(names)
+    assert "classifier.stump.forecasts" in stage.datasets()
+    readers = {node.name for node in judged.nodes if "classifier.stump.forecasts" in node.inputs}
+    assert {"make_positions", "compare_forecasts", "vary_parameters"} <= readers
+    assert any("classifier.stump.fold_metrics" in node.inputs for node in judged.nodes)
+    kind = catalogue.row_model("stump")
+    store = FolderModelStore(tmp_path / "folds")
+    trained = train_folds(kind, kind.parameters_class(), model_rows, model_folds, TrainingRules(), store, 7)
+    found = forecast_table(trained, 12)
+    schema.Forecasts.validate(found)
+    assert set(found["model"]) == {"stump"} and set(found["seed"]) == {7}
+    again = kind.from_files(trained[0].forecaster.files())
+    pd.testing.assert_frame_equal(again.predict(trained[0].test), trained[0].forecasts)
+
+
+def test_a_model_that_is_not_listed_is_nowhere() -> None:
+    names = ("lightgbm", "lstm")
+    stage, judged = classifier.create_pipeline(names), evaluation.create_pipeline(names)
+    assert not any("xgboost" in name for name in stage.datasets() | judged.datasets())
+
+
+def test_a_listed_model_needs_no_block_of_parameters() -> None:
+    filled = chosen.with_every_block({"models": ["mlp", "tft"], "classifier": {"combinatorial": {"n_groups": 6}}})
+    assert filled["classifier"]["mlp"]["model"] == {"name": "mlp"} and filled["classifier"]["mlp"]["training"] == {}
+    assert filled["deep_learning"]["tft"]["network"] == {} and "combinatorial" in filled["classifier"]
+
+
+@pytest.mark.parametrize("names", [["catboost"], ["linear", "linear"], ["last_value"], []])
+def test_lists_that_cannot_be_run_are_refused(names: list[str]) -> None:
+    with pytest.raises(BadParameters, match="models"):
+        chosen.choose(names)
+
+
+@pytest.mark.parametrize("old", ["row_share", "feature_share", "l2", "max_rounds", "max_bins"])
+def test_a_parameter_under_its_old_name_is_refused_with_the_new_one(old: str) -> None:
+    kind = catalogue.row_model("lightgbm").parameters_class
+    with pytest.raises(ValueError, match=f"{old} is called {kind.renamed[old]} now"):
+        kind.model_validate({old: 1})
