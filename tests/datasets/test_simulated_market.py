@@ -12,7 +12,7 @@ from tradewind.datasets.simulated_market import SimulatedMarketDataset, write_ma
 from tradewind.errors import BadParameters
 from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 
-SMALL = {"days": 10, "n_symbols": 2, "edge": 1.0, "dirty_rows": 5}
+SMALL = {"days": 10, "n_symbols": 2, "edge": 1.0, "inject_errors": 5}
 
 
 def dataset(path: Path, table: str = "bars", **changes: Any) -> SimulatedMarketDataset:

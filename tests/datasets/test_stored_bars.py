@@ -1,4 +1,4 @@
-"""A stored market is loaded as any other source is, and kept up to date on the way."""
+"""A stored market is loaded as any other source is; loading only reads it."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -12,12 +12,18 @@ from kedro.io import DataCatalog, DatasetError
 
 from tests.data.ingestion.venue import at, bars_of, key
 from tests.data.sources.exchange_server import HOUR_MS, START_MS, ExchangeServer, serve
+from tradewind import clock
 from tradewind.compute import executor
 from tradewind.data.files import cleaning
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span, receive
+from tradewind.data.ingestion import report
+from tradewind.data.ingestion.backfill import backfill
+from tradewind.data.ingestion.fetch import FetchSettings
+from tradewind.data.ingestion.freshness import require_up_to_date
 from tradewind.data.stores.catalogue import open_store
 from tradewind.datasets import BarFolderDataset, StoredBarsDataset, StoredSideSeriesDataset
+from tradewind.datasets.connection import Connection
 from tradewind.errors import BadData, BadParameters
 
 BTC = BarKey(venue="binance", symbol="BTCUSDT", timeframe="1h")
@@ -41,34 +47,80 @@ def settings(sqlite_settings: Settings, server: ExchangeServer) -> Settings:
     }
 
 
-def klines(server: ExchangeServer) -> list[tuple[str, int]]:
-    """Which bars were asked for: symbol, and from when on."""
-    asked = [one.query for one in server.asked if one.path.endswith("klines")]
+def fetch(settings: Settings) -> None:
+    """What `kedro backfill` does with the same settings."""
+    wanted = FetchSettings.model_validate(settings["fetch"])
+    with Connection(settings["store"]).store() as store, Connection(settings["source"]).source() as source:
+        outcomes = backfill(source, store, wanted.bars(source.venue), wanted.rules, clock.now)
+    assert not report.failed(outcomes)
+
+
+def test_a_load_reads_the_store_and_asks_nothing(settings: Settings, server: ExchangeServer, tmp_path: Path) -> None:
+    fetch(settings)
     server.asked.clear()
-    return sorted((query["symbol"], int(query["startTime"])) for query in asked)  # symbols are asked side by side
-
-
-def test_a_load_fetches_what_is_new_and_nothing_else(
-    settings: Settings, server: ExchangeServer, tmp_path: Path
-) -> None:
     loaded = StoredBarsDataset(**settings, path=str(tmp_path / "mirror")).load()
     assert list(loaded) == ["binance/BTCUSDT/1h", "binance/ETHUSDT/1h"]
     ten_days = Span(START_MS, START_MS + 240 * HOUR_MS)
     expected = server.market.bars("BTCUSDT", "1h", ten_days)
     pd.testing.assert_frame_equal(loaded["binance/BTCUSDT/1h"](), expected, check_dtype=False)
-    assert len(klines(server)) >= 2
+    assert server.asked == []
 
-    StoredBarsDataset(**settings, path=str(tmp_path / "mirror")).load()
-    assert klines(server) == []
 
-    settings["fetch"]["until"] = date(2024, 1, 12)
-    later = StoredBarsDataset(**settings, path=str(tmp_path / "mirror")).load()
-    assert klines(server) == [("BTCUSDT", ten_days.until_ms), ("ETHUSDT", ten_days.until_ms)]
-    assert len(later["binance/BTCUSDT/1h"]()) == len(expected) + 24
+def test_an_empty_store_names_the_command_and_stays_empty(settings: Settings, server: ExchangeServer) -> None:
+    with pytest.raises(DatasetError, match=r"no bars of BTCUSDT ETHUSDT \(1h\): run `kedro backfill`") as caught:
+        StoredBarsDataset(**settings).load()
+    assert isinstance(caught.value.__cause__, BadData)
+    assert server.asked == []
+    assert StoredBarsDataset(store=settings["store"]).load() == {}
+
+
+@pytest.mark.parametrize(
+    ("until", "max_age_hours", "words"),
+    [
+        (date(2024, 1, 12), 48.0, "old bars of BTCUSDT ETHUSDT"),
+        (None, 48.0, "old bars of BTCUSDT ETHUSDT"),
+        (None, 24.0 * 365, "old bars of BTCUSDT ETHUSDT"),
+        (date(2024, 1, 11), 48.0, None),
+        (date(2024, 1, 9), 48.0, None),
+    ],
+)
+def test_bars_that_end_too_early_name_the_command(
+    settings: Settings, until: date | None, max_age_hours: float, words: str | None
+) -> None:
+    fetch(settings)
+    settings["fetch"] |= {"until": until, "max_age_hours": max_age_hours}
+    dataset = StoredBarsDataset(**settings)
+    if words is None:
+        assert len(dataset.load()) == 2
+        return
+    with pytest.raises(DatasetError, match=words + r" \(1h\): run `kedro backfill`"):
+        dataset.load()
+
+
+def test_only_the_symbol_that_is_missing_is_named(settings: Settings) -> None:
+    fetch(settings)
+    settings["fetch"]["symbols"] = "BTCUSDT SOLUSDT"
+    with pytest.raises(DatasetError, match=r"has no bars of SOLUSDT \(1h\): run"):
+        StoredBarsDataset(**settings).load()
+
+
+def test_the_last_bar_counts_where_no_source_has_answered(sqlite_settings: Settings) -> None:
+    """Rows of a file cover no span; their own opening times say how far they reach."""
+    store = open_store(sqlite_settings)
+    store.append(receive(bars_of("AAA", range(5)), key("AAA"), "file", at(20)))
+    for hours, is_current in ((5, True), (6, False)):
+        settings = FetchSettings(symbols=("AAA",), since=at(0), until=at(hours))
+        if is_current:
+            require_up_to_date(store, settings, at(100))
+        else:
+            with pytest.raises(BadData, match="old bars of AAA"):
+                require_up_to_date(store, settings, at(100))
+    store.close()
 
 
 def test_the_bars_are_those_of_a_direct_import(settings: Settings, server: ExchangeServer) -> None:
     """Typed and checked, a stored row is the row that the exchange gave."""
+    fetch(settings)
     stored = StoredBarsDataset(**settings).load()["binance/BTCUSDT/1h"]()
     direct = server.market.bars("BTCUSDT", "1h", Span(START_MS, START_MS + 240 * HOUR_MS))
     checked = [cleaning.check_bars(cleaning.type_bars(rows, BTC)[0], BTC, at(10_000))[0] for rows in (stored, direct)]
@@ -132,23 +184,18 @@ def test_a_store_is_written_by_a_pipeline_too(sqlite_settings: Settings) -> None
         dataset.save({"venue/AAA/1h": rows.astype(object).assign(close=["x", 1.0, 2.0, 3.0, 4.0])})
 
 
-def test_a_symbol_that_cannot_be_fetched_stops_the_load(settings: Settings) -> None:
-    settings["fetch"]["symbols"] = ["BTCUSDT", "BTCUSD"]
-    with pytest.raises(DatasetError, match=r"1 of 2 are not up to date: binance/BTCUSD/1h: .*no spot market") as caught:
-        StoredBarsDataset(**settings).load()
-    assert isinstance(caught.value.__cause__, BadParameters)
-    assert list(StoredBarsDataset(store=settings["store"]).load()) == ["binance/BTCUSDT/1h"]  # the other one is stored
-
-
 def test_side_series_come_with_their_vintages(settings: Settings, server: ExchangeServer) -> None:
     settings["source"] |= {"exchange": "binanceusdm", "market": "swap"}
     settings["fetch"] |= {"symbols": ["BTCUSDT"], "series": "funding"}
-    first = StoredSideSeriesDataset(**settings).load()
+    wanted = FetchSettings.model_validate(settings["fetch"])
+    with Connection(settings["store"]).store() as store, Connection(settings["source"]).source() as source:
+        backfill(source, store, wanted.side(), wanted.rules, clock.now)
+    dataset = StoredSideSeriesDataset(store=settings["store"])
+    first = dataset.load()
     assert first.columns.tolist() == ["series", "symbol", "reference_at", "known_at", "value"]
     assert len(first) == 30
     ten_days = Span(START_MS, START_MS + 240 * HOUR_MS)
     assert first["value"].tolist() == server.market.funding("BTCUSDT", ten_days)["value"].tolist()
-    dataset = StoredSideSeriesDataset(store=settings["store"])
     a_day_later = (first["known_at"] + pd.Timedelta(days=1)).dt.as_unit("ms")
     dataset.save(first.assign(value=first["value"] / 2, known_at=a_day_later))
     assert len(dataset.load()) == 60

@@ -19,6 +19,7 @@ from tradewind.data.stores.catalogue import open_store
 from tradewind.datasets import ParquetTableDataset, PartitionedTableDataset
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
+BACKFILL = ("backfill", "--env", "exchange")
 RUN = ("run", "--env", "exchange", "--pipelines", "data_engineering")
 
 
@@ -89,22 +90,24 @@ def require_imported(project: Project, market: Market, until_hour: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_and_the_next_one_fetches_only_what_is_new(new_project: Project) -> None:
+def test_a_killed_backfill_goes_on_and_the_next_one_fetches_only_what_is_new(new_project: Project) -> None:
     with serve(Market(symbols=SYMBOLS)) as server:
         configure(new_project, server, until_hour=720)
-        kill_at(server, new_project.start(*RUN), page=5)
+        kill_at(server, new_project.start(*BACKFILL), page=5)
         store = store_of(new_project)
         kept = {key.symbol: len(store.read(key)) for key in store.keys()}  # noqa: SIM118
         store.close()
         assert 0 < sum(kept.values()) < 1000
         asked(server)
 
+        new_project.kedro(*BACKFILL)
         new_project.kedro(*RUN)
         require_imported(new_project, server.market, until_hour=720)
         assert all(hour >= kept.get(symbol, 0) for symbol, hour in asked(server).items())
         before = mirrored(new_project)
 
         configure(new_project, server, until_hour=800)
+        new_project.kedro(*BACKFILL)
         new_project.kedro(*RUN)
         require_imported(new_project, server.market, until_hour=800)
         assert asked(server) == dict.fromkeys(SYMBOLS, 720)

@@ -11,7 +11,7 @@ from kedro.runner import SequentialRunner
 
 from tradewind.compute import ComputeRules
 from tradewind.data.order_book.events import BookRules, Contract
-from tradewind.data.order_book.trades import bars_of_stream, believed_trades
+from tradewind.data.order_book.trades import bars_of_stream, valid_trades
 from tradewind.errors import BadData
 from tradewind.pipelines import order_book
 from tradewind.trading.execution.costs import Costs
@@ -84,7 +84,7 @@ def some_trades(numbers: list[int]) -> pd.DataFrame:
 def test_a_trade_that_is_missing_stops_and_one_delivered_twice_counts_once() -> None:
     with pytest.raises(BadData, match="trades 3 and 5 follow each other, and 1 places"):
         bars_of_stream(some_trades([1, 2, 3, 5, 6]), Contract("v", "A", None), "1m")
-    believed, refused = believed_trades(some_trades([1, 2, 2, 3]), "v/A")
+    believed, refused = valid_trades(some_trades([1, 2, 2, 3]), "v/A")
     assert believed["trade_id"].tolist() == [1, 2, 3]
     assert refused["reason"].tolist() == ["the trade was delivered before"]
 

@@ -15,7 +15,7 @@ from tradewind.errors import BadParameters, TradewindError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tradewind.data.file_import.importer import Understanding
+    from tradewind.data.file_import.importer import ImportPlan
     from tradewind.data.files.dialect import ImportSettings
     from tradewind.data.stores.base import Store
 
@@ -25,7 +25,7 @@ _SHOWN_KEYS = 24
 
 @click.command("import-bars")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--dry-run", is_flag=True, help="Show what is understood, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what is detected, and write nothing.")
 @click.option("--venue", help="Venue of the rows, such as binance, where no column says it.")
 @click.option("--symbol", help="Symbol of the rows, such as BTCUSDT, where no column says it.")
 @click.option("--timeframe", help="Bar, such as 1h; by default told from the distance of the rows.")
@@ -64,7 +64,7 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
     """
     from rich.console import Console
 
-    from tradewind.data.file_import.importer import understand
+    from tradewind.data.file_import.importer import inspect_file
 
     console, failed = Console(highlight=False), 0
     try:
@@ -75,13 +75,13 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
         raise click.ClickException(str(error)) from error
     for path in files:
         try:
-            understanding = understand(path, chosen)
+            plan = inspect_file(path, chosen)
             if dry_run:
-                _show(understanding, console)
-                failed += bool(understanding.notes.needs)
+                _show(plan, console)
+                failed += bool(plan.notes.missing_settings)
             else:
-                understanding.require_whole()
-                for line in _write(understanding, store, project.project_path / options["tables"]):
+                plan.require_complete()
+                for line in _write(plan, store, project.project_path / options["tables"]):
                     console.print(f"{path.name}: {line}", soft_wrap=True, markup=False)
         except TradewindError as error:
             failed += 1
@@ -135,34 +135,32 @@ def _open_store(project: ProjectMetadata, options: dict[str, Any]) -> "AbstractC
     return closing(open_store({"kind": "sqlite", "path": project.project_path / options["output"]}))
 
 
-def _write(
-    understanding: "Understanding", opened: "Callable[[], AbstractContextManager[Store]]", folder: Path
-) -> list[str]:
+def _write(plan: "ImportPlan", opened: "Callable[[], AbstractContextManager[Store]]", folder: Path) -> list[str]:
     """Write what a file holds; a line for each thing written."""
     from tradewind import clock
     from tradewind.data.file_import.outcome import to_deliveries
     from tradewind.data.files.bar_key import BarKey
 
-    lines, own = [], folder / understanding.path.name
-    if understanding.bars or understanding.vintages is not None:
+    lines, own = [], folder / plan.path.name
+    if plan.bars or plan.vintages is not None:
         with opened() as store:
-            for delivery in to_deliveries(understanding, clock.now()):
+            for delivery in to_deliveries(plan, clock.now()):
                 receipt = store.append(delivery)
                 lines.append(
                     f"{delivery.key}: {receipt.rows_received:,} rows: {receipt.rows_new:,} new, "
                     f"{receipt.rows_known:,} known, {receipt.rows_refused:,} refused"
                 )
-            if understanding.vintages is not None:
-                new = store.append_side(understanding.vintages)
-                accepted, refused = understanding.accepted, len(understanding.refused.reason)
-                lines.append(f"{understanding.rows:,} rows: {accepted:,} values, {new:,} new, {refused:,} refused")
-    for name, table in understanding.tables.items():
+            if plan.vintages is not None:
+                new = store.append_side(plan.vintages)
+                accepted, refused = plan.accepted, len(plan.refused.reason)
+                lines.append(f"{plan.rows:,} rows: {accepted:,} values, {new:,} new, {refused:,} refused")
+    for name, table in plan.tables.items():
         _write_table(table, own / f"{name}.parquet")
         lines.append(f"{len(table):,} rows in {own / f'{name}.parquet'}")
-    if not understanding.bars and len(understanding.refused.reason):
-        key = BarKey(venue="", symbol=understanding.path.name, timeframe="")
-        _write_table(understanding.quarantine(key), own / "refused.parquet")
-        lines.append(f"{len(understanding.refused.reason):,} refused rows in {own / 'refused.parquet'}")
+    if not plan.bars and len(plan.refused.reason):
+        key = BarKey(venue="", symbol=plan.path.name, timeframe="")
+        _write_table(plan.quarantine(key), own / "refused.parquet")
+        lines.append(f"{len(plan.refused.reason):,} refused rows in {own / 'refused.parquet'}")
     return lines
 
 
@@ -174,47 +172,47 @@ def _write_table(table: Any, path: Path) -> None:
         write_table(table, temporary, path)
 
 
-def _show(understanding: "Understanding", console: "Console") -> None:
-    """Print what is understood of a file."""
+def _show(plan: "ImportPlan", console: "Console") -> None:
+    """Print what is detected in a file."""
     from rich.table import Table
 
-    title = f"{understanding.path.name}: {understanding.kind}, {understanding.rows:,} rows"
+    title = f"{plan.path.name}: {plan.kind}, {plan.rows:,} rows"
     decisions = Table(title=title, title_justify="left", show_lines=False)
-    for heading in ("decision", "understood as", "because"):
+    for heading in ("decision", "detected as", "because"):
         decisions.add_column(heading, overflow="fold")
-    for finding in understanding.notes.findings:
+    for finding in plan.notes.findings:
         style = None if finding.proven else "yellow"
         because = finding.evidence if finding.proven else f"assumed: {finding.evidence}"
         decisions.add_row(*map(_plain, (finding.decision, finding.value, because)), style=style)
-    for need in understanding.notes.needs:
-        decisions.add_row("needed", _plain(f"--set {need.setting}"), _plain(need.why), style="red")
+    for missing in plan.notes.missing_settings:
+        decisions.add_row("needed", _plain(f"--set {missing.setting}"), _plain(missing.why), style="red")
     console.print(decisions)
-    if understanding.notes.needs:
+    if plan.notes.missing_settings:
         return
-    if understanding.bars:
-        _show_bars(understanding, console)
-    reasons = understanding.refused.counts()
-    console.print(f"{understanding.accepted:,} rows accepted, {sum(reasons.values()):,} refused")
+    if plan.bars:
+        _show_bars(plan, console)
+    reasons = plan.refused.counts()
+    console.print(f"{plan.accepted:,} rows accepted, {sum(reasons.values()):,} refused")
     for reason, count in reasons.items():
-        first = int((understanding.refused.reason == reason).argmax())
-        row, content = understanding.refused.source_row[first], understanding.refused.content[first]
+        first = int((plan.refused.reason == reason).argmax())
+        row, content = plan.refused.source_row[first], plan.refused.content[first]
         console.print(f"  {count:,} x {reason}; first in row {row}: {content[:160]}", markup=False, soft_wrap=True)
-    previews = dict(understanding.tables)
-    if understanding.vintages is not None:
-        previews["values"] = understanding.vintages
+    previews = dict(plan.tables)
+    if plan.vintages is not None:
+        previews["values"] = plan.vintages
     for name, table in previews.items():
         console.print(f"\n{name}: {len(table):,} rows", markup=False)
         console.print(table.head(3).to_string(index=False), markup=False, soft_wrap=True)
 
 
-def _show_bars(understanding: "Understanding", console: "Console") -> None:
+def _show_bars(plan: "ImportPlan", console: "Console") -> None:
     """Print a line for each key, and the first bars of the first."""
     from tradewind import clock
-    from tradewind.data.file_import.outcome import account
+    from tradewind.data.file_import.outcome import summarise
 
     preview = None
-    for bars in understanding.bars[:_SHOWN_KEYS]:
-        found = account(understanding, bars, clock.now())
+    for bars in plan.bars[:_SHOWN_KEYS]:
+        found = summarise(plan, bars, clock.now())
         opened = found.bars["open_time"].astype("str").str.slice(0, 16).to_list() if len(found.bars) else ["", ""]
         preview = found.bars if preview is None else preview
         others = len(found.refused) - found.duplicates
@@ -224,8 +222,8 @@ def _show_bars(understanding: "Understanding", console: "Console") -> None:
             f"{found.missing:,} bars",
             markup=False, soft_wrap=True,
         )  # fmt: skip
-    if len(understanding.bars) > _SHOWN_KEYS:
-        console.print(f"and {len(understanding.bars) - _SHOWN_KEYS} more")
+    if len(plan.bars) > _SHOWN_KEYS:
+        console.print(f"and {len(plan.bars) - _SHOWN_KEYS} more")
     if preview is not None and len(preview):
         shown = preview.drop(columns=["venue", "symbol", "timeframe", "timestamp"]).head(3)
         console.print(shown.to_string(index=False), markup=False, soft_wrap=True)

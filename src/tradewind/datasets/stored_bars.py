@@ -1,4 +1,4 @@
-"""Bars and side series in a store: read and written, and brought up to date from a source before they are read."""
+"""Bars and side series in a store. Loading only reads; `kedro backfill` fetches."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,9 +13,8 @@ from tradewind import clock
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import OPTIONAL
 from tradewind.data.files.deliveries import receive
-from tradewind.data.ingestion import report
-from tradewind.data.ingestion.backfill import backfill
 from tradewind.data.ingestion.fetch import FetchSettings
+from tradewind.data.ingestion.freshness import require_up_to_date
 from tradewind.datasets.bar_mirror import read_mirrored
 from tradewind.datasets.connection import Connection
 from tradewind.errors import BadData, BadParameters
@@ -29,9 +28,13 @@ CATALOG = "catalog"
 class StoredBarsDataset(AbstractDataset[Mapping[str, Any], dict[str, Loader]]):
     """The bars of a store by partition `venue/symbol/timeframe`.
 
-    `store` are its settings (`kind` and what that asks for). With `source` and `fetch`, each load first asks the
-    source for what the store lacks, and for nothing else. `path` is a folder for a local copy, of which each load
-    reads the months that have not changed; None reads everything from the store.
+    Args:
+        store: settings of the store, `kind` and what that asks for.
+        path: folder for a local copy, of which each load reads the months that have not changed; None reads
+            everything from the store.
+        source: where `kedro backfill --env ...` fetches from. This dataset never opens it.
+        fetch: what `kedro backfill --env ...` fetches (`FetchSettings`). A load checks that the store has it.
+        metadata: as Kedro takes it.
     """
 
     def __init__(
@@ -53,13 +56,11 @@ class StoredBarsDataset(AbstractDataset[Mapping[str, Any], dict[str, Loader]]):
         the row that counts last. It can be sent to another process.
 
         Raises:
-            TemporaryOutage, BadParameters, BadData: the source or the store, and which symbols are not up to date.
+            BadData: the store lacks a symbol of `fetch`, or its last bars are too old; names the command to run.
         """
         with self._store.store() as store:
-            if self._source is not None and self._fetch is not None:
-                with self._source.source() as source:
-                    wanted = self._fetch.bars(source.venue)
-                    report.require_complete(backfill(source, store, wanted, self._fetch.rules, clock.now), source.name)
+            if self._fetch is not None:
+                require_up_to_date(store, self._fetch, clock.now())
             partitions = [str(key) for key in store.keys()]  # noqa: SIM118 - a store is no mapping
         return {name: partial(read_stored_bars, self._store, self._path, name) for name in partitions}
 
@@ -88,27 +89,15 @@ class StoredBarsDataset(AbstractDataset[Mapping[str, Any], dict[str, Loader]]):
 
 
 class StoredSideSeriesDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
-    """The side series of a store (`schema.SideVintages`); settings as for `StoredBarsDataset`, with `fetch.series`."""
+    """The side series of a store (`schema.SideVintages`)."""
 
-    def __init__(
-        self,
-        *,
-        store: dict[str, Any],
-        source: dict[str, Any] | None = None,
-        fetch: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, *, store: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         self._store = Connection(store)
-        self._source, self._fetch = _check_source(source, fetch)
         self.metadata = metadata
 
     def load(self) -> pd.DataFrame:
         """All vintages of all series, by series, symbol, reference_at and known_at."""
         with self._store.store() as store:
-            if self._source is not None and self._fetch is not None and self._fetch.series:
-                with self._source.source() as source:
-                    outcomes = backfill(source, store, self._fetch.side(), self._fetch.rules, clock.now)
-                    report.require_complete(outcomes, source.name)
             return store.read_side()
 
     def save(self, data: pd.DataFrame) -> None:
@@ -121,7 +110,7 @@ class StoredSideSeriesDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             return len(store.read_side()) > 0
 
     def _describe(self) -> dict[str, Any]:
-        return {"store": self._store, "source": self._source}
+        return {"store": self._store}
 
 
 def read_stored_bars(store: Connection, mirror: Path | None, partition: str) -> pd.DataFrame:

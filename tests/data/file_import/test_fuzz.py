@@ -31,7 +31,7 @@ from tests.data.file_import.damage import (
     parquet,
     text,
 )
-from tradewind.data.file_import.importer import Refused, Understanding, understand
+from tradewind.data.file_import.importer import ImportPlan, RejectedRows, inspect_file
 from tradewind.data.files.cleaning import check_bars, type_bars
 from tradewind.data.files.dialect import BarDialect
 from tradewind.data.sources.files import read_bar_file
@@ -52,7 +52,7 @@ def lines_of(content: bytes) -> list[bytes]:
     return content.removeprefix(b"\xef\xbb\xbf").splitlines()
 
 
-def expected_rows(sample: Sample, found: Understanding) -> int:
+def expected_rows(sample: Sample, found: ImportPlan) -> int:
     """How many rows the file has, counted without the importer: it only says which line it took for the header."""
     said = {finding.decision: finding.value for finding in found.notes.findings}
     if found.kind == "stream":
@@ -83,7 +83,7 @@ def require_contract(table: pd.DataFrame) -> None:
     assert (np.diff(opened) > 0).all()
 
 
-def require_sound(sample: Sample, found: Understanding, number: int = 0) -> None:
+def require_sound(sample: Sample, found: ImportPlan, number: int = 0) -> None:
     """Every row of the file is there once, accepted or refused, and the accepted ones are sound.
 
     Of files whose bad row is not known, each fourth is also brought to checked bars, which takes longer than the rest.
@@ -112,18 +112,18 @@ def require_sound(sample: Sample, found: Understanding, number: int = 0) -> None
         assert sample.bad_row in refused, f"row {sample.bad_row} is bad, and was accepted"
 
 
-def import_one(path: Path) -> Understanding:
-    return understand(path, LONG if path.name == "long.csv" else SETTINGS)
+def import_one(path: Path) -> ImportPlan:
+    return inspect_file(path, LONG if path.name == "long.csv" else SETTINGS)
 
 
-def examine(sample: Sample, path: Path, reader: Callable[[Path], Understanding] = import_one, number: int = 0) -> str:
+def examine(sample: Sample, path: Path, reader: Callable[[Path], ImportPlan] = import_one, number: int = 0) -> str:
     """What became of the file: refused (a typed error), asked, or imported."""
     path.write_bytes(sample.content)
     try:
         found = reader(path)
     except TradewindError:
         return "refused"
-    if found.notes.needs:
+    if found.notes.missing_settings:
         return "asked"
     require_sound(sample, found, number)
     return "imported"
@@ -207,7 +207,7 @@ def test_ten_thousand_damaged_files_give_typed_errors_or_sound_rows_within_the_m
 def test_the_files_before_they_are_damaged_are_whole(sample: Sample, tmp_path: Path) -> None:
     found = None
 
-    def reader(path: Path) -> Understanding:
+    def reader(path: Path) -> ImportPlan:
         nonlocal found
         found = import_one(path)
         return found
@@ -216,24 +216,24 @@ def test_the_files_before_they_are_damaged_are_whole(sample: Sample, tmp_path: P
     assert found is not None and found.accepted == found.rows == ROWS
 
 
-def swallowing(path: Path) -> Understanding:
+def swallowing(path: Path) -> ImportPlan:
     """A planted fault: what is refused is left out, and nobody hears of it."""
     found = import_one(path)
-    return replace(found, rows=found.accepted, refused=Refused(np.empty(0, np.int64), np.empty(0, object), []))
+    return replace(found, rows=found.accepted, refused=RejectedRows(np.empty(0, np.int64), np.empty(0, object), []))
 
 
-def filling(path: Path) -> Understanding:
+def filling(path: Path) -> ImportPlan:
     """A planted fault: what is no number becomes the number above it."""
     found = import_one(path)
     for part in found.bars:
         part.rows = part.rows.reindex(range(len(part.rows) + len(found.refused.reason))).ffill()
         part.source_row = np.arange(len(part.rows))
-    return replace(found, accepted=found.rows, refused=Refused(np.empty(0, np.int64), np.empty(0, object), []))
+    return replace(found, accepted=found.rows, refused=RejectedRows(np.empty(0, np.int64), np.empty(0, object), []))
 
 
 @pytest.mark.parametrize(("fault", "words"), [(swallowing, "swallowed"), (filling, "is bad, and was accepted")])
 def test_a_reader_that_hides_a_bad_row_is_caught(
-    fault: Callable[[Path], Understanding], words: str, tmp_path: Path
+    fault: Callable[[Path], ImportPlan], words: str, tmp_path: Path
 ) -> None:
     sample = csv_samples()[0]
     bad = replace(sample, content=sample.content.replace(b"\n", b"\nx", 4).replace(b"\nx", b"\n", 3), bad_row=3)

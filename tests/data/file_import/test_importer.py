@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tradewind.data.file_import.importer import Understanding, understand
-from tradewind.data.file_import.outcome import account, to_deliveries
+from tradewind.data.file_import.importer import ImportPlan, inspect_file
+from tradewind.data.file_import.outcome import summarise, to_deliveries
 from tradewind.data.files.dialect import ImportSettings
 from tradewind.errors import BadData
 from tradewind.market import schema
@@ -49,29 +49,29 @@ def hours(count: int = 48, form: str | None = None, start: str = "2024-01-01") -
 
 @pytest.fixture
 def read(tmp_path: Path) -> Any:
-    def _read(content: str | bytes, name: str = "file.csv", **said: Any) -> Understanding:
+    def _read(content: str | bytes, name: str = "file.csv", **said: Any) -> ImportPlan:
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return understand(path, ImportSettings(**{**WHO, **said}))
+        return inspect_file(path, ImportSettings(**{**WHO, **said}))
 
     return _read
 
 
-def asked(found: Understanding) -> list[str]:
-    return [need.setting.split("=")[0] for need in found.notes.needs]
+def asked(found: ImportPlan) -> list[str]:
+    return [need.setting.split("=")[0] for need in found.notes.missing_settings]
 
 
-def said(found: Understanding, decision: str) -> tuple[str, str]:
+def said(found: ImportPlan, decision: str) -> tuple[str, str]:
     return next((f.value, f.evidence) for f in found.notes.findings if f.decision == decision)
 
 
-def opened(found: Understanding) -> list[int]:
+def opened(found: ImportPlan) -> list[int]:
     return found.bars[0].rows["open_time"].tolist()
 
 
 def test_bars_keep_their_contract_from_file_to_delivery(read: Any) -> None:
     found = read(table(hours()))
-    bars = account(found, found.bars[0], NOW).bars
+    bars = summarise(found, found.bars[0], NOW).bars
     schema.Bars.validate(bars.assign(segment=np.zeros(len(bars), dtype=np.int32)))
     delivery = to_deliveries(found, NOW)[0]
     schema.Quarantine.validate(delivery.refused)
@@ -216,13 +216,13 @@ def test_instants_beyond_all_calendars_are_refused_with_their_row(tmp_path: Path
     with pytest.raises(
         BadData, match="no time lies between 1990 and 2100, the first is 1970-01-20"
     ):  # milliseconds that are called microseconds
-        understand(tmp_path / "file.parquet", ImportSettings(**WHO))
+        inspect_file(tmp_path / "file.parquet", ImportSettings(**WHO))
     at = [*(one * 1000 for one in hours(47)), 2**62]
     pq.write_table(
         pa.table({"timestamp": pa.array(at, pa.timestamp("us", "UTC")), **prices(), "volume": [1.0] * 48}),
         tmp_path / "file.parquet",
     )
-    found = understand(tmp_path / "file.parquet", ImportSettings(**WHO))
+    found = inspect_file(tmp_path / "file.parquet", ImportSettings(**WHO))
     assert found.refused.counts() == {"the time is not between 1990 and 2100": 1}
 
 
@@ -314,7 +314,7 @@ def test_text_decimals_and_dictionaries_in_parquet_are_read(tmp_path: Path) -> N
     columns["volume"] = pa.array([str(volume) for volume in range(1, 49)]).dictionary_encode()
     columns["open"] = pa.array(columns["open"]).cast(pa.decimal128(20, 2))
     pq.write_table(pa.table(columns), tmp_path / "file.parquet")
-    found = understand(tmp_path / "file.parquet", ImportSettings(**WHO))
+    found = inspect_file(tmp_path / "file.parquet", ImportSettings(**WHO))
     assert opened(found) == hours() and found.bars[0].rows["open"].tolist() == prices()["open"]
 
 
@@ -330,4 +330,4 @@ def test_what_is_said_must_agree_with_the_file(read: Any) -> None:
 def test_the_account_of_open_questions_names_all_of_them(read: Any) -> None:
     found = read(table(hours(48, "%Y-%m-%d %H:%M")), venue=None, symbol=None, volume_unit=None)
     with pytest.raises(BadData, match="(?s)timezone=ZONE .*volume_unit=base or quote .*venue=NAME .*symbol=NAME"):
-        found.require_whole()
+        found.require_complete()

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.data.file_import.importer import Understanding, understand
-from tradewind.data.file_import.outcome import account, to_deliveries
+from tradewind.data.file_import.importer import ImportPlan, inspect_file
+from tradewind.data.file_import.outcome import summarise, to_deliveries
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.dialect import ImportSettings
 from tradewind.market.schema import SideVintages
@@ -81,22 +81,22 @@ ASKED = {
 @pytest.fixture(scope="module")
 def read(shared_data: Path) -> Any:
     """What a file is understood as, each file read once."""
-    known: dict[str, Understanding] = {}
+    known: dict[str, ImportPlan] = {}
 
-    def _read(name: str) -> Understanding:
+    def _read(name: str) -> ImportPlan:
         if name not in known:
-            known[name] = understand(shared_data / "messy" / name, ImportSettings(**SAID[name]))
+            known[name] = inspect_file(shared_data / "messy" / name, ImportSettings(**SAID[name]))
         return known[name]
 
     return _read
 
 
-def bars_of(found: Understanding) -> pd.DataFrame:
+def bars_of(found: ImportPlan) -> pd.DataFrame:
     """The checked bars of a file with one key."""
-    return account(found, found.bars[0], NOW).bars
+    return summarise(found, found.bars[0], NOW).bars
 
 
-def evidence(found: Understanding, decision: str) -> tuple[str, str]:
+def evidence(found: ImportPlan, decision: str) -> tuple[str, str]:
     return next((f.value, f.evidence) for f in found.notes.findings if f.decision == decision)
 
 
@@ -108,11 +108,11 @@ def test_every_file_of_the_folder_is_here(shared_data: Path) -> None:
 def test_every_row_of_a_messy_file_is_accounted_for(name: str, read: Any) -> None:
     found = read(name)
     kind, rows, accepted, *of_bars = COUNTS[name]
-    assert not found.notes.needs
+    assert not found.notes.missing_settings
     assert (found.kind, found.rows, found.accepted) == (kind, rows, accepted)
     assert found.rows == found.accepted + len(found.refused.reason)
     if of_bars:
-        accounts = [account(found, bars, NOW) for bars in found.bars]
+        accounts = [summarise(found, bars, NOW) for bars in found.bars]
         counts = [sum(getattr(one, name) for one in accounts) for name in ("missing", "duplicates")]
         assert [found.bars[0].key.timeframe, sum(len(one.bars) for one in accounts), *counts] == of_bars
         assert sum(one.rows for one in accounts) == rows == sum(len(one.bars) + len(one.refused) for one in accounts)
@@ -120,9 +120,9 @@ def test_every_row_of_a_messy_file_is_accounted_for(name: str, read: Any) -> Non
 
 @pytest.mark.parametrize("name", ASKED)
 def test_what_a_file_does_not_say_is_asked_for(name: str, shared_data: Path) -> None:
-    found = understand(shared_data / "messy" / name, ImportSettings())
-    assert [need.setting.split("=")[0] for need in found.notes.needs] == ASKED[name]
-    assert all(need.why for need in found.notes.needs)
+    found = inspect_file(shared_data / "messy" / name, ImportSettings())
+    assert [need.setting.split("=")[0] for need in found.notes.missing_settings] == ASKED[name]
+    assert all(need.why for need in found.notes.missing_settings)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_london_time_in_a_long_file_is_utc_for_every_symbol(read: Any, shared_da
 
 def test_the_funding_beside_long_bars_is_read_as_its_own_kind(shared_data: Path) -> None:
     said = SAID["aha_all_exchanges_london_time_long.csv"]
-    found = understand(
+    found = inspect_file(
         shared_data / "messy/aha_all_exchanges_london_time_long.csv", ImportSettings(**said, kind="funding")
     )
     assert (found.rows, found.accepted) == (29556, 29556 - 9852)

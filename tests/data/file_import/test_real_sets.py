@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.data.file_import.importer import understand
-from tradewind.data.file_import.outcome import BarAccount, account
+from tradewind.data.file_import.importer import inspect_file
+from tradewind.data.file_import.outcome import BarSummary, summarise
 from tradewind.data.files.dialect import ImportSettings
 from tradewind.market.segments import assign_segments, missing_before
 from tradewind.market.timeframes import bar_duration_ms
@@ -92,13 +92,13 @@ SAID: dict[str, dict[str, Any]] = {
 
 
 @cache
-def imported(path: Path, name: str) -> tuple[str, int, BarAccount]:
+def imported(path: Path, name: str) -> tuple[str, int, BarSummary]:
     """Time frame, rows and account of a file."""
     _, venue, file = name.split("/")
     said = {"volume_unit": "base", **SAID.get(name, {})}
-    found = understand(path, ImportSettings(venue=venue, symbol=file.split("-")[0], **said))
-    assert not found.notes.needs and found.rows == found.accepted + len(found.refused.reason)
-    return found.bars[0].key.timeframe, found.rows, account(found, found.bars[0], NOW)
+    found = inspect_file(path, ImportSettings(venue=venue, symbol=file.split("-")[0], **said))
+    assert not found.notes.missing_settings and found.rows == found.accepted + len(found.refused.reason)
+    return found.bars[0].key.timeframe, found.rows, summarise(found, found.bars[0], NOW)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_rows_bars_gaps_and_refused_rows_are_as_known(kind: str, shared_data: Pa
 
 
 def test_trades_are_all_accepted(shared_data: Path) -> None:
-    found = understand(shared_data / "trades/binance/XRPETH-trades-2019.parquet", ImportSettings())
+    found = inspect_file(shared_data / "trades/binance/XRPETH-trades-2019.parquet", ImportSettings())
     assert (found.kind, found.rows, found.accepted) == ("trades", 12477, 12477)
 
 

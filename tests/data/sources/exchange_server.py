@@ -1,10 +1,10 @@
 """A local server that trades a small made-up market and speaks what exchanges and vendors speak, or misbehaves.
 
     with serve(Market()) as server:
-        source = open_source({"kind": "ccxt", "exchange": "binance", "base_url": server.url}, server.pace())
+        source = open_source({"kind": "ccxt", "exchange": "binance", "base_url": server.url}, server.timing())
         server.misbehave("429", times=2, retry_after="3")
 
-Nothing sleeps: `server.pace()` has a clock that only waits move. The protocols are in `protocols.py`.
+Nothing sleeps: `server.timing()` has a clock that only waits move. The protocols are in `protocols.py`.
 """
 
 import gzip
@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.data.files.deliveries import Span
-from tradewind.data.sources.pace import Pace
+from tradewind.data.sources.timing import Timing
 from tradewind.market.timeframes import bar_duration_ms
 
 HOUR_MS = 3_600_000
@@ -170,10 +170,10 @@ class ExchangeServer:
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
 
-    def pace(self, now_ms: int | None = None) -> Pace:
+    def timing(self, now_ms: int | None = None) -> Timing:
         """Time for a source: it is `now_ms` (default: the server's now) and waits pass at once; see `waited`."""
         self.time = FakeTime(self.market.now_ms if now_ms is None else now_ms)
-        return Pace(self.time.wait, self.time.elapsed, self.time.now, np.random.default_rng(7))
+        return Timing(self.time.wait, self.time.elapsed, self.time.now, np.random.default_rng(7))
 
     def misbehave(self, kind: str, times: int = 1, path: str = "", **settings: Any) -> None:
         """Let the next `times` requests whose path holds `path` meet a fault.

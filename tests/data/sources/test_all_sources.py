@@ -79,7 +79,7 @@ EXACT = {"binance", "binance swap", "okx", "bybit", "coinbase", "coinapi", "kaik
 def open_case(name: str, server: ExchangeServer, **settings: Any) -> Any:
     case = CASES[name]
     key = {"api_key": SECRET} if case.keyed else {}
-    return open_source({**case.settings, **key, "base_url": server.url, **settings}, server.pace())
+    return open_source({**case.settings, **key, "base_url": server.url, **settings}, server.timing())
 
 
 def pages_of(name: str, server: ExchangeServer, **settings: Any) -> list[Page]:
@@ -166,7 +166,7 @@ LASTING = {
 }
 # A source whose answers are files cannot send a page twice, or an open bar, or another order than its own.
 HAS_PAGES = {name for name in CASES if name != "tardis"}
-PATIENCE = {"tries": 5, "body_limit_mb": 20, "file_limit_mb": 20}
+RETRY_POLICY = {"tries": 5, "body_limit_mb": 20, "file_limit_mb": 20}
 
 
 def few_pages(name: str, server: ExchangeServer, **settings: Any) -> list[Page]:
@@ -190,7 +190,7 @@ def test_what_passes_changes_nothing(name: str, server: ExchangeServer, caplog: 
             continue
         server.behave()
         server.misbehave(kind, path=CASES[name].path, **settings)
-        pages = few_pages(name, server, patience=PATIENCE)
+        pages = few_pages(name, server, retry_policy=RETRY_POLICY)
         assert_same_market(name, server, pages)
         assert sum(len(set(page.rows["open_time"])) for page in pages) >= 112, what
     assert SECRET not in caplog.text
@@ -207,7 +207,7 @@ def test_what_stays_is_told_by_its_kind(name: str, server: ExchangeServer, caplo
         if what == "a refused key" and not CASES[name].keyed:
             continue
         with pytest.raises(TradewindError) as raised:
-            few_pages(name, server, patience={**PATIENCE, "tries": 3})
+            few_pages(name, server, retry_policy={**RETRY_POLICY, "tries": 3})
         assert isinstance(raised.value, expected), (what, raised.value)
         assert re.search(words, str(raised.value)), (what, raised.value)
         assert SECRET not in all_text(raised.value), what
@@ -244,4 +244,4 @@ def test_the_law_catches_a_source_that_loses_a_bar(server: ExchangeServer) -> No
 def test_a_server_that_answers_too_slowly_is_an_outage(name: str, server: ExchangeServer) -> None:
     server.misbehave("slow", path=CASES[name].path, times=9)
     with pytest.raises(TemporaryOutage, match="tried 2 times"):
-        few_pages(name, server, patience={"tries": 2, "read_timeout_s": 0.15})
+        few_pages(name, server, retry_policy={"tries": 2, "read_timeout_s": 0.15})

@@ -24,7 +24,7 @@ JANUARY = "/data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2024-01.zip"
 
 
 def opened(server: ExchangeServer, **settings: Any) -> Any:
-    return open_source({"kind": "binance_archive", "base_url": server.url, **settings}, server.pace())
+    return open_source({"kind": "binance_archive", "base_url": server.url, **settings}, server.timing())
 
 
 @pytest.fixture

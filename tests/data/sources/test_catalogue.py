@@ -21,7 +21,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_a_source_is_opened_by_its_kind(kind: str, server: ExchangeServer) -> None:
-    source = open_source({"kind": kind, **SETTINGS[kind]}, server.pace())
+    source = open_source({"kind": kind, **SETTINGS[kind]}, server.timing())
     assert source.name.startswith(kind)
     assert source.venue == "binance"
     assert "sk-0123456789abcdef" not in repr(source)
@@ -34,7 +34,7 @@ def test_an_unknown_setting_is_refused_without_its_value(kind: str) -> None:
         open_source({"kind": kind, **SETTINGS[kind], "api_kay": "sk-typed-in-the-wrong-place"})
     assert "wrong-place" not in str(raised.value)
     with pytest.raises(BadParameters, match=r"tries.*greater than or equal to 1"):
-        open_source({"kind": kind, **SETTINGS[kind], "patience": {"tries": 0}})
+        open_source({"kind": kind, **SETTINGS[kind], "retry_policy": {"tries": 0}})
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,11 @@ def test_the_catalogue_itself_imports_no_client() -> None:
         "else:\n    raise SystemExit('an extra that is missing was not told')\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("kind", ["ccxt", "binance_archive", "kaiko"])
+def test_a_renamed_setting_is_refused_with_its_new_name(kind: str) -> None:
+    with pytest.raises(BadParameters, match="patience is called retry_policy now"):
+        open_source({"kind": kind, **SETTINGS[kind], "patience": {"tries": 2}})
+    with pytest.raises(BadParameters, match="patience_s is called max_retry_after_s now"):
+        open_source({"kind": kind, **SETTINGS[kind], "retry_policy": {"patience_s": 2}})

@@ -20,7 +20,7 @@ DAYS = Span(START_MS, START_MS + 240 * HOUR_MS)
 
 
 def opened(server: ExchangeServer, exchange: str = "binance", **settings: Any) -> Any:
-    return open_source({"kind": "ccxt", "exchange": exchange, "base_url": server.url, **settings}, server.pace())
+    return open_source({"kind": "ccxt", "exchange": exchange, "base_url": server.url, **settings}, server.timing())
 
 
 def joined(pages: list[Page] | list[SidePage]) -> pd.DataFrame:
@@ -60,7 +60,7 @@ def test_coin_margined_swaps_are_asked_window_by_window_in_the_base_asset(server
 def test_silence_after_the_last_bar_is_looked_into_window_by_window(server: ExchangeServer) -> None:
     later = server.market.now_ms + 500 * HOUR_MS
     source = open_source(
-        {"kind": "ccxt", "exchange": "binance", "base_url": server.url, "page_bars": 100}, server.pace(later)
+        {"kind": "ccxt", "exchange": "binance", "base_url": server.url, "page_bars": 100}, server.timing(later)
     )
     begun = len(server.asked)
     pages = list(source.bars(KEY, Span(server.market.now_ms + HOUR_MS, later)))
@@ -71,7 +71,7 @@ def test_silence_after_the_last_bar_is_looked_into_window_by_window(server: Exch
 def test_a_bar_that_closed_a_moment_ago_is_not_asked_for_yet(server: ExchangeServer) -> None:
     just_closed = server.market.now_ms // HOUR_MS * HOUR_MS + 10_000
     settings = {"kind": "ccxt", "exchange": "binance", "base_url": server.url}
-    source = open_source(settings, server.pace(just_closed))
+    source = open_source(settings, server.timing(just_closed))
     pages = list(source.bars(KEY, Span(just_closed - 10 * HOUR_MS, just_closed + 10 * HOUR_MS)))
     assert pages[-1].covered.until_ms == just_closed // HOUR_MS * HOUR_MS - HOUR_MS
     assert list(source.bars(KEY, Span(just_closed, just_closed + HOUR_MS))) == []
@@ -144,7 +144,7 @@ def test_a_timeframe_that_an_exchange_lacks_is_told(server: ExchangeServer) -> N
 
 
 def test_an_outage_while_markets_load_leaves_nothing_half_done(server: ExchangeServer) -> None:
-    source = opened(server, patience={"tries": 1})
+    source = opened(server, retry_policy={"tries": 1})
     server.misbehave("500")
     with pytest.raises(TemporaryOutage):
         list(source.bars(KEY, DAYS))
@@ -155,7 +155,7 @@ def test_an_outage_while_markets_load_leaves_nothing_half_done(server: ExchangeS
     ("content", "expected"),
     [
         ({"code": "50111", "msg": "Invalid OK-ACCESS-KEY", "data": []}, BadParameters("refuses the credentials")),
-        ({"code": "51001", "msg": "Instrument ID does not exist", "data": []}, BadParameters("refuses the question")),
+        ({"code": "51001", "msg": "Instrument ID does not exist", "data": []}, BadParameters("refuses the request")),
         (
             {"code": "50011", "msg": "Too Many Requests", "data": []},
             TemporaryOutage("RateLimitExceeded.*tried 3 times"),
@@ -169,7 +169,7 @@ def test_an_outage_while_markets_load_leaves_nothing_half_done(server: ExchangeS
 def test_what_an_exchange_says_in_an_answer_is_told_as_ours(
     content: dict[str, Any], expected: Exception, server: ExchangeServer
 ) -> None:
-    source = opened(server, "okx", patience={"tries": 3})
+    source = opened(server, "okx", retry_policy={"tries": 3})
     server.misbehave("shape", times=99, path="candles", content=content)
     with pytest.raises(type(expected), match=str(expected)):
         list(source.bars(KEY, DAYS))

@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from tests.data.sources.exchange_server import START_MS, ExchangeServer, FakeTime
-from tradewind.data.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
-from tradewind.data.sources.transport import Question, Transport
+from tradewind.data.sources.timing import RateLimiter, RetryableError, RetryPolicy, Timing, retry
+from tradewind.data.sources.transport import Request, Transport
 from tradewind.errors import BadData, BadParameters, TemporaryOutage
 
 KEY = SecretStr("sk-0123456789abcdef")
@@ -17,8 +17,8 @@ RATES = "/fapi/v1/fundingRate?symbol=BTCUSDT&startTime=0"
 
 
 def transport(server: ExchangeServer, interval_s: float = 0.0, **rules: float) -> Transport:
-    pace = server.pace()
-    return Transport(PatienceRules(**rules), pace, RateLimiter(interval_s, pace), {"X-Key": KEY})
+    timing = server.timing()
+    return Transport(RetryPolicy(**rules), timing, RateLimiter(interval_s, timing), {"X-Key": KEY})
 
 
 def test_waits_double_up_to_a_limit_with_jitter_from_the_generator(server: ExchangeServer) -> None:
@@ -49,10 +49,10 @@ def test_a_date_is_held_against_the_servers_own_clock(server: ExchangeServer) ->
 def test_one_threads_ban_holds_all(server: ExchangeServer) -> None:
     asking = transport(server)
     server.misbehave("429", retry_after="5")
-    with pytest.raises(MayPass):
-        asking.ask_once(Question(server.url + RATES))
+    with pytest.raises(RetryableError):
+        asking.ask_once(Request(server.url + RATES))
     assert server.time.waits == []
-    asking.ask_once(Question(server.url + RATES))
+    asking.ask_once(Request(server.url + RATES))
     assert server.time.waits == [5.0]
 
 
@@ -64,7 +64,7 @@ def test_threads_share_one_rate() -> None:
         with taken:
             turns.append(seconds)
 
-    limiter = RateLimiter(0.5, Pace(wait, time.elapsed, time.now))
+    limiter = RateLimiter(0.5, Timing(wait, time.elapsed, time.now))
     threads = [threading.Thread(target=lambda: [limiter.acquire() for _ in range(25)]) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -77,13 +77,13 @@ def test_threads_share_one_rate() -> None:
 
 def test_an_unlimited_wait_is_not_ours_to_make() -> None:
     time = FakeTime(START_MS)
-    pace = Pace(time.wait, time.elapsed, time.now, np.random.default_rng(1))
+    timing = Timing(time.wait, time.elapsed, time.now, np.random.default_rng(1))
 
     def ask() -> None:
-        raise MayPass("busy", 901.0)
+        raise RetryableError("busy", 901.0)
 
     with pytest.raises(TemporaryOutage, match="asks to wait for 901 s"):
-        ask_patiently(ask, PatienceRules(), pace)
+        retry(ask, RetryPolicy(), timing)
     assert time.waits == []
 
 
@@ -91,7 +91,7 @@ def test_a_refusal_is_told_in_the_servers_words_cut_and_cleared(server: Exchange
     words = f"bad symbol for {KEY.get_secret_value()} " + "x" * 5000
     server.misbehave("status", status=400, text=words)
     with pytest.raises(
-        BadParameters, match=r"refuses the question: .* answered 400: 'bad symbol for \*\*\* x+"
+        BadParameters, match=r"refuses the request: .* answered 400: 'bad symbol for \*\*\* x+"
     ) as raised:
         transport(server).get_json(server.url + RATES)
     assert len(str(raised.value)) < 350
@@ -140,16 +140,16 @@ def test_a_server_that_is_not_there_is_an_outage(server: ExchangeServer) -> None
 
 def test_nothing_that_is_shown_holds_a_key(server: ExchangeServer) -> None:
     asking = transport(server)
-    shown = repr(asking) + repr(Question(RATES, headers={"k": KEY.get_secret_value()}))
+    shown = repr(asking) + repr(Request(RATES, headers={"k": KEY.get_secret_value()}))
     assert KEY.get_secret_value() not in shown
-    asking.keep_secret(SecretStr("Bearer tardis-key"))
+    asking.redact(SecretStr("Bearer tardis-key"))
     assert asking.words("Bearer tardis-key and sk-0123456789abcdef") == "Bearer *** and ***"
 
 
 def test_the_check_for_keys_can_fail(server: ExchangeServer) -> None:
     """Planted: a key that was not given as a secret is repeated in the server's own words."""
-    pace = server.pace()
-    careless = Transport(PatienceRules(), pace, RateLimiter(0.0, pace), {"X-Key": KEY.get_secret_value()})
+    timing = server.timing()
+    careless = Transport(RetryPolicy(), timing, RateLimiter(0.0, timing), {"X-Key": KEY.get_secret_value()})
     server.misbehave("status", status=400, text=f"no such key: {KEY.get_secret_value()}")
     with pytest.raises(BadParameters, match=KEY.get_secret_value()):
         careless.get_json(server.url + RATES)

@@ -24,7 +24,7 @@ SECRET = "sk-0123456789abcdef"
 
 def opened(kind: str, server: ExchangeServer, now_ms: int | None = None, **settings: Any) -> Any:
     known = {"kind": kind, "venue": "binance", "exchange": "binance", "api_key": SECRET, "base_url": server.url}
-    return open_source({**known, **settings}, server.pace(now_ms))
+    return open_source({**known, **settings}, server.timing(now_ms))
 
 
 def test_symbols_are_split_by_the_longest_quote_that_fits() -> None:
@@ -181,7 +181,7 @@ def test_a_rate_that_was_last_seen_long_before_is_not_the_settled_one(server: Ex
 
 
 def test_a_torn_file_is_fetched_again_and_then_an_outage(server: ExchangeServer) -> None:
-    source = opened("tardis", server, patience={"tries": 2})
+    source = opened("tardis", server, retry_policy={"tries": 2})
     server.misbehave("torn_file")
     assert len(list(source.bars(KEY, Span(START_MS, START_MS + DAY_MS)))) == 1
     server.misbehave("torn_file", times=9)

@@ -116,7 +116,7 @@ def test_the_score_is_made_of_what_was_known(market: SimulatedMarket) -> None:
 def test_outages_remove_bars_for_all_symbols_and_dirt_adds_rows() -> None:
     clean = simulate_market(SimulationSpec(days=60, seed=4))
     holes = simulate_market(SimulationSpec(days=60, seed=4, outages=3))
-    dirty = simulate_market(SimulationSpec(days=60, seed=4, dirty_rows=10))
+    dirty = simulate_market(SimulationSpec(days=60, seed=4, inject_errors=10))
     assert len({len(bars) for bars in holes.bars.values()}) == 1
     for name, bars in clean.bars.items():
         assert len(holes.bars[name]) < len(bars)

@@ -1,1 +1,1 @@
-"""Files as found in the wild: what they hold, understood with evidence or asked for, every row accounted for."""
+"""Imports files of unknown layout: detects what they hold, reports the evidence, and accounts for every row."""

@@ -13,7 +13,7 @@ from tradewind.data.file_import.volumes import ABSURD_OPEN, DISAGREE, absurd_ope
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.dialect import ALIASES, NAME, ImportSettings, plain_name
-from tradewind.data.files.findings import Notes
+from tradewind.data.files.findings import ImportNotes
 from tradewind.errors import BadData
 from tradewind.market.resample import bar_anchor_ms
 from tradewind.market.timeframes import bar_duration_ms
@@ -45,7 +45,7 @@ class BarsFound:
     reason: npt.NDArray[np.object_] = field(default_factory=lambda: np.empty(0, dtype=object))
 
 
-def price_columns(table: RawTable, settings: ImportSettings, notes: Notes) -> dict[str, str] | None:
+def price_columns(table: RawTable, settings: ImportSettings, notes: ImportNotes) -> dict[str, str] | None:
     """The file's names of open, high, low and close; None if it has not all four.
 
     Raises:
@@ -64,9 +64,11 @@ def price_columns(table: RawTable, settings: ImportSettings, notes: Notes) -> di
     return found
 
 
-def read_bars(table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: Notes) -> BarsFound | None:
+def read_bars(
+    table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: ImportNotes
+) -> BarsFound | None:
     """The bars of a table whose price columns are known; None where a setting is needed."""
-    notes.found("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name or content")
+    notes.add_finding("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name or content")
     prices = {role: number_cells(table.columns[name], name, notes.where) for role, name in columns.items()}
     times = read_times(table, settings, notes)
     volumes = read_volumes(table, prices, settings, notes, volume_columns(table))
@@ -83,7 +85,7 @@ def read_bars(table: RawTable, columns: dict[str, str], settings: ImportSettings
     if settings.time_is == "close":
         # Some venues stamp the close with the last millisecond inside the bar.
         opened = np.where(opened % 1_000 == 999, opened + 1, opened) - bar_ms
-        notes.found("bars are stamped with", "their close", "given")
+        notes.add_finding("bars are stamped with", "their close", "given")
     elif not settings.columns.get("open_time") and "open_time" not in map(plain_name, table.columns):
         notes.assume(
             "bars are stamped with", "their open", "as exchanges do; the file cannot tell (time_is=close otherwise)"
@@ -95,7 +97,7 @@ def read_bars(table: RawTable, columns: dict[str, str], settings: ImportSettings
     trades = [name for name in table.columns if plain_name(name) in ALIASES["trades"]]
     if len(trades) == 1:
         values["trades"], wrong = optional_cells(table.columns[trades[0]], trades[0], notes.where)
-        notes.found("trades", trades[0], "by name")
+        notes.add_finding("trades", trades[0], "by name")
         _refuse(reason, "trades is no number", wrong)
     _refuse(reason, DISAGREE, volumes.disagree)
     for rows in groups.values():
@@ -139,7 +141,7 @@ def _refuse_unreadable(reason: npt.NDArray[np.object_], opened: FloatArray, valu
 
 
 def _groups(
-    table: RawTable, settings: ImportSettings, notes: Notes
+    table: RawTable, settings: ImportSettings, notes: ImportNotes
 ) -> dict[tuple[str, str], npt.NDArray[np.int64]] | None:
     """The rows of each venue and symbol; a row whose cells name none is in no group."""
     rows = len(table.source_row)
@@ -154,9 +156,9 @@ def _groups(
     for setting, column in (("venue", venue), ("symbol", pair)):
         given = getattr(settings, setting)
         if column is None and given is None:
-            notes.need(f"{setting}=NAME", f"no column says the {setting}")
+            notes.add_missing(f"{setting}=NAME", f"no column says the {setting}")
         elif given is not None:
-            notes.found(setting, given, "given")
+            notes.add_finding(setting, given, "given")
     if (venue is None and settings.venue is None) or (pair is None and settings.symbol is None):
         return None
     parts = [table.columns[name].to_pandas().astype("str") for name in (venue, pair, contract) if name]
@@ -179,7 +181,7 @@ def _groups(
     if not groups:
         raise BadData(f"{notes.where}: no row names a usable venue and symbol: give venue=NAME and symbol=NAME")
     columns = ", ".join(f"column {name!r}" for name in (venue, pair, contract) if name)
-    notes.found("venue and symbol", ", ".join("/".join(key) for key in list(groups)[:20]), columns)
+    notes.add_finding("venue and symbol", ", ".join("/".join(key) for key in list(groups)[:20]), columns)
     return groups
 
 
@@ -190,20 +192,20 @@ def _plain_key(text: str) -> str:
 
 
 def _timeframe(
-    times: Times, groups: dict[tuple[str, str], npt.NDArray[np.int64]], settings: ImportSettings, notes: Notes
+    times: Times, groups: dict[tuple[str, str], npt.NDArray[np.int64]], settings: ImportSettings, notes: ImportNotes
 ) -> str | None:
     """The time frame: the most frequent step between instants of one symbol."""
     certain = np.where(np.isfinite(times.again), np.nan, times.ms)
     steps = np.concatenate([np.diff(np.unique(certain[rows][np.isfinite(certain[rows])])) for rows in groups.values()])
     if len(steps) == 0:
         if settings.timeframe is None:
-            notes.need("timeframe=DURATION", "no symbol has two bars, whose distance would say it")
+            notes.add_missing("timeframe=DURATION", "no symbol has two bars, whose distance would say it")
         return settings.timeframe
     sizes, counts = np.unique(steps, return_counts=True)
     usual = int(sizes[np.argmax(counts)])
     direction = np.concatenate([np.sign(np.diff(certain[rows])) for rows in groups.values()])
     newest_first = (direction < 0).sum() > (direction > 0).sum()
-    notes.found(
+    notes.add_finding(
         "order of rows", "newest first" if newest_first else "oldest first",
         f"{int((direction < 0).sum()):,} steps back, {int((direction > 0).sum()):,} forward",
     )  # fmt: skip
@@ -217,12 +219,12 @@ def _timeframe(
                 f"{notes.where}: the time frame is said to be {settings.timeframe}, but bars step by "
                 f"{usual / 1000:g} s in {evidence}: correct timeframe"
             )
-        notes.found("time frame", settings.timeframe, "given")
+        notes.add_finding("time frame", settings.timeframe, "given")
         return settings.timeframe
     if found is None or counts.max() * 2 < len(steps):
-        notes.need("timeframe=DURATION", f"the most frequent step is {usual / 1000:g} s, in {evidence}")
+        notes.add_missing("timeframe=DURATION", f"the most frequent step is {usual / 1000:g} s, in {evidence}")
         return None
-    notes.found("time frame", found, evidence)
+    notes.add_finding("time frame", found, evidence)
     return found
 
 
@@ -235,7 +237,11 @@ def _named_duration(milliseconds: int) -> str | None:
 
 
 def _resolved(
-    times: Times, groups: dict[tuple[str, str], npt.NDArray[np.int64]], bar_ms: int, content: FloatArray, notes: Notes
+    times: Times,
+    groups: dict[tuple[str, str], npt.NDArray[np.int64]],
+    bar_ms: int,
+    content: FloatArray,
+    notes: ImportNotes,
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """The instants, each of those that a clock shows twice decided by the grid of bars, or by its twin beside it; and
     the rows that nothing decides."""
@@ -258,7 +264,7 @@ def _resolved(
                 opened[twins[1 if ascending else 0]] = times.again[twins[0]]
                 undecided.difference_update(twins.tolist())
                 by_twin += 2
-    notes.found(
+    notes.add_finding(
         "times that the clock shows twice", f"{len(doubtful)} rows",
         f"{by_grid} decided by the grid of bars, {by_twin} by their order, {len(undecided)} refused",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A file as found in the wild, understood: what kind of rows it holds, with the evidence, and what becomes of each."""
+"""Inspects a file of unknown layout: the kind of its rows, the evidence for each decision, and its rejected rows."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from tradewind.data.file_import.volumes import volume_columns
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.contents import as_utf8, kind_of_contents, read_contents
 from tradewind.data.files.dialect import ImportSettings
-from tradewind.data.files.findings import Notes
+from tradewind.data.files.findings import ImportNotes
 from tradewind.errors import BadData
 
 RAGGED = "the line has more or fewer cells than the others"
@@ -34,7 +34,7 @@ _KINDS = ("bars", "trades", "funding", "events", "stream")
 
 
 @dataclass(frozen=True)
-class Refused:
+class RejectedRows:
     """Rows of the file that are not imported: number (from 0, without the header), reason and content (JSON)."""
 
     source_row: npt.NDArray[np.int64]
@@ -47,8 +47,9 @@ class Refused:
 
 
 @dataclass
-class Understanding:
-    """What a file holds. rows = rows of `bars`, `tables` or `vintages` + rows of `refused`, unless `needs` are open.
+class ImportPlan:
+    """What a file holds. rows = rows of `bars`, `tables` or `vintages` + rows of `refused`, unless
+    settings are missing.
 
     `tables` are trades (`trades`), or those of a raw stream (`depth`, `bbo`, `trades`), where one row of the file may
     become several of `depth`: `accepted` counts rows of the file.
@@ -56,16 +57,16 @@ class Understanding:
 
     path: Path
     kind: str
-    notes: Notes
+    notes: ImportNotes
     rows: int
     accepted: int = 0
     bars: list[ImportedBars] = field(default_factory=list)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     vintages: pd.DataFrame | None = None
-    refused: Refused = field(default_factory=lambda: _refused([], [], []))
+    refused: RejectedRows = field(default_factory=lambda: _refused([], [], []))
 
-    def require_whole(self) -> None:
-        """Nothing, if every question is answered and every row accounted for.
+    def require_complete(self) -> None:
+        """Nothing, if no setting is missing and every row is accounted for.
 
         Raises:
             BadData: a setting is needed, or the rows do not add up.
@@ -97,84 +98,84 @@ class Understanding:
         )
 
 
-def understand(path: Path, settings: ImportSettings) -> Understanding:
-    """What the file holds, as far as it and the settings tell; open questions are in `notes.needs`.
+def inspect_file(path: Path, settings: ImportSettings) -> ImportPlan:
+    """What the file holds, as far as it and the settings tell; what they leave open is in `notes.missing_settings`.
 
     Raises:
         BadData: the file is missing, damaged, in no known format, or contradicts a setting.
     """
-    notes = Notes(str(path))
+    notes = ImportNotes(str(path))
     content = read_contents(path)
     if kind_of_contents(content) == "stream" or settings.kind == "stream":
-        return _understand_stream(path, as_utf8(content, settings.encoding, notes), notes)
+        return _inspect_stream(path, as_utf8(content, settings.encoding, notes), notes)
     table = read_table(path, content, settings, settings.encoding, notes)
     del content
     if not table.has_names and not settings.column_names:
         table = name_by_position(table, notes)
-        if notes.needs:
-            return Understanding(path, settings.kind or "unknown", notes, table.rows)
+        if notes.missing_settings:
+            return ImportPlan(path, settings.kind or "unknown", notes, table.rows)
     elif settings.column_names and len(settings.column_names) == len(table.columns):
         renamed = dict(zip(settings.column_names, table.columns.values(), strict=True))
         table = RawTable(renamed, table.source_row, table.ragged, True, table.zone)
-    understanding = _by_kind(path, table, settings, notes)
-    if not notes.needs:
-        understanding.require_whole()
-        if understanding.accepted == 0:
-            reason, count = next(iter(understanding.refused.counts().items()))
+    plan = _by_kind(path, table, settings, notes)
+    if not notes.missing_settings:
+        plan.require_complete()
+        if plan.accepted == 0:
+            reason, count = next(iter(plan.refused.counts().items()))
             raise BadData(
-                f"{path}: none of its {understanding.rows:,} rows can be imported, {count:,} because {reason} "
-                f"(the first holds {understanding.refused.content[0][:160]}): correct the settings or repair the file"
+                f"{path}: none of its {plan.rows:,} rows can be imported, {count:,} because {reason} "
+                f"(the first holds {plan.refused.content[0][:160]}): correct the settings or repair the file"
             )
-    return understanding
+    return plan
 
 
-def _by_kind(path: Path, table: RawTable, settings: ImportSettings, notes: Notes) -> Understanding:
+def _by_kind(path: Path, table: RawTable, settings: ImportSettings, notes: ImportNotes) -> ImportPlan:
     """The table read as the kind that is given or that its columns show."""
     prices = price_columns(table, settings, notes)
     rate = funding_column(table)
     events, trades = event_columns(table), trade_columns(table)
     kind: str | None = settings.kind
     if kind is not None:
-        notes.found("kind", kind, "given")
+        notes.add_finding("kind", kind, "given")
     elif prices is not None:
         kind, why = _bars_or_funding(table, prices, notes)
-        notes.found("kind", kind, why)
+        notes.add_finding("kind", kind, why)
     elif {"price", "amount"} <= set(trades):
         kind = "trades"
-        notes.found("kind", kind, "there is a price and an amount, and no open, high, low and close")
+        notes.add_finding("kind", kind, "there is a price and an amount, and no open, high, low and close")
     elif rate is not None:
         kind = "funding"
-        notes.found("kind", kind, f"there is a column {rate!r} and no prices")
+        notes.add_finding("kind", kind, f"there is a column {rate!r} and no prices")
     elif events is not None:
         kind = "events"
-        notes.found("kind", kind, "there are events with an impact and a currency")
+        notes.add_finding("kind", kind, "there are events with an impact and a currency")
     if kind == "bars" and prices is not None:
         found = read_bars(table, prices, settings, notes)
         if rate is not None:
-            notes.found(f"column {rate}", "left out", "import it as well with kind=funding")
-        understanding = _whole(path, kind, table, notes, found.reason if found else None)
-        understanding.bars = [_in_file(bars, table) for bars in found.tables] if found else []
-        return understanding
+            notes.add_finding(f"column {rate}", "left out", "import it as well with kind=funding")
+        plan = _whole(path, kind, table, notes, found.reason if found else None)
+        plan.bars = [_in_file(bars, table) for bars in found.tables] if found else []
+        return plan
     if kind == "trades" and {"price", "amount"} <= set(trades):
         traded = read_trades(table, trades, settings, notes)
-        understanding = _whole(path, kind, table, notes, traded.reason if traded else None)
-        understanding.tables = {"trades": traded.rows} if traded else {}
-        return understanding
+        plan = _whole(path, kind, table, notes, traded.reason if traded else None)
+        plan.tables = {"trades": traded.rows} if traded else {}
+        return plan
     rate = rate or (prices["open"] if prices else None)
     side = (
         read_funding(table, rate, settings, notes) if kind == "funding" and rate is not None
         else read_events(table, events, settings, notes) if kind == "events" and events is not None
         else None
     )  # fmt: skip
-    if side is None and not notes.needs:
+    if side is None and not notes.missing_settings:
         raise BadData(
             f"{path}: the columns {[name[:40] for name in table.columns][:20]} are not those of "
             f"{kind or ' or of '.join(_KINDS)}: name them in columns (such as columns.open=NAME) or column_names, or "
             "give skip_lines if that is not the header"
         )
-    understanding = _whole(path, str(kind), table, notes, side.reason if side else None)
-    understanding.vintages = side.vintages if side else None
-    return understanding
+    plan = _whole(path, str(kind), table, notes, side.reason if side else None)
+    plan.vintages = side.vintages if side else None
+    return plan
 
 
 def _in_file(bars: ImportedBars, table: RawTable) -> ImportedBars:
@@ -182,7 +183,7 @@ def _in_file(bars: ImportedBars, table: RawTable) -> ImportedBars:
     return replace(bars, source_row=table.source_row[bars.source_row], refused_row=table.source_row[bars.refused_row])
 
 
-def _bars_or_funding(table: RawTable, prices: dict[str, str], notes: Notes) -> tuple[str, str]:
+def _bars_or_funding(table: RawTable, prices: dict[str, str], notes: ImportNotes) -> tuple[str, str]:
     numbers = {role: number_cells(table.columns[name], name, notes.where) for role, name in prices.items()}
     volumes = volume_columns(table)
     volume = number_cells(table.columns[volumes[0]], volumes[0], notes.where) if volumes else None
@@ -195,11 +196,11 @@ def _bars_or_funding(table: RawTable, prices: dict[str, str], notes: Notes) -> t
 
 
 def _whole(
-    path: Path, kind: str, table: RawTable, notes: Notes, reason: npt.NDArray[np.object_] | None
-) -> Understanding:
+    path: Path, kind: str, table: RawTable, notes: ImportNotes, reason: npt.NDArray[np.object_] | None
+) -> ImportPlan:
     """The accounts of a table: rows with a reason and ragged ones are refused, the others accepted."""
     if reason is None:
-        return Understanding(path, kind, notes, table.rows)
+        return ImportPlan(path, kind, notes, table.rows)
     rows = np.flatnonzero(reason != "")
     contents = rows_as_text(table, rows)
     ragged = [json.dumps({"line": line[:500]}, ensure_ascii=False) for _, line in table.ragged]
@@ -208,31 +209,31 @@ def _whole(
         [*reason[rows], *[RAGGED] * len(ragged)],
         [*contents, *ragged],
     )
-    return Understanding(path, kind, notes, table.rows, int((reason == "").sum()), refused=refused)
+    return ImportPlan(path, kind, notes, table.rows, int((reason == "").sum()), refused=refused)
 
 
-def _understand_stream(path: Path, content: bytes, notes: Notes) -> Understanding:
+def _inspect_stream(path: Path, content: bytes, notes: ImportNotes) -> ImportPlan:
     found = read_stream(content)
-    notes.found("kind", "stream", "each line is a receive time in nanoseconds and a message in JSON")
+    notes.add_finding("kind", "stream", "each line is a receive time in nanoseconds and a message in JSON")
     if found.lines == len(found.refused):
         raise BadData(f"{path}: none of its {found.lines} lines is a message that is known: it is no exchange stream")
     tables = found.tables()
-    notes.found("symbols", ", ".join(sorted(found.symbols)), "the messages say them")
+    notes.add_finding("symbols", ", ".join(sorted(found.symbols)), "the messages say them")
     for name, table in tables.items():
-        notes.found(name, f"{len(table):,} rows", "by the kind of message")
+        notes.add_finding(name, f"{len(table):,} rows", "by the kind of message")
     lag = tables["trades"]["recv_ns"] / 1e6 - tables["trades"]["exch_ms"]
     if len(lag):
         clock = "behind" if lag.median() < 0 else "after"
-        notes.found(
+        notes.add_finding(
             "receive clock", f"{abs(lag.median()) / 1e3:.2f} s {clock} the exchange's", "median over the trades"
         )
     numbers, reasons, lines = zip(*found.refused, strict=True) if found.refused else ((), (), ())
     contents = [json.dumps({"line": line}, ensure_ascii=False) for line in lines]
-    return Understanding(
+    return ImportPlan(
         path, "stream", notes, found.lines, found.lines - len(found.refused), tables=tables,
         refused=_refused(numbers, reasons, contents),
     )  # fmt: skip
 
 
-def _refused(numbers: Sequence[Any], reasons: Sequence[Any], contents: list[str]) -> Refused:
-    return Refused(np.array(numbers, dtype=np.int64), np.array(reasons, dtype=object), contents)
+def _refused(numbers: Sequence[Any], reasons: Sequence[Any], contents: list[str]) -> RejectedRows:
+    return RejectedRows(np.array(numbers, dtype=np.int64), np.array(reasons, dtype=object), contents)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, FloatArray
 from tradewind.data.files.dialect import DateOrder
-from tradewind.data.files.findings import Notes, share
+from tradewind.data.files.findings import ImportNotes, share
 
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
@@ -90,7 +90,7 @@ class DatedText:
 
 
 def read_text_times(
-    text: pa.Array, name: str, given: DateOrder | None, epochs: FloatArray | None, notes: Notes
+    text: pa.Array, name: str, given: DateOrder | None, epochs: FloatArray | None, notes: ImportNotes
 ) -> Clock | None:
     """The times of a text column, its date order found, given, or asked for (None).
 
@@ -109,16 +109,16 @@ def read_text_times(
         return None
     left = {order: clock for order, clock in clocks.items() if readable[order] > most * 0.9}
     if given:
-        notes.found(f"date order of {name}", _WORDS[given], "given")
+        notes.add_finding(f"date order of {name}", _WORDS[given], "given")
     elif len(left) == 1 and len(clocks) == 1:
-        notes.found(f"date order of {name}", _WORDS[next(iter(left))], "the first field has four digits")
+        notes.add_finding(f"date order of {name}", _WORDS[next(iter(left))], "the first field has four digits")
     elif len(left) == 1:
         _note_impossible(dated, clocks, next(iter(left)), name, notes)
     else:
         chosen = _by_other_evidence(left, epochs, name, notes)
         if chosen is None:
             row = int(np.flatnonzero(np.isfinite(next(iter(left.values())).ms))[0])
-            notes.need(
+            notes.add_missing(
                 f"date_order={' or '.join(left)}",
                 f"column {name!r} can be read in {len(left)} ways, such as {text[row].as_py()!r} in row {row}",
             )
@@ -185,7 +185,7 @@ def _orders(dated: DatedText) -> list[str]:
     return ["dmy", "mdy"] if (dated.widths["c"] == 4).any() else ["dmy", "mdy", "ymd"]
 
 
-def _note_impossible(dated: DatedText, clocks: dict[str, Clock], order: str, name: str, notes: Notes) -> None:
+def _note_impossible(dated: DatedText, clocks: dict[str, Clock], order: str, name: str, notes: ImportNotes) -> None:
     """Say which row rules the other orders out."""
     refuted = []
     for other, clock in clocks.items():
@@ -193,17 +193,17 @@ def _note_impossible(dated: DatedText, clocks: dict[str, Clock], order: str, nam
             row = int(np.flatnonzero(np.isfinite(clocks[order].ms) & ~np.isfinite(clock.ms))[0])
             fields = ", ".join(f"{dated.parts[field][row]:.0f}" for field in "abc")
             refuted.append(f"not {_WORDS[other]}: row {row} has the fields {fields}")
-    notes.found(f"date order of {name}", _WORDS[order], "; ".join(refuted))
+    notes.add_finding(f"date order of {name}", _WORDS[order], "; ".join(refuted))
 
 
-def _by_other_evidence(left: dict[str, Clock], epochs: FloatArray | None, name: str, notes: Notes) -> str | None:
+def _by_other_evidence(left: dict[str, Clock], epochs: FloatArray | None, name: str, notes: ImportNotes) -> str | None:
     """The one order that agrees with the epochs to within a day, or else in which the times step evenly."""
     if epochs is not None and np.isfinite(epochs).any():
         agreeing = {order: int((np.abs(clock.ms - epochs) <= _DAY_MS).sum()) for order, clock in left.items()}
         known = int(np.isfinite(epochs).sum())
         fits = [order for order, rows in agreeing.items() if rows > 0.95 * known]
         if len(fits) == 1:
-            notes.found(
+            notes.add_finding(
                 f"date order of {name}", _WORDS[fits[0]],
                 f"agrees with the epochs in {share(agreeing[fits[0]], known)}, no other order does",
             )  # fmt: skip
@@ -212,7 +212,7 @@ def _by_other_evidence(left: dict[str, Clock], epochs: FloatArray | None, name: 
     even = [order for order, days in jumps.items() if days <= 7]
     if len(even) == 1 and all(days >= 27 for order, days in jumps.items() if order != even[0]):
         others = ", ".join(f"{days:.0f} days if {_WORDS[order]}" for order, days in jumps.items() if order != even[0])
-        notes.found(
+        notes.add_finding(
             f"date order of {name}", _WORDS[even[0]],
             f"the largest step between rows is then {jumps[even[0]]:.1f} days, and {others}",
         )  # fmt: skip

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from tradewind.data.files.dialect import BarDialect
-from tradewind.data.files.findings import Notes
+from tradewind.data.files.findings import ImportNotes
 from tradewind.errors import BadData
 
 DELIMITERS = ",;\t|"
@@ -28,7 +28,7 @@ class Layout:
     preamble: tuple[str, ...]
 
 
-def sniff_layout(content: bytes, dialect: BarDialect, notes: Notes) -> Layout:
+def sniff_layout(content: bytes, dialect: BarDialect, notes: ImportNotes) -> Layout:
     """The layout of a text table; columns of a file without a header are called `column 1` and so on.
 
     Raises:
@@ -66,14 +66,14 @@ def stated_zone(layout: Layout) -> tuple[str, str] | None:
     return None
 
 
-def _note(layout: Layout, header: int | None, notes: Notes) -> None:
+def _note(layout: Layout, header: int | None, notes: ImportNotes) -> None:
     shown = {"\t": "tab"}.get(layout.delimiter, layout.delimiter)
-    notes.found("delimiter", shown, f"splits the lines into {len(layout.names)} cells")
+    notes.add_finding("delimiter", shown, f"splits the lines into {len(layout.names)} cells")
     skipped = "; ".join(f"skipped {line.strip()[:60]!r}" for line in layout.preamble)
     if header is None:
-        notes.found("header", "none", skipped or "the first line holds numbers, as the others do")
+        notes.add_finding("header", "none", skipped or "the first line holds numbers, as the others do")
     else:
-        notes.found("header", f"line {header + 1}", skipped or "the first line has no numbers")
+        notes.add_finding("header", f"line {header + 1}", skipped or "the first line has no numbers")
 
 
 def _split(line: str, delimiter: str) -> list[str]:
@@ -88,7 +88,7 @@ def _usual_width(rows: list[list[str]]) -> int:
     return max(widths, key=lambda width: (widths[width], width))
 
 
-def _sniff_delimiter(lines: list[str], notes: Notes) -> str:
+def _sniff_delimiter(lines: list[str], notes: ImportNotes) -> str:
     """The mark that splits nearly all lines into equally many cells, most of them numbers or times."""
     fitting: dict[str, float] = {}
     filled = [line for line in lines if line.strip()]

@@ -1,4 +1,4 @@
-"""What becomes of an understood file: deliveries to a store, and the account of each table of bars before that."""
+"""What an import plan becomes: deliveries to a store, and a summary of each table of bars before that."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.data.file_import.bar_files import ImportedBars
-from tradewind.data.file_import.importer import Understanding
+from tradewind.data.file_import.importer import ImportPlan
 from tradewind.data.files.cleaning import DUPLICATE, SUPERSEDED, check_bars, type_bars
 from tradewind.data.files.deliveries import Delivery, receive
 from tradewind.data.files.quarantine import require_all_rows
@@ -16,7 +16,7 @@ from tradewind.market.timeframes import bar_duration_ms
 
 
 @dataclass(frozen=True)
-class BarAccount:
+class BarSummary:
     """What the rows of one key would become: rows = bars + refused; `bars` are checked, oldest first.
 
     `gaps` are holes in the grid between the first and the last bar, `missing` the bars that they lack; `duplicates` are
@@ -31,16 +31,16 @@ class BarAccount:
     duplicates: int
 
 
-def account(understanding: Understanding, bars: ImportedBars, now: datetime) -> BarAccount:
-    """The account of one key of bars of a file.
+def summarise(plan: ImportPlan, bars: ImportedBars, now: datetime) -> BarSummary:
+    """The summary of one key of bars of a file.
 
     Raises:
         BadData: the rows do not add up.
     """
-    own = understanding.quarantine(bars.key)
+    own = plan.quarantine(bars.key)
     rows = len(bars.rows) + len(own)
     if bars.rows.empty:
-        return BarAccount(rows, bars.rows, own, 0, 0, 0)
+        return BarSummary(rows, bars.rows, own, 0, 0, 0)
     typed, unreadable = type_bars(bars.rows, bars.key)
     checked, refused = check_bars(typed, bars.key, now)
     later = [table.assign(source_row=bars.source_row[table["source_row"]]) for table in (unreadable, refused)]
@@ -51,20 +51,20 @@ def account(understanding: Understanding, bars: ImportedBars, now: datetime) -> 
         opened = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
         missing = missing_before(opened, bar_duration_ms(bars.key.timeframe))
     repeated = int(refused["reason"].isin([DUPLICATE, SUPERSEDED]).sum())
-    return BarAccount(rows, checked, refused, int((missing > 0).sum()), int(missing.sum()), repeated)
+    return BarSummary(rows, checked, refused, int((missing > 0).sum()), int(missing.sum()), repeated)
 
 
-def to_deliveries(understanding: Understanding, received_at: datetime) -> list[Delivery]:
+def to_deliveries(plan: ImportPlan, received_at: datetime) -> list[Delivery]:
     """A delivery for each key of bars; together they hold every row of the file.
 
     Raises:
-        BadData: a question about the file is open, or the rows do not add up.
+        BadData: a setting is missing, or the rows do not add up.
     """
-    understanding.require_whole()
+    plan.require_complete()
     deliveries = []
-    for bars in understanding.bars:
-        own = understanding.quarantine(bars.key)
-        delivery = receive(bars.rows, bars.key, f"file.{understanding.path.name}", received_at)
+    for bars in plan.bars:
+        own = plan.quarantine(bars.key)
+        delivery = receive(bars.rows, bars.key, f"file.{plan.path.name}", received_at)
         late = delivery.refused.assign(source_row=bars.source_row[delivery.refused["source_row"]])
         deliveries.append(
             replace(delivery, refused=_joined([own, late]), rows_received=delivery.rows_received + len(own))

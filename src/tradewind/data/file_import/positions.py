@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from tradewind.data.file_import.tables import RawTable, is_text, number_cells
 from tradewind.data.files.cells import FloatArray, epoch_units
-from tradewind.data.files.findings import Notes
+from tradewind.data.files.findings import ImportNotes
 
 _SIDES = frozenset({"buy", "sell", "b", "s"})
 _KLINE = (
@@ -17,12 +17,12 @@ _KLINE = (
 _CLEARLY = 0.7
 
 
-def name_by_position(table: RawTable, notes: Notes) -> RawTable:
+def name_by_position(table: RawTable, notes: ImportNotes) -> RawTable:
     """The table with names for its columns where the numbers prove them; as it was, and a need, where they do not."""
     names = list(table.columns)
     found = _names_of_trades(table, notes) or _names_of_bars(table, notes)
     if found is None:
-        notes.need(
+        notes.add_missing(
             "column_names=A,B,...", f"the file has no header, and its {len(names)} columns do not prove what they are"
         )
         return table
@@ -30,14 +30,14 @@ def name_by_position(table: RawTable, notes: Notes) -> RawTable:
     return replace(table, columns=renamed, has_names=True)
 
 
-def _numbers(table: RawTable, name: str, notes: Notes) -> FloatArray:
+def _numbers(table: RawTable, name: str, notes: ImportNotes) -> FloatArray:
     cells = table.columns[name]
     if is_text(cells) or pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type):
         return number_cells(cells, name, notes.where)
     return np.full(len(cells), np.nan)
 
 
-def _names_of_bars(table: RawTable, notes: Notes) -> dict[str, str] | None:
+def _names_of_bars(table: RawTable, notes: ImportNotes) -> dict[str, str] | None:
     """Time, then open, high, low and close in any order, then volume; or the twelve columns of a Binance kline."""
     names = list(table.columns)
     if len(names) not in (6, 12):
@@ -69,7 +69,7 @@ def _names_of_bars(table: RawTable, notes: Notes) -> dict[str, str] | None:
         if [roles[index] for index in range(4)] != list(_KLINE[1:5]) or not _is_kline(table, names, notes):
             return None
         found = dict(zip(names, _KLINE, strict=True))
-    notes.found(
+    notes.add_finding(
         "columns without names", ", ".join(f"{name}: {role}" for name, role in found.items()),
         f"the high is never below nor the low above the others; opens lie {gaps[opened]:.2%} from the close before, "
         f"the other way round it would be {gaps[closed]:.2%}",
@@ -77,13 +77,13 @@ def _names_of_bars(table: RawTable, notes: Notes) -> dict[str, str] | None:
     return found
 
 
-def _is_kline(table: RawTable, names: list[str], notes: Notes) -> bool:
+def _is_kline(table: RawTable, names: list[str], notes: ImportNotes) -> bool:
     """Whether the seventh column is one and the same time after the first."""
     lengths = _numbers(table, names[6], notes) - _numbers(table, names[0], notes)
     return bool(len(lengths)) and bool((lengths == lengths[0]).mean() > 0.99) and bool(lengths[0] > 0)
 
 
-def _names_of_trades(table: RawTable, notes: Notes) -> dict[str, str] | None:
+def _names_of_trades(table: RawTable, notes: ImportNotes) -> dict[str, str] | None:
     """Time, price and amount, and where they are there a side and a cost."""
     names = list(table.columns)
     numbers = {name: _numbers(table, name, notes) for name in names[1:]}
@@ -110,7 +110,7 @@ def _names_of_trades(table: RawTable, notes: Notes) -> dict[str, str] | None:
         found |= {side: "side", cost: "cost"}
         identities = [name for name in names[1:] if name not in found and _is_distinct(table.columns[name])]
         found |= {identities[0]: "id"} if len(identities) == 1 else {}
-    notes.found(
+    notes.add_finding(
         "columns without names", ", ".join(f"{name}: {role}" for name, role in found.items()),
         f"from row to row the price moves by {_step(numbers[price]):.2%} (median), the amount by "
         f"{_step(numbers[amount]):.0%}" + (f"; {cost} is their product" if cost else ""),

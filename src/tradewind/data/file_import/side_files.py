@@ -12,7 +12,7 @@ from tradewind.data.file_import.time_columns import read_times
 from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.cleaning import DUPLICATE
 from tradewind.data.files.dialect import ImportSettings, plain_name
-from tradewind.data.files.findings import Notes
+from tradewind.data.files.findings import ImportNotes
 
 _FUNDING = frozenset({"funding_rate", "fundingrate", "last_funding_rate", "funding"})
 _EVENT = frozenset({"name", "event", "title"})
@@ -68,17 +68,17 @@ def event_columns(table: RawTable) -> dict[str, str] | None:
     return found
 
 
-def read_funding(table: RawTable, name: str, settings: ImportSettings, notes: Notes) -> SideFound | None:
+def read_funding(table: RawTable, name: str, settings: ImportSettings, notes: ImportNotes) -> SideFound | None:
     """Funding rates, known a millisecond after their settlement; None where a setting is needed."""
     times = read_times(table, settings, notes, frozenset({"funding_time", "fundingtime"}))
     symbols = next((column for column in table.columns if plain_name(column) in ("pair", "symbol")), None)
     if settings.symbol is None and symbols is None:
-        notes.need("symbol=NAME", "no column says the symbol")
+        notes.add_missing("symbol=NAME", "no column says the symbol")
     if times is None or (settings.symbol is None and symbols is None):
         return None
     rate = number_cells(table.columns[name], name, notes.where)
-    notes.found("value", name, "the funding rate of one settlement")
-    notes.found("known at", "1 ms after its time", "a rate is settled at its time, so it may be used after it")
+    notes.add_finding("value", name, "the funding rate of one settlement")
+    notes.add_finding("known at", "1 ms after its time", "a rate is settled at its time, so it may be used after it")
     if settings.symbol is not None or symbols is None:
         symbol = np.full(len(rate), settings.symbol, dtype=object)
     else:
@@ -99,9 +99,11 @@ def read_funding(table: RawTable, name: str, settings: ImportSettings, notes: No
     return _found(_Rows(series, symbol, instants, rate), _SETTLED_MS, faults)
 
 
-def read_events(table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: Notes) -> SideFound | None:
+def read_events(
+    table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: ImportNotes
+) -> SideFound | None:
     """One series an event (`event_usd_nonfarm_payrolls`), valued 1 to 3 by impact; None where a setting is needed."""
-    notes.found("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name")
+    notes.add_finding("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name")
     times = read_times(table, settings, notes, EVENT_TIMES)
     if times is None:
         return None
@@ -109,7 +111,7 @@ def read_events(table: RawTable, columns: dict[str, str], settings: ImportSettin
         role: [str(cell or "").strip() for cell in table.columns[name].to_pylist()] for role, name in columns.items()
     }
     value = np.array([_LEVELS.get(impact.lower(), np.nan) for impact in texts["impact"]])
-    notes.found("value", f"{columns['impact']}: low 1, medium 2, high 3", "by its words")
+    notes.add_finding("value", f"{columns['impact']}: low 1, medium 2, high 3", "by its words")
     notes.assume("known at", "its time", "the file does not say when an event was announced")
     series = np.array(
         [

@@ -1,4 +1,4 @@
-"""A file as a table of cells, before anything is understood: text from text, the file's own types otherwise."""
+"""A file as a table of cells, before its layout is detected: text from text, the file's own types otherwise."""
 
 import json
 from collections import Counter
@@ -19,7 +19,7 @@ from tradewind.data.files.cells import FloatArray, parse_text
 from tradewind.data.files.contents import as_utf8, kind_of_contents
 from tradewind.data.files.csv_cells import require_a_line_each
 from tradewind.data.files.dialect import BarDialect
-from tradewind.data.files.findings import Notes
+from tradewind.data.files.findings import ImportNotes
 from tradewind.errors import BadData
 
 _LARGEST_JSON = 128 << 20
@@ -47,14 +47,14 @@ class RawTable:
         return len(self.source_row) + len(self.ragged)
 
 
-def read_table(path: Path, content: bytes, settings: BarDialect, encoding: str | None, notes: Notes) -> RawTable:
+def read_table(path: Path, content: bytes, settings: BarDialect, encoding: str | None, notes: ImportNotes) -> RawTable:
     """The table that the bytes of a file hold.
 
     Raises:
         BadData: damaged, not one table, without rows, or in no known format.
     """
     form = kind_of_contents(content)
-    notes.found("format", form, f"first bytes {content[:6]!r}")
+    notes.add_finding("format", form, f"first bytes {content[:6]!r}")
     try:
         if form in ("parquet", "feather"):
             table = _typed_table(_read_arrow(content, form, notes))
@@ -125,7 +125,7 @@ def _plain(cell: Any) -> Any:
     return cell if cell is None or isinstance(cell, bool | int | float | str) else str(cell)
 
 
-def _read_arrow(content: bytes, form: str, notes: Notes) -> pa.Table:
+def _read_arrow(content: bytes, form: str, notes: ImportNotes) -> pa.Table:
     buffer = pa.py_buffer(content)
     if form == "feather":
         return pyarrow.feather.read_table(pa.BufferReader(buffer))
@@ -163,7 +163,7 @@ def _simplified(column: pa.ChunkedArray) -> pa.Array:
     return whole
 
 
-def _read_text(content: bytes, settings: BarDialect, notes: Notes) -> RawTable:
+def _read_text(content: bytes, settings: BarDialect, notes: ImportNotes) -> RawTable:
     layout = sniff_layout(content, settings, notes)
     ragged: list[tuple[int, str]] = []
 
@@ -189,7 +189,7 @@ def _read_text(content: bytes, settings: BarDialect, notes: Notes) -> RawTable:
     return RawTable(columns, numbers, tuple(ragged), layout.has_header, stated_zone(layout))
 
 
-def _read_json(content: bytes, notes: Notes) -> RawTable:
+def _read_json(content: bytes, notes: ImportNotes) -> RawTable:
     if len(content) > _LARGEST_JSON:
         raise BadData(f"{notes.where} has over {_LARGEST_JSON:,} bytes of JSON: convert it to CSV or Parquet")
     try:
@@ -210,13 +210,13 @@ def _read_json(content: bytes, notes: Notes) -> RawTable:
         columns = {f"column {n + 1}": _json_column([rows[index][n] for index in usual]) for n in range(width)}
     regular = set(usual)
     ragged = [(index, json.dumps(row)) for index, row in enumerate(rows) if index not in regular]
-    notes.found(
+    notes.add_finding(
         "layout", "list of objects" if kinds.most_common(1)[0][0] is dict else "list of lists", f"{len(rows)} rows"
     )
     return RawTable(columns, np.array(usual, dtype=np.int64), tuple(ragged), kinds.most_common(1)[0][0] is dict)
 
 
-def _json_lines(content: bytes, first_error: ValueError, notes: Notes) -> list[Any]:
+def _json_lines(content: bytes, first_error: ValueError, notes: ImportNotes) -> list[Any]:
     """One JSON value a line, as some interfaces write them."""
     lines = [line for line in content.splitlines() if line.strip()]
     try:
@@ -227,7 +227,7 @@ def _json_lines(content: bytes, first_error: ValueError, notes: Notes) -> list[A
     raise BadData(f"{notes.where} is damaged or not JSON ({str(first_error)[:200]}): fetch it again") from first_error
 
 
-def _rows_of(document: Any, notes: Notes) -> list[Any]:
+def _rows_of(document: Any, notes: ImportNotes) -> list[Any]:
     """The list of rows: the document, the only list in it, or columns side by side."""
     if isinstance(document, dict):
         lists = {name: part for name, part in document.items() if isinstance(part, list)}

@@ -12,7 +12,7 @@ from tradewind.data.file_import.instants import Clock, read_text_times, to_utc
 from tradewind.data.file_import.tables import RawTable, is_text, number_cells
 from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, MS_PER_UNIT, FloatArray, epoch_units
 from tradewind.data.files.dialect import ALIASES, TIME_NAMES, ImportSettings, plain_name
-from tradewind.data.files.findings import Notes, share
+from tradewind.data.files.findings import ImportNotes, share
 from tradewind.errors import BadData
 
 _HALF_DAY_MS = 43_200_000
@@ -47,7 +47,7 @@ class _Epochs:
 
 
 def read_times(
-    table: RawTable, settings: ImportSettings, notes: Notes, also: frozenset[str] = frozenset()
+    table: RawTable, settings: ImportSettings, notes: ImportNotes, also: frozenset[str] = frozenset()
 ) -> Times | None:
     """The instants of a table's rows; None where no column says when, or where a setting is needed.
 
@@ -62,7 +62,9 @@ def read_times(
     epochs, texts = None, None
     columns = _time_columns(table, settings, also)
     if not columns:
-        notes.need("columns.open_time=NAME", f"no column is called as times are; there are {list(table.columns)[:12]}")
+        notes.add_missing(
+            "columns.open_time=NAME", f"no column is called as times are; there are {list(table.columns)[:12]}"
+        )
         return None
     for name, cells in columns.items():
         numbers = _numbers(cells, name, settings, notes)
@@ -75,19 +77,19 @@ def read_times(
     if epochs is not None and texts is not None:
         return _bounded(_together(epochs, texts[0], texts[1], settings, notes), notes)
     if epochs is not None:
-        notes.found("time", epochs.name, "epoch: UTC by definition")
+        notes.add_finding("time", epochs.name, "epoch: UTC by definition")
         return Times(epochs.exact, np.full(len(epochs.ms), np.nan), _rounded(epochs))
     if texts is None:
-        if not notes.needs:
+        if not notes.missing_settings:
             first = next(iter(columns))
-            notes.need(
+            notes.add_missing(
                 "time_format=STRPTIME", f"column {first!r} holds {columns[first][0].as_py()!r}, no time in a known form"
             )
         return None
     return _text_alone(texts[0], texts[1], table.zone, settings, notes)
 
 
-def _bounded(times: Times, notes: Notes) -> Times:
+def _bounded(times: Times, notes: ImportNotes) -> Times:
     """Instants before 1990 or after 2100 are refused; that cannot be all."""
     outside = (times.ms < EARLIEST_MS) | (times.ms >= LATEST_MS)
     if outside.any():
@@ -123,7 +125,7 @@ def _is_clock_only(cells: pa.Array) -> bool:
     return is_text(cells) and bool(pc.all(pc.match_substring_regex(cells.slice(0, 100), _CLOCK_ONLY)).as_py())
 
 
-def _numbers(cells: pa.Array, name: str, settings: ImportSettings, notes: Notes) -> FloatArray | None:
+def _numbers(cells: pa.Array, name: str, settings: ImportSettings, notes: ImportNotes) -> FloatArray | None:
     """The cells as numbers where most of them are."""
     if pa.types.is_temporal(cells.type) or settings.time_format or settings.time_unit == "iso":
         return None
@@ -132,7 +134,7 @@ def _numbers(cells: pa.Array, name: str, settings: ImportSettings, notes: Notes)
 
 
 def _read_epochs(
-    numbers: FloatArray, cells: pa.Array, name: str, settings: ImportSettings, notes: Notes
+    numbers: FloatArray, cells: pa.Array, name: str, settings: ImportSettings, notes: ImportNotes
 ) -> _Epochs | None:
     fits = epoch_units(numbers)
     if settings.time_unit != "auto":
@@ -156,7 +158,7 @@ def _read_epochs(
     else:
         mixed = ", ".join(f"{unit} in {count:,} rows" for unit, count in counts.items())
         evidence = f"{mixed}; each value lies between 1990 and 2100 in one unit only"
-    notes.found(f"unit of {name}", " and ".join(counts), evidence)
+    notes.add_finding(f"unit of {name}", " and ".join(counts), evidence)
     return _Epochs(name, ms, slack)
 
 
@@ -172,7 +174,7 @@ def _rounding(cells: pa.Array) -> FloatArray:
 
 
 def _read_clock(
-    cells: pa.Array, name: str, settings: ImportSettings, epochs: FloatArray | None, notes: Notes
+    cells: pa.Array, name: str, settings: ImportSettings, epochs: FloatArray | None, notes: ImportNotes
 ) -> Clock | None:
     nothing = np.full(len(cells), np.nan)
     if pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
@@ -190,7 +192,7 @@ def _read_clock(
     values = np.where(np.isnat(naive), np.nan, naive.astype(np.int64).astype(np.float64))
     if not np.isfinite(values).any():
         return None
-    notes.found(f"format of {name}", settings.time_format, "given")
+    notes.add_finding(f"format of {name}", settings.time_format, "given")
     offset = np.zeros(len(cells)) if "%z" in settings.time_format else nothing
     return Clock(values, offset, nothing, np.zeros(len(cells), dtype=bool))
 
@@ -201,20 +203,20 @@ def _rounded(epochs: _Epochs) -> Refusals:
 
 
 def _text_alone(
-    name: str, clock: Clock, stated: tuple[str, str] | None, settings: ImportSettings, notes: Notes
+    name: str, clock: Clock, stated: tuple[str, str] | None, settings: ImportSettings, notes: ImportNotes
 ) -> Times | None:
     zone = settings.timezone
     if clock.is_utc_known:
-        notes.found("time zone", "UTC", f"column {name!r} says how far each time is from UTC")
+        notes.add_finding("time zone", "UTC", f"column {name!r} says how far each time is from UTC")
     elif zone is not None:
-        notes.found("time zone", zone, "given")
+        notes.add_finding("time zone", zone, "given")
     elif stated is not None:
         zone = stated[0]
-        notes.found("time zone", zone, f"a line before the header says {stated[1]!r}")
+        notes.add_finding("time zone", zone, f"a line before the header says {stated[1]!r}")
     else:
-        notes.need("timezone=ZONE", f"column {name!r} says no time zone, such as UTC or Europe/London")
+        notes.add_missing("timezone=ZONE", f"column {name!r} says no time zone, such as UTC or Europe/London")
         return None
-    notes.found("time", name, "the only column that says when")
+    notes.add_finding("time", name, "the only column that says when")
     ms, again = to_utc(clock, zone)
     refused: Refusals = {}
     never = np.isfinite(clock.ms) & ~np.isfinite(ms) & ~np.isfinite(clock.offset_ms)
@@ -223,7 +225,7 @@ def _text_alone(
     return _bounded(Times(ms, again, refused), notes)
 
 
-def _together(epochs: _Epochs, name: str, clock: Clock, settings: ImportSettings, notes: Notes) -> Times:
+def _together(epochs: _Epochs, name: str, clock: Clock, settings: ImportSettings, notes: ImportNotes) -> Times:
     """Exact epochs count; the text stands in where they are rounded or missing, and must agree elsewhere."""
     exact = epochs.exact
     zone, lost_half = _zone_of_text(epochs, clock, settings, name, notes)
@@ -244,19 +246,19 @@ def _together(epochs: _Epochs, name: str, clock: Clock, settings: ImportSettings
         shown = clock.hours[fill & ~clock.has_half]
         if lost_half and not ((shown == 0) | (shown > 12)).any():
             refused[f"{epochs.name} is rounded and {name} does not say which half of the day"] = fill
-        notes.found(
+        notes.add_finding(
             "time", f"{epochs.name}, or {name} where it is rounded",
             f"{share(int(fill.sum()), len(fill))} have an epoch in few digits, all but {int((disagree & fill).sum())} "
             f"of them within its rounding of {name}, whose hours go up to {np.nanmax(shown, initial=0):.0f} there",
         )  # fmt: skip
     else:
         agreeing = int((np.abs(away) < _SECOND_MS).sum())
-        notes.found("time", epochs.name, f"epoch; {name} says the same in {share(agreeing, len(exact))}")
+        notes.add_finding("time", epochs.name, f"epoch; {name} says the same in {share(agreeing, len(exact))}")
     return Times(np.where(fill, text, exact), np.where(fill, again, np.nan), refused)
 
 
 def _zone_of_text(
-    epochs: _Epochs, clock: Clock, settings: ImportSettings, name: str, notes: Notes
+    epochs: _Epochs, clock: Clock, settings: ImportSettings, name: str, notes: ImportNotes
 ) -> tuple[str | None, bool]:
     """The zone of a text column that stands beside epochs, None if it is some other; whether AM and PM were lost."""
     if clock.is_utc_known:
@@ -266,19 +268,19 @@ def _zone_of_text(
     equal, total = int((np.abs(away[known]) < _SECOND_MS).sum()), int(known.sum())
     halved = known & (np.abs(away) == _HALF_DAY_MS)
     if total and equal > 0.9 * total:
-        notes.found("time zone", "UTC", f"{name} equals the epoch {epochs.name} in {share(equal, total)}")
+        notes.add_finding("time zone", "UTC", f"{name} equals the epoch {epochs.name} in {share(equal, total)}")
         return "UTC", False
     if total and equal + int(halved.sum()) > 0.9 * total and np.nanmax(clock.hours[known]) <= 12:
-        notes.found(
+        notes.add_finding(
             f"clock of {name}", "12 hours, AM and PM lost",
             f"{int(halved.sum()):,} of {total:,} rows lie 12 hours from their epoch, and no hour beside an exact "
             "epoch is over 12; the epochs count",
         )  # fmt: skip
         return "UTC", True
     if settings.timezone is not None:
-        notes.found("time zone", settings.timezone, "given")
+        notes.add_finding("time zone", settings.timezone, "given")
         return settings.timezone, False
     if total:
         hours = np.median(away[known]) / 3_600_000
-        notes.found(f"time zone of {name}", "not UTC", f"mostly {hours:+g} hours from the epoch, which counts")
+        notes.add_finding(f"time zone of {name}", "not UTC", f"mostly {hours:+g} hours from the epoch, which counts")
     return None, False

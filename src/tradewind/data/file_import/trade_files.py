@@ -12,7 +12,7 @@ from tradewind.data.file_import.tables import RawTable, is_text, number_cells, o
 from tradewind.data.file_import.time_columns import read_times
 from tradewind.data.files.cleaning import DUPLICATE
 from tradewind.data.files.dialect import ImportSettings, plain_name
-from tradewind.data.files.findings import Notes, share
+from tradewind.data.files.findings import ImportNotes, share
 from tradewind.errors import BadData
 
 _NAMES = {
@@ -46,9 +46,11 @@ def trade_columns(table: RawTable) -> dict[str, str]:
     return found
 
 
-def read_trades(table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: Notes) -> TradesFound | None:
+def read_trades(
+    table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: ImportNotes
+) -> TradesFound | None:
     """The trades of a table whose columns are known; None where a setting is needed."""
-    notes.found("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name or content")
+    notes.add_finding("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name or content")
     times = read_times(table, settings, notes, _TIME)
     if times is None:
         return None
@@ -70,7 +72,7 @@ def read_trades(table: RawTable, columns: dict[str, str], settings: ImportSettin
         said, wrong = optional_cells(table.columns[columns["cost"]], columns["cost"], notes.where)
         is_off = wrong | (np.abs(said - cost) > _COST_TOLERANCE * np.abs(cost))
         faults["cost is not price x amount"] = is_off
-        notes.found("cost", columns["cost"], f"price x amount in {share(int((~is_off).sum()), len(is_off))}")
+        notes.add_finding("cost", columns["cost"], f"price x amount in {share(int((~is_off).sum()), len(is_off))}")
     faults["price x amount is not finite"] = ~np.isfinite(cost)
     reason = np.full(len(price), "", dtype=object)
     for why, rows in reversed(faults.items()):
@@ -91,7 +93,7 @@ def read_trades(table: RawTable, columns: dict[str, str], settings: ImportSettin
 
 
 def _sides(
-    table: RawTable, columns: dict[str, str], notes: Notes
+    table: RawTable, columns: dict[str, str], notes: ImportNotes
 ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.bool_]]:
     """Who took each trade, and which cells say something else."""
     rows = len(table.source_row)

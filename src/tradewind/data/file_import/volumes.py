@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tradewind.data.file_import.tables import RawTable, is_text, optional_cells
 from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.dialect import ALIASES, ImportSettings, plain_name
-from tradewind.data.files.findings import Notes, share
+from tradewind.data.files.findings import ImportNotes, share
 from tradewind.errors import BadData
 
 # Contracts of inverse perpetuals are worth 1, 10 or 100 of the quote currency.
@@ -52,7 +52,7 @@ def volume_columns(table: RawTable) -> list[str]:
 
 
 def read_volumes(
-    table: RawTable, prices: dict[str, FloatArray], settings: ImportSettings, notes: Notes, names: list[str]
+    table: RawTable, prices: dict[str, FloatArray], settings: ImportSettings, notes: ImportNotes, names: list[str]
 ) -> Volumes | None:
     """The volumes of a table of bars; None where a setting is needed."""
     rows = len(prices["close"])
@@ -62,12 +62,12 @@ def read_volumes(
     nothing = np.zeros(rows, dtype=bool)
     if settings.volume_unit == "none" or not names:
         if settings.volume_unit != "none":
-            notes.need("volume_unit=none", "the file has no volume; with this setting it is imported as 0")
+            notes.add_missing("volume_unit=none", "the file has no volume; with this setting it is imported as 0")
             return None
-        notes.found("volume", "0", "given: the file has none")
+        notes.add_finding("volume", "0", "given: the file has none")
         return Volumes(np.zeros(rows), None, nothing, False, nothing)
     if len(names) > 2:
-        notes.need("columns.volume=NAME", f"{', '.join(map(repr, names[:6]))} could each be the volume")
+        notes.add_missing("columns.volume=NAME", f"{', '.join(map(repr, names[:6]))} could each be the volume")
         return None
     absent = [name for name in names if name not in table.columns]
     if absent:
@@ -84,13 +84,13 @@ def read_volumes(
     if proven is not None:
         return proven
     if named["volume"]:
-        notes.found("volume", named["volume"], "given")
+        notes.add_finding("volume", named["volume"], "given")
         return Volumes(cells[0], cells[1], nothing, False, wrong)
     quotes = [bool(_QUOTE_NAMES.search(plain_name(name))) for name in names]
     if sum(quotes) == 1 and not any(np.nansum(np.abs(numbers)) > 0 for numbers in cells):
         notes.assume("volume", names[quotes.index(False)], "by its name; all volumes are 0")
         return Volumes(cells[quotes.index(False)], cells[quotes.index(True)], nothing, False, wrong)
-    notes.need(
+    notes.add_missing(
         "columns.volume=NAME",
         f"neither {names[0]!r} nor {names[1]!r} divided by the other is a price between low and high in most rows",
     )
@@ -126,25 +126,27 @@ class _Lonely:
     pair: str
 
 
-def _single(column: _Lonely, prices: dict[str, FloatArray], settings: ImportSettings, notes: Notes) -> Volumes | None:
+def _single(
+    column: _Lonely, prices: dict[str, FloatArray], settings: ImportSettings, notes: ImportNotes
+) -> Volumes | None:
     name, numbers, wrong = column.name, column.numbers, column.wrong
     nothing = np.zeros(len(numbers), dtype=bool)
     plain = plain_name(name)
     unit = "base" if column.is_named else settings.volume_unit or _unit_by_name(plain, column.pair)
     if unit is None:
-        notes.need(
+        notes.add_missing(
             "volume_unit=base or quote", f"{name!r} is the only volume, and nothing tells whether it counts money"
         )
         return None
     why = "given" if column.is_named or settings.volume_unit else "by its name"
     if unit == "base":
-        notes.found("volume", f"{name} (base asset)", why)
+        notes.add_finding("volume", f"{name} (base asset)", why)
         return Volumes(numbers, None, nothing, False, wrong)
     middle = (prices["open"] + prices["high"] + prices["low"] + prices["close"]) / 4
     with np.errstate(all="ignore"):
         base = np.where(numbers == 0, 0.0, numbers / middle)
         error = float(np.nanmax(np.maximum(prices["high"] / middle, middle / prices["low"]) - 1, initial=0.0))
-    notes.found(
+    notes.add_finding(
         "volume", f"{name} (money) / mean of open, high, low and close",
         f"{why}; the mean price lies between low and high, so it is "
         f"right to within {error:.2%}",
@@ -153,7 +155,11 @@ def _single(column: _Lonely, prices: dict[str, FloatArray], settings: ImportSett
 
 
 def _prove(
-    names: list[str], cells: list[FloatArray], wrong: npt.NDArray[np.bool_], prices: dict[str, FloatArray], notes: Notes
+    names: list[str],
+    cells: list[FloatArray],
+    wrong: npt.NDArray[np.bool_],
+    prices: dict[str, FloatArray],
+    notes: ImportNotes,
 ) -> Volumes | None:
     """Which is money and which is volume, row by row, with the contract size under which most rows agree."""
     best: tuple[int, float, npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None = None
@@ -202,7 +208,7 @@ def _settle(
 
 
 def _note_proof(
-    names: list[str], size: float, order: npt.NDArray[np.int64], active: npt.NDArray[np.bool_], notes: Notes
+    names: list[str], size: float, order: npt.NDArray[np.int64], active: npt.NDArray[np.bool_], notes: ImportNotes
 ) -> None:
     """Say which column is what in the rows with volume (`active`), and where the two have changed places.
 
@@ -218,8 +224,8 @@ def _note_proof(
         evidence += (
             f"; in {len(swapped):,} of them, within rows {swapped[0]:,} to {swapped[-1]:,}, the two have changed places"
         )
-    notes.found("volume", base, evidence)
-    notes.found("quote volume", f"{money}{factor}{' (contracts)' if factor else ''}", evidence)
+    notes.add_finding("volume", base, evidence)
+    notes.add_finding("quote volume", f"{money}{factor}{' (contracts)' if factor else ''}", evidence)
 
 
 def _unit_by_name(plain: str, pair: str) -> str | None:

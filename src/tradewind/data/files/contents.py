@@ -4,7 +4,7 @@ import re
 import zlib
 from pathlib import Path
 
-from tradewind.data.files.findings import Notes
+from tradewind.data.files.findings import ImportNotes
 from tradewind.errors import BadData
 
 LARGEST_BYTES = 4 << 30
@@ -90,7 +90,7 @@ def kind_of_contents(content: bytes) -> str:
     return "csv"
 
 
-def as_utf8(content: bytes, encoding: str | None, notes: Notes) -> bytes:
+def as_utf8(content: bytes, encoding: str | None, notes: ImportNotes) -> bytes:
     """The text as UTF-8 without a byte order mark.
 
     Raises:
@@ -121,5 +121,5 @@ def as_utf8(content: bytes, encoding: str | None, notes: Notes) -> bytes:
         ) from error
     if "\0" in text:
         raise BadData(f"{notes.where} holds NUL characters when read as {name}: correct the setting encoding")
-    notes.found("encoding", name, "byte order mark" if marked and not encoding else "given")
+    notes.add_finding("encoding", name, "byte order mark" if marked and not encoding else "given")
     return text.encode("utf-8", "replace").removeprefix(b"\xef\xbb\xbf")

@@ -1,4 +1,4 @@
-"""What was understood of a file, and why: decisions with their evidence, and questions that the file leaves open."""
+"""What was detected in a file: decisions with their evidence, and settings that the file does not determine."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Need:
+class MissingSetting:
     """A setting that the file does not determine and that has to be given."""
 
     setting: str
@@ -24,37 +24,37 @@ class Need:
 
 
 @dataclass
-class Notes:
-    """The findings and needs of one file, in the order in which they came up."""
+class ImportNotes:
+    """The findings of one file and the settings that it lacks, in the order in which they came up."""
 
     where: str
     findings: list[Finding] = field(default_factory=list)
-    needs: list[Need] = field(default_factory=list)
+    missing_settings: list[MissingSetting] = field(default_factory=list)
 
-    def found(self, decision: str, value: object, evidence: str) -> None:
-        """Add what the file or a setting proves; said twice, it stands there once."""
+    def add_finding(self, decision: str, value: object, evidence: str) -> None:
+        """Add what the file or a setting proves; the same finding is added once."""
         self._add(Finding(decision, str(value), evidence))
 
     def assume(self, decision: str, value: object, evidence: str) -> None:
         """Add what convention says and the file does not contradict."""
         self._add(Finding(decision, str(value), evidence, proven=False))
 
-    def need(self, setting: str, why: str) -> None:
-        """Add a question."""
-        need = Need(setting, why)
-        if need not in self.needs:
-            self.needs.append(need)
+    def add_missing(self, setting: str, why: str) -> None:
+        """Add a setting that has to be given."""
+        missing = MissingSetting(setting, why)
+        if missing not in self.missing_settings:
+            self.missing_settings.append(missing)
 
     def require_settled(self) -> None:
-        """Nothing, if no question is open.
+        """Nothing, if no setting is missing.
 
         Raises:
             BadData: names every setting that is to be given.
         """
-        if self.needs:
+        if self.missing_settings:
             raise BadData(
                 f"{self.where} does not determine everything. Give "
-                + "; ".join(f"{need.setting} ({need.why})" for need in self.needs)
+                + "; ".join(f"{missing.setting} ({missing.why})" for missing in self.missing_settings)
             )
 
     def _add(self, finding: Finding) -> None:

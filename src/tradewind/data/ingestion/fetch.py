@@ -16,6 +16,7 @@ class FetchSettings(Parameters):
     """What is fetched (`fetch:` of a stored dataset, options of `kedro backfill`): from `since` to `until` or now, UTC.
 
     `symbols` may be words in one string; each counts once. `series` are the side series to fetch for each of them.
+    `max_age_hours`: a run refuses stored bars whose last one is older than that, and says to backfill.
     """
 
     symbols: tuple[str, ...] = Field(min_length=1)
@@ -23,6 +24,7 @@ class FetchSettings(Parameters):
     until: datetime | None = None
     timeframe: str = "1h"
     series: tuple[str, ...] = ()
+    max_age_hours: float = Field(default=48.0, gt=0, le=24 * 366)
     rules: IngestionRules = IngestionRules()
 
     @field_validator("symbols", "series", mode="before")

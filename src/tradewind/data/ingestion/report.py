@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from tradewind.data.ingestion.backfill import Outcome, Task
-from tradewind.errors import TemporaryOutage, TradewindError
 
 
 def plan_rows(tasks: Sequence[Task]) -> list[list[str]]:
@@ -39,23 +38,6 @@ def table_rows(table: pd.DataFrame) -> list[list[str]]:
 def failed(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """The outcomes that ended early."""
     return [outcome for outcome in outcomes if outcome.error is not None]
-
-
-def require_complete(outcomes: Sequence[Outcome], source: str) -> None:
-    """Nothing, if every key is up to date.
-
-    Raises:
-        TemporaryOutage: only such kept keys from it, so that trying again may help.
-        TradewindError: the first other error, with all of them in its message.
-    """
-    errors = [(one.key, one.error) for one in outcomes if one.error is not None]
-    if not errors:
-        return
-    told = "; ".join(f"{key}: {error}" for key, error in errors)
-    message = f"{source}: {len(errors)} of {len(outcomes)} are not up to date: {told}. What was received is stored"
-    lasting = [error for _, error in errors if not isinstance(error, TemporaryOutage)]
-    kind: type[TradewindError] = type(lasting[0]) if lasting else TemporaryOutage
-    raise kind(message) from errors[0][1]
 
 
 def _cell(cell: object) -> str:

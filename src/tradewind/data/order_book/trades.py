@@ -10,7 +10,7 @@ from tradewind.market.timeframes import bar_duration_ms
 from tradewind.market.trade_bars import bars_from_trades
 
 
-def believed_trades(trades: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def valid_trades(trades: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The trades with a price and a quantity, each number once, and the others with a reason."""
     rows, refused = events.believed_rows(trades, events.TRADES, ("price", "qty"), where)
     repeated = rows["trade_id"].duplicated().to_numpy()

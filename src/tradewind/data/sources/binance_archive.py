@@ -6,8 +6,8 @@ futures have; times of spot are microseconds from 2025 on. A month whose file is
 the archive does not have is not covered.
 """
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal
 
 import pandas as pd
 from pydantic import Field
@@ -16,7 +16,6 @@ from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.archive_files import Archive, Shelf, as_ms
 from tradewind.data.sources.base import Page, SidePage
-from tradewind.data.sources.pace import Pace, PatienceRules, RateLimiter
 from tradewind.data.sources.paging import (
     OPEN_INTEREST_DELAY_MS,
     closes_page,
@@ -27,6 +26,7 @@ from tradewind.data.sources.paging import (
     vintages,
     within,
 )
+from tradewind.data.sources.timing import RateLimiter, RetryPolicy, Timing
 from tradewind.data.sources.transport import Address, Transport
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
@@ -60,22 +60,24 @@ class Rules(Parameters):
     of marks and basis. `unpacked_limit_mb` bounds what one ZIP may hold.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {"patience": "retry_policy"}
+
     market: Literal["spot", "um", "cm"] = "spot"
     venue: str = ""
     side_timeframe: str = "1h"
     requests_per_s: float = Field(default=20.0, gt=0)
     unpacked_limit_mb: float = Field(default=1024.0, gt=0)
     base_url: Address = "https://data.binance.vision"
-    patience: PatienceRules = PatienceRules(body_limit_mb=512.0)
+    retry_policy: RetryPolicy = RetryPolicy(body_limit_mb=512.0)
 
 
 class BinanceArchiveSource:
     """The archive; see `sources.base.Source`."""
 
-    def __init__(self, rules: Rules, pace: Pace) -> None:
-        self.rules, self.pace = rules, pace
+    def __init__(self, rules: Rules, timing: Timing) -> None:
+        self.rules, self.timing = rules, timing
         self.name, self.venue = f"binance_archive.{rules.market}", rules.venue or _VENUES[rules.market]
-        self._transport = Transport(rules.patience, pace, RateLimiter(1 / rules.requests_per_s, pace))
+        self._transport = Transport(rules.retry_policy, timing, RateLimiter(1 / rules.requests_per_s, timing))
         self._archive = Archive(self._transport, rules.base_url, rules.unpacked_limit_mb)
 
     def __repr__(self) -> str:
@@ -103,26 +105,26 @@ class BinanceArchiveSource:
         self._transport.close()
 
     def _klines(self, kind: str, symbol: str, timeframe: str, span: Span) -> Iterator[Page]:
-        settled = settled_bars(span, timeframe, self.pace.now_ms, 0.0)
+        settled = settled_bars(span, timeframe, self.timing.now_ms, 0.0)
         if settled is None:
             return
         shelf = self._shelf(f"{kind}/{symbol}/{timeframe}", f"{symbol}-{timeframe}", _KLINES)
-        for file, rows in self._archive.tables(shelf, settled, self.pace.now_ms):
+        for file, rows in self._archive.tables(shelf, settled, self.timing.now_ms):
             bars = rows[_KEPT].assign(open_time=as_ms(rows["open_time"]))
             if self.rules.market == "cm":  # volume counts contracts there, quote_volume the base asset
                 bars = bars.drop(columns="volume").rename(columns={"quote_volume": "volume"})
-            require_no_future(bars["open_time"], self.pace.now_ms, file.path)
+            require_no_future(bars["open_time"], self.timing.now_ms, file.path)
             if len(bars) and within(bars, file.span).empty:
                 raise BadData(f"{file.path} holds bars of another time than its name says")
             part = overlap(file.span, settled)
             yield Page(within(bars, part), part)
 
     def _funding(self, symbol: str, span: Span) -> Iterator[SidePage]:
-        settled = settled_instants(span, self.pace.now_ms, 0.0)
+        settled = settled_instants(span, self.timing.now_ms, 0.0)
         if settled is None:
             return
         shelf = self._shelf(f"fundingRate/{symbol}", f"{symbol}-fundingRate", _FUNDING, has_days=False)
-        for file, rows in self._archive.tables(shelf, settled, self.pace.now_ms):
+        for file, rows in self._archive.tables(shelf, settled, self.timing.now_ms):
             part = overlap(file.span, settled)
             rates = within(rows.assign(calc_time=as_ms(rows["calc_time"])), part, "calc_time")
             at = rates["calc_time"]
@@ -130,11 +132,11 @@ class BinanceArchiveSource:
 
     def _open_interest(self, symbol: str, span: Span) -> Iterator[SidePage]:
         """Every five minutes, known five minutes later; a day's file also holds the midnight after it."""
-        settled = settled_instants(span, self.pace.now_ms, 0.0)
+        settled = settled_instants(span, self.timing.now_ms, 0.0)
         if settled is None:
             return
         shelf = self._shelf(f"metrics/{symbol}", f"{symbol}-metrics", _METRICS, has_months=False)
-        for file, rows in self._archive.tables(shelf, settled, self.pace.now_ms):
+        for file, rows in self._archive.tables(shelf, settled, self.timing.now_ms):
             at = pd.to_datetime(rows["create_time"], utc=True).dt.as_unit("ms").astype("int64")
             found = within(rows.assign(create_time=at), settled, "create_time")
             at = found["create_time"]

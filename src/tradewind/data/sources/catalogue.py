@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tradewind.data.sources.base import Source
-from tradewind.data.sources.pace import Pace
+from tradewind.data.sources.timing import Timing
 from tradewind.errors import BadParameters
 
 # A module, which has `Rules`, its settings as a pydantic model, and the class named here, which takes them.
@@ -21,12 +21,12 @@ SOURCES = {
 _EXTRA = frozenset({"ccxt", "httpx", "requests"})
 
 
-def open_source(settings: Mapping[str, Any], pace: Pace | None = None) -> Source:
+def open_source(settings: Mapping[str, Any], timing: Timing | None = None) -> Source:
     """The source that `settings` describe: `kind` and what its `Rules` ask for.
 
     Args:
         settings: from configuration; keys from credentials.
-        pace: how time passes for it (default: as it does).
+        timing: how time passes for it (default: as it does).
 
     Raises:
         BadParameters: an unknown kind or setting, or the extra that sources need is not installed.
@@ -38,7 +38,7 @@ def open_source(settings: Mapping[str, Any], pace: Pace | None = None) -> Source
     try:
         module = import_module(f"tradewind.data.sources.{name}")
         rules = module.Rules(**{name: value for name, value in settings.items() if name != "kind"})
-        source: Source = getattr(module, taken)(rules, pace or Pace())
+        source: Source = getattr(module, taken)(rules, timing or Timing())
     except ValidationError as error:
         raise BadParameters(f"source {kind}: {_faults(error)}") from None
     except ImportError as error:

@@ -1,28 +1,34 @@
 """Any exchange that ccxt knows: bars and side series of spot markets and perpetual swaps, page by page.
 
 Bars are asked for in windows that an answer always holds whole, so that it does not matter in which order an exchange
-answers, nor where it has holes. What the exchanges are known to do stands in `ccxt_session.MANNERS`.
+answers, nor where it has holes. What the exchanges are known to do stands in `ccxt_session.CAPABILITIES`.
 """
 
 import threading
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
-from pydantic import Field, SecretStr
 
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources import ccxt_side
 from tradewind.data.sources.base import Page, SidePage
-from tradewind.data.sources.ccxt_session import MANNERS, CcxtSession, Manners, is_honestly_empty, make_exchange
-from tradewind.data.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
+from tradewind.data.sources.ccxt_session import (
+    CAPABILITIES,
+    CcxtSession,
+    ExchangeCapabilities,
+    Rules,
+    is_confirmed_empty,
+    make_exchange,
+    without_queries,
+)
 from tradewind.data.sources.paging import answered, require_no_future, settled_bars, within
-from tradewind.data.sources.transport import Address, Transport
+from tradewind.data.sources.timing import RateLimiter, RetryableError, Timing, retry
+from tradewind.data.sources.transport import Transport
 from tradewind.errors import BadData, BadParameters, TradewindError
 from tradewind.market.timeframes import bar_duration_ms
-from tradewind.parameters import Parameters
 
 Result = TypeVar("Result")
 
@@ -32,41 +38,18 @@ _FEWEST_BARS = 100
 _TYPES = {"spot": {"spot"}, "swap": {"swap", "linear", "inverse", "contract"}}
 
 
-class Rules(Parameters):
-    """An exchange (`source.kind: ccxt`): `exchange` is ccxt's name for it; `market` is spot or swap (perpetual).
-
-    `venue` is what its bars are called (default: the exchange, with `_swap`). `symbols` names the markets that our
-    names do not determine, such as `{BTCUSD: BTC/USD:BTC}`. History is public: keys are needed by few exchanges.
-    `side_timeframe` is the step of open interest, marks and basis. Bars younger than `settle_s` are not asked for.
-    """
-
-    exchange: str
-    market: Literal["spot", "swap"] = "spot"
-    venue: str = ""
-    symbols: dict[str, str] = {}
-    side_timeframe: str = "1h"
-    settle_s: float = Field(default=30.0, ge=0)
-    page_bars: int | None = Field(default=None, ge=1, description="at most; default: what the exchange allows")
-    base_url: Address | None = None
-    api_key: SecretStr | None = None
-    api_secret: SecretStr | None = None
-    api_password: SecretStr | None = None
-    options: dict[str, Any] = {}
-    patience: PatienceRules = PatienceRules()
-
-
 class CcxtSource:
     """An exchange through ccxt; see `sources.base.Source`. Threads share its markets and its rate limit."""
 
-    def __init__(self, rules: Rules, pace: Pace) -> None:
-        self.rules, self.pace = rules, pace
+    def __init__(self, rules: Rules, timing: Timing) -> None:
+        self.rules, self.timing = rules, timing
         self.name = f"ccxt.{rules.exchange}"
         self.venue = rules.venue or rules.exchange + ("" if rules.market == "spot" else "_swap")
-        self.manners = MANNERS.get(rules.exchange, Manners())
-        self._transport = Transport(rules.patience, pace, RateLimiter(0.0, pace))
+        self.capabilities = CAPABILITIES.get(rules.exchange, ExchangeCapabilities())
+        self._transport = Transport(rules.retry_policy, timing, RateLimiter(0.0, timing))
         for secret in (rules.api_key, rules.api_secret, rules.api_password):
             if secret is not None:
-                self._transport.keep_secret(secret)
+                self._transport.redact(secret)
         self._local, self._lock = threading.local(), threading.Lock()
         self._loaded: Any = None
         self._make().close()  # an unknown exchange is refused at once
@@ -76,7 +59,7 @@ class CcxtSource:
 
     def bars(self, key: BarKey, span: Span) -> Iterator[Page]:
         """The bars that open within the span, by windows; see `Source.bars`."""
-        settled = settled_bars(span, key.timeframe, self.pace.now_ms, self.rules.settle_s)
+        settled = settled_bars(span, key.timeframe, self.timing.now_ms, self.rules.settle_s)
         if settled is None:
             return
         market = self.market(key.symbol)
@@ -142,11 +125,11 @@ class CcxtSource:
         """
         bar_ms = bar_duration_ms(timeframe)
         since_ms, bars_asked = span.since_ms, self._page_bars(market, price)
-        if self.manners.kept_bars is not None:
-            kept_from = self.pace.now_ms // bar_ms * bar_ms - (self.manners.kept_bars - 1) * bar_ms
+        if self.capabilities.history_limit is not None:
+            kept_from = self.timing.now_ms // bar_ms * bar_ms - (self.capabilities.history_limit - 1) * bar_ms
             since_ms = max(since_ms, kept_from)
         # ccxt gives coin-margined swaps an end where none was asked for.
-        may_leap = may_leap and self.manners.answers_onwards and not self.exchange.market(market)["inverse"]
+        may_leap = may_leap and self.capabilities.answers_onwards and not self.exchange.market(market)["inverse"]
         while since_ms < span.until_ms:
             window = Span(since_ms, min(since_ms + bars_asked * bar_ms, span.until_ms))
             rows, until_ms = self._window(market, timeframe, window, price), window.until_ms
@@ -163,7 +146,7 @@ class CcxtSource:
         Raises:
             TemporaryOutage, BadParameters, BadData: as `Source` says.
         """
-        return ask_patiently(lambda: self._ask_once(call, *arguments, **named), self.rules.patience, self.pace)
+        return retry(lambda: self._ask_once(call, *arguments, **named), self.rules.retry_policy, self.timing)
 
     def _make(self) -> Any:
         rules = self.rules
@@ -221,21 +204,21 @@ class CcxtSource:
         def ask() -> pd.DataFrame:
             call = self.exchange.fetch_ohlcv
             rows = self._table(self._ask_once(call, market, timeframe, window.since_ms, bars, extra))
-            has_end = self.manners.answers_windows
-            return answered(rows, window, bar_duration_ms(timeframe), self.pace.now_ms, where, has_end=has_end)
+            has_end = self.capabilities.answers_windows
+            return answered(rows, window, bar_duration_ms(timeframe), self.timing.now_ms, where, has_end=has_end)
 
-        return ask_patiently(ask, self.rules.patience, self.pace)
+        return retry(ask, self.rules.retry_policy, self.timing)
 
     def _next_bar(self, market: str, timeframe: str, rest: Span, price: str | None) -> int | None:
         """When the first bar after a hole opens (no later than the end of `rest`): over years in one step."""
         extra = {"price": price} if price else {}
         found = self._table(self.ask(self.exchange.fetch_ohlcv, market, timeframe, rest.since_ms, 1, extra))
-        require_no_future(found["open_time"], self.pace.now_ms, f"{self.name} {market} {timeframe}")
+        require_no_future(found["open_time"], self.timing.now_ms, f"{self.name} {market} {timeframe}")
         onwards = found.loc[found["open_time"] >= rest.since_ms, "open_time"]
         return min(int(onwards.min()), rest.until_ms) if len(onwards) else None
 
     def _covered(self, rows: pd.DataFrame, window: Span, bar_ms: int) -> Span | None:
-        if self.manners.answers_windows:
+        if self.capabilities.answers_windows:
             return window
         if rows.empty:
             return None
@@ -243,8 +226,8 @@ class CcxtSource:
         return Span(first_ms, min(last_ms + bar_ms, window.until_ms))
 
     def _table(self, bars: list[list[Any]]) -> pd.DataFrame:
-        named = [*_COLUMNS, *self.manners.raw_columns]
-        if not bars and not is_honestly_empty(self.exchange.last_json_response):
+        named = [*_COLUMNS, *self.capabilities.raw_columns]
+        if not bars and not is_confirmed_empty(self.exchange.last_json_response):
             raise BadData(f"{self.name} answers neither with bars nor with none: its protocol has changed")
         if any(bar[0] is None for bar in bars):
             raise BadData(f"{self.name} answers with bars that have no opening time: its protocol has changed")
@@ -256,7 +239,7 @@ class CcxtSource:
 
         try:
             return call(*arguments, **named)
-        except (TradewindError, MayPass):
+        except (TradewindError, RetryableError):
             raise
         except ccxt.BaseError as error:
             raise self._as_ours(error) from None
@@ -269,17 +252,17 @@ class CcxtSource:
     def _as_ours(self, error: Exception) -> Exception:
         import ccxt
 
-        said = f"{self.name}: {type(error).__name__}: {self._transport.words(ccxt_side.without_queries(str(error)))}"
+        said = f"{self.name}: {type(error).__name__}: {self._transport.words(without_queries(str(error)))}"
         refused = 400 <= self._local.exchange.session.last_status < 500
         if isinstance(error, ccxt.AuthenticationError | ccxt.AccountNotEnabled):
             return BadParameters(f"the exchange refuses the credentials: {said}. Correct source.api_key and api_secret")
         if isinstance(error, ccxt.RateLimitExceeded) or (isinstance(error, ccxt.OperationFailed) and not refused):
-            return MayPass(said)
+            return RetryableError(said)
         if isinstance(error, ccxt.BadResponse | ccxt.NullResponse) or (
             type(error) is ccxt.ExchangeError and not refused
         ):
             return BadData(f"the exchange answers with what ccxt does not know: {said}")
-        return BadParameters(f"the exchange refuses the question: {said}")
+        return BadParameters(f"the exchange refuses the request: {said}")
 
 
 def bar_order(timeframe: str) -> int:

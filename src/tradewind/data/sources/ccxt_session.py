@@ -1,50 +1,79 @@
-"""ccxt made to speak through our transport: one way to retry, to wait, to bound an answer and to keep a secret."""
+"""Routes ccxt requests through `Transport`: retries, rate limit, size limits and redaction of secrets."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from tradewind.data.sources.pace import MayPass, ask_patiently
-from tradewind.data.sources.transport import Answer, Question, Transport
+from pydantic import Field, SecretStr
+
+from tradewind.data.sources.timing import RetryableError, RetryPolicy, retry
+from tradewind.data.sources.transport import Address, Request, Response, Transport
 from tradewind.errors import BadParameters
+from tradewind.parameters import Parameters
+
+
+class Rules(Parameters):
+    """An exchange (`source.kind: ccxt`): `exchange` is ccxt's name for it; `market` is spot or swap (perpetual).
+
+    `venue` is what its bars are called (default: the exchange, with `_swap`). `symbols` names the markets that our
+    names do not determine, such as `{BTCUSD: BTC/USD:BTC}`. History is public: keys are needed by few exchanges.
+    `side_timeframe` is the step of open interest, marks and basis. Bars younger than `settle_s` are not asked for.
+    """
+
+    renamed: ClassVar[Mapping[str, str]] = {"patience": "retry_policy"}
+
+    exchange: str
+    market: Literal["spot", "swap"] = "spot"
+    venue: str = ""
+    symbols: dict[str, str] = {}
+    side_timeframe: str = "1h"
+    settle_s: float = Field(default=30.0, ge=0)
+    page_bars: int | None = Field(default=None, ge=1, description="at most; default: what the exchange allows")
+    base_url: Address | None = None
+    api_key: SecretStr | None = None
+    api_secret: SecretStr | None = None
+    api_password: SecretStr | None = None
+    options: dict[str, Any] = {}
+    retry_policy: RetryPolicy = RetryPolicy()
 
 
 @dataclass(frozen=True)
-class Manners:
-    """How an exchange answers, as far as it was tried; what is not known is not trusted.
+class ExchangeCapabilities:
+    """What an exchange supports, as far as tests cover it; an unlisted exchange is assumed to support nothing.
 
     `answers_windows`: asked from and until, it answers with all bars between, so that no bar means that there is none.
     `answers_onwards`: asked without an end, it answers with the first bars from there on, over any hole.
-    `kept_bars`: so many of the latest bars are all it has, whatever it is asked for.
+    `history_limit`: so many of the latest bars are all it has, whatever it is asked for.
     `funding_days`, `open_interest_days`: how far back those go.
     `raw_columns`: where a raw bar has what ccxt leaves out; `end_name`: what it calls the end of a funding history.
     """
 
     answers_windows: bool = False
     answers_onwards: bool = False
-    kept_bars: int | None = None
+    history_limit: int | None = None
     funding_days: int | None = None
     open_interest_days: int | None = None
     raw_columns: Mapping[str, int] = field(default_factory=dict)
     end_name: str = "until"
 
 
-_BINANCE = Manners(True, True, open_interest_days=30, raw_columns={"quote_volume": 7, "trades": 8})
-MANNERS = {
+_BINANCE = ExchangeCapabilities(True, True, open_interest_days=30, raw_columns={"quote_volume": 7, "trades": 8})
+CAPABILITIES = {
     # developers.binance.com: Kline/Candlestick data, Get Funding Rate History, Open Interest Statistics
     "binance": _BINANCE,
     "binanceusdm": _BINANCE,
-    "binancecoinm": Manners(True, False, open_interest_days=30),
+    "binancecoinm": ExchangeCapabilities(True, False, open_interest_days=30),
     # okx.com/docs-v5: Get candlesticks history, Get funding rate history
-    "okx": Manners(True, False, funding_days=90, raw_columns={"quote_volume": 7}, end_name="after"),
+    "okx": ExchangeCapabilities(True, False, funding_days=90, raw_columns={"quote_volume": 7}, end_name="after"),
     # bybit-exchange.github.io/docs/v5: Get Kline, Get Funding Rate History
-    "bybit": Manners(True, False, raw_columns={"quote_volume": 6}),
+    "bybit": ExchangeCapabilities(True, False, raw_columns={"quote_volume": 6}),
     # docs.cdp.coinbase.com: Get Public Product Candles
-    "coinbase": Manners(True, False),
+    "coinbase": ExchangeCapabilities(True, False),
     # docs.kraken.com: Get OHLC Data
-    "kraken": Manners(False, False, kept_bars=720, raw_columns={"trades": 7}),
+    "kraken": ExchangeCapabilities(False, False, history_limit=720, raw_columns={"trades": 7}),
 }
 
 
@@ -58,9 +87,9 @@ class _Jar:
 class _Response:
     """An answer in the shape that ccxt reads."""
 
-    def __init__(self, answer: Answer) -> None:
-        self.status_code, self.headers, self.content = answer.status, answer.headers, answer.body
-        self.reason = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else ""
+    def __init__(self, response: Response) -> None:
+        self.status_code, self.headers, self.content = response.status, response.headers, response.body
+        self.reason = HTTPStatus(response.status).phrase if response.status in set(HTTPStatus) else ""
         self.encoding = "utf-8"
 
     @property
@@ -91,23 +120,23 @@ class CcxtSession:
         self.last_status = 0
 
     def request(self, method: str, url: str, **how: Any) -> _Response:
-        """The answer, asked for again as long as it may pass; ccxt's throttle has counted it already."""
+        """The response, asked for again as long as it may pass; ccxt's throttle has counted it already."""
         parts = urlsplit(url)
         if self._base.netloc:
             url = urlunsplit((self._base.scheme, self._base.netloc, *parts[2:]))
         content = how.get("data") or None
-        question = Question(url, None, method, how.get("headers") or {}, content, weight=0)
+        request = Request(url, None, method, how.get("headers") or {}, content, weight=0)
 
-        def ask() -> Answer:
-            answer = self.transport.ask_once(question)
-            if answer.status == HTTPStatus.OK and answer.body.strip()[:1] not in (b"{", b"["):
-                raise MayPass(f"{question} answered {self.transport.words(answer.body)!r}, which is not JSON")
-            return answer
+        def ask() -> Response:
+            response = self.transport.ask_once(request)
+            if response.status == HTTPStatus.OK and response.body.strip()[:1] not in (b"{", b"["):
+                raise RetryableError(f"{request} answered {self.transport.words(response.body)!r}, which is not JSON")
+            return response
 
-        answer = ask_patiently(ask, self.transport.rules, self.transport.pace)
-        self.last_status = answer.status
-        self.transport.require_no_redirect(question, answer)
-        return _Response(answer)
+        response = retry(ask, self.transport.rules, self.transport.timing)
+        self.last_status = response.status
+        self.transport.require_no_redirect(request, response)
+        return _Response(response)
 
     def close(self) -> None:
         """Nothing: the transport is its owner's to close."""
@@ -129,7 +158,7 @@ def make_exchange(name: str, settings: Mapping[str, Any], session: CcxtSession) 
 
         near = get_close_matches(name, ccxt.exchanges)
         raise BadParameters(f"source.exchange must be an exchange of ccxt, found {name!r}; near it: {near}")
-    raw_columns = MANNERS.get(name, Manners()).raw_columns
+    raw_columns = CAPABILITIES.get(name, ExchangeCapabilities()).raw_columns
 
     class Exchange(getattr(ccxt, name)):  # type: ignore[misc]
         def throttle(self, cost: float | None = None) -> None:
@@ -151,11 +180,16 @@ def make_exchange(name: str, settings: Mapping[str, Any], session: CcxtSession) 
     return Exchange({**settings, **ours})
 
 
-def is_honestly_empty(answer: Any) -> bool:
+def is_confirmed_empty(response: Any) -> bool:
     """Whether an answer has an empty list somewhere: one of another shape reads as no rows too."""
-    if isinstance(answer, list):
-        return not answer or any(is_honestly_empty(part) for part in answer)
-    return isinstance(answer, dict) and any(is_honestly_empty(part) for part in answer.values())
+    if isinstance(response, list):
+        return not response or any(is_confirmed_empty(part) for part in response)
+    return isinstance(response, dict) and any(is_confirmed_empty(part) for part in response.values())
+
+
+def without_queries(text: str) -> str:
+    """`text` with the query cut from every address in it."""
+    return re.sub(r"(https?://[^\s?]+)\?\S*", r"\1", text)
 
 
 class _Silence:

@@ -4,15 +4,15 @@ When a value was known: a funding rate once it was settled (one millisecond afte
 minutes after it was measured; a mark, an index or a basis when its bar closed.
 """
 
-import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from tradewind.data.files.deliveries import Span
-from tradewind.data.sources.base import SidePage
+from tradewind.data.sources.base import Page, SidePage
+from tradewind.data.sources.ccxt_session import ExchangeCapabilities, Rules
 from tradewind.data.sources.paging import (
     DAY_MS,
     OPEN_INTEREST_DELAY_MS,
@@ -24,11 +24,9 @@ from tradewind.data.sources.paging import (
     windows,
     within,
 )
+from tradewind.data.sources.timing import Timing
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
-
-if TYPE_CHECKING:
-    from tradewind.data.sources.ccxt_exchange import CcxtSource
 
 _HOUR_MS = 3_600_000
 # An answer of so many settlements may be cut off; the longest window asked for, in hours.
@@ -44,9 +42,34 @@ _NEEDS = {
     "premium": ("fetchPremiumIndexOHLCV",),
 }
 SERIES = tuple(_NEEDS)
+Result = TypeVar("Result")
 
 
-def side_series(source: "CcxtSource", series: str, symbol: str, span: Span) -> Iterator[SidePage]:
+class CcxtClient(Protocol):
+    """The part of `ccxt_exchange.CcxtSource` that side series are fetched with."""
+
+    name: str
+    rules: Rules
+    timing: Timing
+    capabilities: ExchangeCapabilities
+
+    @property
+    def exchange(self) -> Any:
+        """ccxt's exchange of this thread, with its markets loaded."""
+
+    def market(self, symbol: str) -> str:
+        """ccxt's name of a symbol."""
+
+    def ask(self, call: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
+        """What ccxt's `call` returns, retried, its errors as ours."""
+
+    def price_bars(
+        self, market: str, timeframe: str, span: Span, price: str | None = None, *, may_leap: bool = True
+    ) -> Iterator[Page]:
+        """Bars of trades, or of a mark, index or premium price."""
+
+
+def side_series(source: CcxtClient, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
     """The pages of a side series of one swap.
 
     Raises:
@@ -68,15 +91,10 @@ def side_series(source: "CcxtSource", series: str, symbol: str, span: Span) -> I
     return _prices(source, series, symbol, span)
 
 
-def without_queries(text: str) -> str:
-    """`text` with the query cut from every address in it."""
-    return re.sub(r"(https?://[^\s?]+)\?\S*", r"\1", text)
-
-
-def _funding(source: "CcxtSource", symbol: str, span: Span) -> Iterator[SidePage]:
+def _funding(source: CcxtClient, symbol: str, span: Span) -> Iterator[SidePage]:
     """By windows that hold an hourly settlement; a fuller answer is asked for again in halves."""
     market = source.market(symbol)
-    settled = _kept(source, settled_instants(span, source.pace.now_ms, source.rules.settle_s), "funding_days")
+    settled = _kept(source, settled_instants(span, source.timing.now_ms, source.rules.settle_s), "funding_days")
     limit = int(source.exchange.feature_value(market, "fetchFundingRateHistory", "limit", _FULL_ANSWER) or _FULL_ANSWER)
     limit = min(limit, _LONGEST_WINDOW)
     for window in windows(settled, limit * _HOUR_MS) if settled else ():
@@ -85,8 +103,8 @@ def _funding(source: "CcxtSource", symbol: str, span: Span) -> Iterator[SidePage
         yield SidePage(vintages("funding", symbol, at, at + 1, rates["value"]), _trusted(source, window))
 
 
-def _funding_rows(source: "CcxtSource", market: str, window: Span, limit: int) -> Iterator[pd.DataFrame]:
-    extra = {source.manners.end_name: window.until_ms - 1}
+def _funding_rows(source: CcxtClient, market: str, window: Span, limit: int) -> Iterator[pd.DataFrame]:
+    extra = {source.capabilities.end_name: window.until_ms - 1}
     call = source.exchange.fetch_funding_rate_history
     rows = _instants(source.ask(call, market, window.since_ms, limit, extra), "fundingRate", source)
     if len(rows) >= min(limit, _FULL_ANSWER) and window.until_ms - window.since_ms > _HOUR_MS:
@@ -97,12 +115,12 @@ def _funding_rows(source: "CcxtSource", market: str, window: Span, limit: int) -
         yield within(rows, window, "timestamp")
 
 
-def _open_interest(source: "CcxtSource", symbol: str, span: Span) -> Iterator[SidePage]:
+def _open_interest(source: CcxtClient, symbol: str, span: Span) -> Iterator[SidePage]:
     market, step_ms = source.market(symbol), bar_duration_ms(source.rules.side_timeframe)
     limit = int(source.exchange.feature_value(market, "fetchOpenInterestHistory", "limit", 100) or 100)
     rows = min(limit, 200)
     settled = _kept(
-        source, settled_bars(span, source.rules.side_timeframe, source.pace.now_ms, source.rules.settle_s),
+        source, settled_bars(span, source.rules.side_timeframe, source.timing.now_ms, source.rules.settle_s),
         "open_interest_days",
     )  # fmt: skip
     for window in windows(settled, rows * step_ms) if settled else ():
@@ -113,15 +131,15 @@ def _open_interest(source: "CcxtSource", symbol: str, span: Span) -> Iterator[Si
             raise BadData(f"{source.name} has its open interest in money alone, not in units of the base asset")
         at = found["timestamp"]
         page = vintages("open_interest", symbol, at, at + OPEN_INTEREST_DELAY_MS, found["value"])
-        yield SidePage(page, window if source.manners.open_interest_days is not None else None)
+        yield SidePage(page, window if source.capabilities.open_interest_days is not None else None)
 
 
-def _prices(source: "CcxtSource", series: str, symbol: str, span: Span) -> Iterator[SidePage]:
+def _prices(source: CcxtClient, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
     """The closes of mark, index or premium bars; of the basis their mark over their index, less one."""
     market, timeframe = source.market(symbol), source.rules.side_timeframe
     bar_ms = bar_duration_ms(timeframe)
     opened = Span(span.since_ms - bar_ms, span.until_ms - bar_ms)
-    settled = settled_bars(opened, timeframe, source.pace.now_ms, source.rules.settle_s)
+    settled = settled_bars(opened, timeframe, source.timing.now_ms, source.rules.settle_s)
     if settled is None:
         return
     kinds = ["mark", "index"] if series == "basis" else [_PRICES[series]]
@@ -130,22 +148,22 @@ def _prices(source: "CcxtSource", series: str, symbol: str, span: Span) -> Itera
         yield closes_page(series, symbol, pages, bar_ms)
 
 
-def _instants(answer: Any, name: str, source: "CcxtSource") -> pd.DataFrame:
+def _instants(answer: Any, name: str, source: CcxtClient) -> pd.DataFrame:
     times = [entry["timestamp"] for entry in answer]
     values = [entry.get(name) if entry.get(name) is not None else np.nan for entry in answer]
     rows = pd.DataFrame({"timestamp": pd.Series(times, dtype="int64"), "value": pd.Series(values, dtype="float64")})
-    require_no_future(rows["timestamp"], source.pace.now_ms, source.name)
+    require_no_future(rows["timestamp"], source.timing.now_ms, source.name)
     return rows
 
 
-def _kept(source: "CcxtSource", span: Span | None, name: str) -> Span | None:
+def _kept(source: CcxtClient, span: Span | None, name: str) -> Span | None:
     """The part of `span` that the exchange still has."""
-    days = getattr(source.manners, name)
+    days = getattr(source.capabilities, name)
     if span is None or days is None:
         return span
-    since_ms = max(span.since_ms, source.pace.now_ms - days * DAY_MS)
+    since_ms = max(span.since_ms, source.timing.now_ms - days * DAY_MS)
     return Span(since_ms, span.until_ms) if since_ms < span.until_ms else None
 
 
-def _trusted(source: "CcxtSource", window: Span) -> Span | None:
-    return window if source.manners.answers_windows else None
+def _trusted(source: CcxtClient, window: Span) -> Span | None:
+    return window if source.capabilities.answers_windows else None

@@ -15,8 +15,8 @@ from pydantic import Field, SecretStr
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.base import Page, SidePage
-from tradewind.data.sources.pace import Pace
 from tradewind.data.sources.paging import settled_bars, within
+from tradewind.data.sources.timing import Timing
 from tradewind.data.sources.transport import Address
 from tradewind.data.sources.vendor import Part, VendorRules, pages_oldest_first, period, split_symbol, written
 from tradewind.errors import BadData, BadParameters
@@ -43,17 +43,17 @@ class Rules(VendorRules):
 class KaikoSource:
     """Bars from Kaiko; see `sources.base.Source`."""
 
-    def __init__(self, rules: Rules, pace: Pace) -> None:
-        self.rules, self.pace = rules, pace
+    def __init__(self, rules: Rules, timing: Timing) -> None:
+        self.rules, self.timing = rules, timing
         self.name, self.venue = f"kaiko.{rules.exchange}", rules.venue
-        self._transport = rules.transport(pace, {"X-Api-Key": rules.api_key, "Accept": "application/json"})
+        self._transport = rules.transport(timing, {"X-Api-Key": rules.api_key, "Accept": "application/json"})
 
     def __repr__(self) -> str:
         return f"KaikoSource({self.rules!r})"
 
     def bars(self, key: BarKey, span: Span) -> Iterator[Page]:
         """The bars that open within the span; see `Source.bars`."""
-        settled = settled_bars(span, key.timeframe, self.pace.now_ms, self.rules.settle_s)
+        settled = settled_bars(span, key.timeframe, self.timing.now_ms, self.rules.settle_s)
         if settled is None:
             return
         called = period(key, _PERIODS, self.name)

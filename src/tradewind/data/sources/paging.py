@@ -7,7 +7,7 @@ import pandas as pd
 
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.base import Page, SidePage
-from tradewind.data.sources.pace import MayPass
+from tradewind.data.sources.timing import RetryableError
 from tradewind.errors import BadData
 from tradewind.market.resample import bar_anchor_ms
 from tradewind.market.timeframes import bar_duration_ms
@@ -86,7 +86,7 @@ def answered(
         has_end: whether the server was told where to end, so that later bars are wrong too.
 
     Raises:
-        MayPass: the answer holds bars, but those of another question: a stale page.
+        RetryableError: the answer holds bars, but those of another question: a stale page.
         BadData: a bar lies in the future.
     """
     if rows.empty:
@@ -95,7 +95,7 @@ def answered(
     inside = within(rows, asked)
     is_before, is_after = rows["open_time"] < asked.since_ms - bar_ms, rows["open_time"] > asked.until_ms + bar_ms
     if inside.empty and (is_before.any() or (has_end and is_after.any())):
-        raise MayPass(
+        raise RetryableError(
             f"{where}: asked for bars from {instant(asked.since_ms)} to {instant(asked.until_ms)}, the answer has bars "
             f"from {instant(int(rows['open_time'].min()))}: a stale page"
         )

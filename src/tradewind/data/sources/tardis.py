@@ -16,7 +16,6 @@ from pydantic import Field, SecretStr
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.base import Page, SidePage
-from tradewind.data.sources.pace import Pace
 from tradewind.data.sources.paging import (
     DAY_MS,
     OPEN_INTEREST_DELAY_MS,
@@ -27,6 +26,7 @@ from tradewind.data.sources.paging import (
     within,
 )
 from tradewind.data.sources.tardis_files import TardisFiles, days, numbers
+from tradewind.data.sources.timing import Timing
 from tradewind.data.sources.transport import Address
 from tradewind.data.sources.vendor import VendorRules
 from tradewind.errors import BadParameters
@@ -74,12 +74,12 @@ class Rules(VendorRules):
 class TardisSource:
     """Bars and side series from Tardis.dev; see `sources.base.Source`."""
 
-    def __init__(self, rules: Rules, pace: Pace) -> None:
-        self.rules, self.pace = rules, pace
+    def __init__(self, rules: Rules, timing: Timing) -> None:
+        self.rules, self.timing = rules, timing
         self.name, self.venue = f"tardis.{rules.exchange}", rules.venue
         key = rules.api_key
         headers = {} if key is None else {"Authorization": SecretStr(f"Bearer {key.get_secret_value()}")}
-        self._transport = rules.transport(pace, headers)
+        self._transport = rules.transport(timing, headers)
         self._files = TardisFiles(self._transport, rules.base_url, rules.exchange, rules.unpacked_limit_mb)
 
     def __repr__(self) -> str:
@@ -93,7 +93,7 @@ class TardisSource:
         bar_ms = bar_duration_ms(key.timeframe)
         if DAY_MS % bar_ms:
             raise BadParameters(f"{self.name} makes bars that fill a day (such as 1m, 1h, 1d), not {key.timeframe}")
-        settled = settled_bars(span, key.timeframe, self.pace.now_ms, self.rules.settle_s)
+        settled = settled_bars(span, key.timeframe, self.timing.now_ms, self.rules.settle_s)
         read: dict[int, pa.Table | None] = {}
         for day_ms in days(settled.since_ms, settled.until_ms) if settled is not None else ():
             for near_ms in (day_ms - DAY_MS, day_ms, day_ms + DAY_MS):
@@ -132,7 +132,7 @@ class TardisSource:
         return self.rules.symbols.get(symbol, symbol)
 
     def _table(self, kind: str, symbol: str, day_ms: int, columns: dict[str, pa.DataType]) -> pa.Table | None:
-        if day_ms + self.rules.available_after_h * _HOUR_MS > self.pace.now_ms:
+        if day_ms + self.rules.available_after_h * _HOUR_MS > self.timing.now_ms:
             return None
         return self._files.table(kind, self._called(symbol), day_ms, columns)
 
@@ -145,7 +145,7 @@ class TardisSource:
         return bars_from_trades(at_us[is_inside], price[is_inside], amount[is_inside], timeframe)
 
     def _side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
-        settled = settled_instants(span, self.pace.now_ms, self.rules.settle_s)
+        settled = settled_instants(span, self.timing.now_ms, self.rules.settle_s)
         # A value of midnight is the last one of the day before.
         for day_ms in days(settled.since_ms - 1, settled.until_ms - 1) if settled is not None else ():
             table = self._table("derivative_ticker", symbol, day_ms, _TICKERS)

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from tradewind.atomic import atomic_file
-from tradewind.data.sources.pace import MayPass, ask_patiently
 from tradewind.data.sources.paging import DAY_MS
+from tradewind.data.sources.timing import RetryableError, retry
 from tradewind.data.sources.transport import Transport
 from tradewind.errors import BadData
 
@@ -50,7 +50,7 @@ class TardisFiles:
                 file.seek(0)
                 return self._read(file, url, columns)
 
-        return ask_patiently(read, self._transport.rules, self._transport.pace)
+        return retry(read, self._transport.rules, self._transport.timing)
 
     def save(self, kind: str, symbol: str, day_ms: int, folder: Path) -> Path | None:
         """A day's file, as it is, in `folder`; None where there is none. A file that is there is not fetched again."""
@@ -79,7 +79,7 @@ class TardisFiles:
         file.seek(0)
         is_packed = begins.startswith(_GZIP)  # a server may have unpacked it on the way
         if begins and not is_packed and begins != b"exchange":
-            raise MayPass(f"{where} is neither packed nor a table: it begins with {begins!r}")
+            raise RetryableError(f"{where} is neither packed nor a table: it begins with {begins!r}")
         batches, size = [], 0
         try:
             stream = pa.CompressedInputStream(file, "gzip") if is_packed else pa.PythonFile(file, "r")
@@ -102,7 +102,7 @@ class TardisFiles:
         except KeyError as error:
             raise BadData(f"{where} has no column {error}; {list(columns)} are due") from error
         except OSError as error:
-            raise MayPass(f"{where} is torn: {error}") from error
+            raise RetryableError(f"{where} is torn: {error}") from error
         return pa.Table.from_batches(batches, schema)
 
 

@@ -1,4 +1,4 @@
-"""One HTTP client for exchanges, archives and vendors: asks again what may pass, and says plainly what does not.
+"""One HTTP client for exchanges, archives and vendors: retries temporary failures and reports lasting ones.
 
 Keys travel in headers alone, and no message, log line or representation holds one: whatever a server says is cleared
 of them before it is repeated. Redirects are not followed, since a key would go along.
@@ -19,7 +19,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from pydantic import SecretStr, StringConstraints
 
-from tradewind.data.sources.pace import MayPass, Pace, PatienceRules, RateLimiter, ask_patiently
+from tradewind.data.sources.timing import RateLimiter, RetryableError, RetryPolicy, Timing, retry
 from tradewind.errors import BadData, BadParameters
 
 # Where a source is: by https, since keys travel; by http on this machine alone.
@@ -37,8 +37,8 @@ _WINDOW_BITS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "def
 
 
 @dataclass(frozen=True)
-class Question:
-    """A request: where, with which query, by which method; `weight` is what it counts in the rate limit."""
+class Request:
+    """An HTTP request: where, with which query, by which method; `weight` is what it counts in the rate limit."""
 
     url: str
     query: Mapping[str, str | int] | None = None
@@ -54,8 +54,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a server said in the end: not an outage, but perhaps a refusal."""
+class Response:
+    """A server's response: status, headers and body; the status may be an error."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -66,25 +66,25 @@ class Transport:
     """Asks servers by HTTP; safe to use from several threads, which share the rate limit.
 
     Args:
-        rules: how patiently.
-        pace: how time passes.
-        limiter: what every request waits for.
+        rules: retries, timeouts and size limits.
+        timing: clock, waits and jitter.
+        limiter: rate limit that all requests share.
         headers: sent with every request; a `SecretStr` among them is never repeated.
     """
 
     def __init__(
         self,
-        rules: PatienceRules,
-        pace: Pace,
+        rules: RetryPolicy,
+        timing: Timing,
         limiter: RateLimiter,
         headers: Mapping[str, str | SecretStr] | None = None,
     ) -> None:
-        self.rules, self.pace, self.limiter = rules, pace, limiter
+        self.rules, self.timing, self.limiter = rules, timing, limiter
         self._headers = dict(headers or {})
         self._secrets: list[str] = []
         for value in self._headers.values():
             if isinstance(value, SecretStr):
-                self.keep_secret(value)
+                self.redact(value)
         timeout = httpx.Timeout(rules.read_timeout_s, connect=rules.connect_timeout_s)
         known = _certificates()
         here = {f"all://{host}": httpx.HTTPTransport(verify=known) for host in ("127.0.0.1", "localhost")}  # no proxy
@@ -93,8 +93,8 @@ class Transport:
     def __repr__(self) -> str:
         return f"Transport({self.rules!r})"
 
-    def keep_secret(self, value: SecretStr) -> None:
-        """Blot out this value wherever a server repeats it (of `Bearer KEY` the key)."""
+    def redact(self, value: SecretStr) -> None:
+        """Replace this value by *** in whatever a server says (of `Bearer KEY` the key)."""
         self._secrets += value.get_secret_value().split()[-1:]
 
     def close(self) -> None:
@@ -106,67 +106,67 @@ class Transport:
 
         Raises:
             TemporaryOutage: no answer after all tries.
-            BadParameters: the server refuses the key or the question, or sends us elsewhere.
+            BadParameters: the server refuses the key or the request, or sends us elsewhere.
             BadData: the answer is longer than allowed.
         """
-        answer = ask_patiently(lambda: self._found(Question(url)), self.rules, self.pace)
-        return None if answer is None else answer.body
+        response = retry(lambda: self._found(Request(url)), self.rules, self.timing)
+        return None if response is None else response.body
 
     def get_json(self, url: str, query: Mapping[str, str | int] | None = None) -> Any:
-        """The answer to a question, read as JSON; what is none is asked for again.
+        """The response to a request, parsed as JSON; a body that is not JSON is retried.
 
         Raises:
             TemporaryOutage, BadParameters, BadData: as `get`; BadParameters also where there is no such thing.
         """
-        question = Question(url, query)
+        request = Request(url, query)
 
         def ask() -> Any:
-            answer = self.ask_once(question)
-            self._require_accepted(question, answer)
+            response = self.ask_once(request)
+            self._require_accepted(request, response)
             try:
-                return json.loads(answer.body)
+                return json.loads(response.body)
             except ValueError:
-                raise MayPass(f"{question} answered {self.words(answer.body)!r}, which is not JSON") from None
+                raise RetryableError(f"{request} answered {self.words(response.body)!r}, which is not JSON") from None
 
-        return ask_patiently(ask, self.rules, self.pace)
+        return retry(ask, self.rules, self.timing)
 
     def download(self, url: str, target: BinaryIO) -> bool:
         """Write what is at `url` to `target`, whole or not at all; False where there is no such thing."""
-        question = Question(url)
+        request = Request(url)
 
         def ask() -> bool:
             target.seek(0)
             target.truncate()
-            return self._found(question, target) is not None
+            return self._found(request, target) is not None
 
-        return ask_patiently(ask, self.rules, self.pace)
+        return retry(ask, self.rules, self.timing)
 
-    def ask_once(self, question: Question, target: BinaryIO | None = None) -> Answer:
-        """The server's answer, be it a refusal; the body of an accepted one goes to `target` where there is one.
+    def ask_once(self, request: Request, target: BinaryIO | None = None) -> Response:
+        """The server's response, be it a refusal; the body of an accepted one goes to `target` where there is one.
 
         Raises:
-            MayPass: the connection fails, the body is torn, or the server is busy or broken.
+            RetryableError: the connection fails, the body is torn, or the server is busy or broken.
             BadData: the body is longer than allowed.
         """
-        self.limiter.acquire(question.weight)
+        self.limiter.acquire(request.weight)
         plain = {name: v.get_secret_value() if isinstance(v, SecretStr) else v for name, v in self._headers.items()}
-        headers = {**plain, **question.headers, "Accept-Encoding": "gzip"}
-        began, held = self.pace.elapsed(), BytesIO()
+        headers = {**plain, **request.headers, "Accept-Encoding": "gzip"}
+        began, held = self.timing.elapsed(), BytesIO()
         try:
             with self._client.stream(
-                question.method, question.url, params=question.query, headers=headers, content=question.content
-            ) as response:
-                into = target if target is not None and response.is_success else held
+                request.method, request.url, params=request.query, headers=headers, content=request.content
+            ) as stream:
+                into = target if target is not None and stream.is_success else held
                 limit_mb = self.rules.body_limit_mb if into is held else self.rules.file_limit_mb
-                for chunk in _limited(_decoded(response), int(limit_mb * _MB), question):
+                for chunk in _limited(_decoded(stream), int(limit_mb * _MB), request):
                     into.write(chunk)
-                    if self.pace.elapsed() - began > self.rules.answer_limit_s:
-                        raise MayPass(f"{question} took longer than {self.rules.answer_limit_s:.0f} s to answer")
+                    if self.timing.elapsed() - began > self.rules.answer_limit_s:
+                        raise RetryableError(f"{request} took longer than {self.rules.answer_limit_s:.0f} s to answer")
         except (httpx.HTTPError, zlib.error, EOFError) as error:
-            raise MayPass(f"{question} failed: {self.words(str(error) or type(error).__name__)}") from None
-        answer = Answer(response.status_code, response.headers, held.getvalue())
-        self._require_calm(question, answer)
-        return answer
+            raise RetryableError(f"{request} failed: {self.words(str(error) or type(error).__name__)}") from None
+        response = Response(stream.status_code, stream.headers, held.getvalue())
+        self._require_not_busy(request, response)
+        return response
 
     def words(self, text: bytes | str) -> str:
         """A server's own words, shortened, on one line, without secrets."""
@@ -177,41 +177,41 @@ class Transport:
         spoken = " ".join(spoken.split())
         return spoken if len(spoken) <= _SHOWN_WORDS else spoken[: _SHOWN_WORDS - 3] + "..."
 
-    def _require_calm(self, question: Question, answer: Answer) -> None:
-        if answer.status in _BUSY or (answer.status >= 500 and answer.status not in _NO_SUCH_THING):
-            wait_s = _retry_after_s(answer.headers, self.pace.now())
+    def _require_not_busy(self, request: Request, response: Response) -> None:
+        if response.status in _BUSY or (response.status >= 500 and response.status not in _NO_SUCH_THING):
+            wait_s = _retry_after_s(response.headers, self.timing.now())
             if wait_s is not None:
-                self.limiter.hold(min(wait_s, self.rules.patience_s))
-            raise MayPass(f"{question} answered {answer.status}: {self.words(answer.body)!r}", wait_s)
+                self.limiter.hold(min(wait_s, self.rules.max_retry_after_s))
+            raise RetryableError(f"{request} answered {response.status}: {self.words(response.body)!r}", wait_s)
 
-    def _found(self, question: Question, target: BinaryIO | None = None) -> Answer | None:
-        answer = self.ask_once(question, target)
-        if answer.status in _NO_SUCH_THING:
+    def _found(self, request: Request, target: BinaryIO | None = None) -> Response | None:
+        response = self.ask_once(request, target)
+        if response.status in _NO_SUCH_THING:
             return None
-        self._require_accepted(question, answer)
-        return answer
+        self._require_accepted(request, response)
+        return response
 
-    def _require_accepted(self, question: Question, answer: Answer) -> None:
-        if 200 <= answer.status < 300:
+    def _require_accepted(self, request: Request, response: Response) -> None:
+        if 200 <= response.status < 300:
             return
-        self.require_no_redirect(question, answer)
-        said = f"{question} answered {answer.status}: {self.words(answer.body)!r}"
-        if answer.status in (401, 403):
+        self.require_no_redirect(request, response)
+        said = f"{request} answered {response.status}: {self.words(response.body)!r}"
+        if response.status in (401, 403):
             raise BadParameters(f"the server refuses the credentials: {said}. Correct the key of this source")
-        if answer.status in _NO_SUCH_THING:
+        if response.status in _NO_SUCH_THING:
             raise BadParameters(f"the server has no such thing: {said}. Correct the symbol, or name it in symbols")
-        raise BadParameters(f"the server refuses the question: {said}")
+        raise BadParameters(f"the server refuses the request: {said}")
 
-    def require_no_redirect(self, question: Question, answer: Answer) -> None:
+    def require_no_redirect(self, request: Request, response: Response) -> None:
         """Nothing, unless the answer sends us elsewhere.
 
         Raises:
             BadParameters: it does.
         """
-        if 300 <= answer.status < 400:
-            elsewhere = urlsplit(urljoin(question.url, answer.headers.get("location", "")))
+        if 300 <= response.status < 400:
+            elsewhere = urlsplit(urljoin(request.url, response.headers.get("location", "")))
             raise BadParameters(
-                f"{question} answered {answer.status} and points to {self.words(elsewhere.netloc)}: redirects are not "
+                f"{request} answered {response.status} and points to {self.words(elsewhere.netloc)}: redirects are not "
                 "followed, since the key would go along. Correct base_url if the source has moved"
             )
 
@@ -229,7 +229,7 @@ def _decoded(response: httpx.Response) -> Iterator[bytes]:
         yield from response.iter_raw()
         return
     if encoding not in _WINDOW_BITS:
-        raise MayPass(f"the answer is packed by {encoding!r}, which was not asked for")
+        raise RetryableError(f"the answer is packed by {encoding!r}, which was not asked for")
     packer = zlib.decompressobj(_WINDOW_BITS[encoding])
     for chunk in response.iter_raw():
         while chunk:
@@ -240,14 +240,14 @@ def _decoded(response: httpx.Response) -> Iterator[bytes]:
         raise EOFError("the packed answer ends early")
 
 
-def _limited(chunks: Iterator[bytes], limit: int, question: Question) -> Iterator[bytes]:
+def _limited(chunks: Iterator[bytes], limit: int, request: Request) -> Iterator[bytes]:
     size = 0
     for chunk in chunks:
         size += len(chunk)
         if size > limit:
             raise BadData(
-                f"{question} answers with more than {limit / _MB:.0f} MB: that is no page of bars. Raise "
-                "patience.body_limit_mb (or file_limit_mb) if it is right"
+                f"{request} answers with more than {limit / _MB:.0f} MB: that is no page of bars. Raise "
+                "retry_policy.body_limit_mb (or file_limit_mb) if it is right"
             )
         yield chunk
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pandas as pd
 from pydantic import Field, SecretStr
@@ -9,8 +10,8 @@ from pydantic import Field, SecretStr
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.base import Page
-from tradewind.data.sources.pace import Pace, PatienceRules, RateLimiter, ask_patiently
 from tradewind.data.sources.paging import answered
+from tradewind.data.sources.timing import RateLimiter, RetryPolicy, Timing, retry
 from tradewind.data.sources.transport import Transport
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
@@ -26,15 +27,17 @@ class VendorRules(Parameters):
     rate that all threads share; bars younger than `settle_s` are not asked for.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {"patience": "retry_policy"}
+
     venue: str
     symbols: dict[str, str] = {}
     settle_s: float = Field(default=60.0, ge=0)
     requests_per_s: float = Field(default=5.0, gt=0)
-    patience: PatienceRules = PatienceRules()
+    retry_policy: RetryPolicy = RetryPolicy()
 
-    def transport(self, pace: Pace, headers: Mapping[str, str | SecretStr]) -> Transport:
+    def transport(self, timing: Timing, headers: Mapping[str, str | SecretStr]) -> Transport:
         """A transport of these rules that sends `headers`."""
-        return Transport(self.patience, pace, RateLimiter(1 / self.requests_per_s, pace), headers)
+        return Transport(self.retry_policy, timing, RateLimiter(1 / self.requests_per_s, timing), headers)
 
 
 def split_symbol(symbol: str) -> tuple[str, str]:
@@ -86,7 +89,7 @@ def pages_oldest_first(
         ask: asks for the rest of the span, with the token of the part before.
         key: which bars.
         span: what to ask for.
-        transport: for its patience.
+        transport: for its retry policy.
 
     Raises:
         BadData: the parts do not come to an end.
@@ -98,9 +101,9 @@ def pages_oldest_first(
 
         def once(rest: Span = rest, token: str | None = token) -> tuple[pd.DataFrame, Part]:
             part = ask(rest, token)
-            return answered(part.rows, rest, bar_ms, transport.pace.now_ms, str(key)), part
+            return answered(part.rows, rest, bar_ms, transport.timing.now_ms, str(key)), part
 
-        rows, part = ask_patiently(once, transport.rules, transport.pace)
+        rows, part = retry(once, transport.rules, transport.timing)
         until_ms = span.until_ms if part.until_ms is None else min(part.until_ms, span.until_ms)
         if until_ms <= since_ms:
             raise BadData(f"{key}: the answers do not come to an end: one names another after it and holds nothing new")

@@ -1,7 +1,8 @@
 """A simulated market with known answers: realistic bars, side series, and an edge of stated strength."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,8 @@ ORACLE_BAND = 0.6  # the oracle trades when its target has moved this far: costs
 class SimulationSpec(Parameters):
     """What market to simulate. `edge` is the annualised gross Sharpe ratio of a position proportional to the score."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"dirty_rows": "inject_errors"}
+
     venue: str = "simulated"
     n_symbols: Annotated[int, Field(ge=1, le=200)] = 3
     days: Annotated[int, Field(ge=2, le=20_000)] = 730
@@ -40,7 +43,7 @@ class SimulationSpec(Parameters):
     edge: Annotated[float, Field(ge=0, le=20)] = 0.0
     seed: Annotated[int, Field(ge=0)] = 7
     outages: Annotated[int, Field(ge=0, le=1000)] = 0
-    dirty_rows: Annotated[int, Field(ge=0, le=100_000)] = 0
+    inject_errors: Annotated[int, Field(ge=0, le=100_000)] = 0
 
     @field_validator("timeframe")
     @classmethod
@@ -98,7 +101,7 @@ def simulate_market(spec: SimulationSpec) -> SimulatedMarket:
     bars = {}
     for column, symbol in enumerate(spec.symbols):
         clean = _make_bars(open_ms, bar_ms, paths.volatility[:, column], paths.log_return[:, column], bars_rng)
-        bars[f"{spec.venue}/{symbol}/{spec.timeframe}"] = _soil(clean[is_open], spec.dirty_rows, dirt_rng)
+        bars[f"{spec.venue}/{symbol}/{spec.timeframe}"] = _inject_errors(clean[is_open], spec.inject_errors, dirt_rng)
     strength = spec.edge / np.sqrt(YEAR_MS / bar_ms)
     oracle = pd.concat(
         pd.DataFrame(
@@ -247,13 +250,13 @@ def _trading_hours(n_bars: int, outages: int, bars_per_hour: float, rng: np.rand
     return is_open
 
 
-def _soil(bars: pd.DataFrame, dirty_rows: int, rng: np.random.Generator) -> pd.DataFrame:
-    """The bars with deliberately bad rows added after good ones: what importers meet in the wild."""
-    if dirty_rows == 0 or bars.empty:
+def _inject_errors(bars: pd.DataFrame, inject_errors: int, rng: np.random.Generator) -> pd.DataFrame:
+    """The bars with `inject_errors` deliberately bad rows, each after a good one."""
+    if inject_errors == 0 or bars.empty:
         return bars.reset_index(drop=True)
-    rows = np.sort(rng.integers(0, len(bars), dirty_rows))
+    rows = np.sort(rng.integers(0, len(bars), inject_errors))
     bad = bars.iloc[rows].astype(object).reset_index(drop=True)
-    for number in range(dirty_rows):
+    for number in range(inject_errors):
         match number % 5:
             case 0:
                 pass  # delivered twice

@@ -66,11 +66,11 @@ def _rebuilt(
     if load_trades is None:
         table = book.seconds.assign(buy_value=float("nan"), sell_value=float("nan"))
     else:
-        believed, _ = trades.believed_trades(load_trades(), name)
+        believed, _ = trades.valid_trades(load_trades(), name)
         table = seconds.add_flow(book.seconds, believed, contract)
     return table, book.costs, book.refused
 
 
 def _bars(name: str, load_trades: Callable[[], pd.DataFrame], rules: BookRules) -> tuple[pd.DataFrame, pd.DataFrame]:
-    believed, refused = trades.believed_trades(load_trades(), name)
+    believed, refused = trades.valid_trades(load_trades(), name)
     return trades.bars_of_stream(believed, Contract.of(name, rules), rules.timeframe), refused

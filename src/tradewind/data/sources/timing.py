@@ -1,11 +1,11 @@
-"""When a source asks: the rate that its threads share, and the waits before it asks again."""
+"""Rate limit and retries of requests, with an injectable clock."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -17,17 +17,19 @@ from tradewind.parameters import Parameters
 Result = TypeVar("Result")
 
 
-class PatienceRules(Parameters):
-    """How patiently a server is asked.
+class RetryPolicy(Parameters):
+    """Retries, timeouts and size limits of requests to a server.
 
-    `tries` of one question, with waits that double from `first_wait_s` to `longest_wait_s`, each drawn between half
-    and the whole of that. A server that asks for more than `patience_s` before the next try ends the asking.
+    A request is tried `tries` times, with waits that double from `first_wait_s` to `longest_wait_s`, each drawn between
+    half and the whole of that. A `Retry-After` longer than `max_retry_after_s` ends the retries.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {"patience_s": "max_retry_after_s"}
 
     tries: int = Field(default=6, ge=1, le=100)
     first_wait_s: float = Field(default=0.5, gt=0)
     longest_wait_s: float = Field(default=60.0, gt=0)
-    patience_s: float = Field(default=900.0, ge=0)
+    max_retry_after_s: float = Field(default=900.0, ge=0)
     connect_timeout_s: float = Field(default=10.0, gt=0)
     read_timeout_s: float = Field(default=30.0, gt=0)
     answer_limit_s: float = Field(default=600.0, gt=0, description="for one whole answer, however it drips")
@@ -36,8 +38,8 @@ class PatienceRules(Parameters):
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How time passes for a source: waits (seconds), a clock that only moves forward (seconds), now, and jitter."""
+class Timing:
+    """The clock of a source: sleep (seconds), monotonic time (seconds), now (UTC), and the generator of jitter."""
 
     wait: Callable[[float], None] = time.sleep
     elapsed: Callable[[], float] = time.monotonic
@@ -50,8 +52,8 @@ class Pace:
         return int(self.now().timestamp() * 1000)
 
 
-class MayPass(Exception):
-    """What went wrong may pass: ask again, after `wait_s` where the server says so."""
+class RetryableError(Exception):
+    """A temporary failure; the server may ask to wait for `wait_s` seconds before the next try."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
         super().__init__(reason)
@@ -61,9 +63,9 @@ class MayPass(Exception):
 class RateLimiter:
     """Lets the requests of all threads through at an even rate: `interval_s` for a request of weight 1."""
 
-    def __init__(self, interval_s: float, pace: Pace) -> None:
+    def __init__(self, interval_s: float, timing: Timing) -> None:
         self.interval_s = interval_s
-        self._pace = pace
+        self._pace = timing
         self._lock = threading.Lock()
         self._next_at = -np.inf
 
@@ -82,21 +84,29 @@ class RateLimiter:
             self._next_at = max(self._next_at, self._pace.elapsed() + seconds)
 
 
-def ask_patiently(ask: Callable[[], Result], rules: PatienceRules, pace: Pace) -> Result:
-    """What `ask` returns, called again after a wait while it raises `MayPass`.
+def retry(ask: Callable[[], Result], rules: RetryPolicy, timing: Timing) -> Result:
+    """Call `ask` until it does not raise `RetryableError`.
+
+    Args:
+        ask: the request.
+        rules: number of tries and waits.
+        timing: clock and jitter.
+
+    Returns:
+        What `ask` returns.
 
     Raises:
-        TemporaryOutage: it did so at every try, or the server asks for a longer wait than there is patience for.
+        TemporaryOutage: every try failed, or the server asks for a longer wait than `max_retry_after_s`.
     """
     reason = ""
     for number in range(1, rules.tries + 1):
         try:
             return ask()
-        except MayPass as signal:
+        except RetryableError as signal:
             reason, asked_s = str(signal), signal.wait_s or 0.0
-        if asked_s > rules.patience_s:
+        if asked_s > rules.max_retry_after_s:
             raise TemporaryOutage(f"{reason}; the server asks to wait for {asked_s:.0f} s: come back after that")
         if number < rules.tries:
             longest = min(rules.first_wait_s * 2.0 ** (number - 1), rules.longest_wait_s)
-            pace.wait(asked_s + longest * pace.rng.uniform(0.5, 1.0))
+            timing.wait(asked_s + longest * timing.rng.uniform(0.5, 1.0))
     raise TemporaryOutage(f"{reason}; tried {rules.tries} times: try again later")
