@@ -47,12 +47,21 @@ def pytest_configure(config: pytest.Config) -> None:
             file.unlink(missing_ok=True)
 
 
-LONGEST = ("test_default_run", "test_known_answers", "test_real_candles", "test_experiment", "test_audit")
+# Files in the order in which they begin. The longest come first: a worker that begins one at the end would let the others
+# wait. Those that copy the project come after those that compile its kernels, which the copies then have.
+FIRST = (
+    "test_default_run",
+    "test_audit",
+    "test_experiment",
+    "test_known_answers",
+    "test_real_candles",
+    "test_exchange.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first: a worker that begins one at the end would let the other wait."""
-    items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
+    """Sort the files: `FIRST` in its order, then the others as they are."""
+    items.sort(key=lambda item: next((at for at, name in enumerate(FIRST) if name in item.nodeid), len(FIRST)))
 
 
 @pytest.fixture(scope="session")

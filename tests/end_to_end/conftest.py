@@ -87,9 +87,13 @@ class Project:
 
 
 def copy_project(folder: Path) -> Project:
-    """The project's sources, configuration and notebooks, and its empty layers."""
+    """The project's sources with their compiled kernels, configuration and notebooks, and its empty layers.
+
+    numba knows a kernel by its source file's name, size and time, which a copy keeps: what was compiled once is not
+    compiled anew in every copy.
+    """
     for name in ("src", "conf", "notebooks"):
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "credentials.yml")
+        ignored = shutil.ignore_patterns("*.pyc", "*.tmp.*", "*.egg-info", "credentials.yml")
         shutil.copytree(SOURCE / name, folder / name, ignore=ignored)
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(SOURCE / name, folder)
