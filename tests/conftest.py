@@ -47,8 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
             file.unlink(missing_ok=True)
 
 
-# Files in the order in which they begin. The longest come first: a worker that begins one at the end would let the others
-# wait. Those that copy the project come after those that compile its kernels, which the copies then have.
+# Files in the order in which they begin. The longest come first: a worker that begins one at the end would let the
+# others wait. Those that copy the project come after those that compile its kernels, which the copies then have.
 FIRST = (
     "test_default_run",
     "test_audit",

@@ -58,5 +58,14 @@ def test_the_doctor_fails_only_for_what_stops_a_run(
 
 def test_help_says_what_each_option_is_for() -> None:
     text = CliRunner().invoke(cli, ["simulate-market", "--help"]).output
-    for option in ("--symbols", "--days", "--timeframe", "--edge", "--seed", "--outages", "--dirty-rows", "--output"):
+    for option in (
+        "--symbols",
+        "--days",
+        "--timeframe",
+        "--edge",
+        "--seed",
+        "--outages",
+        "--inject-errors",
+        "--output",
+    ):
         assert option in text

@@ -16,7 +16,7 @@ from tradewind.errors import TradewindError
 @click.option("--edge", type=float, default=0.0, show_default=True, help="Annualised gross Sharpe planted; 0: nothing.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Same seed, same bytes.")
 @click.option("--outages", type=click.IntRange(0), default=0, show_default=True, help="Exchange outages.")
-@click.option("--dirty-rows", type=click.IntRange(0), default=0, show_default=True, help="Deliberately bad rows.")
+@click.option("--inject-errors", type=click.IntRange(0), default=0, show_default=True, help="Bad rows, on purpose.")
 @output_option("data/01_raw/market.sqlite", "SQLite file to write; an existing one is replaced.", dir_okay=False)
 def simulate_market_command(symbols: int, output: Path, **settings: Any) -> None:
     """Write a simulated market to SQLite, with the oracle's positions and Sharpe beside it.
