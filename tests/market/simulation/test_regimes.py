@@ -96,7 +96,9 @@ def test_a_state_has_its_own_edge() -> None:
 
 
 def test_the_true_states_stand_beside_the_oracle_bar_by_bar() -> None:
-    market = simulate_market(SimulationSpec(days=90, n_symbols=2, outages=3, regimes=RegimeSpec.model_validate("faint")))
+    market = simulate_market(
+        SimulationSpec(days=90, n_symbols=2, outages=3, regimes=RegimeSpec.model_validate("faint"))
+    )
     pd.testing.assert_frame_equal(market.regimes[["symbol", "timestamp"]], market.oracle[["symbol", "timestamp"]])
     assert set(market.regimes["state"]) == {"up", "down", "ranging", "volatile"}
     assert market_of(20).regimes.empty
