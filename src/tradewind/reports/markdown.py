@@ -47,7 +47,8 @@ def render_markdown(tables: ReportTables) -> str:
         "## Leaderboard, holdout\n\n" + table(text.board_rows(tables.holdout_leaderboard)),
         *(
             f"## By {by}\n\n" + table(text.breakdown_rows(tables.breakdown, by, compared))
-            for by in ("fold", "symbol", "year")
+            for by in ("fold", "symbol", "year", "regime")
+            if (tables.breakdown["by"] == by).any()
         ),
         "## Cost sensitivity\n\nSharpe ratio at multiples of the assumed costs.\n\n" + table(_cost_rows(tables)),
         "## Costs a side\n\n" + table(text.side_cost_rows(tables.robustness, list(tables.leaderboard["strategy"]))),

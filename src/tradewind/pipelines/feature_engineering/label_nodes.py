@@ -13,6 +13,7 @@ from tradewind.learning.labels.fixed_horizon import forward_returns
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import WeightRules
 from tradewind.learning.models.base import HORIZON_RETURN
+from tradewind.learning.regimes.walk_forward import feature_columns
 from tradewind.learning.splits import walk_forward
 from tradewind.learning.splits.walk_forward import FoldPlan
 from tradewind.market.universe import Universe
@@ -23,9 +24,10 @@ LABEL_COLUMNS = ["symbol", "timestamp", "label", "forward_return", "exit_time", 
 
 
 class ModelInputRules(Parameters):
-    """Which rows models see (`params:feature_engineering.model_input`)."""
+    """Which rows models see (`params:feature_engineering.model_input`), and whether regimes are among the features."""
 
     max_missing_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    regimes: bool = False
 
 
 class HorizonRules(Parameters):
@@ -88,16 +90,24 @@ def make_labels(
 
 
 def assemble_model_input(
-    features: Partitions, labels: Partitions, label_counts: pd.DataFrame, universe: Universe, rules: ModelInputRules
+    features: Partitions,
+    labels: Partitions,
+    label_counts: pd.DataFrame,
+    universe: Universe,
+    rules: ModelInputRules,
+    regimes: Partitions | None = None,
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     """Features beside labels by symbol, and the label counts completed by what was left out.
 
-    A row is left out where more than `max_missing_share` of its features are missing (warm-up); it is counted.
+    Where the rules ask for it, the probabilities of the regimes join the features of the same bar (`regime_*`). A row
+    is left out where more than `max_missing_share` of its features are missing (warm-up); it is counted.
     """
     tables, kept, left_out = {}, [], []
     for symbol in universe.symbols:
         partition = universe.partition(symbol)
         rows = labels[partition]()[LABEL_COLUMNS].merge(features[partition](), on=["symbol", "timestamp"], how="inner")
+        if rules.regimes:
+            rows = _with_regimes(rows, partition, regimes or {})
         values = rows.drop(columns=LABEL_COLUMNS).to_numpy()
         enough = np.isnan(values).mean(axis=1) <= rules.max_missing_share
         tables[partition] = rows[enough].reset_index(drop=True)
@@ -106,6 +116,13 @@ def assemble_model_input(
         if not kept[-1]:
             raise BadData(f"{partition}: no row has enough features; the history is shorter than their warm-up")
     return tables, label_counts.assign(left_out_missing_features=left_out, model_rows=kept)
+
+
+def _with_regimes(rows: pd.DataFrame, partition: str, regimes: Partitions) -> pd.DataFrame:
+    """The rows with the regimes of their bars; one without a regime has none, which is missing."""
+    if partition not in regimes:
+        raise BadData(f"feature_engineering.model_input.regimes is on, but {partition} has none: run the regimes stage")
+    return rows.merge(feature_columns(regimes[partition]()), on=["symbol", "timestamp"], how="left", validate="1:1")
 
 
 def make_folds(model_input: Partitions, universe: Universe, plan: FoldPlan, method: LabelRules) -> pd.DataFrame:

@@ -45,7 +45,10 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 assemble_model_input,
-                ["features", "labels", "label_counts", "params:universe", "params:feature_engineering.model_input"],
+                [
+                    "features", "labels", "label_counts", "params:universe", "params:feature_engineering.model_input",
+                    "regimes",
+                ],
                 ["model_input", "label_quality"],
                 name="assemble_model_input",
             ),
@@ -64,4 +67,4 @@ def create_pipeline() -> Pipeline:
             ),
         ],
         tags="feature_engineering",
-    )
+    )  # fmt: skip
