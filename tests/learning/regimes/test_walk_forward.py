@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from tests.learning.regimes.markets import market_of
-from tradewind.learning.regimes.base import Bars
-from tradewind.learning.regimes.walk_forward import JOINED, RegimePlan, feature_columns, summarise, walk
+from tradewind.learning.regimes.base import JOINED, Bars
+from tradewind.learning.regimes.walk_forward import RegimePlan, feature_columns, summarise, walk
 from tradewind.market import schema
 
 PLAN = RegimePlan(

@@ -26,6 +26,10 @@ REGIMES = ("trending", "ranging", "volatile", "unknown")
 TRENDING, RANGING, VOLATILE, UNKNOWN = range(4)
 COLUMNS = (*(f"p_{name}" for name in REGIMES), "regime", "run_length", "p_leave", "transition")
 FILE = "regimes.json"
+PREFIX = "regime_"
+# What joins the features: the announced regime stays out, its probabilities say it.
+JOINED = tuple(name for name in COLUMNS if name != "regime")
+FEATURES = tuple(f"{PREFIX}{name}" for name in JOINED)
 
 
 class RegimeRules(Parameters):
@@ -97,6 +101,11 @@ class Steps(NamedTuple):
             regime=np.array(REGIMES)[self.regime], run_length=self.run_length, p_leave=self.p_leave,
             transition=self.transition,
         )  # fmt: skip
+
+    def features(self) -> NDArray[np.float32]:
+        """The numbers of `FEATURES`, (7, bars)."""
+        columns = [*self.probabilities.T, self.run_length, self.p_leave, self.transition]
+        return np.array(columns, dtype=np.float32)
 
     def matrix(self) -> Floats:
         """The numbers of `COLUMNS`, (bars, 8); the regime as its place in `REGIMES`."""

@@ -24,7 +24,7 @@ class MarkovRules(RegimeRules):
     """
 
     em: FitRules = FitRules()
-    evidence: Annotated[float, Field(ge=-10, le=10)] = 1.0
+    evidence: Annotated[float, Field(ge=-10, le=10)] = 0.3
 
 
 class MarkovModel(RegimeModel):

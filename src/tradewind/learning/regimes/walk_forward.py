@@ -6,14 +6,11 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from tradewind.learning.regimes.base import COLUMNS, REGIMES, UNKNOWN, Bars, RegimeModel
+from tradewind.learning.regimes.base import COLUMNS, JOINED, PREFIX, REGIMES, UNKNOWN, Bars, RegimeModel
 from tradewind.learning.regimes.catalogue import MODELS, model
 from tradewind.parameters import Parameters
 
 REPLAYED = 1000  # bars before a fit that a new model reads to find out where the market is
-PREFIX = "regime_"
-# What joins the features: the announced name stays out, its probabilities say it.
-JOINED = ("p_trending", "p_ranging", "p_volatile", "p_unknown", "run_length", "p_leave", "transition")
 
 
 class RegimePlan(Parameters):
