@@ -26,13 +26,18 @@ def pooled(probabilities: Floats, weights: Floats) -> Floats:
     """
     if not (weights >= 0).all():
         raise BadData("weights of experts must be numbers from 0 on")
-    said = ~np.isnan(probabilities).any(axis=2)
+    said = spoke(probabilities)
     weight = np.broadcast_to(weights, said.shape) * said
     # Where those that spoke have no weight at all, each of them counts alike.
     weight = np.where((weight.sum(axis=1) > 0)[:, None], weight, said.astype(np.float64))
     total = weight.sum(axis=1)
     mixed = (weight[:, :, None] * np.where(said[:, :, None], probabilities, 0.0)).sum(axis=1)
     return np.asarray(mixed / np.where(total > 0, total, np.nan)[:, None])
+
+
+def spoke(probabilities: Floats) -> NDArray[np.bool_]:
+    """Which experts said something on which rows, (rows, experts)."""
+    return np.asarray(np.isfinite(probabilities).all(axis=2), dtype=np.bool_)
 
 
 def equal_mean(probabilities: Floats) -> Floats:
@@ -42,7 +47,7 @@ def equal_mean(probabilities: Floats) -> Floats:
 
 def hard_vote(probabilities: Floats) -> Floats:
     """The share of experts that think a class likeliest, with half a vote for every class beforehand."""
-    said = ~np.isnan(probabilities).any(axis=2)
+    said = spoke(probabilities)
     count = probabilities.shape[2]
     choice = np.where(said, np.nan_to_num(probabilities, nan=-1.0).argmax(axis=2), -1)
     votes = (choice[:, :, None] == np.arange(count)).sum(axis=1) + 0.5
