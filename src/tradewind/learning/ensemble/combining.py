@@ -52,7 +52,8 @@ def hard_vote(probabilities: Floats) -> Floats:
     choice = np.where(said, np.nan_to_num(probabilities, nan=-1.0).argmax(axis=2), -1)
     votes = (choice[:, :, None] == np.arange(count)).sum(axis=1) + 0.5
     share = votes / votes.sum(axis=1, keepdims=True)
-    return np.asarray(np.where(said.any(axis=1)[:, None], share, np.nan))
+    share[~np.asarray(said.any(axis=1))] = np.nan
+    return np.asarray(share)
 
 
 def by_uncertainty(probabilities: Floats) -> Floats:
