@@ -23,7 +23,7 @@ def make_positions(
     market: TradedMarket,
     folds: pd.DataFrame,
     forecasts: Sequence[pd.DataFrame],
-    agent_positions: pd.DataFrame,
+    agent_positions: Sequence[pd.DataFrame],
     oracle: pd.DataFrame,
     seed: int,
 ) -> dict[str, pd.DataFrame]:
@@ -36,7 +36,8 @@ def make_positions(
         market: the bars, and the rules by which forecasts become targets.
         folds: the fold table.
         forecasts: forecast tables, of one or more models each.
-        agent_positions: strategy, symbol, timestamp, target of all agents; flat where an agent says nothing.
+        agent_positions: strategy, symbol, timestamp, target, of one or more agents each; flat where an agent says
+            nothing.
         oracle: symbol, timestamp, target of perfect knowledge; empty where there is none.
         seed: of the random times.
 
@@ -46,7 +47,7 @@ def make_positions(
     Raises:
         BadData: a forecast lies outside the test window of its fold.
     """
-    by_model = traded(forecasts)
+    by_model, by_agent = traded(forecasts), by_strategy(agent_positions)
     for table in by_model.values():
         _require_own_fold(table, folds)
     without_model = _baseline_targets(market)
@@ -56,8 +57,10 @@ def make_positions(
         targets = {
             model: model_targets(market, symbol, table[table["symbol"] == symbol]) for model, table in by_model.items()
         }
-        for agent, table in agent_positions[agent_positions["symbol"] == symbol].groupby("strategy", sort=False):
-            targets[str(agent)] = _on_bars(table, bars)
+        for agent, table in by_agent.items():
+            here = table[table["symbol"] == symbol]
+            if len(here):
+                targets[agent] = _on_bars(here, bars)
         targets |= without_model[symbol]
         known = oracle[oracle["symbol"] == symbol]
         if len(known):
@@ -73,6 +76,11 @@ def traded(forecasts: Sequence[pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The forecasts by model, but for those that have no direction to trade."""
     by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
     return {name: part for name, part in by_model.items() if catalogue.is_traded(name)}
+
+
+def by_strategy(positions: Sequence[pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The positions by strategy, of tables that hold one or more each."""
+    return {str(name): part for table in positions for name, part in table.groupby("strategy", sort=False)}
 
 
 def model_targets(market: TradedMarket, symbol: str, forecasts: pd.DataFrame) -> Floats:

@@ -283,6 +283,20 @@ class Positions(_Table):
         unique = ["strategy", "symbol", "timestamp"]
 
 
+class SeedPositions(_Table):
+    """Target positions of an agent from each of its seeds by itself."""
+
+    strategy: Series[str]
+    family: Series[str]
+    seed: Series[np.int64]
+    symbol: Series[str]
+    timestamp: Series[Instant]
+    target: Series[float] = pa.Field(ge=-1, le=1)
+
+    class Config(_Table.Config):
+        unique = ["strategy", "seed", "symbol", "timestamp"]
+
+
 class Transitions(_Table):
     """Every bar that an agent lived through in a test window, for learning from it offline.
 

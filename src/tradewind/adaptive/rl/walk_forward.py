@@ -31,6 +31,7 @@ AGENT_MODULES = ("tradewind.adaptive.rl.agents",)
 logger = logging.getLogger(__name__)
 
 FORMAT = 4  # part of every key: raise it when training changes in a way that parameters do not show
+FAMILY = "agent"
 KEYS = ["strategy", "seed", "fold", "symbol", "timestamp"]
 Known = Mapping[str, tuple[pd.DataFrame, History]]
 
@@ -246,6 +247,6 @@ def mean_positions(transitions: pd.DataFrame) -> pd.DataFrame:
 
 
 def seed_positions(transitions: pd.DataFrame) -> pd.DataFrame:
-    """`schema.Positions` of every seed by itself, as `AGENT seed SEED`."""
-    named = transitions["strategy"] + " seed " + transitions["seed"].astype("str")
-    return transitions[["symbol", "timestamp", "target"]].assign(strategy=named)
+    """`schema.SeedPositions`: the targets of every seed by itself."""
+    columns = ["strategy", "family", "seed", "symbol", "timestamp", "target"]
+    return transitions.assign(family=FAMILY)[columns].astype({"family": "str"})

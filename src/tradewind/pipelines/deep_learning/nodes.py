@@ -60,7 +60,8 @@ def train(
     """
     rows = _with_horizons(walk_forward.pool({name: load() for name, load in model_input.items()}), horizon_returns)
     kind = catalogue.model(model.name)
-    trained = walk_forward.train_folds(kind, network, rows, folds, training, model_store, seed)
+    store = model_store.of(f"deep_learning.{model.name}")
+    trained = walk_forward.train_folds(kind, network, rows, folds, training, store, seed)
     told, looks = [], []
     for result in trained:
         details = result.forecaster.details(rows, test_mask(rows, result.fold))

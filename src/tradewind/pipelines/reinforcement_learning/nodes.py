@@ -69,7 +69,7 @@ def train(
     known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
     terms = TradingTerms.made(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
-    trained = walk_forward.train_folds((rows, agent_forecasts), folds, known, plan, model_store)
+    trained = walk_forward.train_folds((rows, agent_forecasts), folds, known, plan, model_store.of(_whole(name)))
     transitions = pd.concat([one.transitions for one in trained], ignore_index=True)
     return TrainedAgents(
         walk_forward.mean_positions(transitions),
@@ -101,7 +101,9 @@ def search(
     known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
     terms = TradingTerms.made(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
-    best, trials = find_settings((rows, agent_forecasts), folds, known, plan, search_rules, study_storage)
+    best, trials = find_settings(
+        (rows, agent_forecasts), folds, known, plan, search_rules, study_storage.of(_whole(name))
+    )
     return best.model_dump(mode="json"), trials
 
 
@@ -119,6 +121,6 @@ def draw(training_log: pd.DataFrame, action_map: pd.DataFrame) -> tuple[Any, Any
     return charts.training_figure(training_log), charts.action_figure(action_map)
 
 
-def gather_agents(*positions: pd.DataFrame) -> pd.DataFrame:
-    """The positions of all agents in one table."""
-    return pd.concat(positions, ignore_index=True)
+def _whole(agent: str) -> str:
+    """The agent's name in the stores."""
+    return f"reinforcement_learning.{agent}"
