@@ -27,6 +27,7 @@ from tradewind.errors import BadData
 from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.learning.splits.purged import test_mask, training_mask
 from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
+from tradewind.market import schema
 from tradewind.trading.engine.backtest import History
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
@@ -216,8 +217,10 @@ def test_positions_are_the_mean_of_the_seeds_and_lie_in_the_test_windows(world: 
     trained = train_folds(seen, folds, known, plan(), FolderModelStore(tmp_path))
     transitions = pd.concat([one.transitions for one in trained], ignore_index=True)
     mean, each = mean_positions(transitions), seed_positions(transitions)
-    assert set(each["strategy"]) == {"ppo seed 7", "ppo seed 8"} and set(mean["strategy"]) == {"ppo"}
-    wide = each.pivot(index=["symbol", "timestamp"], columns="strategy", values="target").mean(axis=1)
+    schema.SeedPositions.validate(each)
+    assert set(each["strategy"]) == set(mean["strategy"]) == {"ppo"}
+    assert set(each["seed"]) == {7, 8} and set(each["family"]) == {"agent"}
+    wide = each.pivot(index=["symbol", "timestamp"], columns="seed", values="target").mean(axis=1)
     found = mean.set_index(["symbol", "timestamp"])["target"]
     pd.testing.assert_series_equal(found.sort_index(), wide.sort_index(), check_names=False)
     starts, ends = folds["test_start"].min(), folds["test_end"].max()
