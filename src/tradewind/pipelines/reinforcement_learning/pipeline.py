@@ -20,7 +20,12 @@ PARAMETERS = ("params:universe", "params:trading", "params:seed")
 
 def create_pipeline() -> Pipeline:
     """Every agent trained and described in its own namespace, `reinforcement_learning.AGENT`."""
-    told = Node(forecast_for_agents, ["model_input", "folds"], "agent_forecasts", name="forecast_for_agents")
+    told = Node(
+        forecast_for_agents,
+        ["model_input", "folds"],
+        ["agent_forecasts", "agent_forecasters"],
+        name="forecast_for_agents",
+    )
     stage = Pipeline(
         [told, *gathering_nodes("reinforcement_learning", AGENTS)],
         namespace="reinforcement_learning",
@@ -59,7 +64,7 @@ def _agent_pipeline(agent: str) -> Pipeline:
         [
             Node(
                 train,
-                [*SHARED, "model_store", "params:name", "params:rules", *PARAMETERS],
+                [*SHARED, "agent_forecasters", "model_store", "params:name", "params:rules", *PARAMETERS],
                 list(TrainedAgents._fields),
                 name="train",
             ),
@@ -75,7 +80,7 @@ def _agent_pipeline(agent: str) -> Pipeline:
             ),
         ],
         namespace=f"reinforcement_learning.{agent}",
-        inputs={*SHARED, "model_store"},
+        inputs={*SHARED, "agent_forecasters", "model_store"},
         parameters={name: name for name in PARAMETERS},
         tags=["reinforcement_learning", agent],
     )
