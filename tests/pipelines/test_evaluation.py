@@ -70,7 +70,9 @@ def market(seed: int, strength: float) -> tuple[dict[str, pd.DataFrame], pd.Data
         chance = 0.4 + 0.2 * (known > 0)
         rows = {"symbol": symbol, "timestamp": opened + HOUR, "p_down": 1 - chance, "p_flat": 0.0, "p_up": chance}
         forecasts.append(pd.DataFrame(rows))
-    table = pd.concat(forecasts, ignore_index=True).assign(model="knowing", seed=7, horizon=1, expected_return=np.nan)
+    table = pd.concat(forecasts, ignore_index=True).assign(
+        model="knowing", family="made", seed=7, path=-1, horizon=1, expected_return=np.nan
+    )
     return tables, table
 
 
@@ -333,11 +335,17 @@ def test_a_horizon_is_traded_where_its_quantiles_clear_the_costs() -> None:
 
 def test_an_agents_positions_stand_beside_the_models() -> None:
     tables, known = market(16, 0.4)
-    held = in_folds(known)[["symbol", "timestamp"]].assign(strategy="ppo", target=0.25)
+    held = in_folds(known)[["symbol", "timestamp"]].assign(
+        strategy="ppo", family="agent", seed=-1, path=-1, target=0.25
+    )
     agents = held[held["timestamp"] >= held["timestamp"].iloc[10]]
     positions = nodes.make_positions(traded(tables), folds(), gathered(in_folds(known)), gathered(agents), NO_ORACLE, 7)
     found = positions["ppo"].groupby("symbol", sort=False)["target"]
     assert positions["ppo"][["symbol", "timestamp"]].equals(positions["knowing"][["symbol", "timestamp"]])
+    origin = ["family", "seed", "path"]
+    assert set(map(tuple, positions["ppo"][origin].to_numpy().tolist())) == {("agent", -1, -1)}
+    assert set(map(tuple, positions["knowing"][origin].to_numpy().tolist())) == {("made", 7, -1)}
+    assert set(positions["buy_and_hold"]["family"]) == set(positions["random_same_turnover"]["family"]) == {"baseline"}
     assert (found.nth(-1) == 0.25).all() and found.first().tolist()[0] == 0.0  # flat where the agent says nothing
 
 

@@ -217,9 +217,10 @@ def test_positions_are_the_mean_of_the_seeds_and_lie_in_the_test_windows(world: 
     trained = train_folds(seen, folds, known, plan(), FolderModelStore(tmp_path))
     transitions = pd.concat([one.transitions for one in trained], ignore_index=True)
     mean, each = mean_positions(transitions), seed_positions(transitions)
-    schema.SeedPositions.validate(each)
+    for table in (mean, each):
+        schema.Positions.validate(table)
     assert set(each["strategy"]) == set(mean["strategy"]) == {"ppo"}
-    assert set(each["seed"]) == {7, 8} and set(each["family"]) == {"agent"}
+    assert set(each["seed"]) == {7, 8} and set(mean["seed"]) == {-1} and set(each["family"]) == {"agent"}
     wide = each.pivot(index=["symbol", "timestamp"], columns="seed", values="target").mean(axis=1)
     found = mean.set_index(["symbol", "timestamp"])["target"]
     pd.testing.assert_series_equal(found.sort_index(), wide.sort_index(), check_names=False)

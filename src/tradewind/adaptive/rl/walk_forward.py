@@ -21,6 +21,7 @@ from tradewind.adaptive.rl.responses import MULTIPLES, responses
 from tradewind.adaptive.rl.rules import FORECASTS, SEEN, EnvironmentRules, RewardRules
 from tradewind.compute import ExecutorKind, executor
 from tradewind.learning.models.base import Files, ModelStore
+from tradewind.learning.models.walk_forward import WALK_FORWARD
 from tradewind.learning.splits.purged import training_mask
 from tradewind.parameters import Parameters
 from tradewind.trading.engine.backtest import History
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 FORMAT = 5  # part of every key: raise it when training changes in a way that parameters do not show
 FAMILY = "agent"
+NO_SEED = -1  # of positions that are the mean of several
 KEYS = ["strategy", "seed", "fold", "symbol", "timestamp"]
 Known = Mapping[str, tuple[pd.DataFrame, History]]
 
@@ -262,10 +264,14 @@ def _live(plan: Plan, made: Mapping[int, Files], markets: FoldMarkets, fold: int
 def mean_positions(transitions: pd.DataFrame) -> pd.DataFrame:
     """`schema.Positions`: the mean target of all seeds."""
     table = transitions.groupby(["strategy", "symbol", "timestamp"], sort=False)["target"].mean().reset_index()
-    return table.assign(target=table["target"].clip(-1, 1))
+    return _positions(table.assign(target=table["target"].clip(-1, 1), seed=np.int64(NO_SEED)))
 
 
 def seed_positions(transitions: pd.DataFrame) -> pd.DataFrame:
-    """`schema.SeedPositions`: the targets of every seed by itself."""
-    columns = ["strategy", "family", "seed", "symbol", "timestamp", "target"]
-    return transitions.assign(family=FAMILY)[columns].astype({"family": "str"})
+    """`schema.Positions`: the targets of every seed by itself."""
+    return _positions(transitions)
+
+
+def _positions(table: pd.DataFrame) -> pd.DataFrame:
+    columns = ["strategy", "family", "seed", "path", "symbol", "timestamp", "target"]
+    return table.assign(family=FAMILY, path=np.int64(WALK_FORWARD))[columns].astype({"family": "str"})
