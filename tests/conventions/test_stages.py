@@ -8,6 +8,8 @@ from kedro.pipeline import Node, Pipeline
 
 from tests.conftest import BESIDES, STAGES
 from tradewind.pipeline_registry import register_pipelines
+from tradewind.pipelines.listing_nodes import REPORTED
+from tradewind.reports.tables import BY_MODEL
 
 MOST_INPUTS = 12
 # Names that nodes had before their stage was their namespace, and may still be given to `kedro run`.
@@ -57,3 +59,21 @@ def test_no_node_reads_more_than_can_be_looked_through(pipelines: dict[str, Pipe
     assert wide(pipelines["__default__"].nodes) == {}
     names = [f"table_{number}" for number in range(MOST_INPUTS + 1)]
     assert wide([Node(lambda *tables: tables, names, "all", name="planted")]) == {"planted": MOST_INPUTS + 1}
+
+
+def unwritten(reported: dict[str, tuple[str, ...]], pipelines: dict[str, Pipeline]) -> set[tuple[str, str]]:
+    """Stages and tables that are named for the report, and that not every model of the stage writes."""
+    lacking = set()
+    for stage, tables in reported.items():
+        written = pipelines[stage].all_outputs()
+        models = {name.removesuffix(".card") for name in written if name.endswith(".card")}
+        assert models
+        lacking |= {(stage, table) for table in tables for model in models if f"{model}.{table}" not in written}
+    return lacking
+
+
+def test_what_the_report_reads_is_written_by_every_model(pipelines: dict[str, Pipeline]) -> None:
+    assert unwritten(REPORTED, pipelines) == set()
+    assert {table for tables in REPORTED.values() for table in tables} == set(BY_MODEL)
+    planted = {"classifier": (*REPORTED["classifier"], "epochs")}
+    assert unwritten(planted, pipelines) == {("classifier", "epochs")}
