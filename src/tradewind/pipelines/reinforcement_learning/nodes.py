@@ -67,7 +67,7 @@ def train(
     """
     rows = pool({partition: load() for partition, load in model_input.items()})
     known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
-    terms = TradingTerms.made(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
+    terms = TradingTerms.from_rules(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
     trained = walk_forward.train_folds((rows, agent_forecasts), folds, known, plan, model_store)
     transitions = pd.concat([one.transitions for one in trained], ignore_index=True)
@@ -99,7 +99,7 @@ def search(
     whoever writes them into the configuration."""
     rows = pool({partition: load() for partition, load in model_input.items()})
     known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
-    terms = TradingTerms.made(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
+    terms = TradingTerms.from_rules(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
     best, trials = find_settings((rows, agent_forecasts), folds, known, plan, search_rules, study_storage)
     return best.model_dump(mode="json"), trials
