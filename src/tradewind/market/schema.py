@@ -86,7 +86,7 @@ class TypedBars(_Table):
 
 
 class Quarantine(_Table):
-    """Rejected rows: where each stood in its source, why it was refused, and what it held (JSON)."""
+    """Rejected rows: where each stood in its source, why it was rejected, and what it held (JSON)."""
 
     venue: Series[str]
     symbol: Series[str]

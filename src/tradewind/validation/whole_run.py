@@ -196,8 +196,8 @@ def _itself(table: pd.DataFrame) -> pd.DataFrame:
 def make_bars(sources: Sources, settings: RunSettings, steps: Steps) -> tuple[Tables, pd.DataFrame]:
     """Checked bars by partition, and the side series."""
     universe = sources.universe
-    typed, unreadable = steps.type_bars(lazily(sources.bars), universe, ComputeRules())
-    bars, _, _ = steps.check_bars(typed, unreadable, universe, settings.market, ComputeRules())
+    typed, untyped = steps.type_bars(lazily(sources.bars), universe, ComputeRules())
+    bars, _, _ = steps.check_bars(typed, untyped, universe, settings.market, ComputeRules())
     tables = {name: load() for name, load in bars.items()}
     is_scored = universe.received_side_series != universe.side_series
     scores = quality_series(tables.values() if is_scored else (), settings.quality.outliers)

@@ -59,7 +59,7 @@ FINGERPRINTS = (
     "FROM {schema}.bars WHERE key_id = {key_id} GROUP BY 1 ORDER BY 1"
 )
 
-ADD_REFUSED = (
+ADD_REJECTED = (
     "INSERT INTO {schema}.refused AS old (key_id, digest, source_row, reason, content) "
     "SELECT %(key_id)s, sha256(convert_to(reason || chr(10) || content, 'UTF8')), source_row, reason, content "
     "FROM unnest(%(source_row)s::bigint[], %(reason)s::text[], %(content)s::text[]) "
@@ -67,7 +67,7 @@ ADD_REFUSED = (
     "ON CONFLICT (key_id, digest) DO UPDATE SET source_row = EXCLUDED.source_row "
     "WHERE EXCLUDED.source_row < old.source_row"
 )
-REFUSED = (
+REJECTED = (
     "SELECT venue, symbol, timeframe, source_row, reason, content "
     "FROM {schema}.refused JOIN {schema}.bar_keys USING (key_id)"
 )
