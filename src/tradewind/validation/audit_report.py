@@ -13,7 +13,13 @@ MOVED = 0.01  # of a feature's standard deviation: smaller deviations do not cha
 
 
 def render(found: Findings, warmth: pd.DataFrame, universe: str) -> str:
-    """The findings and the warm-up table as Markdown."""
+    """The findings and the warm-up table as Markdown.
+
+    Args:
+        found: of `audit.audit_run`.
+        warmth: of `audit.warm_up`.
+        universe: the market's name.
+    """
     leaking = found.leaking
     verdict = (
         "**Nothing at or before any cut moved.**"

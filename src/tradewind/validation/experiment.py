@@ -58,7 +58,13 @@ def cases(n_null: int, n_planted: int) -> list[Case]:
 
 
 def null_world_cases(n_each: int, n_symbols: int, days: int = 730) -> list[Case]:
-    """Null markets made of real candles, so many of each kind."""
+    """Null markets made of real candles, so many of each kind.
+
+    Args:
+        n_each: markets of each kind.
+        n_symbols: in each market.
+        days: the length of a market's history.
+    """
     worlds: tuple[World, ...] = ("sign_flipped", "block_shuffled")
     return [
         Case(edge=0, days=days, seed=FIRST_SEED + 200_000 + number, n_symbols=n_symbols, world=world)
@@ -122,7 +128,14 @@ def _latest(table: pd.DataFrame, days: int) -> pd.DataFrame:
 
 
 def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings) -> dict[str, Any]:
-    """What is said of a run's positions, and what perfect knowledge would have been told."""
+    """What is said of a run's positions, and what perfect knowledge would have been told.
+
+    Args:
+        case: the market's kind and seed.
+        sources: the received rows.
+        run: the products of the run.
+        settings: parameters of the run.
+    """
     verdict, board, holdout, returns = _judge(sources, run, run.positions, settings)
     strategies = board.set_index("strategy")
     models = strategies[strategies["family"] == "model"]["sharpe"]

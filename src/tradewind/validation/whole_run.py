@@ -129,14 +129,26 @@ class Memory:
         return None
 
     def put(self, key: str, files: Files, about: dict[str, Any]) -> None:
-        """Nothing is kept."""
+        """Nothing is kept.
+
+        Args:
+            key: not used.
+            files: not used.
+            about: not used.
+        """
 
     def forget(self, key: str) -> None:
         """Nothing is there."""
 
 
 def best_parameters(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> BoostingParameters:
-    """What the search finds on the first fold's training rows; the defaults for one trial."""
+    """What the search finds on the first fold's training rows; the defaults for one trial.
+
+    Args:
+        rows: model-input rows.
+        folds: the folds table.
+        settings: parameters of the run.
+    """
     if settings.tuning.n_trials == 1:
         return BoostingParameters()
     from optuna.storages import InMemoryStorage
@@ -148,7 +160,14 @@ def best_parameters(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettin
 def boosted_forecasts(
     rows: pd.DataFrame, folds: pd.DataFrame, parameters: BoostingParameters, settings: RunSettings
 ) -> pd.DataFrame:
-    """LightGBM's forecasts, out of sample."""
+    """LightGBM's forecasts, out of sample.
+
+    Args:
+        rows: model-input rows.
+        folds: the folds table.
+        parameters: of the model.
+        settings: parameters of the run.
+    """
     trained = walk_forward.train_folds(
         catalogue.row_model(MODEL), parameters, rows, folds, settings.training, Memory(), settings.seed
     )
@@ -156,7 +175,13 @@ def boosted_forecasts(
 
 
 def other_forecasts(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> pd.DataFrame:
-    """Those of the models without hyper-parameters."""
+    """Those of the models without hyper-parameters.
+
+    Args:
+        rows: model-input rows.
+        folds: the folds table.
+        settings: parameters of the run.
+    """
     parts = []
     for name in ("linear", "volatility_only"):
         kind = catalogue.row_model(name)
@@ -194,7 +219,13 @@ def _itself(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def make_bars(sources: Sources, settings: RunSettings, steps: Steps) -> tuple[Tables, pd.DataFrame]:
-    """Checked bars by partition, and the side series."""
+    """Checked bars by partition, and the side series.
+
+    Args:
+        sources: the received rows.
+        settings: parameters of the run.
+        steps: the steps of the run.
+    """
     universe = sources.universe
     typed, untyped = steps.type_bars(lazily(sources.bars), universe, ComputeRules())
     bars, _, _ = steps.check_bars(typed, untyped, universe, settings.market, ComputeRules())
@@ -207,7 +238,15 @@ def make_bars(sources: Sources, settings: RunSettings, steps: Steps) -> tuple[Ta
 def make_features(
     bars: Tables, side_series: pd.DataFrame, universe: Universe, settings: RunSettings, steps: Steps
 ) -> Tables:
-    """Features by partition."""
+    """Features by partition.
+
+    Args:
+        bars: checked bars by partition.
+        side_series: values as of each bar.
+        universe: symbols and timeframe.
+        settings: parameters of the run.
+        steps: the steps of the run.
+    """
     computed = steps.compute_features(lazily(bars), side_series, universe, settings.features, ComputeRules(threads=1))
     return {name: load() for name, load in computed.items()}
 
@@ -215,7 +254,14 @@ def make_features(
 def run_through(
     sources: Sources, settings: RunSettings, steps: Steps | None = None, folds: pd.DataFrame | None = None
 ) -> Products:
-    """From received rows to positions. `folds` are made of the history unless they are given."""
+    """From received rows to positions. `folds` are made of the history unless they are given.
+
+    Args:
+        sources: the received rows.
+        settings: parameters of the run.
+        steps: the steps of the run; None takes the library's own.
+        folds: the folds table; None makes it from the history.
+    """
     steps, universe = steps or Steps(), sources.universe
     bars, side_series = make_bars(sources, settings, steps)
     features = make_features(bars, side_series, universe, settings, steps)

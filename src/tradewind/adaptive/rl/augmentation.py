@@ -38,6 +38,12 @@ def add_bootstrap_path(
     its prices relative to the close before it, so that it is the same candle at another height. What a bar's features
     say of the bars after it stays true within a block, and nothing is learned of what comes where two blocks meet. The
     path has `share` times the bars that can be acted on, in one run.
+
+    Args:
+        market: the bars and features to draw from.
+        share: the path's length as a share of the bars that can be acted on.
+        mean_block_bars: the mean length of a block.
+        rng: draws the blocks.
     """
     count = int(share * (market.runs[:, 1] - market.runs[:, 0]).sum())
     if count < 3:

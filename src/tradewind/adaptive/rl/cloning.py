@@ -61,7 +61,14 @@ class Rule:
 
 
 def clone(model: Any, market: TradingVecEnv, rule: Rule, parameters: AgentParameters) -> None:
-    """The policy imitates the rule; an off-policy agent keeps what the rule lived through as its first experience."""
+    """The policy imitates the rule; an off-policy agent keeps what the rule lived through as its first experience.
+
+    Args:
+        model: an algorithm of stable-baselines3; its policy is trained in place.
+        market: the environments that the rule acts in.
+        rule: what is imitated.
+        parameters: passes, bars and batch size.
+    """
     experience = _collect(model, market, rule, parameters.clone_bars)
     count = len(experience.observations)
     together = max(parameters.batch_size // parameters.clone_bars, 1)

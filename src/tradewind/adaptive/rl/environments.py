@@ -188,7 +188,13 @@ class TradingVecEnv(OneMarketVecEnv):
         super().__init__(count, self._episodes.observation_space, self._episodes.action_space)
 
     def enter(self, market: TradingMarket, cost_level: float = 1.0, length_level: float = 1.0) -> None:
-        """From the next reset on episodes are of this market, at this multiple of the costs and of their length."""
+        """From the next reset on episodes are of this market, at this multiple of the costs and of their length.
+
+        Args:
+            market: the bars and features of the episodes to come.
+            cost_level: the multiple of the run's costs.
+            length_level: the multiple of the episodes' length.
+        """
         self._episodes.enter(market)
         self._episodes.cost_level, self._episodes.length_level = cost_level, length_level
 

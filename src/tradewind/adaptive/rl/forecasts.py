@@ -43,7 +43,13 @@ def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
 
 
 def join(rows: pd.DataFrame, forecasts: pd.DataFrame, fold: int) -> pd.DataFrame:
-    """The rows of one fold's past and test with its forecasts."""
+    """The rows of one fold's past and test with its forecasts.
+
+    Args:
+        rows: model-input rows of all symbols.
+        forecasts: of `fold_forecasts`.
+        fold: the fold's number.
+    """
     of_fold = forecasts[forecasts["fold"] == fold].drop(columns="fold")
     return rows.merge(of_fold, on=KEYS, how="inner", validate="one_to_one")
 

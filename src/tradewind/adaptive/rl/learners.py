@@ -29,7 +29,13 @@ _REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "do
 
 
 def make_learner(parameters: AgentParameters, market: Any, seed: int) -> Any:
-    """The algorithm, untrained. `market` is a `VecEnv`. Draws from torch's and numpy's global generators."""
+    """The algorithm, untrained. `market` is a `VecEnv`. Draws from torch's and numpy's global generators.
+
+    Args:
+        parameters: the algorithm and its settings.
+        market: a `VecEnv`.
+        seed: of the algorithm.
+    """
     torch.set_num_threads(1)
     policy: dict[str, Any] = {
         "net_arch": [parameters.hidden, parameters.hidden],
@@ -163,7 +169,13 @@ class Actor(nn.Module):
         self.units = parameters.hidden if parameters.algorithm == "recurrent_ppo" else 0
 
     def forward(self, observations: Tensor, state: Tensor | None = None, cell: Tensor | None = None) -> Any:
-        """Logits of the actions, or the position in [-1, 1]; a recurrent policy adds its hidden state and cell."""
+        """Logits of the actions, or the position in [-1, 1]; a recurrent policy adds its hidden state and cell.
+
+        Args:
+            observations: shape (rows, features + account).
+            state: shape (1, rows, units), of a recurrent policy.
+            cell: shape (1, rows, units), of a recurrent policy.
+        """
         mean, share = self.get_buffer("mean"), self.get_buffer("share")
         width = mean.shape[0]
         scaled = torch.clamp((observations[:, :width] - mean) * share, -CLIP, CLIP)

@@ -101,6 +101,12 @@ class TradingTerms:
     ) -> "TradingTerms":
         """From the run's costs and order rules.
 
+        Args:
+            costs: fees, spread, slippage, impact, latency.
+            orders: the order rules.
+            rules: the environment's actions.
+            bars_per_year: by which borrowing costs are charged.
+
         Raises:
             BadParameters: the actions ask for more than the leverage allowed.
         """

@@ -81,6 +81,11 @@ class PortfolioMarket:
         A run has no instant at which a symbol has no bar or a missing feature, and ends with any symbol's segment: an
         episode ends there with its positions open, marked at the last close, since nobody knows that a gap follows.
 
+        Args:
+            histories: each symbol's bars.
+            features: by symbol, float32 of shape (bars, features), NaN where missing.
+            timestamps: by symbol, shape (bars,), rising.
+
         Raises:
             BadData: lengths differ, a feature is infinite, or no two instants in a row can be acted on.
         """

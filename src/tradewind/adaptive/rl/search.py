@@ -47,6 +47,14 @@ def search(
     storage; the study's name carries a fingerprint of rows and settings, and each trial has a sampler of its own,
     seeded by its number: a search that was killed goes on as if it had not been. The seeds of a trial run through the
     plan's executor.
+
+    Args:
+        inputs: model-input rows, and the forecasts of all folds (`forecasts.fold_forecasts`).
+        folds: the folds table.
+        symbols: each symbol's bars and history.
+        plan: everything else that the agents depend on.
+        rules: the number of trials and of seeds.
+        storage: an Optuna storage.
     """
     import optuna
 

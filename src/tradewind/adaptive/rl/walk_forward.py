@@ -197,7 +197,13 @@ def _work(
 
 
 def training_task(plan: Plan, markets: FoldMarkets, agent: AgentParameters | None = None) -> Any:
-    """What `agents.train_agent` is given in this fold, with other settings of the agent if they are given."""
+    """What `agents.train_agent` is given in this fold, with other settings of the agent if they are given.
+
+    Args:
+        plan: the agent, its environment and its training.
+        markets: of the fold.
+        agent: other settings than the plan's.
+    """
     from tradewind.adaptive.rl.agents import TrainingTask
 
     return TrainingTask(

@@ -112,7 +112,16 @@ def advance(
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def decide(symbols: Floats, at: int, target: float, volatility: float, usual_volume: float, delay: int) -> None:
-    """Symbol `at` has decided on a target at a close, with what is known there; it is due `delay` bars later."""
+    """Symbol `at` has decided on a target at a close, with what is known there; it is due `delay` bars later.
+
+    Args:
+        symbols: the state of each symbol, written; see `AccountState`.
+        at: the symbol's row in `symbols`.
+        target: the position decided on, a share of equity.
+        volatility: known at the close, log-return per bar.
+        usual_volume: known at the close, units a bar.
+        delay: bars from a decision to its fill.
+    """
     slot = int(symbols[at, SLOT])
     place = symbols.shape[1] - DECISION_SIZE * (slot + 1)
     symbols[at, place], symbols[at, place + 1], symbols[at, place + 2] = target, volatility, usual_volume
@@ -122,7 +131,13 @@ def decide(symbols: Floats, at: int, target: float, volatility: float, usual_vol
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def share_of(symbols: Floats, at: int, equity: float) -> float:
-    """The position's value at the last close as a share of equity."""
+    """The position's value at the last close as a share of equity.
+
+    Args:
+        symbols: the state of each symbol; see `AccountState`.
+        at: the symbol's row in `symbols`.
+        equity: the account's, at the same close.
+    """
     return float(symbols[at, UNITS] * symbols[at, LAST_CLOSE] / equity) if equity > 0.0 else 0.0
 
 
@@ -256,6 +271,18 @@ def run_account(
     """The loop of `advance`, which has the arguments: writes `out` and `positions` and returns the fills.
 
     `out` and `positions` may have no bars: then only the fills are kept.
+
+    Args:
+        symbols: the state of each symbol, written; see `AccountState`.
+        equity: shape (1,), written.
+        lived: shape (1,), bars since the account's beginning, written.
+        bars: shape (symbols, 8, bars) in the order of `step.Bar`, NaN where a symbol has no bar.
+        segment: shape (symbols, bars); -1 where a symbol has no bar.
+        target: shape (symbols, bars), shares of equity decided at each close.
+        schedule: costs and order rules.
+        book: the measured order book, shape (2, points), values and shares.
+        out: shape (len(ACCOUNT), bars) or (len(ACCOUNT), 0), written.
+        positions: shape (symbols, bars) or (symbols, 0), written.
     """
     n_symbols, _, n_rows = bars.shape
     delay = (symbols.shape[1] - SYMBOL_SIZE) // DECISION_SIZE

@@ -54,6 +54,16 @@ def sweep(
     are plain (market, whole, without stops or leverage) only the bars on which something happens are worked on, which
     agrees with the account bar by bar to rounding; else that runs. Both on `threads` threads.
 
+    Args:
+        history: one symbol's bars as the account reads them.
+        timestamp: the close of each bar.
+        make_target: gives the target position of every bar from a set of parameters.
+        grid: the sets of parameters.
+        costs: fees, spread, slippage, impact, funding, latency.
+        rules: the order rules.
+        bars_per_year: by which borrowing costs are charged.
+        threads: sets worked on at once.
+
     Raises:
         BadData: a target of the wrong length, missing, or beyond the leverage allowed.
     """
