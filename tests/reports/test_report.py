@@ -148,6 +148,6 @@ def test_agents_have_their_seeds_behaviour_and_failures(tables: ReportTables) ->
     assert "| PPO | 0 | all | seed disagreement | 0.10 |" in twin
     assert "| PPO | costs x 4 | 100 | 0.50 | 0.10 | 2.00 % | 3.00 | 1.00 | 2.00 |" in twin
     assert "leaps of the price: after" in page and "volatility: high third" in twin
-    assert "Sharpe ratio of a fold" in page and "bars lived through" in page and "probability of flat" in page
+    assert "Sharpe ratio of a fold" in page and "timesteps (bars)" in page and "probability of flat" in page
     calm = render_html(replace(tables, failures=tables.failures.iloc[:0]))
     assert "No agent was degenerate" in calm and "No agent was degenerate" not in page

@@ -284,7 +284,7 @@ class Positions(_Table):
 
 
 class Transitions(_Table):
-    """Every bar that an agent lived through in a test window, for learning from it offline.
+    """Every bar of an agent's test windows with its decision, for offline learning.
 
     `target` was decided at `timestamp`, on the forecasts and the account as seen then (`observed_...`, in the units of
     `rl.rules.EnvironmentRules`); net, gross, cost, funding, position (at the close) and turnover are those of the bar

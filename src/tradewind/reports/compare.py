@@ -54,7 +54,7 @@ def _single_settings(parameters: Mapping[str, str]) -> dict[str, str]:
 
 
 def strategy_rows(first: Run, second: Run, seed: int = 0) -> Iterator[dict[str, str]]:
-    """Every strategy that both have: Sharpe ratios, and the difference over the days that both have lived through.
+    """Every strategy that both have: Sharpe ratios, and the difference over the days that both have.
 
     Args:
         first: the one run.

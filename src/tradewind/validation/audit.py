@@ -17,7 +17,7 @@ from tradewind.compute import executor, track
 from tradewind.learning.models.base import feature_names
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.trading.strategy import baselines
-from tradewind.validation.whole_run import (
+from tradewind.validation.research_run import (
     Products,
     RunSettings,
     Sources,
@@ -25,7 +25,7 @@ from tradewind.validation.whole_run import (
     Tables,
     make_bars,
     make_features,
-    run_through,
+    run_research,
 )
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def audit_run(
     """
     steps = steps or Steps()
     sources = replace(sources, oracle=sources.oracle.iloc[:0])
-    whole = run_through(sources, settings, steps)
+    whole = run_research(sources, settings, steps)
     cuts = choose_cuts(whole, sources, n_cuts)
     passes = [(cut, history) for cut in cuts for history in HISTORIES]
     found = Findings(cuts=tuple(cuts))
@@ -215,7 +215,7 @@ def _compare(
     if folds.empty:
         yield from _compare_tables(whole, _features_only(other, settings, steps), cut, history)
         return
-    found = run_through(other, settings, steps, folds if history == "truncated" else None)
+    found = run_research(other, settings, steps, folds if history == "truncated" else None)
     yield from _compare_tables(whole, (found.bars, found.features, found.labels), cut, history)
     yield from _moved("model_input", whole.model_input, found.model_input, cut, cut, history, ended=True)
     if history != "truncated":

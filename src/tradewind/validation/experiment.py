@@ -20,7 +20,7 @@ from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.significance import bootstrap_intervals
 from tradewind.trading.strategy import baselines
-from tradewind.validation.whole_run import Products, RunSettings, Sources, Steps, lazily, make_bars, run_through
+from tradewind.validation.research_run import Products, RunSettings, Sources, Steps, lazily, make_bars, run_research
 
 FIRST_SEED = 10_000  # far from the seeds that the demo and the tests look at
 STRENGTHS = (1.0, 2.0, 3.0, 4.0, 6.0)
@@ -82,7 +82,7 @@ def identity(parameters: Mapping[str, Any]) -> str:
 _JUDGED_BY = ("data_engineering", "feature_engineering", "classifier", "evaluation", "trading")
 
 
-class Judge:
+class CaseRunner:
     """Judges cases by the project's own parameters; holds real candles where null worlds are made of them."""
 
     def __init__(self, parameters: Mapping[str, Any], real: Sources | None = None) -> None:
@@ -98,7 +98,7 @@ class Judge:
         settings = RunSettings.from_parameters(self.parameters, seed=case.seed)
         settings = settings.changed(features=settings.features.model_copy(update={"slower_timeframes": ()}))
         sources = simulated(case) if case.world == "simulated" else self._null_world(case, settings)
-        return judge_run(case, sources, run_through(sources, settings), settings)
+        return judge_run(case, sources, run_research(sources, settings), settings)
 
     def _null_world(self, case: Case, settings: RunSettings) -> Sources:
         if self.real is None:

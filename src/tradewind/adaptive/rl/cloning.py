@@ -61,7 +61,7 @@ class Rule:
 
 
 def clone(model: Any, market: TradingVecEnv, rule: Rule, parameters: AgentParameters) -> None:
-    """The policy imitates the rule; an off-policy agent keeps what the rule lived through as its first experience.
+    """The policy imitates the rule; an off-policy agent starts with the rule's transitions in its replay buffer.
 
     Args:
         model: an algorithm of stable-baselines3; its policy is trained in place.

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tradewind.trading.engine.account import CLOSE, USUAL_VOLUME, VOLATILITY, decide, live_bar, share_of
+from tradewind.trading.engine.account import CLOSE, USUAL_VOLUME, VOLATILITY, decide, share_of, step_bar
 from tradewind.trading.engine.step import ENTRY, FILL_SIZE, HELD, LAST_CLOSE, MOST_FILLS, UNITS, TradingSchedule
 
 Floats = NDArray[np.float64]
@@ -91,7 +91,7 @@ def step_portfolios(
                 delay,
             )  # fmt: skip
         row += 1
-        bar = live_bar(
+        bar = step_bar(
             symbols, bars, segments, delay, account[EQUITY], account[COST_SCALE], schedule, book, fills, 0, row, 0, row
         )
         account[EQUITY], account[ROW] = bar.equity, row

@@ -32,7 +32,7 @@ from tradewind.adaptive.rl.episodes import (
     Floats,
     Rows,
 )
-from tradewind.trading.engine.account import CLOSE, USUAL_VOLUME, VOLATILITY, decide, live_bar, share_of
+from tradewind.trading.engine.account import CLOSE, USUAL_VOLUME, VOLATILITY, decide, share_of, step_bar
 from tradewind.trading.engine.step import ENTRY, FILL_SIZE, HELD, MOST_FILLS, UNITS
 
 # An episode stays within one segment: no bar of it comes after a gap.
@@ -153,7 +153,7 @@ def advance(states: Floats, at: int, target: float, market: Floats, settings: Fl
     states[at, TARGET] = target
     decide(states, at, target, market[row, VOLATILITY], market[row, USUAL_VOLUME], delay)
     row += 1
-    bar = live_bar(
+    bar = step_bar(
         states[at : at + 1], market.reshape((len(market), 1, market.shape[1])), ONE_SEGMENT, delay, before,
         states[at, COST_SCALE], settings[:TARGETS_AT].view(RULES_DTYPE)[0],
         points.reshape((2, len(points) // 2)), fills, 0, row, 0, row,

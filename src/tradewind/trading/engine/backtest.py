@@ -24,7 +24,7 @@ _ROWS = ("open", "high", "low", "close", "volume", "volatility", "usual_volume",
 
 @dataclass(frozen=True)
 class History:
-    """What the account lives through, one entry a bar: prices, the volatility known at the close (per bar), the
+    """Market inputs of one symbol's account, one entry a bar: prices, the volatility known at the close (per bar), the
     funding rate paid within the bar, the segment; and the volume in units, with its usual size as known at the close.
 
     Without high and low, the bar's open and close are its range; without volume, an order of any size is filled.

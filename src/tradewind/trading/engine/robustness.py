@@ -164,7 +164,7 @@ def conditions(account: pd.DataFrame, market_return: pd.Series) -> list[dict[str
 
 
 def stress_replays(account: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return and deepest drawdown around the days of `STRESS_DAYS` that the account has lived through."""
+    """Return and deepest drawdown around the days of `STRESS_DAYS` that the account covers."""
     rows = []
     for name, (day, before, after) in STRESS_DAYS.items():
         start = pd.Timestamp(day, tz="UTC") - pd.Timedelta(days=before)

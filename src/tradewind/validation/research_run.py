@@ -121,7 +121,7 @@ class Products:
 NO_AGENTS = pd.DataFrame({"strategy": [], "symbol": [], "timestamp": [], "target": []})
 
 
-class Memory:
+class NullModelStore:
     """A model store that forgets."""
 
     def get(self, key: str) -> Files | None:
@@ -169,7 +169,7 @@ def boosted_forecasts(
         settings: parameters of the run.
     """
     trained = walk_forward.train_folds(
-        catalogue.row_model(MODEL), parameters, rows, folds, settings.training, Memory(), settings.seed
+        catalogue.row_model(MODEL), parameters, rows, folds, settings.training, NullModelStore(), settings.seed
     )
     return walk_forward.forecast_table(trained, settings.labels.horizon_bars)
 
@@ -186,7 +186,7 @@ def other_forecasts(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettin
     for name in ("linear", "volatility_only"):
         kind = catalogue.row_model(name)
         trained = walk_forward.train_folds(
-            kind, kind.parameters_class(), rows, folds, settings.training, Memory(), settings.seed
+            kind, kind.parameters_class(), rows, folds, settings.training, NullModelStore(), settings.seed
         )
         parts.append(walk_forward.forecast_table(trained, settings.labels.horizon_bars))
     return pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
@@ -211,10 +211,10 @@ class Steps:
 
 def lazily(tables: Tables) -> dict[str, Callable[[], pd.DataFrame]]:
     """As the catalog hands partitions over: a function each."""
-    return {name: partial(_itself, table) for name, table in tables.items()}
+    return {name: partial(_same, table) for name, table in tables.items()}
 
 
-def _itself(table: pd.DataFrame) -> pd.DataFrame:
+def _same(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
@@ -251,7 +251,7 @@ def make_features(
     return {name: load() for name, load in computed.items()}
 
 
-def run_through(
+def run_research(
     sources: Sources, settings: RunSettings, steps: Steps | None = None, folds: pd.DataFrame | None = None
 ) -> Products:
     """From received rows to positions. `folds` are made of the history unless they are given.
@@ -281,10 +281,3 @@ def run_through(
     return Products(
         bars, side_series, features, labels, inputs, folds, pd.concat(forecasts, ignore_index=True), positions
     )
-
-
-def clipped(folds: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
-    """The folds as far as a history reaches that ends at `end`."""
-    begun = folds[folds["test_start"] <= end]
-    stop = end + pd.Timedelta(1, unit="ms")
-    return begun.assign(test_end=begun["test_end"].where(begun["test_end"] < stop, stop)).reset_index(drop=True)
