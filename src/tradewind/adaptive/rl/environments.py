@@ -25,6 +25,7 @@ from tradewind.adaptive.rl.episodes import (
     restart,
 )
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
+from tradewind.adaptive.rl.parameters import GAMMA
 from tradewind.adaptive.rl.rules import ACCOUNT_FEATURES, EnvironmentRules, RewardRules
 from tradewind.adaptive.rl.stepping import observe_all, step_all, step_one
 from tradewind.adaptive.rl.vectorised import OneMarketVecEnv
@@ -38,10 +39,10 @@ class _Episodes:
 
     def __init__(
         self, market: TradingMarket, trading: TradingTerms, rules: EnvironmentRules, reward: RewardRules,
-        discount: float, count: int,
+        gamma: float, count: int,
     ) -> None:  # fmt: skip
         self.trading, self.rules = trading, rules
-        self.settings = pack_parameters(trading.terms, trading.book, Reward.from_rules(reward, discount), rules)
+        self.settings = pack_parameters(trading.terms, trading.book, Reward.from_rules(reward, gamma), rules)
         self.states = make_states(count, trading.delay + rules.latency_spread)
         self.all_episodes = np.arange(count)
         self.rng = np.random.default_rng(0)
@@ -124,10 +125,10 @@ class TradingEnv(gymnasium.Env[Observations, Any]):
 
     def __init__(
         self, market: TradingMarket, trading: TradingTerms, rules: EnvironmentRules, reward: RewardRules | None = None,
-        discount: float = 0.99,
+        gamma: float = GAMMA,
     ) -> None:  # fmt: skip
         """See `EnvironmentRules` and `RewardRules`."""
-        self._episode = episode = _Episodes(market, trading, rules, reward or RewardRules(), discount, 1)
+        self._episode = episode = _Episodes(market, trading, rules, reward or RewardRules(), gamma, 1)
         self.observation_space, self.action_space = episode.observation_space, episode.action_space
         self._is_discrete, self._is_noisy = rules.actions == "discrete", rules.observation_noise > 0.0
         # What a step needs, without a look-up on the way: it takes a microsecond.
@@ -179,10 +180,10 @@ class TradingVecEnv(OneMarketVecEnv):
 
     def __init__(
         self, market: TradingMarket, trading: TradingTerms, rules: EnvironmentRules, reward: RewardRules | None = None,
-        discount: float = 0.99, count: int = 64, seed: int = 0,
+        gamma: float = GAMMA, count: int = 64, seed: int = 0,
     ) -> None:  # fmt: skip
         """`count` episodes at once; all randomness flows from `seed`."""
-        self._episodes = _Episodes(market, trading, rules, reward or RewardRules(), discount, count)
+        self._episodes = _Episodes(market, trading, rules, reward or RewardRules(), gamma, count)
         self._episodes.rng = np.random.default_rng(seed)
         self._actions: NDArray[Any] = np.zeros(count)
         super().__init__(count, self._episodes.observation_space, self._episodes.action_space)

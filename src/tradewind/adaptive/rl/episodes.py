@@ -39,15 +39,15 @@ class Reward(NamedTuple):
     turnover: float
     drawdown: float
     shaping: float
-    discount: float
+    gamma: float
 
     @classmethod
-    def from_rules(cls, rules: RewardRules, discount: float) -> "Reward":
-        """From the rules; the discount is that of the shaping's potential."""
+    def from_rules(cls, rules: RewardRules, gamma: float) -> "Reward":
+        """From the rules; `gamma` discounts the shaping's potential."""
         return cls(
             is_differential=float(rules.base == "differential_sharpe"), scale=rules.scale, rate=1 / rules.memory_bars,
             downside=rules.downside_weight, turnover=rules.turnover_weight, drawdown=rules.drawdown_weight,
-            shaping=rules.shaping_weight, discount=discount,
+            shaping=rules.shaping_weight, gamma=gamma,
         )  # fmt: skip
 
 

@@ -191,7 +191,7 @@ def _reward(states: Floats, at: int, net: float, turned: float, close: float, se
     reward -= rules.drawdown * max(fell, 0.0) / rules.scale
     if rules.shaping > 0.0:
         potential = rules.shaping * unrealised(states, at, close) / rules.scale
-        reward += rules.discount * potential - states[at, POTENTIAL]
+        reward += rules.gamma * potential - states[at, POTENTIAL]
         states[at, POTENTIAL] = potential
     return reward
 
