@@ -97,10 +97,10 @@ def require_sound(sample: Sample, found: ImportPlan, number: int = 0) -> None:
         assert np.isfinite(numbers[:, :6]).all() and not np.isinf(numbers).any()
         if is_checked and len(part.rows):
             typed, untyped = type_bars(part.rows, part.key)
-            checked, rejected = check_bars(typed, part.key, NOW)
-            assert len(checked) + len(rejected) + len(untyped) == len(part.rows)
+            checked, later = check_bars(typed, part.key, NOW)
+            assert len(checked) + len(later) + len(untyped) == len(part.rows)
             require_contract(checked)
-            rejected |= set(part.source_row[rejected["source_row"]].tolist())
+            rejected |= set(part.source_row[later["source_row"]].tolist())
     for table in found.tables.values():
         numbers = table.select_dtypes("number").to_numpy(dtype=np.float64)
         assert np.isfinite(numbers).all()

@@ -88,7 +88,7 @@ ADD_LINE = (
     "INSERT INTO {schema}.ledger (delivery_id, source, key_id, received_at, rows_received, rows_new, rows_known, "
     "rows_refused) VALUES (%(delivery_id)s, %(source)s, %(key_id)s, "
     "timestamptz 'epoch' + %(received_at)s::bigint * interval '1 millisecond', "
-    "%(rows_received)s, %(rows_new)s, %(rows_known)s, %(rows_refused)s)"
+    "%(rows_received)s, %(rows_new)s, %(rows_known)s, %(rows_rejected)s)"
 )
 LEDGER = (
     "SELECT source, venue, symbol, timeframe, (extract(epoch FROM received_at) * 1000)::bigint, rows_received, "
