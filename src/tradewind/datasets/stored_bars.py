@@ -78,7 +78,7 @@ class StoredBarsDataset(AbstractDataset[Mapping[str, Any], dict[str, Loader]]):
                 )
                 if len(delivery.rejected):
                     raise BadData(
-                        f"{partition}: {len(delivery.rejected)} rows refused: {delivery.rejected['reason'][0]}"
+                        f"{partition}: {len(delivery.rejected)} rows rejected: {delivery.rejected['reason'][0]}"
                     )
                 store.append(delivery)
 
