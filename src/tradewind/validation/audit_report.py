@@ -17,7 +17,7 @@ def render(found: Findings, warm_up_rows: pd.DataFrame, universe: str) -> str:
 
     Args:
         found: of `audit.audit_run`.
-        warmth: of `audit.warm_up`.
+        warm_up_rows: of `audit.warm_up`.
         universe: the market's name.
     """
     leaking = found.leaking
