@@ -226,7 +226,7 @@ def _networks() -> dict[str, pd.DataFrame]:
             ],
         ),
         "failures": pd.DataFrame(
-            [("ppo", 0, -1, "seed collapse", 0.1)], columns=["strategy", "fold", "seed", "failure", "value"]
+            [("ppo", 0, -1, "seed disagreement", 0.1)], columns=["strategy", "fold", "seed", "failure", "value"]
         ),
         "action_map": pd.DataFrame(
             [("ppo", edge, flat, edge - 0.5, flat / 2, edge - 0.5, 10) for edge in (0, 1) for flat in (0, 1)],

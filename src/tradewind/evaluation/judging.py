@@ -12,7 +12,13 @@ from tradewind.trading.strategy import baselines
 def rank_strategies(
     portfolio_returns: pd.DataFrame, statistics: StatisticsRules, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The leaderboard over the walk-forward folds, and the same over the holdout."""
+    """The leaderboard over the walk-forward folds, and the same over the holdout.
+
+    Args:
+        portfolio_returns: net returns of all strategies, with the role of their fold.
+        statistics: of the resampling behind the intervals.
+        seed: of the resampling.
+    """
     families = {name: baselines.family(name) for name in portfolio_returns["strategy"].unique()}
     walk_forward = portfolio_returns[portfolio_returns["role"] == "walk_forward"]
     holdout = portfolio_returns[portfolio_returns["role"] == "holdout"]
@@ -27,7 +33,16 @@ def judge_strategies(
     selection: dict[str, Any],
     rules: VerdictRules,
 ) -> dict[str, Any]:
-    """The verdict on the best model."""
+    """The verdict on the best model.
+
+    Args:
+        board: the leaderboard over the walk-forward folds.
+        holdout_board: the same over the holdout.
+        cost_sensitivity: of every strategy, at multiples of the costs.
+        significance: of `measure_significance`.
+        selection: of `measure_significance`.
+        rules: the limits of go and no-go.
+    """
     deflated = dict(zip(significance["strategy"], significance["deflated_sharpe"], strict=True))
     overfitting = selection["overfitting"]
     chosen = Selection(deflated, selection["trials"], overfitting["probability"] if overfitting else None)

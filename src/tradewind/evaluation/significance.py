@@ -41,6 +41,14 @@ def measure_significance(
     The number of trials is counted: every Optuna trial of this run, and every distinct model ever evaluated on this
     market as the ledger knows it, this run's included. Walk-forward folds only; of the holdout it is counted how often
     it was looked at with different results.
+
+    Args:
+        portfolio_returns: net returns of all strategies, with the role of their fold.
+        trial_history: the ledger of models evaluated on this market before.
+        universe: which market this is.
+        statistics: of the resampling.
+        seed: of the resampling.
+        trials: the Optuna trials of this run, a table each.
     """
     rows = portfolio_returns[portfolio_returns["role"] == "walk_forward"]
     daily = {
@@ -157,6 +165,11 @@ def compare_forecasts(model_input: Partitions, folds: pd.DataFrame, *forecasts: 
 
     Columns: model, against, rows, loss, other_loss, statistic, p_value. Losses are averaged over the symbols of an
     instant, since they move together; negative statistics favour the model. Walk-forward folds only.
+
+    Args:
+        model_input: labels by partition.
+        folds: the folds table.
+        forecasts: a table each model.
     """
     known = pd.concat(
         [load()[["symbol", "timestamp", "label", "horizon_end"]] for load in model_input.values()], ignore_index=True

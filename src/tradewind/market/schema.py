@@ -86,7 +86,7 @@ class TypedBars(_Table):
 
 
 class Quarantine(_Table):
-    """Rejected rows: where each stood in its source, why it was refused, and what it held (JSON)."""
+    """Rejected rows: where each stood in its source, why it was rejected, and what it held (JSON)."""
 
     venue: Series[str]
     symbol: Series[str]
@@ -294,9 +294,9 @@ class Positions(_Table):
 
 
 class Transitions(_Table):
-    """Every bar that an agent lived through in a test window, for learning from it offline.
+    """Every bar of an agent's test windows with its decision, for offline learning.
 
-    `target` was decided at `timestamp`, on the forecasts and the account as seen then (`seen_...`, in the units of
+    `target` was decided at `timestamp`, on the forecasts and the account as seen then (`observed_...`, in the units of
     `rl.rules.EnvironmentRules`); net, gross, cost, funding, position (at the close) and turnover are those of the bar
     that ends at `timestamp`, as shares of the equity before it. The reward of a decision is the net of the next row.
     """

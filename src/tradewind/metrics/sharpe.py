@@ -62,6 +62,11 @@ def deflated_sharpe(daily: Floats, n_trials: float, variance: float) -> float:
 
     The probabilistic Sharpe ratio against `expected_largest` (Bailey and Lopez de Prado 2014, equation 9). `variance`
     is that of the trials' daily Sharpe ratios.
+
+    Args:
+        daily: shape (days,), net returns.
+        n_trials: how many strategies were tried.
+        variance: of the trials' daily Sharpe ratios.
     """
     return probabilistic_sharpe(daily, expected_largest(n_trials, variance))
 
@@ -71,6 +76,11 @@ def minimum_track_record(daily: Floats, confidence: float = 0.95, benchmark: flo
 
     1 + (1 - skewness * S + (kurtosis - 1) / 4 * S^2) * (z / (S - benchmark))^2 (Bailey and Lopez de Prado 2012,
     equation 11). Infinite where the ratio does not exceed the benchmark, NaN where there is none.
+
+    Args:
+        daily: shape (days,), net returns.
+        confidence: in (0, 1).
+        benchmark: a daily Sharpe ratio.
     """
     from scipy.stats import norm
 

@@ -59,6 +59,13 @@ def bootstrap_intervals(
 
     Blocks of geometric length with the given mean keep the dependence between neighbouring days. All measures come
     from the same resamples.
+
+    Args:
+        daily: shape (days,), net returns.
+        rng: draws the resamples.
+        confidence: of the intervals, in (0, 1).
+        n_resamples: how many resamples are drawn.
+        mean_block_days: the mean length of a block.
     """
     if len(daily) < 2:
         return dict.fromkeys(MEASURES, (float("nan"), float("nan")))

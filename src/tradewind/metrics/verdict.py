@@ -47,6 +47,13 @@ def judge(
     `board` and `holdout` are leaderboards; `sensitivity` has strategy, cost_multiple, sharpe, total_return over the
     walk-forward folds.
 
+    Args:
+        board: the leaderboard over the walk-forward folds.
+        holdout: the leaderboard over the holdout.
+        sensitivity: strategy, cost_multiple, sharpe, total_return.
+        selection: deflation and overfitting.
+        rules: the limits of the verdict.
+
     Raises:
         BadData: there is no model, or the holdout does not have the best one.
     """

@@ -43,7 +43,13 @@ def number(value: Any, digits: int = 2) -> str:
 
 
 def interval(low: Any, high: Any, digits: int = 2) -> str:
-    """0.12 to 3.45."""
+    """0.12 to 3.45.
+
+    Args:
+        low: the lower end.
+        high: the upper end.
+        digits: after the point.
+    """
     return f"{number(low, digits)} to {number(high, digits)}"
 
 
@@ -80,7 +86,13 @@ def what_would_break_it(verdict: dict[str, Any]) -> list[str]:
 
 
 def what_would_change_it(verdict: dict[str, Any], significance: pd.DataFrame, bars_per_day: float) -> list[str]:
-    """Plain sentences on what is missing for a better verdict, or for a worse one, and how many more bars settle it."""
+    """Plain sentences on what is missing for a better verdict, or for a worse one, and how many more bars settle it.
+
+    Args:
+        verdict: of `metrics.verdict.judge`.
+        significance: of `evaluation.significance.measure_significance`.
+        bars_per_day: of the timeframe.
+    """
     row = significance.set_index("strategy").loc[verdict["strategy"]]
     sentences = [
         more_bars(row["minimum_days"], row["days"], bars_per_day, "to tell its Sharpe ratio from zero at 95 %")
@@ -107,7 +119,14 @@ def bars_per_day(settings: dict[str, Any]) -> float:
 
 
 def more_bars(needed_days: float, days: float, bars_per_day: float, purpose: str) -> str:
-    """How many more bars a purpose asks for, if the Sharpe ratio stays what it is."""
+    """How many more bars a purpose asks for, if the Sharpe ratio stays what it is.
+
+    Args:
+        needed_days: the length of the track record that the purpose asks for.
+        days: the length that there is.
+        bars_per_day: of the timeframe.
+        purpose: the end of the sentence.
+    """
     if not math.isfinite(needed_days):
         return f"No number of bars is enough {purpose}: it does not exceed it now."
     if needed_days <= days:
@@ -238,7 +257,13 @@ def metric_rows(metrics: pd.DataFrame) -> Iterator[dict[str, str]]:
 
 
 def breakdown_rows(breakdown: pd.DataFrame, by: str, strategies: list[str]) -> Iterator[dict[str, str]]:
-    """Sharpe ratio and total return by fold, symbol or year, for the strategies asked for."""
+    """Sharpe ratio and total return by fold, symbol or year, for the strategies asked for.
+
+    Args:
+        breakdown: Sharpe ratio and return by part.
+        by: the kind of part: fold, symbol or year.
+        strategies: those asked for, in this order.
+    """
     part = breakdown[(breakdown["by"] == by) & breakdown["strategy"].isin(strategies)]
     for (role, group), rows in part.groupby(["role", "group"], sort=False):
         by_strategy = rows.set_index("strategy")
@@ -377,7 +402,13 @@ def left_out_rows(robustness: Any, chosen: str) -> Iterator[dict[str, str]]:
 
 
 def condition_rows(robustness: Any, chosen: str, by: str) -> Iterator[dict[str, str]]:
-    """Net return of the judged strategy by hour or regime."""
+    """Net return of the judged strategy by hour or regime.
+
+    Args:
+        robustness: the robustness tables.
+        chosen: the judged strategy.
+        by: hour or regime.
+    """
     for row in _of(robustness, "conditions", chosen):
         if row["by"] == by:
             yield {

@@ -21,7 +21,7 @@ from tradewind.learning.splits.purged import test_mask, training_mask
 from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 from tradewind.market.universe import Universe
 from tradewind.validation.audit import Leak, audit_run
-from tradewind.validation.whole_run import MODEL, RunSettings, Sources, Steps, Tables, boosted_forecasts, lazily
+from tradewind.validation.research_run import MODEL, RunSettings, Sources, Steps, Tables, boosted_forecasts, lazily
 
 CLEAN = Steps()
 Loaders = Mapping[str, Callable[[], pd.DataFrame]]
@@ -323,7 +323,7 @@ def _a_bar_early(*args: Any) -> Tables:
     }
 
 
-def practice_run(parameters: Mapping[str, Any]) -> tuple[Sources, RunSettings]:
+def planted_run(parameters: Mapping[str, Any]) -> tuple[Sources, RunSettings]:
     """A small market with an edge, and settings small and keen enough that every leak can show in seconds."""
     market = simulate_market(SimulationSpec(n_symbols=2, days=360, edge=12, seed=5))
     universe = Universe(
@@ -342,9 +342,9 @@ def practice_run(parameters: Mapping[str, Any]) -> tuple[Sources, RunSettings]:
     return Sources(universe, market.bars, market.side_series, market.oracle), settings
 
 
-def practise(parameters: Mapping[str, Any]) -> Iterator[tuple[PlantedLeak | None, Leak | None]]:
+def check_planted_leaks(parameters: Mapping[str, Any]) -> Iterator[tuple[PlantedLeak | None, Leak | None]]:
     """The clean run first, as None, then every planted leak; each with the first value that moved, or None."""
-    sources, settings = practice_run(parameters)
+    sources, settings = planted_run(parameters)
     clean = audit_run(sources, settings)
     yield None, next(iter(clean.leaks), None)
     for planted in planted_leaks():

@@ -30,7 +30,7 @@ class ModelChoice(Parameters):
 class SeedRules(Parameters):
     """From how many other seeds a model is trained anew (`params:classifier.NAMESPACE.seeds`)."""
 
-    others: Annotated[int, Field(ge=1, le=100)] = 2
+    others: Annotated[int, Field(ge=1, le=100)] = 1
 
 
 def tune(
