@@ -277,6 +277,29 @@ def test_what_is_varied_looks_at_the_walk_forward_folds_alone() -> None:
     assert worlds["as it was"] > 0
 
 
+@pytest.mark.parametrize("execution", [OrderRules(), OrderRules(stop_loss=0.01), OrderRules(take_profit=0.01)])
+def test_tables_of_the_same_costs_agree_under_every_order_rule(execution: OrderRules) -> None:
+    tables, known = market(17, 0.3)
+    costs = Costs(taker_fee_bps=5.0, maker_fee_bps=5.0, half_spread_bps=0.0, slippage_share_of_volatility=0.0)
+    setup = SETUP.model_copy(update={"costs": costs, "execution": execution})
+    bars = nodes.load_market(lazily(tables), FUNDING, UNIVERSE, setup)
+    positions = nodes.make_positions(bars, folds(), NO_AGENTS, NO_ORACLE, 7, in_folds(known))
+    judged = lazily({"knowing": positions["knowing"]})
+    at_once = nodes.measure_cost_sensitivity(judged, bars, folds(), SensitivityRules(cost_multiples=(1.0, 2.0)))
+    sharpe = at_once["sharpe"].iloc[0]
+    rules = RobustnessRules(side_bps=(5,), cost_multiples=(1,), delays_bars=(0,), capitals=(1e4,))
+    found = nodes.stress_strategies(judged, bars, folds(), rules, 7)
+    for name in ("costs", "delays"):
+        assert found[name]["sharpe"].iloc[0] == pytest.approx(sharpe, rel=1e-9), name
+    assert found["worlds"].set_index("world").loc["as it was", "sharpe"] == pytest.approx(sharpe, rel=1e-9)
+    alone = UNIVERSE.model_copy(update={"symbols": ("A",), "reference_symbol": "A"})
+    one = nodes.load_market(lazily({UNIVERSE.partition("A"): tables[UNIVERSE.partition("A")]}), FUNDING, alone, setup)
+    only_a = {"knowing": positions["knowing"].query("symbol == 'A'").reset_index(drop=True)}
+    without_b = nodes.measure_cost_sensitivity(lazily(only_a), one, folds(), SensitivityRules(cost_multiples=(1.0, 2.0)))
+    left = found["leave_one_out"].query("left_out == 'symbol'").set_index("group")["sharpe"]
+    assert left["B"] == pytest.approx(without_b["sharpe"].iloc[0], rel=1e-9)
+
+
 def test_forecasts_are_compared_on_the_same_instants() -> None:
     tables, known = market(13, 0.4)
     rng = np.random.default_rng(1)
