@@ -295,7 +295,9 @@ def test_tables_of_the_same_costs_agree_under_every_order_rule(execution: OrderR
     alone = UNIVERSE.model_copy(update={"symbols": ("A",), "reference_symbol": "A"})
     one = nodes.load_market(lazily({UNIVERSE.partition("A"): tables[UNIVERSE.partition("A")]}), FUNDING, alone, setup)
     only_a = {"knowing": positions["knowing"].query("symbol == 'A'").reset_index(drop=True)}
-    without_b = nodes.measure_cost_sensitivity(lazily(only_a), one, folds(), SensitivityRules(cost_multiples=(1.0, 2.0)))
+    without_b = nodes.measure_cost_sensitivity(
+        lazily(only_a), one, folds(), SensitivityRules(cost_multiples=(1.0, 2.0))
+    )
     left = found["leave_one_out"].query("left_out == 'symbol'").set_index("group")["sharpe"]
     assert left["B"] == pytest.approx(without_b["sharpe"].iloc[0], rel=1e-9)
 
