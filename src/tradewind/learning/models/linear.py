@@ -68,8 +68,8 @@ class LinearForecaster(RowForecaster):
         if values.shape[1]:
             model = LogisticRegression(C=self.parameters.c, max_iter=200)
             model.fit(_design(values, mean, spread), train.label, sample_weight=train.weight)
-            shares = [(train.label == one).mean() / train.weight[train.label == one].sum() for one in model.classes_]
-            offset = _offsets(model.intercept_, np.log(np.array(shares) * train.weight.sum()))
+            ratio = [(train.label == one).mean() / train.weight[train.label == one].sum() for one in model.classes_]
+            offset = _offsets(model.intercept_, np.log(np.array(ratio) * train.weight.sum()))
             state |= {"classes": model.classes_.tolist(), "slope": model.coef_.tolist(), "offset": offset.tolist()}
         else:
             # Nothing to read: the classes' shares, which is what the regression is without a feature.

@@ -144,10 +144,7 @@ def _judging_nodes(models: RunModels) -> list[Node]:
         ),
         Node(
             nodes.measure_significance,
-            [
-                "portfolio_returns", "trial_history", UNIVERSE, STATISTICS, SEED,
-                *(f"{model}.trials" for model in models.tuned),
-            ],
+            ["portfolio_returns", "trial_history", MARKET, "parameters", STATISTICS, SEED],
             ["significance", "selection", "trial_ledger", "daily_returns"],
             name="measure_significance",
         ),
