@@ -73,4 +73,4 @@ def test_effective_trials_are_those_that_are_independent() -> None:
     assert sharpe.effective_trials(half) == pytest.approx(10 / (1 + 9 * 0.25), rel=0.1)
     flat = np.column_stack([np.zeros(2_000), alone[:, :2], np.zeros(2_000)])
     assert sharpe.effective_trials(flat) == pytest.approx(2, rel=0.01)  # what never traded was not a try
-    assert sharpe.effective_trials(np.zeros((2_000, 3))) == effective_trials(alone[:, :1]) == 1.0
+    assert sharpe.effective_trials(np.zeros((2_000, 3))) == sharpe.effective_trials(alone[:, :1]) == 1.0
