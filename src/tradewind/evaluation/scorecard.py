@@ -77,7 +77,7 @@ def score_criteria(
     forecast = pd.concat(forecasts, ignore_index=True)
     forecast = forecast[(forecast["model"] == chosen) & forecast["fold"].isin(tested["fold"])]
     known = pd.concat(
-        [load()[["symbol", "timestamp", "label", "forward_return"]] for load in tables.model_input.values()]
+        [load()[["symbol", "timestamp", "label", "forward_return"]].dropna() for load in tables.model_input.values()]
     )
     rows = forecast.merge(known, on=["symbol", "timestamp"])
     histories = {symbol: history.rows(is_tested(bars, tested)) for symbol, (bars, history) in market.histories.items()}

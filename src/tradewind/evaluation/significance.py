@@ -162,7 +162,8 @@ def compare_forecasts(model_input: Partitions, folds: pd.DataFrame, *forecasts: 
     instant, since they move together; negative statistics favour the model. Walk-forward folds only.
     """
     known = pd.concat(
-        [load()[["symbol", "timestamp", "label", "horizon_end"]] for load in model_input.values()], ignore_index=True
+        [load()[["symbol", "timestamp", "label", "horizon_end"]].dropna() for load in model_input.values()],
+        ignore_index=True,
     )
     tests = folds[folds["role"] == "walk_forward"]
     by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
