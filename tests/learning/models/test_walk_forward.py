@@ -158,7 +158,7 @@ def test_forecasts_of_rows_or_folds_that_are_gone_are_not_scored(
     model_rows: pd.DataFrame, model_folds: pd.DataFrame, store: FolderModelStore
 ) -> None:
     forecasts = walk_forward.forecast_table(train(model_rows, model_folds, store), 12)
-    with pytest.raises(BadData, match="3 of .* forecasts have no label .* train again"):
+    with pytest.raises(BadData, match="3 of .* forecasts have no row .* train again"):
         scoring.score(forecasts, model_rows.iloc[:-3], model_folds)
     with pytest.raises(BadData, match="no fold in folds"):
         scoring.score(forecasts, model_rows, model_folds.iloc[:-1])
