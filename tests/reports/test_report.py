@@ -125,7 +125,7 @@ def test_a_run_that_never_traded_has_a_report(tables: ReportTables) -> None:
     selection = tables.selection | {"overfitting": None}
     bare = replace(tables, portfolio_returns=flat, trades=none, selection=selection)
     assert "too little movement" in render_html(bare)
-    assert "too short to say how likely overfitting is" in render_markdown(bare)
+    assert "too few models or days to halve the history" in render_markdown(bare)
 
 
 def test_months_and_the_markets_share_are_what_they_say() -> None:

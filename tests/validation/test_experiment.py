@@ -73,7 +73,7 @@ def outcome(case: Case, verdict: str = "no-go") -> dict[str, Any]:
     return {
         "key": case.key, **case.model_dump(), "verdict": verdict, "sharpe": 1.0, "oracle_sharpe": 2.0 * (case.edge > 0),
         "sharpe_lightgbm": 0.5, "perfect_verdict": "go", "oracle_low": 1.0, "oracle_high": 3.0,
-        "gross": {"rule": [-1.0, 1.0]}, "probability_of_overfitting": 0.5, "best_fell_below_the_middle": 1.0,
+        "gross": {"rule": [-1.0, 1.0]}, "probability_of_loss": 0.5, "best_lost_money": 1.0,
     }  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def test_shares_are_counted_with_their_intervals() -> None:
     (world,) = summary["worlds"]
     assert world["false_discovery"]["value"] == 0.05
     assert summary["coverage"]["before_costs"]["value"] == summary["coverage"]["by_rule"]["rule"]["value"] == 0.95
-    (bin_,) = summary["overfitting"]
+    (bin_,) = summary["loss"]
     assert (bin_["from"], bin_["markets"], bin_["observed"]["value"]) == (0.4, 50, 1.0)
     cells = {(cell["edge"], cell["days"]): cell for cell in summary["planted"]}
     assert len(cells) == 15 and cells[(2, 730)]["power"]["value"] == 0 and cells[(4, 730)]["power"]["value"] == 1

@@ -1,4 +1,4 @@
-"""Portfolio returns to leaderboards, and to the verdict on the best model."""
+"""Portfolio returns to leaderboards, and to the verdict."""
 
 from typing import Any
 
@@ -33,17 +33,18 @@ def judge_strategies(
     selection: dict[str, Any],
     rules: VerdictRules,
 ) -> dict[str, Any]:
-    """The verdict on the best model.
+    """The verdict on the named strategy, or on the best model.
 
     Args:
-        board: the leaderboard over the walk-forward folds.
-        holdout_board: the same over the holdout.
-        cost_sensitivity: of every strategy, at multiples of the costs.
-        significance: of `measure_significance`.
-        selection: of `measure_significance`.
-        rules: the limits of go and no-go.
+        board: the leaderboard of the walk-forward folds.
+        holdout_board: that of the holdout.
+        cost_sensitivity: the strategies at other costs.
+        significance: by strategy what its result is worth.
+        selection: what choosing did.
+        rules: the limits.
     """
-    deflated = dict(zip(significance["strategy"], significance["deflated_sharpe"], strict=True))
     overfitting = selection["overfitting"]
-    chosen = Selection(deflated, selection["trials"], overfitting["probability"] if overfitting else None)
+    chosen = Selection(
+        significance, selection["trials"], selection["effective_trials"], overfitting["loss"] if overfitting else None
+    )
     return judge(board, holdout_board, cost_sensitivity, chosen, rules)

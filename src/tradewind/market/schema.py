@@ -166,19 +166,26 @@ class Labels(_Table):
 
 
 class ModelInput(_Table):
-    """Features and labels of one symbol side by side, with the volatility that positions are sized by."""
+    """Features and labels of one symbol side by side. A row whose horizon leaves the data or the segment has no label:
+    it is forecast and never learned from; label, forward return, weight and instants are missing together."""
 
     symbol: Series[str]
     timestamp: Series[Instant]
-    label: Series[np.int8] = pa.Field(isin=[-1, 0, 1])
-    forward_return: Series[float]
-    exit_time: Series[Instant]
-    horizon_end: Series[Instant]
-    weight: Series[float] = pa.Field(ge=0)
+    label: Series[pd.Int8Dtype] = pa.Field(isin=[-1, 0, 1], nullable=True)
+    forward_return: Series[float] = pa.Field(nullable=True)
+    exit_time: Series[Instant] = pa.Field(nullable=True)
+    horizon_end: Series[Instant] = pa.Field(nullable=True)
+    weight: Series[float] = pa.Field(ge=0, nullable=True)
 
     class Config(_Table.Config):
         strict = False
         unique = ["symbol", "timestamp"]
+
+    @pa.dataframe_check(name="a label is missing with all that belongs to it")
+    def is_whole(cls, table: pd.DataFrame) -> bool:  # noqa: N805
+        """Missing in all of the label's columns or in none."""
+        missing = table[["label", "forward_return", "exit_time", "horizon_end", "weight"]].isna()
+        return bool((missing.all(axis=1) | ~missing.any(axis=1)).all())
 
 
 class HorizonReturns(_Table):

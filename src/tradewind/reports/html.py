@@ -124,6 +124,7 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "features": _table(text.feature_rows(tables)),
         "n_features": len(tables.feature_dictionary),
         "folds": _table(text.fold_rows(tables.folds)),
+        "how_chosen": text.how_chosen(tables.verdict),
         "settings": tables.settings,
     }
 
@@ -142,11 +143,15 @@ def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:
             text.number(verdict["sharpe"]),
             f"90 % interval {text.interval(verdict['sharpe_low'], verdict['sharpe_high'])}",
         ),
-        ("Probability of luck", text.percent(verdict["probability_of_luck"]), "without an edge, this good or better"),
         (
-            "Deflated Sharpe",
-            text.percent(verdict["deflated_sharpe"]),
-            f"probability of an edge after {verdict['trials']} trials",
+            "Probability of an edge",
+            text.percent(verdict["probability_of_edge"]),
+            f"folds and holdout, after {text.number(verdict['effective_trials'], 1)} effective trials",
+        ),
+        (
+            "Could be seen",
+            text.number(verdict["detectable_sharpe"]),
+            "true Sharpe ratio that these days miss half the time",
         ),
         (
             "Holdout Sharpe ratio",

@@ -13,9 +13,9 @@ from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
 
 HEADLINE = {
-    "go": "There is an edge after costs.",
-    "watch": "There may be an edge, but it has not been shown.",
-    "no-go": "No edge: no model has shown that it earns its costs.",
+    "go": "An edge after costs is shown.",
+    "watch": "There may be an edge; it is not shown.",
+    "no-go": "Not shown: nothing here has been seen to earn its costs.",
 }
 METRIC = {
     "accuracy": "accuracy",
@@ -62,6 +62,16 @@ def day(instant: Any) -> str:
     return "–" if pd.isna(instant) else f"{pd.Timestamp(instant):%Y-%m-%d}"
 
 
+def how_chosen(verdict: dict[str, Any]) -> str:
+    """Why this strategy is the one judged, as the end of a sentence."""
+    if verdict["named"]:
+        return "which was named before the run: one trial, nothing was chosen."
+    return (
+        f"the model with the best walk-forward Sharpe ratio of {verdict['models_compared']}. The holdout had no part "
+        "in the choice."
+    )
+
+
 def what_would_break_it(verdict: dict[str, Any]) -> list[str]:
     """Plain sentences on how far the result is from being gone."""
     sentences = []
@@ -95,14 +105,19 @@ def what_would_change_it(verdict: dict[str, Any], significance: pd.DataFrame, ba
     """
     row = significance.set_index("strategy").loc[verdict["strategy"]]
     sentences = [
-        more_bars(row["minimum_days"], row["days"], bars_per_day, "to tell its Sharpe ratio from zero at 95 %")
+        f"What could have been seen: with these {number(verdict['days_all'], 0)} days a true Sharpe ratio of "
+        f"{number(verdict['detectable_sharpe'])} is missed in half of all cases, and a smaller one more often.",
+        more_bars(row["minimum_days"], row["days"], bars_per_day, "to tell its Sharpe ratio from zero at 95 %"),
     ]
     if verdict["trials"] > 1:
         of_trials = f"to tell it from the best of {verdict['trials']} trials without an edge"
         sentences.append(more_bars(row["minimum_days_deflated"], row["days"], bars_per_day, of_trials))
     unmet = [reason for met, reason in zip(verdict["passed"], verdict["reasons"], strict=True) if not met]
     if verdict["verdict"] == "go":
-        sentences.append("If one of the checks fails, the verdict is watch; if one of the first two does, no-go.")
+        sentences.append(
+            "If one of the checks fails, the verdict is watch; if the folds alone say too little or the holdout "
+            "refutes them, no-go."
+        )
     elif unmet:
         checks = "one check is" if len(unmet) == 1 else f"{len(unmet)} checks are"
         sentences.append(f"For a go, {checks} to be met that now fail: " + "; ".join(unmet) + ".")

@@ -208,9 +208,7 @@ def _compare(
     """(product, name, values compared, leak or None) for everything that was known at the cut."""
     other = {"truncated": truncated, "changed": changed, "mirrored": mirrored}[history](sources, cut)
     bar = sources.universe.bar
-    # A row is forecast once its label has ended: the last ones of a truncated history have none yet.
     life = (settings.labels.horizon_bars + 2) * bar
-    forecast_until = cut - life if history == "truncated" else cut
     folds = whole.folds[whole.folds["test_start"] <= cut - life].reset_index(drop=True)
     if folds.empty:
         yield from _compare_tables(whole, _features_only(other, settings, steps), cut, history)
@@ -218,13 +216,14 @@ def _compare(
     found = run_research(other, settings, steps, folds if history == "truncated" else None)
     yield from _compare_tables(whole, (found.bars, found.features, found.labels), cut, history)
     yield from _moved("model_input", whole.model_input, found.model_input, cut, cut, history, ended=True)
-    if history != "truncated":
-        names = feature_names(next(iter(whole.model_input.values())))
-        keyed = [*KEYS["model_input"], *names]
-        mine, theirs = (
-            {key: table[keyed] for key, table in one.items()} for one in (whole.model_input, found.model_input)
-        )
-        yield from _moved("model_input", mine, theirs, cut, cut, history)
+    # What is forecast must not depend on whether its label will ever be known.
+    names = feature_names(next(iter(whole.model_input.values())))
+    keyed = [*KEYS["model_input"], *names]
+    mine, theirs = ({key: table[keyed] for key, table in one.items()} for one in (whole.model_input, found.model_input))
+    yield from _moved("model_input", mine, theirs, cut, cut, history)
+    # A truncated history has only the folds whose tests it reaches.
+    last = folds["test_end"].iloc[-1] - pd.Timedelta(1, unit="ms")
+    forecast_until = min(cut, last) if history == "truncated" else cut
     yield from _moved("forecasts", {"": whole.forecasts}, {"": found.forecasts}, cut, forecast_until, history)
     for strategy, table in whole.positions.items():
         if strategy not in NOT_TRADED:
@@ -260,7 +259,7 @@ def _moved(
     leaks: dict[str, Leak] = {}
     for partition, table in whole.items():
         mine, theirs = (_known(one, until, cut, ended).set_index(keys) for one in (table, found[partition]))
-        lacking = mine.index.symmetric_difference(theirs.index) if ended or product in ("bars", "features") else []
+        lacking = mine.index.symmetric_difference(theirs.index)
         if len(lacking):
             at = dict(zip(keys, lacking[0], strict=True))
             detail = f"{len(lacking)} rows are in one of the two histories only"
@@ -270,6 +269,8 @@ def _moved(
         for column in mine.columns:
             compared[column] = compared.get(column, 0) + len(both)
             if column not in theirs:
+                detail = "the column is in one of the two histories only"
+                leaks.setdefault(column, Leak(product, column, history, cut, cut, partition, detail))
                 continue
             row = _first_difference(mine[column], theirs[column])
             if row is not None:

@@ -140,14 +140,14 @@ def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings
     strategies = board.set_index("strategy")
     models = strategies[strategies["family"] == "model"]["sharpe"]
     kept = (
-        "verdict", "strategy", "sharpe", "sharpe_low", "sharpe_high", "holdout_sharpe", "probability_of_luck",
-        "deflated_sharpe", "probability_of_overfitting", "passed",
+        "verdict", "strategy", "sharpe", "sharpe_low", "sharpe_high", "holdout_sharpe", "probability_of_edge",
+        "probability_of_loss", "passed",
     )  # fmt: skip
     out = {
         "key": case.key, **case.model_dump(), **{name: verdict[name] for name in kept},
         "oracle_sharpe": 0.0, "perfect_verdict": None,
         **{f"sharpe_{name}": float(value) for name, value in models.items()},
-        "best_fell_below_the_middle": _fell_below(board, holdout),
+        "best_lost_money": _best_lost(board, holdout),
     }  # fmt: skip
     if case.edge == 0:
         return out | {"gross": _gross_intervals(returns, settings.statistics, case.seed)}
@@ -171,20 +171,18 @@ def _judge(
     returns = accounts.portfolio_returns(targets, market, run.folds)
     sensitivity = accounts.cost_sensitivity(targets, market, run.folds, accounts.SensitivityRules())
     board, holdout = judging.rank_strategies(returns, settings.statistics, settings.seed)
-    found, chosen, _, _ = significance.measure_significance(
-        returns, [], sources.universe, settings.statistics, settings.seed
-    )
+    tried = {str(name): str(name) for name in returns["strategy"].unique()}
+    found, chosen, _, _ = significance.measure_significance(returns, [], (), tried, settings.statistics, settings.seed)
     verdict = judging.judge_strategies(board, holdout, sensitivity, found, chosen, settings.verdict)
     return verdict, board, holdout, returns
 
 
-def _fell_below(board: pd.DataFrame, holdout: pd.DataFrame) -> float:
-    """1 if the strategy that was best on the folds is in the lower half on the holdout, 0 if in the upper, 0.5 in the
-    middle: what the probability of overfitting foretells. Without the oracle, as there."""
-    best = board.loc[board["family"] != "oracle", "strategy"].iloc[0]
-    ratios = holdout[holdout["family"] != "oracle"].set_index("strategy")["sharpe"]
-    below, above = (ratios < ratios[best]).sum(), (ratios > ratios[best]).sum()
-    return float(np.select([below < above, below > above], [1.0, 0.0], 0.5))
+def _best_lost(board: pd.DataFrame, holdout: pd.DataFrame) -> float:
+    """1 if the model that was best on the folds loses money in the holdout, 0 if it earns some, 0.5 if it did nothing:
+    what the probability of loss foretells."""
+    best = board.loc[board["family"] == "model", "strategy"].iloc[0]
+    sharpe = float(holdout.set_index("strategy")["sharpe"][best])
+    return float(np.select([sharpe < 0, sharpe > 0], [1.0, 0.0], 0.5))
 
 
 def _gross_intervals(returns: pd.DataFrame, rules: StatisticsRules, seed: int) -> dict[str, tuple[float, float]]:

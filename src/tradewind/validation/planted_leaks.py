@@ -76,6 +76,8 @@ def _leaks() -> list[tuple[str, str, str, dict[str, Any]]]:
          {"compute_features": _component}),
         ("label_among_the_features", "label", "the forward return left among the features",
          {"assemble_model_input": _with_forward_return}),
+        ("rows_whose_label_will_end", "label", "only rows whose label will end are forecast: flat before every gap",
+         {"assemble_model_input": _labelled_only}),
         ("barriers_by_whole_sample_volatility", "label", "labels by a threshold of the whole history's returns",
          {"make_labels": _labels_by_quantile}),
         ("label_said_to_end_at_once", "label", "labels whose horizon ends when it begins: purging does nothing",
@@ -204,6 +206,11 @@ def _component(*args: Any) -> Any:
 def _with_forward_return(features: Loaders, labels: Loaders, *args: Any) -> Any:
     tables, counts = CLEAN.assemble_model_input(features, labels, *args)
     return {name: table.assign(leak=table["forward_return"]) for name, table in tables.items()}, counts
+
+
+def _labelled_only(*args: Any) -> Any:
+    tables, counts = CLEAN.assemble_model_input(*args)
+    return {name: table[table["label"].notna()].reset_index(drop=True) for name, table in tables.items()}, counts
 
 
 def _labels_by_quantile(*args: Any) -> Any:

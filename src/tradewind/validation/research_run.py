@@ -263,7 +263,7 @@ def run_research(
     features = make_features(bars, side_series, universe, settings, steps)
     labels, counts = steps.make_labels(lazily(bars), universe, settings.labels, settings.weights, settings.seed)
     inputs, _ = steps.assemble_model_input(
-        lazily(features), lazily(labels), counts, universe, settings.model_input
+        lazily(features), lazily(labels), counts, universe, settings.model_input, settings.labels
     )  # fmt: skip
     if folds is None:
         folds = steps.make_folds(lazily(inputs), universe, settings.folds, settings.labels)

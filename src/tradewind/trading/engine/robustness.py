@@ -29,7 +29,9 @@ def summary(account: pd.DataFrame) -> dict[str, float]:
     return measures_of(daily_returns(account["timestamp"], account["net"].to_numpy()))
 
 
-def at_costs(market: Market, targets: Targets, costs: Costs, bps: Sequence[float]) -> list[dict[str, float]]:
+def at_costs(
+    market: Market, targets: Targets, costs: Costs, bps: Sequence[float], rules: OrderRules = MARKET
+) -> list[dict[str, float]]:
     """Sharpe ratio and return at all-in costs of so many bps a side, and the bps at which the profit is gone.
 
     `break_even_bps` is the profit before costs over the value traded: without compounding, exactly what each side may
@@ -40,13 +42,14 @@ def at_costs(market: Market, targets: Targets, costs: Costs, bps: Sequence[float
         targets: by symbol, shape (bars,), shares of the symbol's part of the capital.
         costs: as configured; replaced by the all-in costs.
         bps: all-in costs of one side, in basis points.
+        rules: what an order may be.
     """
-    free = portfolio_account(market, targets, costs.of_side(0.0))
+    free = portfolio_account(market, targets, costs.of_side(0.0), rules)
     earned, traded = float((free["gross"] - free["funding"]).sum()), float(free["turnover"].sum())
     break_even = max(earned / traded, 0.0) * 1e4 if traded > 0 else float("inf")
     rows = []
     for side in bps:
-        account = free if side == 0 else portfolio_account(market, targets, costs.of_side(side))
+        account = free if side == 0 else portfolio_account(market, targets, costs.of_side(side), rules)
         found = summary(account)
         rows.append(
             {
@@ -110,7 +113,9 @@ def at_capital(
     return rows
 
 
-def leave_one_out(market: Market, targets: Targets, costs: Costs, account: pd.DataFrame) -> list[dict[str, Any]]:
+def leave_one_out(
+    market: Market, targets: Targets, costs: Costs, account: pd.DataFrame, rules: OrderRules = MARKET
+) -> list[dict[str, Any]]:
     """Sharpe ratio without each year, and without each symbol where there are two or more.
 
     Args:
@@ -118,6 +123,7 @@ def leave_one_out(market: Market, targets: Targets, costs: Costs, account: pd.Da
         targets: by symbol, shape (bars,), shares of the symbol's part of the capital.
         costs: as configured.
         account: of `portfolio_account` with all symbols.
+        rules: what an order may be.
     """
     year = (account["timestamp"] - pd.Timedelta(1, unit="ms")).dt.year
     rows: list[dict[str, Any]] = [
@@ -127,7 +133,7 @@ def leave_one_out(market: Market, targets: Targets, costs: Costs, account: pd.Da
     ]
     for symbol in targets if len(targets) > 1 else ():
         rest = [name for name in targets if name != symbol]
-        found = summary(portfolio_account(market.of(rest), {name: targets[name] for name in rest}, costs))
+        found = summary(portfolio_account(market.of(rest), {name: targets[name] for name in rest}, costs, rules))
         rows.append({"left_out": "symbol", "group": symbol, "sharpe": found["sharpe"]})
     return rows
 
