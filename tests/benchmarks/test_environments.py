@@ -13,9 +13,9 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from tests.adaptive.rl.test_agents import COSTS, DISCRETE, solved_market
-from tradewind.adaptive.rl.agents import Lesson, train_agent
+from tradewind.adaptive.rl.agents import TrainingTask, train_agent
 from tradewind.adaptive.rl.environments import TradingEnv, TradingVecEnv
-from tradewind.adaptive.rl.episodes import TOLD
+from tradewind.adaptive.rl.episodes import STEP_FIELDS
 from tradewind.adaptive.rl.learners import make_learner
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.parameters import AGENTS, AgentParameters
@@ -127,10 +127,10 @@ def test_large_batches_end_no_worse(results: list[dict[str, Any]]) -> None:
         ("usual", settings(1, 64).model_copy(update={"total_timesteps": 60_000})),
     ):
         begun = perf_counter()
-        files = train_agent(Lesson(parameters, DISCRETE, RewardRules(), terms, fit, valid, sight), 7)
+        files = train_agent(TrainingTask(parameters, DISCRETE, RewardRules(), terms, fit, valid, sight), 7)
         took[name] = perf_counter() - begun
         (life,) = run_policy(Policy.from_files(files), test, terms)
-        grown[name] = float(np.log1p(life.last_step[1:, TOLD.index("net")]).mean())
+        grown[name] = float(np.log1p(life.last_step[1:, STEP_FIELDS.index("net")]).mean())
     results.append(
         {
             "case": "60,000 steps of PPO, 64 environments in batches of 1,024 against one in batches of 64, both ours; "
@@ -150,7 +150,7 @@ def test_an_exported_policy_decides(results: list[dict[str, Any]]) -> None:
         rules = DISCRETE.model_copy(update={"actions": "continuous" if algorithm in ("sac", "td3") else "discrete"})
         terms = TradingTerms.from_rules(COSTS, OrderRules(), rules, 8766.0)
         parameters = AgentParameters(algorithm=algorithm, total_timesteps=2048, parts=1, n_steps=32, gradient_steps=2)
-        files = train_agent(Lesson(parameters, rules, RewardRules(), terms, fit, valid, sight), 7)
+        files = train_agent(TrainingTask(parameters, rules, RewardRules(), terms, fit, valid, sight), 7)
         policy = Policy.from_files({**files, ABOUT: files[ABOUT].replace(b'"abstains": true', b'"abstains": false')})
         seen, held, memory = np.zeros((1, 8), dtype=np.float32), np.zeros(1), policy.begin(1)
         times = []
