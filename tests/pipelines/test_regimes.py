@@ -10,6 +10,7 @@ import pytest
 
 from tradewind.datasets import contracts
 from tradewind.errors import BadData
+from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.models.base import feature_names
 from tradewind.learning.regimes.markov import MarkovModel
 from tradewind.learning.regimes.walk_forward import RegimePlan
@@ -22,6 +23,7 @@ UNIVERSE = Universe(venue="simulated", symbols=("SIM1", "SIM2"), timeframe="1h")
 PLAN = RegimePlan(
     first_fit_bars=2000, refit_bars=2000, rules={"em": {"first_rounds": 2, "rounds": 3}, "evidence": -10.0}
 )
+METHOD = LabelRules.model_validate({"method": "triple_barrier", "horizon_bars": 12, "volatility_window": 24})
 Bars = dict[str, Callable[[], pd.DataFrame]]
 
 
@@ -74,15 +76,15 @@ def test_regimes_join_the_features_where_the_parameter_asks(bars: Bars, found: A
         )
     counts = pd.DataFrame({"symbol": list(UNIVERSE.symbols)})
     inputs = (lazily(features), lazily(labels), counts, UNIVERSE)
-    without, _ = assemble_model_input(*inputs, ModelInputRules(), lazily(tables))
-    with_them, _ = assemble_model_input(*inputs, ModelInputRules(regimes=True), lazily(tables))
+    without, _ = assemble_model_input(*inputs, ModelInputRules(), METHOD, lazily(tables))
+    with_them, _ = assemble_model_input(*inputs, ModelInputRules(regimes=True), METHOD, lazily(tables))
     name = "simulated/SIM1/1h"
     assert feature_names(without[name]) == ["one"]
     assert "regime_p_trending" in feature_names(with_them[name])
     assert len(with_them[name]) == len(without[name])
     np.testing.assert_allclose(with_them[name]["regime_p_leave"], tables[name]["p_leave"], rtol=1e-6)
     with pytest.raises(BadData, match="run the regimes stage"):
-        assemble_model_input(*inputs, ModelInputRules(regimes=True), {})
+        assemble_model_input(*inputs, ModelInputRules(regimes=True), METHOD, {})
 
 
 def test_the_breakdown_goes_by_the_regime_known_before_the_bar() -> None:

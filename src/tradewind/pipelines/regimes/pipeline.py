@@ -19,5 +19,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(draw_regimes, ["bars", "regimes", "regime_summary"], "regimes_page", name="draw_regimes"),
         ],
+        namespace="regimes",
+        prefix_datasets_with_namespace=False,
         tags="regimes",
     )
