@@ -8,6 +8,7 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 
+from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.errors import BadParameters
 from tradewind.learning.models.chosen import choose
 from tradewind.tracking import RECORDERS, make_store
@@ -26,10 +27,10 @@ class ParameterHooks:
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Refuse blocks in their old places, and choose the models that `params:models` lists."""
+        """Refuse blocks in their old places, and choose the models and agents that `params:models` lists."""
         parameters = context.config_loader["parameters"]
         refuse_moved_blocks(parameters)
-        choose(parameters["models"])
+        choose(parameters["models"], AGENTS)
 
 
 def refuse_moved_blocks(parameters: Mapping[str, Any]) -> None:
