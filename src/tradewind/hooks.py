@@ -30,7 +30,33 @@ class ParameterHooks:
         """Refuse blocks in their old places, and choose the models and agents that `params:models` lists."""
         parameters = context.config_loader["parameters"]
         refuse_moved_blocks(parameters)
+        if is_left_to_store(parameters["universe"]):
+            context.config_loader["parameters"] = {**parameters, "universe": _universe_of_store(context)}
         choose(parameters["models"], AGENTS)
+
+
+def is_left_to_store(universe: Mapping[str, Any]) -> bool:
+    """Whether `params:universe` leaves the venue, the symbols or the bar to what the store holds."""
+    return any(universe.get(name) is None for name in ("venue", "symbols", "timeframe"))
+
+
+def _universe_of_store(context: KedroContext) -> dict[str, Any]:
+    """`params:universe` as far as it is given, the rest from the bars that `source_bars` holds.
+
+    Raises:
+        BadParameters: `source_bars` is no store, or what it holds does not settle the question.
+    """
+    from tradewind.datasets.stored_universe import told_by_store
+
+    entry, loader = context.config_loader["catalog"]["source_bars"], context.config_loader
+    if "store" not in entry:
+        raise BadParameters(
+            "parameters: universe.venue, symbols and timeframe are to be given: source_bars is no store"
+        )
+    store = dict(entry["store"])
+    if isinstance(store.get("credentials"), str):
+        store["credentials"] = loader["credentials"][store["credentials"]]
+    return told_by_store(loader["parameters"]["universe"], store, context.project_path)
 
 
 def refuse_moved_blocks(parameters: Mapping[str, Any]) -> None:
