@@ -87,7 +87,7 @@ def tables() -> ReportTables:
         holdout_leaderboard=boards[1],
         breakdown=breakdown(returns, accounts),
         cost_sensitivity=sensitivity,
-        trades={name: _trades() for name in STRATEGIES},
+        trades={name: _trades().assign(symbol="SIM1") for name in STRATEGIES},
         significance=significance,
         selection=selection,
         forecast_comparison=pd.DataFrame(
@@ -118,7 +118,14 @@ def tables() -> ReportTables:
             Selection({"xgboost": 0.9}, 5, selection["overfitting"]["probability"]),
             VerdictRules(),
         ),
-        settings={"universe": universe.model_dump(mode="json"), "seed": 7},
+        settings={
+            "universe": universe.model_dump(mode="json"),
+            "seed": 7,
+            "costs": Costs().model_dump(),
+            "data_sha256": {"made/SIM1/1h": "0123456789abcdef"},
+        },
+        run={"date": "2026-01-02 03:04 UTC", "command": "kedro run", "commit": "abc123", "run": "MLflow 12ab"},
+        closes={"SIM1": pd.DataFrame({"timestamp": hours, "close": 100.0 + np.arange(len(hours)) % 7})},
     )
 
 
