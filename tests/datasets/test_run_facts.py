@@ -26,4 +26,4 @@ def test_without_git_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nobody_else_says_who_is_running() -> None:
     with pytest.raises(BadData, match="read only"):
-        RunFactsDataset().save(None)
+        RunFactsDataset().save({"commit": "mine"})

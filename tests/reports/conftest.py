@@ -87,7 +87,7 @@ def tables() -> ReportTables:
         holdout_leaderboard=boards[1],
         breakdown=breakdown(returns, accounts),
         cost_sensitivity=sensitivity,
-        trades={name: _trades().assign(symbol="SIM1") for name in STRATEGIES},
+        trades={name: _trades() for name in STRATEGIES},
         significance=significance,
         selection=selection,
         forecast_comparison=pd.DataFrame(
@@ -248,7 +248,10 @@ def _history(n: int = 500) -> tuple[History, np.ndarray]:
 
 def _trades() -> pd.DataFrame:
     past, target = _history()
-    return trade_table(run(past, target, Costs()), past)
+    found = trade_table(run(past, target, Costs()), past)
+    at = pd.date_range("2023-01-01", periods=len(past.close), freq="h", tz="UTC").as_unit("ms")
+    times = {"entry_time": at[found["entry_row"]], "exit_time": at[found["exit_row"]]}
+    return found.assign(symbol="SIM1", **times)
 
 
 def _robustness() -> dict[str, pd.DataFrame]:

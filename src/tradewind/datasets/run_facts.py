@@ -13,7 +13,7 @@ from tradewind import clock
 from tradewind.errors import BadData
 
 
-class RunFactsDataset(AbstractDataset[None, dict[str, str]]):
+class RunFactsDataset(AbstractDataset[Any, dict[str, str]]):
     """Date, command, commit and MLflow run of the run that loads it; read only, and never the same twice."""
 
     def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
@@ -26,7 +26,7 @@ class RunFactsDataset(AbstractDataset[None, dict[str, str]]):
             "date": f"{clock.now():%Y-%m-%d %H:%M} UTC", "command": command, "commit": _commit(), "run": _run(),
         }  # fmt: skip
 
-    def save(self, data: None) -> None:
+    def save(self, data: Any) -> None:
         """Refused: nobody says who is running but the run itself."""
         raise BadData("run_facts is read only: it describes the run that loads it")
 
