@@ -39,7 +39,7 @@ def test_the_head_says_what_was_judged_and_whether_it_is_simulated(
     for page in (render_html(told), render_index(told), render_markdown(told)):
         assert ("SIMULATED MARKET" in page) == simulated
         said = page if page.startswith("#") else page[: page.index("Judged")]
-        for words in ("SIM1", "1h bars", "2023-01-01 to 2023-07-20", "fee 5 bps", "kedro run", "abc123", "01234567"):
+        for words in ("SIM1", "1h bars", "2023-01-01 to 2023-07-19", "fee 5 bps", "kedro run", "abc123", "01234567"):
             assert words in said, words
     assert ("on binance" in render_html(told)) != simulated
 
