@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
 
 from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.errors import BadParameters
 from tradewind.learning.models.chosen import choose
+from tradewind.reports.closing import closing_words, market_name
 from tradewind.tracking import RECORDERS, make_store
 
 # Blocks of parameters that moved; a configuration or --params that still has the old place is refused.
@@ -79,10 +82,12 @@ class TrackingHooks:
     def __init__(self) -> None:
         """A recorder that knows no catalog yet; Kedro hands it over before the run."""
         self._catalog: DataCatalog | None = None
+        self._context: KedroContext | None = None
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         """Make MLflow's store before kedro-mlflow opens it."""
+        self._context = context
         context.config_loader.config_patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
         make_store(str(context.config_loader["mlflow"]["server"]["mlflow_tracking_uri"]))
 
@@ -110,6 +115,20 @@ class TrackingHooks:
 
         if mlflow.active_run() is not None:
             RECORDERS[kind](dataset_name, data, _saved_at(dataset))
+            if kind == "verdict" and self._context is not None:
+                market = market_name(self._context.config_loader["parameters"]["universe"])
+                mlflow.set_tag("mlflow.runName", f"{market}: {data['verdict']}")
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """End a run that wrote a report with the verdict, the best strategies and the pages."""
+        if self._context is None or not {"report_html", "index_page"} <= pipeline.all_outputs():
+            return
+        market = market_name(self._context.config_loader["parameters"]["universe"])
+        boards = (catalog.load("leaderboard"), catalog.load("holdout_leaderboard"))
+        pages = [_saved_at(catalog.get(name)).absolute() for name in ("report_html", "index_page")]
+        words = closing_words(catalog.load("verdict"), boards, catalog.load("folds"), market, pages)
+        click.echo(f"\n{words}\n")
 
 
 def _saved_at(dataset: Any) -> Path:
