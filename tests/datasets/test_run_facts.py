@@ -4,10 +4,10 @@ import re
 import sys
 
 import pytest
+from kedro.io import DatasetError
 
 from tradewind.datasets import RunFactsDataset
 from tradewind.datasets import run_facts as module
-from tradewind.errors import BadData
 
 
 def test_the_run_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,5 +25,5 @@ def test_without_git_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_else_says_who_is_running() -> None:
-    with pytest.raises(BadData, match="read only"):
+    with pytest.raises(DatasetError, match="read only"):
         RunFactsDataset().save({"commit": "mine"})
