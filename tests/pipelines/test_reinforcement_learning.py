@@ -7,27 +7,23 @@ import pytest
 from pydantic import ValidationError
 
 from tradewind.adaptive.rl.parameters import AGENTS, AgentParameters
-from tradewind.market.schema import Positions
 from tradewind.pipelines.reinforcement_learning import create_pipeline
-from tradewind.pipelines.reinforcement_learning.nodes import AgentRules, TrainedAgents, gather_agents
+from tradewind.pipelines.reinforcement_learning.nodes import AgentRules, TrainedAgents
 
 
 def test_every_agent_has_the_same_nodes_and_its_own_datasets() -> None:
     pipeline = create_pipeline()
     for agent in AGENTS:
         names = {node.name for node in pipeline.nodes if agent in node.tags}
-        assert names == {f"reinforcement_learning.{agent}.{step}" for step in ("train", "describe", "draw")}
+        steps = ("train", "describe", "draw", "write_agent_card", "list_report")
+        assert names == {f"reinforcement_learning.{agent}.{step}" for step in steps}
         assert {f"reinforcement_learning.{agent}.{table}" for table in TrainedAgents._fields} <= pipeline.datasets()
     assert {"model_input", "bars", "side_series", "folds", "params:trading"} <= pipeline.inputs()
-    assert "agent_positions" in pipeline.outputs()
+    assert {"reinforcement_learning.cards", "reinforcement_learning.report_tables"} == pipeline.outputs()
 
 
-def test_a_run_without_agents_has_their_empty_table_and_nothing_else() -> None:
-    pipeline = create_pipeline(agents=())
-    assert [node.name for node in pipeline.nodes] == ["gather_agents"]
-    assert pipeline.inputs() == set()
-    none = Positions.validate(gather_agents())
-    assert none.empty
+def test_a_run_without_agents_trains_and_gathers_nothing() -> None:
+    assert create_pipeline(agents=()).nodes == []
     assert {node.name for node in create_pipeline(agents=["sac"]).nodes} > {"reinforcement_learning.sac.train"}
 
 

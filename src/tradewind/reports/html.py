@@ -136,6 +136,7 @@ def _luck(tables: ReportTables, chosen: str) -> dict[str, Any]:
 
 def _classifiers(tables: ReportTables) -> dict[str, Any]:
     return {
+        "coverage": table(text.coverage_rows(tables.model_coverage)),
         "metrics": table(boards.metric_rows(tables.fold_metrics, "walk_forward")),
         "holdout_metrics": table(boards.metric_rows(tables.fold_metrics, "holdout")),
         "models": [

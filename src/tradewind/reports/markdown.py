@@ -67,6 +67,7 @@ def render_markdown(tables: ReportTables) -> str:
         "## The linear model along combinatorial paths\n\n" + table(text.path_rows(tables.combinatorial_paths)),
         "## Worse worlds\n\n" + table(text.world_rows(tables.robustness, chosen)),
         "## Days on which markets broke\n\n" + table(text.stress_rows(tables.robustness, chosen)),
+        "## Models of the run\n\n" + table(text.coverage_rows(tables.model_coverage)),
         "## Classification quality, walk-forward folds\n\n"
         + table(boards.metric_rows(tables.fold_metrics, "walk_forward")),
         "## Classification quality, holdout\n\n" + table(boards.metric_rows(tables.fold_metrics, "holdout")),

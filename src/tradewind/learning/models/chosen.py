@@ -27,7 +27,7 @@ def choose(names: Iterable[str], agents: Iterable[str] = ()) -> None:
     Raises:
         BadParameters: a model that there is not, that is listed twice, or none that is traded.
     """
-    listed, known = _words(names), {*catalogue.MODELS, *agents}
+    listed, known = words(names), {*catalogue.MODELS, *agents}
     unknown = [name for name in listed if name not in known]
     if unknown or len(set(listed)) < len(listed):
         raise BadParameters(f"params:models: each is one of {', '.join(sorted(known))}, once; found {list(listed)}")
@@ -55,14 +55,15 @@ def _listed() -> tuple[str, ...]:
     return _Chosen.names
 
 
-def _words(names: Iterable[str]) -> tuple[str, ...]:
+def words(names: Iterable[str]) -> tuple[str, ...]:
+    """A list of names; also of words in one string, since Kedro splits `--params` at commas."""
     return tuple(names.split() if isinstance(names, str) else names)
 
 
 def with_every_block(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters with a block for every model of the run: a model that needs none has no line in any YAML file."""
     filled = dict(parameters)
-    for name in _words(parameters.get("models", ())):
+    for name in words(parameters.get("models", ())):
         if name not in catalogue.MODELS:
             continue  # `choose` says so
         stage = catalogue.stage_of(name)

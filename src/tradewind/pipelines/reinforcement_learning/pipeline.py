@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.learning.models.chosen import chosen_agents
+from tradewind.pipelines.listing_nodes import gathering_nodes, listing_nodes
 from tradewind.pipelines.reinforcement_learning.nodes import (
     TrainedAgents,
     describe,
     draw,
     forecast_for_agents,
-    gather_agents,
     search,
     train,
 )
@@ -22,23 +22,21 @@ PARAMETERS = ("params:universe", "params:trading", "params:seed")
 
 def create_pipeline(agents: Sequence[str] | None = None) -> Pipeline:
     """Every agent (those of `params:models`, if none are given) trained and described in its own namespace,
-    `reinforcement_learning.AGENT`; and their positions, of which there are none in a run without agents."""
+    `reinforcement_learning.AGENT`."""
     names = tuple(chosen_agents() if agents is None else agents)
     told = Node(
         forecast_for_agents,
         ["model_input", "folds"],
-        "agent_forecasts",
+        ["agent_forecasts", "agent_forecasters"],
         name="forecast_for_agents",
-        tags=["reinforcement_learning"],
     )
-    together = Node(
-        gather_agents,
-        [f"reinforcement_learning.{agent}.positions" for agent in names],
-        "agent_positions",
-        name="gather_agents",
-        tags=["reinforcement_learning"],
+    stage = Pipeline(
+        [*([told] if names else []), *gathering_nodes("reinforcement_learning", names)],
+        namespace="reinforcement_learning",
+        prefix_datasets_with_namespace=False,
+        tags="reinforcement_learning",
     )
-    return sum((_agent_pipeline(agent) for agent in names), start=Pipeline([told, together] if names else [together]))
+    return sum((_agent_pipeline(agent) for agent in names), start=stage)
 
 
 def create_search_pipeline(agents: Sequence[str] | None = None) -> Pipeline:
@@ -55,7 +53,7 @@ def create_search_pipeline(agents: Sequence[str] | None = None) -> Pipeline:
                     )
                 ],
                 namespace=f"reinforcement_learning.{agent}",
-                inputs=set(SHARED),
+                inputs={*SHARED, "study_storage"},
                 parameters={name: name for name in (SEARCH, *PARAMETERS)},
                 tags=["agent_search", agent],
             )
@@ -70,7 +68,7 @@ def _agent_pipeline(agent: str) -> Pipeline:
         [
             Node(
                 train,
-                [*SHARED, "model_store", "params:name", "params:rules", *PARAMETERS],
+                [*SHARED, "agent_forecasters", "model_store", "params:name", "params:rules", *PARAMETERS],
                 list(TrainedAgents._fields),
                 name="train",
             ),
@@ -81,9 +79,12 @@ def _agent_pipeline(agent: str) -> Pipeline:
                 name="describe",
             ),
             Node(draw, ["training_log", "action_map"], ["training_figure", "action_figure"], name="draw"),
+            *listing_nodes(
+                ("positions", "seed_positions"), ["behaviour", "failures", "training_figure", "action_figure"]
+            ),
         ],
         namespace=f"reinforcement_learning.{agent}",
-        inputs=set(SHARED),
+        inputs={*SHARED, "agent_forecasters", "model_store"},
         parameters={name: name for name in PARAMETERS},
         tags=["reinforcement_learning", agent],
     )
