@@ -2,7 +2,7 @@
 
 import click
 
-from tradewind.cli import audits, health, imports, ingestion, market, runs
+from tradewind.cli import audits, download, health, imports, ingestion, market, runs
 
 
 @click.group(name="tradewind")
@@ -14,6 +14,7 @@ for command in (
     health.doctor,
     market.simulate_market_command,
     imports.import_bars,
+    download.download,
     ingestion.backfill,
     ingestion.store_status,
     audits.audit_features,
