@@ -98,6 +98,7 @@ def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "Impo
     from pydantic import ValidationError
 
     from tradewind.data.files.dialect import ImportSettings
+    from tradewind.parameters import faults
 
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for name, value in _pairs(pairs).items():
@@ -109,8 +110,7 @@ def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "Impo
     try:
         return ImportSettings(**values)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise BadParameters(f"--set: {wrong}. See kedro import-bars --help") from error
+        raise BadParameters(f"--set: {faults(error)}; see kedro import-bars --help") from error
 
 
 def _pairs(texts: Iterable[str]) -> dict[str, str]:

@@ -100,6 +100,7 @@ def _fetch_settings(configuration: MarketConfiguration, options: dict[str, Any])
     from pydantic import ValidationError
 
     from tradewind.data.ingestion.fetch import FetchSettings
+    from tradewind.parameters import faults
 
     given = {
         "symbols": options["symbols"] + options["more_symbols"],
@@ -114,7 +115,7 @@ def _fetch_settings(configuration: MarketConfiguration, options: dict[str, Any])
     try:
         return FetchSettings.model_validate({**settings, "rules": {**settings.get("rules", {}), **rules}})
     except ValidationError as error:
-        raise BadParameters(f"what to fetch is not clear: {error}") from error
+        raise BadParameters(f"what to fetch is not clear: {faults(error)}") from error
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:

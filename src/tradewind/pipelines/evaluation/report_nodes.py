@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pandas as pd
@@ -69,10 +69,21 @@ def write_report(
         "execution": trading.execution.model_dump(),
         "seed": seed,
         "data_sha256": {name: _digest(load()) for name, load in sorted(bars.items())},
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": versions(),
     }
     report = ReportTables(verdict=verdict, settings=settings, **single, **loaded, **by_model)
     return render_html(report), render_markdown(report)
+
+
+def versions() -> dict[str, str]:
+    """The versions of the libraries that results depend on, as far as they are installed."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # of an extra that is not installed
+            found[name] = "not installed"
+    return found
 
 
 def _digest(bars: pd.DataFrame) -> str:
