@@ -30,14 +30,17 @@ class ParameterHooks:
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Refuse blocks in their old places, and choose the models that `params:models` lists."""
+        """Refuse blocks in their old places, and choose the models and agents that `params:models` lists."""
+        from tradewind.adaptive.rl.parameters import AGENTS
         from tradewind.learning.models.chosen import choose
 
         parameters = context.config_loader["parameters"]
         refuse_moved_blocks(parameters)
         if type(parameters["seed"]) is not int:
             raise BadParameters(f"parameters: seed must be a whole number, found {parameters['seed']!r}")
-        choose(parameters["models"])
+        if is_left_to_store(parameters["universe"]):
+            context.config_loader["parameters"] = {**parameters, "universe": _universe_of_store(context)}
+        choose(parameters["models"], AGENTS)
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
@@ -68,6 +71,30 @@ def require_extras(pipeline: Pipeline) -> None:
             needed.setdefault(extra, []).append(name)
     for extra, names in needed.items():
         extras.require(extra, f"{', '.join(names)} (params:models)", ", or take it out of params:models")
+
+
+def is_left_to_store(universe: Mapping[str, Any]) -> bool:
+    """Whether `params:universe` leaves the venue, the symbols or the bar to what the store holds."""
+    return any(universe.get(name) is None for name in ("venue", "symbols", "timeframe"))
+
+
+def _universe_of_store(context: KedroContext) -> dict[str, Any]:
+    """`params:universe` as far as it is given, the rest from the bars that `source_bars` holds.
+
+    Raises:
+        BadParameters: `source_bars` is no store, or what it holds does not settle the question.
+    """
+    from tradewind.datasets.stored_universe import told_by_store
+
+    entry, loader = context.config_loader["catalog"]["source_bars"], context.config_loader
+    if "store" not in entry:
+        raise BadParameters(
+            "parameters: universe.venue, symbols and timeframe are to be given: source_bars is no store"
+        )
+    store = dict(entry["store"])
+    if isinstance(store.get("credentials"), str):
+        store["credentials"] = loader["credentials"][store["credentials"]]
+    return told_by_store(loader["parameters"]["universe"], store, context.project_path)
 
 
 def refuse_moved_blocks(parameters: Mapping[str, Any]) -> None:

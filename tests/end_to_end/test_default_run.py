@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any) -> None:
-    reporting = finished_project.folder / "data/08_reporting"
+    reporting = finished_project.data("test") / "08_reporting"
     page = (reporting / "report.html").read_text()
     assert "<html" in page
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?:", page)
@@ -32,7 +32,7 @@ def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any)
 
 
 def test_every_received_row_is_accepted_or_in_quarantine(finished_project: Any) -> None:
-    data = finished_project.folder / "data"
+    data = finished_project.data("test")
     counts = pd.read_parquet(data / "02_intermediate/row_counts.parquet")
     quarantine = pd.read_parquet(data / "02_intermediate/quarantine.parquet")
     bars = sum(len(pd.read_parquet(path)) for path in (data / "03_primary/bars").rglob("*.parquet"))
@@ -42,7 +42,7 @@ def test_every_received_row_is_accepted_or_in_quarantine(finished_project: Any) 
 
 
 def test_forecasts_are_out_of_sample_in_every_fold(finished_project: Any) -> None:
-    data = finished_project.folder / "data"
+    data = finished_project.data("test")
     folds = pd.read_parquet(data / "05_model_input/folds.parquet").set_index("fold")
     for path in (data / "07_model_output/forecasts").glob("*.parquet"):
         forecasts = pd.read_parquet(path)
@@ -79,7 +79,7 @@ def test_killed_runs_leave_nothing_torn_and_the_next_run_ends_as_if_undisturbed(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-        for path in (new_project.folder / "data").rglob("*.parquet"):
+        for path in new_project.data("test").rglob("*.parquet"):
             pd.read_parquet(path)
     new_project.kedro("run", "--env", "test", PYTHONHASHSEED="1234", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
     ours, theirs = finished_project.digests(), new_project.digests()
@@ -141,7 +141,7 @@ def test_the_doctor_and_the_simulator_answer(new_project: Any) -> None:
 
 
 def test_the_run_can_be_audited_scored_and_its_verdict_tried(finished_project: Any) -> None:
-    folder = finished_project.folder / "data/08_reporting"
+    folder = finished_project.data("test") / "08_reporting"
     printed = finished_project.kedro("audit", "--env", "test", "--cuts", "1", "--workers", "1")
     assert "Nothing at or before any cut moved" in printed and "| lstm |" not in printed
     assert (folder / "leak_audit.md").read_text() in printed

@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from tradewind.adaptive.rl.parameters import AGENTS, AgentParameters
+from tradewind.market.schema import Positions
 from tradewind.pipelines.reinforcement_learning import create_pipeline
-from tradewind.pipelines.reinforcement_learning.nodes import AgentRules, TrainedAgents
+from tradewind.pipelines.reinforcement_learning.nodes import AgentRules, TrainedAgents, gather_agents
 
 
 def test_every_agent_has_the_same_nodes_and_its_own_datasets() -> None:
@@ -19,6 +20,15 @@ def test_every_agent_has_the_same_nodes_and_its_own_datasets() -> None:
         assert {f"reinforcement_learning.{agent}.{table}" for table in TrainedAgents._fields} <= pipeline.datasets()
     assert {"model_input", "bars", "side_series", "folds", "params:trading"} <= pipeline.inputs()
     assert "agent_positions" in pipeline.outputs()
+
+
+def test_a_run_without_agents_has_their_empty_table_and_nothing_else() -> None:
+    pipeline = create_pipeline(agents=())
+    assert [node.name for node in pipeline.nodes] == ["gather_agents"]
+    assert pipeline.inputs() == set()
+    none = Positions.validate(gather_agents())
+    assert none.empty
+    assert {node.name for node in create_pipeline(agents=["sac"]).nodes} > {"reinforcement_learning.sac.train"}
 
 
 @pytest.mark.parametrize("fault", [{"total_timesteps": 0}, {"gamma": 1.0}, {"algorithm": "dqn"}, {"layers": 3}])

@@ -17,6 +17,7 @@ cli = PlainGroup(
         "status": "tradewind.cli.status.status",
         "simulate-market": "tradewind.cli.market.simulate_market_command",
         "import-bars": "tradewind.cli.imports.import_bars",
+        "download": "tradewind.cli.download.download",
         "backfill": "tradewind.cli.ingestion.backfill",
         "store-status": "tradewind.cli.ingestion.store_status",
         "audit-features": "tradewind.cli.audits.audit_features",

@@ -13,18 +13,29 @@ from tradewind.errors import TradewindError
 
 def mlflow_settings(project: ProjectMetadata) -> Any:
     """What `mlflow.yml` says."""
-    from kedro.config import OmegaConfigLoader
-
-    from tradewind.settings import CONFIG_LOADER_ARGS
+    from tradewind.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 
     conf = str(project.project_path / "conf")
-    return OmegaConfigLoader(conf, **CONFIG_LOADER_ARGS, config_patterns={"mlflow": ["mlflow*"]})["mlflow"]
+    return CONFIG_LOADER_CLASS(conf, **CONFIG_LOADER_ARGS, config_patterns={"mlflow": ["mlflow*"]})["mlflow"]
 
 
 def output_option(default: str, meaning: str, **kind: bool) -> Any:
     """The option that says where a command writes; `kind` as for `click.Path`."""
     path = click.Path(path_type=Path, **kind)
     return click.option("--output", type=path, default=Path(default), show_default=True, help=meaning)
+
+
+def reports_option(name: str, meaning: str, **kind: bool) -> Any:
+    """The option that says where a command writes, by default among the reports of its environment."""
+    default = f"data/08_reporting/{name}, or data/env/ENV/08_reporting/{name}"
+    path = click.Path(path_type=Path, **kind)
+    return click.option("--output", type=path, default=None, show_default=default, help=meaning)
+
+
+def reports_path(context: Any, output: Path | None, name: str) -> Path:
+    """Where a command writes: what was asked for, else the file or folder of this name among the reports."""
+    chosen = output or Path(context.config_loader["globals"]["data"]) / "08_reporting" / name
+    return Path(context.project_path) / chosen
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Agents seed by seed: what their trainings come to, fold by fold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,12 @@ from tradewind.metrics.seeds import interquartile_mean, performance_profile, str
 
 HOLDING = "buy_and_hold"
 POINTS = 60  # of a performance profile
+SCORES = {
+    "strategy": "str", "seeds": "int64", "folds": "int64", "iqm": "float64", "iqm_low": "float64",
+    "iqm_high": "float64", "lowest": "float64", "highest": "float64", "above_zero": "float64",
+    "above_holding": "float64",
+}  # fmt: skip
+PROFILE = {"strategy": "str", "threshold": "float64", "share": "float64"}
 
 
 def score_agents(
@@ -62,8 +69,12 @@ def score_agents(
         thresholds = np.linspace(min(values.min(), 0.0) - 0.5, max(values.max(), 0.0) + 0.5, POINTS)
         share = performance_profile(values, thresholds)
         profiles.append(pd.DataFrame({"strategy": strategy, "threshold": thresholds, "share": share}))
-    profile = pd.concat(profiles, ignore_index=True).astype({"strategy": "str"})
-    return pd.DataFrame(rows).astype({"strategy": "str"}), profile
+    return _table(rows, SCORES), _table(pd.concat(profiles).to_dict("list") if profiles else [], PROFILE)
+
+
+def _table(rows: Any, columns: Mapping[str, str]) -> pd.DataFrame:
+    """The rows with their types; none in a run without agents."""
+    return pd.DataFrame(rows, columns=list(columns)).astype(dict(columns))
 
 
 def _by_fold(account: pd.DataFrame) -> pd.Series:

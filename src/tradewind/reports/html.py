@@ -58,34 +58,8 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "selection": tables.selection,
         "seeds": _table(text.seed_rows(tables.seed_spread)),
         "paths": _table(text.path_rows(tables.combinatorial_paths)),
-        "horizons": _table(sequence_rows.horizon_rows(tables.horizon_metrics)),
-        "horizon_trading": _table(sequence_rows.horizon_trading_rows(tables.horizon_trading)),
-        "training": _table(sequence_rows.training_rows(tables.epochs, tables.health)),
-        "alarms": _table(sequence_rows.alarm_rows(tables.alarms)),
-        "by_horizon": _div(sequence.horizon_figure(tables.horizon_metrics)),
-        "networks": [
-            {
-                "name": label(str(model)),
-                "coverage": _div(sequence.coverage_figure(_of(tables.horizon_metrics, model))),
-                "attention": _div(sequence.attention_figure(_of(tables.attention, model))),
-                "gradients": _div(sequence.training_figure(_of(tables.epochs, model))),
-                "landscape": _div(sequence.landscape_figure(_of(tables.health, model))),
-            }
-            for model in dict.fromkeys(tables.epochs["model"])
-        ],
-        "agent_scores": _table(agents.agent_rows(tables.agent_scores)),
-        "agent_profile": _div(agents.profile_figure(tables.agent_profile)),
-        "behaviour": _table(agents.behaviour_rows(tables.behaviour)),
-        "responses": _table(agents.response_rows(tables.responses)),
-        "failures": _table(agents.failure_rows(tables.failures)),
-        "agents": [
-            {
-                "name": label(str(agent)),
-                "actions": _div(agents.action_figure(part)),
-                "training": _div(agents.training_figure(_with(tables.training_log, "strategy", agent))),
-            }
-            for agent, part in tables.action_map.groupby("strategy", sort=False)
-        ],
+        **(_networks(tables) if len(tables.epochs) else {"networks": []}),
+        **(_agents(tables) if len(tables.behaviour) else {"agents": []}),
         "plotly_js": get_plotlyjs(),
         "verdict": verdict,
         "headline": text.HEADLINE[verdict["verdict"]],
@@ -124,6 +98,46 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "n_features": len(tables.feature_dictionary),
         "folds": _table(text.fold_rows(tables.folds)),
         "settings": tables.settings,
+    }
+
+
+def _networks(tables: ReportTables) -> dict[str, Any]:
+    """Models over windows of bars."""
+    return {
+        "horizons": _table(sequence_rows.horizon_rows(tables.horizon_metrics)),
+        "horizon_trading": _table(sequence_rows.horizon_trading_rows(tables.horizon_trading)),
+        "training": _table(sequence_rows.training_rows(tables.epochs, tables.health)),
+        "alarms": _table(sequence_rows.alarm_rows(tables.alarms)),
+        "by_horizon": _div(sequence.horizon_figure(tables.horizon_metrics)),
+        "networks": [
+            {
+                "name": label(str(model)),
+                "coverage": _div(sequence.coverage_figure(_of(tables.horizon_metrics, model))),
+                "attention": _div(sequence.attention_figure(_of(tables.attention, model))),
+                "gradients": _div(sequence.training_figure(_of(tables.epochs, model))),
+                "landscape": _div(sequence.landscape_figure(_of(tables.health, model))),
+            }
+            for model in dict.fromkeys(tables.epochs["model"])
+        ],
+    }
+
+
+def _agents(tables: ReportTables) -> dict[str, Any]:
+    """Agents that act in the account."""
+    return {
+        "agent_scores": _table(agents.agent_rows(tables.agent_scores)),
+        "agent_profile": _div(agents.profile_figure(tables.agent_profile)),
+        "behaviour": _table(agents.behaviour_rows(tables.behaviour)),
+        "responses": _table(agents.response_rows(tables.responses)),
+        "failures": _table(agents.failure_rows(tables.failures)),
+        "agents": [
+            {
+                "name": label(str(agent)),
+                "actions": _div(agents.action_figure(part)),
+                "training": _div(agents.training_figure(_with(tables.training_log, "strategy", agent))),
+            }
+            for agent, part in tables.action_map.groupby("strategy", sort=False)
+        ],
     }
 
 

@@ -64,14 +64,8 @@ def render_markdown(tables: ReportTables) -> str:
         "## Worse worlds\n\n" + table(text.world_rows(tables.robustness, chosen)),
         "## Days on which markets broke\n\n" + table(text.stress_rows(tables.robustness, chosen)),
         "## Classification quality\n\n" + table(text.metric_rows(tables.fold_metrics)),
-        "## Distributions by horizon\n\n" + table(sequence_rows.horizon_rows(tables.horizon_metrics)),
-        "## One horizon traded alone\n\n" + table(sequence_rows.horizon_trading_rows(tables.horizon_trading)),
-        "## Training of the networks\n\n" + table(sequence_rows.training_rows(tables.epochs, tables.health)),
-        "## Alarms of the networks\n\n" + table(sequence_rows.alarm_rows(tables.alarms)),
-        "## Agents, seed by seed\n\n" + table(agents.agent_rows(tables.agent_scores)),
-        "## What the agents did\n\n" + table(agents.behaviour_rows(tables.behaviour)),
-        "## How agents answer\n\n" + table(agents.response_rows(tables.responses)),
-        "## How agents failed\n\n" + table(agents.failure_rows(tables.failures)),
+        *(_networks(tables) if len(tables.epochs) else []),
+        *(_agents(tables) if len(tables.behaviour) else []),
         "## Features that matter most\n\n" + table(text.feature_rows(tables)),
         "## Labels\n\n" + table(text.label_rows(tables.label_quality)),
         "## Labels by fold\n\n" + table(text.stability_rows(tables.label_stability)),
@@ -80,6 +74,26 @@ def render_markdown(tables: ReportTables) -> str:
         "## Settings\n\n```json\n" + json.dumps(tables.settings, indent=1) + "\n```",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _networks(tables: ReportTables) -> list[str]:
+    """Models over windows of bars."""
+    return [
+        "## Distributions by horizon\n\n" + table(sequence_rows.horizon_rows(tables.horizon_metrics)),
+        "## One horizon traded alone\n\n" + table(sequence_rows.horizon_trading_rows(tables.horizon_trading)),
+        "## Training of the networks\n\n" + table(sequence_rows.training_rows(tables.epochs, tables.health)),
+        "## Alarms of the networks\n\n" + table(sequence_rows.alarm_rows(tables.alarms)),
+    ]
+
+
+def _agents(tables: ReportTables) -> list[str]:
+    """Agents that act in the account."""
+    return [
+        "## Agents, seed by seed\n\n" + table(agents.agent_rows(tables.agent_scores)),
+        "## What the agents did\n\n" + table(agents.behaviour_rows(tables.behaviour)),
+        "## How agents answer\n\n" + table(agents.response_rows(tables.responses)),
+        "## How agents failed\n\n" + table(agents.failure_rows(tables.failures)),
+    ]
 
 
 def table(rows: Iterable[dict[str, str]]) -> str:

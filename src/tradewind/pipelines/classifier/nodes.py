@@ -28,9 +28,9 @@ class ModelChoice(Parameters):
 
 
 class SeedRules(Parameters):
-    """From how many other seeds a model is trained anew (`params:classifier.NAMESPACE.seeds`)."""
+    """From how many other seeds a model is trained anew, wholly each time (`params:classifier.NAMESPACE.seeds`)."""
 
-    others: Annotated[int, Field(ge=1, le=100)] = 2
+    others: Annotated[int, Field(ge=0, le=100)] = 0
 
 
 def tune(
@@ -75,7 +75,14 @@ def train_seeds(
     seeds: SeedRules,
     seed: int,
 ) -> pd.DataFrame:
-    """Forecasts out of sample by the same model from other seeds: how much of a result is the seed's."""
+    """Forecasts out of sample by the same model from other seeds: how much of a result is the seed's.
+
+    No rows where no other seeds are asked for: then a result from one seed says nothing of its spread.
+    """
+    if seeds.others == 0:
+        from tradewind.market.schema import Forecasts
+
+        return Forecasts.empty()
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
     kind, typed = catalogue.row_model(model.name), _parameters(model.name, parameters)
     parts = []

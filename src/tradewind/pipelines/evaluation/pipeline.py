@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.learning.models import catalogue
-from tradewind.learning.models.chosen import chosen
+from tradewind.learning.models.chosen import chosen, chosen_agents
 from tradewind.pipelines.evaluation import nodes
 from tradewind.pipelines.evaluation.report_nodes import (
     AGENT_TABLES,
@@ -18,7 +17,6 @@ from tradewind.pipelines.evaluation.report_nodes import (
     write_report,
 )
 
-ACTING = tuple(f"reinforcement_learning.{name}" for name in AGENTS)
 MARKET, UNIVERSE, TRADING, SEED = "traded_market", "params:universe", "params:trading", "params:seed"
 ROBUSTNESS, STATISTICS = "params:evaluation.robustness", "params:evaluation.statistics"
 
@@ -40,6 +38,7 @@ class RunModels(NamedTuple):
         tuned: those that are searched, with trials and other seeds.
         networks: those over windows of bars that are traded.
         floors: those over windows of bars that are scored alone.
+        agents: those that act in the account.
     """
 
     whole: tuple[str, ...]
@@ -47,10 +46,11 @@ class RunModels(NamedTuple):
     tuned: tuple[str, ...]
     networks: tuple[str, ...]
     floors: tuple[str, ...]
+    agents: tuple[str, ...]
 
     @classmethod
-    def of(cls, names: Sequence[str]) -> "RunModels":
-        """The models of these names of the catalogue."""
+    def of(cls, names: Sequence[str], agents: Sequence[str]) -> "RunModels":
+        """The models of these names of the catalogue, and these agents."""
         whole = {name: f"{catalogue.stage_of(name)}.{name}" for name in names}
         windows = catalogue.windows_of(tuple(names))
         return cls(
@@ -59,6 +59,7 @@ class RunModels(NamedTuple):
             tuple(whole[name] for name in names if catalogue.is_tuned(name)),
             tuple(whole[name] for name in windows if catalogue.has_direction(name)),
             tuple(whole[name] for name in windows if not catalogue.has_direction(name)),
+            tuple(f"reinforcement_learning.{name}" for name in agents),
         )
 
     @property
@@ -67,12 +68,14 @@ class RunModels(NamedTuple):
         return [f"{model}.forecasts" for model in self.whole]
 
 
-def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
+def create_pipeline(models: Sequence[str] | None = None, agents: Sequence[str] | None = None) -> Pipeline:
     """Positions for all strategies on the same bars, accounts, leaderboards, verdict, report.
 
-    The models are those of `params:models` if none are given.
+    Models and agents are those of `params:models` if none are given.
     """
-    of_run = RunModels.of(tuple(chosen() if models is None else models))
+    of_run = RunModels.of(
+        tuple(chosen() if models is None else models), tuple(chosen_agents() if agents is None else agents)
+    )
     trading = [*_account_nodes(of_run), *_variation_nodes(of_run), *_judging_nodes(of_run)]
     return Pipeline([*trading, *_report_nodes(of_run)], tags="evaluation")
 
@@ -107,7 +110,7 @@ def _variation_nodes(models: RunModels) -> list[Node]:
     """The same under other assumptions: worlds, parameters, seeds, horizons, paths."""
     seeds = [f"{model}.{table}" for table in ("forecasts", "seed_forecasts") for model in models.tuned]
     horizons = [f"{network}.horizon_forecasts" for network in models.networks]
-    agents = [f"{agent}.seed_positions" for agent in ACTING]
+    agents = [f"{agent}.seed_positions" for agent in models.agents]
     return [
         Node(
             nodes.stress_strategies,
@@ -181,7 +184,7 @@ def _judging_nodes(models: RunModels) -> list[Node]:
 def _report_nodes(models: RunModels) -> list[Node]:
     """Figures, the report and the page of features."""
     model_tables = [f"{model}.{table}" for model in models.directed for table in MODEL_TABLES]
-    by_agent = [f"{agent}.{table}" for agent in ACTING for table in AGENT_TABLES]
+    by_agent = [f"{agent}.{table}" for agent in models.agents for table in AGENT_TABLES]
     floors = [f"{model}.horizon_metrics" for model in models.floors]
     by_network = [f"{network}.{table}" for network in models.networks for table in NETWORK_TABLES]
     return [

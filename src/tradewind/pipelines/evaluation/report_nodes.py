@@ -55,12 +55,13 @@ def write_report(
 ) -> tuple[str, str]:
     """The report as a self-contained page and as Markdown.
 
-    `tables` are the fields of `ReportTables` by name; those of each model, such as `xgboost.importance`, are joined.
+    `tables` are the fields of `ReportTables` by name; those of each model, such as `xgboost.importance`, are joined,
+    and have no columns in a run without such models.
     """
-    by_model = {
-        kind: pd.concat([table for name, table in tables.items() if name.endswith(f".{kind}")], ignore_index=True)
-        for kind in (*MODEL_TABLES, *NETWORK_TABLES, *AGENT_TABLES)
-    }
+    by_model = {}
+    for kind in (*MODEL_TABLES, *NETWORK_TABLES, *AGENT_TABLES):
+        parts = [table for name, table in tables.items() if name.endswith(f".{kind}")]
+        by_model[kind] = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     single = {name: table for name, table in tables.items() if "." not in name}
     loaded = {name: {key: load() for key, load in single.pop(name).items()} for name in ("trades", "robustness")}
     settings = {

@@ -120,5 +120,7 @@ def draw(training_log: pd.DataFrame, action_map: pd.DataFrame) -> tuple[Any, Any
 
 
 def gather_agents(*positions: pd.DataFrame) -> pd.DataFrame:
-    """The positions of all agents in one table."""
-    return pd.concat(positions, ignore_index=True)
+    """The positions of all agents in one table; no rows in a run without agents."""
+    from tradewind.market.schema import Positions
+
+    return pd.concat(positions, ignore_index=True) if positions else Positions.empty()

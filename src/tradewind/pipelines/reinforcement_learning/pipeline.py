@@ -1,8 +1,10 @@
 """The reinforcement_learning stage: one modular pipeline, a namespace for each agent."""
 
+from collections.abc import Sequence
+
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.adaptive.rl.parameters import AGENTS
+from tradewind.learning.models.chosen import chosen_agents
 from tradewind.pipelines.reinforcement_learning.nodes import (
     TrainedAgents,
     describe,
@@ -18,8 +20,10 @@ SEARCH = "params:reinforcement_learning.search"
 PARAMETERS = ("params:universe", "params:trading", "params:seed")
 
 
-def create_pipeline() -> Pipeline:
-    """Every agent trained and described in its own namespace, `reinforcement_learning.AGENT`; their positions."""
+def create_pipeline(agents: Sequence[str] | None = None) -> Pipeline:
+    """Every agent (those of `params:models`, if none are given) trained and described in its own namespace,
+    `reinforcement_learning.AGENT`; and their positions, of which there are none in a run without agents."""
+    names = tuple(chosen_agents() if agents is None else agents)
     told = Node(
         forecast_for_agents,
         ["model_input", "folds"],
@@ -29,15 +33,15 @@ def create_pipeline() -> Pipeline:
     )
     together = Node(
         gather_agents,
-        [f"reinforcement_learning.{agent}.positions" for agent in AGENTS],
+        [f"reinforcement_learning.{agent}.positions" for agent in names],
         "agent_positions",
         name="gather_agents",
         tags=["reinforcement_learning"],
     )
-    return sum((_agent_pipeline(agent) for agent in AGENTS), start=Pipeline([told, together]))
+    return sum((_agent_pipeline(agent) for agent in names), start=Pipeline([told, together] if names else [together]))
 
 
-def create_search_pipeline() -> Pipeline:
+def create_search_pipeline(agents: Sequence[str] | None = None) -> Pipeline:
     """Every agent's settings searched in its own namespace; run by name only (`kedro run --pipelines agent_search`)."""
     return sum(
         (
@@ -55,7 +59,7 @@ def create_search_pipeline() -> Pipeline:
                 parameters={name: name for name in (SEARCH, *PARAMETERS)},
                 tags=["agent_search", agent],
             )
-            for agent in AGENTS
+            for agent in (chosen_agents() if agents is None else agents)
         ),
         start=Pipeline([]),
     )
