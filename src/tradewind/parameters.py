@@ -52,4 +52,7 @@ def in_plain_words(message: str) -> str:
     return {
         "Extra inputs are not permitted": "there is no such key: correct its name or remove it",
         "Field required": "is missing",
+        "Input should be a valid tuple": "must be a list, such as [A, B]",
+        "Input should be a valid list": "must be a list, such as [A, B]",
+        "Input should be a valid dictionary or instance of": "must be a block of keys",
     }.get(message, message.replace("Input should be", "must be"))

@@ -30,6 +30,10 @@ _NAMES = (
         r"Pipeline does not contain datasets? named (\[.*?\])(.*)$",
         "no dataset of this pipeline is called {0}: `kedro status` lists them{1}",
     ),
+    (
+        r"(Pipeline contains no nodes) after applying(.*)$",
+        "no node fits --tags and the other filters together: `kedro registry describe PIPELINE` lists what there is",
+    ),
 )
 _GIVEN = re.compile(r" \[type=\w+, input_value=(.*), input_type=\w+\]$")
 

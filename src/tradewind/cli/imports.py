@@ -93,7 +93,7 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
                 imported += [bars.key for bars in plan.bars]
         except TradewindError as error:
             failed += 1
-            console.print(f"{path.name}: {error}", soft_wrap=True, style="red", markup=False)
+            console.print(f"Error: {path.name}: {error}", soft_wrap=True, style="red", markup=False)
     if imported and not failed and _is_read_by_runs(project, options):
         with store() as opened:
             held = opened.keys()
