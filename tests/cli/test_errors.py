@@ -35,7 +35,7 @@ WRONG = {
         "run --params=universe.sybols=ETHUSDT",
         "universe.sybols: there is no such key: correct its name or remove it, found 'ETHUSDT'",
     ),
-    "a word for a number": ("run --params=trading.costs.taker_fee_bps=cheap", "costs.taker_fee_bps: must be a valid num"),
+    "a word for a number": ("run --params=trading.costs.taker_fee_bps=cheap", "taker_fee_bps: must be a valid"),
     "a number out of its range": ("run --params=trading.costs.taker_fee_bps=-3", "taker_fee_bps: must be greater than"),
     "a seed that is no number": ("run --params=seed=lucky", "seed must be a whole number, found 'lucky'"),
     "a choice that there is not": ("run --params=compute.executor=magic", "compute.executor: must be 'serial'"),
@@ -57,7 +57,7 @@ WRONG = {
     "a catalog of another environment": ("catalog describe-datasets --env nope", "there is no environment 'nope'"),
     "a file that there is not": ("import-bars {tmp}/nope.csv", "nope.csv' does not exist; see 'kedro import-bars"),
     "a file that is no table": ("import-bars {tmp}/noise.csv", "noise.csv: "),
-    "a word for a list": ("run --params=feature_engineering.study.horizons_bars=3", "horizons_bars: must be a list, such as"),
+    "a word for a list": ("run --params=feature_engineering.study.horizons_bars=3", "horizons_bars: must be a list"),
     "a setting of the importer that there is not": (
         "import-bars {tmp}/btc.csv --set colour=red",
         "--set: colour: there is no such key",

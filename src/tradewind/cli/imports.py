@@ -72,12 +72,9 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
     from tradewind.datasets.stored_universe import run_command
 
     console, failed, imported = Console(highlight=False), 0, list[BarKey]()
-    try:
-        given = {name: options[name] for name in ("venue", "symbol", "timeframe", "kind")}
-        chosen = import_settings(given, options["settings"])
-        store = partial(_open_store, project, options)
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
+    given = {name: options[name] for name in ("venue", "symbol", "timeframe", "kind")}
+    chosen = import_settings(given, options["settings"])
+    store = partial(_open_store, project, options)
     for path in files:
         try:
             plan = inspect_file(path, chosen)
