@@ -14,6 +14,7 @@ _NEEDED = ("symbols", "since")
 
 
 def split_words(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of an option that may be given several times, each with several words or commas."""
     return tuple(word for value in values for word in value.replace(",", " ").split())
 
 
