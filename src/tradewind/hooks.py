@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
@@ -117,6 +118,12 @@ class TrackingHooks:
     def __init__(self) -> None:
         """A recorder that knows no catalog yet; Kedro hands it over before the run."""
         self._catalog: DataCatalog | None = None
+        self._context: KedroContext | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Keep the context: what a run is called is told by its parameters."""
+        self._context = context
 
     @hook_impl
     def after_catalog_created(self, catalog: DataCatalog) -> None:
@@ -144,6 +151,24 @@ class TrackingHooks:
 
         if mlflow.active_run() is not None:
             RECORDERS[kind](dataset_name, data, _saved_at(dataset))
+            if kind == "verdict" and self._context is not None:
+                from tradewind.reports.closing import market_name
+
+                market = market_name(self._context.config_loader["parameters"]["universe"])
+                mlflow.set_tag("mlflow.runName", f"{market}: {data['verdict']}")
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """End a run that wrote a report with the verdict, the best strategies and the pages."""
+        if self._context is None or not {"report_html", "index_page"} <= pipeline.all_outputs():
+            return
+        from tradewind.reports.closing import closing_words, market_name
+
+        market = market_name(self._context.config_loader["parameters"]["universe"])
+        boards = (catalog.load("leaderboard"), catalog.load("holdout_leaderboard"))
+        pages = [_saved_at(catalog.get(name)).absolute() for name in ("report_html", "index_page")]
+        words = closing_words(catalog.load("verdict"), boards, catalog.load("folds"), market, pages)
+        click.echo(f"\n{words}\n")
 
 
 class MlflowHooks:

@@ -42,7 +42,7 @@ def entries(catalog: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         name: entry
         for name, entry in catalog.items()
-        if not name.startswith("_") and entry.get("type") != "MemoryDataset"
+        if not name.startswith("_") and entry.get("type") not in ("MemoryDataset", "tradewind.datasets.RunFactsDataset")
     }
 
 

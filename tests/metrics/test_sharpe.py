@@ -61,3 +61,9 @@ def test_the_minimum_record_is_where_the_confidence_is_reached() -> None:
     assert norm.cdf(sharpe.daily_sharpe(daily) / error) == pytest.approx(0.95)
     assert sharpe.minimum_track_record(-daily) == float("inf")
     assert np.isnan(sharpe.minimum_track_record(np.zeros(50)))
+
+
+def test_days_that_undo_each_other_are_not_annualised_to_a_fantasy() -> None:
+    """A strategy that hardly trades: what the few moves of it say of each other is no correlation."""
+    undone = np.tile([0.01, -0.0099], 200)
+    assert np.isnan(sharpe.autocorrelation_factor(undone, 1))

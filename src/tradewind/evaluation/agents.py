@@ -56,7 +56,10 @@ def score_agents(
         scores = pd.DataFrame({name: _by_fold(part) for name, part in account.groupby("strategy", sort=False)}).T
         values = scores.to_numpy(dtype=np.float64)
         rng = np.random.default_rng(seed)
-        low, high = stratified_interval(values, statistics.n_resamples, statistics.confidence, rng)
+        # One seed resampled is itself: it has no interval.
+        low = high = float("nan")
+        if len(values) > 1:
+            low, high = stratified_interval(values, statistics.n_resamples, statistics.confidence, rng)
         strategy = next(iter(named)).partition(" seed ")[0]
         rows.append(
             {

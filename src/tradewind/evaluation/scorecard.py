@@ -192,9 +192,9 @@ def _day(instants: pd.Series) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 def _seeds(chosen: str, spread: pd.DataFrame, rules: ScorecardRules) -> dict[str, Any]:
     sharpe = spread.loc[spread["model"] == chosen, "sharpe"].to_numpy(dtype=np.float64)
-    # A model that is not in the table draws nothing at random: from any seed it is the same.
-    found = scorecard.spread_over_seeds(sharpe, rules.seeds) if len(sharpe) else Measured(0.0, 0.0, 0.0)
-    seeds = f"over {len(sharpe)} seeds" if len(sharpe) else "over seeds (it has none)"
+    # One training says nothing of others; `spread_over_seeds` then has no value, and the criterion is not shown.
+    found = scorecard.spread_over_seeds(sharpe, rules.seeds)
+    seeds = f"over {len(sharpe)} seeds" if len(sharpe) > 1 else "over seeds (trained from one)"
     return scorecard.row(
         f"Sharpe's deviation {seeds}", "ratio", rules.seed_deviation, found,
         ("a rule without a seed", 0.0), float("nan"), at_most=True,

@@ -9,7 +9,10 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class ReportTables:
-    """The result tables of one run, as the stages wrote them; `verdict` and `settings` are plain dictionaries."""
+    """The result tables of one run, as the stages wrote them; `verdict` and `settings` are plain dictionaries.
+
+    `run` says who ran, when and how; `closes` are timestamp and close of every bar by symbol.
+    """
 
     data_quality: pd.DataFrame
     gaps_figure: Any
@@ -51,3 +54,5 @@ class ReportTables:
     training_log: pd.DataFrame
     verdict: dict[str, Any]
     settings: dict[str, Any]
+    run: dict[str, str]
+    closes: Mapping[str, pd.DataFrame]

@@ -201,11 +201,12 @@ def _report_nodes(models: RunModels) -> list[Node]:
                 "trading": TRADING,
                 "seed": SEED,
                 "bars": "bars",
+                "run_facts": "run_facts",
                 "gaps_figure": "data_gaps_figure",
                 **{name: name for name in REPORTED},
                 **{name: name for name in (*model_tables, *by_network, *by_agent, *floors)},
             },
-            ["report_html", "report_markdown"],
+            ["report_html", "report_markdown", "index_page"],
             name="write_report",
         ),
         Node(

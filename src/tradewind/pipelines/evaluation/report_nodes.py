@@ -11,6 +11,7 @@ from tradewind.market.universe import Universe
 from tradewind.reports import performance
 from tradewind.reports.feature_page import FeatureTables, render_feature_page
 from tradewind.reports.html import render_html
+from tradewind.reports.index_page import render_index
 from tradewind.reports.markdown import render_markdown
 from tradewind.reports.tables import ReportTables
 from tradewind.trading.setup import TradingSetup
@@ -51,9 +52,10 @@ def write_report(
     seed: int,
     verdict: dict[str, Any],
     bars: Partitions,
+    run_facts: dict[str, str],
     **tables: Any,
-) -> tuple[str, str]:
-    """The report as a self-contained page and as Markdown.
+) -> tuple[str, str, str]:
+    """The report as a self-contained page and as Markdown, and the page that leads to all others.
 
     `tables` are the fields of `ReportTables` by name; those of each model, such as `xgboost.importance`, are joined,
     and have no columns in a run without such models.
@@ -72,8 +74,11 @@ def write_report(
         "data_sha256": {name: _digest(load()) for name, load in sorted(bars.items())},
         "versions": versions(),
     }
-    report = ReportTables(verdict=verdict, settings=settings, **single, **loaded, **by_model)
-    return render_html(report), render_markdown(report)
+    closes = {universe.symbols[at]: bars[name]()[["timestamp", "close"]] for at, name in enumerate(universe.partitions)}
+    report = ReportTables(
+        verdict=verdict, settings=settings, run=run_facts, closes=closes, **single, **loaded, **by_model
+    )
+    return render_html(report), render_markdown(report), render_index(report)
 
 
 def versions() -> dict[str, str]:
