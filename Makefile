@@ -18,11 +18,11 @@ $(BIN)/python:
 .venv/installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing pinned dependencies into .venv (a few minutes the first time) ..."
 	$(PIP) --constraint constraints.txt torch==2.13.0
-	$(PIP) --constraint constraints.txt --editable ".[notebook]"
+	$(PIP) --constraint constraints.txt --editable ".[deep,agents,viz,notebook]"
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(PIP) --constraint constraints.txt --editable ".[notebook,exchanges,stores,cluster,test]"
+	$(PIP) --constraint constraints.txt --editable ".[all,test]"
 	@sh tests/install_servers.sh
 	@touch $@
 
