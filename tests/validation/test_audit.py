@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.depth import deep
 from tradewind.validation import audit_report
 from tradewind.validation.audit import KEYS, Findings, audit_run, changed, mirrored, truncated, warm_up
 from tradewind.validation.planted_leaks import planted_leaks, practice_run
@@ -19,9 +20,12 @@ def practice(parameters: dict[str, Any]) -> tuple[Sources, RunSettings]:
     return practice_run(parameters)
 
 
-@pytest.fixture(scope="module")
-def clean(practice: tuple[Sources, RunSettings]) -> Findings:
-    return audit_run(*practice)
+@pytest.fixture(scope="module", params=[3, deep(8)])
+def clean(practice: tuple[Sources, RunSettings], request: pytest.FixtureRequest) -> Findings:
+    """What is found at the cuts that show most, and in depth at all."""
+    found = audit_run(*practice, n_cuts=request.param)
+    assert len(found.cuts) == request.param
+    return found
 
 
 def test_the_project_raises_no_alarm(clean: Findings) -> None:
@@ -30,7 +34,6 @@ def test_the_project_raises_no_alarm(clean: Findings) -> None:
     assert all(count > 0 for (_, name), count in clean.compared.items() if name != "rows")
     strategies = {name for product, name in clean.compared if product == "positions"}
     assert {"lightgbm", "linear", "time_series_momentum", "buy_and_hold"} <= strategies
-    assert len(clean.cuts) == 8
 
 
 def test_at_least_twenty_kinds_are_planted() -> None:
