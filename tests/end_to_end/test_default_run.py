@@ -29,7 +29,9 @@ def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any)
     assert verdict["verdict"] in {"go", "watch", "no-go"}
     assert verdict["reasons"]
     assert verdict["sharpe_low"] <= verdict["sharpe"] <= verdict["sharpe_high"]
-    assert 0 <= verdict["probability_of_luck"] <= 1
+    # The market has a loud edge: the verdict says so as far as half a year can show it.
+    assert verdict["verdict"] in {"go", "watch"} and verdict["sharpe_low"] > 1
+    assert verdict["probability_of_luck"] < 0.05 and verdict["oracle_share"] > 0.5
 
 
 def test_every_received_row_is_accepted_or_in_quarantine(finished_project: Any) -> None:

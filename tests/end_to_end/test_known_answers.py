@@ -1,4 +1,7 @@
-"""Markets whose answer is known: the demo has an edge, the null market none."""
+"""Markets whose answer is known: the demo has an edge, the null market none.
+
+`make test` asks the same of small markets: `test_default_run` of its own, `validation/test_experiment` of both kinds.
+"""
 
 import json
 from typing import Any
@@ -7,7 +10,7 @@ import pytest
 
 from tests.end_to_end.conftest import FEW_FITS, SMALL_NETWORKS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.depth]
 
 
 def verdict_of(project: Any) -> dict[str, Any]:
