@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 SOURCE = Path(__file__).resolve().parents[2]
 LAYERS_THAT_REPEAT = (
@@ -151,10 +152,30 @@ def idle_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A project after one default run in the small `test` environment; tests may run it again, not change it."""
-    project = copy_project(tmp_path_factory.mktemp("finished") / "project")
-    process = project.start("run", "--env", "test")
-    output, _ = process.communicate()
-    assert process.returncode == 0, output[-6000:]
+    """A project after one default run in the small `test` environment; tests may run it again, not change it.
+
+    One for all workers: who asks first runs it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    digests = folder / "digests.json"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if digests.exists():
+            project = Project(folder / "project")
+        else:
+            shutil.rmtree(folder / "project", ignore_errors=True)
+            project = copy_project(folder / "project")
+            process = project.start("run", "--env", "test")
+            output, _ = process.communicate()
+            assert process.returncode == 0, output[-6000:]
+            digests.write_text(json.dumps(project.digests()))
     yield project
     project.close()
+
+
+@pytest.fixture(scope="session")
+def finished_digests(finished_project: Project) -> dict[str, str]:
+    """What the default run wrote, by file; another worker may be running one of its stages again."""
+    found: dict[str, str] = json.loads((finished_project.folder.parent / "digests.json").read_text())
+    return found

@@ -1,11 +1,7 @@
-"""From a fresh project to a report, again with the same bytes, stage by stage, and after a kill."""
+"""From a fresh project to a report, and again with the same bytes, stage by stage."""
 
 import json
-import os
 import re
-import signal
-import time
-from collections.abc import Sequence
 from typing import Any
 
 import nbformat
@@ -14,7 +10,6 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.conftest import STAGES
-from tests.depth import deep
 
 pytestmark = pytest.mark.slow
 
@@ -71,59 +66,6 @@ def test_each_stage_runs_alone_from_what_the_catalog_holds(finished_project: Any
     assert finished_project.digests() == before
 
 
-def kill_after(project: Any, nodes: int, seconds: float) -> None:
-    """A run whose whole process group dies so long after so many of its nodes have ended."""
-    process = project.start("run", "--env", "test")
-    for line in process.stdout:
-        nodes -= "Completed node" in line
-        if nodes == 0:
-            break
-    time.sleep(seconds)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL, "the run was over before it was killed"
-
-
-@pytest.mark.parametrize(
-    "moments", [[(2, 0.1), (24, 0.5)], deep([(1, 0.0), (5, 0.2), (9, 1.0), (20, 1.5), (28, 0.3), (40, 3.0), (60, 0.2)])]
-)
-def test_killed_runs_leave_nothing_torn_and_the_next_run_ends_as_if_undisturbed(
-    finished_project: Any, new_project: Any, moments: Sequence[tuple[int, float]]
-) -> None:
-    """The next run has another hash seed and other numbers of threads, too: the same bytes all the same."""
-    for nodes, seconds in moments:
-        kill_after(new_project, nodes, seconds)
-        for path in (new_project.folder / "data").rglob("*.parquet"):
-            pd.read_parquet(path)
-    new_project.kedro("run", "--env", "test", PYTHONHASHSEED="1234", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
-    ours, theirs = finished_project.digests(), new_project.digests()
-    studies = {path for path in ours if "studies" in path}  # a study records when each trial ran
-    # A model stands under its key; one that was trained before the kill may be there that the last run did not need.
-    assert {path: digest for path, digest in ours.items() if path not in studies} == {
-        path: digest for path, digest in theirs.items() if path in ours and path not in studies
-    }
-
-
-def test_an_unknown_parameter_stops_the_run_before_any_node(idle_project: Any) -> None:
-    status, output = idle_project.try_kedro("run", "--env", "test", "--params", "trading.costs.taker_fee_pbs=3")
-    assert status != 0
-    assert "taker_fee_pbs" in output
-    assert "Running node" not in output
-
-
-def test_a_parameter_in_its_old_place_stops_the_run_with_the_new_one(idle_project: Any) -> None:
-    status, output = idle_project.try_kedro("run", "--env", "test", "--params", "costs.taker_fee_bps=3")
-    assert status != 0
-    assert "costs is trading.costs now" in output
-    assert "Running node" not in output
-
-
-def test_a_symbol_that_the_source_lacks_is_named(idle_project: Any) -> None:
-    status, output = idle_project.try_kedro("run", "--env", "test", "--params", "universe.symbols=SIM1 NOPE")
-    assert status != 0
-    assert "NOPE" in output
-
-
 def test_the_notebook_tour_runs_on_the_catalog(finished_project: Any) -> None:
     (path,) = (finished_project.folder / "notebooks").glob("*.ipynb")
     notebook = nbformat.read(path, as_version=4)
@@ -145,13 +87,6 @@ def test_the_run_is_recorded_in_mlflow_with_nested_trials(finished_project: Any)
     assert recorded.data.tags["verdict"] in {"go", "watch", "no-go"}
     assert recorded.data.params
     assert {artifact.path for artifact in client.list_artifacts(parent)} >= {"figures"}
-
-
-def test_the_doctor_and_the_simulator_answer(idle_project: Any) -> None:
-    assert "matmul" in idle_project.kedro("doctor")
-    output = idle_project.kedro("simulate-market", "--symbols", "2", "--days", "30", "--edge", "0", "--seed", "3")
-    assert "market.sqlite" in output
-    assert (idle_project.folder / "data/01_raw/market.sqlite").stat().st_size > 10_000
 
 
 def test_the_run_can_be_audited_scored_and_its_verdict_tried(finished_project: Any) -> None:
