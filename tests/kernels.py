@@ -40,21 +40,27 @@ def compile_market() -> None:
     from kedro.config import OmegaConfigLoader
 
     from tests.laws.test_labels import SCHEMES, SETTINGS
+    from tradewind.evaluation import robustness
+    from tradewind.evaluation.traded_market import TradedMarket
     from tradewind.learning.labels.rules import LabelRules, make_labels
     from tradewind.learning.labels.weights import WeightRules
     from tradewind.settings import CONFIG_LOADER_ARGS
-    from tradewind.validation.experiment import Case, Judge, simulated
-    from tradewind.validation.whole_run import RunSettings, Steps, make_bars
+    from tradewind.validation.experiment import Case, judge_run, simulated
+    from tradewind.validation.whole_run import MODEL, RunSettings, lazily, run_through
 
     project = Path(__file__).resolve().parents[1]
     parameters = OmegaConfigLoader(str(project / "conf"), **CONFIG_LOADER_ARGS)["parameters"]
     case = Case(edge=6, days=365, seed=1, n_symbols=2)
-    Judge(parameters)(case)
-    bars, _ = make_bars(simulated(case), RunSettings.from_parameters(parameters), Steps())
-    some = next(iter(bars.values())).iloc[:300].reset_index(drop=True)
-    for settings in SETTINGS.values():
+    settings, sources = RunSettings.from_parameters(parameters, seed=case.seed), simulated(case)
+    run = run_through(sources, settings)
+    judge_run(case, sources, run, settings)
+    traded = TradedMarket.load(lazily(run.bars), run.side_series, sources.universe, settings.trading)
+    varied = robustness.RobustnessRules.model_validate(parameters["evaluation"]["robustness"])
+    robustness.stress(lazily({MODEL: run.positions[MODEL]}), traded, run.folds, varied, case.seed)
+    some = next(iter(run.bars.values())).iloc[:300].reset_index(drop=True)
+    for method in SETTINGS.values():
         for scheme in SCHEMES:
-            make_labels(some, LabelRules.model_validate(settings), WeightRules.model_validate({"scheme": scheme}))
+            make_labels(some, LabelRules.model_validate(method), WeightRules.model_validate({"scheme": scheme}))
 
 
 def compile_agents() -> None:

@@ -98,7 +98,7 @@ LEARN = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("algorithm", "steps"),
-    [("ppo", 60_000), ("td3", 24_000), deep("ppo", 200_000), deep("recurrent_ppo", 60_000), deep("sac", 24_000)],
+    [("ppo", 60_000), *(deep(name, parameters.total_timesteps) for name, (_, parameters) in sorted(LEARN.items()))],
 )
 def test_an_agent_comes_near_the_optimum_of_a_solved_market(
     algorithm: str, steps: int, trading: Callable[..., TradingTerms], identity: Standardiser
