@@ -46,13 +46,13 @@ def compile_market() -> None:
     from tradewind.learning.labels.weights import WeightRules
     from tradewind.settings import CONFIG_LOADER_ARGS
     from tradewind.validation.experiment import Case, judge_run, simulated
-    from tradewind.validation.whole_run import MODEL, RunSettings, lazily, run_through
+    from tradewind.validation.research_run import MODEL, RunSettings, lazily, run_research
 
     project = Path(__file__).resolve().parents[1]
     parameters = OmegaConfigLoader(str(project / "conf"), **CONFIG_LOADER_ARGS)["parameters"]
     case = Case(edge=6, days=365, seed=1, n_symbols=2)
     settings, sources = RunSettings.from_parameters(parameters, seed=case.seed), simulated(case)
-    run = run_through(sources, settings)
+    run = run_research(sources, settings)
     judge_run(case, sources, run, settings)
     traded = TradedMarket.load(lazily(run.bars), run.side_series, sources.universe, settings.trading)
     varied = robustness.RobustnessRules.model_validate(parameters["evaluation"]["robustness"])

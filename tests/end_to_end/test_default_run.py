@@ -26,7 +26,7 @@ def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any)
     assert verdict["sharpe_low"] <= verdict["sharpe"] <= verdict["sharpe_high"]
     # The market has a loud edge: the verdict says so as far as half a year can show it.
     assert verdict["verdict"] in {"go", "watch"} and verdict["sharpe_low"] > 1
-    assert verdict["probability_of_luck"] < 0.05 and verdict["oracle_share"] > 0.5
+    assert 0.5 < verdict["probability_of_edge"] <= 1 and verdict["oracle_share"] > 0.5
 
 
 def test_every_received_row_is_accepted_or_in_quarantine(finished_project: Any) -> None:
@@ -42,7 +42,9 @@ def test_every_received_row_is_accepted_or_in_quarantine(finished_project: Any) 
 def test_forecasts_are_out_of_sample_in_every_fold(finished_project: Any) -> None:
     data = finished_project.folder / "data"
     folds = pd.read_parquet(data / "05_model_input/folds.parquet").set_index("fold")
-    for path in (data / "07_model_output/forecasts").glob("*.parquet"):
+    paths = list((data / "07_model_output/forecasts").rglob("*.parquet"))
+    assert len(paths) == 8
+    for path in paths:
         forecasts = pd.read_parquet(path)
         window = folds.loc[forecasts["fold"]]
         inside = (forecasts["timestamp"].to_numpy() >= window["test_start"].to_numpy()) & (

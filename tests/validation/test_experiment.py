@@ -9,11 +9,19 @@ import pytest
 
 from tests.depth import deep
 from tradewind.errors import BadData
-from tradewind.validation.experiment import Case, Judge, cases, checked_sources, identity, null_world_cases, simulated
+from tradewind.validation.experiment import (
+    Case,
+    CaseRunner,
+    cases,
+    checked_sources,
+    identity,
+    null_world_cases,
+    simulated,
+)
 from tradewind.validation.ledger import read, run_cases
 from tradewind.validation.report import render
+from tradewind.validation.research_run import RunSettings
 from tradewind.validation.summary import share, summarise
-from tradewind.validation.whole_run import RunSettings
 
 
 def with_few_features(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -27,7 +35,7 @@ def with_few_features(parameters: dict[str, Any]) -> dict[str, Any]:
     ("known", "share"), [(with_few_features, 0.4), deep(dict, 0.5)], ids=["few features", "all features"]
 )
 def test_a_strong_edge_is_found_and_nothing_is_not(parameters: dict[str, Any], known: Any, share: float) -> None:
-    judge = Judge(known(parameters))
+    judge = CaseRunner(known(parameters))
     found = judge(Case(edge=6, days=550, seed=910_001, n_symbols=2))
     assert found["verdict"] in {"go", "watch"} and found["sharpe"] > share * found["oracle_sharpe"] > 1
     assert found["perfect_verdict"] == "go"
@@ -41,11 +49,11 @@ def test_null_worlds_are_made_of_candles_and_have_no_edge(parameters: dict[str, 
     parameters = with_few_features(parameters)
     market = simulated(Case(edge=8, days=400, seed=910_003, n_symbols=2))
     real = checked_sources(replace(market, oracle=market.oracle.iloc[:0]), RunSettings.from_parameters(parameters))
-    judge = Judge(parameters, real)
+    judge = CaseRunner(parameters, real)
     for case in null_world_cases(1, 2, days=300):
         assert judge(case)["verdict"] == "no-go"
     with pytest.raises(BadData, match="real candles"):
-        Judge(parameters)(null_world_cases(1, 2)[0])
+        CaseRunner(parameters)(null_world_cases(1, 2)[0])
 
 
 def test_other_parameters_are_another_experiment(parameters: dict[str, Any]) -> None:
@@ -61,7 +69,7 @@ def test_the_verdict_is_seldom_wrong(parameters: dict[str, Any], tmp_path: Path,
     null = [Case(edge=0, days=365, seed=920_000 + number, n_symbols=2) for number in range(n_null)]
     planted = [Case(edge=8, days=365, seed=930_000 + number, n_symbols=2) for number in range(n_planted)]
     outcomes = run_cases(
-        [*null, *planted], Judge(with_few_features(parameters)), tmp_path / "outcomes.jsonl", kind="serial"
+        [*null, *planted], CaseRunner(with_few_features(parameters)), tmp_path / "outcomes.jsonl", kind="serial"
     )
     summary = summarise(outcomes)
     assert summary["worlds"][0]["false_discovery"]["value"] <= 0.05
@@ -77,7 +85,7 @@ def outcome(case: Case, verdict: str = "no-go") -> dict[str, Any]:
     return {
         "key": case.key, **case.model_dump(), "verdict": verdict, "sharpe": 1.0, "oracle_sharpe": 2.0 * (case.edge > 0),
         "sharpe_lightgbm": 0.5, "perfect_verdict": "go", "oracle_low": 1.0, "oracle_high": 3.0,
-        "gross": {"rule": [-1.0, 1.0]}, "probability_of_overfitting": 0.5, "best_fell_below_the_middle": 1.0,
+        "gross": {"rule": [-1.0, 1.0]}, "probability_of_loss": 0.5, "best_lost_money": 1.0,
     }  # fmt: skip
 
 
@@ -116,7 +124,7 @@ def test_shares_are_counted_with_their_intervals() -> None:
     (world,) = summary["worlds"]
     assert world["false_discovery"]["value"] == 0.05
     assert summary["coverage"]["before_costs"]["value"] == summary["coverage"]["by_rule"]["rule"]["value"] == 0.95
-    (bin_,) = summary["overfitting"]
+    (bin_,) = summary["loss"]
     assert (bin_["from"], bin_["markets"], bin_["observed"]["value"]) == (0.4, 50, 1.0)
     cells = {(cell["edge"], cell["days"]): cell for cell in summary["planted"]}
     assert len(cells) == 15 and cells[(2, 730)]["power"]["value"] == 0 and cells[(4, 730)]["power"]["value"] == 1
