@@ -1,4 +1,7 @@
-"""Markets whose answer is known: the demo (`quick` here) has an edge, the null market none."""
+"""Markets whose answer is known: the demo (`quick` here) has an edge, the null market none.
+
+`make test` asks the same of small markets: `test_default_run` of its own, `validation/test_experiment` of both kinds.
+"""
 
 import json
 from pathlib import Path
@@ -8,7 +11,7 @@ import pytest
 
 from tests.end_to_end.conftest import FEW_FITS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.depth]
 
 
 def verdict_of(data: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.depth import deep
 from tradewind.compute import ComputeRules
 from tradewind.errors import BadData, BadParameters
 from tradewind.learning.features.catalogue import FeatureSelection
@@ -82,7 +83,7 @@ def test_a_history_shorter_than_the_horizon_is_refused(bars: dict[str, Callable[
         make_labels(short, UNIVERSE, METHOD, WEIGHTS, 1)
 
 
-@pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
+@pytest.mark.parametrize("executor", ["threads", deep("processes"), "dask"])
 def test_wherever_features_are_computed_they_have_the_same_bits(
     bars: dict[str, Callable[[], pd.DataFrame]],
     executor: Literal["threads", "processes", "dask"],
