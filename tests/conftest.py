@@ -22,6 +22,7 @@ HOUR = pd.Timedelta(hours=1)
 PROJECT = Path(__file__).resolve().parents[1]
 STAGES = (
     "data_engineering",
+    "regimes",
     "feature_engineering",
     "classifier",
     "deep_learning",

@@ -40,6 +40,10 @@ def tradewind_exchange() -> None:
         kedro("run", "--pipelines", "data_engineering")
 
     @task
+    def regimes() -> None:
+        kedro("run", "--pipelines", "regimes")
+
+    @task
     def feature_engineering() -> None:
         kedro("run", "--pipelines", "feature_engineering")
 
@@ -62,6 +66,7 @@ def tradewind_exchange() -> None:
     tasks = {
         "backfill": backfill(),
         "data_engineering": data_engineering(),
+        "regimes": regimes(),
         "feature_engineering": feature_engineering(),
         "classifier": classifier(),
         "deep_learning": deep_learning(),
@@ -69,12 +74,15 @@ def tradewind_exchange() -> None:
         "evaluation": evaluation(),
     }
     tasks["backfill"] >> tasks["data_engineering"]
+    tasks["data_engineering"] >> tasks["regimes"]
     tasks["data_engineering"] >> tasks["feature_engineering"]
+    tasks["regimes"] >> tasks["feature_engineering"]
     tasks["feature_engineering"] >> tasks["classifier"]
     tasks["feature_engineering"] >> tasks["deep_learning"]
     tasks["data_engineering"] >> tasks["reinforcement_learning"]
     tasks["feature_engineering"] >> tasks["reinforcement_learning"]
     tasks["data_engineering"] >> tasks["evaluation"]
+    tasks["regimes"] >> tasks["evaluation"]
     tasks["feature_engineering"] >> tasks["evaluation"]
     tasks["classifier"] >> tasks["evaluation"]
     tasks["deep_learning"] >> tasks["evaluation"]

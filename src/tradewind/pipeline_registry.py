@@ -9,6 +9,7 @@ from tradewind.pipelines import (
     evaluation,
     feature_engineering,
     order_book,
+    regimes,
     reinforcement_learning,
 )
 
@@ -20,6 +21,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     `order_book` and `agent_search`."""
     stages = {
         "data_engineering": data_engineering.create_pipeline(),
+        "regimes": regimes.create_pipeline(),
         "feature_engineering": feature_engineering.create_pipeline(),
         "classifier": classifier.create_pipeline(),
         "deep_learning": deep_learning.create_pipeline(),
@@ -30,7 +32,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         **stages,
         "order_book": order_book.create_pipeline(),
         "agent_search": reinforcement_learning.create_search_pipeline(),
-        "data": stages["data_engineering"] + stages["feature_engineering"],
+        "data": stages["data_engineering"] + stages["regimes"] + stages["feature_engineering"],
         "models": sum((stages[name] for name in MODELS), start=stages["evaluation"]),
         "__default__": sum(stages.values(), start=Pipeline([])),
     }

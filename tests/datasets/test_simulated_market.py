@@ -103,3 +103,11 @@ def test_the_summary_stands_beside_the_data(path: Path) -> None:
         meta = dict(connection.execute("SELECT key, value FROM meta"))
     assert "oracle_net_sharpe" in meta["summary"]
     assert meta["origin"] == "catalog"
+
+
+def test_true_states_are_kept_beside_the_oracle(path: Path) -> None:
+    assert dataset(path, "regimes").load().empty
+    states = dataset(path, "regimes", regimes="clear").load()
+    assert list(states) == ["symbol", "timestamp", "state"]
+    assert len(states) == len(dataset(path, "oracle", regimes="clear").load())
+    assert set(states["state"]) <= {"up", "down", "ranging", "volatile"}

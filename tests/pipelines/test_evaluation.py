@@ -126,7 +126,7 @@ def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFr
     for account in accounts.values():
         schema.Backtest.validate(account)
     assert (trades["knowing"]["exit_time"] > trades["knowing"]["entry_time"]).all()
-    returns, parts = nodes.aggregate_portfolios(positions, lazily(accounts), bars, folds())
+    returns, parts = nodes.aggregate_portfolios(positions, lazily(accounts), bars, folds(), {})
     assert set(parts["by"]) == {"fold", "symbol", "year"}
     stress = SensitivityRules(cost_multiples=(0.0, 1.0, 2.0, 3.0))
     costs = nodes.measure_cost_sensitivity(positions, bars, folds(), stress)
@@ -242,7 +242,7 @@ def test_the_ledger_counts_each_model_once_and_other_markets_never() -> None:
     tables, forecasts = market(1, 0.2)
     bars, positions = traded(tables), lazily(decide(tables, forecasts))
     accounts, _ = nodes.run_backtests(positions, bars)
-    returns, _ = nodes.aggregate_portfolios(positions, lazily(accounts), bars, folds())
+    returns, _ = nodes.aggregate_portfolios(positions, lazily(accounts), bars, folds(), {})
     rules = StatisticsRules(n_resamples=200)
     _, first, entries, days = nodes.measure_significance(returns, [], bars, {}, rules, 7)
     _, again, *_ = nodes.measure_significance(returns, entries, bars, {}, rules, 7)
@@ -380,7 +380,7 @@ def test_agents_are_scored_seed_by_seed_against_holding() -> None:
     positions = decide(tables, known)
     bars = traded(tables)
     accounts, _ = nodes.run_backtests(lazily(positions), bars)
-    returns, _ = nodes.aggregate_portfolios(lazily(positions), lazily(accounts), bars, folds())
+    returns, _ = nodes.aggregate_portfolios(lazily(positions), lazily(accounts), bars, folds(), {})
     told, rules = gathered(pd.concat(each)), StatisticsRules(n_resamples=200)
     scores, profile = nodes.score_agents(returns, bars, folds(), rules, 7, told)
     (row,) = scores.to_dict("records")

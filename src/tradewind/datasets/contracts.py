@@ -52,6 +52,11 @@ def features(tables: Partitions) -> dict[str, Any]:
     return _checked(schema.Features, tables)
 
 
+def regimes(tables: Partitions) -> dict[str, Any]:
+    """The tables, each a valid `Regimes`."""
+    return _checked(schema.Regimes, tables)
+
+
 def labels(tables: Partitions) -> dict[str, Any]:
     """The tables, each a valid `Labels`."""
     return _checked(schema.Labels, tables)

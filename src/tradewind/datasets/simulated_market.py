@@ -24,6 +24,7 @@ COLUMNS = {
     "bars": ("venue", "symbol", "timeframe", "open_time", "open", "high", "low", "close", "volume"),
     "side_series": ("series", "symbol", "known_at", "value"),
     "oracle": ("symbol", "timestamp", "expected_return", "target"),
+    "regimes": ("symbol", "timestamp", "state"),
 }
 OPTIONAL_BAR_COLUMNS = ("quote_volume", "trades")
 # No key on bars: they are kept as received, duplicates and all. Cells without a type keep what was delivered.
@@ -33,6 +34,7 @@ CREATE TABLE bars (venue TEXT, symbol TEXT, timeframe TEXT, open_time INTEGER, o
 CREATE INDEX bars_by_symbol ON bars (venue, symbol, timeframe);
 CREATE TABLE side_series (series TEXT, symbol TEXT, known_at INTEGER, value REAL);
 CREATE TABLE oracle (symbol TEXT, timestamp INTEGER, expected_return REAL, target REAL);
+CREATE TABLE regimes (symbol TEXT, timestamp INTEGER, state TEXT);
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT);
 """
 
@@ -50,6 +52,7 @@ def write_market(market: SimulatedMarket, path: Path, origin: Origin) -> None:
             connection, "side_series", market.side_series.assign(known_at=_epoch_ms(market.side_series["known_at"]))
         )
         _insert(connection, "oracle", market.oracle.assign(timestamp=_epoch_ms(market.oracle["timestamp"])))
+        _insert(connection, "regimes", market.regimes.assign(timestamp=_epoch_ms(market.regimes["timestamp"])))
         meta = {
             "origin": origin,
             "specification": market.spec.model_dump_json(),
@@ -72,20 +75,20 @@ def _epoch_ms(instants: pd.Series) -> pd.Series:
 
 
 class SimulatedMarketDataset(AbstractDataset[None, Any]):
-    """One table of a SQLite market: `bars`, `side_series` or `oracle`.
+    """One table of a SQLite market: `bars`, `side_series`, `oracle` or `regimes` (the true states, where it has any).
 
     A missing file is simulated and written first. A file that the catalog made from another specification is made
     again; a file made by `kedro simulate-market`, or by the user, is read as it is.
 
     Loads: `bars` as a function for each partition `venue/symbol/timeframe`, returning cells as received;
-    `side_series` and `oracle` as tables with UTC instants.
+    the others as tables with UTC instants.
     """
 
     def __init__(
         self,
         *,
         filepath: str,
-        table: Literal["bars", "side_series", "oracle"],
+        table: Literal["bars", "side_series", "oracle", "regimes"],
         simulation: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:

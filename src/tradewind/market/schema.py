@@ -142,6 +142,36 @@ class Features(_Table):
         return bool(instants.is_monotonic_increasing and instants.is_unique and table["symbol"].nunique() <= 1)
 
 
+class Regimes(_Table):
+    """The regime of every bar of one symbol, by the latest model that was fitted on bars before it (`fit`, -1: none).
+
+    `run_length` counts the bars since the regime was announced, this one included; `p_leave` is the probability that it
+    is left within the model's horizon.
+    """
+
+    symbol: Series[str]
+    timestamp: Series[Instant]
+    p_trending: Series[float] = pa.Field(ge=0, le=1.0 + 1e-9)
+    p_ranging: Series[float] = pa.Field(ge=0, le=1.0 + 1e-9)
+    p_volatile: Series[float] = pa.Field(ge=0, le=1.0 + 1e-9)
+    p_unknown: Series[float] = pa.Field(ge=0, le=1.0 + 1e-9)
+    regime: Series[str] = pa.Field(isin=["trending", "ranging", "volatile", "unknown"])
+    run_length: Series[np.int64] = pa.Field(ge=1)
+    p_leave: Series[float] = pa.Field(ge=0, le=1)
+    transition: Series[np.int64] = pa.Field(isin=[0, 1])
+    fit: Series[np.int64] = pa.Field(ge=-1)
+
+    class Config(_Table.Config):
+        unique = ["symbol", "timestamp"]
+
+    @pa.dataframe_check
+    @classmethod
+    def probabilities_sum_to_one(cls, table: pd.DataFrame) -> bool:
+        """Over the four regimes."""
+        total = table[["p_trending", "p_ranging", "p_volatile", "p_unknown"]].sum(axis=1)
+        return bool((total - 1.0).abs().max() < 1e-6) if len(table) else True
+
+
 class Labels(_Table):
     """Labels of one symbol, by any method.
 

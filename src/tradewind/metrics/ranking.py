@@ -1,6 +1,6 @@
 """Strategies side by side: the leaderboard and its breakdowns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import numpy as np
@@ -61,10 +61,16 @@ def leaderboard(returns: pd.DataFrame, families: Mapping[str, str], rules: Stati
     return pd.DataFrame(rows).sort_values(["sharpe", "strategy"], ascending=[False, True], ignore_index=True)
 
 
-def breakdown(returns: pd.DataFrame, accounts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """strategy, by (fold, symbol, year), group, role, sharpe, total_return, max_drawdown, bars; net of costs.
+def breakdown(
+    returns: pd.DataFrame, accounts: Mapping[str, pd.DataFrame], regimes: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """strategy, by (fold, symbol, year, regime), group, role, sharpe, total_return, max_drawdown, bars; net of costs.
 
-    `returns` has the portfolio rows with fold and role; `accounts` the rows of single symbols with role, by strategy.
+    Args:
+        returns: the portfolio rows with fold and role.
+        accounts: the rows of single symbols with role, by strategy.
+        regimes: symbol, timestamp and regime; a bar belongs to the regime announced at the close before it, and bars of
+            several symbols in one regime are held in equal parts.
     """
     rows = []
     for strategy, part in returns.groupby("strategy", sort=True):
@@ -74,6 +80,7 @@ def breakdown(returns: pd.DataFrame, accounts: Mapping[str, pd.DataFrame]) -> pd
             *(("fold", key, group) for key, group in part.groupby(["role", "fold"], sort=True)),
             *(("year", key, group) for key, group in part.groupby(["role", year], sort=True)),
             *(("symbol", key, group) for key, group in account.groupby(["role", "symbol"], sort=True)),
+            *(("regime", key, group) for key, group in _by_regime(account, regimes)),
         ]
         for by, (role, name), group in groups:
             values = measures_of(daily_returns(group["timestamp"], group["net"].to_numpy()))
@@ -90,3 +97,14 @@ def breakdown(returns: pd.DataFrame, accounts: Mapping[str, pd.DataFrame]) -> pd
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _by_regime(account: pd.DataFrame, regimes: pd.DataFrame | None) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """The mean over the symbols of the bars that a regime was announced for at the close before, by role."""
+    if regimes is None or regimes.empty:
+        return
+    known = regimes.sort_values(["symbol", "timestamp"])
+    known = known.assign(regime=known.groupby("symbol")["regime"].shift())[["symbol", "timestamp", "regime"]]
+    rows = account.merge(known, on=["symbol", "timestamp"], how="left").fillna({"regime": "unknown"})
+    for key, part in rows.groupby(["role", "regime"], sort=True):
+        yield key, part.groupby("timestamp", sort=True, as_index=False)["net"].mean()

@@ -93,6 +93,7 @@ def _performance(tables: ReportTables, chosen: str) -> dict[str, Any]:
             f"by_{by}": table(boards.breakdown_rows(tables.breakdown, by, compared))
             for by in ("fold", "symbol", "year")
         },
+        "in_regime": table(boards.breakdown_rows(tables.breakdown, "regime", compared)),
     }
 
 

@@ -49,7 +49,8 @@ def render_markdown(tables: ReportTables) -> str:
         "## Leaderboard, holdout\n\n" + table(boards.board_rows(tables.holdout_leaderboard)),
         *(
             f"## By {by}\n\n" + table(boards.breakdown_rows(tables.breakdown, by, compared))
-            for by in ("fold", "symbol", "year")
+            for by in ("fold", "symbol", "year", "regime")
+            if (tables.breakdown["by"] == by).any()
         ),
         "## Cost sensitivity\n\nSharpe ratio at multiples of the assumed costs.\n\n"
         + table(boards.cost_rows(tables.cost_sensitivity)),

@@ -19,9 +19,10 @@ LABEL_COLUMNS = ["symbol", "timestamp", "label", "forward_return", "exit_time", 
 
 
 class ModelInputRules(Parameters):
-    """Which rows models see (`params:feature_engineering.model_input`)."""
+    """Which rows models see (`params:feature_engineering.model_input`), and whether regimes are among the features."""
 
     max_missing_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    regimes: bool = False
 
 
 def assemble_model_input(
@@ -31,6 +32,7 @@ def assemble_model_input(
     universe: Universe,
     rules: ModelInputRules,
     method: LabelRules,
+    regimes: Partitions | None = None,
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     """Features beside labels by symbol, and the label counts completed by what was left out.
 
@@ -46,6 +48,7 @@ def assemble_model_input(
         universe: the symbols.
         rules: a row is left out, and counted, where more than `max_missing_share` of its features are missing.
         method: how the labels were made.
+        regimes: where the rules ask for it, the same for the regimes' columns, `regime_*` beside the keys.
 
     Returns:
         Model input by partition (`schema.ModelInput`), and the counts with `model_rows`, `left_out_missing_features`
@@ -60,6 +63,8 @@ def assemble_model_input(
         known = labels[partition]()[LABEL_COLUMNS].astype({"label": "Int8"})
         how: Literal["right", "inner"] = "right" if method.labels_every_bar else "inner"
         rows = known.merge(features[partition](), on=["symbol", "timestamp"], how=how)
+        if rules.regimes:
+            rows = _with_regimes(rows, partition, regimes or {})
         values = rows.drop(columns=LABEL_COLUMNS).to_numpy()
         enough = np.isnan(values).mean(axis=1) <= rules.max_missing_share
         labelled = rows["label"].notna().to_numpy()
@@ -71,6 +76,13 @@ def assemble_model_input(
             raise BadData(f"{partition}: no row has enough features; the history is shorter than their warm-up")
     counts = {"left_out_missing_features": left_out, "model_rows": kept, "forecast_only_rows": unlabelled}
     return tables, label_counts.assign(**counts)
+
+
+def _with_regimes(rows: pd.DataFrame, partition: str, regimes: Partitions) -> pd.DataFrame:
+    """The rows with the regimes of their bars; one without a regime has none, which is missing."""
+    if partition not in regimes:
+        raise BadData(f"feature_engineering.model_input.regimes is on, but {partition} has none: run the regimes stage")
+    return rows.merge(regimes[partition](), on=["symbol", "timestamp"], how="left", validate="1:1")
 
 
 def make_folds(model_input: Partitions, universe: Universe, plan: FoldPlan, method: LabelRules) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 from numba import njit
 from pydantic import Field, field_validator
 
+from tradewind.market.simulation.regimes import RegimePath, RegimeSpec, draw_innovations, draw_path
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.parameters import Parameters
 
@@ -31,7 +32,10 @@ ORACLE_BAND = 0.6  # the oracle trades when its target has moved this far: costs
 
 
 class SimulationSpec(Parameters):
-    """What market to simulate. `edge` is the annualised gross Sharpe ratio of a position proportional to the score."""
+    """What market to simulate. `edge` is the annualised gross Sharpe ratio of a position proportional to the score.
+
+    `regimes` (a block, or the name of a preset of `regimes.PRESETS`) replaces stochastic volatility by states.
+    """
 
     renamed: ClassVar[Mapping[str, str]] = {"dirty_rows": "inject_errors"}
 
@@ -44,6 +48,7 @@ class SimulationSpec(Parameters):
     seed: Annotated[int, Field(ge=0)] = 7
     outages: Annotated[int, Field(ge=0, le=1000)] = 0
     inject_errors: Annotated[int, Field(ge=0, le=100_000)] = 0
+    regimes: RegimeSpec | None = None
 
     @field_validator("timeframe")
     @classmethod
@@ -60,12 +65,16 @@ class SimulationSpec(Parameters):
 
 @dataclass(frozen=True)
 class SimulatedMarket:
-    """Raw bars by partition (as an exchange would deliver them), side series, the oracle's positions, a summary."""
+    """Raw bars by partition (as an exchange would deliver them), side series, the oracle's positions, a summary.
+
+    `regimes` has symbol, timestamp and state: the true state during each bar; no rows where there are none.
+    """
 
     spec: SimulationSpec
     bars: dict[str, pd.DataFrame]
     side_series: pd.DataFrame
     oracle: pd.DataFrame
+    regimes: pd.DataFrame
     summary: dict[str, float]
 
 
@@ -79,6 +88,7 @@ class _Paths:
     score: np.ndarray
     funding_rate: np.ndarray
     sentiment: np.ndarray
+    regimes: RegimePath
 
 
 def simulate_market(spec: SimulationSpec) -> SimulatedMarket:
@@ -89,43 +99,55 @@ def simulate_market(spec: SimulationSpec) -> SimulatedMarket:
     factor, and a score s[t] of unit variance made of what is known at t: past returns, the published funding rate
     and the published sentiment. A position proportional to s earns an annualised Sharpe ratio of k sqrt(bars per year),
     which is `edge`. The last term makes the price a martingale when `edge` is 0: nothing that is known predicts it.
+    With `regimes` the volatility is the state's, and a bar adds the state's drift and its share of the last return.
     """
     rng = np.random.default_rng(spec.seed)
     bar_ms = bar_duration_ms(spec.timeframe)
     n_bars = spec.days * DAY_MS // bar_ms
     open_ms = int(pd.Timestamp(spec.start, tz="UTC").timestamp() * 1000) + bar_ms * np.arange(n_bars, dtype=np.int64)
     paths = _simulate_paths(spec, open_ms, bar_ms, rng)
-    oracle_target = _hysteresis(np.clip(paths.score, -1.0, 1.0), ORACLE_BAND if spec.edge > 0 else np.inf)
+    wanted, has_edge = _wanted(spec, paths)
+    oracle_target = _hysteresis(np.clip(wanted, -1.0, 1.0), ORACLE_BAND if has_edge else np.inf)
     bars_rng, outage_rng, dirt_rng = rng.spawn(3)
     is_open = _trading_hours(n_bars, spec.outages, HOUR_MS / bar_ms, outage_rng)
     bars = {}
     for column, symbol in enumerate(spec.symbols):
         clean = _make_bars(open_ms, bar_ms, paths.volatility[:, column], paths.log_return[:, column], bars_rng)
         bars[f"{spec.venue}/{symbol}/{spec.timeframe}"] = _inject_errors(clean[is_open], spec.inject_errors, dirt_rng)
-    strength = spec.edge / np.sqrt(YEAR_MS / bar_ms)
+    instants = pd.to_datetime(paths.close_ms, unit="ms", utc=True).as_unit("ms")
+    expected = paths.regimes.strength * paths.volatility * paths.score + paths.regimes.foresight
     oracle = pd.concat(
         pd.DataFrame(
             {
                 "symbol": symbol,
-                "timestamp": pd.to_datetime(paths.close_ms, unit="ms", utc=True).as_unit("ms"),
-                "expected_return": strength * paths.volatility[:, column] * paths.score[:, column],
+                "timestamp": instants,
+                "expected_return": expected[:, column],
                 "target": oracle_target[:, column],
             }
         )[is_open]
         for column, symbol in enumerate(spec.symbols)
     )
+    states = _true_states(spec, paths, instants)[np.tile(is_open, spec.n_symbols if spec.regimes else 0)]
     summary = _summarise(spec, paths, oracle_target, bar_ms)
-    return SimulatedMarket(spec, bars, _side_series(spec, paths, bar_ms), oracle.reset_index(drop=True), summary)
+    return SimulatedMarket(
+        spec, bars, _side_series(spec, paths, bar_ms), oracle.reset_index(drop=True),
+        states.reset_index(drop=True), summary,
+    )  # fmt: skip
 
 
 def _simulate_paths(spec: SimulationSpec, open_ms: np.ndarray, bar_ms: int, rng: np.random.Generator) -> _Paths:
     shape = (len(open_ms), spec.n_symbols)
     bars_per_hour = HOUR_MS / bar_ms
+    strength = spec.edge / np.sqrt(YEAR_MS / bar_ms)
     volatility = _volatility(open_ms, shape, bar_ms, rng)
+    regimes, regimes_rng = _regime_path(spec, open_ms, volatility, strength, bar_ms)
+    volatility = regimes.volatility
     common = rng.standard_normal((shape[0], 1))
     normal = np.sqrt(CORRELATION) * common + np.sqrt(1 - CORRELATION) * rng.standard_normal(shape)
     chi2 = rng.chisquare(DEGREES_OF_FREEDOM, shape)
     innovation = normal * np.sqrt((DEGREES_OF_FREEDOM - 2) / chi2)
+    if spec.regimes is not None:
+        innovation = draw_innovations(spec.regimes, normal, DEGREES_OF_FREEDOM, regimes_rng)
     shock = volatility * np.clip(innovation, -LARGEST_INNOVATION, LARGEST_INNOVATION)
     jumps = rng.random(shape) < JUMPS_PER_YEAR * bar_ms / YEAR_MS
     daily = ANNUAL_VOLATILITY / np.sqrt(365.25)
@@ -138,12 +160,11 @@ def _simulate_paths(spec: SimulationSpec, open_ms: np.ndarray, bar_ms: int, rng:
     # Strictly before the close: what is published at the close itself is known one bar later.
     funding_known = funding[(elapsed - 1) // (8 * HOUR_MS)]
     sentiment_known = sentiment[(elapsed - 1) // DAY_MS]
-    strength = spec.edge / np.sqrt(YEAR_MS / bar_ms)
     trend_decay = 0.5 ** (1 / (TREND_HALF_LIFE_H * bars_per_hour))
     log_return, score = _compound(
-        shock, volatility, funding_known, sentiment_known[:, 0], strength, trend_decay, np.array(CARRIER_WEIGHTS)
+        shock, regimes, funding_known, sentiment_known[:, 0], trend_decay, np.array(CARRIER_WEIGHTS)
     )
-    return _Paths(open_ms + bar_ms, volatility, log_return, score, funding, sentiment[:, 0])
+    return _Paths(open_ms + bar_ms, volatility, log_return, score, funding, sentiment[:, 0], regimes)
 
 
 def _volatility(open_ms: np.ndarray, shape: tuple[int, int], bar_ms: int, rng: np.random.Generator) -> np.ndarray:
@@ -151,12 +172,49 @@ def _volatility(open_ms: np.ndarray, shape: tuple[int, int], bar_ms: int, rng: n
     hours = bar_ms / HOUR_MS
     slow = 0.35 * _autoregression(rng.standard_normal((shape[0], 1)), hours / (15 * 24))
     fast = 0.30 * _autoregression(rng.standard_normal(shape), hours / 12)
+    return _season(open_ms, bar_ms)[:, None] * np.exp(slow + fast - 0.35**2 - 0.30**2)
+
+
+def _season(open_ms: np.ndarray, bar_ms: int) -> np.ndarray:
+    """Volatility of each bar by its hour and weekday alone."""
     hour = open_ms / HOUR_MS % 24
     weekday = (open_ms // DAY_MS + 3) % 7  # 1970-01-01 was a Thursday
     season = (1 + 0.3 * np.cos(2 * np.pi * (hour - 15) / 24)) * np.where(weekday >= 5, 0.8, 1.0)
     season /= np.sqrt(np.mean(season**2))
-    base = ANNUAL_VOLATILITY * np.sqrt(bar_ms / YEAR_MS)
-    return base * season[:, None] * np.exp(slow + fast - 0.35**2 - 0.30**2)
+    return np.asarray(ANNUAL_VOLATILITY * np.sqrt(bar_ms / YEAR_MS) * season)
+
+
+def _regime_path(
+    spec: SimulationSpec, open_ms: np.ndarray, volatility: np.ndarray, strength: float, bar_ms: int
+) -> tuple[RegimePath, np.random.Generator]:
+    """What the states do to each bar, and the generator that they are drawn from; without states only the given
+    volatility and strength. The states draw from their own numbers, so that they change nothing else."""
+    rng = np.random.default_rng([spec.seed, 1])
+    if spec.regimes is None:
+        none = np.zeros_like(volatility)
+        state = none.astype(np.int64)
+        return RegimePath(state, volatility, none, none, np.full_like(volatility, strength), none), rng
+    own = np.array([spec.edge if state.edge is None else state.edge for state in spec.regimes.states])
+    season = np.repeat(_season(open_ms, bar_ms)[:, None], spec.n_symbols, axis=1)
+    return draw_path(spec.regimes, season, bar_ms / HOUR_MS, own / np.sqrt(YEAR_MS / bar_ms), rng), rng
+
+
+def _wanted(spec: SimulationSpec, paths: _Paths) -> tuple[np.ndarray, bool]:
+    """What the oracle would hold without costs, and whether there is anything to know."""
+    if spec.regimes is None:
+        return paths.score, spec.edge > 0
+    known = paths.regimes.strength * paths.score + paths.regimes.foresight / paths.volatility
+    typical = float(np.sqrt(np.mean(known**2)))
+    return known / max(typical, 1e-12), typical > 0
+
+
+def _true_states(spec: SimulationSpec, paths: _Paths, instants: pd.DatetimeIndex) -> pd.DataFrame:
+    names = np.array([state.name for state in spec.regimes.states]) if spec.regimes else np.array([], dtype=str)
+    parts = [
+        pd.DataFrame({"symbol": symbol, "timestamp": instants, "state": names[paths.regimes.state[:, column]]})
+        for column, symbol in enumerate(spec.symbols if spec.regimes else ())
+    ]
+    return pd.concat(parts) if parts else pd.DataFrame({"symbol": [], "timestamp": instants[:0], "state": []})
 
 
 @njit(cache=True, nogil=True)
@@ -174,15 +232,15 @@ def _autoregression(noise: np.ndarray, steps_per_half_life: float) -> np.ndarray
 @njit(cache=True, nogil=True)
 def _compound(
     shock: np.ndarray,
-    volatility: np.ndarray,
+    regimes: RegimePath,
     funding: np.ndarray,
     sentiment: np.ndarray,
-    strength: float,
     trend_decay: float,
     weights: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log returns, and the score after each bar that drifts the next one."""
     n_bars, n_symbols = shock.shape
+    volatility, strength, drift, carry = regimes.volatility, regimes.strength, regimes.drift, regimes.carry
     log_return = np.empty((n_bars, n_symbols))
     score = np.empty((n_bars, n_symbols))
     scale = np.sqrt(1 - trend_decay * trend_decay)
@@ -190,7 +248,9 @@ def _compound(
         trend, previous, variance = 0.0, 0.0, volatility[0, symbol] ** 2
         for bar in range(n_bars):
             sigma = volatility[bar, symbol]
-            log_return[bar, symbol] = strength * sigma * previous + shock[bar, symbol] - 0.5 * sigma * sigma
+            own = drift[bar, symbol] + (carry[bar, symbol] * log_return[bar - 1, symbol] if bar else 0.0)
+            planted = strength[bar, symbol] * sigma * previous
+            log_return[bar, symbol] = planted + shock[bar, symbol] - 0.5 * sigma * sigma + own
             # Normalised by what an observer sees: an exponential average of past squared returns.
             surprise = log_return[bar, symbol] / np.sqrt(variance)
             trend = trend_decay * trend + scale * min(max(surprise, -4.0), 4.0)

@@ -74,11 +74,13 @@ def run_backtests(positions: Partitions, market: TradedMarket) -> tuple[Tables, 
 
 
 def aggregate_portfolios(
-    positions: Partitions, backtests: Partitions, market: TradedMarket, folds: pd.DataFrame
+    positions: Partitions, backtests: Partitions, market: TradedMarket, folds: pd.DataFrame, regimes: Partitions
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Returns of every strategy with one account for all symbols, and the breakdown of them."""
     returns = accounts.portfolio_returns(positions, market, folds)
-    return returns, breakdown(returns, {name: with_role(load(), folds) for name, load in backtests.items()})
+    by_strategy = {name: with_role(load(), folds) for name, load in backtests.items()}
+    announced = [load()[["symbol", "timestamp", "regime"]] for load in regimes.values()]
+    return returns, breakdown(returns, by_strategy, pd.concat(announced) if announced else None)
 
 
 def measure_cost_sensitivity(

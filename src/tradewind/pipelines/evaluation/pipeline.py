@@ -57,7 +57,7 @@ def _account_nodes() -> list[Node]:
         Node(nodes.run_backtests, ["positions", MARKET], ["backtests", "trades"], name="run_backtests"),
         Node(
             nodes.aggregate_portfolios,
-            ["positions", "backtests", MARKET, "folds"],
+            ["positions", "backtests", MARKET, "folds", "regimes"],
             ["portfolio_returns", "breakdown"],
             name="aggregate_portfolios",
         ),

@@ -1,6 +1,7 @@
 """Bars to labels, features and labels to model input, model input to folds."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated
 
 import pandas as pd
@@ -14,6 +15,7 @@ from tradewind.learning.labels.weights import WeightRules
 from tradewind.learning.models import model_input as model_input_rows
 from tradewind.learning.models.base import HORIZON_RETURN
 from tradewind.learning.models.model_input import ModelInputRules
+from tradewind.learning.regimes.walk_forward import feature_columns
 from tradewind.learning.splits.walk_forward import FoldPlan
 from tradewind.market.universe import Universe
 from tradewind.parameters import Parameters
@@ -70,9 +72,15 @@ def assemble_model_input(
     universe: Universe,
     rules: ModelInputRules,
     method: LabelRules,
+    regimes: Partitions | None = None,
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     """Features beside labels by symbol, and the label counts completed by what was left out."""
-    return model_input_rows.assemble_model_input(features, labels, label_counts, universe, rules, method)
+    columns = {name: partial(_regime_columns, load) for name, load in (regimes or {}).items()}
+    return model_input_rows.assemble_model_input(features, labels, label_counts, universe, rules, method, columns)
+
+
+def _regime_columns(load: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    return feature_columns(load())
 
 
 def make_folds(model_input: Partitions, universe: Universe, plan: FoldPlan, method: LabelRules) -> pd.DataFrame:

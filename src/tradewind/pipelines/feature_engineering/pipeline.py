@@ -58,6 +58,7 @@ def create_pipeline() -> Pipeline:
                     "params:universe",
                     "params:feature_engineering.model_input",
                     LABELS,
+                    "regimes",
                 ],
                 ["model_input", "label_quality"],
                 name="assemble_model_input",

@@ -13,6 +13,7 @@ from tradewind.learning.features.bars import Chunk
 from tradewind.learning.features.matrix import build_chunk, market_table
 from tradewind.learning.features.spec import Feature
 from tradewind.learning.features.stream import Plan
+from tradewind.learning.regimes.base import FEATURES, Bars, RegimeModel
 from tradewind.market.universe import Universe
 from tradewind.market.volatility import begin_volatility, fold_volatility
 from tradewind.trading.decision.protocols import FORECAST, Account, Decision, Policy, Seen, Steps
@@ -44,7 +45,13 @@ class Decider:
     """Decides for every symbol of a universe. It holds no state: `begin` makes one, `advance` moves it on."""
 
     def __init__(
-        self, assembly: Assembly, features: Sequence[Feature], policy: Policy, sizing: SizingRules, identity: str = ""
+        self,
+        assembly: Assembly,
+        features: Sequence[Feature],
+        policy: Policy,
+        sizing: SizingRules,
+        identity: str = "",
+        regimes: Mapping[str, RegimeModel] | None = None,
     ) -> None:
         """A decider of one policy.
 
@@ -54,27 +61,34 @@ class Decider:
             policy: a model with rules (`ForecastPolicy`), a rule (`RulePolicy`), or an agent.
             sizing: whose `volatility_window` the volatility is measured over.
             identity: what else a saved state must fit, such as the hash of the model.
+            regimes: the fitted model of regimes of every symbol; `regime_*` then follow the features.
 
         Raises:
-            BadParameters: the policy reads a feature that is not computed.
+            BadParameters: the policy reads a feature that is not computed, or a symbol has no model of regimes.
         """
         self.assembly, self.policy = assembly, policy
         self.plan = Plan(features)
-        self.names = tuple(feature.name for feature in features)
+        self.regimes = dict(regimes or {})
+        without = sorted(set(assembly.symbols) - set(self.regimes)) if self.regimes else []
+        if without:
+            raise BadParameters(f"no model of regimes for {', '.join(without)}: fit one for every symbol")
+        self.names = tuple(feature.name for feature in features) + (FEATURES if self.regimes else ())
         self._window = sizing.volatility_window
         missing = [name for name in policy.features if name not in self.names]
         if missing:
             raise BadParameters(f"the policy reads features that are not computed: {', '.join(missing)}")
         said = [self.plan.fingerprint(), repr(assembly), self._window, identity, type(policy).__name__]
+        said += [self.regimes[symbol].fingerprint() for symbol in sorted(self.regimes)]
         self.fingerprint = hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
     def begin(self) -> DecisionState:
         """The state before the first bar."""
-        symbols = {name: self._begin_symbol() for name in self.assembly.symbols}
+        symbols = {name: self._begin_symbol(name) for name in self.assembly.symbols}
         return DecisionState(self.fingerprint, self.assembly.begin(), symbols)
 
-    def _begin_symbol(self) -> SymbolState:
-        return SymbolState(self.plan.begin(), begin_volatility(self._window), self.policy.begin())
+    def _begin_symbol(self, symbol: str) -> SymbolState:
+        regimes = self.regimes[symbol].begin() if self.regimes else {}
+        return SymbolState(self.plan.begin(), begin_volatility(self._window), self.policy.begin(), regimes=regimes)
 
     def advance(
         self, state: DecisionState, arrivals: Arrivals, account: Account = NOTHING_HELD
@@ -105,7 +119,11 @@ class Decider:
     def _step(self, state: SymbolState, symbol: str, chunk: Chunk, account: Account) -> Steps:
         """What is decided on each bar of the chunk; `state` is moved on."""
         lines = np.empty((len(self.names), len(chunk)), dtype=np.float32)
-        self.plan.advance(state.plan, chunk, lines)
+        computed = len(self.names) - (len(FEATURES) if self.regimes else 0)
+        self.plan.advance(state.plan, chunk, lines[:computed])
+        if self.regimes:
+            state.regimes, announced = self.regimes[symbol].advance(state.regimes, Bars.of_chunk(chunk))
+            lines[computed:] = announced.features()
         state.volatility, volatility = fold_volatility(state.volatility, chunk.close, chunk.segment)
         seen = Seen(symbol, chunk, self.names, lines.T, volatility)
         state.policy, steps = self.policy.advance(state.policy, seen, account)
@@ -141,7 +159,7 @@ class Decider:
         for symbol in self.assembly.symbols:
             chunk = build_chunk(bars[symbol], bars[self.assembly.reference], market, side_series.get(symbol, {}))
             if len(chunk):
-                steps = self._step(self._begin_symbol(), symbol, chunk, NOTHING_HELD)
+                steps = self._step(self._begin_symbol(symbol), symbol, chunk, NOTHING_HELD)
                 tables.append(_table(symbol, bars[symbol]["timestamp"], steps))
         return pd.concat(tables, ignore_index=True)
 

@@ -1,7 +1,7 @@
 """The state of a decider, and its form in bytes: JSON and raw arrays under one hash, no pickle."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tradewind.errors import BadData
@@ -15,17 +15,20 @@ WHAT = "decision state"
 
 @dataclass
 class SymbolState:
-    """What is carried of one symbol: its features, volatility, policy, and the segment of its last bar (-1: none)."""
+    """What is carried of one symbol: its features, volatility, policy, the segment of its last bar (-1: none), and the
+    state of its model of regimes (empty without one)."""
 
     plan: PlanState
     volatility: VolatilityState
     policy: Arrays
     segment: int = -1
+    regimes: Arrays = field(default_factory=dict)
 
     def copy(self) -> "SymbolState":
         """The same state, which the original will not change."""
         policy = {name: array.copy() for name, array in self.policy.items()}
-        return SymbolState(self.plan.copy(), self.volatility, policy, self.segment)
+        regimes = {name: array.copy() for name, array in self.regimes.items()}
+        return SymbolState(self.plan.copy(), self.volatility, policy, self.segment, regimes)
 
 
 @dataclass
@@ -60,6 +63,7 @@ class DecisionState:
             }  # fmt: skip
             arrays |= {f"{symbol}|plan|{name}": array for name, array in parts.items()}
             arrays |= {f"{symbol}|policy|{name}": array for name, array in one.policy.items()}
+            arrays |= {f"{symbol}|regimes|{name}": array for name, array in one.regimes.items()}
             arrays[f"{symbol}|squares"] = moves.squares
         return pack({"decider": self.fingerprint, "assembly": assembly, "symbols": heads}, arrays)
 
@@ -83,7 +87,8 @@ class DecisionState:
             close, segment, returns = one["volatility"]
             moves = VolatilityState(close, segment, returns, arrays[f"{symbol}|squares"])
             state = plan.from_arrays(one["plan"], _under(arrays, f"{symbol}|plan|"))
-            symbols[symbol] = SymbolState(state, moves, _under(arrays, f"{symbol}|policy|"), one["segment"])
+            policy, regimes = (_under(arrays, f"{symbol}|{part}|") for part in ("policy", "regimes"))
+            symbols[symbol] = SymbolState(state, moves, policy, one["segment"], regimes)
         assembly = AssemblyState.from_arrays(head["assembly"], _under(arrays, "assembly|"))
         return cls(fingerprint, assembly, symbols)
 

@@ -1,0 +1,173 @@
+"""Many forecasts of three classes into one. An expert that says nothing (NaN) leaves its weight to the others."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tradewind.errors import BadData
+from tradewind.learning.ensemble.online import OnlineRule, settled_weights
+
+Floats = NDArray[np.float64]
+FLOOR = 1e-12
+ROUNDS, TOLERANCE = 2000, 1e-10
+
+
+def pooled(probabilities: Floats, weights: Floats) -> Floats:
+    """The weighted mean of the experts that said something; NaN where none did.
+
+    Args:
+        probabilities: (rows, experts, classes), NaN where an expert abstains.
+        weights: (experts,) or (rows, experts), not negative.
+
+    Returns:
+        (rows, classes).
+
+    Raises:
+        BadData: a weight is negative or missing.
+    """
+    if not (weights >= 0).all():
+        raise BadData("weights of experts must be numbers from 0 on")
+    said = spoke(probabilities)
+    weight = np.broadcast_to(weights, said.shape) * said
+    # Where those that spoke have no weight at all, each of them counts alike.
+    weight = np.where((weight.sum(axis=1) > 0)[:, None], weight, said.astype(np.float64))
+    total = weight.sum(axis=1)
+    mixed = (weight[:, :, None] * np.where(said[:, :, None], probabilities, 0.0)).sum(axis=1)
+    return np.asarray(mixed / np.where(total > 0, total, np.nan)[:, None])
+
+
+def spoke(probabilities: Floats) -> NDArray[np.bool_]:
+    """Which experts said something on which rows, (rows, experts)."""
+    return np.asarray(np.isfinite(probabilities).all(axis=2), dtype=np.bool_)
+
+
+def equal_mean(probabilities: Floats) -> Floats:
+    """Every expert that spoke alike: the soft vote."""
+    return pooled(probabilities, np.ones(probabilities.shape[1]))
+
+
+def hard_vote(probabilities: Floats) -> Floats:
+    """The share of experts that think a class likeliest, with half a vote for every class beforehand."""
+    said = spoke(probabilities)
+    count = probabilities.shape[2]
+    choice = np.where(said, np.nan_to_num(probabilities, nan=-1.0).argmax(axis=2), -1)
+    votes = (choice[:, :, None] == np.arange(count)).sum(axis=1) + 0.5
+    share = votes / votes.sum(axis=1, keepdims=True)
+    share[~np.asarray(said.any(axis=1))] = np.nan
+    return np.asarray(share)
+
+
+def by_uncertainty(probabilities: Floats) -> Floats:
+    """Experts by how much they claim to know: log of the number of classes less the entropy of what they say."""
+    chance = np.clip(np.nan_to_num(probabilities, nan=1.0), FLOOR, 1.0)
+    entropy = -(chance * np.log(chance)).sum(axis=2)
+    return pooled(probabilities, np.maximum(np.log(probabilities.shape[2]) - entropy, 0.0))
+
+
+def log_losses(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
+    """-log of the probability of what happened, (rows, experts), of labels -1, 0, 1; NaN where an expert abstained."""
+    given = np.take_along_axis(probabilities, (label.astype(np.int64) + 1)[:, None, None], axis=2)[:, :, 0]
+    return np.asarray(-np.log(np.maximum(given, FLOOR)))
+
+
+def inverse_loss_weights(losses: Floats) -> Floats:
+    """Weights in proportion to one over the mean loss; an expert without losses has the mean weight of the others.
+
+    Raises:
+        BadData: no expert has a loss.
+    """
+    known = ~np.isnan(losses)
+    count = known.sum(axis=0)
+    if not count.any():
+        raise BadData("no expert has a settled forecast: there is nothing to weigh them by")
+    mean = np.where(known, losses, 0.0).sum(axis=0) / np.maximum(count, 1)
+    weight = np.where(count > 0, 1.0 / np.maximum(mean, FLOOR), np.nan)
+    weight = np.where(count > 0, weight, np.nanmean(weight))
+    return np.asarray(weight / weight.sum())
+
+
+def stacked_weights(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
+    """The weights, not negative and with sum 1, of the mixture with the least log loss (by expectation maximisation).
+
+    The rows must be forecasts of what the experts were not fitted on. Rows on which an expert abstains are left out.
+
+    Args:
+        probabilities: (rows, experts, 3).
+        label: -1, 0 or 1, (rows,).
+
+    Raises:
+        BadData: no row has a forecast of every expert.
+    """
+    whole = ~np.isnan(probabilities).any(axis=(1, 2))
+    if not whole.any():
+        raise BadData("no row has a forecast of every expert: stacking needs some on which all spoke")
+    given = np.exp(-log_losses(probabilities[whole], label[whole]))
+    weight = np.full(given.shape[1], 1.0 / given.shape[1])
+    for _ in range(ROUNDS):
+        share = weight * (given / (given @ weight)[:, None]).mean(axis=0)
+        moved = float(np.abs(share - weight).max())
+        weight = share
+        if moved < TOLERANCE:
+            break
+    return np.asarray(weight / weight.sum())
+
+
+def least_variance_weights(errors: Floats) -> Floats:
+    """The weights, not negative and with sum 1, of the combination of point forecasts with the least squared error
+    (Bates and Granger 1969).
+
+    Args:
+        errors: forecast less outcome, (rows, experts).
+    """
+    from scipy.optimize import nnls
+
+    moments = errors.T @ errors / len(errors)
+    root = np.linalg.cholesky(moments + np.eye(len(moments)) * 1e-12 * np.trace(moments))
+    # Least |R' w| with sum 1: a heavy row asks for the sum.
+    heavy = 1e4 * np.sqrt(np.trace(moments))
+    weight, _ = nnls(np.vstack([root.T, heavy * np.ones(len(moments))]), np.append(np.zeros(len(moments)), heavy))
+    return np.asarray(weight / weight.sum())
+
+
+def online(
+    rule: OnlineRule, probabilities: Floats, label: NDArray[np.int8], timestamp: NDArray[np.int64],
+    exit_time: NDArray[np.int64],
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """The mixture whose weights follow the losses that had settled before each row, and those weights.
+
+    Args:
+        rule: how losses become weights.
+        probabilities: (rows, experts, 3), in order of time.
+        label: what happened, -1, 0 or 1.
+        timestamp: when each row is known.
+        exit_time: when its label is settled, in the same unit.
+    """
+    weights = settled_weights(rule, log_losses(probabilities, label), timestamp, exit_time)
+    return pooled(probabilities, weights), weights
+
+
+def by_regime(
+    rule: OnlineRule, probabilities: Floats, label: NDArray[np.int8], timestamp: NDArray[np.int64],
+    exit_time: NDArray[np.int64], regimes: Floats,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """The same with weights of its own for every regime, mixed by the regimes' probabilities.
+
+    An expert's loss counts for a regime by how likely the regime was when the forecast was made, against the mean of
+    all experts: what all lose alike moves no weight.
+
+    Args:
+        rule: how losses become weights.
+        probabilities: (rows, experts, 3), in order of time.
+        label: what happened, -1, 0 or 1.
+        timestamp: when each row is known.
+        exit_time: when its label is settled, in the same unit.
+        regimes: filtered probabilities of the regimes, (rows, regimes).
+    """
+    losses = log_losses(probabilities, label)
+    known = ~np.isnan(losses)
+    mean = np.where(known, losses, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    weights = np.zeros(losses.shape)
+    for regime in range(regimes.shape[1]):
+        share = regimes[:, regime, None]
+        relative = mean[:, None] + share * (losses - mean[:, None])
+        weights += share * settled_weights(rule, relative, timestamp, exit_time)
+    return pooled(probabilities, weights), weights

@@ -1,0 +1,42 @@
+"""Nodes of the regimes stage; the work is in `tradewind.learning.regimes`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from tradewind.errors import BadData
+from tradewind.learning.regimes.base import FILE
+from tradewind.learning.regimes.walk_forward import RegimePlan, summarise, walk
+from tradewind.market.universe import Universe
+from tradewind.reports.regimes import render_regimes_page
+
+Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+
+
+def find_regimes(
+    bars: Partitions, universe: Universe, plan: RegimePlan, seed: int
+) -> tuple[dict[str, pd.DataFrame], dict[str, Any], pd.DataFrame]:
+    """The regime of every bar by partition, the fitted models of each, and what the regimes came to.
+
+    Raises:
+        BadData: a symbol of the universe has no bars.
+    """
+    horizon = plan.unfitted(seed).rules.horizon_bars
+    tables, models, summaries = {}, {}, []
+    for symbol in universe.symbols:
+        partition = universe.partition(symbol)
+        if partition not in bars:
+            raise BadData(f"universe.symbols has {symbol}, but there are no bars of {partition}: provide them")
+        history = bars[partition]()
+        walked = walk(history, plan, seed)
+        tables[partition] = walked.table
+        models[partition] = [one.files()[FILE].decode() for one in walked.models]
+        summaries.append(summarise(walked.table, history, horizon))
+    return tables, models, pd.concat(summaries, ignore_index=True)
+
+
+def draw_regimes(bars: Partitions, regimes: Partitions, summary: pd.DataFrame) -> str:
+    """The page: for each symbol its price coloured by regime, the probabilities, and what the regimes came to."""
+    loaded = {name: (bars[name](), load()) for name, load in sorted(regimes.items())}
+    return render_regimes_page(loaded, summary)

@@ -1,0 +1,83 @@
+"""Regimes as one page: the price coloured by the regime as it was known, the probabilities, what each came to."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tradewind.reports.palette import BLUE, GREEN, GREY, VERMILION, style
+from tradewind.reports.text import number, percent
+
+COLOURS = {"trending": GREEN, "ranging": BLUE, "volatile": VERMILION, "unknown": GREY}
+SHOWN_POINTS = 2500  # a longer history is thinned evenly
+
+
+def regimes_figure(bars: pd.DataFrame, regimes: pd.DataFrame) -> Any:
+    """Price in the colour of the announced regime above its probabilities.
+
+    Args:
+        bars: timestamp and close of one symbol.
+        regimes: the same bars' `p_*` and regime.
+    """
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    rows = np.unique(np.linspace(0, len(bars) - 1, min(len(bars), SHOWN_POINTS)).astype(int))
+    at, close = bars["timestamp"].iloc[rows].to_list(), bars["close"].to_numpy()[rows]
+    regime = regimes["regime"].to_numpy()[rows]
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.04)
+    for name, colour in COLOURS.items():
+        here = np.where(regime == name, close, np.nan)
+        # A stretch goes on to the first bar of the next one, so that the line has no holes.
+        here[1:] = np.where((regime[:-1] == name) & (regime[1:] != name), close[1:], here[1:])
+        figure.add_trace(
+            go.Scatter(x=at, y=here.tolist(), name=name, mode="lines", line={"color": colour, "width": 1.4}), 1, 1
+        )
+        chance = regimes[f"p_{name}"].to_numpy()[rows].tolist()
+        area = go.Scatter(
+            x=at, y=chance, name=name, mode="lines", stackgroup="one", showlegend=False,
+            line={"width": 0}, fillcolor=colour,
+        )  # fmt: skip
+        figure.add_trace(area, 2, 1)
+    figure.update_yaxes(type="log", title="price", row=1, col=1)
+    figure.update_yaxes(range=[0, 1], title="probability", row=2, col=1)
+    return style(figure, 520)
+
+
+def summary_rows(summary: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """What the regimes came to as text."""
+    for row in summary.to_dict("records"):
+        yield {
+            "symbol": row["symbol"],
+            "regime": row["regime"],
+            "share of bars": percent(row["share"]),
+            "visits": number(row["visits"], 0),
+            "bars a visit": number(row["mean_bars"], 0),
+            "return ahead": percent(row["return_ahead"], 2),
+            "volatility ahead": percent(row["volatility_ahead"], 2),
+            "left within the horizon": percent(row["left_within"]),
+            "said": percent(row["p_leave"]),
+        }
+
+
+def render_regimes_page(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], summary: pd.DataFrame) -> str:
+    """A self-contained page.
+
+    Args:
+        tables: bars and regimes by partition.
+        summary: `walk_forward.summarise` of all symbols.
+    """
+    from jinja2 import Environment, PackageLoader
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(loader=PackageLoader("tradewind.reports"), autoescape=True, trim_blocks=True)
+    charts = [
+        {
+            "symbol": partition.split("/")[1],
+            "figure": regimes_figure(bars, regimes).to_html(full_html=False, include_plotlyjs=False, div_id=f"r{n}"),
+        }
+        for n, (partition, (bars, regimes)) in enumerate(tables.items())
+    ]
+    rows = list(summary_rows(summary))
+    return environment.get_template("regimes.html.j2").render(charts=charts, rows=rows, plotly=get_plotlyjs())
