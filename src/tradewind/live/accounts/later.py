@@ -1,0 +1,110 @@
+"""The backtest of the bars that a session has lived through, made afterwards: the twin must be it, bit for bit."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from tradewind.learning.features.assembly import Bar, SideValue
+from tradewind.learning.features.matrix import epoch_ms
+from tradewind.live.session.events import side_values
+from tradewind.live.session.session import Session
+from tradewind.market.segments import assign_segments
+from tradewind.market.volatility import realised_volatility
+from tradewind.operations.journal.records import Record
+from tradewind.trading.engine.backtest import History, portfolio
+
+COLUMNS = ["open", "high", "low", "close", "volume"]
+
+
+class Lived(NamedTuple):
+    """What a journal says was lived through: bars and side values, and the twin's equity by timestamp."""
+
+    bars: list[Bar]
+    side: list[SideValue]
+    first_ms: int
+    twin: dict[int, float]
+
+
+def lived_through(records: Iterable[Record]) -> Lived:
+    """Bars, side values and the twin's equity (account currency) of a run; bars put aside are left out."""
+    bars: dict[tuple[str, int], Bar] = {}
+    side: list[SideValue] = []
+    first_ms, refused, twin = 0, set[tuple[str, int]](), dict[int, float]()
+    for record in records:
+        if record.kind in ("past", "market"):
+            for row in record.body["bars"]:
+                bars.setdefault((row[0], row[2]), Bar(*row))
+            side += side_values(record.body["side"])
+            first_ms = first_ms or record.body["now_ms"]
+        elif record.kind == "quarantined" and len(record.body["value"]) == 8:
+            if record.body["what"] != "delivered twice":
+                refused.add((record.body["symbol"], record.body["value"][2]))
+        elif record.kind == "account":
+            twin[record.body["timestamp"]] = record.body["twin"]
+    return Lived([one for key, one in sorted(bars.items()) if key not in refused], side, first_ms, twin)
+
+
+def tables_of(session: Session, bars: Sequence[Bar]) -> dict[str, pd.DataFrame]:
+    """Bars as the checked tables of research, by symbol."""
+    tables = {}
+    for symbol in session.symbols:
+        own = sorted((one for one in bars if one.symbol == symbol), key=lambda one: one.timestamp)
+        table = pd.DataFrame(own, columns=Bar._fields)
+        opened = table["open_time"].to_numpy(dtype=np.int64)
+        assembly = session.decider.assembly
+        table["segment"] = assign_segments(opened, assembly.bar_ms, assembly.max_gap_bars)
+        for name in ("open_time", "timestamp"):
+            table[name] = pd.to_datetime(table[name], unit="ms", utc=True).astype("datetime64[ms, UTC]")
+        tables[symbol] = table
+    return tables
+
+
+def sides_of(session: Session, side: Sequence[SideValue]) -> dict[str, dict[str, pd.DataFrame]]:
+    """Side values as the tables of research, by symbol and series."""
+    out: dict[str, dict[str, pd.DataFrame]] = {}
+    for symbol in session.symbols:
+        out[symbol] = {}
+        for name in {*session.decider.assembly.side_series, "funding"}:
+            rows = [(one.known_at, one.value) for one in side if one.series == name and one.symbol in ("", symbol)]
+            table = pd.DataFrame(sorted(rows), columns=["known_at", "value"])
+            known = pd.to_datetime(table["known_at"].astype("int64"), unit="ms", utc=True)
+            out[symbol][name] = table.assign(known_at=known.astype("datetime64[ms, UTC]"))
+    return out
+
+
+def backtest_again(session: Session, lived: Lived) -> dict[int, float]:
+    """Equity in account currency by timestamp, of a backtest that begins with nothing after the past.
+
+    Args:
+        session: what was run.
+        lived: what it lived through.
+    """
+    tables, sides = tables_of(session, lived.bars), sides_of(session, lived.side)
+    wanted: Mapping[str, dict[str, pd.DataFrame]] = {
+        symbol: {name: one for name, one in tables_of_one.items() if name in session.decider.assembly.side_series}
+        for symbol, tables_of_one in sides.items()
+    }
+    decisions = session.decider.decide_history(tables, wanted)
+    histories, targets, times = {}, {}, {}
+    window = session.setup.sizing.volatility_window
+    for symbol, table in tables.items():
+        close, segment = table["close"].to_numpy(dtype=np.float64), table["segment"].to_numpy(dtype=np.int32)
+        volatility = realised_volatility(close, segment, window)
+        closed = epoch_ms(table["timestamp"])
+        lives = closed > lived.first_ms
+        funding = sides[symbol]["funding"].dropna()
+        histories[symbol] = History.from_bars(table[lives].reset_index(drop=True), volatility[lives], funding)
+        own = decisions[decisions["symbol"] == symbol]["target"].to_numpy(dtype=np.float64)
+        targets[symbol], times[symbol] = own[lives] * (1.0 / len(session.symbols)), closed[lives]
+    instants, result = portfolio(
+        histories, targets, times, session.setup.costs, session.setup.execution, session.bars_per_year
+    )
+    equity = result.account["equity"].to_numpy() * session.capital
+    return dict(zip(instants.tolist(), equity.tolist(), strict=True))
+
+
+def differences(twin: Mapping[int, float], again: Mapping[int, float]) -> list[int]:
+    """Timestamps on which the two are not the same number, or only one of them has one."""
+    return sorted(at for at in {*twin, *again} if twin.get(at) != again.get(at))
