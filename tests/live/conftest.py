@@ -17,7 +17,7 @@ from tradewind.live.runtime import Runtime, Start
 from tradewind.live.session.events import market_event, report_event
 from tradewind.live.session.session import Session
 from tradewind.live.settings import ExecutorRules, LiveRules
-from tradewind.live.venue.book import LocalBook
+from tradewind.data.feeds.book import LocalBook
 from tradewind.live.venue.paper import PaperVenue
 from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 from tradewind.market.universe import Universe

@@ -105,7 +105,7 @@ class Session:
         return outputs
 
     def _market(self, state: SessionState, event: Event, outputs: list[Output]) -> None:
-        state.skew_ms = int(event.body["skew_ms"])
+        self._clock(state, int(event.body["skew_ms"]), outputs)
         for symbol, numbers in event.body["quotes"].items():
             self._quote(state, symbol, Quote(*numbers), outputs)
         bars, side = self._accepted(state, event, outputs)
@@ -121,9 +121,20 @@ class Session:
         if event.body["quotes"] and not decisions:
             self._read_equity(state, outputs)
 
+    def _clock(self, state: SessionState, skew_ms: int, outputs: list[Output]) -> None:
+        """Two readings in a row beyond the limit halt; one alone lets no order pass."""
+        limit = self.rules.limits.max_clock_skew_s * 1000
+        if abs(skew_ms) > limit:
+            outputs.append(Output("clock", {"skew_ms": skew_ms}))
+            state.count("clock_faults")
+            if abs(state.skew_ms) > limit:
+                state.risk = risk.fault(state.risk, f"the clocks are {skew_ms / 1000:.0f} s apart", state.now_ms)
+        state.skew_ms = skew_ms
+
     def _quote(self, state: SessionState, symbol: str, quote: Quote, outputs: list[Output]) -> None:
         mark = state.paper.marks.get(symbol, quote.middle)
         is_sane = 0.0 < quote.bid <= quote.ask and np.isfinite(quote.ask) and 0.2 * mark < quote.middle < 5.0 * mark
+        is_sane = is_sane and 0.2 * mark < quote.last < 5.0 * mark
         if not is_sane:
             outputs.append(Output("quarantined", {"symbol": symbol, "what": "quote", "value": plain(list(quote))}))
             state.count("quarantined")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from tradewind.data.feeds.book import LocalBook
 from tradewind.learning.features.assembly import Bar
 from tradewind.live.orders.states import Report
 from tradewind.live.settings import PaperFills
-from tradewind.live.venue.book import LocalBook
 from tradewind.operations.journal.journal import Entry, Journal, read
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.risk.limits import Instrument
