@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tradewind.data.feeds.book import LocalBook
 from tradewind.learning.features import catalogue
 from tradewind.learning.features.assembly import Bar, SideValue
 from tradewind.learning.features.catalogue import FeatureSelection
@@ -17,7 +18,6 @@ from tradewind.live.runtime import Runtime, Start
 from tradewind.live.session.events import market_event, report_event
 from tradewind.live.session.session import Session
 from tradewind.live.settings import ExecutorRules, LiveRules
-from tradewind.data.feeds.book import LocalBook
 from tradewind.live.venue.paper import PaperVenue
 from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 from tradewind.market.universe import Universe

@@ -2,7 +2,7 @@
 
 import click
 
-from tradewind.cli import audits, health, imports, ingestion, market, runs
+from tradewind.cli import audits, health, imports, ingestion, market, paper, runs
 
 
 @click.group(name="tradewind")
@@ -21,5 +21,6 @@ for command in (
     audits.truth,
     runs.compare,
     runs.scorecard,
+    paper.paper,
 ):
     cli.add_command(command)

@@ -100,3 +100,25 @@ class LiveRules(Parameters):
     snapshot_every_bars: Annotated[int, Field(ge=1)] = 24
     anchor_every_s: Positive = 3600.0
     warmup_bars: Annotated[int, Field(ge=1, le=100_000)] = 1000
+
+
+class PaperRules(Parameters):
+    """Which paper account `make paper` opens (`params:paper`).
+
+    Attributes:
+        model: a stored model; empty: the newest of a run.
+        rule: a strategy without a model, where there is none.
+        folder: of the run.
+        anchors: where heads of its journal are kept; best on another disk.
+        port: of the dashboard, on this machine alone.
+        speed: of the simulated exchange, as simulated seconds a second.
+        world_seed: of its market.
+    """
+
+    model: str = ""
+    rule: str = "time_series_momentum"
+    folder: str = "data/09_paper/run"
+    anchors: str = "data/09_paper/anchors.jsonl"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8710
+    speed: Positive = 3600.0
+    world_seed: Annotated[int, Field(ge=0)] = 1009

@@ -157,6 +157,13 @@ class Exchange:
         for queue in list(self._listeners):
             await queue.put(text)  # a listener that is slow slows the exchange down: nothing is left out
 
+    async def stop(self) -> None:
+        """Let every listener go."""
+        for queue in list(self._listeners):
+            while not queue.empty():
+                queue.get_nowait()
+            queue.put_nowait(None)
+
     async def _drop(self) -> None:
         for queue in list(self._listeners):
             await queue.put(None)
