@@ -59,7 +59,8 @@ def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "") -> Any:
     if symbols:
         universe = Universe(venue="binance", symbols=tuple(symbols.split()), timeframe=universe.timeframe)
     setup = TradingSetup.model_validate(params["trading"])
-    decider, name, models = decider_of(params, project, universe, setup, chosen, _max_gap(params["data_engineering"]))
+    gap_bars = _setting(params["data_engineering"]["market"], "max_gap_bars")
+    decider, name, models = decider_of(params, project, universe, setup, chosen, gap_bars)
     return Plan(chosen, LiveRules.model_validate(params["live"]), setup, universe, decider, name, models, project)
 
 
@@ -100,7 +101,7 @@ def decider_of(
     name, key, files = stored
     forecaster = model(name).from_files(files)
     rules = TargetRules(setup.signal, setup.sizing, setup.costs, universe.bars_per_year)
-    share = params["feature_engineering"]["model_input"]["max_missing_share"]
+    share = _setting(params["feature_engineering"]["model_input"], "max_missing_share")
     features = select(selection, universe.timeframe, universe.side_series)
     lacking = [one for one in forecaster.features if one not in {feature.name for feature in features}]
     if lacking:
@@ -144,18 +145,6 @@ def stored_model(project: Path, names: tuple[str, ...], wanted: str) -> tuple[st
     return name, key, files
 
 
-def _max_gap(block: Mapping[str, Any]) -> int:
-    """`max_gap_bars` of `params:data_engineering`, in whichever of its blocks it stands.
-
-    Raises:
-        BadParameters: it stands in none.
-    """
-    for name, value in block.items():
-        if name == "max_gap_bars":
-            return int(value)
-        if isinstance(value, Mapping):
-            try:
-                return _max_gap(value)
-            except BadParameters:
-                continue
-    raise BadParameters("data_engineering has no max_gap_bars")
+def _setting(block: Any, name: str) -> Any:
+    """One setting of a block, which Kedro may have made an object of already."""
+    return block[name] if isinstance(block, Mapping) else getattr(block, name)

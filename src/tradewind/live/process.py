@@ -164,11 +164,15 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def summary(process: Process) -> dict[str, Any]:
-    """What a run came to, and whether its twin is the backtest that is made of its bars now."""
+    """What a run came to, and whether its twin is the backtest that is made of its bars and targets now."""
     runtime, state = process.runtime, process.runtime.state
     capital = runtime.session.capital
     lived = lived_through(read(runtime.folder / JOURNAL))
-    again = backtest_again(runtime.session, lived) if lived.twin else {}
+    settled = {at for _, at in lived.targets}
+    lived = lived._replace(
+        bars=[one for one in lived.bars if one.timestamp <= lived.first_ms or one.timestamp in settled]
+    )
+    again = backtest_again(runtime.session, lived, decides=False) if lived.twin else {}
     wrong = differences(lived.twin, again)
     seq, digest = runtime.journal.head
     return {
@@ -181,7 +185,7 @@ def summary(process: Process) -> dict[str, Any]:
         "guardrails": state.counts.get("guardrails", 0),
         "equity": state.paper.equity,
         "twin": state.twin.equity * capital,
-        "gap": state.paper.equity - state.twin.equity * capital,
+        "gap": state.gap.total,
         "gap parts": dict(state.gap.parts),
         "twin bars": len(lived.twin),
         "twin bars unlike a later backtest": len(wrong),
@@ -206,7 +210,7 @@ def summary_lines(found: Mapping[str, Any]) -> list[str]:
         ("equity", f"{found['equity']:.2f}"),
         ("twin (the backtest going on)", f"{found['twin']:.2f}"),
         ("gap to the twin", f"{found['gap']:+.2f} = {parts}"),
-        ("twin against a later backtest", f"{wrong} of {bars} bars differ" if wrong else f"bit for bit on {bars} bars"),
+        ("twin against a later backtest", f"{wrong} of {bars} bars differ" if wrong else f"the same targets, bit for bit on {bars} bars"),
         ("limits used/allowed", limits), ("state", found["state"]),
         ("bar to durable intent", "P50 {:.1f} ms, P99 {:.1f} ms".format(*found["bar to durable intent ms"])),
         ("CPU of a decision", "P50 {:.1f} ms, P99 {:.1f} ms".format(*found["cpu ms"])),

@@ -15,7 +15,6 @@ from tradewind.live.dashboard.parts import (
     money,
     signed,
     table,
-    tags,
     text,
     tile,
     tiles,
@@ -98,7 +97,7 @@ def now(process: Process, query: Query, token: str) -> str:
             tile("Today", signed(day, money(day)), f"{day / max(state.risk.day_start, 1e-9):+.2%}"),
             tile("Drawdown", f"{used['drawdown'][0]:.2%}", f"limit {used['drawdown'][1]:.0%}"),
             tile("Exposure", f"{used['max_gross'][0]:.1%}", f"limit {used['max_gross'][1]:.0%}"),
-            tile("Gap to the twin", signed(equity - twin, money(equity - twin)), f"twin {twin:,.2f}"),
+            tile("Gap to the twin", signed(state.gap.total, money(state.gap.total)), f"twin {twin:,.2f} at the close"),
             tile("Decisions", str(state.counts.get("decisions", 0)), f"{state.counts.get('fills', 0)} fills"),
         ),
         card("Equity", chart),
@@ -336,7 +335,7 @@ def journal(process: Process, query: Query, token: str) -> str:
         for one in chosen
     ]  # fmt: skip
     links = " ".join(f'<a class="tag" href="?kind={text(one)}">{text(one.replace("_", " "))}</a>' for one in kinds)
-    verify = f"tradewind journal verify {process.runtime.folder}"
+    verify = f"tradewind journal verify {'/'.join(process.runtime.folder.parts[-3:])}"
     return "".join((
         card("Head", f"<p>record {seq}, <code>{digest}</code></p><p>Check it: <code>{text(verify)}</code></p>"),
         card("Records", f'<div><a class="tag" href="?">all</a> {links}</div>',
@@ -348,4 +347,3 @@ PAGES: dict[str, Callable[[Process, Query, str], str]] = {
     "Now": now, "Why": why, "Chart": chart, "Orders": orders, "Risk": risk, "Models": models, "Health": health,
     "Journal": journal,
 }  # fmt: skip
-__all__ = ["PAGES", "tags"]

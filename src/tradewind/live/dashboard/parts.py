@@ -40,11 +40,6 @@ def signed(value: float, shown: str) -> Raw:
     return Raw(f'<span class="{kind}">{escape(shown)}</span>')
 
 
-def tags(words: Iterable[str]) -> Raw:
-    """Short words side by side."""
-    return Raw(" ".join(f'<span class="tag">{escape(one.replace("_", " "))}</span>' for one in words))
-
-
 def tile(name: str, value: Any, below: str = "") -> str:
     """One number with its name."""
     about = f"<small>{escape(below)}</small>"
