@@ -210,7 +210,7 @@ def summary_lines(found: Mapping[str, Any]) -> list[str]:
         ("equity", f"{found['equity']:.2f}"),
         ("twin (the backtest going on)", f"{found['twin']:.2f}"),
         ("gap to the twin", f"{found['gap']:+.2f} = {parts}"),
-        ("twin against a later backtest", f"{wrong} of {bars} bars differ" if wrong else f"the same targets, bit for bit on {bars} bars"),
+        ("a later backtest", f"{wrong} of {bars} bars differ" if wrong else f"is the twin, bit for bit on {bars} bars"),
         ("limits used/allowed", limits), ("state", found["state"]),
         ("bar to durable intent", "P50 {:.1f} ms, P99 {:.1f} ms".format(*found["bar to durable intent ms"])),
         ("CPU of a decision", "P50 {:.1f} ms, P99 {:.1f} ms".format(*found["cpu ms"])),
