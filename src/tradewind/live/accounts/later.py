@@ -31,24 +31,28 @@ class Lived(NamedTuple):
 
 def lived_through(records: Iterable[Record]) -> Lived:
     """Bars, side values and the twin's equity (account currency) of a run; bars put aside are left out."""
-    bars: dict[tuple[str, int], Bar] = {}
+    told: dict[int, list[Bar]] = {}
     side: list[SideValue] = []
-    first_ms, refused, twin = 0, set[tuple[str, int]](), dict[int, float]()
+    first_ms, twin = 0, dict[int, float]()
     targets: dict[tuple[str, int], float] = {}
     for record in records:
+        body = record.body
         if record.kind in ("past", "market"):
-            for row in record.body["bars"]:
-                bars.setdefault((row[0], row[2]), Bar(*row))
-            side += side_values(record.body["side"])
-            first_ms = first_ms or record.body["now_ms"]
-        elif record.kind == "quarantined" and len(record.body["value"]) == 8:
-            if record.body["what"] != "delivered twice":
-                refused.add((record.body["symbol"], record.body["value"][2]))
+            told[record.seq] = [Bar(*row) for row in body["bars"]]
+            side += side_values(body["side"])
+            first_ms = first_ms or body["now_ms"]
+        elif record.kind == "quarantined" and len(body["value"]) == len(Bar._fields):
+            # Of two of the same in one event the later was put aside.
+            came = told[record.cause]
+            key = (body["symbol"], body["value"][2])
+            wrong = [at for at, one in enumerate(came) if (one.symbol, one.timestamp) == key]
+            del came[wrong[-1]]
         elif record.kind == "decision":
-            targets[record.body["symbol"], record.body["timestamp"]] = record.body["target"]
+            targets[body["symbol"], body["timestamp"]] = body["target"]
         elif record.kind == "account":
-            twin[record.body["timestamp"]] = record.body["twin"]
-    return Lived([one for key, one in sorted(bars.items()) if key not in refused], side, first_ms, twin, targets)
+            twin[body["timestamp"]] = body["twin"]
+    bars = sorted((one for came in told.values() for one in came), key=lambda one: (one.timestamp, one.symbol))
+    return Lived(bars, side, first_ms, twin, targets)
 
 
 def tables_of(session: Session, bars: Sequence[Bar]) -> dict[str, pd.DataFrame]:
