@@ -79,6 +79,7 @@ class PaperVenue:
         self._instruments = dict(instruments)
         self._open: dict[str, _Resting] = {}
         self._told: dict[str, list[Report]] = {}
+        self._symbols: dict[str, str] = {}
         self._positions: dict[str, float] = {}
         self._reports: list[Report] = []
         self._fills = 0
@@ -90,6 +91,7 @@ class PaperVenue:
         if kind == "order":
             order = _Resting(**body)
             self._open[order.client_id], self._told[order.client_id] = order, []
+            self._symbols[order.client_id] = order.symbol
         else:
             self._apply(Report(**body))
 
@@ -221,11 +223,12 @@ class PaperVenue:
         if report.what == "fill":
             number = int(report.fill_id[1:])
             self._fills = max(self._fills, number)
+            symbol = self._symbols[report.client_id]
+            held = self._positions.get(symbol, 0.0) + report.units
+            self._positions[symbol] = 0.0 if abs(held) < TINY else held
             if order is not None:
                 if not is_new:
                     order.done += report.units
-                held = self._positions.get(order.symbol, 0.0) + report.units
-                self._positions[order.symbol] = 0.0 if abs(held) < TINY else held
                 if abs(order.left) <= TINY * max(abs(order.units), 1.0):
                     self._open.pop(report.client_id)
         elif report.what in ("cancelled", "refused"):
