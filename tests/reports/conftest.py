@@ -45,7 +45,7 @@ def tables() -> ReportTables:
         columns=["strategy", "cost_multiple", "sharpe", "total_return"],
     )
     universe = Universe(venue="made", symbols=("SIM1",), timeframe="1h")
-    significance, selection, *_ = measure_significance(returns, [], universe, rules, 7)
+    significance, selection, *_ = measure_significance(returns, [], ["a month"], {"xgboost": "idea"}, rules, 7)
     accounts = {name: part.assign(symbol="SIM1", position=0.5) for name, part in returns.groupby("strategy")}
     classes = [(a, p, 10, 1 / 3) for a in ("down", "flat", "up") for p in ("down", "flat", "up")]
     measures = ("accuracy", "log_loss", "brier", "macro_f1", "ece")
@@ -104,6 +104,14 @@ def tables() -> ReportTables:
             ]
         ),
         **_networks(),
+        model_coverage=pd.DataFrame(
+            [
+                ("xgboost", "classifier", "boosting", "judged"),
+                ("tft", "deep_learning", "", "missing"),
+                ("mlp", "classifier", "network", "left over"),
+            ],
+            columns=["model", "stage", "family", "state"],
+        ),
         combinatorial_paths=pd.DataFrame(
             {"path": [0, 1], "sharpe": [1.0, 1.2], "annual_return": [0.1, 0.2], "max_drawdown": [0.1, 0.3]}
         ),
@@ -115,7 +123,7 @@ def tables() -> ReportTables:
             boards[0],
             boards[1],
             sensitivity,
-            Selection({"xgboost": 0.9}, 5, selection["overfitting"]["probability"]),
+            Selection(significance, selection["trials"], selection["effective_trials"], None),
             VerdictRules(),
         ),
         settings={"universe": universe.model_dump(mode="json"), "seed": 7},
@@ -218,7 +226,7 @@ def _networks() -> dict[str, pd.DataFrame]:
             ],
         ),
         "failures": pd.DataFrame(
-            [("ppo", 0, -1, "seed collapse", 0.1)], columns=["strategy", "fold", "seed", "failure", "value"]
+            [("ppo", 0, -1, "seed disagreement", 0.1)], columns=["strategy", "fold", "seed", "failure", "value"]
         ),
         "action_map": pd.DataFrame(
             [("ppo", edge, flat, edge - 0.5, flat / 2, edge - 0.5, 10) for edge in (0, 1) for flat in (0, 1)],

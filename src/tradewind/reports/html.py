@@ -116,6 +116,7 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "by_fold": _table(text.breakdown_rows(tables.breakdown, "fold", compared)),
         "by_symbol": _table(text.breakdown_rows(tables.breakdown, "symbol", compared)),
         "by_year": _table(text.breakdown_rows(tables.breakdown, "year", compared)),
+        "coverage": _table(text.coverage_rows(tables.model_coverage)),
         "metrics": _table(text.metric_rows(tables.fold_metrics)),
         "quality": _table(score_rows(tables.data_quality)),
         "labels": _table(text.label_rows(tables.label_quality)),
@@ -123,6 +124,7 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "features": _table(text.feature_rows(tables)),
         "n_features": len(tables.feature_dictionary),
         "folds": _table(text.fold_rows(tables.folds)),
+        "how_chosen": text.how_chosen(tables.verdict),
         "settings": tables.settings,
     }
 
@@ -141,11 +143,15 @@ def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:
             text.number(verdict["sharpe"]),
             f"90 % interval {text.interval(verdict['sharpe_low'], verdict['sharpe_high'])}",
         ),
-        ("Probability of luck", text.percent(verdict["probability_of_luck"]), "without an edge, this good or better"),
         (
-            "Deflated Sharpe",
-            text.percent(verdict["deflated_sharpe"]),
-            f"probability of an edge after {verdict['trials']} trials",
+            "Probability of an edge",
+            text.percent(verdict["probability_of_edge"]),
+            f"folds and holdout, after {text.number(verdict['effective_trials'], 1)} effective trials",
+        ),
+        (
+            "Could be seen",
+            text.number(verdict["detectable_sharpe"]),
+            "true Sharpe ratio that these days miss half the time",
         ),
         (
             "Holdout Sharpe ratio",

@@ -18,11 +18,10 @@ def render_markdown(tables: ReportTables) -> str:
     reasons = [f"- {marks[met]}: {reason}" for met, reason in zip(verdict["passed"], verdict["reasons"], strict=True)]
     parts = [
         f"# {verdict['verdict'].upper()}: {text.HEADLINE[verdict['verdict']]}",
-        f"Judged: **{label(chosen)}**, the model with the best walk-forward Sharpe ratio of "
-        f"{verdict['models_compared']}. The holdout had no part in the choice.",
+        f"Judged: **{label(chosen)}**, {text.how_chosen(verdict)}",
         f"- Sharpe ratio net of costs: **{text.number(verdict['sharpe'])}**, 90 % interval "
         f"{text.interval(verdict['sharpe_low'], verdict['sharpe_high'])}\n"
-        f"- probability of luck: **{text.percent(verdict['probability_of_luck'])}**\n"
+        f"- probability of an edge, folds and holdout: **{text.percent(verdict['probability_of_edge'])}**\n"
         f"- holdout Sharpe ratio: **{text.number(verdict['holdout_sharpe'])}**, 90 % interval "
         f"{text.interval(verdict['holdout_sharpe_low'], verdict['holdout_sharpe_high'])}"
         + (
@@ -63,6 +62,7 @@ def render_markdown(tables: ReportTables) -> str:
         "## The linear model along combinatorial paths\n\n" + table(text.path_rows(tables.combinatorial_paths)),
         "## Worse worlds\n\n" + table(text.world_rows(tables.robustness, chosen)),
         "## Days on which markets broke\n\n" + table(text.stress_rows(tables.robustness, chosen)),
+        "## Models of the run\n\n" + table(text.coverage_rows(tables.model_coverage)),
         "## Classification quality\n\n" + table(text.metric_rows(tables.fold_metrics)),
         "## Distributions by horizon\n\n" + table(sequence_rows.horizon_rows(tables.horizon_metrics)),
         "## One horizon traded alone\n\n" + table(sequence_rows.horizon_trading_rows(tables.horizon_trading)),
@@ -109,11 +109,13 @@ def _cost_rows(tables: ReportTables) -> Iterable[dict[str, str]]:
 def _selection_sentence(tables: ReportTables) -> str:
     found = tables.selection["overfitting"]
     overfitting = (
-        f"The probability of overfitting is {text.percent(found['probability'])}."
+        f"The best model of one half of the history loses money in the other in {text.percent(found['loss'])} of the "
+        f"halvings, and falls below the middle of the models in {text.percent(found['probability'])}."
         if found
-        else "The history is too short to say how likely overfitting is."
+        else "There are too few models or days to halve the history."
     )
     return (
-        f"{tables.selection['trials']} trials on this market; the best of so many without an edge would show a Sharpe "
-        f"ratio of {text.number(tables.selection['expected_largest_sharpe'])}. {overfitting}"
+        f"{tables.selection['trials']} trials on this market, worth "
+        f"{text.number(tables.selection['effective_trials'], 1)} independent ones; the best of so many without an edge "
+        f"would show a Sharpe ratio of {text.number(tables.selection['expected_largest_sharpe'])}. {overfitting}"
     )

@@ -1,7 +1,7 @@
-"""What agents are told beside features: the linear models' forecasts with their uncertainty, as of each fold."""
+"""Forecasts among an agent's features: the linear models', with their uncertainty, as known to each fold."""
 
 import json
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -19,58 +19,84 @@ from tradewind.metrics.classification import CLASSES
 from tradewind.trading.strategy.signals import smooth
 
 BLOCKS, ROWS_EACH, RIDGE, SMOOTHING_BARS = 3, 6000, 0.002, 12.0
-SPREAD_RIDGE = 0.01  # of the rows: beside it a feature has to say something
+SPREAD_RIDGE = 0.01  # of the rows
 KEYS = ["symbol", "timestamp"]
-CLASSES_FILE, SPREAD_FILE = "told_classes.json", "told_spread.json"
+CLASSES_FILE, SPREAD_FILE = "forecast_classes.json", "forecast_spread.json"
 
 
-def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
-    """fold, symbol, timestamp and `rules.FORECASTS` of every fold's training and test rows; made once for all agents.
+class FoldForecasts(NamedTuple):
+    """What the agents of every fold are told.
 
-    Each fold's are as known to it: out of fold within its past, from all of its past for its test.
+    Attributes:
+        table: fold, symbol, timestamp and `rules.FORECASTS` of the fold's training and test rows.
+        forecasters: by fold what forecast its test rows: it is stored with the fold's agents, which act on it.
+    """
+
+    table: pd.DataFrame
+    forecasters: dict[int, "AgentForecaster"]
+
+
+def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> FoldForecasts:
+    """The forecasts of every fold as known to it: out of fold within its past, from all of its past for its test.
 
     Raises:
         BadData: a training row looks into the test, or there are too few of them.
     """
-    parts = []
+    parts, forecasters = [], {}
     for fold in folds.itertuples(index=False):
         training, testing = training_mask(rows, fold), test_mask(rows, fold)
         assert_no_leak(rows, training, testing)
-        for table in with_forecasts(rows[training], rows[testing]):
+        inside, after, forecasters[int(fold.fold)] = with_forecasts(rows[training], rows[testing])
+        for table in (inside, after):
             parts.append(table[[*KEYS, *FORECASTS]].assign(fold=np.int64(fold.fold)))
-    whole = pd.concat(parts, ignore_index=True)[["fold", *KEYS, *FORECASTS]]
-    return whole.astype(dict.fromkeys(FORECASTS, "float32"))
+    table = pd.concat(parts, ignore_index=True)[["fold", *KEYS, *FORECASTS]]
+    return FoldForecasts(table.astype(dict.fromkeys(FORECASTS, "float32")), forecasters)
 
 
 def join(rows: pd.DataFrame, forecasts: pd.DataFrame, fold: int) -> pd.DataFrame:
-    """The rows of one fold's past and test with its forecasts."""
-    told = forecasts[forecasts["fold"] == fold].drop(columns="fold")
-    return rows.merge(told, on=KEYS, how="inner", validate="one_to_one")
+    """The rows of one fold's past and test with its forecasts.
+
+    Args:
+        rows: model-input rows of all symbols.
+        forecasts: of `fold_forecasts`.
+        fold: the fold's number.
+    """
+    of_fold = forecasts[forecasts["fold"] == fold].drop(columns="fold")
+    return rows.merge(of_fold, on=KEYS, how="inner", validate="one_to_one")
 
 
-def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Past and test rows with the linear models' forecasts: `rules.FORECASTS`, the mean over about 12 bars by symbol.
+def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, "AgentForecaster"]:
+    """Past and test rows with the linear models' forecasts: `rules.FORECASTS`, the mean over about 12 bars by symbol;
+    and what forecast the test rows.
 
     Within the past each of three blocks is forecast by models of the others, whose labels do not reach into it.
     """
     from threadpoolctl import threadpool_limits
 
     names = feature_names(past)
-    told = np.full((len(past), len(CLASSES) + 1), np.nan)
+    predicted = np.full((len(past), len(CLASSES) + 1), np.nan)
     instant = past["timestamp"]
     order = instant.rank(method="dense").to_numpy()
     edges = np.quantile(order, np.linspace(0, 1, BLOCKS + 1))
     place = np.clip(np.searchsorted(edges, order, side="right") - 1, 0, BLOCKS - 1)
     with threadpool_limits(limits=1):
         for block in range(BLOCKS):
-            here = place == block
-            begins, ends = instant[here].min(), past.loc[here, "horizon_end"].max()
+            chosen = place == block
+            begins, ends = instant[chosen].min(), past.loc[chosen, "horizon_end"].max()
             outside = ((past["horizon_end"] < begins) | (instant > ends)).to_numpy()
             if not outside.any():
                 raise BadData(f"{len(past)} training rows are too few for forecasts out of fold")
-            told[here] = ToldForecaster.fitted(past[outside], names).predict(past[here])
-        later = ToldForecaster.fitted(past, names).predict(test)
-    return _add(past, told), _add(test, later)
+            predicted[chosen] = AgentForecaster.fitted(past[outside], names).predict(past[chosen])
+        forecaster = AgentForecaster.fitted(past, names)
+    return _add(past, predicted), add_forecasts(forecaster, test), forecaster
+
+
+def add_forecasts(forecaster: "AgentForecaster", rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with `rules.FORECASTS` by this forecaster, each symbol's in the order of time."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):  # matrix products that are shared out differently differ in their last bits
+        return _add(rows, forecaster.predict(rows))
 
 
 class _Spread(BaseModel):
@@ -83,8 +109,8 @@ class _Spread(BaseModel):
     width: float
 
 
-class ToldForecaster:
-    """What agents are told: the linear model's probabilities, and the spread of the forward return.
+class AgentForecaster:
+    """The forecasts that agents observe: the linear model's probabilities, and the spread of the forward return.
 
     The spread is a log-linear model of the return's size (Harvey 1976), by ridge regression, times the spread of the
     returns in its units.
@@ -97,16 +123,16 @@ class ToldForecaster:
     @classmethod
     def fitted(cls, past: pd.DataFrame, names: list[str]) -> Self:
         """Learned from these features of purged model-input rows, thinned to about 6,000."""
-        few = past[thin(past, max(len(past) // ROWS_EACH, 1))]
-        standardiser = Standardiser.fitted(few, names)
-        x, moved = _design(standardiser, few), few["forward_return"].to_numpy(dtype=np.float64)
+        sample = past[thin(past, max(len(past) // ROWS_EACH, 1))]
+        standardiser = Standardiser.fitted(sample, names)
+        x, moved = _design(standardiser, sample), sample["forward_return"].to_numpy(dtype=np.float64)
         least = 1e-3 * np.abs(moved).mean() + 1e-12  # a bar without any move has no logarithm
-        ridge = SPREAD_RIDGE * len(few) * np.eye(x.shape[1])
+        ridge = SPREAD_RIDGE * len(sample) * np.eye(x.shape[1])
         ridge[0, 0] = 0.0
         weights = np.linalg.solve(x.T @ x + ridge, x.T @ np.log(np.abs(moved) + least))
         low, high = np.quantile(moved / np.exp(x @ weights), (0.05, 0.95))
         spread = _Spread(standardiser=standardiser, weights=tuple(weights.tolist()), width=float(high - low))
-        return cls(fit_linear(few, names, RIDGE), spread)
+        return cls(fit_linear(sample, names, RIDGE), spread)
 
     def predict(self, rows: pd.DataFrame) -> NDArray[np.float64]:
         """p_down, p_flat, p_up and the spread between the 5th and the 95th percentile of the log return, (rows, 4)."""
@@ -136,14 +162,14 @@ def _design(standardiser: Standardiser, rows: pd.DataFrame) -> NDArray[np.float6
     return np.column_stack([np.ones(len(rows)), standardiser.apply(rows).astype(np.float64)])
 
 
-def _add(rows: pd.DataFrame, told: NDArray[np.float64]) -> pd.DataFrame:
-    probability = told[:, : len(CLASSES)]
+def _add(rows: pd.DataFrame, predicted: NDArray[np.float64]) -> pd.DataFrame:
+    probability = predicted[:, : len(CLASSES)]
     entropy = -(probability * np.log(np.maximum(probability, 1e-12))).sum(axis=1) / np.log(len(CLASSES))
     edge = probability[:, 2] - probability[:, 0]
     mean = np.full(len(rows), np.nan)
     symbols = rows["symbol"].to_numpy()
     for symbol in rows["symbol"].unique():
-        here = symbols == symbol
-        mean[here] = smooth(edge[here], SMOOTHING_BARS)
-    columns = np.column_stack([edge, mean, probability[:, 1], entropy, told[:, -1]])
+        chosen = symbols == symbol
+        mean[chosen] = smooth(edge[chosen], SMOOTHING_BARS)
+    columns = np.column_stack([edge, mean, probability[:, 1], entropy, predicted[:, -1]])
     return rows.assign(**{name: columns[:, at] for at, name in enumerate(FORECASTS)})

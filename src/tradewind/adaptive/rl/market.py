@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tradewind.adaptive.rl.rules import EnvironmentRules
 from tradewind.errors import BadData, BadParameters
-from tradewind.trading.engine.backtest import History, order_book
+from tradewind.trading.engine.backtest import History
 from tradewind.trading.engine.step import TradingSchedule, trading_schedule
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
@@ -32,7 +32,7 @@ class TradingMarket:
     runs: Rows
 
     @cached_property
-    def tape(self) -> Floats:
+    def market_rows(self) -> Floats:
         """A row a bar, as `stepping` reads it: the eight numbers of the bar, and the features."""
         return np.ascontiguousarray(np.vstack([self.bars, self.features.T]).T, dtype=np.float64)
 
@@ -96,8 +96,16 @@ class TradingTerms:
     delay: int
 
     @classmethod
-    def made(cls, costs: Costs, orders: OrderRules, rules: EnvironmentRules, bars_per_year: float) -> "TradingTerms":
+    def from_rules(
+        cls, costs: Costs, orders: OrderRules, rules: EnvironmentRules, bars_per_year: float
+    ) -> "TradingTerms":
         """From the run's costs and order rules.
+
+        Args:
+            costs: fees, spread, slippage, impact, latency.
+            orders: the order rules.
+            rules: the environment's actions.
+            bars_per_year: by which borrowing costs are charged.
 
         Raises:
             BadParameters: the actions ask for more than the leverage allowed.
@@ -108,4 +116,4 @@ class TradingTerms:
                 f"actions reach a position of {most:g}, beyond execution.max_leverage {orders.max_leverage:g}: lower "
                 "environment.targets or max_position, or raise the leverage"
             )
-        return cls(trading_schedule(costs, orders, bars_per_year), order_book(costs), 1 + costs.latency_bars)
+        return cls(trading_schedule(costs, orders, bars_per_year), costs.book_shares, 1 + costs.latency_bars)

@@ -51,6 +51,16 @@ MODELS: dict[str, type[RowForecaster] | OverWindows] = {
     **{name: estimator_forecaster(name) for name in ESTIMATORS},
 }
 
+# As people write them, where the words of the name alone do not do.
+TITLES = {
+    "xgboost": "XGBoost",
+    "lightgbm": "LightGBM",
+    "lstm": "LSTM",
+    "tft": "TFT",
+    "mlp": "MLP",
+    "gaussian_nb": "naive Bayes",
+}
+
 
 def _entry(name: str) -> type[RowForecaster] | OverWindows:
     if name not in MODELS:
@@ -105,6 +115,12 @@ def has_direction(name: str) -> bool:
 def is_traded(name: str) -> bool:
     """Whether forecasts under this name are traded: all but those of models here that know no direction."""
     return name not in MODELS or has_direction(name)
+
+
+def draws_at_random(name: str) -> bool:
+    """Whether another seed could give another result; a regression is the same from any. Unknown names might."""
+    entry = MODELS.get(name)
+    return not (isinstance(entry, type) and issubclass(entry, LinearForecaster))
 
 
 def stage_of(name: str) -> str:

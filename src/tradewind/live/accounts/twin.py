@@ -12,7 +12,6 @@ from tradewind.learning.features.packing import Arrays
 from tradewind.market.volatility import fold_usual_volume
 from tradewind.trading.decision.protocols import Observed
 from tradewind.trading.engine import account
-from tradewind.trading.engine.backtest import order_book
 from tradewind.trading.engine.step import UNITS, trading_schedule
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
@@ -44,7 +43,7 @@ class TwinState:
     def to_arrays(self) -> Arrays:
         """As arrays for `packing.pack`."""
         out: Arrays = {
-            "symbols": self.account.symbols, "equity": self.account.equity, "lived": self.account.lived,
+            "symbols": self.account.symbols, "equity": self.account.equity, "n_bars": self.account.n_bars,
         }  # fmt: skip
         out |= {f"usual|{name}": values for name, values in self.usual.items()}
         return out | {
@@ -60,7 +59,7 @@ class TwinState:
             for name, values in arrays.items()
             if name.startswith("funding|")
         }
-        state = account.AccountState(arrays["symbols"], arrays["equity"], arrays["lived"])
+        state = account.AccountState(arrays["symbols"], arrays["equity"], arrays["n_bars"])
         return cls(state, usual, funding)
 
 
@@ -100,7 +99,7 @@ class Twin:
         """
         self.symbols = tuple(symbols)
         self._delay = 1 + costs.latency_bars
-        self._schedule, self._book = trading_schedule(costs, rules, bars_per_year), order_book(costs)
+        self._schedule, self._book = trading_schedule(costs, rules, bars_per_year), costs.book_shares
 
     def begin(self) -> TwinState:
         """An account without positions."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,14 +107,19 @@ def _compared(
 def _examined(
     load: Callable[[], pd.DataFrame],
     counts: pd.DataFrame,
-    refused: pd.DataFrame,
+    rejected: pd.DataFrame,
     agreement: pd.DataFrame,
     rules: QualityRules,
 ) -> Examination:
-    return examine(load(), counts, refused, agreement, rules)
+    return examine(load(), counts, rejected, agreement, rules)
 
 
 def _of(table: pd.DataFrame, key: BarKey) -> pd.DataFrame:
     """The rows of one symbol."""
     is_key = np.logical_and.reduce([table[name] == value for name, value in key.model_dump().items()])
     return table.loc[is_key].reset_index(drop=True)
+
+
+def list_report(*made: Any) -> list[str]:
+    """The stage's tables in the report, once all that it makes for people has been made."""
+    return ["data_quality"]

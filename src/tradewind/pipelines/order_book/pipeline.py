@@ -14,13 +14,13 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.rebuild_books,
                 ["source_depth", "source_trades", BOOK, "params:compute"],
-                ["book_seconds", "walk_costs", "refused_depth"],
+                ["book_seconds", "walk_costs", "rejected_depth"],
                 name="rebuild_books",
             ),
             Node(
                 nodes.make_trade_bars,
                 ["source_trades", BOOK, "params:compute"],
-                ["trade_bars", "refused_trades"],
+                ["trade_bars", "rejected_trades"],
                 name="make_trade_bars",
             ),
             Node(
@@ -30,5 +30,7 @@ def create_pipeline() -> Pipeline:
             Node(nodes.measure_costs, "walk_costs", ["book_costs", "book_points"], name="measure_costs"),
             Node(nodes.draw_books, "book_seconds", "book_figure", name="draw_books"),
         ],
+        namespace="order_book",
+        prefix_datasets_with_namespace=False,
         tags="order_book",
     )  # fmt: skip

@@ -91,7 +91,13 @@ def reduces(order: Order, view: RiskView) -> bool:
 
 
 def position_after(order: Order, view: RiskView, symbol: str) -> float:
-    """The largest position in units that may come of what is held and on order, this order filled."""
+    """The largest position in units that may come of what is held and on order, this order filled.
+
+    Args:
+        order: what is to be sent.
+        view: what is known.
+        symbol: whose position.
+    """
     held = view.positions.get(symbol, 0.0)
     buying, selling = view.buying.get(symbol, 0.0), view.selling.get(symbol, 0.0)
     if symbol == order.symbol:

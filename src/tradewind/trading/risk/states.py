@@ -101,7 +101,13 @@ def positions_closed(state: RiskState, now_ms: int) -> RiskState:
 
 
 def fault(state: RiskState, reason: str, now_ms: int) -> RiskState:
-    """HALTED because the program met something that it must not trade through."""
+    """HALTED because the program met something that it must not trade through.
+
+    Args:
+        state: before.
+        reason: in words.
+        now_ms: UTC milliseconds.
+    """
     return state if state.mode == HALTED else _moved(state, HALTED, reason, "fault", now_ms)
 
 
