@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export KEDRO_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help install install-test run quick test test-all lint bench truth airflow viz clean
+.PHONY: help install install-test run quick paper test test-all lint bench truth airflow viz clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,7 +18,7 @@ $(BIN)/python:
 .venv/installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing pinned dependencies into .venv (a few minutes the first time) ..."
 	$(PIP) --constraint constraints.txt torch==2.13.0
-	$(PIP) --constraint constraints.txt --editable ".[deep,agents,viz,notebook]"
+	$(PIP) --constraint constraints.txt --editable ".[deep,agents,viz,notebook,live]"
 	@touch $@
 
 .venv/installed-test: .venv/installed
@@ -73,3 +73,6 @@ clean:  ## remove what runs have written (data layers, MLflow store, compiled ke
 	find src -name '*.nb[ci]' -delete
 	find data -mindepth 2 ! -name .gitkeep -delete
 	rm -rf mlflow.db mlartifacts build
+
+paper: install  ## open a paper account on a simulated exchange with a dashboard; PAPER_S=60 ends it by itself
+	$(BIN)/kedro paper $(if $(PAPER_S),--seconds $(PAPER_S)) $(PAPER_OPTIONS)

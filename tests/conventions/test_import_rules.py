@@ -30,6 +30,13 @@ PLANTED = {
     "a dataset called by the library": ("learning/models/planted.py", "import tradewind.datasets\n"),
     "torch outside its rooms": ("trading/engine/planted.py", "import torch\n"),
     "torch in the validation": ("validation/planted.py", "import torch\n"),
+    "a web framework outside the doors": ("evaluation/planted.py", "import starlette\n"),
+    "a live room known to a lower one": ("trading/planted.py", "import tradewind.live\n"),
+    "kedro in the live room": ("live/planted.py", "import kedro\n"),
+    "a websocket in the live room": ("live/planted.py", "import websockets\n"),
+    "a session that reads the clock": ("live/session/planted.py", "import tradewind.clock\n"),
+    "a risk gate that reads the time": ("trading/risk/planted.py", "import time\n"),
+    "a journal that knows the live room": ("operations/journal/planted.py", "import tradewind.live.session\n"),
     "an exchange client outside its room": ("data/quality/planted.py", "def ask():\n    import ccxt\n"),
 }
 

@@ -25,5 +25,6 @@ cli = PlainGroup(
         "truth": "tradewind.cli.audits.truth",
         "compare": "tradewind.cli.runs.compare",
         "scorecard": "tradewind.cli.runs.scorecard",
+        "paper": "tradewind.cli.paper.paper",
     },
 )
