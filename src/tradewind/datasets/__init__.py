@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tradewind.datasets.no_table import NoTableDataset
     from tradewind.datasets.optuna_storage import OptunaStorageDataset
     from tradewind.datasets.partitioned import PartitionedTableDataset
+    from tradewind.datasets.registry import RegistryDataset
     from tradewind.datasets.side_folder import SideFolderDataset
     from tradewind.datasets.simulated_market import SimulatedMarketDataset
     from tradewind.datasets.stored_bars import StoredBarsDataset, StoredSideSeriesDataset
@@ -31,6 +32,7 @@ _HOME = {
     "OptunaStorageDataset": "optuna_storage",
     "ParquetTableDataset": "table",
     "PartitionedTableDataset": "partitioned",
+    "RegistryDataset": "registry",
     "SideFolderDataset": "side_folder",
     "SimulatedMarketDataset": "simulated_market",
     "StoredBarsDataset": "stored_bars",
@@ -51,6 +53,7 @@ __all__ = [
     "OptunaStorageDataset",
     "ParquetTableDataset",
     "PartitionedTableDataset",
+    "RegistryDataset",
     "SideFolderDataset",
     "SimulatedMarketDataset",
     "StoredBarsDataset",

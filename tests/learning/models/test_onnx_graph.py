@@ -7,7 +7,7 @@ from tests.laws.test_forecasters import DIRECTED, FEATURES, fitted, make_rows
 from tradewind.errors import BadModel
 from tradewind.learning.models.onnx_forecaster import OnnxForecaster
 from tradewind.learning.models.onnx_graph import to_onnx
-from tradewind.learning.models.onnx_trees import lightgbm_nodes
+from tradewind.learning.models.onnx_trees import lightgbm_nodes, xgboost_nodes
 
 
 @DIRECTED
@@ -26,10 +26,12 @@ def test_the_graph_says_what_the_model_says(name: str) -> None:
     assert apart < 1e-6
 
 
-def test_a_threshold_is_met_to_the_last_bit() -> None:
-    """Rows on both sides of every threshold: rounded to single precision, some of them would change sides."""
-    model = fitted("lightgbm")
-    nodes = lightgbm_nodes(model.files()["model.txt"], model.best_rounds)
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost"])
+def test_a_threshold_is_met_to_the_last_bit(name: str) -> None:
+    """Rows on both sides of every threshold: rounded otherwise, some of them would change sides."""
+    model = fitted(name)
+    read = {"lightgbm": lightgbm_nodes, "xgboost": xgboost_nodes}[name]
+    nodes = read(model.files()[model.model_file], model.best_rounds)
     rows = []
     for _, _, feature, threshold, mode, *_ in nodes.rows:
         if mode == "LEAF":

@@ -101,12 +101,13 @@ def xgboost_nodes(content: bytes, rounds: int) -> TreeNodes:
     learner = json.loads(booster.save_raw(raw_format="json"))["learner"]
     model = learner["gradient_booster"]["model"]
     base = np.atleast_1d(json.loads(learner["learner_model_param"]["base_score"]))
-    nodes = TreeNodes(base=tuple(np.broadcast_to(base.astype(np.float64), CLASSES).tolist()))
+    nodes = TreeNodes(base=tuple(np.broadcast_to(base.astype(np.float32).astype(np.float64), CLASSES).tolist()))
     for number, (tree, kind) in enumerate(zip(model["trees"], model["tree_info"], strict=True)):
         if number >= rounds * CLASSES:
             break
         for node, left in enumerate(tree["left_children"]):
-            condition = float(tree["split_conditions"][node])
+            # The dump writes as few digits as name the single: read as a double, a row on the threshold changes sides.
+            condition = float(np.float32(tree["split_conditions"][node]))
             if left == -1:
                 nodes.add_leaf(number, node, int(kind), condition)
                 continue
