@@ -1,5 +1,6 @@
 """What a bundle says of itself, and the bundle as what decides."""
 
+import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -140,7 +141,8 @@ class Bundle:
         chosen = select(spec.selection, spec.universe.timeframe, spec.universe.side_series)
         policy = ForecastPolicy(self.forecaster, rules, spec.max_missing_share)
         assembly = assembly_of(spec.universe, spec.max_gap_bars, grace_ms)
-        return Decider(assembly, chosen, policy, setup.sizing, self.identity)
+        graph = hashlib.sha256(self.files[GRAPH]).hexdigest()
+        return Decider(assembly, chosen, policy, setup.sizing, graph)
 
     def document(self, name: str) -> Any:
         """One of its JSON files."""

@@ -11,7 +11,9 @@ from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.models import catalogue, walk_forward
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.market.universe import Universe
+from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, choose, make_bundle
+from tradewind.operations.bundle.warming import warm_files
 from tradewind.parameters import Parameters
 from tradewind.trading.setup import TradingSetup
 
@@ -54,6 +56,8 @@ def build_bundle(
     trading: TradingSetup,
     selection: FeatureSelection,
     parameters: dict[str, Any],
+    bars: Partitions,
+    side_series: pd.DataFrame,
     *forecasts: pd.DataFrame,
 ) -> dict[str, bytes]:
     """The files of the bundle.
@@ -64,6 +68,7 @@ def build_bundle(
         verdict, leaderboard: what the run found.
         universe, trading, selection: what decides beside the model.
         parameters: all of the run's.
+        bars, side_series: after which the bundle's decider stands when it is served.
         forecasts: out of sample, one table a model.
 
     Raises:
@@ -88,4 +93,6 @@ def build_bundle(
     )  # fmt: skip
     own = next(table for table in forecasts if str(table["model"].iloc[0]) == name)
     findings = Findings(verdict, leaderboard, own, parameters)
-    return make_bundle(typed, rows, terms, findings, now().isoformat(timespec="seconds"))
+    files = make_bundle(typed, rows, terms, findings, now().isoformat(timespec="seconds"))
+    history = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}
+    return files | warm_files(Bundle.from_files(files, ""), history, side_series)

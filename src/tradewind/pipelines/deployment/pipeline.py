@@ -27,7 +27,8 @@ def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
                 build_bundle,
                 [
                     "procedure", "model_input", "horizon_returns", "verdict", "leaderboard", "params:universe",
-                    "params:trading", "params:feature_engineering.features", "parameters", *forecasts,
+                    "params:trading", "params:feature_engineering.features", "parameters", "bars", "side_series",
+                    *forecasts,
                 ],
                 "registry",
                 name="build_bundle",
