@@ -95,7 +95,7 @@ class ModelsInService:
         canary = self._variant(version, before)
         if canary is None or canary.version != version or _terms(canary) != _terms(champion):
             if not self.refused:
-                self.refused = f"version {version} has another universe, horizon, window or other features than the champion: it is not tried"
+                self.refused = f"version {version} has another universe, horizon, window or features: it is not tried"
                 logger.error("%s", self.refused)
             return None
         return Trial(champion, canary, self.settings.canary)
