@@ -28,6 +28,12 @@ PLANTED = {
     "a dataset called by the library": ("learning/models/planted.py", "import tradewind.datasets\n"),
     "torch outside its rooms": ("trading/engine/planted.py", "import torch\n"),
     "torch in the validation": ("validation/planted.py", "import torch\n"),
+    "kedro in the service": ("serving/planted.py", "def ask():\n    import kedro\n"),
+    "mlflow in the console script": ("console/planted.py", "import mlflow\n"),
+    "a web server outside the service": ("operations/registry/planted.py", "import fastapi\n"),
+    "the service known to the registry": ("operations/registry/planted.py", "import tradewind.serving\n"),
+    "a bundle that knows the registry": ("operations/bundle/planted.py", "import tradewind.operations.registry\n"),
+    "a stage that knows the service": ("pipelines/deployment/planted.py", "import tradewind.serving\n"),
     "an exchange client outside its room": ("data/quality/planted.py", "def ask():\n    import ccxt\n"),
 }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,6 +85,10 @@ def serving(folder: Path, *bundles: Any, **changes: Any) -> Iterator[Service]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
     thread.start()
     assert started.wait(30) and found, "the service did not start"
+    deadline = time.monotonic() + 300  # kernels may have to be compiled first
+    while bundles and found[0].models.now.roles != registry.roles(settings.environment):
+        assert time.monotonic() < deadline, found[0].readiness
+        time.sleep(0.02)
     try:
         yield Service(found[0], found[1], registry, tokens)
     finally:

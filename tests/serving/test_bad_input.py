@@ -59,7 +59,7 @@ def test_a_missing_or_unknown_key_is_refused_with_its_field(service: Service, bo
     assert said["remedy"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000, b'{"a":' * 100_000, b"\xff\xfe", b"null", b"[]"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000, b'{"a":' * 50_000, b"\xff\xfe", b"null", b"[]"])
 def test_what_is_not_json_or_too_deep_is_refused(service: Service, body: bytes) -> None:
     problem(asked(service, body), 422)
     problem(asked(service, body, "/v2/models/linear/infer"), 422)

@@ -2,7 +2,7 @@
 
 import click
 
-from tradewind.cli import audits, health, imports, ingestion, market, runs
+from tradewind.cli import audits, exports, health, imports, ingestion, market, runs
 
 
 @click.group(name="tradewind")
@@ -21,5 +21,7 @@ for command in (
     audits.truth,
     runs.compare,
     runs.scorecard,
+    exports.export_model,
+    exports.mirror_registry,
 ):
     cli.add_command(command)

@@ -1,5 +1,6 @@
 """What the service does, once: REST and gRPC only carry it."""
 
+import threading
 import time
 from collections import deque
 from typing import Any
@@ -46,6 +47,7 @@ class Functions:
         self.metrics, self.telemetry = Metrics(), Telemetry()
         self.models = ModelsInService(settings, self.metrics)
         self.decisions: deque[Document] = deque(maxlen=KEPT_DECISIONS)
+        self._arriving = threading.Lock()
 
     # --- predictions
 
@@ -106,7 +108,7 @@ class Functions:
             if other is not None and not trial.has_tripped() and serving.answering(request.symbol, at_ms) == "canary":
                 role, variant, said, took = "canary", trial.canary, other, other_took
             if trial.has_tripped():
-                self.models.end_trial_if_due()
+                self.models.drop_tripped()
         self.metrics.model_seconds.labels(role).observe(took / 1e3)
         return role, variant, said, took
 
@@ -186,15 +188,16 @@ class Functions:
         Raises:
             Refusal: 422 a bar that cannot be, 503 no model.
         """
+        _check_bars(request)
+        bars = tuple(Bar(one.symbol, one.open_time_ms, one.close_time_ms, one.open, one.high, one.low, one.close,
+                         one.volume) for one in request.bars)  # fmt: skip
+        side = tuple(SideValue(one.series, one.symbol, one.known_at_ms, one.value) for one in request.side)
+        with self._arriving:
+            return self._advance(Arrivals(_now_ms(), bars, side))
+
+    def _advance(self, arrivals: Arrivals) -> Document:
         serving = self.models.now
         champion = self._champion(serving)
-        arrivals = Arrivals(
-            _now_ms(),
-            tuple(Bar(one.symbol, one.open_time_ms, one.close_time_ms, one.open, one.high, one.low, one.close,
-                      one.volume) for one in request.bars),
-            tuple(SideValue(one.series, one.symbol, one.known_at_ms, one.value) for one in request.side),
-        )  # fmt: skip
-        _check_bars(request)
         try:
             decisions = champion.advance(arrivals)
         except BadData as error:
@@ -207,7 +210,7 @@ class Functions:
                 trial.decided(decisions, trial.canary.advance(arrivals), bar_ms)
             except BadData:
                 trial.decided(decisions, (), bar_ms)
-            self.models.end_trial_if_due()
+            self.models.drop_tripped()
         for one in decisions:
             self._keep(one, champion)
         if decisions:
@@ -228,7 +231,6 @@ class Functions:
             return {"paired": 0, "trial": None}
         paired = trial.settle(request.as_of_ms, dict(request.labels))
         self.metrics.evidence.set(trial.slow.e_value)
-        self.models.end_trial_if_due()
         return {"paired": paired, "trial": trial.described()}
 
     # --- models

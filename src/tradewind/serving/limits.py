@@ -35,33 +35,34 @@ class BodyLimit:
         if scope["method"] == "POST" and kind != JSON and not (scope["path"].startswith("/v2/") and kind == BINARY):
             await _refuse(send, Refusal(415, "the body must be JSON", "send Content-Type: application/json"))
             return
-        left, started = self._most, False
+        body = await self._read(receive)
+        if body is None:
+            await _refuse(send, self._too_large())
+            return
+        waiting = [{"type": "http.request", "body": body, "more_body": False}]
 
-        async def limited() -> Any:
-            nonlocal left
+        async def replayed() -> Any:
+            return waiting.pop() if waiting else await receive()
+
+        await self._app(scope, replayed, send)
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """The whole body; None as soon as it is too large."""
+        parts: list[bytes] = []
+        size = 0
+        while True:
             message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise _TooLarge
-            return message
-
-        async def watched(message: Any) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self._app(scope, limited, watched)
-        except _TooLarge:
-            if not started:
-                await _refuse(send, self._too_large())
+            if message["type"] != "http.request":
+                return b"".join(parts)
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._most:
+                return None
+            if not message.get("more_body", False):
+                return b"".join(parts)
 
     def _too_large(self) -> Refusal:
         return Refusal(413, f"the body is larger than {self._most} bytes", "send fewer rows at once")
-
-
-class _TooLarge(BaseException):
-    """Not an Exception: nobody between the body and the limit may swallow it."""
 
 
 async def _refuse(send: Send, refusal: Refusal) -> None:

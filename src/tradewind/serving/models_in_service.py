@@ -50,6 +50,7 @@ class ModelsInService:
         self.refused: str = ""
         self.on_change: Callable[[dict[str, Any]], None] = lambda _: None
         self._loading = threading.Lock()
+        self._ended: deque[Trial] = deque()
         self._taken_back: set[int] = set()  # canaries, even if the registry cannot be told at once
 
     def refresh(self) -> bool:
@@ -76,6 +77,7 @@ class ModelsInService:
         try:
             overridden = self.registry.is_overridden(self.settings.environment, version)
             variant = Variant.of(version, self.registry.load(version), overridden)
+            variant.warm()
             catch_up(variant, list(self.kept))
         except TradewindError as error:
             if self.refused != str(error):
@@ -105,31 +107,42 @@ class ModelsInService:
             self.metrics.version.labels(role).set(version or 0)
         self.on_change({"kind": "model_moved", **roles._asdict()})
 
-    def end_trial_if_due(self) -> None:
-        """Take a canary back whose check has tripped, at once; promote one that the slow test has found better."""
+    def drop_tripped(self) -> None:
+        """Let the champion answer alone from now on, if a check of the trial has tripped; the registry hears later."""
         trial = self.now.trial
-        if trial is None:
+        if trial is None or trial.tripped is None:
             return
-        if trial.tripped is not None:
-            self._taken_back.add(trial.canary.version)
-            self.now = InService(self.now.roles._replace(canary=None), self.now.champion)
-            self.metrics.rollbacks.labels(trial.tripped.check).inc()
-            why = f"{trial.tripped.check}: {trial.tripped.why} (after {trial.tripped.decisions} decisions)"
-            logger.warning("canary %d is taken back: %s", trial.canary.version, why)
-            self._move(lambda: self.registry.withdraw(
-                self.settings.environment, trial.canary.version, Reason(MACHINE, why)))  # fmt: skip
-            self.on_change({"kind": "canary_rolled_back", "version": trial.canary.version, "why": why})
-        elif trial.slow.outcome == "promote":
-            why = f"its log loss is lower: e-value {trial.slow.e_value:.1f} after {trial.slow.days:.1f} days"
-            self._move(lambda: self.registry.move(
-                self.settings.environment, "champion", trial.canary.version, trial.champion.version,
-                Reason(MACHINE, why), override=bool(trial.canary.overridden)))  # fmt: skip
-            self.refresh()
-        elif trial.slow.outcome == "keep":
-            why = f"undecided after {trial.slow.days:.1f} days: e-value {trial.slow.e_value:.1f}"
-            self._move(lambda: self.registry.withdraw(
-                self.settings.environment, trial.canary.version, Reason(MACHINE, why)))  # fmt: skip
-            self.refresh()
+        self._taken_back.add(trial.canary.version)
+        self.now = InService(self.now.roles._replace(canary=None), self.now.champion)
+        self._ended.append(trial)
+        self.metrics.rollbacks.labels(trial.tripped.check).inc()
+
+    def end_trial_if_due(self) -> None:
+        """Tell the registry of canaries that were taken back; promote one that the slow test has found better."""
+        self.drop_tripped()
+        while self._ended:
+            self._take_back(self._ended.popleft())
+        trial, where = self.now.trial, self.settings.environment
+        if trial is None or trial.slow.outcome == "undecided":
+            return
+        told = f"e-value {trial.slow.e_value:.1f} after {trial.slow.days:.1f} days"
+        if trial.slow.outcome == "promote":
+            reason, override = Reason(MACHINE, f"its log loss is lower: {told}"), bool(trial.canary.overridden)
+            champion, canary = trial.champion.version, trial.canary.version
+            self._move(lambda: self.registry.move(where, "champion", canary, champion, reason, override))
+        else:
+            self._move(
+                lambda: self.registry.withdraw(where, trial.canary.version, Reason(MACHINE, f"undecided: {told}"))
+            )
+        self.refresh()
+
+    def _take_back(self, trial: Trial) -> None:
+        tripped, version = trial.tripped, trial.canary.version
+        if tripped is not None:
+            why = f"{tripped.check}: {tripped.why} (after {tripped.decisions} decisions)"
+            logger.warning("canary %d is taken back: %s", version, why)
+            self._move(lambda: self.registry.withdraw(self.settings.environment, version, Reason(MACHINE, why)))
+            self.on_change({"kind": "canary_rolled_back", "version": version, "why": why})
 
     def _move(self, make: Callable[[], object]) -> None:
         try:

@@ -1,5 +1,6 @@
 """REST over the service's functions."""
 
+import asyncio
 import logging
 import secrets
 import time
@@ -182,34 +183,34 @@ def _add_predictions(app: FastAPI, functions: Functions) -> None:
     @app.post("/v1/bars", tags=["feed"])
     async def receive(request: ArrivalsRequest, _: Operator) -> Document:
         """Closed bars and side values."""
-        return functions.receive(request)
+        return await asyncio.to_thread(functions.receive, request)
 
     @app.post("/v1/outcomes", tags=["feed"])
     async def settle(request: OutcomesRequest, _: Operator) -> Document:
         """Settled labels, for the trial of a canary."""
-        return functions.settle(request)
+        return await asyncio.to_thread(functions.settle, request)
 
 
 def _add_models(app: FastAPI, functions: Functions) -> None:
     @app.get("/v1/models", tags=["models"])
     async def models(_: Reader) -> Document:
         """Versions, roles and the trial."""
-        return functions.list_models()
+        return await asyncio.to_thread(functions.list_models)
 
     @app.get("/v1/models/{name}/history", tags=["models"])
     async def history(name: ModelName, _: Reader) -> Document:
         """Every move of a model's versions."""
-        return functions.history(name)
+        return await asyncio.to_thread(functions.history, name)
 
     @app.post("/v1/models/{name}/move", tags=["models"])
     async def move(name: ModelName, request: MoveRequest, holder: Operator) -> RolesAnswer:
         """Give a role to a version."""
-        return functions.move(name, request, holder.name)
+        return await asyncio.to_thread(functions.move, name, request, holder.name)
 
     @app.post("/v1/models/{name}/rollback", tags=["models"])
     async def rollback(name: ModelName, request: RollbackRequest, holder: Operator) -> RolesAnswer:
         """Give the champion's role back to the last good version."""
-        return functions.rollback(name, request, holder.name)
+        return await asyncio.to_thread(functions.rollback, name, request, holder.name)
 
 
 def _add_open_inference(app: FastAPI, functions: Functions) -> None:

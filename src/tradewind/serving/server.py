@@ -39,9 +39,7 @@ async def running(settings: ServingSettings) -> AsyncIterator[tuple[Functions, P
     """The service while the block lasts; then requests under way are finished."""
     functions = Functions(settings)
     tokens = Tokens(settings.tokens, settings.requests_a_second)
-    loop = asyncio.get_running_loop()
-    functions.models.on_change = lambda event: _tell(functions, loop, event)
-    await asyncio.to_thread(functions.models.refresh)
+    functions.models.on_change = functions.telemetry.tell
     config = uvicorn.Config(
         make_app(functions, tokens), host=settings.host, port=settings.port, http=guarded(settings.slow_s),
         access_log=False, log_level="warning", timeout_keep_alive=30, h11_max_incomplete_event_size=16_384,
@@ -69,10 +67,6 @@ async def running(settings: ServingSettings) -> AsyncIterator[tuple[Functions, P
             await web_task
         metrics.shutdown()
         metrics.server_close()
-
-
-def _tell(functions: Functions, loop: asyncio.AbstractEventLoop, event: dict[str, Any]) -> None:
-    loop.call_soon_threadsafe(functions.telemetry.tell, event)
 
 
 async def _watch(functions: Functions, set_health: Callable[[bool], Any]) -> None:

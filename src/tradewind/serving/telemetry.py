@@ -14,6 +14,7 @@ class Telemetry:
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[dict[str, Any] | None]] = set()
         self._lost: dict[int, int] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def listeners(self) -> int:
@@ -21,7 +22,11 @@ class Telemetry:
         return len(self._listeners)
 
     def tell(self, event: dict[str, Any]) -> None:
-        """Send an event; called in the event loop's thread."""
+        """Send an event, from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._tell, event)
+
+    def _tell(self, event: dict[str, Any]) -> None:
         for queue in self._listeners:
             if queue.full():
                 queue.get_nowait()
@@ -30,6 +35,7 @@ class Telemetry:
 
     async def listen(self, heartbeat_s: float = 5.0) -> AsyncIterator[dict[str, Any]]:
         """Events from now on; one of kind `heartbeat` where there was none for so long."""
+        self._loop = asyncio.get_running_loop()
         queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(KEPT)
         self._listeners.add(queue)
         try:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.errors import BadData
-from tradewind.learning.features.assembly import Arrivals
+from tradewind.learning.features.assembly import Arrivals, Bar
+from tradewind.market.timeframes import bar_duration_ms
 from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.warming import DECISIONS, STATE, read_decisions
 from tradewind.serving.refusals import Refusal
@@ -57,6 +58,15 @@ class Variant:
     def done_ms(self) -> int:
         """The last timestamp that it has decided on, -1 for none."""
         return self._state.assembly.done_ms
+
+    def warm(self) -> None:
+        """Compile what decides, on bars that go nowhere: the first real bar shall not wait for it."""
+        bar_ms = bar_duration_ms(self.bundle.spec.universe.timeframe)
+        bars = tuple(
+            Bar(symbol, at * bar_ms, (at + 1) * bar_ms, 1.0, 1.0, 1.0, 1.0, 1.0)
+            for at in range(2) for symbol in self.bundle.spec.universe.symbols
+        )  # fmt: skip
+        self._decider.advance(self._decider.begin(), Arrivals(2 * bar_ms, bars))
 
     def advance(self, arrivals: Arrivals) -> tuple[Decision, ...]:
         """The decisions on every bar that the arrivals complete."""
