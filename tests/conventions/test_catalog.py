@@ -53,7 +53,7 @@ def misplaced(catalog: dict[str, Any]) -> Iterator[str]:
     for name, entry in entries(catalog).items():
         layer = entry.get("metadata", {}).get("kedro-viz", {}).get("layer")
         path = str(entry.get("filepath") or entry.get("path") or "")
-        if layer not in FOLDER or not path.startswith(FOLDER[layer] + "/"):
+        if layer not in FOLDER or not (path + "/").startswith(FOLDER[layer] + "/"):
             yield name
 
 

@@ -14,6 +14,9 @@ def positions(target: float) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "strategy": pd.Series(["always"], dtype="str"),
+            "family": pd.Series(["baseline"], dtype="str"),
+            "seed": [-1],
+            "path": [-1],
             "symbol": pd.Series(["A"], dtype="str"),
             "timestamp": pd.DatetimeIndex(np.array([0], "datetime64[ms]"), tz="UTC"),
             "target": [target],

@@ -18,10 +18,12 @@ def test_what_is_forgotten_is_gone_and_may_be_kept_again(tmp_path: Path) -> None
 
 
 def test_a_kill_while_forgetting_leaves_no_torn_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = FolderModelStore(tmp_path)
+    folder = tmp_path / "classifier.linear/folds"
+    store = FolderModelStore(folder)
     store.put("one", {"a": b"1", "b": b"2"}, {})
     monkeypatch.setattr("tradewind.datasets.model_store.shutil.rmtree", lambda *_, **__: None)  # killed before it
     store.forget("one")
     assert store.get("one") is None
     monkeypatch.undo()
-    assert ModelStoreDataset(path=str(tmp_path)).load().get("one") is None and list(tmp_path.iterdir()) == []
+    again = ModelStoreDataset(path=str(tmp_path)).load().of("classifier.linear")
+    assert again.get("one") is None and list(folder.iterdir()) == []

@@ -44,7 +44,9 @@ def test_every_received_row_is_accepted_or_in_quarantine(finished_project: Any) 
 def test_forecasts_are_out_of_sample_in_every_fold(finished_project: Any) -> None:
     data = finished_project.folder / "data"
     folds = pd.read_parquet(data / "05_model_input/folds.parquet").set_index("fold")
-    for path in (data / "07_model_output/forecasts").glob("*.parquet"):
+    paths = list((data / "07_model_output/forecasts").rglob("*.parquet"))
+    assert len(paths) == 8
+    for path in paths:
         forecasts = pd.read_parquet(path)
         window = folds.loc[forecasts["fold"]]
         inside = (forecasts["timestamp"].to_numpy() >= window["test_start"].to_numpy()) & (

@@ -14,7 +14,7 @@ from tests.oracles.old_loops import fold as old_fold
 from tests.oracles.old_loops import step as old_step
 from tests.trading.engine.test_orders import RULES, random_history
 from tradewind.trading.engine.account import ACCOUNT, SYMBOL_SIZE, AccountRows, AccountState, advance, begin
-from tradewind.trading.engine.backtest import HOURS_A_YEAR, MARKET, History, backtest, order_book
+from tradewind.trading.engine.backtest import HOURS_A_YEAR, MARKET, History, backtest
 from tradewind.trading.engine.step import trading_schedule
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
@@ -74,7 +74,7 @@ def closed_before_the_gap(past: History, target: np.ndarray, costs: Costs) -> pd
     account, positions = np.empty((len(ACCOUNT), N)), np.zeros((1, N))
     terms = old_step.terms(costs, MARKET, HOURS_A_YEAR)
     old_fold.fold(
-        past.matrix[None], past.segment[None], target[None], terms, order_book(costs), 1 + costs.latency_bars, account,
+        past.matrix[None], past.segment[None], target[None], terms, costs.book_shares, 1 + costs.latency_bars, account,
         positions,
     )  # fmt: skip
     return pd.DataFrame(account.T, columns=ACCOUNT)
@@ -127,7 +127,7 @@ def in_parts(seed: int, symbols: int, rules: OrderRules, cuts: list[int], carry:
     if symbols > 1:
         gone = np.random.default_rng(seed).random(segment.shape) < 0.1
         segment, target = np.where(gone, -1, segment).astype(np.int32), np.where(gone, 0.0, target)
-    schedule, book = trading_schedule(LATE, rules, HOURS_A_YEAR), order_book(LATE)
+    schedule, book = trading_schedule(LATE, rules, HOURS_A_YEAR), LATE.book_shares
     state, parts = begin(symbols, 1 + LATE.latency_bars), []
     for first, after in itertools.pairwise([0, *sorted(cuts), segment.shape[1]]):
         here = slice(first, after)

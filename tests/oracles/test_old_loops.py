@@ -18,7 +18,7 @@ from tests.trading.engine.test_orders import random_history
 from tradewind.adaptive.rl import episodes, portfolio_stepping, stepping
 from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
 from tradewind.trading.engine.account import DECISION_SIZE, SYMBOL_SIZE, advance, begin
-from tradewind.trading.engine.backtest import HOURS_A_YEAR, order_book
+from tradewind.trading.engine.backtest import HOURS_A_YEAR
 from tradewind.trading.engine.step import trading_schedule
 from tradewind.trading.engine.sweep import _event_driven
 from tradewind.trading.execution.costs import Costs
@@ -51,7 +51,7 @@ def test_accounts_are_the_same_to_the_bit(rules: OrderRules, symbols: int) -> No
         bars = np.where(segment[:, None, :] < 0, np.nan, bars)
     wanted = np.where(segment < 0, 0.0, targets((symbols, N), rules.max_leverage / symbols**0.5))
     account, positions = np.empty((6, N)), np.zeros((symbols, N))
-    terms, book = old_step.terms(COSTS, rules, HOURS_A_YEAR), order_book(COSTS)
+    terms, book = old_step.terms(COSTS, rules, HOURS_A_YEAR), COSTS.book_shares
     fills = old_fold.fold(bars, segment, wanted, terms, book, 2, account, positions)
     schedule = trading_schedule(COSTS, rules, HOURS_A_YEAR)
     found = advance(begin(symbols, 2), bars, segment, wanted, schedule, book)
@@ -65,7 +65,7 @@ def test_accounts_are_the_same_to_the_bit(rules: OrderRules, symbols: int) -> No
 def test_the_sweep_is_the_same_to_rounding(latency: int) -> None:
     costs = COSTS.model_copy(update={"borrow_rate_annual": 0.0})
     bars, segment, starts = market(1), np.zeros((1, N), dtype=np.int32), np.arange(0, N, 24)
-    wanted, funding, book = targets((N,), 0.5), np.cumsum(bars[0, 0] * bars[0, 7]), order_book(costs)
+    wanted, funding, book = targets((N,), 0.5), np.cumsum(bars[0, 0] * bars[0, 7]), costs.book_shares
     old = old_sweep.skim(
         bars[0], funding, segment[0], wanted, old_step.terms(costs, RULES[0], HOURS_A_YEAR), book, latency, starts
     )
@@ -79,7 +79,7 @@ def test_the_sweep_is_the_same_to_rounding(latency: int) -> None:
 @pytest.mark.parametrize("rules", RULES[:2], ids=["market", "limit"])
 def test_episodes_are_the_same(rules: OrderRules) -> None:
     environment, reward = EnvironmentRules(targets=(-1.0, 0.0, 1.0)), RewardRules(turnover_weight=0.1, shaping_weight=1)
-    bars, book, seen = market(1)[0], order_book(COSTS), np.random.default_rng(2).random((N, 2))
+    bars, book, seen = market(1)[0], COSTS.book_shares, np.random.default_rng(2).random((N, 2))
     new_tape, old_tape = np.column_stack([bars.T, seen]), np.column_stack([bars.T, np.zeros(N), seen])
     new_rules = episodes.packed(
         trading_schedule(COSTS, rules, HOURS_A_YEAR), book, episodes.Reward.made(reward, 0.97), environment
@@ -107,7 +107,7 @@ def test_episodes_are_the_same(rules: OrderRules) -> None:
 
 
 def test_portfolios_are_the_same() -> None:
-    bars, book, count, symbols, delay = market(3), order_book(COSTS), 2, 3, 2
+    bars, book, count, symbols, delay = market(3), COSTS.book_shares, 2, 3, 2
     tape = np.ascontiguousarray(bars.transpose(2, 0, 1))
     old_tape = np.concatenate([tape, np.zeros((N, symbols, 1))], axis=2)
     new, old = (np.zeros((count, portfolio_stepping.ACCOUNT_SIZE)) for _ in range(2))

@@ -17,7 +17,9 @@ def test_every_model_has_the_same_nodes_and_its_own_datasets() -> None:
     pipeline = create_pipeline()
     for model in ("xgboost", "lightgbm", "linear", "volatility_only"):
         names = {node.name for node in pipeline.nodes if model in node.tags}
-        steps = {"train", "score", "draw"} | ({"tune", "train_seeds"} if catalogue.is_tuned(model) else set())
+        steps = {"train", "score", "draw", "write_card", "list_report"} | (
+            {"tune", "train_seeds"} if catalogue.is_tuned(model) else set()
+        )
         assert names == {f"classifier.{model}.{step}" for step in steps}
         assert f"classifier.{model}.forecasts" in pipeline.outputs() | pipeline.datasets()
         assert f"params:classifier.{model}.training" in pipeline.inputs()

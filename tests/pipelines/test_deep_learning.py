@@ -17,7 +17,7 @@ def test_every_network_has_the_same_nodes_and_its_own_datasets() -> None:
     pipeline = create_pipeline()
     for network in catalogue.windows_of(chosen()):
         names = {node.name for node in pipeline.nodes if network in node.tags}
-        steps = ("train", "score", "draw", "score_horizons", "draw_training")
+        steps = ("train", "score", "draw", "score_horizons", "draw_training", "write_card", "list_report")
         assert names == {f"deep_learning.{network}.{step}" for step in steps}
         assert {f"deep_learning.{network}.{table}" for table in Trained._fields} <= pipeline.datasets()
     shared = {"model_input", "horizon_returns", "folds", "params:seed", "params:feature_engineering.labels"}

@@ -70,7 +70,9 @@ def market(seed: int, strength: float) -> tuple[dict[str, pd.DataFrame], pd.Data
         chance = 0.4 + 0.2 * (known > 0)
         rows = {"symbol": symbol, "timestamp": opened + HOUR, "p_down": 1 - chance, "p_flat": 0.0, "p_up": chance}
         forecasts.append(pd.DataFrame(rows))
-    table = pd.concat(forecasts, ignore_index=True).assign(model="knowing", seed=7, horizon=1, expected_return=np.nan)
+    table = pd.concat(forecasts, ignore_index=True).assign(
+        model="knowing", family="made", seed=7, path=-1, horizon=1, expected_return=np.nan
+    )
     return tables, table
 
 
@@ -97,7 +99,7 @@ def in_folds(forecasts: pd.DataFrame) -> pd.DataFrame:
 
 
 NO_ORACLE = pd.DataFrame({"symbol": [], "timestamp": [], "target": []}).astype({"symbol": "str"})
-NO_AGENTS = pd.DataFrame({"strategy": [], "symbol": [], "timestamp": [], "target": []})
+NO_AGENTS: Tables = {}
 FUNDING = pd.DataFrame(
     {"series": "funding", "symbol": "A", "known_at": ORIGIN + 8 * HOUR * np.arange(300), "value": 1e-4}
 )
@@ -107,8 +109,14 @@ def traded(tables: dict[str, pd.DataFrame]) -> TradedMarket:
     return nodes.load_market(lazily(tables), FUNDING, UNIVERSE, SETUP)
 
 
+def gathered(*tables: pd.DataFrame) -> Tables:
+    """As a gathered dataset hands tables over: a function each, by the place of its file."""
+    return lazily({f"stage/{number}": table for number, table in enumerate(tables)})
+
+
 def decide(tables: dict[str, pd.DataFrame], *forecasts: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    return nodes.make_positions(traded(tables), folds(), NO_AGENTS, NO_ORACLE, 7, *map(in_folds, forecasts))
+    told = gathered(*map(in_folds, forecasts))
+    return nodes.make_positions(traded(tables), folds(), told, NO_AGENTS, NO_ORACLE, 7)
 
 
 def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFrame]:
@@ -133,17 +141,17 @@ def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFr
         UNIVERSE,
         StatisticsRules(n_resamples=200, mean_block_days=3),
         7,
-        pd.DataFrame({"value": [0.1] * 5}),
+        lazily({"classifier.knowing/trials": pd.DataFrame({"value": [0.1] * 5}), "other/alarms": pd.DataFrame()}),
     )
     trials, looks = ([e for e in ledger if (e.get("kind") == "holdout") == is_look] for is_look in (False, True))
     assert [entry["strategy"] for entry in trials] == ["knowing"] and selection["trials"] == 6
     assert len(looks) == selection["holdout_looks"] == 1
     # The same run again is the same trial and the same look; another result in the holdout is another look.
     rules = StatisticsRules(n_resamples=100, mean_block_days=3)
-    again = nodes.measure_significance(returns, ledger, UNIVERSE, rules, 7)[1]
+    again = nodes.measure_significance(returns, ledger, UNIVERSE, rules, 7, {})[1]
     assert (again["trials"], again["holdout_looks"]) == (1, 1)
     other = returns.assign(net=returns["net"].where(returns["role"] != "holdout", returns["net"] + 1e-4))
-    assert nodes.measure_significance(other, ledger, UNIVERSE, rules, 7)[1]["holdout_looks"] == 2
+    assert nodes.measure_significance(other, ledger, UNIVERSE, rules, 7, {})[1]["holdout_looks"] == 2
     return nodes.judge_strategies(*boards, costs, significance, selection, VerdictRules()), boards[0]
 
 
@@ -216,7 +224,7 @@ def test_a_forecast_from_another_folds_model_stops_the_run() -> None:
     tables, forecasts = market(8, 0.2)
     stale = in_folds(forecasts).assign(fold=lambda table: (table["fold"] + 1) % 4)
     with pytest.raises(BadData, match="outside their fold.s test window"):
-        nodes.make_positions(traded(tables), folds(), NO_AGENTS, NO_ORACLE, 7, stale)
+        nodes.make_positions(traded(tables), folds(), gathered(stale), NO_AGENTS, NO_ORACLE, 7)
 
 
 def test_a_rule_does_not_look_back_across_a_gap() -> None:
@@ -241,14 +249,14 @@ def test_the_ledger_counts_each_model_once_and_other_markets_never() -> None:
     accounts, _ = nodes.run_backtests(positions, bars)
     returns, _ = nodes.aggregate_portfolios(positions, lazily(accounts), bars, folds())
     rules = StatisticsRules(n_resamples=200)
-    _, first, entries, days = nodes.measure_significance(returns, [], UNIVERSE, rules, 7)
-    _, again, *_ = nodes.measure_significance(returns, entries, UNIVERSE, rules, 7)
+    _, first, entries, days = nodes.measure_significance(returns, [], UNIVERSE, rules, 7, {})
+    _, again, *_ = nodes.measure_significance(returns, entries, UNIVERSE, rules, 7, {})
     assert (first["trials"], again["trials"]) == (1, 1)
     assert len(days) == days["day"].nunique() and set(days.columns) == {"day", *positions}
     earlier = [{**entries[0], "key": str(n), "daily_sharpe": 0.02 * n} for n in range(30)]
     elsewhere = [{**entry, "data": "another market"} for entry in earlier]
-    tried, more, *_ = nodes.measure_significance(returns, earlier, UNIVERSE, rules, 7)
-    alone, other, *_ = nodes.measure_significance(returns, elsewhere, UNIVERSE, rules, 7)
+    tried, more, *_ = nodes.measure_significance(returns, earlier, UNIVERSE, rules, 7, {})
+    alone, other, *_ = nodes.measure_significance(returns, elsewhere, UNIVERSE, rules, 7, {})
     assert (more["trials"], other["trials"]) == (31, 1)
     deflated = [table.set_index("strategy").loc["knowing", "deflated_sharpe"] for table in (alone, tried)]
     assert deflated[0] > deflated[1]  # the same result is worth less after thirty tries
@@ -267,7 +275,7 @@ def test_what_is_varied_looks_at_the_walk_forward_folds_alone() -> None:
         positions = lazily(decide(tables, known))
         bars = traded(tables)
         stressed = nodes.stress_strategies(positions, bars, folds(), few, 7)
-        plateau = nodes.vary_parameters(bars, folds(), few, in_folds(known))
+        plateau = nodes.vary_parameters(bars, folds(), few, gathered(in_folds(known)))
         found.append({**stressed, "plateau": plateau})
     for name, table in found[0].items():
         # The last decision of the last fold is filled by a bar of the holdout, which is not there.
@@ -287,7 +295,7 @@ def test_forecasts_are_compared_on_the_same_instants() -> None:
         label = np.where(rng.random(len(table)) < chance, 1, -1).astype(np.int8)
         inputs[symbol] = table[["symbol", "timestamp"]].assign(label=label, horizon_end=table["timestamp"] + HOUR)
     blind = known.assign(model="blind", p_up=0.5, p_down=0.5)
-    found = nodes.compare_forecasts(lazily(inputs), folds(), in_folds(known), in_folds(blind))
+    found = nodes.compare_forecasts(lazily(inputs), folds(), gathered(in_folds(known), in_folds(blind)))
     pairs = found.set_index(["model", "against"])
     assert pairs.loc[("knowing", "blind"), "statistic"] < -3
     assert pairs.loc[("knowing", "class shares"), "p_value"] < 0.01
@@ -299,10 +307,12 @@ def test_every_seed_is_run_as_the_model_is() -> None:
     tables, known = market(14, 0.4)
     other = known.assign(seed=8)
     blind = known.assign(model="blind", seed=9, p_up=0.5, p_down=0.5)
-    forecasts = [in_folds(table) for table in (known, other, blind)]
-    found = nodes.run_seeds(traded(tables), folds(), *forecasts)
-    assert found[["model", "seed"]].to_numpy().tolist() == [["knowing", 7], ["knowing", 8], ["blind", 9]]
-    assert found["sharpe"].iloc[0] == found["sharpe"].iloc[1] > 1 and found["sharpe"].iloc[2] == 0
+    unseeded = known.assign(model="ruled", seed=0)
+    own = {"s/knowing": in_folds(known), "s/blind": in_folds(blind), "s/ruled": in_folds(unseeded)}
+    others = {"s/knowing": in_folds(other), "s/blind": in_folds(blind.assign(seed=10))}
+    found = nodes.run_seeds(traded(tables), folds(), lazily(own), lazily(others))
+    assert found[["model", "seed"]].to_numpy().tolist() == [["knowing", 7], ["blind", 9], ["knowing", 8], ["blind", 10]]
+    assert found["sharpe"].iloc[0] == found["sharpe"].iloc[2] > 1 and found["sharpe"].iloc[1] == 0
 
 
 def test_a_horizon_is_traded_where_its_quantiles_clear_the_costs() -> None:
@@ -317,7 +327,7 @@ def test_a_horizon_is_traded_where_its_quantiles_clear_the_costs() -> None:
         return in_folds(table)
 
     few = [told("knowing", 4, 0.01), told("knowing", 24, -0.01), told("last_value", 4, 0.01), told("timid", 4, 0.0)]
-    found = nodes.trade_horizons(traded(tables), folds(), *few)
+    found = nodes.trade_horizons(traded(tables), folds(), gathered(*few))
     assert found[["model", "horizon"]].to_numpy().tolist() == [["knowing", 4], ["knowing", 24], ["timid", 4]]
     right, wrong, flat = found["sharpe"]
     assert right > 1 > -1 > wrong and flat == 0
@@ -325,11 +335,17 @@ def test_a_horizon_is_traded_where_its_quantiles_clear_the_costs() -> None:
 
 def test_an_agents_positions_stand_beside_the_models() -> None:
     tables, known = market(16, 0.4)
-    held = in_folds(known)[["symbol", "timestamp"]].assign(strategy="ppo", target=0.25)
+    held = in_folds(known)[["symbol", "timestamp"]].assign(
+        strategy="ppo", family="agent", seed=-1, path=-1, target=0.25
+    )
     agents = held[held["timestamp"] >= held["timestamp"].iloc[10]]
-    positions = nodes.make_positions(traded(tables), folds(), agents, NO_ORACLE, 7, in_folds(known))
+    positions = nodes.make_positions(traded(tables), folds(), gathered(in_folds(known)), gathered(agents), NO_ORACLE, 7)
     found = positions["ppo"].groupby("symbol", sort=False)["target"]
     assert positions["ppo"][["symbol", "timestamp"]].equals(positions["knowing"][["symbol", "timestamp"]])
+    origin = ["family", "seed", "path"]
+    assert set(map(tuple, positions["ppo"][origin].to_numpy().tolist())) == {("agent", -1, -1)}
+    assert set(map(tuple, positions["knowing"][origin].to_numpy().tolist())) == {("made", 7, -1)}
+    assert set(positions["buy_and_hold"]["family"]) == set(positions["random_same_turnover"]["family"]) == {"baseline"}
     assert (found.nth(-1) == 0.25).all() and found.first().tolist()[0] == 0.0  # flat where the agent says nothing
 
 
@@ -337,14 +353,15 @@ def test_agents_are_scored_seed_by_seed_against_holding() -> None:
     tables, known = market(17, 0.4)
     side = np.sign(known["p_up"] - 0.5)
     each = [
-        in_folds(known)[["symbol", "timestamp"]].assign(strategy=f"ppo seed {seed}", target=sign * side)
+        in_folds(known)[["symbol", "timestamp"]].assign(strategy="ppo", seed=seed, target=sign * side)
         for seed, sign in ((7, 0.5), (8, 0.5), (9, -0.5))
     ]
     positions = decide(tables, known)
     bars = traded(tables)
     accounts, _ = nodes.run_backtests(lazily(positions), bars)
     returns, _ = nodes.aggregate_portfolios(lazily(positions), lazily(accounts), bars, folds())
-    scores, profile = nodes.score_agents(returns, bars, folds(), StatisticsRules(n_resamples=200), 7, pd.concat(each))
+    told, rules = gathered(pd.concat(each)), StatisticsRules(n_resamples=200)
+    scores, profile = nodes.score_agents(returns, bars, folds(), rules, 7, told)
     (row,) = scores.to_dict("records")
     assert profile["share"].iloc[0] == 1 and profile["share"].iloc[-1] == 0
     assert (row["strategy"], row["seeds"], row["folds"]) == ("ppo", 3, 3)
@@ -375,5 +392,19 @@ def test_the_imitating_baselines_are_made_from_the_judged_model(judged: str) -> 
 
 def test_a_run_without_networks_or_searched_models_has_empty_tables() -> None:
     tables, _ = market(19, 0.2)
-    for table in (nodes.trade_horizons(traded(tables), folds()), nodes.run_seeds(traded(tables), folds())):
+    bars = traded(tables)
+    found = (
+        nodes.trade_horizons(bars, folds(), {}), nodes.run_seeds(bars, folds(), {}, {}), nodes.run_paths({}, bars),
+    )  # fmt: skip
+    for table in found:
         assert table.empty and {"model", "sharpe"} <= set(table.columns)
+
+
+def test_a_run_without_agents_has_empty_tables_of_the_same_columns() -> None:
+    tables, known = market(19, 0.2)
+    bars, positions = traded(tables), lazily(decide(tables, known))
+    accounts, _ = nodes.run_backtests(positions, bars)
+    returns, _ = nodes.aggregate_portfolios(positions, lazily(accounts), bars, folds())
+    scores, profile = nodes.score_agents(returns, bars, folds(), StatisticsRules(), 7, {})
+    assert scores.empty and {"strategy", "iqm", "above_holding"} <= set(scores.columns)
+    assert profile.empty and list(profile.columns) == ["strategy", "threshold", "share"]

@@ -15,10 +15,11 @@ def test_every_agent_has_the_same_nodes_and_its_own_datasets() -> None:
     pipeline = create_pipeline()
     for agent in AGENTS:
         names = {node.name for node in pipeline.nodes if agent in node.tags}
-        assert names == {f"reinforcement_learning.{agent}.{step}" for step in ("train", "describe", "draw")}
+        steps = ("train", "describe", "draw", "write_agent_card", "list_report")
+        assert names == {f"reinforcement_learning.{agent}.{step}" for step in steps}
         assert {f"reinforcement_learning.{agent}.{table}" for table in TrainedAgents._fields} <= pipeline.datasets()
     assert {"model_input", "bars", "side_series", "folds", "params:trading"} <= pipeline.inputs()
-    assert "agent_positions" in pipeline.outputs()
+    assert {"reinforcement_learning.cards", "reinforcement_learning.report_tables"} == pipeline.outputs()
 
 
 @pytest.mark.parametrize("fault", [{"total_timesteps": 0}, {"gamma": 1.0}, {"algorithm": "dqn"}, {"layers": 3}])

@@ -104,6 +104,14 @@ def tables() -> ReportTables:
             ]
         ),
         **_networks(),
+        model_coverage=pd.DataFrame(
+            [
+                ("xgboost", "classifier", "boosting", "judged"),
+                ("tft", "deep_learning", "", "missing"),
+                ("mlp", "classifier", "network", "left over"),
+            ],
+            columns=["model", "stage", "family", "state"],
+        ),
         combinatorial_paths=pd.DataFrame(
             {"path": [0, 1], "sharpe": [1.0, 1.2], "annual_return": [0.1, 0.2], "max_drawdown": [0.1, 0.3]}
         ),

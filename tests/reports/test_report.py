@@ -10,7 +10,7 @@ import pytest
 from tradewind.reports import anatomy, performance, text
 from tradewind.reports.html import render_html
 from tradewind.reports.markdown import render_markdown
-from tradewind.reports.tables import ReportTables
+from tradewind.reports.tables import BY_MODEL, ReportTables, joined
 
 
 def test_the_page_needs_no_network_and_holds_the_library_once(tables: ReportTables) -> None:
@@ -48,6 +48,21 @@ def test_names_from_the_data_cannot_write_into_the_page(tables: ReportTables) ->
 
 def test_a_pipe_in_a_formula_does_not_break_the_twins_table(tables: ReportTables) -> None:
     assert "100 * \\|U\\| / (U + D)" in render_markdown(tables)
+
+
+def test_models_that_are_not_judged_are_said(tables: ReportTables) -> None:
+    for document in (render_html(tables), render_markdown(tables)):
+        assert "not judged: listed, and its stage has not made it" in document
+        assert "not judged: left by an earlier run" in document
+
+
+def test_a_run_without_networks_and_agents_has_its_report(tables: ReportTables) -> None:
+    of_models = ("fold_metrics", "confusion", "reliability", "importance")
+    empty = {kind: joined([], kind) for kind in BY_MODEL if kind not in of_models}
+    scores = {name: getattr(tables, name).iloc[:0] for name in ("agent_scores", "agent_profile", "horizon_trading")}
+    bare = replace(tables, **empty, **scores)
+    assert tables.verdict["reasons"][0] in render_html(bare)
+    assert "PPO" not in render_markdown(bare)
 
 
 def test_empty_and_missing_results_are_said_not_hidden(tables: ReportTables) -> None:

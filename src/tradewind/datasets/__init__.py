@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tradewind.datasets.accepted import AcceptedTablesDataset, CheckedTablesDataset
     from tradewind.datasets.bar_folder import BarFolderDataset
     from tradewind.datasets.documents import FigureDataset, JSONDataset, TextDataset
+    from tradewind.datasets.gathered import DocumentFolderDataset, GatheredTablesDataset
     from tradewind.datasets.model_store import ModelStoreDataset
     from tradewind.datasets.no_table import NoTableDataset
     from tradewind.datasets.optuna_storage import OptunaStorageDataset
@@ -25,7 +26,9 @@ _HOME = {
     "AcceptedTablesDataset": "accepted",
     "BarFolderDataset": "bar_folder",
     "CheckedTablesDataset": "accepted",
+    "DocumentFolderDataset": "gathered",
     "FigureDataset": "documents",
+    "GatheredTablesDataset": "gathered",
     "JSONDataset": "documents",
     "ModelStoreDataset": "model_store",
     "NoTableDataset": "no_table",
@@ -46,7 +49,9 @@ __all__ = [
     "AcceptedTablesDataset",
     "BarFolderDataset",
     "CheckedTablesDataset",
+    "DocumentFolderDataset",
     "FigureDataset",
+    "GatheredTablesDataset",
     "JSONDataset",
     "ModelStoreDataset",
     "NoTableDataset",

@@ -1,7 +1,7 @@
 """Tables that wait at a gate, and those of them that have passed it: one set of files, two manifests."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 
@@ -28,7 +28,7 @@ class AcceptedTablesDataset(PartitionedTableDataset):
     checks the files against it, and refuses where nothing has been accepted.
     """
 
-    manifest_name: ClassVar[str] = ACCEPTED
+    manifest_name: str = ACCEPTED
 
     def save(self, data: Mapping[str, Any]) -> None:
         """Accept the checked tables of these names; their content is what was checked, not what is given here."""

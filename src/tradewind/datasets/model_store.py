@@ -78,21 +78,34 @@ class FolderModelStore:
         return self._folder / key[:24]
 
 
-class ModelStoreDataset(AbstractDataset[None, FolderModelStore]):
-    """The store of one model family. Nodes are handed the store itself: it is what lets a killed run go on."""
+class ModelStores:
+    """The stores of all models: `NAME/folds` below one folder for the model called NAME (`classifier.xgboost`)."""
+
+    def __init__(self, folder: Path) -> None:
+        """Stores below `folder`, each made when its first model is kept."""
+        self._folder = folder
+
+    def of(self, name: str) -> FolderModelStore:
+        """The store of one model."""
+        folder = self._folder / name / "folds"
+        for partial in folder.glob(".partial-*"):
+            shutil.rmtree(partial, ignore_errors=True)  # left by a killed run
+        return FolderModelStore(folder)
+
+
+class ModelStoreDataset(AbstractDataset[None, ModelStores]):
+    """The stores of all models. Nodes are handed the stores themselves: it is what lets a killed run go on."""
 
     def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:
         self._path = Path(path)
         self.metadata = metadata
 
-    def load(self) -> FolderModelStore:
-        """The store; an empty one where there is no folder yet."""
-        for partial in self._path.glob(".partial-*"):
-            shutil.rmtree(partial, ignore_errors=True)  # left by a killed run
-        return FolderModelStore(self._path)
+    def load(self) -> ModelStores:
+        """The stores; empty ones where there is no folder yet."""
+        return ModelStores(self._path)
 
     def save(self, data: None) -> None:
-        """Refused: models are kept one by one, through the store."""
+        """Refused: models are kept one by one, through their store."""
         raise BadModel("a model store is filled through its put method, not saved as a whole")
 
     def _exists(self) -> bool:

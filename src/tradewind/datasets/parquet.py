@@ -123,6 +123,33 @@ def read_table(path: Path, content: bytes | None = None) -> pd.DataFrame:
     return arrow.to_pandas()
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a file that was written before holds."""
+
+    rows: int
+    bytes: int
+    sha256: str
+
+
+def measured(path: Path) -> Measured:
+    """Size, hash and rows of the table in the file at `path`.
+
+    Raises:
+        BadData: the file is missing, unreadable, truncated, or not Parquet.
+    """
+    if not path.is_file():
+        raise BadData(f"{path} does not exist: run the stage that writes it")
+    content = path.read_bytes()
+    try:
+        rows = pq.ParquetFile(pa.BufferReader(content)).metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise BadData(
+            f"{path} is not a complete Parquet file ({error}): delete it and run the stage that writes it"
+        ) from error
+    return Measured(rows, len(content), hashlib.sha256(content).hexdigest())
+
+
 def preview_table(path: Path, nrows: int) -> dict[str, Any]:
     """The first `nrows` rows in pandas' split form, as plain JSON values, which is what Kedro-Viz shows."""
     batches = pq.ParquetFile(path).iter_batches(batch_size=max(nrows, 1))

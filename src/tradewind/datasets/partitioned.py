@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import pandas as pd
 from kedro.io import AbstractDataset
@@ -23,7 +23,7 @@ _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*
 TableLoader = Callable[[], pd.DataFrame]
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
     """What the manifest knows of one partition; `file` is relative to the dataset's folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,7 +40,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    partitions: dict[str, _Entry]
+    partitions: dict[str, Entry]
 
 
 class PartitionedTableDataset(AbstractDataset[Mapping[str, Any], dict[str, TableLoader]]):
@@ -52,7 +52,7 @@ class PartitionedTableDataset(AbstractDataset[Mapping[str, Any], dict[str, Table
     manifest.
     """
 
-    manifest_name: ClassVar[str] = MANIFEST
+    manifest_name: str = MANIFEST
 
     def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:
         self._path = Path(path)
@@ -84,17 +84,17 @@ class PartitionedTableDataset(AbstractDataset[Mapping[str, Any], dict[str, Table
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """The first rows of the first partition, for Kedro-Viz."""
-        first = next(iter(self._manifest().partitions.values()))
-        return TablePreview(parquet.preview_table(self._path / first.file, nrows))
+        first = next(iter(self._manifest().partitions.values()), None)
+        return TablePreview(parquet.preview_table(self._path / first.file, nrows) if first else {})
 
-    def _write(self, partition: str, table: pd.DataFrame | TableLoader) -> _Entry:
+    def _write(self, partition: str, table: pd.DataFrame | TableLoader) -> Entry:
         frame = table() if callable(table) else table
         unnamed = self._path / f"{partition}-unnamed.parquet"
         with atomic_file(unnamed) as temporary:
             written = parquet.write_table(frame, temporary, self._path / partition)
         file = f"{partition}-{written.sha256[:12]}.parquet"
         rename(unnamed, self._path / file)
-        return _Entry(file=file, rows=len(frame), bytes=written.bytes, sha256=written.sha256)
+        return Entry(file=file, rows=len(frame), bytes=written.bytes, sha256=written.sha256)
 
     def _manifest(self) -> Manifest:
         path = self._path / self.manifest_name
@@ -109,7 +109,7 @@ class PartitionedTableDataset(AbstractDataset[Mapping[str, Any], dict[str, Table
                 f"{path} is damaged ({error}): delete {self._path} and run the stage that writes it"
             ) from error
 
-    def _check_size(self, partition: str, entry: _Entry) -> None:
+    def _check_size(self, partition: str, entry: Entry) -> None:
         file = self._path / entry.file
         size = file.stat().st_size if file.is_file() else None
         if size != entry.bytes:

@@ -1,11 +1,13 @@
 """Agents seed by seed: what their trainings come to, fold by fold."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from tradewind.evaluation.accounts import portfolio_returns
+from tradewind.evaluation.positions import by_strategy
 from tradewind.evaluation.roles import walk_forward_only
 from tradewind.evaluation.traded_market import TradedMarket
 from tradewind.metrics.ranking import StatisticsRules
@@ -15,6 +17,9 @@ from tradewind.metrics.seeds import interquartile_mean, performance_profile, str
 
 HOLDING = "buy_and_hold"
 POINTS = 60  # of a performance profile
+SCORES = [
+    "strategy", "seeds", "folds", "iqm", "iqm_low", "iqm_high", "lowest", "highest", "above_zero", "above_holding",
+]  # fmt: skip
 
 
 def score_agents(
@@ -31,39 +36,45 @@ def score_agents(
         market: what is traded.
         folds: the fold table.
         returns: the portfolio returns, of which buying and holding is compared with.
-        seed_positions: one table an agent, its strategies named `AGENT seed SEED`.
+        seed_positions: strategy, seed, symbol, timestamp, target, of one or more agents each.
         statistics: how intervals are made.
         seed: of the resampling.
 
     Returns:
         Per agent the interquartile mean of the Sharpe ratios of all seeds and folds with its interval, the lowest and
         highest, and the shares above zero and above buying and holding in the same fold; and the performance profile
-        (agent, threshold, share): how many of them lie above each Sharpe ratio.
+        (strategy, threshold, share): how many of them lie above each Sharpe ratio. No rows in a run without agents.
     """
     holding = _by_fold(returns[(returns["strategy"] == HOLDING) & (returns["role"] == "walk_forward")])
     rows, profiles = [], []
-    for table in seed_positions:
-        named = {str(name): part for name, part in table.groupby("strategy", sort=False)}
-        lazily = {name: lambda part=part: walk_forward_only(part, folds) for name, part in named.items()}
-        account = portfolio_returns(lazily, market, folds)
-        scores = pd.DataFrame({name: _by_fold(part) for name, part in account.groupby("strategy", sort=False)}).T
+    for strategy, positions in by_strategy(seed_positions).items():
+        scores = _seed_scores(positions, market, folds)
         values = scores.to_numpy(dtype=np.float64)
         rng = np.random.default_rng(seed)
         low, high = stratified_interval(values, statistics.n_resamples, statistics.confidence, rng)
-        strategy = next(iter(named)).partition(" seed ")[0]
+        above_holding = float((values > holding.reindex(scores.columns).to_numpy()[None]).mean())
         rows.append(
-            {
-                "strategy": strategy, "seeds": values.shape[0], "folds": values.shape[1],
-                "iqm": interquartile_mean(values), "iqm_low": low, "iqm_high": high, "lowest": float(values.min()),
-                "highest": float(values.max()), "above_zero": float((values > 0).mean()),
-                "above_holding": float((values > holding.reindex(scores.columns).to_numpy()[None]).mean()),
-            }
+            (strategy, *values.shape, interquartile_mean(values), low, high, float(values.min()), float(values.max()),
+             float((values > 0).mean()), above_holding)
         )  # fmt: skip
         thresholds = np.linspace(min(values.min(), 0.0) - 0.5, max(values.max(), 0.0) + 0.5, POINTS)
         share = performance_profile(values, thresholds)
         profiles.append(pd.DataFrame({"strategy": strategy, "threshold": thresholds, "share": share}))
-    profile = pd.concat(profiles, ignore_index=True).astype({"strategy": "str"})
-    return pd.DataFrame(rows).astype({"strategy": "str"}), profile
+    nothing = pd.DataFrame(columns=["strategy", "threshold", "share"]).astype({"threshold": "float64"})
+    profile = pd.concat(profiles or [nothing], ignore_index=True).astype({"strategy": "str", "share": "float64"})
+    kinds = {"strategy": "str", "seeds": "int64", "folds": "int64"}
+    return pd.DataFrame(rows, columns=SCORES).astype(dict.fromkeys(SCORES, "float64") | kinds), profile
+
+
+def _seed_scores(positions: pd.DataFrame, market: TradedMarket, folds: pd.DataFrame) -> pd.DataFrame:
+    """The Sharpe ratio of each seed (rows) in each fold (columns)."""
+    by_seed = {str(seed): walk_forward_only(part, folds) for seed, part in positions.groupby("seed", sort=False)}
+    account = portfolio_returns({seed: partial(_itself, part) for seed, part in by_seed.items()}, market, folds)
+    return pd.DataFrame({seed: _by_fold(part) for seed, part in account.groupby("strategy", sort=False)}).T
+
+
+def _itself(table: pd.DataFrame) -> pd.DataFrame:
+    return table
 
 
 def _by_fold(account: pd.DataFrame) -> pd.Series:

@@ -38,17 +38,27 @@ def forecast_account(
     return portfolio_account(under, targets, market.setup.costs, market.setup.execution)
 
 
-def path_accounts(path_forecasts: pd.DataFrame, market: TradedMarket) -> pd.DataFrame:
-    """What the linear model's combinatorial paths come to: path, and the measures of its account."""
+def path_accounts(path_forecasts: Sequence[pd.DataFrame], market: TradedMarket) -> pd.DataFrame:
+    """What combinatorial paths come to.
+
+    Args:
+        path_forecasts: model, path, symbol, timestamp and the forecast along each path.
+        market: what is traded, and by which rules.
+
+    Returns:
+        One row a model and path: model, path, and the measures of its account.
+    """
     rows = []
-    for path, forecasts in path_forecasts.groupby("fold", sort=True):
-        start, end = forecasts["timestamp"].min(), forecasts["timestamp"].max()
-        inside = {
-            symbol: ((table["timestamp"] >= start) & (table["timestamp"] <= end)).to_numpy()
-            for symbol, (table, _) in market.histories.items()
-        }
-        rows.append({"path": path, **robustness.summary(forecast_account(forecasts, market, inside))})
-    return pd.DataFrame(rows).astype({"path": "int64"})
+    for table in path_forecasts:
+        for (model, path), forecasts in table.groupby(["model", "path"], sort=True):
+            start, end = forecasts["timestamp"].min(), forecasts["timestamp"].max()
+            inside = {
+                symbol: ((bars["timestamp"] >= start) & (bars["timestamp"] <= end)).to_numpy()
+                for symbol, (bars, _) in market.histories.items()
+            }
+            account = forecast_account(forecasts, market, inside)
+            rows.append({"model": model, "path": path, **robustness.summary(account)})
+    return _measured(rows, "path")
 
 
 def seed_accounts(market: TradedMarket, folds: pd.DataFrame, forecasts: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -111,5 +121,5 @@ def _walk_forward_bars(market: TradedMarket, folds: pd.DataFrame) -> dict[str, B
 
 
 def _measured(rows: list[dict[str, object]], by: str) -> pd.DataFrame:
-    """A row a model and seed or horizon with the account's measures; no rows in a run without such models."""
+    """A row a model and seed, horizon or path with the account's measures; no rows in a run without such models."""
     return pd.DataFrame(rows, columns=["model", by, *MEASURES]).astype({"model": "str", by: "int64"})

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,11 +20,25 @@ from tradewind.trading.decision.targets import targets_from_forecasts
 from tradewind.trading.strategy import baselines
 
 
+class Origin(NamedTuple):
+    """Whose positions they are: family, seed (-1: none, or several) and combinatorial path (-1: none)."""
+
+    family: str
+    seed: int = -1
+    path: int = -1
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> "Origin":
+        """That of a table of forecasts or positions of one model."""
+        first = table.iloc[0]
+        return cls(str(first["family"]), int(first["seed"]), int(first["path"]))
+
+
 def make_positions(
     market: TradedMarket,
     folds: pd.DataFrame,
     forecasts: Sequence[pd.DataFrame],
-    agent_positions: pd.DataFrame,
+    agent_positions: Sequence[pd.DataFrame],
     oracle: pd.DataFrame,
     seed: int,
 ) -> dict[str, pd.DataFrame]:
@@ -36,34 +51,41 @@ def make_positions(
         market: the bars, and the rules by which forecasts become targets.
         folds: the fold table.
         forecasts: forecast tables, of one or more models each.
-        agent_positions: strategy, symbol, timestamp, target of all agents; flat where an agent says nothing.
+        agent_positions: strategy, symbol, timestamp, target, of one or more agents each; flat where an agent says
+            nothing.
         oracle: symbol, timestamp, target of perfect knowledge; empty where there is none.
         seed: of the random times.
 
     Returns:
-        By strategy one row a symbol and bar: strategy, symbol, timestamp, target in [-1, 1].
+        By strategy one row a symbol and bar (`schema.Positions`): strategy, family, seed, path, symbol, timestamp,
+        target in [-1, 1].
 
     Raises:
         BadData: a forecast lies outside the test window of its fold.
     """
-    by_model = traded(forecasts)
+    by_model, by_agent = traded(forecasts), by_strategy(agent_positions)
     for table in by_model.values():
         _require_own_fold(table, folds)
     without_model = _baseline_targets(market)
+    origins = {name: Origin.of(table) for name, table in (by_model | by_agent).items()}
     tables: dict[str, list[pd.DataFrame]] = {}
     for symbol, (bars, _) in market.histories.items():
         tested = is_tested(bars, folds)
         targets = {
             model: model_targets(market, symbol, table[table["symbol"] == symbol]) for model, table in by_model.items()
         }
-        for agent, table in agent_positions[agent_positions["symbol"] == symbol].groupby("strategy", sort=False):
-            targets[str(agent)] = _on_bars(table, bars)
+        for agent, table in by_agent.items():
+            here = table[table["symbol"] == symbol]
+            if len(here):
+                targets[agent] = _on_bars(here, bars)
         targets |= without_model[symbol]
         known = oracle[oracle["symbol"] == symbol]
         if len(known):
             targets[baselines.ORACLE] = _on_bars(known, bars)
         for name, target in targets.items():
-            tables.setdefault(name, []).append(_table(name, bars.loc[tested, ["symbol", "timestamp"]], target[tested]))
+            origin = origins.get(name) or Origin(baselines.family(name))
+            rows = bars.loc[tested, ["symbol", "timestamp"]]
+            tables.setdefault(name, []).append(_table(name, origin, rows, target[tested]))
     positions = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
     judged = judged_model(positions, market, folds)
     return positions | imitations(positions[judged], folds, seed)
@@ -73,6 +95,11 @@ def traded(forecasts: Sequence[pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The forecasts by model, but for those that have no direction to trade."""
     by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
     return {name: part for name, part in by_model.items() if catalogue.is_traded(name)}
+
+
+def by_strategy(positions: Sequence[pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The positions by strategy, of tables that hold one or more each."""
+    return {str(name): part for table in positions for name, part in table.groupby("strategy", sort=False)}
 
 
 def model_targets(market: TradedMarket, symbol: str, forecasts: pd.DataFrame) -> Floats:
@@ -153,8 +180,8 @@ def imitations(judged: pd.DataFrame, folds: pd.DataFrame, seed: int) -> dict[str
         for name in ("walk_forward", "holdout"):
             shuffled[role == name] = baselines.at_random_times(target[role == name], rng)
         held = pd.Series(np.abs(target)).groupby(role).transform("mean").to_numpy()
-        made[baselines.RANDOM].append(_table(baselines.RANDOM, rows, shuffled))
-        made[baselines.MATCHED].append(_table(baselines.MATCHED, rows, held))
+        for name, positions in ((baselines.RANDOM, shuffled), (baselines.MATCHED, held)):
+            made[name].append(_table(name, Origin(baselines.family(name)), rows, positions))
     return {name: pd.concat(parts, ignore_index=True) for name, parts in made.items()}
 
 
@@ -176,6 +203,8 @@ def _require_own_fold(forecasts: pd.DataFrame, folds: pd.DataFrame) -> None:
         )
 
 
-def _table(strategy: str, rows: pd.DataFrame, target: Floats) -> pd.DataFrame:
-    keys = {"strategy": strategy, "symbol": rows["symbol"].array, "timestamp": rows["timestamp"].array}
-    return pd.DataFrame({**keys, "target": target}).astype({"strategy": "str", "symbol": "str", "target": "float64"})
+def _table(strategy: str, origin: Origin, rows: pd.DataFrame, target: Floats) -> pd.DataFrame:
+    of = {"strategy": strategy, **origin._asdict()}
+    keys = {"symbol": rows["symbol"].array, "timestamp": rows["timestamp"].array}
+    kinds = {"strategy": "str", "family": "str", "seed": "int64", "path": "int64", "symbol": "str", "target": "float64"}
+    return pd.DataFrame({**of, **keys, "target": target}).astype(kinds)

@@ -250,6 +250,9 @@ class HorizonForecasts(_Table):
     where a model does not give it)."""
 
     model: Series[str]
+    family: Series[str]
+    seed: Series[np.int64]
+    path: Series[np.int64] = pa.Field(ge=-1)
     fold: Series[np.int64]
     symbol: Series[str]
     timestamp: Series[Instant]
@@ -262,7 +265,7 @@ class HorizonForecasts(_Table):
     evidence: Series[float] = pa.Field(ge=0, nullable=True)
 
     class Config(_Table.Config):
-        unique = ["model", "symbol", "timestamp", "horizon"]
+        unique = ["model", "seed", "path", "symbol", "timestamp", "horizon"]
 
     @pa.dataframe_check(name="quantiles do not cross")
     def is_ordered(cls, forecasts: pd.DataFrame) -> Series[bool]:  # noqa: N805
@@ -272,15 +275,22 @@ class HorizonForecasts(_Table):
 
 
 class Positions(_Table):
-    """Target positions as a share of equity, decided at `timestamp`, filled at the next open or later."""
+    """Target positions as a share of equity, decided at `timestamp`, filled at the next open or later.
+
+    `family` is the model's, or agent, baseline, strategy (a rule of one's own) or oracle; `seed` the training's, -1
+    where none or the mean of several is held; `path` the number of a combinatorial path, -1 for the order of history.
+    """
 
     strategy: Series[str]
+    family: Series[str]
+    seed: Series[np.int64] = pa.Field(ge=-1)
+    path: Series[np.int64] = pa.Field(ge=-1)
     symbol: Series[str]
     timestamp: Series[Instant]
     target: Series[float] = pa.Field(ge=-1, le=1)
 
     class Config(_Table.Config):
-        unique = ["strategy", "symbol", "timestamp"]
+        unique = ["strategy", "seed", "path", "symbol", "timestamp"]
 
 
 class Transitions(_Table):

@@ -10,6 +10,7 @@ from tradewind.learning.models import scoring, walk_forward
 from tradewind.reports import classification
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+FIGURES = ("confusion_figure", "reliability_figure", "importance_figure", "learning_curve_figure")
 
 
 def score(
@@ -36,8 +37,7 @@ def draw(
 def scoring_nodes() -> list[Node]:
     """The nodes that score and draw a model's forecasts, before they get its namespace."""
     scored = ["fold_metrics", "confusion", "reliability"]
-    drawn = ["confusion_figure", "reliability_figure", "importance_figure", "learning_curve_figure"]
     return [
         Node(score, ["forecasts", "model_input", "folds"], scored, name="score"),
-        Node(draw, ["confusion", "reliability", "importance", "learning_curves"], drawn, name="draw"),
+        Node(draw, ["confusion", "reliability", "importance", "learning_curves"], list(FIGURES), name="draw"),
     ]

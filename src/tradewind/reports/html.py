@@ -116,6 +116,7 @@ def _content(tables: ReportTables) -> dict[str, Any]:
         "by_fold": _table(text.breakdown_rows(tables.breakdown, "fold", compared)),
         "by_symbol": _table(text.breakdown_rows(tables.breakdown, "symbol", compared)),
         "by_year": _table(text.breakdown_rows(tables.breakdown, "year", compared)),
+        "coverage": _table(text.coverage_rows(tables.model_coverage)),
         "metrics": _table(text.metric_rows(tables.fold_metrics)),
         "quality": _table(score_rows(tables.data_quality)),
         "labels": _table(text.label_rows(tables.label_quality)),

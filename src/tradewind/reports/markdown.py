@@ -63,6 +63,7 @@ def render_markdown(tables: ReportTables) -> str:
         "## The linear model along combinatorial paths\n\n" + table(text.path_rows(tables.combinatorial_paths)),
         "## Worse worlds\n\n" + table(text.world_rows(tables.robustness, chosen)),
         "## Days on which markets broke\n\n" + table(text.stress_rows(tables.robustness, chosen)),
+        "## Models of the run\n\n" + table(text.coverage_rows(tables.model_coverage)),
         "## Classification quality\n\n" + table(text.metric_rows(tables.fold_metrics)),
         "## Distributions by horizon\n\n" + table(sequence_rows.horizon_rows(tables.horizon_metrics)),
         "## One horizon traded alone\n\n" + table(sequence_rows.horizon_trading_rows(tables.horizon_trading)),

@@ -6,37 +6,23 @@ import numpy as np
 import pandas as pd
 from plotly import graph_objects as go
 
+from tradewind.adaptive.rl.parameters import TITLES as AGENT_TITLES
+from tradewind.learning.models import catalogue
 from tradewind.metrics.returns import daily_returns
 from tradewind.reports.palette import BLACK, BLUE, GREY, SERIES, SKY, style
+from tradewind.trading.strategy import baselines
 
 SHOWN_SHARPE = -6.0  # what loses faster than this leaves the chart; the tables have it
 BAND_HISTORIES, BAND_BLOCK, BAND_COLOUR = 400, 10, "rgba(0, 114, 178, 0.13)"
 POINTS = 1500  # a chart shows no more, and a page stays small
-LABELS = {
-    "xgboost": "XGBoost",
-    "lightgbm": "LightGBM",
-    "lstm": "LSTM",
-    "tft": "TFT",
-    "ppo": "PPO",
-    "recurrent_ppo": "recurrent PPO",
-    "sac": "SAC",
-    "td3": "TD3",
-    "linear_network": "linear network",
-    "last_value": "last value",
-    "buy_and_hold": "buy and hold",
-    "time_series_momentum": "time-series momentum",
-    "mean_reversion": "mean reversion",
-    "last_bar_reversal": "last-bar reversal",
-    "random_same_turnover": "random, same turnover",
-    "holding_same_exposure": "holding, same exposure",
-    "volatility_only": "volatility only",
-    "oracle": "oracle",
-}
 
 
 def label(strategy: str) -> str:
-    """The strategy's name as people write it."""
-    return LABELS.get(strategy, strategy.replace("_", " "))
+    """The strategy's name as people write it: as its own room says, else its words."""
+    for titles in (catalogue.TITLES, AGENT_TITLES, baselines.TITLES):
+        if strategy in titles:
+            return titles[strategy]
+    return strategy.replace("_", " ")
 
 
 def equity_curves(portfolio_returns: pd.DataFrame) -> pd.DataFrame:

@@ -25,6 +25,12 @@ METRIC = {
     "ece": "calibration error (lower is better)",
 }
 
+COVERAGE = {
+    "judged": "judged",
+    "missing": "not judged: listed, and its stage has not made it",
+    "left over": "not judged: left by an earlier run, not listed in this one",
+}
+
 
 def percent(value: Any, digits: int = 1) -> str:
     """12.3 %, or a dash where there is no number."""
@@ -203,6 +209,17 @@ def stability_rows(stability: pd.DataFrame) -> Iterator[dict[str, str]]:
             "up": percent(row["share_up"]),
             "mean weight": number(row["mean_weight"]),
             "PSI": number(row["psi"], 3),
+        }
+
+
+def coverage_rows(coverage: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Which models the run lists or found, and whether they were judged."""
+    for row in coverage.to_dict("records"):
+        yield {
+            "model": label(row["model"]),
+            "stage": row["stage"].replace("_", " "),
+            "family": row["family"] or "–",
+            "state": COVERAGE[row["state"]],
         }
 
 

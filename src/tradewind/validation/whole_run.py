@@ -117,10 +117,6 @@ class Products:
     positions: Tables
 
 
-# The runs of the truth room train no agents.
-NO_AGENTS = pd.DataFrame({"strategy": [], "symbol": [], "timestamp": [], "target": []})
-
-
 class Memory:
     """A model store that forgets."""
 
@@ -231,7 +227,7 @@ def run_through(
         steps.train_linear(rows, folds, settings),
     ]
     market = TradedMarket.load(lazily(bars), side_series, universe, settings.trading)
-    positions = steps.make_positions(market, folds, forecasts, NO_AGENTS, sources.oracle, settings.seed)
+    positions = steps.make_positions(market, folds, forecasts, (), sources.oracle, settings.seed)
     return Products(
         bars, side_series, features, labels, inputs, folds, pd.concat(forecasts, ignore_index=True), positions
     )

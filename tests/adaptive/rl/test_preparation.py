@@ -27,6 +27,7 @@ from tradewind.errors import BadData
 from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.learning.splits.purged import test_mask, training_mask
 from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
+from tradewind.market import schema
 from tradewind.trading.engine.backtest import History
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
@@ -65,7 +66,7 @@ def made(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, tuple[pd.
 def prepare(
     rows: pd.DataFrame, fold: Any, known: Any, rules: EnvironmentRules, valid_share: float, before: Before | None = None
 ) -> tuple[FoldMarkets, Before]:
-    told = fold_forecasts(rows, pd.DataFrame([fold._asdict()]))
+    told = fold_forecasts(rows, pd.DataFrame([fold._asdict()])).table
     return prepare_joined(join(rows, told, fold.fold), fold, known, rules, valid_share, before)
 
 
@@ -78,7 +79,7 @@ def test_forecasts_of_the_past_are_out_of_fold_and_those_after_it_know_only_the_
     rows, folds, _ = world
     fold = next(folds.itertuples(index=False))
     past, test = rows[training_mask(rows, fold)], rows[test_mask(rows, fold)]
-    inside, after = with_forecasts(past, test)
+    inside, after, _ = with_forecasts(past, test)
     for table in (inside, after):
         corr = np.corrcoef(table["forecast_edge"], table["forward_return"])[0, 1]
         assert 0.2 < corr < 0.95
@@ -86,7 +87,7 @@ def test_forecasts_of_the_past_are_out_of_fold_and_those_after_it_know_only_the_
     rng = np.random.default_rng(0)
     noise = past.assign(label=rng.integers(-1, 2, len(past)).astype(np.int8))
     wide = noise.assign(**{f"n{at}": rng.standard_normal(len(past)).astype(np.float32) for at in range(60)})
-    told, _ = with_forecasts(wide, wide.tail(10))
+    told, *_ = with_forecasts(wide, wide.tail(10))
     assert abs(np.corrcoef(told["forecast_edge"], told["label"])[0, 1]) < 0.1
     assert set(FORECASTS) <= set(after)
 
@@ -130,7 +131,7 @@ def test_forecasts_come_with_their_uncertainty(world: Any) -> None:
     rng = np.random.default_rng(1)
     wild = rng.random(len(past)) < 0.5
     noise = 0.01 * rng.standard_normal(len(past)) * np.where(wild, 3.0, 1.0)
-    told, _ = with_forecasts(past.assign(a=wild.astype(np.float32), forward_return=noise), past.tail(5))
+    told, *_ = with_forecasts(past.assign(a=wild.astype(np.float32), forward_return=noise), past.tail(5))
     ratio = told["forecast_spread"][wild].median() / told["forecast_spread"][~wild].median()
     assert 2.0 < ratio < 4.5
     expected = np.quantile(noise[wild], 0.95) - np.quantile(noise[wild], 0.05)
@@ -176,7 +177,7 @@ def equal(one: list[TrainedFold], two: list[TrainedFold]) -> None:
 def test_folds_are_trained_once_and_anywhere_alike(world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Serially, in processes and on a Dask cluster of two workers: the same files and tables."""
     rows, folds, known = world
-    seen = rows, fold_forecasts(rows, folds)
+    seen = rows, fold_forecasts(rows, folds).table
     store = FolderModelStore(tmp_path / "serial")
     trained = train_folds(seen, folds, known, plan(), store)
     keys = [key for one in trained for key in one.keys.values()]
@@ -198,7 +199,7 @@ def test_folds_are_trained_once_and_anywhere_alike(world: Any, monkeypatch: pyte
 
 def test_agents_that_learn_on_begin_where_the_fold_before_ended(world: Any, tmp_path: Path) -> None:
     rows, folds, known = world
-    seen = rows, fold_forecasts(rows, folds)
+    seen = rows, fold_forecasts(rows, folds).table
     store = FolderModelStore(tmp_path)
     trained = train_folds(seen, folds, known, plan(incremental=True, seeds=1), store)
     assert [one.fold for one in trained] == folds["fold"].tolist()
@@ -212,12 +213,15 @@ def test_agents_that_learn_on_begin_where_the_fold_before_ended(world: Any, tmp_
 
 def test_positions_are_the_mean_of_the_seeds_and_lie_in_the_test_windows(world: Any, tmp_path: Path) -> None:
     rows, folds, known = world
-    seen = rows, fold_forecasts(rows, folds)
+    seen = rows, fold_forecasts(rows, folds).table
     trained = train_folds(seen, folds, known, plan(), FolderModelStore(tmp_path))
     transitions = pd.concat([one.transitions for one in trained], ignore_index=True)
     mean, each = mean_positions(transitions), seed_positions(transitions)
-    assert set(each["strategy"]) == {"ppo seed 7", "ppo seed 8"} and set(mean["strategy"]) == {"ppo"}
-    wide = each.pivot(index=["symbol", "timestamp"], columns="strategy", values="target").mean(axis=1)
+    for table in (mean, each):
+        schema.Positions.validate(table)
+    assert set(each["strategy"]) == set(mean["strategy"]) == {"ppo"}
+    assert set(each["seed"]) == {7, 8} and set(mean["seed"]) == {-1} and set(each["family"]) == {"agent"}
+    wide = each.pivot(index=["symbol", "timestamp"], columns="seed", values="target").mean(axis=1)
     found = mean.set_index(["symbol", "timestamp"])["target"]
     pd.testing.assert_series_equal(found.sort_index(), wide.sort_index(), check_names=False)
     starts, ends = folds["test_start"].min(), folds["test_end"].max()

@@ -16,7 +16,7 @@ def test_a_search_goes_on_after_a_kill_and_sees_the_first_past_alone(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, folds, known = made()
-    forecasts = fold_forecasts(rows, folds)
+    forecasts = fold_forecasts(rows, folds).table
     storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/whole.sqlite")
     rules = SearchRules(n_trials=2, seeds=2)
     best, trials = search((rows, forecasts), folds, known, plan(), rules, storage)
@@ -29,7 +29,7 @@ def test_a_search_goes_on_after_a_kill_and_sees_the_first_past_alone(
     after = rows["timestamp"] >= folds["test_start"].min()
     changed = rows.copy()
     changed.loc[after, list("abcd")] *= -2
-    others = (changed, pd.concat([fold_forecasts(changed, folds)], ignore_index=True))
+    others = (changed, pd.concat([fold_forecasts(changed, folds).table], ignore_index=True))
     _, again = search(others, folds, known, plan(), rules, later)
     pd.testing.assert_frame_equal(again, trials)
     # A finished search trains nothing.

@@ -13,7 +13,9 @@ from tradewind.learning.models.base import Floats, Sample
 from tradewind.learning.models.row_model import Learned, RowForecaster, Values, log_losses
 from tradewind.learning.models.walk_forward import TrainingRules, forecast_table, train_folds
 from tradewind.market import schema
-from tradewind.pipelines import classifier, evaluation
+from tradewind.pipelines import classifier, listing_nodes
+from tradewind.pipelines.evaluation import create_pipeline as evaluation_pipeline
+from tradewind.pipelines.evaluation import nodes as evaluation
 
 
 class StumpForecaster(RowForecaster):
@@ -48,16 +50,20 @@ def test_a_model_of_ones_own_is_trained_and_evaluated(
     stump: type[RowForecaster], model_rows: pd.DataFrame, model_folds: pd.DataFrame, tmp_path: Any
 ) -> None:
     names = (*chosen.chosen(), "stump")
-    stage, judged = classifier.create_pipeline(names), evaluation.create_pipeline(names)
+    stage = classifier.create_pipeline(names)
     assert "classifier.stump.forecasts" in stage.datasets()
-    readers = {node.name for node in judged.nodes if "classifier.stump.forecasts" in node.inputs}
-    assert {"make_positions", "compare_forecasts", "vary_parameters"} <= readers
-    assert any("classifier.stump.fold_metrics" in node.inputs for node in judged.nodes)
     kind = catalogue.row_model("stump")
     store = FolderModelStore(tmp_path / "folds")
     trained = train_folds(kind, kind.parameters_class(), model_rows, model_folds, TrainingRules(), store, 7)
     found = forecast_table(trained, 12)
     schema.Forecasts.validate(found)
+    card = listing_nodes.write_card("stump", {}, found)
+    gathered = evaluation.gather_forecasts(list(names), [card], [], [])
+    assert gathered.forecasts == ["classifier/stump"]
+    judged = gathered.model_coverage.set_index("model").loc["stump"]
+    assert judged.tolist() == ["classifier", "baseline", "judged"]
+    report = evaluation.gather_reports(gathered.model_coverage, [listing_nodes.list_report(card)], [], [])
+    assert "classifier.stump/fold_metrics" in report
     assert set(found["model"]) == {"stump"} and set(found["seed"]) == {7}
     again = kind.from_files(trained[0].forecaster.files())
     pd.testing.assert_frame_equal(again.predict(trained[0].test), trained[0].forecasts)
@@ -65,7 +71,7 @@ def test_a_model_of_ones_own_is_trained_and_evaluated(
 
 def test_a_model_that_is_not_listed_is_nowhere() -> None:
     names = ("lightgbm", "lstm")
-    stage, judged = classifier.create_pipeline(names), evaluation.create_pipeline(names)
+    stage, judged = classifier.create_pipeline(names), evaluation_pipeline()
     assert not any("xgboost" in name for name in stage.datasets() | judged.datasets())
 
 

@@ -1,9 +1,12 @@
 """Costs are stated per side, and scale as one."""
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from tradewind.trading.engine.step import Bar, taker_cost, trading_schedule
 from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
 
 COSTS = Costs(taker_fee_bps=10, half_spread_bps=1, slippage_share_of_volatility=0.05, latency_bars=2)
 
@@ -33,3 +36,21 @@ def test_a_measured_book_must_rise_and_scales_too() -> None:
     for wrong in (((1e6, 1.0), (1e4, 2.0)), ((1e4, -1.0),)):
         with pytest.raises(ValidationError, match="book must hold points"):
             Costs(book=wrong)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_decides_and_what_pays_have_one_formula(seed: int) -> None:
+    """The share that is decided on is the share that a fill pays, to the bit, with every kind of slippage."""
+    rng = np.random.default_rng(seed)
+    fee, spread, slip, volatile, impact, walked = rng.uniform(0, 20, 6)
+    costs = Costs(
+        taker_fee_bps=fee, half_spread_bps=spread, slippage_bps=slip, slippage_share_of_volatility=volatile / 20,
+        impact_coefficient=impact, book=((0.0, 0.0), (2e5, walked)),
+    )  # fmt: skip
+    volatility, units, usual, capital = 0.01 * rng.random(), rng.uniform(0.1, 2), rng.uniform(1e3, 1e4), 1e5
+    schedule = trading_schedule(costs, OrderRules(capital=capital), 8766.0)
+    bar = Bar(1.0, 1.0, 1.0, 1.0, usual, volatility, usual, 0.0)
+    paid = taker_cost(schedule, costs.book_shares, bar, units, 1.0)
+    assert paid == units * float(costs.round_trip_share(volatility, units * capital / usual, units * capital)) / 2
+    calm = float(costs.round_trip_share(float("nan"), 0.1, 1e5))
+    assert calm == float(costs.round_trip_share(0.0, 0.1, 1e5)) < float(costs.round_trip_share(volatility, 0.1, 1e5))

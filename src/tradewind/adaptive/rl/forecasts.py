@@ -1,7 +1,7 @@
 """What agents are told beside features: the linear models' forecasts with their uncertainty, as of each fold."""
 
 import json
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -24,22 +24,33 @@ KEYS = ["symbol", "timestamp"]
 CLASSES_FILE, SPREAD_FILE = "told_classes.json", "told_spread.json"
 
 
-def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
-    """fold, symbol, timestamp and `rules.FORECASTS` of every fold's training and test rows; made once for all agents.
+class FoldForecasts(NamedTuple):
+    """What the agents of every fold are told.
 
-    Each fold's are as known to it: out of fold within its past, from all of its past for its test.
+    Attributes:
+        table: fold, symbol, timestamp and `rules.FORECASTS` of the fold's training and test rows.
+        forecasters: by fold what forecast its test rows: it is stored with the fold's agents, which act on it.
+    """
+
+    table: pd.DataFrame
+    forecasters: dict[int, "ToldForecaster"]
+
+
+def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> FoldForecasts:
+    """The forecasts of every fold as known to it: out of fold within its past, from all of its past for its test.
 
     Raises:
         BadData: a training row looks into the test, or there are too few of them.
     """
-    parts = []
+    parts, forecasters = [], {}
     for fold in folds.itertuples(index=False):
         training, testing = training_mask(rows, fold), test_mask(rows, fold)
         assert_no_leak(rows, training, testing)
-        for table in with_forecasts(rows[training], rows[testing]):
+        inside, after, forecasters[int(fold.fold)] = with_forecasts(rows[training], rows[testing])
+        for table in (inside, after):
             parts.append(table[[*KEYS, *FORECASTS]].assign(fold=np.int64(fold.fold)))
     whole = pd.concat(parts, ignore_index=True)[["fold", *KEYS, *FORECASTS]]
-    return whole.astype(dict.fromkeys(FORECASTS, "float32"))
+    return FoldForecasts(whole.astype(dict.fromkeys(FORECASTS, "float32")), forecasters)
 
 
 def join(rows: pd.DataFrame, forecasts: pd.DataFrame, fold: int) -> pd.DataFrame:
@@ -48,8 +59,9 @@ def join(rows: pd.DataFrame, forecasts: pd.DataFrame, fold: int) -> pd.DataFrame
     return rows.merge(told, on=KEYS, how="inner", validate="one_to_one")
 
 
-def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Past and test rows with the linear models' forecasts: `rules.FORECASTS`, the mean over about 12 bars by symbol.
+def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, "ToldForecaster"]:
+    """Past and test rows with the linear models' forecasts: `rules.FORECASTS`, the mean over about 12 bars by symbol;
+    and what forecast the test rows.
 
     Within the past each of three blocks is forecast by models of the others, whose labels do not reach into it.
     """
@@ -69,8 +81,16 @@ def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame
             if not outside.any():
                 raise BadData(f"{len(past)} training rows are too few for forecasts out of fold")
             told[here] = ToldForecaster.fitted(past[outside], names).predict(past[here])
-        later = ToldForecaster.fitted(past, names).predict(test)
-    return _add(past, told), _add(test, later)
+        forecaster = ToldForecaster.fitted(past, names)
+    return _add(past, told), told_rows(forecaster, test), forecaster
+
+
+def told_rows(forecaster: "ToldForecaster", rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with `rules.FORECASTS` by this forecaster, each symbol's in the order of time."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):  # matrix products that are shared out differently differ in their last bits
+        return _add(rows, forecaster.predict(rows))
 
 
 class _Spread(BaseModel):

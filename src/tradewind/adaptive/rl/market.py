@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tradewind.adaptive.rl.rules import EnvironmentRules
 from tradewind.errors import BadData, BadParameters
-from tradewind.trading.engine.backtest import History, order_book
+from tradewind.trading.engine.backtest import History
 from tradewind.trading.engine.step import TradingSchedule, trading_schedule
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
@@ -108,4 +108,4 @@ class TradingTerms:
                 f"actions reach a position of {most:g}, beyond execution.max_leverage {orders.max_leverage:g}: lower "
                 "environment.targets or max_position, or raise the leverage"
             )
-        return cls(trading_schedule(costs, orders, bars_per_year), order_book(costs), 1 + costs.latency_bars)
+        return cls(trading_schedule(costs, orders, bars_per_year), costs.book_shares, 1 + costs.latency_bars)

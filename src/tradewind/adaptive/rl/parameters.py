@@ -11,6 +11,8 @@ Multiples = Annotated[tuple[Annotated[float, Field(ge=0, le=10)], ...], Field(mi
 Sizes = Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], Field(min_length=1, max_length=100)]
 # An agent is a namespace of the stage, and a block of parameters.
 AGENTS = ("ppo", "recurrent_ppo", "sac", "td3")
+# As people write them.
+TITLES = {"ppo": "PPO", "recurrent_ppo": "recurrent PPO", "sac": "SAC", "td3": "TD3"}
 OFF_POLICY = ("sac", "td3")
 
 

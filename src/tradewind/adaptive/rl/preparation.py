@@ -89,20 +89,38 @@ def prepare(
     for part in (past[early], past[late]):
         span = part["timestamp"].min(), part["timestamp"].max()
         markets.append(_market(part, known, span, standardiser.apply(part)))
+    whole = test_markets(after, known, (fold.test_start, fold.test_end), columns)
+    return FoldMarkets(markets[0], markets[1], whole, standardiser), Before(standardiser, learned_until)
+
+
+def test_markets(
+    rows: pd.DataFrame, known: Known, window: tuple[Any, Any], columns: list[str]
+) -> dict[str, TestMarket]:
+    """What an agent acts in, by symbol.
+
+    Args:
+        rows: model-input rows of all symbols with `FORECASTS`.
+        known: each symbol's bars and history.
+        window: the first instant, and the first one after the last.
+        columns: the features that the agent sees, in its order.
+
+    Returns:
+        The markets of those symbols that have bars and rows there; a bar without a row of features cannot be acted on.
+    """
     whole = {}
     for symbol, (bars, history) in known.items():
-        here = after[after["symbol"] == symbol]
-        within = ((bars["timestamp"] >= fold.test_start) & (bars["timestamp"] < fold.test_end)).to_numpy()
+        here = rows[rows["symbol"] == symbol]
+        within = ((bars["timestamp"] >= window[0]) & (bars["timestamp"] < window[1])).to_numpy()
         if not within.any() or here.empty:
             continue
+        # A feature that is missing is so at the mean for the policy.
         table = _aligned(bars[within], here, here[columns].to_numpy(dtype=np.float32))
-        # Missing is missing at the mean for the policy; a bar without any row of features cannot be acted on.
         whole[symbol] = TestMarket(
             TradingMarket.from_histories({symbol: history.rows(within)}, {symbol: table}),
             bars.loc[within, "timestamp"].to_numpy(),
             _aligned(bars[within], here, here[list(FORECASTS)].to_numpy(dtype=np.float32)),
         )
-    return FoldMarkets(markets[0], markets[1], whole, standardiser), Before(standardiser, learned_until)
+    return whole
 
 
 def _market(rows: pd.DataFrame, known: Known, span: tuple[Any, Any], values: NDArray[np.float32]) -> TradingMarket:

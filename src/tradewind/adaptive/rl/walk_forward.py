@@ -21,6 +21,7 @@ from tradewind.adaptive.rl.responses import MULTIPLES, responses
 from tradewind.adaptive.rl.rules import FORECASTS, SEEN, EnvironmentRules, RewardRules
 from tradewind.compute import ExecutorKind, executor
 from tradewind.learning.models.base import Files, ModelStore
+from tradewind.learning.models.walk_forward import WALK_FORWARD
 from tradewind.learning.splits.purged import training_mask
 from tradewind.parameters import Parameters
 from tradewind.trading.engine.backtest import History
@@ -30,7 +31,9 @@ AGENT_MODULES = ("tradewind.adaptive.rl.agents",)
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 4  # part of every key: raise it when training changes in a way that parameters do not show
+FORMAT = 5  # part of every key: raise it when training changes in a way that parameters do not show
+FAMILY = "agent"
+NO_SEED = -1  # of positions that are the mean of several
 KEYS = ["strategy", "seed", "fold", "symbol", "timestamp"]
 Known = Mapping[str, tuple[pd.DataFrame, History]]
 
@@ -83,22 +86,36 @@ class TrainedFold:
 
 
 def train_folds(
-    seen: tuple[pd.DataFrame, pd.DataFrame], folds: pd.DataFrame, known: Known, plan: Plan, store: ModelStore
+    seen: tuple[pd.DataFrame, pd.DataFrame],
+    folds: pd.DataFrame,
+    known: Known,
+    plan: Plan,
+    store: ModelStore,
+    forecasters: Mapping[int, Files] | None = None,
 ) -> list[TrainedFold]:
     """Every fold's agents, trained or taken from the store, over their test windows.
 
-    `seen` are model-input rows and the forecasts of all folds (`forecasts.fold_forecasts`), `known` each symbol's bars
-    and history.
-
     Each agent goes to the store as soon as it is trained, and its training's state after each part of it: a run that
     was killed goes on from there.
+
+    Args:
+        seen: model-input rows, and the forecasts of all folds (`forecasts.FoldForecasts.table`).
+        folds: the fold table.
+        known: each symbol's bars and history.
+        plan: the agent and how it is trained.
+        store: where agents are kept.
+        forecasters: by fold the files of what its agents are told by, which are stored beside each of them
+            (`stored.StoredAgent` acts on both).
+
+    Returns:
+        One a fold, in the order of the table.
     """
     plain = [plain_fold(fold) for fold in folds.itertuples(index=False)]
     jobs = [_Job((fold,), tuple(plan.seeds())) for fold in plain]
     if plan.training.incremental:
         jobs = [_Job(tuple(sorted(plain, key=lambda fold: fold.test_start)), (seed,)) for seed in plan.seeds()]
     with executor(plan.training.executor, plan.training.workers, plan.training.address, AGENT_MODULES) as on:
-        tasks = [on.submit(_work, job, seen, known, plan, store) for job in jobs]
+        tasks = [on.submit(_work, job, seen, known, plan, store, dict(forecasters or {})) for job in jobs]
         found = [one for task in tasks for one in task.result()]
     return [_together([one for one in found if one.fold == fold.fold]) for fold in plain]
 
@@ -139,13 +156,15 @@ def plain_fold(fold: Any) -> _Fold:
     return _Fold(**{name: getattr(fold, name) for name in _Fold.__dataclass_fields__})
 
 
-def _key(rows: pd.DataFrame, fold: Any, known: Known, plan: Plan, before: str) -> str:
+def _key(rows: pd.DataFrame, fold: Any, known: Known, plan: Plan, before: str, told: Files) -> str:
     past = rows[training_mask(rows, fold)]
     training = (plan.training.valid_share, plan.training.incremental, before)
     settings = [plan.name, plan.agent, plan.environment, plan.reward, training, plan.trading, FORMAT]
     digest = hashlib.sha256("\n".join(map(repr, settings)).encode())
     digest.update(json.dumps(list(past.columns)).encode())
     digest.update(pd.util.hash_pandas_object(past, index=False).to_numpy().tobytes())
+    for name, content in sorted(told.items()):
+        digest.update(name.encode() + content)
     until = past["timestamp"].max()
     for symbol, (bars, history) in sorted(known.items()):
         within = (bars["timestamp"] <= until).to_numpy()
@@ -168,16 +187,19 @@ class _Checkpoint:
 
 
 def _work(
-    job: _Job, seen: tuple[pd.DataFrame, pd.DataFrame], known: Known, plan: Plan, store: ModelStore
-) -> list[TrainedFold]:
+    job: _Job, seen: tuple[pd.DataFrame, pd.DataFrame], known: Known, plan: Plan, store: ModelStore,
+    forecasters: Mapping[int, Files],
+) -> list[TrainedFold]:  # fmt: skip
     done, key, before = [], "", None
     begun: dict[int, Files] = {}
     for fold in job.folds:
         rows = join(*seen, fold.fold)
-        key = _key(rows, fold, known, plan, key)
+        told = forecasters.get(fold.fold, {})
+        key = _key(rows, fold, known, plan, key, told)
         markets, after = prepare(rows, fold, known, plan.environment, plan.training.valid_share, before)
         keys = {seed: hashlib.sha256(f"{key}-{seed}".encode()).hexdigest()[:24] for seed in job.seeds}
-        made = {seed: _agent(keys[seed], seed, lesson_of(plan, markets), store, begun.get(seed)) for seed in job.seeds}
+        lesson = lesson_of(plan, markets)
+        made = {seed: _agent(keys[seed], seed, lesson, store, begun.get(seed), told) for seed in job.seeds}
         logger.info("%s fold %d: seeds %s", plan.name, fold.fold, ", ".join(map(str, made)))
         if plan.training.incremental:
             before, begun = after, made
@@ -195,12 +217,12 @@ def lesson_of(plan: Plan, markets: FoldMarkets, agent: AgentParameters | None = 
     )  # fmt: skip
 
 
-def _agent(key: str, seed: int, lesson: Any, store: ModelStore, begun: Files | None) -> Files:
+def _agent(key: str, seed: int, lesson: Any, store: ModelStore, begun: Files | None, told: Files) -> Files:
     checkpoint, files = _Checkpoint(store, f"part-{key[:19]}"), store.get(key)
     if files is None:
         from tradewind.adaptive.rl.agents import train_agent
 
-        files = train_agent(lesson, seed, checkpoint, begun)
+        files = train_agent(lesson, seed, checkpoint, begun) | told
         store.put(key, files, {"agent": lesson.parameters.algorithm, "seed": seed})
     store.forget(checkpoint.name)
     return files
@@ -242,10 +264,14 @@ def _live(plan: Plan, made: Mapping[int, Files], markets: FoldMarkets, fold: int
 def mean_positions(transitions: pd.DataFrame) -> pd.DataFrame:
     """`schema.Positions`: the mean target of all seeds."""
     table = transitions.groupby(["strategy", "symbol", "timestamp"], sort=False)["target"].mean().reset_index()
-    return table.assign(target=table["target"].clip(-1, 1))
+    return _positions(table.assign(target=table["target"].clip(-1, 1), seed=np.int64(NO_SEED)))
 
 
 def seed_positions(transitions: pd.DataFrame) -> pd.DataFrame:
-    """`schema.Positions` of every seed by itself, as `AGENT seed SEED`."""
-    named = transitions["strategy"] + " seed " + transitions["seed"].astype("str")
-    return transitions[["symbol", "timestamp", "target"]].assign(strategy=named)
+    """`schema.Positions`: the targets of every seed by itself."""
+    return _positions(transitions)
+
+
+def _positions(table: pd.DataFrame) -> pd.DataFrame:
+    columns = ["strategy", "family", "seed", "path", "symbol", "timestamp", "target"]
+    return table.assign(family=FAMILY, path=np.int64(WALK_FORWARD))[columns].astype({"family": "str"})

@@ -43,7 +43,9 @@ def tune(
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """The best parameters, and the table of trials."""
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
-    best, trials = search.tune(catalogue.row_model(model.name), rows, folds, tuning, study_storage, seed)
+    best, trials = search.tune(
+        catalogue.row_model(model.name), rows, folds, tuning, study_storage.of(_whole(model.name)), seed
+    )
     return best.model_dump(), trials
 
 
@@ -60,7 +62,7 @@ def train(
     """Forecasts out of sample, learning curves, importance, and the store's key of each fold's model."""
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
     kind, typed = catalogue.row_model(model.name), _parameters(model.name, parameters)
-    trained = walk_forward.train_folds(kind, typed, rows, folds, training, model_store, seed)
+    trained = walk_forward.train_folds(kind, typed, rows, folds, training, model_store.of(_whole(model.name)), seed)
     return walk_forward.trained_tables(trained, labels.horizon_bars)
 
 
@@ -80,7 +82,9 @@ def train_seeds(
     kind, typed = catalogue.row_model(model.name), _parameters(model.name, parameters)
     parts = []
     for other in range(seed + 1, seed + 1 + seeds.others):
-        trained = walk_forward.train_folds(kind, typed, rows, folds, training, model_store, other)
+        trained = walk_forward.train_folds(
+            kind, typed, rows, folds, training, model_store.of(_whole(model.name)), other
+        )
         parts.append(walk_forward.forecast_table(trained, labels.horizon_bars))
     return pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
 
@@ -96,6 +100,17 @@ def forecast_paths(
     """Forecasts of the linear model along the paths of combinatorial purged cross-validation."""
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
     return paths.path_forecasts(rows, folds, plan, universe.bar, labels.horizon_bars, LinearParameters(**linear))
+
+
+def write_paths_card(path_forecasts: pd.DataFrame) -> dict[str, Any]:
+    """The card by which evaluation finds the paths: stage, model, family, tables."""
+    ((model, family),) = path_forecasts[["model", "family"]].drop_duplicates().to_numpy()
+    return {"stage": "classifier", "model": model, "family": family, "tables": ["path_forecasts"]}
+
+
+def _whole(model: str) -> str:
+    """The model's name in the stores."""
+    return f"classifier.{model}"
 
 
 def _parameters(name: str, given: dict[str, Any]) -> ModelParameters:

@@ -11,8 +11,10 @@ from tradewind.pipelines.classifier.nodes import (
     train,
     train_seeds,
     tune,
+    write_paths_card,
 )
-from tradewind.pipelines.scoring_nodes import scoring_nodes
+from tradewind.pipelines.listing_nodes import gathering_nodes, listing_nodes
+from tradewind.pipelines.scoring_nodes import FIGURES, scoring_nodes
 
 LABELS = "params:feature_engineering.labels"
 
@@ -31,11 +33,17 @@ def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
             "params:universe",
             "params:classifier.linear.parameters",
         ],
-        "path_forecasts",
+        "classifier.path_forecasts",
         name="forecast_paths",
+    )
+    paths_card = Node(write_paths_card, "classifier.path_forecasts", "classifier.paths_card", name="write_paths_card")
+    stage = Pipeline(
+        [combinatorial, paths_card, *gathering_nodes("classifier", names, ("classifier.paths_card",))],
+        namespace="classifier",
+        prefix_datasets_with_namespace=False,
         tags="classifier",
     )
-    return sum((_model_pipeline(model) for model in names), start=Pipeline([combinatorial]))
+    return sum((_model_pipeline(model) for model in names), start=stage)
 
 
 def _model_pipeline(model: str) -> Pipeline:
@@ -51,14 +59,16 @@ def _model_pipeline(model: str) -> Pipeline:
         ),
         Node(train_seeds, [*read, "params:seeds", "params:seed"], "seed_forecasts", name="train_seeds"),
     ]
+    forecasts = ("forecasts", "seed_forecasts") if is_tuned else ("forecasts",)
     return Pipeline(
         [
             *(searched if is_tuned else []),
             Node(train, [*read, "params:seed"], ["forecasts", "learning_curves", "importance", "models"], name="train"),
             *scoring_nodes(),
+            *listing_nodes(forecasts, ["fold_metrics", *FIGURES, *(["trials"] if is_tuned else [])]),
         ],
         namespace=f"classifier.{model}",
-        inputs={"model_input", "folds"},
+        inputs={"model_input", "folds", "model_store", *({"study_storage"} if is_tuned else ())},
         parameters={"seed": "seed", LABELS: LABELS},
         tags=["classifier", model],
     )

@@ -3,6 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.pipelines.data_engineering import nodes, quality_nodes, side_nodes
+from tradewind.pipelines.data_engineering.quality_nodes import list_report
 
 MARKET = "params:data_engineering.market"
 QUALITY = "params:data_engineering.quality"
@@ -79,6 +80,18 @@ def create_pipeline() -> Pipeline:
                 outputs="bars",
                 name="require_quality",
             ),
+            Node(
+                list_report,
+                inputs=[
+                    "data_quality", "side_coverage", "side_quarantine", "side_counts", "bar_flags", "quality_runs",
+                    "quality_calendar", "quality_drift", "quality_scores_figure", "quality_drift_figure",
+                    "data_quality_page",
+                ],
+                outputs="data_report",
+                name="list_report",
+            ),
         ],
+        namespace="data_engineering",
+        prefix_datasets_with_namespace=False,
         tags="data_engineering",
-    )
+    )  # fmt: skip

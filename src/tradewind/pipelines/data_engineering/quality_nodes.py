@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -117,3 +118,8 @@ def _of(table: pd.DataFrame, key: BarKey) -> pd.DataFrame:
     """The rows of one symbol."""
     is_key = np.logical_and.reduce([table[name] == value for name, value in key.model_dump().items()])
     return table.loc[is_key].reset_index(drop=True)
+
+
+def list_report(*made: Any) -> list[str]:
+    """The stage's tables in the report, once all that it makes for people has been made."""
+    return ["data_quality"]

@@ -11,7 +11,7 @@ from tradewind.learning.models import catalogue, walk_forward
 from tradewind.learning.models.base import PROBABILITIES, QUANTILES
 from tradewind.learning.models.sequence import alarms
 from tradewind.learning.models.sequence.parameters import SequenceParameters
-from tradewind.learning.models.walk_forward import TrainedFold, TrainingRules
+from tradewind.learning.models.walk_forward import WALK_FORWARD, TrainedFold, TrainingRules
 from tradewind.learning.splits.purged import test_mask
 from tradewind.metrics import horizons
 from tradewind.metrics.calibration import expected_calibration_error
@@ -60,7 +60,8 @@ def train(
     """
     rows = _with_horizons(walk_forward.pool({name: load() for name, load in model_input.items()}), horizon_returns)
     kind = catalogue.model(model.name)
-    trained = walk_forward.train_folds(kind, network, rows, folds, training, model_store, seed)
+    store = model_store.of(f"deep_learning.{model.name}")
+    trained = walk_forward.train_folds(kind, network, rows, folds, training, store, seed)
     told, looks = [], []
     for result in trained:
         details = result.forecaster.details(rows, test_mask(rows, result.fold))
@@ -108,13 +109,15 @@ def _with_horizons(rows: pd.DataFrame, horizon_returns: Partitions) -> pd.DataFr
 def _horizon_table(result: TrainedFold[Any], details: Any) -> pd.DataFrame:
     """One row a test row and horizon (`schema.HorizonForecasts`)."""
     keys = result.test[["symbol", "timestamp"]].reset_index(drop=True)
+    of = {"model": result.forecaster.name, "family": result.forecaster.family, "seed": np.int64(result.seed)}
+    of |= {"path": np.int64(WALK_FORWARD), "fold": np.int64(result.fold.fold)}
     parts = []
     for place, bars in enumerate(result.forecaster.horizons):
-        table = keys.assign(model=result.forecaster.name, fold=np.int64(result.fold.fold), horizon=np.int64(bars))
+        table = keys.assign(**of, horizon=np.int64(bars))
         table[QUANTILES] = details.quantiles[:, place]
         parts.append(table.assign(evidence=details.evidence))
-    whole = pd.concat(parts, ignore_index=True).astype({"model": "str"})
-    return whole[["model", "fold", "symbol", "timestamp", "horizon", *QUANTILES, "evidence"]]
+    whole = pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
+    return whole[[*of, "symbol", "timestamp", "horizon", *QUANTILES, "evidence"]]
 
 
 def _attention_table(result: TrainedFold[Any], details: Any) -> pd.DataFrame:

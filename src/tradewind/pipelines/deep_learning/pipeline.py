@@ -7,8 +7,10 @@ from kedro.pipeline import Node, Pipeline
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.chosen import chosen
 from tradewind.pipelines.deep_learning.nodes import Trained, draw_training, score_horizons, train
-from tradewind.pipelines.scoring_nodes import scoring_nodes
+from tradewind.pipelines.listing_nodes import gathering_nodes, listing_nodes
+from tradewind.pipelines.scoring_nodes import FIGURES, scoring_nodes
 
+DRAWN = ("coverage_figure", "training_figure", "landscape_figure", "attention_figure")
 LABELS, STATISTICS = "params:feature_engineering.labels", "params:evaluation.statistics"
 
 
@@ -16,7 +18,13 @@ def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
     """Every model over windows (those of `params:models`, if none are given) trained, scored and drawn in its own
     namespace, `deep_learning.MODEL`."""
     names = catalogue.windows_of(tuple(chosen() if models is None else models))
-    return sum((_model_pipeline(model) for model in names), start=Pipeline([]))
+    stage = Pipeline(
+        gathering_nodes("deep_learning", names),
+        namespace="deep_learning",
+        prefix_datasets_with_namespace=False,
+        tags="deep_learning",
+    )
+    return sum((_model_pipeline(model) for model in names), start=stage)
 
 
 def _model_pipeline(model: str) -> Pipeline:
@@ -47,13 +55,14 @@ def _model_pipeline(model: str) -> Pipeline:
             Node(
                 draw_training,
                 ["horizon_metrics", "epochs", "health", "attention"],
-                ["coverage_figure", "training_figure", "landscape_figure", "attention_figure"],
+                list(DRAWN),
                 name="draw_training",
             ),
             *scoring_nodes(),
+            *listing_nodes(("forecasts", "horizon_forecasts"), ["fold_metrics", "alarms", *FIGURES, *DRAWN]),
         ],
         namespace=f"deep_learning.{model}",
-        inputs={"model_input", "horizon_returns", "folds"},
+        inputs={"model_input", "horizon_returns", "folds", "model_store"},
         parameters={"seed": "seed", LABELS: LABELS, STATISTICS: STATISTICS},
         tags=["deep_learning", model],
     )

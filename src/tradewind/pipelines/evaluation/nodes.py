@@ -1,12 +1,24 @@
 """Nodes of the stage that judges; the work is in `tradewind.evaluation`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from tradewind.evaluation import accounts, agents, forecast_accounts, judging, positions, robustness, scorecard
+from tradewind.adaptive.rl.parameters import AGENTS
+from tradewind.evaluation import (
+    accounts,
+    agents,
+    forecast_accounts,
+    gathering,
+    judging,
+    positions,
+    robustness,
+    scorecard,
+)
 from tradewind.evaluation import significance as luck
 from tradewind.evaluation.accounts import SensitivityRules
+from tradewind.evaluation.gathering import Card, Gathered, loaded
 from tradewind.evaluation.robustness import RobustnessRules
 from tradewind.evaluation.roles import with_role
 from tradewind.evaluation.traded_market import Partitions, TradedMarket
@@ -19,6 +31,20 @@ from tradewind.trading.setup import TradingSetup
 Tables = dict[str, pd.DataFrame]
 
 
+def gather_forecasts(
+    models: list[str], classifier: list[Card], deep_learning: list[Card], agents: list[Card]
+) -> Gathered:
+    """Which forecasts and positions are judged: those of the run's models and agents, as far as they are there."""
+    return gathering.gather_forecasts([*classifier, *deep_learning, *agents], models, AGENTS)
+
+
+def gather_reports(
+    coverage: pd.DataFrame, classifier: list[Card], deep_learning: list[Card], agents: list[Card]
+) -> list[str]:
+    """Which tables of the judged models and agents the report reads."""
+    return gathering.gather_reports([*classifier, *deep_learning, *agents], coverage)
+
+
 def load_market(bars: Partitions, side_series: pd.DataFrame, universe: Universe, trading: TradingSetup) -> TradedMarket:
     """The histories of all symbols with the terms of trade, once for the whole stage."""
     return TradedMarket.load(bars, side_series, universe, trading)
@@ -27,13 +53,13 @@ def load_market(bars: Partitions, side_series: pd.DataFrame, universe: Universe,
 def make_positions(
     market: TradedMarket,
     folds: pd.DataFrame,
-    agent_positions: pd.DataFrame,
+    forecasts: Partitions,
+    agent_positions: Partitions,
     oracle: pd.DataFrame,
     seed: int,
-    *forecasts: pd.DataFrame,
 ) -> Tables:
     """Target positions by strategy: models, agents, baselines, and the oracle where there is one."""
-    return positions.make_positions(market, folds, forecasts, agent_positions, oracle, seed)
+    return positions.make_positions(market, folds, loaded(forecasts), loaded(agent_positions), oracle, seed)
 
 
 def run_backtests(positions: Partitions, market: TradedMarket) -> tuple[Tables, Tables]:
@@ -64,25 +90,28 @@ def stress_strategies(
 
 
 def vary_parameters(
-    market: TradedMarket, folds: pd.DataFrame, rules: RobustnessRules, *forecasts: pd.DataFrame
+    market: TradedMarket, folds: pd.DataFrame, rules: RobustnessRules, forecasts: Partitions
 ) -> pd.DataFrame:
     """Sharpe ratio of each model over entry thresholds and smoothing."""
-    return robustness.plateau(market, folds, rules, forecasts)
+    return robustness.plateau(market, folds, rules, loaded(forecasts))
 
 
-def run_paths(path_forecasts: pd.DataFrame, market: TradedMarket) -> pd.DataFrame:
+def run_paths(path_forecasts: Partitions, market: TradedMarket) -> pd.DataFrame:
     """What the linear model's combinatorial paths come to."""
-    return forecast_accounts.path_accounts(path_forecasts, market)
+    return forecast_accounts.path_accounts(loaded(path_forecasts), market)
 
 
-def run_seeds(market: TradedMarket, folds: pd.DataFrame, *forecasts: pd.DataFrame) -> pd.DataFrame:
-    """What each model comes to from each seed."""
-    return forecast_accounts.seed_accounts(market, folds, forecasts)
+def run_seeds(
+    market: TradedMarket, folds: pd.DataFrame, forecasts: Partitions, seed_forecasts: Partitions
+) -> pd.DataFrame:
+    """What each model that has other seeds comes to from each seed."""
+    own = [forecasts[model]() for model in seed_forecasts]
+    return forecast_accounts.seed_accounts(market, folds, [*own, *loaded(seed_forecasts)])
 
 
-def trade_horizons(market: TradedMarket, folds: pd.DataFrame, *horizon_forecasts: pd.DataFrame) -> pd.DataFrame:
+def trade_horizons(market: TradedMarket, folds: pd.DataFrame, horizon_forecasts: Partitions) -> pd.DataFrame:
     """What each model comes to if it is traded on one horizon alone."""
-    return forecast_accounts.horizon_accounts(market, folds, horizon_forecasts)
+    return forecast_accounts.horizon_accounts(market, folds, loaded(horizon_forecasts))
 
 
 def score_agents(
@@ -91,10 +120,10 @@ def score_agents(
     folds: pd.DataFrame,
     statistics: StatisticsRules,
     seed: int,
-    *seed_positions: pd.DataFrame,
+    seed_positions: Partitions,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What the trainings of each agent come to, and their performance profile."""
-    return agents.score_agents(market, folds, portfolio_returns, seed_positions, statistics, seed)
+    return agents.score_agents(market, folds, portfolio_returns, loaded(seed_positions), statistics, seed)
 
 
 def rank_strategies(
@@ -110,15 +139,16 @@ def measure_significance(
     universe: Universe,
     statistics: StatisticsRules,
     seed: int,
-    *trials: pd.DataFrame,
+    model_report: Partitions,
 ) -> tuple[pd.DataFrame, dict[str, Any], list[dict[str, Any]], pd.DataFrame]:
     """Sharpe ratios with errors and deflation, what selection did, the trials to remember, and the daily returns."""
+    trials = gathering.tables_of(model_report, "trials")
     return luck.measure_significance(portfolio_returns, trial_history, universe, statistics, seed, *trials)
 
 
-def compare_forecasts(model_input: Partitions, folds: pd.DataFrame, *forecasts: pd.DataFrame) -> pd.DataFrame:
+def compare_forecasts(model_input: Partitions, folds: pd.DataFrame, forecasts: Partitions) -> pd.DataFrame:
     """Diebold-Mariano tests of every model's log loss against the class shares and every other model."""
-    return luck.compare_forecasts(model_input, folds, *forecasts)
+    return luck.compare_forecasts(model_input, folds, *loaded(forecasts))
 
 
 def judge_strategies(
@@ -136,8 +166,7 @@ def judge_strategies(
 def score_criteria(
     verdict: dict[str, Any],
     board: pd.DataFrame,
-    portfolio_returns: pd.DataFrame,
-    trades: Partitions,
+    account_tables: Mapping[str, Any],
     model_input: Partitions,
     folds: pd.DataFrame,
     seed_spread: pd.DataFrame,
@@ -146,10 +175,11 @@ def score_criteria(
     statistics: StatisticsRules,
     rules: ScorecardRules,
     seed: int,
-    *forecasts: pd.DataFrame,
+    forecasts: Partitions,
 ) -> pd.DataFrame:
     """The scorecard of the judged model."""
     tables = scorecard.Scored(
-        verdict, board, portfolio_returns, trades, model_input, folds, seed_spread, selection
+        verdict, board, account_tables["portfolio_returns"], account_tables["trades"], model_input, folds, seed_spread,
+        selection,
     )  # fmt: skip
-    return scorecard.score_criteria(tables, market, forecasts, statistics, rules, seed)
+    return scorecard.score_criteria(tables, market, loaded(forecasts), statistics, rules, seed)

@@ -1,89 +1,56 @@
 """The evaluation stage: it knows tables, not models."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.adaptive.rl.parameters import AGENTS
-from tradewind.learning.models import catalogue
-from tradewind.learning.models.chosen import chosen
-from tradewind.pipelines.evaluation import nodes
-from tradewind.pipelines.evaluation.report_nodes import (
-    AGENT_TABLES,
-    MODEL_TABLES,
-    NETWORK_TABLES,
-    draw_performance,
-    write_feature_page,
-    write_report,
-)
+from tradewind.pipelines.evaluation import nodes, report_nodes
 
-ACTING = tuple(f"reinforcement_learning.{name}" for name in AGENTS)
 MARKET, UNIVERSE, TRADING, SEED = "traded_market", "params:universe", "params:trading", "params:seed"
 ROBUSTNESS, STATISTICS = "params:evaluation.robustness", "params:evaluation.statistics"
+STAGES = ("classifier", "deep_learning", "reinforcement_learning")
 
-# What the report is made of, by its name in the catalog and in `ReportTables`.
-REPORTED = (
-    "data_quality", "feature_dictionary", "feature_distribution", "label_quality", "label_stability", "folds",
-    "portfolio_returns", "leaderboard", "holdout_leaderboard", "breakdown", "cost_sensitivity", "verdict", "trades",
-    "significance", "selection", "forecast_comparison", "robustness", "parameter_plateau", "combinatorial_paths",
-    "seed_spread", "scorecard", "horizon_trading", "agent_scores", "agent_profile",
+# What the report is made of beside the tables of models, data and features, by its name in `ReportTables`.
+ACCOUNTS = ("portfolio_returns", "breakdown", "cost_sensitivity", "trades")
+JUDGEMENT = (
+    "leaderboard", "holdout_leaderboard", "significance", "selection", "forecast_comparison", "verdict", "scorecard",
+    "model_coverage",
+)  # fmt: skip
+VARIATIONS = (
+    "robustness", "parameter_plateau", "combinatorial_paths", "seed_spread", "horizon_trading", "agent_scores",
+    "agent_profile",
 )  # fmt: skip
 
 
-class RunModels(NamedTuple):
-    """The models of a run by what evaluation does with them, each as `STAGE.MODEL`.
-
-    Attributes:
-        whole: all of them; their forecasts are scored.
-        directed: those that are traded.
-        tuned: those that are searched, with trials and other seeds.
-        networks: those over windows of bars that are traded.
-        floors: those over windows of bars that are scored alone.
-    """
-
-    whole: tuple[str, ...]
-    directed: tuple[str, ...]
-    tuned: tuple[str, ...]
-    networks: tuple[str, ...]
-    floors: tuple[str, ...]
-
-    @classmethod
-    def of(cls, names: Sequence[str]) -> "RunModels":
-        """The models of these names of the catalogue."""
-        whole = {name: f"{catalogue.stage_of(name)}.{name}" for name in names}
-        windows = catalogue.windows_of(tuple(names))
-        return cls(
-            tuple(whole.values()),
-            tuple(whole[name] for name in names if catalogue.has_direction(name)),
-            tuple(whole[name] for name in names if catalogue.is_tuned(name)),
-            tuple(whole[name] for name in windows if catalogue.has_direction(name)),
-            tuple(whole[name] for name in windows if not catalogue.has_direction(name)),
-        )
-
-    @property
-    def forecasts(self) -> list[str]:
-        """The datasets of all forecasts."""
-        return [f"{model}.forecasts" for model in self.whole]
-
-
-def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """Positions for all strategies on the same bars, accounts, leaderboards, verdict, report.
 
-    The models are those of `params:models` if none are given.
+    The models are those of `params:models` that are there when it is run.
     """
-    of_run = RunModels.of(tuple(chosen() if models is None else models))
-    trading = [*_account_nodes(of_run), *_variation_nodes(of_run), *_judging_nodes(of_run)]
-    return Pipeline([*trading, *_report_nodes(of_run)], tags="evaluation")
+    return Pipeline(
+        [*_account_nodes(), *_variation_nodes(), *_judging_nodes(), *_report_nodes()],
+        namespace="evaluation",
+        prefix_datasets_with_namespace=False,
+        tags="evaluation",
+    )
 
 
-def _account_nodes(models: RunModels) -> list[Node]:
+def _account_nodes() -> list[Node]:
     """Forecasts to positions, positions to accounts."""
     return [
+        Node(
+            nodes.gather_forecasts,
+            ["params:models", *(f"{stage}.cards" for stage in STAGES)],
+            [
+                "forecasts", "seed_forecasts", "horizon_forecasts", "path_forecasts", "agent_positions",
+                "seed_positions", "model_coverage",
+            ],
+            name="gather_forecasts",
+        ),
         Node(nodes.load_market, ["bars", "side_series", UNIVERSE, TRADING], MARKET, name="load_market"),
         Node(
             nodes.make_positions,
-            [MARKET, "folds", "agent_positions", "source_oracle", SEED, *models.forecasts],
+            [MARKET, "folds", "forecasts", "agent_positions", "source_oracle", SEED],
             "positions",
             name="make_positions",
         ),
@@ -100,14 +67,11 @@ def _account_nodes(models: RunModels) -> list[Node]:
             "cost_sensitivity",
             name="measure_cost_sensitivity",
         ),
-    ]
+    ]  # fmt: skip
 
 
-def _variation_nodes(models: RunModels) -> list[Node]:
+def _variation_nodes() -> list[Node]:
     """The same under other assumptions: worlds, parameters, seeds, horizons, paths."""
-    seeds = [f"{model}.{table}" for table in ("forecasts", "seed_forecasts") for model in models.tuned]
-    horizons = [f"{network}.horizon_forecasts" for network in models.networks]
-    agents = [f"{agent}.seed_positions" for agent in ACTING]
     return [
         Node(
             nodes.stress_strategies,
@@ -117,15 +81,15 @@ def _variation_nodes(models: RunModels) -> list[Node]:
         ),
         Node(
             nodes.vary_parameters,
-            [MARKET, "folds", ROBUSTNESS, *models.forecasts],
+            [MARKET, "folds", ROBUSTNESS, "forecasts"],
             "parameter_plateau",
             name="vary_parameters",
         ),
-        Node(nodes.run_seeds, [MARKET, "folds", *seeds], "seed_spread", name="run_seeds"),
-        Node(nodes.trade_horizons, [MARKET, "folds", *horizons], "horizon_trading", name="trade_horizons"),
+        Node(nodes.run_seeds, [MARKET, "folds", "forecasts", "seed_forecasts"], "seed_spread", name="run_seeds"),
+        Node(nodes.trade_horizons, [MARKET, "folds", "horizon_forecasts"], "horizon_trading", name="trade_horizons"),
         Node(
             nodes.score_agents,
-            ["portfolio_returns", MARKET, "folds", STATISTICS, SEED, *agents],
+            ["portfolio_returns", MARKET, "folds", STATISTICS, SEED, "seed_positions"],
             ["agent_scores", "agent_profile"],
             name="score_agents",
         ),
@@ -133,7 +97,7 @@ def _variation_nodes(models: RunModels) -> list[Node]:
     ]
 
 
-def _judging_nodes(models: RunModels) -> list[Node]:
+def _judging_nodes() -> list[Node]:
     """What may be said: leaderboards, significance, verdict, scorecard."""
     return [
         Node(
@@ -143,17 +107,20 @@ def _judging_nodes(models: RunModels) -> list[Node]:
             name="rank_strategies",
         ),
         Node(
+            nodes.gather_reports,
+            ["model_coverage", *(f"{stage}.report_tables" for stage in STAGES)],
+            "model_report",
+            name="gather_reports",
+        ),
+        Node(
             nodes.measure_significance,
-            [
-                "portfolio_returns", "trial_history", UNIVERSE, STATISTICS, SEED,
-                *(f"{model}.trials" for model in models.tuned),
-            ],
+            ["portfolio_returns", "trial_history", UNIVERSE, STATISTICS, SEED, "model_report"],
             ["significance", "selection", "trial_ledger", "daily_returns"],
             name="measure_significance",
         ),
         Node(
             nodes.compare_forecasts,
-            ["model_input", "folds", *models.forecasts],
+            ["model_input", "folds", "forecasts"],
             "forecast_comparison",
             name="compare_forecasts",
         ),
@@ -169,8 +136,8 @@ def _judging_nodes(models: RunModels) -> list[Node]:
         Node(
             nodes.score_criteria,
             [
-                "verdict", "leaderboard", "portfolio_returns", "trades", "model_input", "folds", "seed_spread",
-                "selection", MARKET, STATISTICS, "params:evaluation.scorecard", SEED, *models.forecasts,
+                "verdict", "leaderboard", "account_tables", "model_input", "folds", "seed_spread", "selection", MARKET,
+                STATISTICS, "params:evaluation.scorecard", SEED, "forecasts",
             ],
             "scorecard",
             name="score_criteria",
@@ -178,44 +145,38 @@ def _judging_nodes(models: RunModels) -> list[Node]:
     ]  # fmt: skip
 
 
-def _report_nodes(models: RunModels) -> list[Node]:
+def _report_nodes() -> list[Node]:
     """Figures, the report and the page of features."""
-    model_tables = [f"{model}.{table}" for model in models.directed for table in MODEL_TABLES]
-    by_agent = [f"{agent}.{table}" for agent in ACTING for table in AGENT_TABLES]
-    floors = [f"{model}.horizon_metrics" for model in models.floors]
-    by_network = [f"{network}.{table}" for network in models.networks for table in NETWORK_TABLES]
     return [
         Node(
-            draw_performance,
+            report_nodes.draw_performance,
             ["portfolio_returns", "cost_sensitivity", "verdict"],
             ["equity_figure", "drawdown_figure", "cost_figure"],
             name="draw_performance",
         ),
         Node(
-            write_report,
-            {
-                "universe": UNIVERSE,
-                "trading": TRADING,
-                "seed": SEED,
-                "bars": "bars",
-                "gaps_figure": "data_gaps_figure",
-                **{name: name for name in REPORTED},
-                **{name: name for name in (*model_tables, *by_network, *by_agent, *floors)},
-            },
+            report_nodes.describe_run, [UNIVERSE, TRADING, SEED, "bars"], "run_settings", name="describe_run"
+        ),
+        Node(report_nodes.collect_accounts, _by_name(ACCOUNTS), "account_tables", name="collect_accounts"),
+        Node(report_nodes.collect_judgement, _by_name(JUDGEMENT), "judgement_tables", name="collect_judgement"),
+        Node(report_nodes.collect_variations, _by_name(VARIATIONS), "variation_tables", name="collect_variations"),
+        Node(
+            report_nodes.write_report,
+            [
+                "run_settings", "folds", "data_gaps_figure", "data_report", "feature_report", "model_report",
+                "account_tables", "judgement_tables", "variation_tables",
+            ],
             ["report_html", "report_markdown"],
             name="write_report",
         ),
         Node(
-            write_feature_page,
-            [
-                "feature_dictionary",
-                "feature_distribution",
-                "feature_coefficients",
-                "feature_drift",
-                "feature_histograms",
-                *(f"{model}.importance" for model in models.directed),
-            ],
+            report_nodes.write_feature_page,
+            ["feature_report", "model_report"],
             "feature_dictionary_page",
             name="write_feature_page",
         ),
-    ]
+    ]  # fmt: skip
+
+
+def _by_name(names: Sequence[str]) -> dict[str, str]:
+    return {name: name for name in names}

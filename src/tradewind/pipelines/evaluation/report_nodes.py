@@ -2,36 +2,25 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from dataclasses import fields
+from importlib.metadata import PackageNotFoundError, metadata, version
 from typing import Any
 
 import pandas as pd
+from packaging.requirements import Requirement
 
+from tradewind.evaluation.gathering import tables_of
 from tradewind.market.universe import Universe
 from tradewind.reports import performance
 from tradewind.reports.feature_page import FeatureTables, render_feature_page
 from tradewind.reports.html import render_html
 from tradewind.reports.markdown import render_markdown
-from tradewind.reports.tables import ReportTables
+from tradewind.reports.tables import BY_MODEL, ReportTables, joined
 from tradewind.trading.setup import TradingSetup
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
-MODEL_TABLES = ("fold_metrics", "confusion", "reliability", "importance")
-NETWORK_TABLES = ("horizon_metrics", "epochs", "health", "attention", "alarms")
-AGENT_TABLES = ("behaviour", "responses", "failures", "action_map", "training_log")
-LIBRARIES = (
-    "tradewind",
-    "numpy",
-    "pandas",
-    "numba",
-    "scikit-learn",
-    "xgboost-cpu",
-    "lightgbm",
-    "torch",
-    "pytorch-forecasting",
-    "stable-baselines3",
-    "kedro",
-)
+FOR_DEVELOPMENT = frozenset({"test", "bench", "notebook", "airflow"})  # extras that no result depends on
+FIELDS = frozenset(field.name for field in fields(ReportTables))
 
 
 def draw_performance(
@@ -45,33 +34,83 @@ def draw_performance(
     )
 
 
-def write_report(
-    universe: Universe,
-    trading: TradingSetup,
-    seed: int,
-    verdict: dict[str, Any],
-    bars: Partitions,
-    **tables: Any,
-) -> tuple[str, str]:
-    """The report as a self-contained page and as Markdown.
-
-    `tables` are the fields of `ReportTables` by name; those of each model, such as `xgboost.importance`, are joined.
-    """
-    by_model = {
-        kind: pd.concat([table for name, table in tables.items() if name.endswith(f".{kind}")], ignore_index=True)
-        for kind in (*MODEL_TABLES, *NETWORK_TABLES, *AGENT_TABLES)
-    }
-    single = {name: table for name, table in tables.items() if "." not in name}
-    loaded = {name: {key: load() for key, load in single.pop(name).items()} for name in ("trades", "robustness")}
-    settings = {
+def describe_run(universe: Universe, trading: TradingSetup, seed: int, bars: Partitions) -> dict[str, Any]:
+    """What it takes to repeat the run: settings, the data's digests, and the versions of what the project requires."""
+    return {
         "universe": universe.model_dump(mode="json"),
         "costs": trading.costs.model_dump(),
         "execution": trading.execution.model_dump(),
         "seed": seed,
         "data_sha256": {name: _digest(load()) for name, load in sorted(bars.items())},
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": installed_versions(),
     }
-    report = ReportTables(verdict=verdict, settings=settings, **single, **loaded, **by_model)
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions of the project and of what it requires, extras included that are installed."""
+    about = metadata("tradewind")
+    extras = {"", *(about.get_all("Provides-Extra") or ())} - FOR_DEVELOPMENT
+    found = {"tradewind": version("tradewind")}
+    for line in about.get_all("Requires-Dist") or ():
+        required = Requirement(line)
+        if required.marker is not None and not any(required.marker.evaluate({"extra": extra}) for extra in extras):
+            continue
+        try:
+            found[required.name] = version(required.name)
+        except PackageNotFoundError:
+            continue  # of an extra that is not installed
+    return found
+
+
+def collect_accounts(**tables: Any) -> dict[str, Any]:
+    """What the strategies earned."""
+    return tables
+
+
+def collect_judgement(**tables: Any) -> dict[str, Any]:
+    """What may be said of it."""
+    return tables
+
+
+def collect_variations(**tables: Any) -> dict[str, Any]:
+    """What it comes to under other assumptions."""
+    return tables
+
+
+def write_report(
+    settings: dict[str, Any],
+    folds: pd.DataFrame,
+    gaps_figure: Any,
+    data: Partitions,
+    features: Partitions,
+    models: Partitions,
+    accounts: dict[str, Any],
+    judgement: dict[str, Any],
+    variations: dict[str, Any],
+) -> tuple[str, str]:
+    """The report as a self-contained page and as Markdown.
+
+    Args:
+        settings: of `describe_run`.
+        folds: the fold table.
+        gaps_figure: where bars are missing.
+        data: the tables of data_engineering by name.
+        features: the tables of feature_engineering by name.
+        models: the tables of models and agents, as `STAGE.MODEL/TABLE`.
+        accounts: what the strategies earned.
+        judgement: what may be said of it.
+        variations: what it comes to under other assumptions.
+
+    Returns:
+        HTML and Markdown.
+    """
+    ours = dict(accounts) | dict(judgement) | dict(variations)
+    partitioned = {name: {key: load() for key, load in ours.pop(name).items()} for name in ("trades", "robustness")}
+    of_stages = {name: load() for name, load in {**data, **features}.items() if name in FIELDS}
+    of_models = {kind: joined(tables_of(models, kind), kind) for kind in BY_MODEL}
+    report = ReportTables(
+        settings=settings, folds=folds, gaps_figure=gaps_figure, **ours, **partitioned, **of_stages, **of_models
+    )
     return render_html(report), render_markdown(report)
 
 
@@ -81,14 +120,18 @@ def _digest(bars: pd.DataFrame) -> str:
     return hashlib.sha256(pd.util.hash_pandas_object(bars[columns], index=False).to_numpy().tobytes()).hexdigest()
 
 
-def write_feature_page(
-    dictionary: pd.DataFrame,
-    distribution: pd.DataFrame,
-    coefficients: pd.DataFrame,
-    drift: pd.DataFrame,
-    histograms: pd.DataFrame,
-    *importance: pd.DataFrame,
-) -> str:
-    """The feature dictionary as a page; `importance` is one table a model."""
-    by_model = {str(table["model"].iloc[0]): table for table in importance if len(table)}
-    return render_feature_page(FeatureTables(dictionary, distribution, coefficients, drift, histograms, by_model))
+def write_feature_page(features: Partitions, models: Partitions) -> str:
+    """The feature dictionary as a page.
+
+    Args:
+        features: the tables of feature_engineering by name.
+        models: the tables of models and agents, of which importance is shown.
+
+    Returns:
+        HTML.
+    """
+    by_model = {str(table["model"].iloc[0]): table for table in tables_of(models, "importance") if len(table)}
+    names = ("dictionary", "distribution", "coefficients", "drift", "histograms")
+    return render_feature_page(
+        FeatureTables(importance=by_model, **{name: features[f"feature_{name}"]() for name in names})
+    )

@@ -1,7 +1,7 @@
 """Bars and side series to features, and the dictionary that describes them."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 from pydantic import Field
@@ -15,6 +15,11 @@ from tradewind.market.universe import Universe
 from tradewind.parameters import Parameters
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+# The stage's tables in the report and on the page of features.
+REPORTED = (
+    "feature_dictionary", "feature_distribution", "feature_coefficients", "feature_drift", "feature_histograms",
+    "label_quality", "label_stability",
+)  # fmt: skip
 
 
 class StudyRules(Parameters):
@@ -92,3 +97,8 @@ def study_features(
     names = [name for name in table.columns if name not in ("symbol", "timestamp")]
     coefficients = study.information_coefficients(tables, returns, names, rules.horizons_bars, rules.confidence)
     return coefficients, study.drift_by_year(tables, names), study.histograms(tables, names)
+
+
+def list_report(*made: Any) -> list[str]:
+    """The stage's tables in the report, once all that it makes for people has been made."""
+    return list(REPORTED)

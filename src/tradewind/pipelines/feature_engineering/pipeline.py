@@ -2,7 +2,13 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features, study_features
+from tradewind.pipelines.feature_engineering.feature_nodes import (
+    REPORTED,
+    compute_features,
+    describe_features,
+    list_report,
+    study_features,
+)
 from tradewind.pipelines.feature_engineering.label_nodes import (
     assemble_model_input,
     compare_folds,
@@ -62,6 +68,9 @@ def create_pipeline() -> Pipeline:
                 ["feature_coefficients", "feature_drift", "feature_histograms"],
                 name="study_features",
             ),
+            Node(list_report, [*REPORTED, "feature_dictionary_text"], "feature_report", name="list_report"),
         ],
+        namespace="feature_engineering",
+        prefix_datasets_with_namespace=False,
         tags="feature_engineering",
     )

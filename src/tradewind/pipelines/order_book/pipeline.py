@@ -30,5 +30,7 @@ def create_pipeline() -> Pipeline:
             Node(nodes.measure_costs, "walk_costs", ["book_costs", "book_points"], name="measure_costs"),
             Node(nodes.draw_books, "book_seconds", "book_figure", name="draw_books"),
         ],
+        namespace="order_book",
+        prefix_datasets_with_namespace=False,
         tags="order_book",
     )  # fmt: skip

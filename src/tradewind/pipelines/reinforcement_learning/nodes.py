@@ -43,9 +43,17 @@ class TrainedAgents(NamedTuple):
     models: dict[str, str]
 
 
-def forecast_for_agents(model_input: Partitions, folds: pd.DataFrame) -> pd.DataFrame:
-    """What the agents of each fold are told of the return, and how sure it is; once, for all of them."""
-    return fold_forecasts(pool({partition: load() for partition, load in model_input.items()}), folds)
+def forecast_for_agents(model_input: Partitions, folds: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict[str, str]]]:
+    """What the agents of each fold are told of the return, and how sure it is; once, for all of them.
+
+    And by fold the files (JSON) of what says it: they are stored beside each agent, which acts on it.
+    """
+    told = fold_forecasts(pool({partition: load() for partition, load in model_input.items()}), folds)
+    files = {
+        str(fold): {name: content.decode() for name, content in forecaster.files().items()}
+        for fold, forecaster in told.forecasters.items()
+    }
+    return told.table, files
 
 
 def train(
@@ -54,6 +62,7 @@ def train(
     bars: Partitions,
     side_series: pd.DataFrame,
     folds: pd.DataFrame,
+    agent_forecasters: dict[str, dict[str, str]],
     model_store: Any,
     name: str,
     rules: AgentRules,
@@ -69,7 +78,11 @@ def train(
     known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
     terms = TradingTerms.made(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
-    trained = walk_forward.train_folds((rows, agent_forecasts), folds, known, plan, model_store)
+    told = {
+        int(fold): {file: text.encode() for file, text in files.items()} for fold, files in agent_forecasters.items()
+    }
+    store = model_store.of(_whole(name))
+    trained = walk_forward.train_folds((rows, agent_forecasts), folds, known, plan, store, told)
     transitions = pd.concat([one.transitions for one in trained], ignore_index=True)
     return TrainedAgents(
         walk_forward.mean_positions(transitions),
@@ -101,7 +114,9 @@ def search(
     known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
     terms = TradingTerms.made(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
-    best, trials = find_settings((rows, agent_forecasts), folds, known, plan, search_rules, study_storage)
+    best, trials = find_settings(
+        (rows, agent_forecasts), folds, known, plan, search_rules, study_storage.of(_whole(name))
+    )
     return best.model_dump(mode="json"), trials
 
 
@@ -119,6 +134,6 @@ def draw(training_log: pd.DataFrame, action_map: pd.DataFrame) -> tuple[Any, Any
     return charts.training_figure(training_log), charts.action_figure(action_map)
 
 
-def gather_agents(*positions: pd.DataFrame) -> pd.DataFrame:
-    """The positions of all agents in one table."""
-    return pd.concat(positions, ignore_index=True)
+def _whole(agent: str) -> str:
+    """The agent's name in the stores."""
+    return f"reinforcement_learning.{agent}"

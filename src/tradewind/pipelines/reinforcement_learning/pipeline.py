@@ -3,12 +3,12 @@
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.adaptive.rl.parameters import AGENTS
+from tradewind.pipelines.listing_nodes import gathering_nodes, listing_nodes
 from tradewind.pipelines.reinforcement_learning.nodes import (
     TrainedAgents,
     describe,
     draw,
     forecast_for_agents,
-    gather_agents,
     search,
     train,
 )
@@ -19,22 +19,20 @@ PARAMETERS = ("params:universe", "params:trading", "params:seed")
 
 
 def create_pipeline() -> Pipeline:
-    """Every agent trained and described in its own namespace, `reinforcement_learning.AGENT`; their positions."""
+    """Every agent trained and described in its own namespace, `reinforcement_learning.AGENT`."""
     told = Node(
         forecast_for_agents,
         ["model_input", "folds"],
-        "agent_forecasts",
+        ["agent_forecasts", "agent_forecasters"],
         name="forecast_for_agents",
-        tags=["reinforcement_learning"],
     )
-    together = Node(
-        gather_agents,
-        [f"reinforcement_learning.{agent}.positions" for agent in AGENTS],
-        "agent_positions",
-        name="gather_agents",
-        tags=["reinforcement_learning"],
+    stage = Pipeline(
+        [told, *gathering_nodes("reinforcement_learning", AGENTS)],
+        namespace="reinforcement_learning",
+        prefix_datasets_with_namespace=False,
+        tags="reinforcement_learning",
     )
-    return sum((_agent_pipeline(agent) for agent in AGENTS), start=Pipeline([told, together]))
+    return sum((_agent_pipeline(agent) for agent in AGENTS), start=stage)
 
 
 def create_search_pipeline() -> Pipeline:
@@ -51,7 +49,7 @@ def create_search_pipeline() -> Pipeline:
                     )
                 ],
                 namespace=f"reinforcement_learning.{agent}",
-                inputs=set(SHARED),
+                inputs={*SHARED, "study_storage"},
                 parameters={name: name for name in (SEARCH, *PARAMETERS)},
                 tags=["agent_search", agent],
             )
@@ -66,7 +64,7 @@ def _agent_pipeline(agent: str) -> Pipeline:
         [
             Node(
                 train,
-                [*SHARED, "model_store", "params:name", "params:rules", *PARAMETERS],
+                [*SHARED, "agent_forecasters", "model_store", "params:name", "params:rules", *PARAMETERS],
                 list(TrainedAgents._fields),
                 name="train",
             ),
@@ -77,9 +75,12 @@ def _agent_pipeline(agent: str) -> Pipeline:
                 name="describe",
             ),
             Node(draw, ["training_log", "action_map"], ["training_figure", "action_figure"], name="draw"),
+            *listing_nodes(
+                ("positions", "seed_positions"), ["behaviour", "failures", "training_figure", "action_figure"]
+            ),
         ],
         namespace=f"reinforcement_learning.{agent}",
-        inputs=set(SHARED),
+        inputs={*SHARED, "agent_forecasters", "model_store"},
         parameters={name: name for name in PARAMETERS},
         tags=["reinforcement_learning", agent],
     )

@@ -190,12 +190,6 @@ def _run(
 ) -> Result:
     rows = advance(
         begin(len(bars), 1 + costs.latency_bars), bars, segment, target, trading_schedule(costs, rules, bars_per_year),
-        order_book(costs),
+        costs.book_shares,
     )  # fmt: skip
     return Result(pd.DataFrame(rows.account.T, columns=ACCOUNT, copy=False), rows.positions, rows.fills)
-
-
-def order_book(costs: Costs) -> Floats:
-    """The measured book as two rows, values and shares; without columns where there is none."""
-    points = np.array(costs.book, dtype=np.float64).reshape(-1, 2).T * np.array([[1.0], [1e-4]])
-    return np.ascontiguousarray(points)

@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.trading.execution.cost_share import side_share
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 
@@ -77,12 +78,10 @@ def trading_schedule(costs: Costs, rules: OrderRules, bars_per_year: float) -> T
 def taker_cost(schedule: TradingSchedule, book: Floats, bar: Bar, units: float, price: float) -> float:
     """Cost of taking `units` at `price`, in money: fee, half-spread, slippage, and the step to the next tick."""
     value = abs(units) * price
-    share = schedule.taker + schedule.spread + schedule.slip_fixed + schedule.slip_volatility * bar.volatility
-    if schedule.impact > 0.0 and bar.usual_volume > 0.0:
-        share += schedule.impact * bar.volatility * np.sqrt(abs(units) * schedule.capital / bar.usual_volume)
-    if book.shape[1] > 0:
-        share += np.interp(value * schedule.capital, book[0], book[1])
-    cost = value * share
+    fixed = schedule.taker + schedule.spread + schedule.slip_fixed
+    part = abs(units) * schedule.capital / bar.usual_volume if bar.usual_volume > 0.0 else 0.0
+    worth = value * schedule.capital
+    cost = value * side_share(fixed, schedule.slip_volatility, schedule.impact, book, bar.volatility, part, worth)
     if schedule.tick > 0.0:
         steps = price / schedule.tick
         worse = np.ceil(steps - 1e-9) if units > 0.0 else np.floor(steps + 1e-9)

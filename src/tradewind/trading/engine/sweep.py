@@ -23,7 +23,7 @@ from tradewind.trading.engine.account import (
     live_bar,
     run_account,
 )
-from tradewind.trading.engine.backtest import HOURS_A_YEAR, MARKET, History, order_book
+from tradewind.trading.engine.backtest import HOURS_A_YEAR, MARKET, History
 from tradewind.trading.engine.step import (
     ACCEPTED,
     FILL_SIZE,
@@ -58,7 +58,7 @@ def sweep(
         BadData: a target of the wrong length, missing, or beyond the leverage allowed.
     """
     bars, segment = history.matrix[None], history.segment[None]
-    schedule, book = trading_schedule(costs, rules, bars_per_year), order_book(costs)
+    schedule, book = trading_schedule(costs, rules, bars_per_year), costs.book_shares
     delay = 1 + costs.latency_bars
     plain = is_plain(rules) and costs.borrow_rate_annual == 0
     funding = np.cumsum(bars[0][0] * bars[0][7])  # paid on one unit since the first bar, at the open

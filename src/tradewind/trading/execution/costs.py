@@ -47,7 +47,13 @@ class Costs(Parameters):
     @property
     def fixed_share(self) -> float:
         """Taker fee, half-spread and fixed slippage as a share of the value traded."""
-        return (self.taker_fee_bps + self.half_spread_bps + self.slippage_bps) * 1e-4
+        return self.taker_fee_bps * 1e-4 + self.half_spread_bps * 1e-4 + self.slippage_bps * 1e-4
+
+    @property
+    def book_shares(self) -> Floats:
+        """The measured book as two rows, values and shares; without columns where there is none."""
+        points = np.array(self.book, dtype=np.float64).reshape(-1, 2).T * np.array([[1.0], [1e-4]])
+        return np.ascontiguousarray(points)
 
     def round_trip_share(self, volatility: Floats | float, participation: float = 0.0, value: float = 0.0) -> Floats:
         """What buying and selling again at market costs, as a share of the value traded.
@@ -60,13 +66,14 @@ class Costs(Parameters):
         Returns:
             The share, of the volatility's shape; the tick size is not in it.
         """
-        known = np.nan_to_num(np.asarray(volatility, dtype=np.float64))
-        side = self.fixed_share + self.slippage_share_of_volatility * known
-        side = side + self.impact_coefficient * known * np.sqrt(participation)
-        if self.book:
-            values, bps = zip(*self.book, strict=True)
-            side = side + np.interp(value, values, bps) * 1e-4
-        return np.asarray(2.0 * side, dtype=np.float64)
+        from tradewind.trading.execution.cost_share import side_shares
+
+        per_bar = np.asarray(volatility, dtype=np.float64)
+        side = side_shares(
+            self.fixed_share, self.slippage_share_of_volatility, self.impact_coefficient, self.book_shares,
+            per_bar.ravel(), participation, value,
+        )  # fmt: skip
+        return np.asarray(2.0 * side.reshape(per_bar.shape), dtype=np.float64)
 
     def scaled(self, multiple: float) -> "Costs":
         """The same costs, `multiple` times as high."""

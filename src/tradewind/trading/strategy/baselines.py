@@ -51,6 +51,13 @@ DIRECTIONS: dict[str, Strategy] = {
 RANDOM = "random_same_turnover"
 MATCHED = "holding_same_exposure"
 ORACLE = "oracle"
+# As people write them, where the words of the name alone do not do.
+TITLES = {
+    "time_series_momentum": "time-series momentum",
+    "last_bar_reversal": "last-bar reversal",
+    RANDOM: "random, same turnover",
+    MATCHED: "holding, same exposure",
+}
 
 
 def family(name: str) -> str:

@@ -1,0 +1,57 @@
+"""A stored agent: its policy and what it is told by, from one set of files. No torch, and nothing of its run."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from tradewind.adaptive.rl.forecasts import ToldForecaster, told_rows
+from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
+from tradewind.adaptive.rl.policies import Policy, live_through
+from tradewind.adaptive.rl.preparation import test_markets
+from tradewind.adaptive.rl.rules import FORECASTS
+from tradewind.learning.models.base import Files
+from tradewind.trading.engine.backtest import History
+
+
+class StoredAgent:
+    """What an agent of one fold and seed needs to act."""
+
+    def __init__(self, policy: Policy, forecaster: ToldForecaster) -> None:
+        """Use `from_files`."""
+        self.policy, self.forecaster = policy, forecaster
+
+    @classmethod
+    def from_files(cls, files: Files) -> Self:
+        """From the files under the agent's key. The bytes must be trusted: the store has checked their hashes.
+
+        Raises:
+            BadModel: a file is missing, damaged, or written by another version.
+        """
+        return cls(Policy.from_files(files), ToldForecaster.from_files(files))
+
+    def positions(
+        self,
+        rows: pd.DataFrame,
+        known: Mapping[str, tuple[pd.DataFrame, History]],
+        window: tuple[Any, Any],
+        trading: TradingTerms,
+    ) -> pd.DataFrame:
+        """What the agent holds over a window, flat at its beginning.
+
+        Args:
+            rows: model-input rows of the window, of all symbols in the order of time.
+            known: each symbol's bars and history.
+            window: the first instant, and the first one after the last.
+            trading: what trading costs and allows.
+
+        Returns:
+            symbol, timestamp, target: a row a bar; 0 where it cannot act.
+        """
+        told = told_rows(self.forecaster, rows).astype(dict.fromkeys(FORECASTS, "float32"))
+        markets = test_markets(told, known, window, list(self.policy.about.standardiser.features))
+        whole = TradingMarket.joined([one.market for one in markets.values()])
+        (life,) = live_through(self.policy, whole, trading)
+        keys = [pd.DataFrame({"symbol": symbol, "timestamp": one.timestamp}) for symbol, one in markets.items()]
+        return pd.concat(keys, ignore_index=True).assign(target=np.asarray(life.targets)).astype({"symbol": "str"})
