@@ -4,12 +4,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from tests.operations.bundles import TERMS, findings, model_rows
 from tradewind.datasets.registry import RegistryDataset
 from tradewind.errors import BadModel, BadParameters
+from tradewind.operations.bundle.warming import DECISIONS, STATE, read_decisions
 from tradewind.operations.registry.records import Roles
 from tradewind.pipelines.deployment.nodes import DeploymentRules, build_bundle, choose_procedure
 
@@ -33,13 +35,29 @@ def build(wanted: str, path: Path, **changes: Any) -> Any:
     procedure = choose_procedure(board, models, PARAMETERS, DeploymentRules(model=wanted), best) | changes
     forecasts = [told.forecasts.assign(model=name) for name in models]
     partitions = {f"simulated/{name}/1h": partial(_of, rows, name) for name in TERMS.universe.symbols}
+    bars = {partition: partial(_bars, name) for partition, name in zip(partitions, TERMS.universe.symbols, strict=True)}
     files = build_bundle(
         procedure, partitions, {}, told.verdict, board, TERMS.universe, TERMS.trading, TERMS.selection, PARAMETERS,
-        *forecasts,
+        bars, NO_SIDE_SERIES, *forecasts,
     )  # fmt: skip
     dataset = RegistryDataset(path=str(path))
     dataset.save(files)
     return dataset.load()
+
+
+NO_SIDE_SERIES = pd.DataFrame({
+    "series": pd.Series(dtype="str"), "symbol": pd.Series(dtype="str"),
+    "known_at": pd.Series(dtype="datetime64[ms, UTC]"), "value": pd.Series(dtype="float64"),
+})  # fmt: skip
+
+
+def _bars(symbol: str, count: int = 40) -> pd.DataFrame:
+    opened = pd.date_range("2023-03-01", periods=count, freq="h", tz="UTC").as_unit("ms")
+    close = 100 + np.arange(count) % 7
+    return pd.DataFrame({
+        "symbol": symbol, "open_time": opened, "timestamp": opened + pd.Timedelta(hours=1), "open": close,
+        "high": close + 1.0, "low": close - 1.0, "close": close, "volume": 5.0,
+    })  # fmt: skip
 
 
 def _of(rows: pd.DataFrame, symbol: str) -> pd.DataFrame:
@@ -52,6 +70,9 @@ def test_the_best_model_is_refitted_by_its_own_procedure_and_served_in_developme
     assert (spec.name, spec.parameters, spec.training["row_stride"], spec.seed) == ("linear", {"c": 0.01}, 2, 7)
     assert spec.evidence.verdict == "go" and spec.max_gap_bars == 3 and spec.horizon_bars == 4
     assert registry.roles("development") == Roles(1)
+    last = read_decisions(registry.read(1)[DECISIONS])
+    assert set(last) == set(TERMS.universe.symbols) and np.isfinite(last["SIM2"].p_up)
+    assert registry.load(1).decider().from_bytes(registry.read(1)[STATE]).assembly.done_ms == last["SIM1"].timestamp
     again = build("lightgbm", tmp_path)
     assert again.load(2).spec.parameters["max_depth"] == 2 and again.load(2).spec.evidence.verdict == "none"
     assert again.roles("development") == Roles(2, None, 1) and again.roles("production") == Roles()
