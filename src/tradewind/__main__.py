@@ -1,4 +1,7 @@
-"""`tradewind`: commands of a paper account that must act at once. Kedro is not loaded, but by `paper` itself."""
+"""`tradewind`: the light commands of what is in production, above all those of a paper account that must act at once.
+
+Kedro is not loaded, but by `paper` itself; the commands of the service are in `tradewind.console`.
+"""
 
 import argparse
 import json
@@ -12,6 +15,12 @@ from pathlib import Path
 from tradewind.errors import BadParameters, TradewindError
 
 FOLDER = Path("data/09_paper/run")
+SERVING = {
+    "serve": "answer forecasts over REST, gRPC and protocol v2",
+    "token": "make a token for the service",
+    "models": "what is registered: list, compare, move, roll back",
+    "canary": "try a successor beside the champion",
+}
 ORDERS = ("pause", "reduce", "resume", "flatten", "override")
 
 
@@ -20,6 +29,10 @@ def main(given: list[str] | None = None) -> int:
     words = sys.argv[1:] if given is None else given
     if words[:1] == ["paper"]:
         os.execvp(sys.executable, [sys.executable, "-m", "kedro", *words])  # noqa: S606 - our own interpreter
+    if words[:1] and words[0] in SERVING:
+        from tradewind.console import main as console
+
+        console(words, prog_name="tradewind")
     options = _parser().parse_args(words)
     try:
         options.run(options)
@@ -30,9 +43,11 @@ def main(given: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tradewind", description="Paper accounts: look, stop, check.")
+    parser = argparse.ArgumentParser(prog="tradewind", description="What is in production: models, and paper accounts.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("paper", help="open a paper account (see `kedro paper --help`)")
+    for name, purpose in SERVING.items():
+        commands.add_parser(name, help=purpose)
     halt = commands.add_parser("halt", help="stop all orders at once, also while the process hangs")
     halt.set_defaults(run=_halt)
     for name in ORDERS:

@@ -11,6 +11,8 @@ MODULES = {
     "viz": ("kedro_viz",),
     "notebook": ("jupyterlab",),
     "exchanges": ("ccxt", "httpx"),
+    "live": ("starlette", "uvicorn", "websockets", "httpx"),
+    "serve": ("fastapi", "uvicorn", "grpc", "prometheus_client"),
     "stores": ("psycopg", "s3fs", "deltalake", "httpx"),
     "cluster": ("distributed",),
 }

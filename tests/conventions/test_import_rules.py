@@ -37,6 +37,12 @@ PLANTED = {
     "a session that reads the clock": ("live/session/planted.py", "import tradewind.clock\n"),
     "a risk gate that reads the time": ("trading/risk/planted.py", "import time\n"),
     "a journal that knows the live room": ("operations/journal/planted.py", "import tradewind.live.session\n"),
+    "kedro in the service": ("serving/planted.py", "def ask():\n    import kedro\n"),
+    "mlflow in the console script": ("console/planted.py", "import mlflow\n"),
+    "a web server outside the service": ("operations/registry/planted.py", "import fastapi\n"),
+    "the service known to the registry": ("operations/registry/planted.py", "import tradewind.serving\n"),
+    "a bundle that knows the registry": ("operations/bundle/planted.py", "import tradewind.operations.registry\n"),
+    "a stage that knows the service": ("pipelines/deployment/planted.py", "import tradewind.serving\n"),
     "an exchange client outside its room": ("data/quality/planted.py", "def ask():\n    import ccxt\n"),
 }
 
