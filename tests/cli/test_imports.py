@@ -49,7 +49,7 @@ def test_a_dry_run_shows_decisions_evidence_and_rejects_and_writes_nothing(run: 
         "unit of unix",
         "time frame",
         "assumed:",
-        "29 rows accepted, 1 refused",
+        "29 rows accepted, 1 rejected",
     ):
         assert words in result.output
     assert "v/S/1h: 30 rows: 29 bars from 2024-01-01 00:00 to 2024-01-02 05:00 UTC" in result.output
@@ -90,14 +90,14 @@ def test_open_questions_are_named_and_fail(run: Any, dry: list[str]) -> None:
 def test_a_file_imported_twice_is_there_once(run: Any, tmp_path: Path) -> None:
     first, second = run("bars.csv", *WHO), run("bars.csv", *WHO)
     assert first.exit_code == second.exit_code == 0, first.output
-    assert "30 rows: 29 new, 0 known, 1 refused" in first.output
-    assert "30 rows: 0 new, 29 known, 1 refused" in second.output
+    assert "30 rows: 29 new, 0 known, 1 rejected" in first.output
+    assert "30 rows: 0 new, 29 known, 1 rejected" in second.output
     path = tmp_path / "data/01_raw/imported.sqlite"
     store = open_store({"kind": "sqlite", "path": path})
     try:
         key = store.keys()[0]
         assert len(store.read(key)) == 29
-        assert store.refused()["reason"].tolist() == ["close is missing or no number"]
+        assert store.rejected()["reason"].tolist() == ["close is missing or no number"]
         assert store.ledger()["source"].tolist() == ["file.bars.csv"] * 2
     finally:
         store.close()

@@ -28,7 +28,7 @@ def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any)
     assert verdict["verdict"] in {"go", "watch", "no-go"}
     assert verdict["reasons"]
     assert verdict["sharpe_low"] <= verdict["sharpe"] <= verdict["sharpe_high"]
-    assert 0 <= verdict["probability_of_luck"] <= 1
+    assert 0 <= verdict["probability_of_edge"] <= 1
 
 
 def test_every_received_row_is_accepted_or_in_quarantine(finished_project: Any) -> None:

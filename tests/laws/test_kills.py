@@ -20,7 +20,7 @@ from tests.data.stores.schedules import delivery, key, random_deliveries
 from tradewind.atomic import write_bytes
 from tradewind.data.files.deliveries import IDENTITY, Delivery, merge_rows
 from tradewind.data.stores.catalogue import open_store
-from tradewind.data.stores.tables import refused_rows
+from tradewind.data.stores.tables import rejected_rows
 
 KILLS = 100
 KINDS: dict[str, dict[str, Any]] = {"sqlite": {}, "parquet": {"compact_files": 3}}
@@ -49,9 +49,9 @@ def check_rows(store: Any, given: list[Delivery], acknowledged: int) -> None:
 
 
 def check_records(store: Any, given: list[Delivery], acknowledged: int) -> None:
-    """The refused rows, spans and lines of the ledger of at least the acknowledged deliveries."""
-    stored, done = store.refused(), given[:acknowledged]
-    pd.testing.assert_frame_equal(refused_rows(pd.concat([stored, *(one.refused for one in done)])), stored)
+    """The rejected rows, spans and lines of the ledger of at least the acknowledged deliveries."""
+    stored, done = store.rejected(), given[:acknowledged]
+    pd.testing.assert_frame_equal(rejected_rows(pd.concat([stored, *(one.rejected for one in done)])), stored)
     assert len(store.ledger()) >= acknowledged
     asked = {(one.covered, one.received_at_ms) for one in done}
     assert asked <= set(store.covered(key()))
@@ -66,7 +66,7 @@ def check_no_part(store: Any, given: list[Delivery], acknowledged: int) -> None:
 
 def contents(store: Any) -> tuple[Any, ...]:
     return (
-        rows_of(store), store.fingerprints(key()), store.covered(key()), store.refused().to_dict("list")
+        rows_of(store), store.fingerprints(key()), store.covered(key()), store.rejected().to_dict("list")
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def tables() -> ReportTables:
         columns=["strategy", "cost_multiple", "sharpe", "total_return"],
     )
     universe = Universe(venue="made", symbols=("SIM1",), timeframe="1h")
-    significance, selection, *_ = measure_significance(returns, [], universe, rules, 7)
+    significance, selection, *_ = measure_significance(returns, [], ["a month"], {"xgboost": "idea"}, rules, 7)
     accounts = {name: part.assign(symbol="SIM1", position=0.5) for name, part in returns.groupby("strategy")}
     classes = [(a, p, 10, 1 / 3) for a in ("down", "flat", "up") for p in ("down", "flat", "up")]
     measures = ("accuracy", "log_loss", "brier", "macro_f1", "ece")
@@ -123,7 +123,7 @@ def tables() -> ReportTables:
             boards[0],
             boards[1],
             sensitivity,
-            Selection({"xgboost": 0.9}, 5, selection["overfitting"]["probability"]),
+            Selection(significance, selection["trials"], selection["effective_trials"], None),
             VerdictRules(),
         ),
         settings={
@@ -233,7 +233,7 @@ def _networks() -> dict[str, pd.DataFrame]:
             ],
         ),
         "failures": pd.DataFrame(
-            [("ppo", 0, -1, "seed collapse", 0.1)], columns=["strategy", "fold", "seed", "failure", "value"]
+            [("ppo", 0, -1, "seed disagreement", 0.1)], columns=["strategy", "fold", "seed", "failure", "value"]
         ),
         "action_map": pd.DataFrame(
             [("ppo", edge, flat, edge - 0.5, flat / 2, edge - 0.5, 10) for edge in (0, 1) for flat in (0, 1)],

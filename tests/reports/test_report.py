@@ -217,7 +217,7 @@ def test_a_run_that_never_traded_has_a_report(tables: ReportTables) -> None:
     selection = tables.selection | {"overfitting": None}
     bare = replace(tables, portfolio_returns=flat, trades=none, selection=selection)
     assert "too little movement" in render_html(bare)
-    assert "too short to say how likely overfitting is" in render_markdown(bare)
+    assert "too few models or days to halve the history" in render_markdown(bare)
 
 
 def test_months_and_the_markets_share_are_what_they_say() -> None:
@@ -252,9 +252,9 @@ def test_agents_have_their_seeds_behaviour_and_failures(tables: ReportTables) ->
     page, twin = render_html(tables), render_markdown(tables)
     assert "| PPO | 3 x 5 | 1.10 | 0.70 to 1.50 | -0.50 | 2.00 | 80 % | 60 % |" in twin
     assert "| PPO | 50 % | 30 % | 20 % | 0.80 | 30 | 2.00 % | 3.00 | 1.00 |" in twin
-    assert "| PPO | 0 | all | seed collapse | 0.10 |" in twin
+    assert "| PPO | 0 | all | seed disagreement | 0.10 |" in twin
     assert "| PPO | costs x 4 | 100 | 0.50 | 0.10 | 2.00 % | 3.00 | 1.00 | 2.00 |" in twin
     assert "leaps of the price: after" in page and "volatility: high third" in twin
-    assert "Sharpe ratio of a fold" in page and "bars lived through" in page and "probability of flat" in page
+    assert "Sharpe ratio of a fold" in page and "timesteps (bars)" in page and "probability of flat" in page
     calm = render_html(replace(tables, failures=tables.failures.iloc[:0]))
     assert "No agent was degenerate" in calm and "No agent was degenerate" not in page

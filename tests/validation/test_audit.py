@@ -8,15 +8,15 @@ import pytest
 
 from tradewind.validation import audit_report
 from tradewind.validation.audit import KEYS, Findings, audit_run, changed, mirrored, truncated, warm_up
-from tradewind.validation.planted_leaks import planted_leaks, practice_run
-from tradewind.validation.whole_run import RunSettings, Sources
+from tradewind.validation.planted_leaks import planted_leaks, planted_run
+from tradewind.validation.research_run import RunSettings, Sources
 
 LEAKS = planted_leaks()
 
 
 @pytest.fixture(scope="module")
 def practice(parameters: dict[str, Any]) -> tuple[Sources, RunSettings]:
-    return practice_run(parameters)
+    return planted_run(parameters)
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +68,12 @@ def test_the_other_histories_are_the_same_until_the_cut_and_not_after(practice: 
 
 def test_a_feature_that_speaks_too_early_is_named(practice: tuple[Sources, RunSettings], clean: Findings) -> None:
     sources, settings = practice
-    warmth = warm_up(sources, settings, lengths=(50, 399), n_places=2)
-    assert set(warmth["bars"]) == {50, 399}
-    silent = warmth[(warmth["bars"] == 50) & (warmth["missing"] > 0)]["feature"]
+    warm_up_rows = warm_up(sources, settings, lengths=(50, 399), n_places=2)
+    assert set(warm_up_rows["bars"]) == {50, 399}
+    silent = warm_up_rows[(warm_up_rows["bars"] == 50) & (warm_up_rows["missing"] > 0)]["feature"]
     assert "log_return_168" in set(silent)
-    settled = warmth[(warmth["bars"] == 399) & (warmth["missing"] == 0)]
+    settled = warm_up_rows[(warm_up_rows["bars"] == 399) & (warm_up_rows["missing"] == 0)]
     assert (settled["worst"] < 0.01).mean() > 0.9
-    early = pd.concat([warmth, pd.DataFrame([{"feature": "hasty", "bars": 50, "missing": 0.0, "worst": 3.0}])])
+    early = pd.concat([warm_up_rows, pd.DataFrame([{"feature": "hasty", "bars": 50, "missing": 0.0, "worst": 3.0}])])
     text = audit_report.render(clean, early, "SIM1, SIM2")
     assert "Nothing at or before any cut moved" in text and "| hasty | 3.000 |" in text

@@ -83,11 +83,11 @@ def truth(
     import json
 
     from tradewind.atomic import write_bytes
-    from tradewind.validation.experiment import Judge, cases, checked_sources, identity, null_world_cases
+    from tradewind.validation.experiment import CaseRunner, cases, checked_sources, identity, null_world_cases
     from tradewind.validation.ledger import run_cases
     from tradewind.validation.report import render
+    from tradewind.validation.research_run import RunSettings, load_sources
     from tradewind.validation.summary import summarise
-    from tradewind.validation.whole_run import RunSettings, load_sources
 
     with project_context(project, env) as context:
         folder = reports_path(context, output, "truth")
@@ -96,7 +96,7 @@ def truth(
             sources = load_sources(context.catalog, parameters)
             real = checked_sources(sources, RunSettings.from_parameters(parameters))
             wanted += null_world_cases(worlds, len(sources.universe.symbols))
-        judge = Judge(parameters, real)
+        judge = CaseRunner(parameters, real)
         summary = summarise(run_cases(wanted, judge, folder / "outcomes.jsonl", identity(parameters), workers))
     write_bytes(folder / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     text = render(summary)
@@ -124,13 +124,13 @@ def audit(
     from tradewind.atomic import write_bytes
     from tradewind.validation import audit_report
     from tradewind.validation.audit import audit_run, audit_settings, warm_up
-    from tradewind.validation.planted_leaks import practise
-    from tradewind.validation.whole_run import load_sources
+    from tradewind.validation.planted_leaks import check_planted_leaks
+    from tradewind.validation.research_run import load_sources
 
     with project_context(project, env, params) as context:
         if planted:
             missed = 0
-            for leak, first in practise(context.params):
+            for leak, first in check_planted_leaks(context.params):
                 missed += (first is None) != (leak is None)
                 click.echo(audit_report.planted_line(leak, first))
             click.echo("all are caught, and no false alarm" if not missed else f"{missed} wrong answers")

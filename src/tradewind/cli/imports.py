@@ -54,7 +54,7 @@ _SHOWN_KEYS = 24
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("data/01_raw/imported"),
     show_default=True,
-    help="Folder for trades and order books, as Parquet, and for the refused rows of files that hold no bars.",
+    help="Folder for trades and order books, as Parquet, and for the rejected rows of files that hold no bars.",
 )
 @click.pass_obj
 def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: bool, **options: Any) -> None:
@@ -62,7 +62,7 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
 
     CSV, JSON, Parquet, Feather, packed by gzip or not. Delimiter, header, columns, time unit, date order, time zone and
     volume unit are told from the file where it determines them, and each with its evidence; what it does not
-    determine is asked for, never guessed. Every row is imported or refused with its reason. The same file twice changes
+    determine is asked for, never guessed. Every row is imported or rejected with a reason. The same file twice changes
     nothing. Exits with 1 if a file was not imported.
     """
     from rich.console import Console
@@ -177,19 +177,19 @@ def _write(plan: "ImportPlan", opened: "Callable[[], AbstractContextManager[Stor
                 receipt = store.append(delivery)
                 lines.append(
                     f"{delivery.key}: {receipt.rows_received:,} rows: {receipt.rows_new:,} new, "
-                    f"{receipt.rows_known:,} known, {receipt.rows_refused:,} refused"
+                    f"{receipt.rows_known:,} known, {receipt.rows_rejected:,} rejected"
                 )
             if plan.vintages is not None:
                 new = store.append_side(plan.vintages)
-                accepted, refused = plan.accepted, len(plan.refused.reason)
-                lines.append(f"{plan.rows:,} rows: {accepted:,} values, {new:,} new, {refused:,} refused")
+                accepted, rejected = plan.accepted, len(plan.rejected.reason)
+                lines.append(f"{plan.rows:,} rows: {accepted:,} values, {new:,} new, {rejected:,} rejected")
     for name, table in plan.tables.items():
         _write_table(table, own / f"{name}.parquet")
         lines.append(f"{len(table):,} rows in {own / f'{name}.parquet'}")
-    if not plan.bars and len(plan.refused.reason):
+    if not plan.bars and len(plan.rejected.reason):
         key = BarKey(venue="", symbol=plan.path.name, timeframe="")
-        _write_table(plan.quarantine(key), own / "refused.parquet")
-        lines.append(f"{len(plan.refused.reason):,} refused rows in {own / 'refused.parquet'}")
+        _write_table(plan.quarantine(key), own / "rejected.parquet")
+        lines.append(f"{len(plan.rejected.reason):,} rejected rows in {own / 'rejected.parquet'}")
     return lines
 
 
@@ -220,11 +220,11 @@ def _show(plan: "ImportPlan", console: "Console") -> None:
         return
     if plan.bars:
         _show_bars(plan, console)
-    reasons = plan.refused.counts()
-    console.print(f"{plan.accepted:,} rows accepted, {sum(reasons.values()):,} refused")
+    reasons = plan.rejected.counts()
+    console.print(f"{plan.accepted:,} rows accepted, {sum(reasons.values()):,} rejected")
     for reason, count in reasons.items():
-        first = int((plan.refused.reason == reason).argmax())
-        row, content = plan.refused.source_row[first], plan.refused.content[first]
+        first = int((plan.rejected.reason == reason).argmax())
+        row, content = plan.rejected.source_row[first], plan.rejected.content[first]
         console.print(f"  {count:,} x {reason}; first in row {row}: {content[:160]}", markup=False, soft_wrap=True)
     previews = dict(plan.tables)
     if plan.vintages is not None:
@@ -244,10 +244,10 @@ def _show_bars(plan: "ImportPlan", console: "Console") -> None:
         found = summarise(plan, bars, clock.now())
         opened = found.bars["open_time"].astype("str").str.slice(0, 16).to_list() if len(found.bars) else ["", ""]
         preview = found.bars if preview is None else preview
-        others = len(found.refused) - found.duplicates
+        others = len(found.rejected) - found.duplicates
         console.print(
             f"{bars.key}: {found.rows:,} rows: {len(found.bars):,} bars from {opened[0]} to {opened[-1]} UTC, "
-            f"{found.duplicates:,} repeated or superseded, {others:,} refused; {found.gaps:,} gaps lack "
+            f"{found.duplicates:,} repeated or superseded, {others:,} rejected; {found.gaps:,} gaps lack "
             f"{found.missing:,} bars",
             markup=False, soft_wrap=True,
         )  # fmt: skip

@@ -76,8 +76,10 @@ class StoredBarsDataset(AbstractDataset[Mapping[str, Any], dict[str, Loader]]):
                 delivery = receive(
                     rows() if callable(rows) else rows, BarKey.from_partition(partition), CATALOG, clock.now()
                 )
-                if len(delivery.refused):
-                    raise BadData(f"{partition}: {len(delivery.refused)} rows refused: {delivery.refused['reason'][0]}")
+                if len(delivery.rejected):
+                    raise BadData(
+                        f"{partition}: {len(delivery.rejected)} rows rejected: {delivery.rejected['reason'][0]}"
+                    )
                 store.append(delivery)
 
     def _exists(self) -> bool:

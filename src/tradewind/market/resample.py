@@ -42,6 +42,11 @@ def slow_bar_groups(
 
     Bars must be sorted. Slow bars open at whole multiples of `slow_ms` since 1970-01-01 UTC, weekly ones on
     Mondays.
+
+    Args:
+        open_time_ms: shape (bars,), epoch milliseconds.
+        segment: shape (bars,).
+        slow_ms: the length of a slow bar in milliseconds.
     """
     return _groups(open_time_ms, segment, slow_ms, bar_anchor_ms(slow_ms))
 

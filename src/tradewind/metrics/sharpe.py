@@ -61,11 +61,30 @@ def expected_largest(n_trials: float, variance: float) -> float:
     return float(math.sqrt(variance) * ((1 - EULER) * first + EULER * second))
 
 
+def effective_trials(daily: Floats) -> float:
+    """How many independent strategies these are worth: (sum of eigenvalues)^2 / sum of their squares.
+
+    The participation ratio of the correlation matrix of `daily` (days, strategies): as many as there are where they
+    are uncorrelated, 1 where they are all the same. Strategies without variation count nothing; 1 at least.
+    """
+    moving = daily[:, daily.std(axis=0) > 1e-12] if len(daily) > 2 else daily[:, :0]
+    if moving.shape[1] < 2:
+        return 1.0
+    correlation = np.corrcoef(moving.T)
+    return float(moving.shape[1] ** 2 / (correlation**2).sum())
+
+
 def deflated_sharpe(daily: Floats, n_trials: float, variance: float) -> float:
     """Probability that the true Sharpe ratio exceeds what the best of `n_trials` trials shows by luck alone.
 
     The probabilistic Sharpe ratio against `expected_largest` (Bailey and Lopez de Prado 2014, equation 9). `variance`
-    is that of the trials' daily Sharpe ratios.
+    is that of the daily Sharpe ratios of trials without an edge, 1 / (days - 1): that of the trials that there were
+    holds the skill of the good ones and the disasters of the bad ones.
+
+    Args:
+        daily: shape (days,), net returns.
+        n_trials: how many strategies were tried.
+        variance: of the daily Sharpe ratios of trials without an edge.
     """
     return probabilistic_sharpe(daily, expected_largest(n_trials, variance))
 
@@ -75,6 +94,11 @@ def minimum_track_record(daily: Floats, confidence: float = 0.95, benchmark: flo
 
     1 + (1 - skewness * S + (kurtosis - 1) / 4 * S^2) * (z / (S - benchmark))^2 (Bailey and Lopez de Prado 2012,
     equation 11). Infinite where the ratio does not exceed the benchmark, NaN where there is none.
+
+    Args:
+        daily: shape (days,), net returns.
+        confidence: in (0, 1).
+        benchmark: a daily Sharpe ratio.
     """
     from scipy.stats import norm
 

@@ -55,7 +55,13 @@ def _single_settings(parameters: Mapping[str, str]) -> dict[str, str]:
 
 
 def strategy_rows(first: Run, second: Run, seed: int = 0) -> Iterator[dict[str, str]]:
-    """Every strategy that both have: Sharpe ratios, and the difference over the days that both have lived through."""
+    """Every strategy that both have: Sharpe ratios, and the difference over the days that both have.
+
+    Args:
+        first: the one run.
+        second: the other run.
+        seed: of the resampling behind the interval.
+    """
     boards = [run.leaderboard.set_index("strategy") for run in (first, second)]
     days = first.daily_returns.merge(second.daily_returns, on="day", suffixes=("_a", "_b"))
     for name in boards[0].index:

@@ -200,6 +200,7 @@ def _data(tables: ReportTables) -> dict[str, Any]:
         "features": table(text.feature_rows(tables)),
         "n_features": len(tables.feature_dictionary),
         "folds": table(text.fold_rows(tables.folds)),
+        "how_chosen": text.how_chosen(tables.verdict),
         "settings": tables.settings,
     }
 
@@ -225,9 +226,14 @@ def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:
             f"with a drawdown of {text.percent(judged['max_drawdown'], 0)}",
         ),
         (
-            "Probability of luck",
-            text.percent(verdict["probability_of_luck"]),
-            f"deflated Sharpe {text.percent(verdict['deflated_sharpe'])} after {verdict['trials']} trials",
+            "Probability of an edge",
+            text.percent(verdict["probability_of_edge"]),
+            f"folds and holdout, after {text.number(verdict['effective_trials'], 1)} effective trials",
+        ),
+        (
+            "Could be seen",
+            text.number(verdict["detectable_sharpe"]),
+            "true Sharpe ratio that these days miss half the time",
         ),
         (
             "Holdout Sharpe ratio",

@@ -20,11 +20,10 @@ def render_markdown(tables: ReportTables) -> str:
         f"# {verdict['verdict'].upper()}: {text.HEADLINE[verdict['verdict']]}",
         f"{'**SIMULATED MARKET.** ' if masthead.is_simulated(tables) else ''}{masthead.title(tables)}\n\n"
         + "\n".join(f"- {name}: {value}" for name, value in masthead.facts(tables)),
-        f"Judged: **{label(chosen)}**, the model with the best walk-forward Sharpe ratio of "
-        f"{verdict['models_compared']}. The holdout had no part in the choice.",
+        f"Judged: **{label(chosen)}**, {text.how_chosen(verdict)}",
         f"- Sharpe ratio net of costs: **{text.number(verdict['sharpe'])}**, 90 % interval "
         f"{text.interval(verdict['sharpe_low'], verdict['sharpe_high'])}\n"
-        f"- probability of luck: **{text.percent(verdict['probability_of_luck'])}**\n"
+        f"- probability of an edge, folds and holdout: **{text.percent(verdict['probability_of_edge'])}**\n"
         f"- holdout Sharpe ratio: **{text.number(verdict['holdout_sharpe'])}**, 90 % interval "
         f"{text.interval(verdict['holdout_sharpe_low'], verdict['holdout_sharpe_high'])}"
         + (
@@ -121,11 +120,13 @@ def _escape(value: str) -> str:
 def _selection_sentence(tables: ReportTables) -> str:
     found = tables.selection["overfitting"]
     overfitting = (
-        f"The probability of overfitting is {text.percent(found['probability'])}."
+        f"The best model of one half of the history loses money in the other in {text.percent(found['loss'])} of the "
+        f"halvings, and falls below the middle of the models in {text.percent(found['probability'])}."
         if found
-        else "The history is too short to say how likely overfitting is."
+        else "There are too few models or days to halve the history."
     )
     return (
-        f"{tables.selection['trials']} trials on this market; the best of so many without an edge would show a Sharpe "
-        f"ratio of {text.number(tables.selection['expected_largest_sharpe'])}. {overfitting}"
+        f"{tables.selection['trials']} trials on this market, worth "
+        f"{text.number(tables.selection['effective_trials'], 1)} independent ones; the best of so many without an edge "
+        f"would show a Sharpe ratio of {text.number(tables.selection['expected_largest_sharpe'])}. {overfitting}"
     )

@@ -12,9 +12,9 @@ from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
 
 HEADLINE = {
-    "go": "There is an edge after costs.",
-    "watch": "There may be an edge, but it has not been shown.",
-    "no-go": "No edge: no model has shown that it earns its costs.",
+    "go": "An edge after costs is shown.",
+    "watch": "There may be an edge; it is not shown.",
+    "no-go": "Not shown: nothing here has been seen to earn its costs.",
 }
 
 COVERAGE = {
@@ -35,7 +35,13 @@ def number(value: Any, digits: int = 2) -> str:
 
 
 def interval(low: Any, high: Any, digits: int = 2) -> str:
-    """0.12 to 3.45."""
+    """0.12 to 3.45.
+
+    Args:
+        low: the lower end.
+        high: the upper end.
+        digits: after the point.
+    """
     return f"{number(low, digits)} to {number(high, digits)}"
 
 
@@ -46,6 +52,16 @@ def _is_number(value: Any) -> bool:
 def day(instant: Any) -> str:
     """2024-01-31, or a dash."""
     return "–" if pd.isna(instant) else f"{pd.Timestamp(instant):%Y-%m-%d}"
+
+
+def how_chosen(verdict: dict[str, Any]) -> str:
+    """Why this strategy is the one judged, as the end of a sentence."""
+    if verdict["named"]:
+        return "which was named before the run: one trial, nothing was chosen."
+    return (
+        f"the model with the best walk-forward Sharpe ratio of {verdict['models_compared']}. The holdout had no part "
+        "in the choice."
+    )
 
 
 def what_would_break_it(verdict: dict[str, Any]) -> list[str]:
@@ -72,17 +88,28 @@ def what_would_break_it(verdict: dict[str, Any]) -> list[str]:
 
 
 def what_would_change_it(verdict: dict[str, Any], significance: pd.DataFrame, bars_per_day: float) -> list[str]:
-    """Plain sentences on what is missing for a better verdict, or for a worse one, and how many more bars settle it."""
+    """Plain sentences on what is missing for a better verdict, or for a worse one, and how many more bars settle it.
+
+    Args:
+        verdict: of `metrics.verdict.judge`.
+        significance: of `evaluation.significance.measure_significance`.
+        bars_per_day: of the timeframe.
+    """
     row = significance.set_index("strategy").loc[verdict["strategy"]]
     sentences = [
-        more_bars(row["minimum_days"], row["days"], bars_per_day, "to tell its Sharpe ratio from zero at 95 %")
+        f"What could have been seen: with these {number(verdict['days_all'], 0)} days a true Sharpe ratio of "
+        f"{number(verdict['detectable_sharpe'])} is missed in half of all cases, and a smaller one more often.",
+        more_bars(row["minimum_days"], row["days"], bars_per_day, "to tell its Sharpe ratio from zero at 95 %"),
     ]
     if verdict["trials"] > 1:
         of_trials = f"to tell it from the best of {verdict['trials']} trials without an edge"
         sentences.append(more_bars(row["minimum_days_deflated"], row["days"], bars_per_day, of_trials))
     unmet = [reason for met, reason in zip(verdict["passed"], verdict["reasons"], strict=True) if not met]
     if verdict["verdict"] == "go":
-        sentences.append("If one of the checks fails, the verdict is watch; if one of the first two does, no-go.")
+        sentences.append(
+            "If one of the checks fails, the verdict is watch; if the folds alone say too little or the holdout "
+            "refutes them, no-go."
+        )
     elif unmet:
         checks = "one check is" if len(unmet) == 1 else f"{len(unmet)} checks are"
         sentences.append(f"For a go, {checks} to be met that now fail: " + "; ".join(unmet) + ".")
@@ -99,7 +126,14 @@ def bars_per_day(settings: dict[str, Any]) -> float:
 
 
 def more_bars(needed_days: float, days: float, bars_per_day: float, purpose: str) -> str:
-    """How many more bars a purpose asks for, if the Sharpe ratio stays what it is."""
+    """How many more bars a purpose asks for, if the Sharpe ratio stays what it is.
+
+    Args:
+        needed_days: the length of the track record that the purpose asks for.
+        days: the length that there is.
+        bars_per_day: of the timeframe.
+        purpose: the end of the sentence.
+    """
     if not math.isfinite(needed_days):
         return f"No number of bars is enough {purpose}: it does not exceed it now."
     if needed_days <= days:
@@ -306,7 +340,13 @@ def left_out_rows(robustness: Any, chosen: str) -> Iterator[dict[str, str]]:
 
 
 def condition_rows(robustness: Any, chosen: str, by: str) -> Iterator[dict[str, str]]:
-    """Net return of the judged strategy by hour or regime."""
+    """Net return of the judged strategy by hour or regime.
+
+    Args:
+        robustness: the robustness tables.
+        chosen: the judged strategy.
+        by: hour or regime.
+    """
     for row in _of(robustness, "conditions", chosen):
         if row["by"] == by:
             yield {

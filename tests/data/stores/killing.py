@@ -94,8 +94,8 @@ def check_survivors(store: Store, deliveries: Sequence[Delivery], receipts: int,
         store.append(one)
     pd.testing.assert_frame_equal(store.read(of), merge_rows([one.rows for one in deliveries]))
     assert [asked for _, asked in store.covered(of)] == sorted(one.received_at_ms for one in deliveries)
-    refused = pd.concat([one.refused for one in deliveries])
-    assert set(store.refused().query("symbol == @of.symbol")["content"]) == set(refused["content"])
+    rejected = pd.concat([one.rejected for one in deliveries])
+    assert set(store.rejected().query("symbol == @of.symbol")["content"]) == set(rejected["content"])
     total = sum(sums.received_sum for sums in store.fingerprints(of).values())
     assert total == store.read(of)["received_at"].sum()
 

@@ -131,6 +131,6 @@ def test_other_engines_see_instants_and_missing_values(delta_settings: Settings)
 def test_secrets_of_the_storage_are_not_shown(tmp_path: Path) -> None:
     rules = Rules(path=str(tmp_path), storage_options={"AWS_SECRET_ACCESS_KEY": "the-secret"})
     assert "the-secret" not in f"{rules!r} {DeltaTables(rules)!r}"
-    with pytest.raises(BadParameters) as refused:
+    with pytest.raises(BadParameters) as rejected:
         open_store({"kind": "delta", "path": str(tmp_path), "storage_options": {"k": ["the-secret"]}})
-    assert "the-secret" not in str(refused.value)
+    assert "the-secret" not in str(rejected.value)

@@ -89,7 +89,7 @@ def test_any_name_can_be_a_tag(store: InfluxStore, name: str) -> None:
     found = store.keys()
     assert [one.symbol for one in found] == [name]
     assert len(store.read(key(name))) == 2
-    assert store.refused()["symbol"].tolist() == store.ledger()["symbol"].tolist() == [name]
+    assert store.rejected()["symbol"].tolist() == store.ledger()["symbol"].tolist() == [name]
 
 
 def test_numbers_come_back_to_the_last_bit(store: InfluxStore) -> None:
@@ -116,14 +116,14 @@ def test_requests_may_be_compressed(influx_settings: Settings) -> None:
     given = delivery(key(), range(0, 350), 400, broken=(7,))
     assert packed.append(given).rows_new == 349
     pd.testing.assert_frame_equal(packed.read(key()), given.rows)
-    assert len(packed.refused()) == 1
+    assert len(packed.rejected()) == 1
 
 
 def test_a_refused_password_is_told_and_not_shown(influx_settings: Settings) -> None:
     secret = "-".join(("wrong", "secret"))
-    with pytest.raises(BadParameters, match="credentials.yml") as refused:
+    with pytest.raises(BadParameters, match="credentials.yml") as rejected:
         InfluxStore(rules_of(influx_settings, password=secret)).append(delivery(key(), range(0, 3), 9))
-    assert secret not in "".join(traceback.format_exception(refused.value))
+    assert secret not in "".join(traceback.format_exception(rejected.value))
 
 
 def test_a_point_of_another_type_is_bad_data(influx_settings: Settings, store: InfluxStore) -> None:

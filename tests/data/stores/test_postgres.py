@@ -124,7 +124,7 @@ def test_a_delivery_is_stored_once_though_its_answer_was_lost(
     url = postgres_server.url().replace(str(postgres_server.port), str(relay.port))
     cut_off = PostgresStore(rules_of(postgres_settings, url=url), wait=lambda _: None)
     receipt = cut_off.append(delivery(key(), range(0, 20), 50, broken=(3,)))
-    assert (relay.cuts, receipt.rows_new, receipt.rows_known, receipt.rows_refused) == (1, 19, 0, 1)
+    assert (relay.cuts, receipt.rows_new, receipt.rows_known, receipt.rows_rejected) == (1, 19, 0, 1)
     ledger = cut_off.ledger()
     assert ledger["rows_new"].tolist() == [19]
     cut_off.close()
@@ -155,17 +155,17 @@ def test_a_refused_connection_names_what_to_correct_and_no_secret(
     postgres_server: PostgresServer, user: str, password: str, database: str
 ) -> None:
     url = f"postgresql://{user}:{password}@127.0.0.1:{postgres_server.port}/{database}"
-    with pytest.raises(BadParameters, match="credentials.yml") as refused:
+    with pytest.raises(BadParameters, match="credentials.yml") as rejected:
         PostgresStore(Rules(url=url), wait=lambda _: None).keys()
-    assert password not in "".join(traceback.format_exception(refused.value))
+    assert password not in "".join(traceback.format_exception(rejected.value))
 
 
 @pytest.mark.parametrize("url", ["postgresql://trader:pa[ss@[rest/db", "postgresql://trader:pa[ss@rest@host:5432/db"])
 def test_an_unreadable_url_is_not_repeated(url: str) -> None:
-    with pytest.raises(BadParameters, match="percent-encoded") as refused:
+    with pytest.raises(BadParameters, match="percent-encoded") as rejected:
         PostgresStore(Rules(url=url))
-    told = "".join(traceback.format_exception_only(refused.value))
-    assert "pa[ss" not in told and "rest" not in told and refused.value.__cause__ is None
+    told = "".join(traceback.format_exception_only(rejected.value))
+    assert "pa[ss" not in told and "rest" not in told and rejected.value.__cause__ is None
 
 
 def test_a_server_that_is_not_there_is_an_outage() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
+from threadpoolctl import threadpool_limits
 
 Floats = NDArray[np.float64]
 N_BINS = 24
@@ -34,8 +35,9 @@ def information_coefficients(
         y = _scores(returns[symbol])
         for month in np.unique(months):
             rows = months == month
-            product = x[:, rows] @ y[:, rows].T
-            count = (x[:, rows] != 0).astype(np.float32) @ (y[:, rows] != 0).astype(np.float32).T
+            with threadpool_limits(1):  # sums in another order are other bytes
+                product = x[:, rows] @ y[:, rows].T
+                count = (x[:, rows] != 0).astype(np.float32) @ (y[:, rows] != 0).astype(np.float32).T
             sums[month] = sums[month] + product if month in sums else product
             counts[month] = counts[month] + count if month in counts else count
     if not sums:

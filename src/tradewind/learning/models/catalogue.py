@@ -117,6 +117,12 @@ def is_traded(name: str) -> bool:
     return name not in MODELS or has_direction(name)
 
 
+def draws_at_random(name: str) -> bool:
+    """Whether another seed could give another result; a regression is the same from any. Unknown names might."""
+    entry = MODELS.get(name)
+    return not (isinstance(entry, type) and issubclass(entry, LinearForecaster))
+
+
 def stage_of(name: str) -> str:
     """The stage that trains it, which is the first part of its datasets' names."""
     return "deep_learning" if isinstance(_entry(name), OverWindows) else "classifier"

@@ -29,34 +29,34 @@ def type_bars(source_bars: TableLoaders, universe: Universe, compute: ComputeRul
     """
     _require_partitions(source_bars, universe)
     work = {partition: (partition, source_bars[partition]) for partition in universe.partitions}
-    typed, unreadable = split(_typed, work, compute, results=2)
-    return typed, unreadable
+    typed, untyped = split(_typed, work, compute, results=2)
+    return typed, untyped
 
 
 def check_bars(
     typed_bars: TableLoaders,
-    unreadable_rows: TableLoaders,
+    rejected_at_typing: TableLoaders,
     universe: Universe,
     rules: MarketRules,
     compute: ComputeRules,
 ) -> tuple[Loaders, Loaders, Loaders]:
-    """Checked and segmented bars of every symbol, its refused rows and its row counts, each made when it is saved.
+    """Checked and segmented bars of every symbol, its rejected rows and its row counts, each made when it is saved.
 
     Raises:
-        BadData: more rows are refused than the rules allow, or none is left.
+        BadData: more rows are rejected than the rules allow, or none is left.
     """
     work = {
-        partition: (partition, typed_bars[partition], unreadable_rows[partition], rules)
+        partition: (partition, typed_bars[partition], rejected_at_typing[partition], rules)
         for partition in universe.partitions
     }
-    bars, refused, counted = split(_checked, work, compute, results=3)
-    return bars, refused, counted
+    bars, rejected, counted = split(_checked, work, compute, results=3)
+    return bars, rejected, counted
 
 
-def collect_refused(refused_rows: TableLoaders, counted_rows: TableLoaders) -> tuple[pd.DataFrame, pd.DataFrame]:
+def collect_rejected(rejected_rows: TableLoaders, counted_rows: TableLoaders) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The quarantine and the row counts of all symbols."""
     return (
-        quality.join_rows([load() for load in refused_rows.values()]),
+        quality.join_rows([load() for load in rejected_rows.values()]),
         quality.join_rows([load() for load in counted_rows.values()]),
     )
 
@@ -73,28 +73,28 @@ def _require_partitions(source_bars: TableLoaders, universe: Universe) -> None:
 def _typed(partition: str, load: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
     key = BarKey.from_partition(partition)
     received = load()
-    typed, refused = cleaning.type_bars(received, key)
-    require_all_rows(key, len(received), len(typed), len(refused))
-    return typed, refused
+    typed, rejected = cleaning.type_bars(received, key)
+    require_all_rows(key, len(received), len(typed), len(rejected))
+    return typed, rejected
 
 
 def _checked(
     partition: str,
     load_typed: Callable[[], pd.DataFrame],
-    load_unreadable: Callable[[], pd.DataFrame],
+    load_rejected: Callable[[], pd.DataFrame],
     rules: MarketRules,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     key = BarKey.from_partition(partition)
     typed = load_typed()
-    unreadable = load_unreadable()
-    checked, refused = cleaning.check_bars(typed, key, clock.now())
-    refused = quality.join_rows([unreadable, refused])
-    received = len(typed) + len(unreadable)
-    require_few_rejected(key, received, refused, rules.reject_share_limit)
+    untyped = load_rejected()
+    checked, rejected = cleaning.check_bars(typed, key, clock.now())
+    rejected = quality.join_rows([untyped, rejected])
+    received = len(typed) + len(untyped)
+    require_few_rejected(key, received, rejected, rules.reject_share_limit)
     if checked.empty:
         raise BadData(f"{key}: none of the {received} rows received is a bar: look into the quarantine table")
-    counts = quality.count_rows(key, received, len(checked), len(refused))
-    return _segmented(checked, key, rules.max_gap_bars), refused, counts
+    counts = quality.count_rows(key, received, len(checked), len(rejected))
+    return _segmented(checked, key, rules.max_gap_bars), rejected, counts
 
 
 def _segmented(checked: pd.DataFrame, key: BarKey, max_gap_bars: int) -> pd.DataFrame:

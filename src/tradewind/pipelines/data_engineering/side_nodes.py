@@ -18,10 +18,10 @@ from tradewind.market.universe import Universe
 def collect_side_vintages(
     source_side_series: SideSource, universe: Universe, rules: MarketRules
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Every published value of the series that the universe names, the refused rows, and the row counts.
+    """Every published value of the series that the universe names, the rejected rows, and the row counts.
 
     Raises:
-        BadData: the source lacks a series, or more of its rows are refused than the rules allow.
+        BadData: the source lacks a series, or more of its rows are rejected than the rules allow.
     """
     return collect_side_series(
         source_side_series, universe.received_side_series, universe.symbols, rules.reject_share_limit

@@ -15,6 +15,7 @@ from tradewind.evaluation import (
     positions,
     robustness,
     scorecard,
+    trials,
 )
 from tradewind.evaluation import significance as luck
 from tradewind.evaluation.accounts import SensitivityRules
@@ -28,6 +29,7 @@ from tradewind.metrics.ranking import StatisticsRules, breakdown
 from tradewind.metrics.scorecard import ScorecardRules
 from tradewind.metrics.verdict import VerdictRules
 from tradewind.trading.setup import TradingSetup
+from tradewind.trading.strategy import baselines
 
 Tables = dict[str, pd.DataFrame]
 
@@ -140,14 +142,21 @@ def rank_strategies(
 def measure_significance(
     portfolio_returns: pd.DataFrame,
     trial_history: list[dict[str, Any]],
-    universe: Universe,
+    market: TradedMarket,
+    parameters: dict[str, Any],
     statistics: StatisticsRules,
     seed: int,
-    model_report: Partitions,
 ) -> tuple[pd.DataFrame, dict[str, Any], list[dict[str, Any]], pd.DataFrame]:
     """Sharpe ratios with errors and deflation, what selection did, the trials to remember, and the daily returns."""
-    trials = gathering.tables_of(model_report, "trials")
-    return luck.measure_significance(portfolio_returns, trial_history, universe, statistics, seed, *trials)
+    models = [name for name in portfolio_returns["strategy"].unique() if baselines.family(name) == "model"]
+    return luck.measure_significance(
+        portfolio_returns,
+        trial_history,
+        trials.market_marks(market),
+        trials.configurations(parameters, models),
+        statistics,
+        seed,
+    )
 
 
 def compare_forecasts(model_input: Partitions, folds: pd.DataFrame, forecasts: Partitions) -> pd.DataFrame:
@@ -163,7 +172,7 @@ def judge_strategies(
     selection: dict[str, Any],
     rules: VerdictRules,
 ) -> dict[str, Any]:
-    """The verdict on the best model."""
+    """The verdict on the named strategy, or on the best model."""
     return judging.judge_strategies(board, holdout_board, cost_sensitivity, significance, selection, rules)
 
 

@@ -114,7 +114,7 @@ def _judging_nodes() -> list[Node]:
         ),
         Node(
             nodes.measure_significance,
-            ["portfolio_returns", "trial_history", UNIVERSE, STATISTICS, SEED, "model_report"],
+            ["portfolio_returns", "trial_history", MARKET, "parameters", STATISTICS, SEED],
             ["significance", "selection", "trial_ledger", "daily_returns"],
             name="measure_significance",
         ),

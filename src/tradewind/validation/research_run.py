@@ -117,7 +117,7 @@ class Products:
     positions: Tables
 
 
-class Memory:
+class NullModelStore:
     """A model store that forgets."""
 
     def get(self, key: str) -> Files | None:
@@ -125,14 +125,26 @@ class Memory:
         return None
 
     def put(self, key: str, files: Files, about: dict[str, Any]) -> None:
-        """Nothing is kept."""
+        """Nothing is kept.
+
+        Args:
+            key: not used.
+            files: not used.
+            about: not used.
+        """
 
     def forget(self, key: str) -> None:
         """Nothing is there."""
 
 
 def best_parameters(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> BoostingParameters:
-    """What the search finds on the first fold's training rows; the defaults for one trial."""
+    """What the search finds on the first fold's training rows; the defaults for one trial.
+
+    Args:
+        rows: model-input rows.
+        folds: the folds table.
+        settings: parameters of the run.
+    """
     if settings.tuning.n_trials == 1:
         return BoostingParameters()
     from optuna.storages import InMemoryStorage
@@ -144,20 +156,33 @@ def best_parameters(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettin
 def boosted_forecasts(
     rows: pd.DataFrame, folds: pd.DataFrame, parameters: BoostingParameters, settings: RunSettings
 ) -> pd.DataFrame:
-    """LightGBM's forecasts, out of sample."""
+    """LightGBM's forecasts, out of sample.
+
+    Args:
+        rows: model-input rows.
+        folds: the folds table.
+        parameters: of the model.
+        settings: parameters of the run.
+    """
     trained = walk_forward.train_folds(
-        catalogue.row_model(MODEL), parameters, rows, folds, settings.training, Memory(), settings.seed
+        catalogue.row_model(MODEL), parameters, rows, folds, settings.training, NullModelStore(), settings.seed
     )
     return walk_forward.forecast_table(trained, settings.labels.horizon_bars)
 
 
 def other_forecasts(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> pd.DataFrame:
-    """Those of the models without hyper-parameters."""
+    """Those of the models without hyper-parameters.
+
+    Args:
+        rows: model-input rows.
+        folds: the folds table.
+        settings: parameters of the run.
+    """
     parts = []
     for name in ("linear", "volatility_only"):
         kind = catalogue.row_model(name)
         trained = walk_forward.train_folds(
-            kind, kind.parameters_class(), rows, folds, settings.training, Memory(), settings.seed
+            kind, kind.parameters_class(), rows, folds, settings.training, NullModelStore(), settings.seed
         )
         parts.append(walk_forward.forecast_table(trained, settings.labels.horizon_bars))
     return pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
@@ -182,18 +207,24 @@ class Steps:
 
 def lazily(tables: Tables) -> dict[str, Callable[[], pd.DataFrame]]:
     """As the catalog hands partitions over: a function each."""
-    return {name: partial(_itself, table) for name, table in tables.items()}
+    return {name: partial(_same, table) for name, table in tables.items()}
 
 
-def _itself(table: pd.DataFrame) -> pd.DataFrame:
+def _same(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
 def make_bars(sources: Sources, settings: RunSettings, steps: Steps) -> tuple[Tables, pd.DataFrame]:
-    """Checked bars by partition, and the side series."""
+    """Checked bars by partition, and the side series.
+
+    Args:
+        sources: the received rows.
+        settings: parameters of the run.
+        steps: the steps of the run.
+    """
     universe = sources.universe
-    typed, unreadable = steps.type_bars(lazily(sources.bars), universe, ComputeRules())
-    bars, _, _ = steps.check_bars(typed, unreadable, universe, settings.market, ComputeRules())
+    typed, untyped = steps.type_bars(lazily(sources.bars), universe, ComputeRules())
+    bars, _, _ = steps.check_bars(typed, untyped, universe, settings.market, ComputeRules())
     tables = {name: load() for name, load in bars.items()}
     is_scored = universe.received_side_series != universe.side_series
     scores = quality_series(tables.values() if is_scored else (), settings.quality.outliers)
@@ -203,21 +234,36 @@ def make_bars(sources: Sources, settings: RunSettings, steps: Steps) -> tuple[Ta
 def make_features(
     bars: Tables, side_series: pd.DataFrame, universe: Universe, settings: RunSettings, steps: Steps
 ) -> Tables:
-    """Features by partition."""
+    """Features by partition.
+
+    Args:
+        bars: checked bars by partition.
+        side_series: values as of each bar.
+        universe: symbols and timeframe.
+        settings: parameters of the run.
+        steps: the steps of the run.
+    """
     computed = steps.compute_features(lazily(bars), side_series, universe, settings.features, ComputeRules(threads=1))
     return {name: load() for name, load in computed.items()}
 
 
-def run_through(
+def run_research(
     sources: Sources, settings: RunSettings, steps: Steps | None = None, folds: pd.DataFrame | None = None
 ) -> Products:
-    """From received rows to positions. `folds` are made of the history unless they are given."""
+    """From received rows to positions. `folds` are made of the history unless they are given.
+
+    Args:
+        sources: the received rows.
+        settings: parameters of the run.
+        steps: the steps of the run; None takes the library's own.
+        folds: the folds table; None makes it from the history.
+    """
     steps, universe = steps or Steps(), sources.universe
     bars, side_series = make_bars(sources, settings, steps)
     features = make_features(bars, side_series, universe, settings, steps)
     labels, counts = steps.make_labels(lazily(bars), universe, settings.labels, settings.weights, settings.seed)
     inputs, _ = steps.assemble_model_input(
-        lazily(features), lazily(labels), counts, universe, settings.model_input
+        lazily(features), lazily(labels), counts, universe, settings.model_input, settings.labels
     )  # fmt: skip
     if folds is None:
         folds = steps.make_folds(lazily(inputs), universe, settings.folds, settings.labels)
@@ -231,10 +277,3 @@ def run_through(
     return Products(
         bars, side_series, features, labels, inputs, folds, pd.concat(forecasts, ignore_index=True), positions
     )
-
-
-def clipped(folds: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
-    """The folds as far as a history reaches that ends at `end`."""
-    begun = folds[folds["test_start"] <= end]
-    stop = end + pd.Timedelta(1, unit="ms")
-    return begun.assign(test_end=begun["test_end"].where(begun["test_end"] < stop, stop)).reset_index(drop=True)
