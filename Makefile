@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export KEDRO_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help install install-test run quick test lint bench truth airflow viz clean
+.PHONY: help install install-test run quick test test-all lint bench truth airflow viz clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,11 +18,11 @@ $(BIN)/python:
 .venv/installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing pinned dependencies into .venv (a few minutes the first time) ..."
 	$(PIP) --constraint constraints.txt torch==2.13.0
-	$(PIP) --constraint constraints.txt --editable ".[notebook]"
+	$(PIP) --constraint constraints.txt --editable ".[deep,agents,viz,notebook]"
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(PIP) --constraint constraints.txt --editable ".[notebook,exchanges,stores,cluster,test]"
+	$(PIP) --constraint constraints.txt --editable ".[all,test]"
 	@sh tests/install_servers.sh
 	@touch $@
 
@@ -43,11 +43,17 @@ lint: install-test
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+# Three workers on two cores: one may wait for a process or a server that it started.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+
 test: lint  ## lint, check types and import rules, run the tests
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+test-all: lint  ## the same, with long loops, many seeds and whole runs of the demo and of real candles (an hour)
+	$(PYTEST) -m 'not benchmark'
 
 coverage: install-test  ## the same tests with the lines that they reach; slower
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 bench: install-test  ## measure speed against the peers, in one run each
 	$(BIN)/pytest -m benchmark tests/benchmarks -s

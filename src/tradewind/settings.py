@@ -8,11 +8,13 @@ from typing import Any
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
 
+from tradewind.cli.plugins import defer_mlflow_commands
 from tradewind.errors import BadParameters
-from tradewind.hooks import ParameterHooks, TrackingHooks
-from tradewind.learning.models.chosen import with_every_block
+from tradewind.hooks import MlflowHooks, ParameterHooks, ProjectContext, TrackingHooks
 
-HOOKS = (ParameterHooks(), TrackingHooks())
+defer_mlflow_commands()
+HOOKS = (ParameterHooks(), TrackingHooks(), MlflowHooks())
+CONTEXT_CLASS = ProjectContext
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT_ENVIRONMENT = "local"
@@ -64,6 +66,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
     def __getitem__(self, key: str) -> dict[str, Any]:
         """The configuration of this kind."""
         if key == "parameters" and key not in self:
+            from tradewind.learning.models.chosen import with_every_block
+
             return with_every_block(super().__getitem__(key))
         if key != "credentials" or key in self:
             return super().__getitem__(key)

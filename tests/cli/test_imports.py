@@ -120,7 +120,7 @@ def test_trades_become_a_table_of_their_own(run: Any, tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["--set", "timezone=Mars"], "timezone must be an IANA name"),
-        (["--set", "colour=red"], "colour: Extra inputs are not permitted"),
+        (["--set", "colour=red"], "colour: there is no such key"),
         (["--set", "nonsense"], "--set takes NAME=VALUE, found 'nonsense'"),
         (["--store", "stone"], "there is no store 'stone'; `stores` in globals.yml has ['lake']"),
         (["--timeframe", "soon"], "timeframe: String should match pattern"),

@@ -11,6 +11,7 @@ from tests.end_to_end.conftest import FEW_FITS
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.depth
 def test_real_candles_run_to_a_report_with_their_gaps(new_project: Any, shared_data: Path) -> None:
     folder = shared_data / "ohlcv_spot/binance"
     params = f"universe.symbols=[SOLUSDT],{FEW_FITS}"
@@ -28,6 +29,9 @@ def test_real_candles_run_to_a_report_with_their_gaps(new_project: Any, shared_d
 def test_the_five_minute_files_keep_their_hole(new_project: Any, shared_data: Path) -> None:
     """95 days are missing: no return, feature or label crosses them."""
     one = "universe.symbols=[SOLUSDT]"
+    (new_project.folder / "conf/real/parameters_features.yml").write_text(
+        "feature_engineering: {features: {slower_timeframes: [], include: ['log_return_*']}}\n"
+    )
     params = f"{one},universe.timeframe=5m,data_engineering.market.max_gap_bars=144"
     folder = shared_data / "ohlcv_spot/binance"
     new_project.kedro("run", "--env", "real", "--pipelines", "data", "--params", params, TRADEWIND_DATA=str(folder))

@@ -7,7 +7,6 @@ from kedro.framework.startup import ProjectMetadata
 
 from tradewind.cli.connections import MarketConfiguration
 from tradewind.cli.ingestion import INSTANT, aligned, split_words
-from tradewind.cli.project import in_words
 from tradewind.errors import BadParameters, TemporaryOutage
 
 STORE = "imported"
@@ -37,14 +36,13 @@ def download(project: ProjectMetadata, /, venue: str, store: str, env: str | Non
     from tradewind.data.ingestion.backfill import backfill
     from tradewind.datasets.stored_universe import run_command
 
-    with in_words():
-        configuration = MarketConfiguration.of_environment(project, env)
-        fetch = _settings(options)
-        with configuration.store(store).store() as opened, configuration.source(venue).source() as asked:
-            wanted = fetch.bars(asked.venue)
-            click.echo(f"asking {asked.name} for {', '.join(map(str, wanted.bars))} since {fetch.since:%Y-%m-%d} ...")
-            outcomes = backfill(asked, opened, wanted, fetch.rules, clock.now)
-            held = opened.keys()
+    configuration = MarketConfiguration.of_environment(project, env)
+    fetch = _settings(options)
+    with configuration.store(store).store() as opened, configuration.source(venue).source() as asked:
+        wanted = fetch.bars(asked.venue)
+        click.echo(f"asking {asked.name} for {', '.join(map(str, wanted.bars))} since {fetch.since:%Y-%m-%d} ...")
+        outcomes = backfill(asked, opened, wanted, fetch.rules, clock.now)
+        held = opened.keys()
     failed = report.failed(outcomes)
     if failed and all(isinstance(one.error, TemporaryOutage) for one in outcomes):
         raise click.ClickException(

@@ -72,12 +72,9 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
     from tradewind.datasets.stored_universe import run_command
 
     console, failed, imported = Console(highlight=False), 0, list[BarKey]()
-    try:
-        given = {name: options[name] for name in ("venue", "symbol", "timeframe", "kind")}
-        chosen = import_settings(given, options["settings"])
-        store = partial(_open_store, project, options)
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
+    given = {name: options[name] for name in ("venue", "symbol", "timeframe", "kind")}
+    chosen = import_settings(given, options["settings"])
+    store = partial(_open_store, project, options)
     for path in files:
         try:
             plan = inspect_file(path, chosen)
@@ -93,7 +90,7 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
                 imported += [bars.key for bars in plan.bars]
         except TradewindError as error:
             failed += 1
-            console.print(f"{path.name}: {error}", soft_wrap=True, style="red", markup=False)
+            console.print(f"Error: {path.name}: {error}", soft_wrap=True, style="red", markup=False)
     if imported and not failed and _is_read_by_runs(project, options):
         with store() as opened:
             held = opened.keys()
@@ -127,6 +124,7 @@ def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "Impo
     from pydantic import ValidationError
 
     from tradewind.data.files.dialect import ImportSettings
+    from tradewind.parameters import faults
 
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for name, value in _pairs(pairs).items():
@@ -138,8 +136,7 @@ def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "Impo
     try:
         return ImportSettings(**values)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise BadParameters(f"--set: {wrong}. See kedro import-bars --help") from error
+        raise BadParameters(f"--set: {faults(error)}; see kedro import-bars --help") from error
 
 
 def _pairs(texts: Iterable[str]) -> dict[str, str]:

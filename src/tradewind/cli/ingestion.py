@@ -7,7 +7,6 @@ import click
 from kedro.framework.startup import ProjectMetadata
 
 from tradewind.cli.connections import MarketConfiguration
-from tradewind.cli.project import in_words
 from tradewind.errors import BadParameters
 
 INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"])
@@ -15,6 +14,7 @@ _NEEDED = ("symbols", "since")
 
 
 def split_words(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of an option that may be given several times, each with several words or commas."""
     return tuple(word for value in values for word in value.replace(",", " ").split())
 
 
@@ -52,17 +52,16 @@ def backfill(project: ProjectMetadata, /, env: str | None, dry_run: bool, **opti
     from tradewind.data.ingestion import backfill as ingestion
     from tradewind.data.ingestion import report
 
-    with in_words():
-        configuration = MarketConfiguration.of_environment(project, env)
-        fetch, store = _fetch_settings(configuration, options), configuration.store(options["store"])
-        source = configuration.source(options["source"], options["market"])
-        with store.store() as opened, source.source() as asked:
-            wanted = fetch.side() if options["side"] else fetch.bars(asked.venue)
-            if dry_run:
-                tasks = ingestion.plan(opened, wanted, fetch.rules, clock.now())
-                click.echo(aligned(report.plan_rows(tasks)))
-                return
-            outcomes = ingestion.backfill(asked, opened, wanted, fetch.rules, clock.now)
+    configuration = MarketConfiguration.of_environment(project, env)
+    fetch, store = _fetch_settings(configuration, options), configuration.store(options["store"])
+    source = configuration.source(options["source"], options["market"])
+    with store.store() as opened, source.source() as asked:
+        wanted = fetch.side() if options["side"] else fetch.bars(asked.venue)
+        if dry_run:
+            tasks = ingestion.plan(opened, wanted, fetch.rules, clock.now())
+            click.echo(aligned(report.plan_rows(tasks)))
+            return
+        outcomes = ingestion.backfill(asked, opened, wanted, fetch.rules, clock.now)
     click.echo(aligned(report.outcome_rows(outcomes)))
     failed = report.failed(outcomes)
     if failed:
@@ -83,11 +82,10 @@ def store_status(project: ProjectMetadata, env: str | None, store: str | None) -
     from tradewind.data.ingestion.report import table_rows
     from tradewind.data.ingestion.rules import IngestionRules
 
-    with in_words():
-        configuration = MarketConfiguration.of_environment(project, env)
-        rules = IngestionRules(**configuration.fetch.get("rules", {}))
-        with configuration.store(store).store() as opened:
-            tables = [status.describe_bars(opened, rules, clock.now()), status.describe_side(opened)]
+    configuration = MarketConfiguration.of_environment(project, env)
+    rules = IngestionRules(**configuration.fetch.get("rules", {}))
+    with configuration.store(store).store() as opened:
+        tables = [status.describe_bars(opened, rules, clock.now()), status.describe_side(opened)]
     filled = [table for table in tables if len(table)]
     for table in filled:
         click.echo(aligned(table_rows(table)) + "\n")
@@ -100,6 +98,7 @@ def _fetch_settings(configuration: MarketConfiguration, options: dict[str, Any])
     from pydantic import ValidationError
 
     from tradewind.data.ingestion.fetch import FetchSettings
+    from tradewind.parameters import faults
 
     given = {
         "symbols": options["symbols"] + options["more_symbols"],
@@ -114,7 +113,7 @@ def _fetch_settings(configuration: MarketConfiguration, options: dict[str, Any])
     try:
         return FetchSettings.model_validate({**settings, "rules": {**settings.get("rules", {}), **rules}})
     except ValidationError as error:
-        raise BadParameters(f"what to fetch is not clear: {error}") from error
+        raise BadParameters(f"what to fetch is not clear: {faults(error)}") from error
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -8,8 +8,6 @@ from typing import Any
 import click
 from kedro.framework.startup import ProjectMetadata
 
-from tradewind.errors import TradewindError
-
 
 def mlflow_settings(project: ProjectMetadata) -> Any:
     """What `mlflow.yml` says."""
@@ -39,23 +37,11 @@ def reports_path(context: Any, output: Path | None, name: str) -> Path:
 
 
 @contextmanager
-def in_words() -> Iterator[None]:
-    """The project's own errors become messages, and exit status 1."""
-    try:
-        yield
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
-
-
-@contextmanager
 def project_context(project: ProjectMetadata, env: str | None, params: str = "") -> Iterator[Any]:
-    """An environment's context; the project's own errors become messages."""
+    """An environment's context."""
     from kedro.framework.cli.utils import _split_params
     from kedro.framework.session import KedroSession
 
     changed = _split_params(None, None, params) if params else {}
-    try:
-        with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
-            yield session.load_context()
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
+    with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
+        yield session.load_context()

@@ -48,6 +48,7 @@ def _head(tables: ReportTables) -> dict[str, Any]:
         "about": masthead.facts(tables),
         "verdict": verdict,
         "headline": text.HEADLINE[verdict["verdict"]],
+        "how_chosen": text.how_chosen(verdict),
         "chosen": label(verdict["strategy"]),
         "facts": _facts(tables),
         "breakers": text.what_would_break_it(verdict),
@@ -200,7 +201,6 @@ def _data(tables: ReportTables) -> dict[str, Any]:
         "features": table(text.feature_rows(tables)),
         "n_features": len(tables.feature_dictionary),
         "folds": table(text.fold_rows(tables.folds)),
-        "how_chosen": text.how_chosen(tables.verdict),
         "settings": tables.settings,
     }
 
@@ -221,11 +221,6 @@ def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:
             f"90 % interval {text.interval(verdict['sharpe_low'], verdict['sharpe_high'])}",
         ),
         (
-            "A year, net",
-            text.percent(judged["annual_return"], 0),
-            f"with a drawdown of {text.percent(judged['max_drawdown'], 0)}",
-        ),
-        (
             "Probability of an edge",
             text.percent(verdict["probability_of_edge"]),
             f"folds and holdout, after {text.number(verdict['effective_trials'], 1)} effective trials",
@@ -234,6 +229,11 @@ def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:
             "Could be seen",
             text.number(verdict["detectable_sharpe"]),
             "true Sharpe ratio that these days miss half the time",
+        ),
+        (
+            "A year, net",
+            text.percent(judged["annual_return"], 0),
+            f"with a drawdown of {text.percent(judged['max_drawdown'], 0)}",
         ),
         (
             "Holdout Sharpe ratio",

@@ -16,7 +16,7 @@ from tradewind.learning.models.tuning import TuningRules
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.learning.splits.combinatorial import CombinatorialPlan
 from tradewind.market.universe import Universe
-from tradewind.parameters import Parameters
+from tradewind.parameters import Parameters, faults
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
@@ -129,4 +129,4 @@ def _parameters(name: str, given: dict[str, Any]) -> ModelParameters:
     try:
         return catalogue.row_model(name).parameters_class.model_validate(given)
     except ValidationError as error:
-        raise BadParameters(f"parameters of {name}: {error}") from error
+        raise BadParameters(f"classifier.{name}.parameters: {faults(error)}") from error

@@ -47,22 +47,6 @@ def describe_run(universe: Universe, trading: TradingSetup, seed: int, bars: Par
     }
 
 
-def installed_versions() -> dict[str, str]:
-    """The versions of the project and of what it requires, extras included that are installed."""
-    about = metadata("tradewind")
-    extras = {"", *(about.get_all("Provides-Extra") or ())} - FOR_DEVELOPMENT
-    found = {"tradewind": version("tradewind")}
-    for line in about.get_all("Requires-Dist") or ():
-        required = Requirement(line)
-        if required.marker is not None and not any(required.marker.evaluate({"extra": extra}) for extra in extras):
-            continue
-        try:
-            found[required.name] = version(required.name)
-        except PackageNotFoundError:
-            continue  # of an extra that is not installed
-    return found
-
-
 def collect_accounts(**tables: Any) -> dict[str, Any]:
     """What the strategies earned."""
     return tables
@@ -123,6 +107,22 @@ def write_report(
         **of_stages, **of_models,
     )  # fmt: skip
     return render_html(report), render_markdown(report), render_index(report)
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions of the project and of what it requires, extras included that are installed."""
+    about = metadata("tradewind")
+    extras = {"", *(about.get_all("Provides-Extra") or ())} - FOR_DEVELOPMENT
+    found = {"tradewind": version("tradewind")}
+    for line in about.get_all("Requires-Dist") or ():
+        required = Requirement(line)
+        if required.marker is not None and not any(required.marker.evaluate({"extra": extra}) for extra in extras):
+            continue
+        try:
+            found[required.name] = version(required.name)
+        except PackageNotFoundError:
+            continue  # of an extra that is not installed
+    return found
 
 
 def _digest(bars: pd.DataFrame) -> str:
