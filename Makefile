@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export KEDRO_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help install install-test run test test-all lint bench truth airflow viz clean
+.PHONY: help install install-test run quick test test-all lint bench truth airflow viz clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,11 +18,11 @@ $(BIN)/python:
 .venv/installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing pinned dependencies into .venv (a few minutes the first time) ..."
 	$(PIP) --constraint constraints.txt torch==2.13.0
-	$(PIP) --constraint constraints.txt --editable ".[notebook]"
+	$(PIP) --constraint constraints.txt --editable ".[deep,agents,viz,notebook]"
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(PIP) --constraint constraints.txt --editable ".[notebook,exchanges,stores,cluster,test]"
+	$(PIP) --constraint constraints.txt --editable ".[all,test]"
 	@sh tests/install_servers.sh
 	@touch $@
 
@@ -33,6 +33,9 @@ install-test: .venv/installed-test
 run: install  ## run the whole default pipeline and say where the report is
 	$(BIN)/kedro run
 	@echo "Report: $(CURDIR)/data/08_reporting/report.html"
+
+quick: install  ## two models on the demo's market: a verdict in about a minute
+	$(BIN)/kedro run --env quick
 
 lint: install-test
 	$(BIN)/ruff check .

@@ -54,6 +54,10 @@ class Project:
     folder: Path
     _warm: subprocess.Popen[str] | None = field(default=None, repr=False)
 
+    def data(self, env: str) -> Path:
+        """Where this environment keeps what its runs make."""
+        return self.folder / "data/env" / env
+
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """A `kedro` command under way, in a process group of its own."""
         command = [str(Path(sys.executable).with_name("kedro")), *arguments]
@@ -109,11 +113,11 @@ class Project:
             self._warm.communicate()
 
     def digests(self, *layers: str) -> dict[str, str]:
-        """SHA-256 of every file in the layers that must repeat byte for byte."""
+        """SHA-256 of every file of `--env test` in the layers that must repeat byte for byte."""
         return {
             str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for layer in layers or LAYERS_THAT_REPEAT
-            for path in sorted((self.folder / "data" / layer).rglob("*"))
+            for path in sorted((self.data("test") / layer).rglob("*"))
             if path.is_file()
         }
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any) -> None:
-    reporting = finished_project.folder / "data/08_reporting"
+    reporting = finished_project.data("test") / "08_reporting"
     page = (reporting / "report.html").read_text()
     assert "<html" in page
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?:", page)
@@ -30,7 +30,7 @@ def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any)
 
 
 def test_every_received_row_is_accepted_or_in_quarantine(finished_project: Any) -> None:
-    data = finished_project.folder / "data"
+    data = finished_project.data("test")
     counts = pd.read_parquet(data / "02_intermediate/row_counts.parquet")
     quarantine = pd.read_parquet(data / "02_intermediate/quarantine.parquet")
     bars = sum(len(pd.read_parquet(path)) for path in (data / "03_primary/bars").rglob("*.parquet"))
@@ -40,7 +40,7 @@ def test_every_received_row_is_accepted_or_in_quarantine(finished_project: Any) 
 
 
 def test_forecasts_are_out_of_sample_in_every_fold(finished_project: Any) -> None:
-    data = finished_project.folder / "data"
+    data = finished_project.data("test")
     folds = pd.read_parquet(data / "05_model_input/folds.parquet").set_index("fold")
     paths = list((data / "07_model_output/forecasts").rglob("*.parquet"))
     assert len(paths) == 8
@@ -92,7 +92,7 @@ def test_the_run_is_recorded_in_mlflow_with_nested_trials(finished_project: Any)
 
 
 def test_the_run_can_be_audited_scored_and_its_verdict_tried(finished_project: Any) -> None:
-    folder = finished_project.folder / "data/08_reporting"
+    folder = finished_project.data("test") / "08_reporting"
     printed = finished_project.kedro("audit", "--env", "test", "--cuts", "1", "--workers", "1")
     assert "Nothing at or before any cut moved" in printed and "| lstm |" not in printed
     assert (folder / "leak_audit.md").read_text() in printed

@@ -14,14 +14,13 @@ from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import WeightRules
 from tradewind.learning.models.base import feature_names, horizons_of
+from tradewind.learning.models.model_input import LABEL_COLUMNS, ModelInputRules
 from tradewind.learning.splits.walk_forward import FoldPlan
 from tradewind.market import schema
 from tradewind.market.universe import Universe
 from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features
 from tradewind.pipelines.feature_engineering.label_nodes import (
-    LABEL_COLUMNS,
     HorizonRules,
-    ModelInputRules,
     assemble_model_input,
     compare_folds,
     make_folds,
