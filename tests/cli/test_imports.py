@@ -1,6 +1,7 @@
 """`kedro import-bars` shows what it understood, asks for what it does not know, and writes every row somewhere."""
 
 import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -54,6 +55,27 @@ def test_a_dry_run_shows_decisions_evidence_and_rejects_and_writes_nothing(run: 
     assert "v/S/1h: 30 rows: 29 bars from 2024-01-01 00:00 to 2024-01-02 05:00 UTC" in result.output
     assert "1 gaps lack 1 bars" in result.output and '"close": "many"' in result.output
     assert not (tmp_path / "data").exists()
+    shown = result.output.splitlines()
+    assert any(line.split()[:3] == ["open_time", "open", "high"] for line in shown), (
+        "the first rows as they were parsed"
+    )
+    command = shown[-1].removeprefix("next: ")
+    assert shlex.split(command) == ["kedro", "import-bars", str(tmp_path / "bars.csv"), *WHO]
+
+
+def test_a_dry_run_with_questions_ends_with_the_command_to_complete(run: Any) -> None:
+    line = run("bars.csv", "--dry-run", "--venue", "v").output.splitlines()[-1]
+    assert line.startswith("next: kedro import-bars ") and "--venue v" in line
+    assert "--set symbol=NAME" in line and "--set volume_unit=" in line
+
+
+def test_an_import_ends_with_the_command_that_runs_on_it(run: Any) -> None:
+    assert run("bars.csv", *WHO).output.endswith("next: kedro run --env imported\n")
+    again = run("bars.csv", *WHO[:3], "T", *WHO[4:], "--timeframe", "1h")
+    assert again.output.endswith("next: kedro run --env imported\n"), "another symbol of the same market"
+    other = run("bars.csv", "--venue", "w", *WHO[2:])
+    assert other.output.splitlines()[-1].endswith("--params=universe.venue=w,universe.timeframe=1h")
+    assert "next:" not in run("bars.csv", *WHO, "--store", "lake").output
 
 
 @pytest.mark.parametrize("dry", [["--dry-run"], []])
@@ -98,7 +120,7 @@ def test_trades_become_a_table_of_their_own(run: Any, tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["--set", "timezone=Mars"], "timezone must be an IANA name"),
-        (["--set", "colour=red"], "colour: Extra inputs are not permitted"),
+        (["--set", "colour=red"], "colour: there is no such key"),
         (["--set", "nonsense"], "--set takes NAME=VALUE, found 'nonsense'"),
         (["--store", "stone"], "there is no store 'stone'; `stores` in globals.yml has ['lake']"),
         (["--timeframe", "soon"], "timeframe: String should match pattern"),

@@ -74,3 +74,9 @@ def test_effective_trials_are_those_that_are_independent() -> None:
     flat = np.column_stack([np.zeros(2_000), alone[:, :2], np.zeros(2_000)])
     assert sharpe.effective_trials(flat) == pytest.approx(2, rel=0.01)  # what never traded was not a try
     assert sharpe.effective_trials(np.zeros((2_000, 3))) == sharpe.effective_trials(alone[:, :1]) == 1.0
+
+
+def test_days_that_undo_each_other_are_not_annualised_to_a_fantasy() -> None:
+    """A strategy that hardly trades: what the few moves of it say of each other is no correlation."""
+    undone = np.tile([0.01, -0.0099], 200)
+    assert np.isnan(sharpe.autocorrelation_factor(undone, 1))

@@ -11,6 +11,7 @@ import yaml
 from kedro.io import DataCatalog, DatasetError
 from kedro.runner import SequentialRunner
 
+from tests.depth import deep
 from tradewind.compute import ComputeRules
 from tradewind.data.files.cleaning import MarketRules
 from tradewind.data.quality.rules import QualityRules
@@ -118,7 +119,7 @@ def test_a_second_run_changes_no_byte(tmp_path: Path) -> None:
     assert content() == first
 
 
-@pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
+@pytest.mark.parametrize("executor", ["threads", "processes", deep("dask")])
 def test_symbols_side_by_side_give_the_same_tables(
     tmp_path: Path, executor: Literal["threads", "processes", "dask"], request: pytest.FixtureRequest
 ) -> None:

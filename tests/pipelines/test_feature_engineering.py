@@ -7,20 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.depth import deep
 from tradewind.compute import ComputeRules
 from tradewind.errors import BadData, BadParameters
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import WeightRules
 from tradewind.learning.models.base import feature_names, horizons_of
+from tradewind.learning.models.model_input import LABEL_COLUMNS, ModelInputRules
 from tradewind.learning.splits.walk_forward import FoldPlan
 from tradewind.market import schema
 from tradewind.market.universe import Universe
 from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features
 from tradewind.pipelines.feature_engineering.label_nodes import (
-    LABEL_COLUMNS,
     HorizonRules,
-    ModelInputRules,
     assemble_model_input,
     compare_folds,
     make_folds,
@@ -83,7 +83,7 @@ def test_a_history_shorter_than_the_horizon_is_refused(bars: dict[str, Callable[
         make_labels(short, UNIVERSE, METHOD, WEIGHTS, 1)
 
 
-@pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
+@pytest.mark.parametrize("executor", ["threads", deep("processes"), "dask"])
 def test_wherever_features_are_computed_they_have_the_same_bits(
     bars: dict[str, Callable[[], pd.DataFrame]],
     executor: Literal["threads", "processes", "dask"],

@@ -126,7 +126,14 @@ def tables() -> ReportTables:
             Selection(significance, selection["trials"], selection["effective_trials"], None),
             VerdictRules(),
         ),
-        settings={"universe": universe.model_dump(mode="json"), "seed": 7},
+        settings={
+            "universe": universe.model_dump(mode="json"),
+            "seed": 7,
+            "costs": Costs().model_dump(),
+            "data_sha256": {"made/SIM1/1h": "0123456789abcdef"},
+        },
+        run={"date": "2026-01-02 03:04 UTC", "command": "kedro run", "commit": "abc123", "run": "MLflow 12ab"},
+        closes={"SIM1": pd.DataFrame({"timestamp": hours, "close": 100.0 + np.arange(len(hours)) % 7})},
     )
 
 
@@ -249,7 +256,10 @@ def _history(n: int = 500) -> tuple[History, np.ndarray]:
 
 def _trades() -> pd.DataFrame:
     past, target = _history()
-    return trade_table(run(past, target, Costs()), past)
+    found = trade_table(run(past, target, Costs()), past)
+    at = pd.date_range("2023-01-01", periods=len(past.close), freq="h", tz="UTC").as_unit("ms")
+    times = {"entry_time": at[found["entry_row"]], "exit_time": at[found["exit_row"]]}
+    return found.assign(symbol="SIM1", **times)
 
 
 def _robustness() -> dict[str, pd.DataFrame]:

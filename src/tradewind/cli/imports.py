@@ -1,5 +1,6 @@
 """The command that imports files as found in the wild."""
 
+import shlex
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tradewind.data.files.dialect import ImportSettings
     from tradewind.data.stores.base import Store
 
+# The store that import-bars fills by default, and the environment whose runs read it (conf/imported).
+IMPORTED, RUNS_ON_IMPORTED = "data/01_raw/imported.sqlite", "imported"
 _LISTS = ("column_names",)
 _SHOWN_KEYS = 24
 
@@ -45,7 +48,7 @@ _SHOWN_KEYS = 24
 )
 @click.option("--store", default=None, help="A store of globals.yml to add to, instead of --output.")
 @click.option("--env", default=None, help="Environment whose stores count, such as exchange.")
-@output_option("data/01_raw/imported.sqlite", "SQLite store that bars and side series are added to.", dir_okay=False)
+@output_option(IMPORTED, "SQLite store that bars and side series are added to.", dir_okay=False)
 @click.option(
     "--tables",
     type=click.Path(path_type=Path, file_okay=False),
@@ -65,28 +68,51 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
     from rich.console import Console
 
     from tradewind.data.file_import.importer import inspect_file
+    from tradewind.data.files.bar_key import BarKey
+    from tradewind.datasets.stored_universe import run_command
 
-    console, failed = Console(highlight=False), 0
-    try:
-        given = {name: options[name] for name in ("venue", "symbol", "timeframe", "kind")}
-        chosen = import_settings(given, options["settings"])
-        store = partial(_open_store, project, options)
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
+    console, failed, imported = Console(highlight=False), 0, list[BarKey]()
+    given = {name: options[name] for name in ("venue", "symbol", "timeframe", "kind")}
+    chosen = import_settings(given, options["settings"])
+    store = partial(_open_store, project, options)
     for path in files:
         try:
             plan = inspect_file(path, chosen)
             if dry_run:
                 _show(plan, console)
                 failed += bool(plan.notes.missing_settings)
+                asked = [one.setting for one in plan.notes.missing_settings]
+                console.print(f"\nnext: {_command(path, options, asked)}", soft_wrap=True, markup=False)
             else:
                 plan.require_complete()
                 for line in _write(plan, store, project.project_path / options["tables"]):
                     console.print(f"{path.name}: {line}", soft_wrap=True, markup=False)
+                imported += [bars.key for bars in plan.bars]
         except TradewindError as error:
             failed += 1
-            console.print(f"{path.name}: {error}", soft_wrap=True, style="red", markup=False)
+            console.print(f"Error: {path.name}: {error}", soft_wrap=True, style="red", markup=False)
+    if imported and not failed and _is_read_by_runs(project, options):
+        with store() as opened:
+            held = opened.keys()
+        console.print(f"\nnext: {run_command(imported, held, RUNS_ON_IMPORTED)}", soft_wrap=True, markup=False)
     raise SystemExit(1 if failed else 0)
+
+
+def _is_read_by_runs(project: ProjectMetadata, options: dict[str, Any]) -> bool:
+    """Whether the rows went to the store that `kedro run --env imported` reads."""
+    if options["store"] is not None:
+        return bool(options["store"] == RUNS_ON_IMPORTED)
+    return Path(project.project_path / options["output"]) == Path(project.project_path / IMPORTED)
+
+
+def _command(path: Path, options: dict[str, Any], asked: list[str]) -> str:
+    """The command that imports this file with these options, and with what it still asks for."""
+    words = ["kedro", "import-bars", str(path)]
+    for name in ("venue", "symbol", "timeframe", "kind", "store"):
+        words += [f"--{name}", options[name]] if options[name] is not None else []
+    for setting in options["settings"]:
+        words += ["--set", setting]
+    return shlex.join(words) + "".join(f" --set {setting}" for setting in asked)
 
 
 def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "ImportSettings":
@@ -98,6 +124,7 @@ def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "Impo
     from pydantic import ValidationError
 
     from tradewind.data.files.dialect import ImportSettings
+    from tradewind.parameters import faults
 
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for name, value in _pairs(pairs).items():
@@ -109,8 +136,7 @@ def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "Impo
     try:
         return ImportSettings(**values)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise BadParameters(f"--set: {wrong}. See kedro import-bars --help") from error
+        raise BadParameters(f"--set: {faults(error)}; see kedro import-bars --help") from error
 
 
 def _pairs(texts: Iterable[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tradewind.datasets.no_table import NoTableDataset
     from tradewind.datasets.optuna_storage import OptunaStorageDataset
     from tradewind.datasets.partitioned import PartitionedTableDataset
+    from tradewind.datasets.run_facts import RunFactsDataset
     from tradewind.datasets.side_folder import SideFolderDataset
     from tradewind.datasets.simulated_market import SimulatedMarketDataset
     from tradewind.datasets.stored_bars import StoredBarsDataset, StoredSideSeriesDataset
@@ -34,6 +35,7 @@ _HOME = {
     "OptunaStorageDataset": "optuna_storage",
     "ParquetTableDataset": "table",
     "PartitionedTableDataset": "partitioned",
+    "RunFactsDataset": "run_facts",
     "SideFolderDataset": "side_folder",
     "SimulatedMarketDataset": "simulated_market",
     "StoredBarsDataset": "stored_bars",
@@ -56,6 +58,7 @@ __all__ = [
     "OptunaStorageDataset",
     "ParquetTableDataset",
     "PartitionedTableDataset",
+    "RunFactsDataset",
     "SideFolderDataset",
     "SimulatedMarketDataset",
     "StoredBarsDataset",

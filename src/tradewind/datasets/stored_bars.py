@@ -18,6 +18,7 @@ from tradewind.data.ingestion.freshness import require_up_to_date
 from tradewind.datasets.bar_mirror import read_mirrored
 from tradewind.datasets.connection import Connection
 from tradewind.errors import BadData, BadParameters
+from tradewind.parameters import faults
 
 Loader = Callable[[], pd.DataFrame]
 
@@ -134,4 +135,4 @@ def _check_source(
     try:
         return Connection(source), FetchSettings.model_validate(fetch)
     except ValidationError as error:
-        raise BadParameters(f"catalog: the `fetch` settings of a stored dataset are wrong: {error}") from error
+        raise BadParameters(f"catalog: the `fetch` settings of a stored dataset are wrong: {faults(error)}") from error

@@ -11,6 +11,8 @@ from tradewind.metrics.significance import probabilistic_sharpe, sharpe_standard
 Floats = NDArray[np.float64]
 EULER = 0.5772156649015329
 
+LEAST_VARIANCE = 0.1  # of independent days, as far as autocorrelations are believed
+
 
 def lo_standard_error(daily: Floats) -> float:
     """Standard error of the daily Sharpe ratio of independent normal returns: sqrt((1 + S^2 / 2) / n) (Lo 2002).
@@ -31,7 +33,8 @@ def autocorrelation_factor(daily: Floats, max_lag: int = 20) -> float:
     """What annualises a daily Sharpe ratio when days depend on each other (Lo 2002, equation 20).
 
     q / sqrt(q + 2 * sum((q - k) * rho_k)) with q = 365.25 and autocorrelations up to `max_lag`; sqrt(q) where there
-    are none. Below sqrt(q) for trending returns, whose risk grows faster than the root of time.
+    are none. Below sqrt(q) for trending returns, whose risk grows faster than the root of time. NaN where the measured
+    correlations leave less than a tenth of the variance: so few days have moved that they tell nothing.
     """
     centred = daily - daily.mean()
     total = float(centred @ centred)
@@ -40,7 +43,8 @@ def autocorrelation_factor(daily: Floats, max_lag: int = 20) -> float:
     rho = [float(centred[lag:] @ centred[:-lag]) / total for lag in range(1, max_lag + 1)]
     q = DAYS_PER_YEAR
     weighted = sum((q - lag) * value for lag, value in enumerate(rho, start=1))
-    return float(q / math.sqrt(max(q + 2 * weighted, 1.0)))
+    left = q + 2 * weighted
+    return float(q / math.sqrt(left)) if left >= LEAST_VARIANCE * q else float("nan")
 
 
 def expected_largest(n_trials: float, variance: float) -> float:

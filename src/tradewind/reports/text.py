@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from tradewind.market.universe import Universe
-from tradewind.metrics import risk
 from tradewind.metrics.risk import DAYS_PER_YEAR
 from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
@@ -16,13 +15,6 @@ HEADLINE = {
     "go": "An edge after costs is shown.",
     "watch": "There may be an edge; it is not shown.",
     "no-go": "Not shown: nothing here has been seen to earn its costs.",
-}
-METRIC = {
-    "accuracy": "accuracy",
-    "log_loss": "log loss (lower is better)",
-    "brier": "Brier score (lower is better)",
-    "macro_f1": "macro F1",
-    "ece": "calibration error (lower is better)",
 }
 
 COVERAGE = {
@@ -169,27 +161,6 @@ def scorecard_rows(scorecard: pd.DataFrame) -> Iterator[dict[str, str]]:
         }
 
 
-# How a measure of each unit is written (`metrics.risk.Measure.unit`).
-WRITTEN = {"share": percent, "ratio": number}
-
-
-def board_rows(board: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """A leaderboard as text, one dictionary a strategy."""
-    for row in board.to_dict("records"):
-        yield {
-            "strategy": label(row["strategy"]),
-            "kind": row["family"],
-            "Sharpe": number(row["sharpe"]),
-            "90 % interval": interval(row["sharpe_low"], row["sharpe_high"]),
-            "P(Sharpe > 0)": percent(row["probabilistic_sharpe"]),
-            **{one.title: WRITTEN[one.unit](row[one.name]) for one in risk.DESCRIBED if one.name != "sharpe"},
-            "turnover a year": number(row["turnover_per_year"], 0),
-            "costs a year": percent(row["cost_per_year"]),
-            "exposure": percent(row["exposure"], 0),
-            "trades": number(row["trades"], 0),
-        }
-
-
 def quality_rows(quality: pd.DataFrame) -> Iterator[dict[str, str]]:
     """The data quality table as text."""
     for row in quality.to_dict("records"):
@@ -257,39 +228,6 @@ def coverage_rows(coverage: pd.DataFrame) -> Iterator[dict[str, str]]:
         }
 
 
-def metric_rows(metrics: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """Totals of the classification metrics as text, walk-forward beside holdout."""
-    totals = metrics[metrics["fold"] == -1]
-    for (model, metric), part in totals.groupby(["model", "metric"], sort=False):
-        by_role = part.set_index("role")
-        row = {"model": label(str(model)), "measure": METRIC.get(str(metric), str(metric))}
-        for role, name in (("walk_forward", "walk-forward"), ("holdout", "holdout")):
-            known = role in by_role.index
-            row[name] = number(by_role.loc[role, "value"] if known else None, 3)
-            row[f"{name}: class shares"] = number(by_role.loc[role, "majority_baseline"] if known else None, 3)
-            row[f"{name}: last sign"] = number(by_role.loc[role, "previous_sign_baseline"] if known else None, 3)
-        yield row
-
-
-def breakdown_rows(breakdown: pd.DataFrame, by: str, strategies: list[str]) -> Iterator[dict[str, str]]:
-    """Sharpe ratio and total return by fold, symbol or year, for the strategies asked for.
-
-    Args:
-        breakdown: Sharpe ratio and return by part.
-        by: the kind of part: fold, symbol or year.
-        strategies: those asked for, in this order.
-    """
-    part = breakdown[(breakdown["by"] == by) & breakdown["strategy"].isin(strategies)]
-    for (role, group), rows in part.groupby(["role", "group"], sort=False):
-        by_strategy = rows.set_index("strategy")
-        row = {by: str(group), "part": str(role).replace("_", "-")}
-        for strategy in strategies:
-            known = strategy in by_strategy.index
-            row[f"{label(strategy)}: Sharpe"] = number(by_strategy.loc[strategy, "sharpe"] if known else None)
-            row[f"{label(strategy)}: return"] = percent(by_strategy.loc[strategy, "total_return"] if known else None)
-        yield row
-
-
 def feature_rows(tables: ReportTables, count: int = 25) -> Iterator[dict[str, str]]:
     """The features that matter most, with what they are and how they are distributed."""
     importance = tables.importance.groupby("feature")["mean_abs_shap"].mean().sort_values(ascending=False)
@@ -351,21 +289,6 @@ def superiority_rows(selection: dict[str, Any]) -> Iterator[dict[str, str]]:
                 "Hansen's SPA": number(selection[key]["consistent"], 3),
                 "SPA, lower to upper": interval(selection[key]["lower"], selection[key]["upper"], 3),
             }
-
-
-def comparison_rows(comparison: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """Diebold-Mariano tests as text."""
-    for row in comparison.to_dict("records"):
-        better = "better" if row["statistic"] < 0 else "worse"
-        yield {
-            "model": label(row["model"]),
-            "against": label(row["against"]),
-            "log loss": number(row["loss"], 4),
-            "the other's": number(row["other_loss"], 4),
-            "statistic": number(row["statistic"]),
-            "p": number(row["p_value"], 3),
-            "so it is": better if row["p_value"] < 0.1 else "not told apart",
-        }
 
 
 def side_cost_rows(robustness: Any, order: list[str]) -> Iterator[dict[str, str]]:

@@ -1,7 +1,7 @@
 """The pipeline from received rows to positions, in memory, with every step replaceable.
 
-The same node functions as `kedro run`. The experiment runs markets through it, the leak audit other histories, and
-the planted leaks replace one step each.
+The same functions as the nodes of `kedro run` call. The experiment runs markets through it, the leak audit other
+histories, and the planted leaks replace one step each.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,26 +14,27 @@ from pydantic import BaseModel, ConfigDict
 
 from tradewind.compute import ComputeRules
 from tradewind.data.files.cleaning import MarketRules
-from tradewind.data.quality.daily import quality_series
+from tradewind.data.quality import checked_bars
+from tradewind.data.quality.daily import known_with_quality, quality_series
 from tradewind.data.quality.rules import QualityRules
+from tradewind.data.side_data.collection import collect_side_series
 from tradewind.evaluation.positions import make_positions
 from tradewind.evaluation.traded_market import TradedMarket
+from tradewind.learning.features import of_universe as features_of_universe
 from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.learning.labels import of_universe as labels_of_universe
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import WeightRules
-from tradewind.learning.models import catalogue, tuning, walk_forward
+from tradewind.learning.models import catalogue, model_input, tuning, walk_forward
 from tradewind.learning.models.base import Files
 from tradewind.learning.models.boosting import BoostingParameters
+from tradewind.learning.models.model_input import ModelInputRules
 from tradewind.learning.models.tuning import TuningRules
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.learning.splits.walk_forward import FoldPlan
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.verdict import VerdictRules
-from tradewind.pipelines.data_engineering import nodes as data
-from tradewind.pipelines.data_engineering import side_nodes
-from tradewind.pipelines.feature_engineering import feature_nodes, label_nodes
-from tradewind.pipelines.feature_engineering.label_nodes import ModelInputRules
 from tradewind.trading.setup import TradingSetup
 
 Tables = Mapping[str, pd.DataFrame]
@@ -99,7 +100,9 @@ def load_sources(catalog: Any, parameters: Mapping[str, Any]) -> Sources:
     received = catalog.load("source_bars")
     bars = {name: received[name]() for name in universe.partitions if name in received}
     rules = MarketRules.model_validate(parameters["data_engineering"]["market"])
-    vintages, _, _ = side_nodes.collect_side_vintages(catalog.load("source_side_series"), universe, rules)
+    vintages, _, _ = collect_side_series(
+        catalog.load("source_side_series"), universe.received_side_series, universe.symbols, rules.reject_share_limit
+    )
     return Sources(universe, bars, vintages, catalog.load("source_oracle"))
 
 
@@ -192,13 +195,13 @@ def other_forecasts(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettin
 class Steps:
     """The steps of a run; a planted leak is one of them replaced."""
 
-    type_bars: Callable[..., Any] = data.type_bars
-    check_bars: Callable[..., Any] = data.check_bars
-    select_side_series: Callable[..., Any] = side_nodes.select_side_series
-    compute_features: Callable[..., Any] = feature_nodes.compute_features
-    make_labels: Callable[..., Any] = label_nodes.make_labels
-    assemble_model_input: Callable[..., Any] = label_nodes.assemble_model_input
-    make_folds: Callable[..., Any] = label_nodes.make_folds
+    type_bars: Callable[..., Any] = checked_bars.type_bars
+    check_bars: Callable[..., Any] = checked_bars.check_bars
+    select_side_series: Callable[..., Any] = known_with_quality
+    compute_features: Callable[..., Any] = features_of_universe.compute_features
+    make_labels: Callable[..., Any] = labels_of_universe.make_labels
+    assemble_model_input: Callable[..., Any] = model_input.assemble_model_input
+    make_folds: Callable[..., Any] = model_input.make_folds
     tune: Callable[..., Any] = best_parameters
     train: Callable[..., Any] = boosted_forecasts
     train_linear: Callable[..., Any] = other_forecasts

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.learning.models import catalogue, walk_forward
+from tradewind.learning.models.chosen import chosen
 from tradewind.learning.models.sequence.exported import ExportedForecaster
 from tradewind.learning.models.sequence.parameters import SequenceParameters
 from tradewind.learning.models.walk_forward import TrainingRules
@@ -29,7 +30,7 @@ def with_times(catalog: Any, parameters: Mapping[str, Any]) -> pd.DataFrame:
     rows = walk_forward.pool({name: load() for name, load in catalog.load("model_input").items()})
     folds, seed = catalog.load("folds"), parameters["seed"]
     timed = []
-    names = tuple(parameters["models"])
+    names = chosen()
     for name in catalogue.rows_of(names):
         is_tuned, kind = catalogue.is_tuned(name), catalogue.row_model(name)
         found = catalog.load(

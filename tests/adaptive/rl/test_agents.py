@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from tests.depth import deep
 from tradewind.adaptive.rl import agents, exporting
 from tradewind.adaptive.rl.agents import TrainingTask, train_agent
 from tradewind.adaptive.rl.episodes import STEP_FIELDS
@@ -95,11 +96,15 @@ LEARN = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", sorted(LEARN))
+@pytest.mark.parametrize(
+    ("algorithm", "steps"),
+    [("ppo", 60_000), *(deep(name, parameters.total_timesteps) for name, (_, parameters) in sorted(LEARN.items()))],
+)
 def test_an_agent_comes_near_the_optimum_of_a_solved_market(
-    algorithm: str, trading: Callable[..., TradingTerms], identity: Standardiser
+    algorithm: str, steps: int, trading: Callable[..., TradingTerms], identity: Standardiser
 ) -> None:
     rules, parameters = LEARN[algorithm]
+    parameters = parameters.model_copy(update={"total_timesteps": steps})
     terms = trading(rules, COSTS)
     (fit, *_), (valid, *_), (test, past, state) = (solved_market(seed) for seed in (1, 2, 3))
     files = train_agent(TrainingTask(parameters, rules, RewardRules(), terms, fit, valid, identity), 7)
@@ -109,12 +114,14 @@ def test_an_agent_comes_near_the_optimum_of_a_solved_market(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("steps", [40_000, deep(200_000)])
 def test_where_nothing_is_to_be_earned_an_agent_loses_no_more_than_its_costs(
-    trading: Callable[..., TradingTerms], identity: Standardiser
+    steps: int, trading: Callable[..., TradingTerms], identity: Standardiser
 ) -> None:
+    parameters = LEARN["ppo"][1].model_copy(update={"total_timesteps": steps})
     terms = trading(DISCRETE, COSTS)
     fit, valid, test = (solved_market(seed, drift=0.0)[0] for seed in (1, 2, 3))
-    files = train_agent(TrainingTask(LEARN["ppo"][1], DISCRETE, RewardRules(), terms, fit, valid, identity), 7)
+    files = train_agent(TrainingTask(parameters, DISCRETE, RewardRules(), terms, fit, valid, identity), 7)
     policy = Policy.from_files(files)
     assert json.loads(files[ABOUT])["abstains"] == (max(row[2] for row in json.loads(files[LOG])) <= 0)
     steps = run_policy(policy, test, terms)[0].steps

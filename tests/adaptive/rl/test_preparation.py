@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.depth import deep
 from tradewind.adaptive.rl import walk_forward
 from tradewind.adaptive.rl.forecasts import fold_forecasts, join, with_forecasts
 from tradewind.adaptive.rl.market import TradingTerms
@@ -179,7 +180,10 @@ def equal(one: list[TrainedFold], two: list[TrainedFold]) -> None:
             pd.testing.assert_frame_equal(getattr(mine, table), getattr(theirs, table))
 
 
-def test_folds_are_trained_once_and_anywhere_alike(world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["processes", deep("dask")])
+def test_folds_are_trained_once_and_anywhere_alike(
+    kind: str, world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Serially, in processes and on a Dask cluster of two workers: the same files and tables."""
     rows, folds, known = world
     seen = rows, fold_forecasts(rows, folds).table
@@ -187,10 +191,9 @@ def test_folds_are_trained_once_and_anywhere_alike(world: Any, monkeypatch: pyte
     trained = train_folds(seen, folds, known, plan(), store)
     keys = [key for one in trained for key in one.keys.values()]
     assert len(set(keys)) == 2 * len(folds) == len(list((tmp_path / "serial").iterdir()))
-    for kind in ("processes", "dask"):
-        elsewhere = FolderModelStore(tmp_path / kind)
-        equal(trained, train_folds(seen, folds, known, plan(executor=kind), elsewhere))
-        assert all(elsewhere.get(key) == store.get(key) for key in keys)
+    elsewhere = FolderModelStore(tmp_path / kind)
+    equal(trained, train_folds(seen, folds, known, plan(executor=kind), elsewhere))
+    assert all(elsewhere.get(key) == store.get(key) for key in keys)
     # A second run trains nothing, and says the same.
     monkeypatch.setattr("tradewind.adaptive.rl.agents.train_agent", None)
     equal(trained, train_folds(seen, folds, known, plan(), store))

@@ -14,6 +14,7 @@ import pytest
 
 from tests.data.stores.killing import check_kills, receipts_of_fresh
 from tests.data.stores.schedules import delivery, key
+from tests.depth import deep
 from tradewind.data.files.deliveries import Delivery, merge_rows
 from tradewind.data.stores.catalogue import open_store
 from tradewind.data.stores.delta import DeltaStore, Rules
@@ -23,7 +24,8 @@ from tradewind.errors import BadData, BadParameters, TemporaryOutage
 Settings = dict[str, Any]
 
 
-def test_twenty_killed_clients_lose_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [4, deep(20)])
+def test_killed_clients_lose_nothing(tmp_path: Path, kills: int) -> None:
     told = iter(range(100))
 
     def settings_of(number: int) -> Settings:
@@ -32,7 +34,7 @@ def test_twenty_killed_clients_lose_nothing(tmp_path: Path) -> None:
     def ask(settings: Settings, deliveries: Sequence[Delivery], kill_after_s: float) -> int:
         return receipts_of_fresh(settings, deliveries, kill_after_s, str(tmp_path / f"told-{next(told)}"))
 
-    check_kills(settings_of, 20, ask)
+    check_kills(settings_of, kills, ask)
 
 
 def write_as_another_machine(settings: Settings, deliveries: Sequence[Delivery], folder: str) -> None:

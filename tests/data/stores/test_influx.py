@@ -14,6 +14,7 @@ import pytest
 from tests.data.stores.killing import check_kills, receipts_of_forked
 from tests.data.stores.real_servers import InfluxServer, free_port
 from tests.data.stores.schedules import at, bars, delivery, key
+from tests.depth import deep
 from tradewind.data.files.deliveries import merge_rows, receive
 from tradewind.data.stores.catalogue import open_store
 from tradewind.data.stores.influx import InfluxStore, Rules
@@ -34,8 +35,9 @@ def rules_of(settings: Settings, **changed: Any) -> Rules:
     return Rules(**({name: value for name, value in settings.items() if name != "kind"} | changed))
 
 
-def test_twenty_killed_clients_lose_nothing(influx_settings: Settings) -> None:
-    check_kills(lambda _: influx_settings, 20, receipts_of_forked)
+@pytest.mark.parametrize("kills", [5, deep(20)])
+def test_killed_clients_lose_nothing(influx_settings: Settings, kills: int) -> None:
+    check_kills(lambda _: influx_settings, kills, receipts_of_forked)
 
 
 def test_what_has_a_receipt_survives_a_killed_server(influx_server: InfluxServer, influx_settings: Settings) -> None:

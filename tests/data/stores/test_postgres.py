@@ -14,6 +14,7 @@ import pytest
 from tests.data.stores.killing import check_kills, check_survivors, receipts_of_forked
 from tests.data.stores.real_servers import PASSWORD, PostgresServer, free_port
 from tests.data.stores.schedules import delivery, key
+from tests.depth import deep
 from tradewind.data.files.deliveries import Delivery, merge_rows
 from tradewind.data.stores.postgres import PostgresStore, Rules
 from tradewind.data.stores.postgres_schema import hypertable_statements
@@ -33,8 +34,9 @@ def rules_of(settings: Settings, **changed: Any) -> Rules:
     return Rules(**({name: value for name, value in settings.items() if name != "kind"} | changed))
 
 
-def test_thirty_killed_clients_lose_nothing(postgres_settings: Settings) -> None:
-    check_kills(lambda _: postgres_settings, 30, receipts_of_forked, is_whole=True)
+@pytest.mark.parametrize("kills", [6, deep(30)])
+def test_killed_clients_lose_nothing(postgres_settings: Settings, kills: int) -> None:
+    check_kills(lambda _: postgres_settings, kills, receipts_of_forked, is_whole=True)
 
 
 def test_what_has_a_receipt_survives_a_crash_of_the_server(

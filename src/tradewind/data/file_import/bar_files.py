@@ -15,8 +15,7 @@ from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.dialect import ALIASES, NAME, ImportSettings, plain_name
 from tradewind.data.files.findings import ImportNotes
 from tradewind.errors import BadData
-from tradewind.market.resample import bar_anchor_ms
-from tradewind.market.timeframes import bar_duration_ms
+from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
 
 PRICES = ("open", "high", "low", "close")
 TWICE = "the clock shows this time twice, and nothing tells which of the two it is"

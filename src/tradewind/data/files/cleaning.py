@@ -11,8 +11,7 @@ from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, FloatArray, epoch_units, parse_numbers
 from tradewind.data.files.quarantine import quarantine_rows
 from tradewind.errors import BadData
-from tradewind.market.resample import bar_anchor_ms
-from tradewind.market.timeframes import bar_duration_ms
+from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
 from tradewind.parameters import Parameters
 
 REQUIRED = ("open_time", "open", "high", "low", "close", "volume")

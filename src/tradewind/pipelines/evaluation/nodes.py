@@ -23,6 +23,7 @@ from tradewind.evaluation.gathering import Card, Gathered, loaded
 from tradewind.evaluation.robustness import RobustnessRules
 from tradewind.evaluation.roles import with_role
 from tradewind.evaluation.traded_market import Partitions, TradedMarket
+from tradewind.learning.models.chosen import words
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, breakdown
 from tradewind.metrics.scorecard import ScorecardRules
@@ -37,7 +38,10 @@ def gather_forecasts(
     models: list[str], classifier: list[Card], deep_learning: list[Card], agents: list[Card]
 ) -> Gathered:
     """Which forecasts and positions are judged: those of the run's models and agents, as far as they are there."""
-    return gathering.gather_forecasts([*classifier, *deep_learning, *agents], models, AGENTS)
+    names = words(models)
+    acting = [name for name in names if name in AGENTS]
+    forecasting = [name for name in names if name not in AGENTS]
+    return gathering.gather_forecasts([*classifier, *deep_learning, *agents], forecasting, acting)
 
 
 def gather_reports(

@@ -164,9 +164,9 @@ def _report_nodes() -> list[Node]:
             report_nodes.write_report,
             [
                 "run_settings", "folds", "data_gaps_figure", "data_report", "feature_report", "model_report",
-                "account_tables", "judgement_tables", "variation_tables",
+                "account_tables", "judgement_tables", "variation_tables", "run_facts", "bars",
             ],
-            ["report_html", "report_markdown"],
+            ["report_html", "report_markdown", "index_page"],
             name="write_report",
         ),
         Node(
