@@ -13,6 +13,7 @@ MODULES = {
     "exchanges": ("ccxt", "httpx"),
     "stores": ("psycopg", "s3fs", "deltalake", "httpx"),
     "cluster": ("distributed",),
+    "live": ("starlette", "uvicorn", "websockets", "httpx"),
 }
 
 
