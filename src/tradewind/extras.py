@@ -15,6 +15,7 @@ MODULES = {
     "serve": ("fastapi", "uvicorn", "grpc", "prometheus_client"),
     "stores": ("psycopg", "s3fs", "deltalake", "httpx"),
     "cluster": ("distributed",),
+    "live": ("starlette", "uvicorn", "websockets", "httpx"),
 }
 
 
