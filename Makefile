@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export KEDRO_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help install install-test run test lint bench truth airflow serve proto viz clean
+.PHONY: help install install-test run quick test test-all lint bench truth airflow serve proto viz clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,11 +18,11 @@ $(BIN)/python:
 .venv/installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing pinned dependencies into .venv (a few minutes the first time) ..."
 	$(PIP) --constraint constraints.txt torch==2.13.0
-	$(PIP) --constraint constraints.txt --editable ".[notebook,serve]"
+	$(PIP) --constraint constraints.txt --editable ".[deep,agents,viz,notebook]"
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(PIP) --constraint constraints.txt --editable ".[notebook,exchanges,stores,cluster,serve,test]"
+	$(PIP) --constraint constraints.txt --editable ".[all,test]"
 	@sh tests/install_servers.sh
 	@touch $@
 
@@ -35,17 +35,26 @@ run: install  ## run the whole default pipeline and say where the report is
 	$(BIN)/kedro run --pipelines deployment
 	@echo "Report: $(CURDIR)/data/08_reporting/report.html"
 
+quick: install  ## two models on the demo's market: a verdict in about a minute
+	$(BIN)/kedro run --env quick
+
 lint: install-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+# Three workers on two cores: one may wait for a process or a server that it started.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+
 test: lint  ## lint, check types and import rules, run the tests
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+test-all: lint  ## the same, with long loops, many seeds and whole runs of the demo and of real candles (an hour)
+	$(PYTEST) -m 'not benchmark'
 
 coverage: install-test  ## the same tests with the lines that they reach; slower
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 bench: install-test  ## measure speed against the peers, in one run each
 	$(BIN)/pytest -m benchmark tests/benchmarks -s

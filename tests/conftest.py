@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.kernels import compile_kernels
 from tradewind.learning.features import catalogue, matrix
 from tradewind.learning.features.bars import Chunk
 from tradewind.learning.features.catalogue import FeatureSelection
@@ -32,7 +33,7 @@ BESIDES = ("order_book", "deployment")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compiled kernels that are older than a kernel's source are removed.
+    """Compiled kernels that are older than a kernel's source are removed; workers and copied projects find new ones.
 
     numba looks at the file of the function alone, not at the functions that were compiled into it from elsewhere: an
     old `step.trade` would live on inside a cached `backtest.fold`.
@@ -45,17 +46,23 @@ def pytest_configure(config: pytest.Config) -> None:
     if any(file.stat().st_mtime < newest for file in compiled):
         for file in compiled:
             file.unlink(missing_ok=True)
+        compiled = []
+    if not compiled and config.getoption("numprocesses", None) and not config.option.collectonly:
+        compile_kernels()
 
 
 # Files in the order in which they begin. The longest come first: a worker that begins one at the end would let the
-# others wait. Those that copy the project come after those that compile its kernels, which the copies then have.
+# others wait.
 FIRST = (
+    "test_known_answers",
     "test_default_run",
+    "test_killed_runs",
     "test_audit",
     "test_experiment",
-    "test_known_answers",
     "test_real_candles",
     "test_exchange.py",
+    "test_commands.py",
+    "test_agents",
 )
 
 

@@ -49,7 +49,7 @@ def test_the_doctor_fails_only_for_what_stops_a_run(
     )
     finding = Finding("disk", status, "as it is")  # type: ignore[arg-type]
     asked = []
-    monkeypatch.setattr("tradewind.doctor.examine", lambda project, uri: asked.append(uri) or iter([finding]))
+    monkeypatch.setattr("tradewind.doctor.examine", lambda project, uri, speed: asked.append(uri) or iter([finding]))
     result = CliRunner().invoke(cli, ["doctor"], obj=SimpleNamespace(project_path=tmp_path))
     assert result.exit_code == code, result.output
     assert "disk" in result.output

@@ -2,6 +2,7 @@
 
 import multiprocessing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -107,6 +108,14 @@ def test_the_verdict_is_a_tag_and_its_numbers_are_metrics(client: Any, tmp_path:
     recorded = client.get_run(run).data
     assert recorded.tags["thing"] == "no-go"
     assert recorded.metrics == {"thing.sharpe": 0.3}
+
+
+def test_a_run_is_called_by_its_market_and_verdict(client: Any, tmp_path: Path) -> None:
+    hooks, universe = TrackingHooks(), {"venue": "v", "symbols": ["A", "B"], "timeframe": "1h"}
+    hooks._context = SimpleNamespace(config_loader={"parameters": {"universe": universe}})  # type: ignore[assignment]
+    hooks.after_catalog_created(catalog={"verdict": Stored(tmp_path / "verdict.json", "verdict")})  # type: ignore[arg-type]
+    hooks.after_dataset_saved(dataset_name="verdict", data={"verdict": "no-go", "sharpe": 0.1})
+    assert client.get_run(mlflow.active_run().info.run_id).info.run_name == "v A B 1h: no-go"
 
 
 def test_what_asks_for_nothing_is_left_alone(client: Any, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
+from tradewind.extras import MODULES, missing_modules
+
 Status = Literal["ok", "warn", "fail"]
 MINIMUM_FREE_GB = 2.0  # a real run with its MLflow artifacts takes about 1 GB
 
@@ -46,6 +48,14 @@ def check_versions() -> Iterator[Finding]:
         yield Finding(requirement.name, "ok" if fits else "fail", detail)
 
 
+def check_extras() -> Iterator[Finding]:
+    """Which extras are installed, and how to install the others; none of them is needed by all runs."""
+    for extra in MODULES:
+        missing = missing_modules(extra)
+        told = f"not installed ({', '.join(missing)}): pip install 'tradewind[{extra}]'" if missing else "installed"
+        yield Finding(f"extra {extra}", "ok", told)
+
+
 def check_machine(project: Path) -> Iterator[Finding]:
     """Processor, memory and free disk."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -62,6 +72,9 @@ def check_machine(project: Path) -> Iterator[Finding]:
 
 def check_accelerator(size: int = 1024, repeats: int = 10) -> Iterator[Finding]:
     """The devices torch can use, each with the speed of a `size` x `size` float32 matrix product."""
+    if missing_modules("deep"):
+        yield Finding("gpu", "ok", "not looked for: networks and agents are not installed")
+        return
     import torch
 
     def measure(device: str) -> float:
@@ -127,10 +140,18 @@ def check_mlflow(tracking_uri: str, project: Path) -> Iterator[Finding]:
         yield Finding("mlflow", "ok", f"{store.name}, {runs} runs")
 
 
-def examine(project: Path, tracking_uri: str) -> Iterator[Finding]:
-    """All findings, the cheap ones first."""
+def examine(project: Path, tracking_uri: str, speed: bool = False) -> Iterator[Finding]:
+    """All findings, the cheap ones first.
+
+    Args:
+        project: the folder of the project.
+        tracking_uri: MLflow's store.
+        speed: whether to look for GPUs and measure every device, which imports torch.
+    """
     yield from check_versions()
+    yield from check_extras()
     yield from check_machine(project)
     yield from check_folders(project)
     yield from check_mlflow(tracking_uri, project)
-    yield from check_accelerator()
+    if speed:
+        yield from check_accelerator()

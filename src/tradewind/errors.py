@@ -9,6 +9,10 @@ class BadParameters(TradewindError, ValueError):
     """A setting is wrong: correct the configuration and run again."""
 
 
+class MissingExtra(BadParameters):
+    """What is asked for needs libraries that are not installed: install the extra that the message names."""
+
+
 class BadData(TradewindError, ValueError):
     """The input breaks its contract: look at the named file, row or column."""
 

@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
+from omegaconf import OmegaConf
 
+from tradewind.cli.plugins import defer_mlflow_commands
 from tradewind.errors import BadParameters
-from tradewind.hooks import ParameterHooks, TrackingHooks
-from tradewind.learning.models.chosen import with_every_block
+from tradewind.hooks import MlflowHooks, ParameterHooks, ProjectContext, TrackingHooks
 
-HOOKS = (ParameterHooks(), TrackingHooks())
+defer_mlflow_commands()
+HOOKS = (ParameterHooks(), TrackingHooks(), MlflowHooks())
+CONTEXT_CLASS = ProjectContext
 
 PROJECT = Path(__file__).resolve().parents[2]
+DEFAULT_ENVIRONMENT = "local"
 
 # Kedro and kedro-mlflow call what OmegaConf will retire, and evaluation reads namespaced datasets on purpose: nothing
 # that who runs the project could mend.
@@ -44,12 +48,26 @@ def _project_file(name: str) -> str:
 class ProjectConfigLoader(OmegaConfigLoader):
     """Kedro's loader, which reads `conf/local/credentials.yml` in every environment: keys belong to the machine.
 
-    Kedro itself reads conf/local only where no other environment is named.
+    Kedro itself reads conf/local only where no other environment is named. `${environment_folder:data}` in the
+    configuration is `data` where no environment is named, and `data/env/NAME` in `--env NAME`.
     """
+
+    def __init__(self, conf_source: str, env: str | None = None, *arguments: Any, **settings: Any) -> None:
+        """As Kedro's loader; the resolver must be there before that reads `globals.yml`."""
+        own = env or settings.get("default_run_env")
+        shared = (None, settings.get("base_env"), DEFAULT_ENVIRONMENT)
+
+        def folder(root: str) -> str:
+            return root if own in shared else f"{root}/env/{own}"
+
+        OmegaConf.register_resolver("environment_folder", folder, replace=True)
+        super().__init__(conf_source, env, *arguments, **settings)
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         """The configuration of this kind."""
         if key == "parameters" and key not in self:
+            from tradewind.learning.models.chosen import with_every_block
+
             return with_every_block(super().__getitem__(key))
         if key != "credentials" or key in self:
             return super().__getitem__(key)
@@ -69,9 +87,9 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
 
 CONFIG_LOADER_CLASS = ProjectConfigLoader
-CONFIG_LOADER_ARGS = {
+CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
-    "default_run_env": "local",
+    "default_run_env": DEFAULT_ENVIRONMENT,
     # An overlay holds only the values that differ, at any depth.
     "merge_strategy": {"parameters": "soft", "globals": "soft", "mlflow": "soft"},
     "custom_resolvers": {"environment": _environment, "project_file": _project_file},

@@ -13,13 +13,13 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from tests.adaptive.rl.test_agents import COSTS, DISCRETE, solved_market
-from tradewind.adaptive.rl.agents import Lesson, train_agent
+from tradewind.adaptive.rl.agents import TrainingTask, train_agent
 from tradewind.adaptive.rl.environments import TradingEnv, TradingVecEnv
-from tradewind.adaptive.rl.episodes import TOLD
+from tradewind.adaptive.rl.episodes import STEP_FIELDS
 from tradewind.adaptive.rl.learners import make_learner
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.parameters import AGENTS, AgentParameters
-from tradewind.adaptive.rl.policies import ABOUT, Policy, live_through
+from tradewind.adaptive.rl.policies import ABOUT, Policy, run_policy
 from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
 from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.trading.engine.backtest import History
@@ -46,7 +46,7 @@ def ours(close: np.ndarray) -> tuple[TradingMarket, TradingTerms]:
     change = np.diff(close, prepend=close[0])
     features = np.column_stack([close, change, np.r_[close[0], close[:-1]], np.r_[0, change[:-1]]]).astype(np.float32)
     market = TradingMarket.from_histories({"A": past}, {"A": features})
-    return market, TradingTerms.made(Costs(), OrderRules(), RULES, 8766.0)
+    return market, TradingTerms.from_rules(Costs(), OrderRules(), RULES, 8766.0)
 
 
 def theirs(close: np.ndarray) -> Any:
@@ -118,7 +118,7 @@ def test_training_at_equal_settings(close: np.ndarray, ours: Any, compare: Calla
 def test_large_batches_end_no_worse(results: list[dict[str, Any]]) -> None:
     """On a market with a planted drift, over the same 60,000 steps: growth of the policy on other bars."""
     (fit, *_), (valid, *_), (test, *_) = (solved_market(seed) for seed in (1, 2, 3))
-    terms = TradingTerms.made(COSTS, OrderRules(), DISCRETE, 8766.0)
+    terms = TradingTerms.from_rules(COSTS, OrderRules(), DISCRETE, 8766.0)
     sight = Standardiser(features=("down", "none", "up"), mean=(0.0,) * 3, deviation=(1.0,) * 3)
     grown, took = {}, {}
     large = AgentParameters(total_timesteps=60_000, n_steps=32)
@@ -127,10 +127,10 @@ def test_large_batches_end_no_worse(results: list[dict[str, Any]]) -> None:
         ("usual", settings(1, 64).model_copy(update={"total_timesteps": 60_000})),
     ):
         begun = perf_counter()
-        files = train_agent(Lesson(parameters, DISCRETE, RewardRules(), terms, fit, valid, sight), 7)
+        files = train_agent(TrainingTask(parameters, DISCRETE, RewardRules(), terms, fit, valid, sight), 7)
         took[name] = perf_counter() - begun
-        (life,) = live_through(Policy.from_files(files), test, terms)
-        grown[name] = float(np.log1p(life.told[1:, TOLD.index("net")]).mean())
+        (life,) = run_policy(Policy.from_files(files), test, terms)
+        grown[name] = float(np.log1p(life.last_step[1:, STEP_FIELDS.index("net")]).mean())
     results.append(
         {
             "case": "60,000 steps of PPO, 64 environments in batches of 1,024 against one in batches of 64, both ours; "
@@ -148,9 +148,9 @@ def test_an_exported_policy_decides(results: list[dict[str, Any]]) -> None:
     sight = Standardiser(features=("down", "none", "up"), mean=(0.0,) * 3, deviation=(1.0,) * 3)
     for algorithm in AGENTS:
         rules = DISCRETE.model_copy(update={"actions": "continuous" if algorithm in ("sac", "td3") else "discrete"})
-        terms = TradingTerms.made(COSTS, OrderRules(), rules, 8766.0)
+        terms = TradingTerms.from_rules(COSTS, OrderRules(), rules, 8766.0)
         parameters = AgentParameters(algorithm=algorithm, total_timesteps=2048, parts=1, n_steps=32, gradient_steps=2)
-        files = train_agent(Lesson(parameters, rules, RewardRules(), terms, fit, valid, sight), 7)
+        files = train_agent(TrainingTask(parameters, rules, RewardRules(), terms, fit, valid, sight), 7)
         policy = Policy.from_files({**files, ABOUT: files[ABOUT].replace(b'"abstains": true', b'"abstains": false')})
         seen, held, memory = np.zeros((1, 8), dtype=np.float32), np.zeros(1), policy.begin(1)
         times = []

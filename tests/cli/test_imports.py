@@ -1,6 +1,7 @@
 """`kedro import-bars` shows what it understood, asks for what it does not know, and writes every row somewhere."""
 
 import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,12 +49,33 @@ def test_a_dry_run_shows_decisions_evidence_and_rejects_and_writes_nothing(run: 
         "unit of unix",
         "time frame",
         "assumed:",
-        "29 rows accepted, 1 refused",
+        "29 rows accepted, 1 rejected",
     ):
         assert words in result.output
     assert "v/S/1h: 30 rows: 29 bars from 2024-01-01 00:00 to 2024-01-02 05:00 UTC" in result.output
     assert "1 gaps lack 1 bars" in result.output and '"close": "many"' in result.output
     assert not (tmp_path / "data").exists()
+    shown = result.output.splitlines()
+    assert any(line.split()[:3] == ["open_time", "open", "high"] for line in shown), (
+        "the first rows as they were parsed"
+    )
+    command = shown[-1].removeprefix("next: ")
+    assert shlex.split(command) == ["kedro", "import-bars", str(tmp_path / "bars.csv"), *WHO]
+
+
+def test_a_dry_run_with_questions_ends_with_the_command_to_complete(run: Any) -> None:
+    line = run("bars.csv", "--dry-run", "--venue", "v").output.splitlines()[-1]
+    assert line.startswith("next: kedro import-bars ") and "--venue v" in line
+    assert "--set symbol=NAME" in line and "--set volume_unit=" in line
+
+
+def test_an_import_ends_with_the_command_that_runs_on_it(run: Any) -> None:
+    assert run("bars.csv", *WHO).output.endswith("next: kedro run --env imported\n")
+    again = run("bars.csv", *WHO[:3], "T", *WHO[4:], "--timeframe", "1h")
+    assert again.output.endswith("next: kedro run --env imported\n"), "another symbol of the same market"
+    other = run("bars.csv", "--venue", "w", *WHO[2:])
+    assert other.output.splitlines()[-1].endswith("--params=universe.venue=w,universe.timeframe=1h")
+    assert "next:" not in run("bars.csv", *WHO, "--store", "lake").output
 
 
 @pytest.mark.parametrize("dry", [["--dry-run"], []])
@@ -68,14 +90,14 @@ def test_open_questions_are_named_and_fail(run: Any, dry: list[str]) -> None:
 def test_a_file_imported_twice_is_there_once(run: Any, tmp_path: Path) -> None:
     first, second = run("bars.csv", *WHO), run("bars.csv", *WHO)
     assert first.exit_code == second.exit_code == 0, first.output
-    assert "30 rows: 29 new, 0 known, 1 refused" in first.output
-    assert "30 rows: 0 new, 29 known, 1 refused" in second.output
+    assert "30 rows: 29 new, 0 known, 1 rejected" in first.output
+    assert "30 rows: 0 new, 29 known, 1 rejected" in second.output
     path = tmp_path / "data/01_raw/imported.sqlite"
     store = open_store({"kind": "sqlite", "path": path})
     try:
         key = store.keys()[0]
         assert len(store.read(key)) == 29
-        assert store.refused()["reason"].tolist() == ["close is missing or no number"]
+        assert store.rejected()["reason"].tolist() == ["close is missing or no number"]
         assert store.ledger()["source"].tolist() == ["file.bars.csv"] * 2
     finally:
         store.close()
@@ -98,7 +120,7 @@ def test_trades_become_a_table_of_their_own(run: Any, tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["--set", "timezone=Mars"], "timezone must be an IANA name"),
-        (["--set", "colour=red"], "colour: Extra inputs are not permitted"),
+        (["--set", "colour=red"], "colour: there is no such key"),
         (["--set", "nonsense"], "--set takes NAME=VALUE, found 'nonsense'"),
         (["--store", "stone"], "there is no store 'stone'; `stores` in globals.yml has ['lake']"),
         (["--timeframe", "soon"], "timeframe: String should match pattern"),

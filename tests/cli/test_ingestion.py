@@ -1,5 +1,6 @@
 """`kedro backfill` and `kedro store-status`: what a person types, against a local exchange."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -169,3 +170,42 @@ def test_keys_come_from_the_machine_in_every_environment_and_are_never_shown(
         "there are no credentials 'none': add them to conf/local/credentials.yml"
         in kedro(*asked, "--store", "lost").output
     )
+
+
+DOWNLOAD = ("download", "--venue", "binance", "--symbols", "BTCUSDT", "--timeframe", "1h", *TEN_DAYS)
+
+
+def test_one_command_goes_from_nothing_to_a_store_and_says_what_is_next(kedro: Kedro, server: ExchangeServer) -> None:
+    first = kedro(*DOWNLOAD)
+    assert first.exit_code == 0, first.output
+    assert table(first) == [["binance/BTCUSDT/1h", "233", "233", "0", "0", "7", "up", "to", "date"]]
+    assert first.output.endswith("next: kedro run --env imported\n")
+    server.asked.clear()
+    assert kedro(*DOWNLOAD).exit_code == 0 and server.asked == []
+    other = kedro(*DOWNLOAD[:-5], "4h", *TEN_DAYS)
+    assert "--params=universe.venue=binance,universe.timeframe=4h" in other.output.splitlines()[-1]
+
+
+def test_without_a_network_one_line_says_so(kedro: Kedro, project: SimpleNamespace) -> None:
+    named = project.project_path / "conf/base/globals.yml"
+    nobody = "{kind: ccxt, retry_policy: {tries: 1}, base_url: 'http://127.0.0.1:9', "
+    named.write_text(re.sub(r"\{kind: ccxt, base_url: '[^']*', ", nobody, named.read_text()))
+    result = kedro(*DOWNLOAD)
+    assert result.exit_code == 1
+    (line,) = [line for line in result.output.splitlines() if not line.startswith("asking")]
+    assert line.startswith("Error: binance cannot be reached") and "goes on where it stopped" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--timeframe", "1x"), "--timeframe: Value error, a timeframe is a number"),
+        (("--store", "cellar"), "there is no store 'cellar'"),
+        (("--venue", "nowhere"), "must be an exchange of ccxt, found 'nowhere'"),
+        (("--symbols", "BTCUSD"), "1 of 2 failed: binance/BTCUSD/1h: ccxt.binance has no spot market 'BTCUSD'"),
+    ],
+)
+def test_what_cannot_be_downloaded_is_said_in_a_line(kedro: Kedro, arguments: tuple[str, ...], words: str) -> None:
+    result = kedro(*DOWNLOAD, *arguments)
+    assert result.exit_code == 1
+    assert words in result.output and "Traceback" not in result.output

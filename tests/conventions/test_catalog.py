@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project
 from kedro.io import DataCatalog
 from kedro.pipeline import Node
 
 from tests.conftest import BESIDES, STAGES
 from tradewind.pipeline_registry import register_pipelines
-from tradewind.settings import CONFIG_LOADER_ARGS
+from tradewind.settings import CONFIG_LOADER_ARGS, ProjectConfigLoader
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = {
@@ -34,9 +33,9 @@ CONTRACTS = {
 }  # fmt: skip
 
 
-def load(env: str | None = None) -> OmegaConfigLoader:
+def load(env: str | None = None) -> ProjectConfigLoader:
     arguments = {**CONFIG_LOADER_ARGS, "default_run_env": env or "test"}
-    return OmegaConfigLoader(str(PROJECT / "conf"), env=env, **{k: v for k, v in arguments.items() if k != "env"})
+    return ProjectConfigLoader(str(PROJECT / "conf"), env=env, **{k: v for k, v in arguments.items() if k != "env"})
 
 
 def entries(catalog: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -44,7 +43,7 @@ def entries(catalog: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         name: entry
         for name, entry in catalog.items()
-        if not name.startswith("_") and entry.get("type") != "MemoryDataset"
+        if not name.startswith("_") and entry.get("type") not in ("MemoryDataset", "tradewind.datasets.RunFactsDataset")
     }
 
 
@@ -55,6 +54,11 @@ def misplaced(catalog: dict[str, Any]) -> Iterator[str]:
         path = str(entry.get("filepath") or entry.get("path") or "")
         if layer not in FOLDER or not (path + "/").startswith(FOLDER[layer] + "/"):
             yield name
+
+
+ENVIRONMENTS = sorted(
+    folder.name for folder in (PROJECT / "conf").iterdir() if folder.is_dir() and folder.name not in ("base", "local")
+)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +131,7 @@ def test_every_declared_dataset_is_used(catalog: dict[str, Any]) -> None:
     assert plain - used == set()
 
 
-@pytest.mark.parametrize("env", ["test", "real", "research", "null_market", "exchange"])
+@pytest.mark.parametrize("env", ENVIRONMENTS)
 @pytest.mark.parametrize("kind", ["catalog", "parameters"])
 def test_an_overlay_changes_values_never_structure(
     env: str, kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -137,7 +141,33 @@ def test_an_overlay_changes_values_never_structure(
     if kind == "catalog":
         assert overlaid.keys() == base.keys()
     else:
-        assert _paths(overlaid) == _paths(base)
+        blocks = tuple(
+            f".{stage}.{name}." for stage in STAGES for name in set(base["models"]) - set(overlaid["models"])
+        )
+        assert _paths(overlaid) - _paths(base) == set()
+        assert all(path.startswith(blocks) for path in _paths(base) - _paths(overlaid))
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_no_environment_writes_where_another_does(
+    env: str, catalog: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRADEWIND_DATA", str(tmp_path))
+    ours = entries(load(env)["catalog"])
+    outside = {name for name, entry in ours.items() if not _written(entry).startswith(f"data/env/{env}/")}
+    assert outside <= {
+        "source_bars",
+        "source_side_series",
+        "source_oracle",
+        "source_depth",
+        "source_quotes",
+        "source_trades",
+    }, "those are only read"
+    assert not any(_written(entry).startswith("data/env/") for entry in entries(catalog).values())
+
+
+def _written(entry: dict[str, Any]) -> str:
+    return str(entry.get("filepath") or entry.get("path") or "")
 
 
 def _paths(tree: Any, prefix: str = "") -> set[str]:

@@ -20,6 +20,8 @@ PLANTED = {
     "a room with no place": ("newroom/__init__.py", ""),
     "a room with no place inside data": ("data/newroom/__init__.py", ""),
     "a stage that imports another": ("pipelines/classifier/planted.py", "import tradewind.pipelines.evaluation\n"),
+    "a validation that runs nodes": ("validation/planted.py", "import tradewind.pipelines.data_engineering\n"),
+    "a stage that knows the validation": ("pipelines/classifier/planted.py", "import tradewind.validation.audit\n"),
     "kedro in the library": ("learning/features/planted.py", "import kedro\n"),
     "kedro in the validation": ("validation/planted.py", "import kedro\n"),
     "mlflow in a room that nobody listed": ("metrics/planted.py", "import mlflow\n"),

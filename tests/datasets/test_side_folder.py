@@ -47,15 +47,15 @@ def real(shared_data: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
 
 def test_the_real_files_are_read_whole(real: tuple[pd.DataFrame, ...]) -> None:
-    vintages, refused, counts = real
+    vintages, rejected, counts = real
     found = {
         (row.series, row.symbol): (row.rows_received, row.rows_rejected, row.vintages) for row in counts.itertuples()
     }
     assert found == REAL
     schema.SideVintages.validate(vintages)
-    SideQuarantine.validate(refused)
+    SideQuarantine.validate(rejected)
     SideCounts.validate(counts)
-    assert set(refused["reason"].str.replace("[A-Z]{3}USDT", "S", regex=True)) == {
+    assert set(rejected["reason"].str.replace("[A-Z]{3}USDT", "S", regex=True)) == {
         "ohlcv_spot/binance/S-1h.parquet has no value for this time"  # the exchange's outages
     }
 

@@ -153,9 +153,9 @@ def test_of_rows_for_one_bar_the_last_received_counts(sqlite_settings: Settings)
     rows = StoredBarsDataset(store=sqlite_settings).load()["venue/AAA/1h"]()
     assert rows.columns.tolist() == ["open_time", "open", "high", "low", "close", "volume"]
     typed, _ = cleaning.type_bars(rows, key("AAA"))
-    bars, refused = cleaning.check_bars(typed, key("AAA"), at(100))
+    bars, rejected = cleaning.check_bars(typed, key("AAA"), at(100))
     assert bars["close"].tolist() == [103.5, 104.0]
-    assert refused["reason"].tolist() == [cleaning.SUPERSEDED]
+    assert rejected["reason"].tolist() == [cleaning.SUPERSEDED]
 
 
 def test_a_loader_works_in_another_process_and_shows_no_secret(sqlite_settings: Settings, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_store_is_written_by_a_pipeline_too(sqlite_settings: Settings) -> None
     dataset.save({"venue/AAA/1h": rows})
     assert dataset.exists()
     pd.testing.assert_frame_equal(dataset.load()["venue/AAA/1h"](), rows)
-    with pytest.raises(DatasetError, match=r"1 rows refused: close is not a number"):
+    with pytest.raises(DatasetError, match=r"1 rows rejected: close is not a number"):
         dataset.save({"venue/AAA/1h": rows.astype(object).assign(close=["x", 1.0, 2.0, 3.0, 4.0])})
 
 

@@ -1,14 +1,17 @@
 """A copy of the project in a temporary folder, run as a user would: `kedro run` in a process of its own."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 SOURCE = Path(__file__).resolve().parents[2]
 LAYERS_THAT_REPEAT = (
@@ -44,25 +47,32 @@ FEW_FITS = ",".join(
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Project:
     """A copied project and what a user does with it."""
 
     folder: Path
+    _warm: subprocess.Popen[str] | None = field(default=None, repr=False)
+
+    def data(self, env: str) -> Path:
+        """Where this environment keeps what its runs make."""
+        return self.folder / "data/env" / env
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """A `kedro` command under way, in a process group of its own."""
-        settings = {**os.environ, "PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "2", **environment}
         command = [str(Path(sys.executable).with_name("kedro")), *arguments]
         return subprocess.Popen(
             command,
             cwd=self.folder,
-            env=settings,
+            env=self._environment(**environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
+
+    def _environment(self, **changed: str) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "2", **changed}
 
     def kedro(self, *arguments: str, **environment: str) -> str:
         """What a `kedro` command printed; it must succeed."""
@@ -71,17 +81,43 @@ class Project:
         return output
 
     def try_kedro(self, *arguments: str, **environment: str) -> tuple[int, str]:
-        """Exit status and output of a `kedro` command."""
-        process = self.start(*arguments, **environment)
-        output, _ = process.communicate()
-        return process.returncode, output
+        """Exit status and output of a `kedro` command.
+
+        With an environment of its own it starts as from a shell; else the libraries are imported once for all the
+        project's commands, which are forks (see `warm`).
+        """
+        if environment:
+            process = self.start(*arguments, **environment)
+            output, _ = process.communicate()
+            return process.returncode, output
+        if self._warm is None:
+            self._warm = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("warm.py"))],
+                cwd=self.folder,
+                env=self._environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        asks, answers = self._warm.stdin, self._warm.stdout
+        assert asks is not None and answers is not None
+        printed = self.folder.parent / "printed.txt"
+        printed.unlink(missing_ok=True)
+        asks.write(json.dumps({"arguments": arguments, "output": str(printed)}) + "\n")
+        asks.flush()
+        return int(answers.readline()), printed.read_text()
+
+    def close(self) -> None:
+        """No more commands."""
+        if self._warm is not None:
+            self._warm.communicate()
 
     def digests(self, *layers: str) -> dict[str, str]:
-        """SHA-256 of every file in the layers that must repeat byte for byte."""
+        """SHA-256 of every file of `--env test` in the layers that must repeat byte for byte."""
         return {
             str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for layer in layers or LAYERS_THAT_REPEAT
-            for path in sorted((self.folder / "data" / layer).rglob("*"))
+            for path in sorted((self.data("test") / layer).rglob("*"))
             if path.is_file()
         }
 
@@ -103,21 +139,47 @@ def copy_project(folder: Path) -> Project:
 
 
 @pytest.fixture
-def new_project(tmp_path: Path) -> Project:
+def new_project(tmp_path: Path) -> Iterator[Project]:
     """A project that nobody has run."""
-    return copy_project(tmp_path / "project")
+    project = copy_project(tmp_path / "project")
+    yield project
+    project.close()
+
+
+@pytest.fixture(scope="module")
+def idle_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project for commands that write nothing which another one reads."""
+    project = copy_project(tmp_path_factory.mktemp("idle") / "project")
+    yield project
+    project.close()
 
 
 @pytest.fixture(scope="session")
-def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project after one default run in the small `test` environment; tests may run it again, not change it."""
-    project = copy_project(tmp_path_factory.mktemp("finished") / "project")
-    project.kedro("run", "--env", "test")
-    return project
+def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project after one default run in the small `test` environment; tests may run it again, not change it.
+
+    One for all workers: who asks first runs it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    digests = folder / "digests.json"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if digests.exists():
+            project = Project(folder / "project")
+        else:
+            shutil.rmtree(folder / "project", ignore_errors=True)
+            project = copy_project(folder / "project")
+            process = project.start("run", "--env", "test")
+            output, _ = process.communicate()
+            assert process.returncode == 0, output[-6000:]
+            digests.write_text(json.dumps(project.digests()))
+    yield project
+    project.close()
 
 
-@pytest.fixture
-def copy_of_finished(finished_project: Project, tmp_path: Path) -> Project:
-    """A finished project to do harm to."""
-    shutil.copytree(finished_project.folder, tmp_path / "copy")
-    return Project(tmp_path / "copy")
+@pytest.fixture(scope="session")
+def finished_digests(finished_project: Project) -> dict[str, str]:
+    """What the default run wrote, by file; another worker may be running one of its stages again."""
+    found: dict[str, str] = json.loads((finished_project.folder.parent / "digests.json").read_text())
+    return found

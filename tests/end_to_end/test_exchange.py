@@ -64,14 +64,14 @@ def store_of(project: Project) -> Store:
 
 def mirrored(project: Project) -> dict[str, int]:
     """The files of the local copy, and when each was written."""
-    folder = project.folder / "data/01_raw/exchange"
+    folder = project.data("exchange") / "01_raw/exchange"
     return {str(file.relative_to(folder)): file.stat().st_mtime_ns for file in folder.rglob("*.parquet")}
 
 
 def require_imported(project: Project, market: Market, until_hour: int) -> None:
     """The primary bars are those of a direct import, and every row is accounted for."""
-    bars = PartitionedTableDataset(path=str(project.folder / "data/03_primary/bars")).load()
-    counts = ParquetTableDataset(filepath=str(project.folder / "data/02_intermediate/row_counts.parquet")).load()
+    bars = PartitionedTableDataset(path=str(project.data("exchange") / "03_primary/bars")).load()
+    counts = ParquetTableDataset(filepath=str(project.data("exchange") / "02_intermediate/row_counts.parquet")).load()
     store = store_of(project)
     ledger = store.ledger()
     assert (ledger["rows_received"] == ledger[["rows_new", "rows_known", "rows_refused"]].sum(axis=1)).all()

@@ -11,27 +11,31 @@ from tests.end_to_end.conftest import FEW_FITS
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.depth
 def test_real_candles_run_to_a_report_with_their_gaps(new_project: Any, shared_data: Path) -> None:
     folder = shared_data / "ohlcv_spot/binance"
-    params = f"universe.symbols=SOLUSDT,universe.reference_symbol=SOLUSDT,{FEW_FITS}"
+    params = f"universe.symbols=[SOLUSDT],{FEW_FITS}"
     new_project.kedro("run", "--env", "real", "--params", params, TRADEWIND_DATA=str(folder))
-    quality = pd.read_parquet(new_project.folder / "data/08_reporting/data_quality.parquet").set_index("symbol")
+    quality = pd.read_parquet(new_project.data("real") / "08_reporting/data_quality.parquet").set_index("symbol")
     assert quality["rows_accepted"].to_dict() == {"SOLUSDT": 35542}
     assert quality["missing_bars"].to_dict() == {"SOLUSDT": 20}
-    page = (new_project.folder / "data/08_reporting/report.html").read_text()
+    page = (new_project.data("real") / "08_reporting/report.html").read_text()
     assert "SOLUSDT" in page
-    board = pd.read_parquet(new_project.folder / "data/08_reporting/leaderboard.parquet").set_index("strategy")
+    board = pd.read_parquet(new_project.data("real") / "08_reporting/leaderboard.parquet").set_index("strategy")
     assert "oracle" not in board.index
     assert board.loc["last_bar_reversal", "sharpe"] < -5  # costs eat what the sign is right about
 
 
 def test_the_five_minute_files_keep_their_hole(new_project: Any, shared_data: Path) -> None:
     """95 days are missing: no return, feature or label crosses them."""
-    one = "universe.symbols=SOLUSDT,universe.reference_symbol=SOLUSDT"
+    one = "universe.symbols=[SOLUSDT]"
+    (new_project.folder / "conf/real/parameters_features.yml").write_text(
+        "feature_engineering: {features: {slower_timeframes: [], include: ['log_return_*']}}\n"
+    )
     params = f"{one},universe.timeframe=5m,data_engineering.market.max_gap_bars=144"
     folder = shared_data / "ohlcv_spot/binance"
     new_project.kedro("run", "--env", "real", "--pipelines", "data", "--params", params, TRADEWIND_DATA=str(folder))
-    data = new_project.folder / "data"
+    data = new_project.data("real")
     quality = pd.read_parquet(data / "08_reporting/data_quality.parquet").set_index("symbol")
     assert quality.loc["SOLUSDT", "longest_gap_bars"] > 95 * 288
     (labels,) = (data / "04_feature/labels/binance/SOLUSDT").glob("*.parquet")

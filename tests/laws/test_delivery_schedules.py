@@ -1,4 +1,4 @@
-"""A thousand random schedules of delivery end in the same table: late, repeated, overlapping, out of order, corrected
+"""Random schedules of delivery end in the same table: late, repeated, overlapping, out of order, corrected
 and too early rows alike."""
 
 import tempfile
@@ -13,12 +13,13 @@ import pytest
 
 from tests.data.stores.memory import MemoryStore
 from tests.data.stores.schedules import HOUR_MS, START_MS, at, bars, key
+from tests.depth import deep
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import check_bars
 from tradewind.data.files.deliveries import VALUES, Delivery, receive, stored_columns
 from tradewind.data.stores.catalogue import open_store
 
-SCHEDULES, MARKETS, HOURS = 1000, 20, 30
+MARKETS, HOURS = 20, 30
 Answer = tuple[pd.DataFrame, float]
 
 
@@ -95,9 +96,10 @@ def fast_folder(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_a_thousand_schedules_end_in_the_same_table(fast_folder: Path) -> None:
+@pytest.mark.parametrize("schedules", [100, deep(1000)])
+def test_all_schedules_end_in_the_same_table(fast_folder: Path, schedules: int) -> None:
     store = open_store({"kind": "sqlite", "path": str(fast_folder / "store.sqlite")})
-    check_schedules(store, SCHEDULES)
+    check_schedules(store, schedules)
     store.close()
 
 

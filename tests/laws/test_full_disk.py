@@ -23,7 +23,7 @@ SMALL, LARGE = delivery(key(), range(0, 50), 100_000), delivery(key(), range(20,
 
 
 def contents(store: Any) -> tuple[Any, ...]:
-    return store.read(key()).fillna(-1).to_dict("list"), store.refused().to_dict("list"), store.covered(key())
+    return store.read(key()).fillna(-1).to_dict("list"), store.rejected().to_dict("list"), store.covered(key())
 
 
 def largest(folder: Path) -> int:
@@ -44,10 +44,10 @@ def check_after_failure(settings: dict[str, Any], before: tuple[Any, ...]) -> No
         pd.testing.assert_frame_equal(
             merge_rows([rows, SMALL.rows]).drop(columns="received_at"), rows.drop(columns="received_at")
         )
-        assert (len(store.refused()), len(store.ledger())) == (0, 1)
+        assert (len(store.rejected()), len(store.ledger())) == (0, 1)
         store.append(LARGE)
         pd.testing.assert_frame_equal(store.read(key()), merge_rows([SMALL.rows, LARGE.rows]))
-        assert len(store.refused()) == 1
+        assert len(store.rejected()) == 1
 
 
 @pytest.mark.parametrize("room", [0, 1, 5000, 9000])

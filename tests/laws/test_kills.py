@@ -1,4 +1,4 @@
-"""kill -9 at a hundred random points of ingestion, for each store on this disk: what a receipt was given for is there,
+"""kill -9 at random points of ingestion, for each store on this disk: what a receipt was given for is there,
 nothing is there twice, nothing is unreadable, and delivering again ends where nobody was killed."""
 
 import io
@@ -17,12 +17,12 @@ import pytest
 
 from tests.data.stores.forks import killed_after
 from tests.data.stores.schedules import delivery, key, random_deliveries
+from tests.depth import deep
 from tradewind.atomic import write_bytes
 from tradewind.data.files.deliveries import IDENTITY, Delivery, merge_rows
 from tradewind.data.stores.catalogue import open_store
-from tradewind.data.stores.tables import refused_rows
+from tradewind.data.stores.tables import rejected_rows
 
-KILLS = 100
 KINDS: dict[str, dict[str, Any]] = {"sqlite": {}, "parquet": {"compact_files": 3}}
 
 Opener = Callable[[Path], Any]
@@ -49,9 +49,9 @@ def check_rows(store: Any, given: list[Delivery], acknowledged: int) -> None:
 
 
 def check_records(store: Any, given: list[Delivery], acknowledged: int) -> None:
-    """The refused rows, spans and lines of the ledger of at least the acknowledged deliveries."""
-    stored, done = store.refused(), given[:acknowledged]
-    pd.testing.assert_frame_equal(refused_rows(pd.concat([stored, *(one.refused for one in done)])), stored)
+    """The rejected rows, spans and lines of the ledger of at least the acknowledged deliveries."""
+    stored, done = store.rejected(), given[:acknowledged]
+    pd.testing.assert_frame_equal(rejected_rows(pd.concat([stored, *(one.rejected for one in done)])), stored)
     assert len(store.ledger()) >= acknowledged
     asked = {(one.covered, one.received_at_ms) for one in done}
     assert asked <= set(store.covered(key()))
@@ -66,7 +66,7 @@ def check_no_part(store: Any, given: list[Delivery], acknowledged: int) -> None:
 
 def contents(store: Any) -> tuple[Any, ...]:
     return (
-        rows_of(store), store.fingerprints(key()), store.covered(key()), store.refused().to_dict("list")
+        rows_of(store), store.fingerprints(key()), store.covered(key()), store.rejected().to_dict("list")
     )  # fmt: skip
 
 
@@ -118,11 +118,14 @@ def kill_and_check(trial: Trial, folder: Path, kills: int) -> int:
     return within
 
 
+@pytest.mark.parametrize("kills", [20, deep(200)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_kill_at_any_moment_loses_and_doubles_nothing(kind: str, given: list[Delivery], tmp_path: Path) -> None:
+def test_a_kill_at_any_moment_loses_and_doubles_nothing(
+    kind: str, kills: int, given: list[Delivery], tmp_path: Path
+) -> None:
     checks = (check_rows, check_records, *((check_no_part,) if kind == "sqlite" else ()))
-    within = kill_and_check(Trial(opener(kind), given, checks, contents), tmp_path, KILLS)
-    assert within > 0.8 * KILLS
+    within = kill_and_check(Trial(opener(kind), given, checks, contents), tmp_path, kills)
+    assert within > 0.8 * kills
 
 
 class OneFile:
@@ -173,11 +176,12 @@ NAIVE: dict[str, tuple[Opener, Opener]] = {
 }
 
 
+@pytest.mark.parametrize("kills", [8, deep(20)])
 @pytest.mark.parametrize("fault", NAIVE)
-def test_a_naive_store_is_caught_and_its_mended_twin_is_not(fault: str, tmp_path: Path) -> None:
+def test_a_naive_store_is_caught_and_its_mended_twin_is_not(fault: str, kills: int, tmp_path: Path) -> None:
     apart = [delivery(key(), range(500 * number, 500 * number + 500), 10_000) for number in range(12)]
     naive, mended = (Trial(opened, apart, (check_rows,), rows_of) for opened in NAIVE[fault])
-    kill_and_check(mended, tmp_path, 20)
+    kill_and_check(mended, tmp_path, kills)
     (tmp_path / "naive").mkdir()
     with pytest.raises((AssertionError, pa.ArrowException, OSError)):
         kill_and_check(naive, tmp_path / "naive", 200)

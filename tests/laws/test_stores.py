@@ -23,7 +23,7 @@ def contents(store: Store, of: Any) -> tuple[Any, ...]:
     """All that a store holds of a key, comparable."""
     return (
         store.read(of).fillna(-1.0).to_dict("list"), store.fingerprints(of), store.covered(of),
-        store.refused().query("symbol == @of.symbol").drop(columns="symbol").to_dict("list"),
+        store.rejected().query("symbol == @of.symbol").drop(columns="symbol").to_dict("list"),
     )  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def check_union(store: Store) -> None:
     for one in random_deliveries(of, np.random.default_rng(3), 8):
         receipt = store.append(one)
         assert receipt == model.append(one)
-        assert receipt.rows_received == one.rows_received and receipt.rows_refused == len(one.refused)
+        assert receipt.rows_received == one.rows_received and receipt.rows_rejected == len(one.rejected)
     pd.testing.assert_frame_equal(store.read(of), model.read(of))
     assert store.fingerprints(of) == model.fingerprints(of)
     assert set(store.fingerprints(of)) == {"2024-01", "2024-02"}
@@ -42,7 +42,7 @@ def check_union(store: Store) -> None:
 
 
 def check_order(store: Store) -> None:
-    """The same deliveries in other orders, some of them again: the same rows, fingerprints, spans and refused rows."""
+    """The same deliveries in other orders, some of them again: the same rows, fingerprints, spans and rejected rows."""
     rng = np.random.default_rng(5)
     found = []
     for symbol in ("A", "B", "C"):
@@ -62,7 +62,7 @@ def check_repetition(store: Store) -> None:
     store.append(first)
     before = contents(store, of)
     receipt = store.append(first)
-    assert (receipt.rows_new, receipt.rows_known, receipt.rows_refused) == (0, 28, 2)
+    assert (receipt.rows_new, receipt.rows_known, receipt.rows_rejected) == (0, 28, 2)
     assert contents(store, of) == before
     assert store.append(later).rows_new == 0
     assert store.append(first).rows_new == 0
@@ -73,17 +73,17 @@ def check_repetition(store: Store) -> None:
     assert len(store.ledger()) == 4
 
 
-def check_refused(store: Store) -> None:
+def check_rejected(store: Store) -> None:
     """Each refused content once, of all keys, whatever was delivered again."""
     for symbol in ("B", "A"):
         one = delivery(key(symbol), range(0, 9), 8.5, broken=(1, 4, 5))
         store.append(one)
         store.append(delivery(key(symbol), range(1, 9), 8.6, broken=(0, 3)))
-    refused = store.refused()
-    assert refused["symbol"].tolist() == ["A"] * 4 + ["B"] * 4
-    assert not refused.duplicated(["symbol", "content"]).any()
-    assert refused["source_row"].tolist() == [0, 3, 5, 7] * 2 or refused["source_row"].tolist() == [0, 3, 5, 8] * 2
-    assert {name: str(kind) for name, kind in refused.dtypes.items()} == {
+    rejected = store.rejected()
+    assert rejected["symbol"].tolist() == ["A"] * 4 + ["B"] * 4
+    assert not rejected.duplicated(["symbol", "content"]).any()
+    assert rejected["source_row"].tolist() == [0, 3, 5, 7] * 2 or rejected["source_row"].tolist() == [0, 3, 5, 8] * 2
+    assert {name: str(kind) for name, kind in rejected.dtypes.items()} == {
         "venue": "str", "symbol": "str", "timeframe": "str", "source_row": "int64", "reason": "str", "content": "str",
     }  # fmt: skip
 
@@ -135,7 +135,7 @@ def check_emptiness(store: Store) -> None:
     pd.testing.assert_frame_equal(store.read(key(), Span(0, 1)), stored_columns())
     assert (store.keys(), store.fingerprints(key()), store.covered(key())) == ([], {}, [])
     model = MemoryStore()
-    pd.testing.assert_frame_equal(store.refused(), model.refused())
+    pd.testing.assert_frame_equal(store.rejected(), model.rejected())
     pd.testing.assert_frame_equal(store.ledger(), model.ledger())
     pd.testing.assert_frame_equal(store.read_side(), model.read_side())
     pd.testing.assert_frame_equal(store.read_side(["funding"]), model.read_side())
@@ -168,7 +168,7 @@ def check_vintages(store: Store) -> None:
 
 
 LAWS: list[Callable[[Store], None]] = [
-    check_union, check_order, check_repetition, check_refused, check_covered, check_spans, check_keys, check_emptiness,
+    check_union, check_order, check_repetition, check_rejected, check_covered, check_spans, check_keys, check_emptiness,
     check_vintages,
 ]  # fmt: skip
 
@@ -263,11 +263,11 @@ class KeepsTheFirstMoment(MemoryStore):
         return merge_rows([first])
 
 
-class ForgetsRefused(MemoryStore):
-    """A store that keeps no refused rows."""
+class ForgetsRejected(MemoryStore):
+    """A store that keeps no rejected rows."""
 
-    def refused(self) -> pd.DataFrame:
-        return super().refused().head(0)
+    def rejected(self) -> pd.DataFrame:
+        return super().rejected().head(0)
 
 
 class ForgetsSpans(MemoryStore):
@@ -304,7 +304,7 @@ def test_the_definition_obeys(law: Callable[[Store], None]) -> None:
         (OneRowABar, (check_union, check_order)),
         (KeepsAll, (check_union, check_repetition)),
         (KeepsTheFirstMoment, (check_order, check_repetition)),
-        (ForgetsRefused, (check_refused,)),
+        (ForgetsRejected, (check_rejected,)),
         (ForgetsSpans, (check_covered,)),
         (OverwritesVintages, (check_vintages,)),
         (ReadsTheEnd, (check_spans,)),

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from tradewind.errors import BadParameters
 from tradewind.market import schema
-from tradewind.market.resample import bar_anchor_ms, resample_closed, slow_bar_groups
+from tradewind.market.resample import resample_closed, slow_bar_groups
 from tradewind.market.segments import assign_segments
+from tradewind.market.timeframes import bar_anchor_ms
 
 HOUR = 3_600_000
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tradewind.metrics.comparison import diebold_mariano, shifted_positions, sign_flip
+from tradewind.metrics.comparison import diebold_mariano, sign_flip
 
 
 def test_diebold_mariano_by_hand() -> None:
@@ -34,15 +34,3 @@ def test_sign_flips_have_their_size_and_power() -> None:
     assert np.mean(np.array(p_values) < 0.1) == pytest.approx(0.1, abs=0.06)
     assert sign_flip(0.01 * rng.standard_normal(500) + 0.003, rng) < 0.01
     assert sign_flip(np.zeros(50), rng) == 1.0
-
-
-def test_timing_is_told_from_exposure() -> None:
-    rng = np.random.default_rng(4)
-    returns = 0.01 * rng.standard_normal(3000) + 0.001  # a rising market
-    assert shifted_positions(np.ones(3000), returns, rng) == 1.0  # holding it is no timing
-    lucky = np.repeat(rng.integers(0, 2, 300), 10).astype(float)
-    p_values = [shifted_positions(np.roll(lucky, 10 * k), returns, rng, 200) for k in range(0, 300, 3)]
-    assert np.mean(np.array(p_values) < 0.1) < 0.25
-    knows = np.sign(returns)
-    assert shifted_positions(knows, returns, rng) < 0.01
-    assert shifted_positions(np.zeros(100), returns[:100], rng) == 1.0

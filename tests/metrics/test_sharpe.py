@@ -61,3 +61,22 @@ def test_the_minimum_record_is_where_the_confidence_is_reached() -> None:
     assert norm.cdf(sharpe.daily_sharpe(daily) / error) == pytest.approx(0.95)
     assert sharpe.minimum_track_record(-daily) == float("inf")
     assert np.isnan(sharpe.minimum_track_record(np.zeros(50)))
+
+
+def test_effective_trials_are_those_that_are_independent() -> None:
+    rng = np.random.default_rng(1)
+    alone = 0.01 * rng.standard_normal((2_000, 10))
+    assert sharpe.effective_trials(alone) == pytest.approx(10, rel=0.06)
+    common = 0.01 * rng.standard_normal((2_000, 1))
+    assert sharpe.effective_trials(np.repeat(common, 10, axis=1)) == pytest.approx(1)
+    half = np.sqrt(0.5) * (common + alone)
+    assert sharpe.effective_trials(half) == pytest.approx(10 / (1 + 9 * 0.25), rel=0.1)
+    flat = np.column_stack([np.zeros(2_000), alone[:, :2], np.zeros(2_000)])
+    assert sharpe.effective_trials(flat) == pytest.approx(2, rel=0.01)  # what never traded was not a try
+    assert sharpe.effective_trials(np.zeros((2_000, 3))) == sharpe.effective_trials(alone[:, :1]) == 1.0
+
+
+def test_days_that_undo_each_other_are_not_annualised_to_a_fantasy() -> None:
+    """A strategy that hardly trades: what the few moves of it say of each other is no correlation."""
+    undone = np.tile([0.01, -0.0099], 200)
+    assert np.isnan(sharpe.autocorrelation_factor(undone, 1))

@@ -8,7 +8,6 @@ from tradewind.metrics.risk import MEASURES, measure
 from tradewind.metrics.significance import (
     bootstrap_intervals,
     probabilistic_sharpe,
-    probability_of_luck,
     sharpe_standard_error,
 )
 
@@ -27,13 +26,6 @@ def test_probabilities_are_uniform_where_there_is_no_edge() -> None:
     samples = np.random.default_rng(2).standard_t(5, (2000, 300))
     found = [probabilistic_sharpe(sample) for sample in samples]
     assert stats.kstest(found, "uniform").pvalue > 0.01
-
-
-def test_a_search_among_many_explains_a_good_result() -> None:
-    assert probability_of_luck(0.95, 1) == pytest.approx(0.05)
-    assert probability_of_luck(0.95, 20) == pytest.approx(1 - 0.95**20)
-    best = [max(np.random.default_rng(seed).random(4)) for seed in range(4000)]
-    assert np.mean([probability_of_luck(p, 4) <= 0.05 for p in best]) == pytest.approx(0.05, abs=0.012)
 
 
 @pytest.mark.parametrize("daily", [np.zeros(50), np.full(50, 0.01), np.array([0.01]), np.array([])], ids=len)

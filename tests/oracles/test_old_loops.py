@@ -81,13 +81,13 @@ def test_episodes_are_the_same(rules: OrderRules) -> None:
     environment, reward = EnvironmentRules(targets=(-1.0, 0.0, 1.0)), RewardRules(turnover_weight=0.1, shaping_weight=1)
     bars, book, seen = market(1)[0], COSTS.book_shares, np.random.default_rng(2).random((N, 2))
     new_tape, old_tape = np.column_stack([bars.T, seen]), np.column_stack([bars.T, np.zeros(N), seen])
-    new_rules = episodes.packed(
-        trading_schedule(COSTS, rules, HOURS_A_YEAR), book, episodes.Reward.made(reward, 0.97), environment
+    new_rules = episodes.pack_parameters(
+        trading_schedule(COSTS, rules, HOURS_A_YEAR), book, episodes.Reward.from_rules(reward, 0.97), environment
     )
     old_rules = old_episodes.packed(
         old_step.terms(COSTS, rules, HOURS_A_YEAR), book, old_episodes.Reward.made(reward, 0.97), environment
     )
-    new, old = episodes.make_memory(4, 3), old_episodes.make_memory(4, 3)
+    new, old = episodes.make_states(4, 3), old_episodes.make_memory(4, 3)
     for at in range(4):  # each with its own delay, at its own costs
         given = (at, 20 * at, N - 60, bars[3, 20 * at], 1.0 + 0.1 * at, 1 + at % 3)
         episodes.begin(new, *given)
@@ -99,10 +99,10 @@ def test_episodes_are_the_same(rules: OrderRules) -> None:
         done = stepping.step_all(new, actions, new_tape, new_rules, new_seen)
         assert done == old_stepping.step_all(old, actions, old_tape, old_rules, old_seen)
         np.testing.assert_allclose(
-            new[:, episodes.TOLD_AT : episodes.PENDING], old[:, old_episodes.TOLD_AT : old_episodes.PENDING],
+            new[:, episodes.STEP_AT : episodes.PENDING], old[:, old_episodes.TOLD_AT : old_episodes.PENDING],
             rtol=1e-12, atol=1e-12,
         )  # fmt: skip
-        np.testing.assert_allclose(new[:, episodes.WORTH], old[:, old_episodes.WORTH], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(new[:, episodes.REWARD], old[:, old_episodes.WORTH], rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(new_seen, old_seen, rtol=1e-6, atol=1e-7)
 
 
@@ -111,7 +111,7 @@ def test_portfolios_are_the_same() -> None:
     tape = np.ascontiguousarray(bars.transpose(2, 0, 1))
     old_tape = np.concatenate([tape, np.zeros((N, symbols, 1))], axis=2)
     new, old = (np.zeros((count, portfolio_stepping.ACCOUNT_SIZE)) for _ in range(2))
-    new_told, old_told = (np.zeros((count, len(portfolio_stepping.TOLD))) for _ in range(2))
+    new_told, old_told = (np.zeros((count, len(portfolio_stepping.STEP_FIELDS))) for _ in range(2))
     new_done, old_done = (np.zeros(count, dtype=np.int64) for _ in range(2))
     states = np.zeros((count, symbols, SYMBOL_SIZE + DECISION_SIZE * delay))
     old_states, pending = np.zeros((count, symbols, old_step.STATE_SIZE)), np.zeros((count, delay, symbols))

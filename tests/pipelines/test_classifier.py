@@ -1,5 +1,7 @@
 """The stage is one pipeline in two namespaces, typed, and it figures what it scores."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 from plotly.graph_objects import Figure
@@ -8,8 +10,9 @@ from pydantic import ValidationError
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.tuning import TuningRules
 from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.market.schema import Forecasts
 from tradewind.pipelines.classifier import create_pipeline
-from tradewind.pipelines.classifier.nodes import ModelChoice
+from tradewind.pipelines.classifier.nodes import ModelChoice, SeedRules, train_seeds
 from tradewind.pipelines.scoring_nodes import draw
 
 
@@ -24,6 +27,13 @@ def test_every_model_has_the_same_nodes_and_its_own_datasets() -> None:
         assert f"classifier.{model}.forecasts" in pipeline.outputs() | pipeline.datasets()
         assert f"params:classifier.{model}.training" in pipeline.inputs()
     assert {"model_input", "folds", "params:seed", "params:feature_engineering.labels"} <= pipeline.inputs()
+
+
+def test_without_other_seeds_nothing_is_trained_anew() -> None:
+    nothing: Any = None
+    rules = SeedRules(others=0)
+    found = train_seeds({}, nothing, {}, nothing, ModelChoice(name="xgboost"), TrainingRules(), nothing, rules, 7)
+    assert Forecasts.validate(found).empty
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import yaml
 from kedro.io import DataCatalog, DatasetError
 from kedro.runner import SequentialRunner
 
+from tests.depth import deep
 from tradewind.compute import ComputeRules
 from tradewind.data.files.cleaning import MarketRules
 from tradewind.data.quality.rules import QualityRules
@@ -41,7 +42,7 @@ def delivered(hours: int, seed: int) -> pd.DataFrame:
 
 
 def dirty() -> pd.DataFrame:
-    """1000 rows of which 30 are missing and 6 are refused, newest first."""
+    """1000 rows of which 30 are missing and 6 are rejected, newest first."""
     table = delivered(1000, seed=1).drop(index=range(500, 530))
     table = pd.concat([table, table.iloc[[7, 7]]]).astype({"close": object})
     table.iloc[20, 4] = "abc"
@@ -118,7 +119,7 @@ def test_a_second_run_changes_no_byte(tmp_path: Path) -> None:
     assert content() == first
 
 
-@pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
+@pytest.mark.parametrize("executor", ["threads", "processes", deep("dask")])
 def test_symbols_side_by_side_give_the_same_tables(
     tmp_path: Path, executor: Literal["threads", "processes", "dask"], request: pytest.FixtureRequest
 ) -> None:
@@ -159,8 +160,8 @@ def test_a_symbol_the_source_lacks_stops_and_says_what_there_is(tmp_path: Path) 
         run(tmp_path, source(), universe={"symbols": ["A", "C"]})
 
 
-def test_too_many_refused_rows_stop_before_any_bar_is_written(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"v/A/1h: 6 of 972 rows \(0.62%\) are refused.*reject_share_limit 0.10%"):
+def test_too_many_rejected_rows_stop_before_any_bar_is_written(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"v/A/1h: 6 of 972 rows \(0.62%\) are rejected.*reject_share_limit 0.10%"):
         run(tmp_path, source(), reject_share_limit=0.001)
     assert not (tmp_path / "data/03_primary/bars/_manifest.json").exists()
 
@@ -189,7 +190,7 @@ def test_side_series_of_the_universe_are_kept(tmp_path: Path) -> None:
     assert (coverage["series"], coverage["periods"], coverage["bar_share"]) == ("mood", 2, 1.0)
 
 
-def test_refused_side_rows_are_kept_and_counted(tmp_path: Path) -> None:
+def test_rejected_side_rows_are_kept_and_counted(tmp_path: Path) -> None:
     known_at = pd.DatetimeIndex((START + np.arange(200) * HOUR).astype("datetime64[ms]"), tz="UTC")
     values = np.r_[np.full(199, 1e-4), 7.0]
     table = pd.DataFrame({"series": "funding", "symbol": "B", "known_at": known_at, "value": values})

@@ -136,22 +136,17 @@ def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFr
         at_once.sort_index(), boards[0].set_index("strategy")["total_return"].sort_index(), rtol=2e-3, atol=2e-3
     )
     significance, selection, ledger, _ = nodes.measure_significance(
-        returns,
-        [],
-        UNIVERSE,
-        StatisticsRules(n_resamples=200, mean_block_days=3),
-        7,
-        lazily({"classifier.knowing/trials": pd.DataFrame({"value": [0.1] * 5}), "other/alarms": pd.DataFrame()}),
+        returns, [], bars, {}, StatisticsRules(n_resamples=200, mean_block_days=3), 7
     )
-    trials, looks = ([e for e in ledger if (e.get("kind") == "holdout") == is_look] for is_look in (False, True))
-    assert [entry["strategy"] for entry in trials] == ["knowing"] and selection["trials"] == 6
+    trials, looks = ([entry for entry in ledger if entry["kind"] == kind] for kind in ("trial", "holdout"))
+    assert [entry["strategy"] for entry in trials] == ["knowing"] and selection["trials"] == 1
     assert len(looks) == selection["holdout_looks"] == 1
     # The same run again is the same trial and the same look; another result in the holdout is another look.
     rules = StatisticsRules(n_resamples=100, mean_block_days=3)
-    again = nodes.measure_significance(returns, ledger, UNIVERSE, rules, 7, {})[1]
+    again = nodes.measure_significance(returns, ledger, bars, {}, rules, 7)[1]
     assert (again["trials"], again["holdout_looks"]) == (1, 1)
     other = returns.assign(net=returns["net"].where(returns["role"] != "holdout", returns["net"] + 1e-4))
-    assert nodes.measure_significance(other, ledger, UNIVERSE, rules, 7, {})[1]["holdout_looks"] == 2
+    assert nodes.measure_significance(other, ledger, bars, {}, rules, 7)[1]["holdout_looks"] == 2
     return nodes.judge_strategies(*boards, costs, significance, selection, VerdictRules()), boards[0]
 
 
@@ -160,7 +155,7 @@ def test_who_knows_the_drift_is_told_apart_from_who_does_not() -> None:
     assert (found["verdict"], found["strategy"]) == ("go", "knowing")
     assert board["strategy"].iloc[0] == "knowing"
     found, _ = verdict_of(1, 0.0)
-    assert (found["verdict"], found["edge"]) == ("no-go", "no edge")
+    assert (found["verdict"], found["edge"]) == ("no-go", "not shown")
 
 
 def test_every_strategy_is_judged_on_the_same_bars_of_the_test_windows() -> None:
@@ -249,14 +244,15 @@ def test_the_ledger_counts_each_model_once_and_other_markets_never() -> None:
     accounts, _ = nodes.run_backtests(positions, bars)
     returns, _ = nodes.aggregate_portfolios(positions, lazily(accounts), bars, folds())
     rules = StatisticsRules(n_resamples=200)
-    _, first, entries, days = nodes.measure_significance(returns, [], UNIVERSE, rules, 7, {})
-    _, again, *_ = nodes.measure_significance(returns, entries, UNIVERSE, rules, 7, {})
+    _, first, entries, days = nodes.measure_significance(returns, [], bars, {}, rules, 7)
+    _, again, *_ = nodes.measure_significance(returns, entries, bars, {}, rules, 7)
     assert (first["trials"], again["trials"]) == (1, 1)
     assert len(days) == days["day"].nunique() and set(days.columns) == {"day", *positions}
-    earlier = [{**entries[0], "key": str(n), "daily_sharpe": 0.02 * n} for n in range(30)]
-    elsewhere = [{**entry, "data": "another market"} for entry in earlier]
-    tried, more, *_ = nodes.measure_significance(returns, earlier, UNIVERSE, rules, 7, {})
-    alone, other, *_ = nodes.measure_significance(returns, elsewhere, UNIVERSE, rules, 7, {})
+    known, one = (next(entry for entry in entries if entry["kind"] == kind) for kind in ("market", "trial"))
+    earlier = [known, *({**one, "key": str(n), "idea": str(n)} for n in range(30))]
+    elsewhere = [{**entry, "market": "another", "marks": ["other"]} for entry in earlier]
+    tried, more, *_ = nodes.measure_significance(returns, earlier, bars, {}, rules, 7)
+    alone, other, *_ = nodes.measure_significance(returns, elsewhere, bars, {}, rules, 7)
     assert (more["trials"], other["trials"]) == (31, 1)
     deflated = [table.set_index("strategy").loc["knowing", "deflated_sharpe"] for table in (alone, tried)]
     assert deflated[0] > deflated[1]  # the same result is worth less after thirty tries
@@ -283,6 +279,31 @@ def test_what_is_varied_looks_at_the_walk_forward_folds_alone() -> None:
     assert len(found[0]["plateau"]) == 10 and found[0]["stress"].empty
     worlds = found[0]["worlds"].set_index("world")["sharpe"]
     assert worlds["as it was"] > 0
+
+
+@pytest.mark.parametrize("execution", [OrderRules(), OrderRules(stop_loss=0.01), OrderRules(take_profit=0.01)])
+def test_tables_of_the_same_costs_agree_under_every_order_rule(execution: OrderRules) -> None:
+    tables, known = market(17, 0.3)
+    costs = Costs(taker_fee_bps=5.0, maker_fee_bps=5.0, half_spread_bps=0.0, slippage_share_of_volatility=0.0)
+    setup = SETUP.model_copy(update={"costs": costs, "execution": execution})
+    bars = nodes.load_market(lazily(tables), FUNDING, UNIVERSE, setup)
+    positions = nodes.make_positions(bars, folds(), NO_AGENTS, NO_ORACLE, 7, in_folds(known))
+    judged = lazily({"knowing": positions["knowing"]})
+    at_once = nodes.measure_cost_sensitivity(judged, bars, folds(), SensitivityRules(cost_multiples=(1.0, 2.0)))
+    sharpe = at_once["sharpe"].iloc[0]
+    rules = RobustnessRules(side_bps=(5,), cost_multiples=(1,), delays_bars=(0,), capitals=(1e4,))
+    found = nodes.stress_strategies(judged, bars, folds(), rules, 7)
+    for name in ("costs", "delays"):
+        assert found[name]["sharpe"].iloc[0] == pytest.approx(sharpe, rel=1e-9), name
+    assert found["worlds"].set_index("world").loc["as it was", "sharpe"] == pytest.approx(sharpe, rel=1e-9)
+    alone = UNIVERSE.model_copy(update={"symbols": ("A",), "reference_symbol": "A"})
+    one = nodes.load_market(lazily({UNIVERSE.partition("A"): tables[UNIVERSE.partition("A")]}), FUNDING, alone, setup)
+    only_a = {"knowing": positions["knowing"].query("symbol == 'A'").reset_index(drop=True)}
+    without_b = nodes.measure_cost_sensitivity(
+        lazily(only_a), one, folds(), SensitivityRules(cost_multiples=(1.0, 2.0))
+    )
+    left = found["leave_one_out"].query("left_out == 'symbol'").set_index("group")["sharpe"]
+    assert left["B"] == pytest.approx(without_b["sharpe"].iloc[0], rel=1e-9)
 
 
 def test_forecasts_are_compared_on_the_same_instants() -> None:

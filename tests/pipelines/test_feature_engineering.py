@@ -7,20 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.depth import deep
 from tradewind.compute import ComputeRules
 from tradewind.errors import BadData, BadParameters
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import WeightRules
 from tradewind.learning.models.base import feature_names, horizons_of
+from tradewind.learning.models.model_input import LABEL_COLUMNS, ModelInputRules
 from tradewind.learning.splits.walk_forward import FoldPlan
 from tradewind.market import schema
 from tradewind.market.universe import Universe
 from tradewind.pipelines.feature_engineering.feature_nodes import compute_features, describe_features
 from tradewind.pipelines.feature_engineering.label_nodes import (
-    LABEL_COLUMNS,
     HorizonRules,
-    ModelInputRules,
     assemble_model_input,
     compare_folds,
     make_folds,
@@ -48,7 +48,7 @@ def test_the_stage_gives_contract_tables_and_counts_that_add_up(bars: dict[str, 
     lazy = compute_features(bars, none, UNIVERSE, SELECTION, ComputeRules())
     features = {name: load() for name, load in lazy.items()}
     labels, counts = make_labels(bars, UNIVERSE, METHOD, WEIGHTS, 1)
-    rows, quality = assemble_model_input(lazily(features), lazily(labels), counts, UNIVERSE, ModelInputRules())
+    rows, quality = assemble_model_input(lazily(features), lazily(labels), counts, UNIVERSE, ModelInputRules(), METHOD)
     for table in rows.values():
         schema.ModelInput.validate(table)
         assert list(table.columns[: len(LABEL_COLUMNS)]) == LABEL_COLUMNS
@@ -56,6 +56,11 @@ def test_the_stage_gives_contract_tables_and_counts_that_add_up(bars: dict[str, 
     assert (quality["rows"] == quality[list(parts)].sum(axis=1)).all()
     assert (quality["labelled"] == quality["model_rows"] + quality["left_out_missing_features"]).all()
     assert (quality[["share_down", "share_flat", "share_up"]].sum(axis=1) - 1).abs().max() < 1e-12
+    assert (quality["forecast_only_rows"] > 0).all()
+    for symbol, table in rows.items():
+        newest = features[symbol]["timestamp"].iloc[-METHOD.horizon_bars :]
+        last = table[table["timestamp"].isin(newest)]
+        assert len(last) == METHOD.horizon_bars and last["label"].isna().all()  # a live history is forecast to its end
     folds = make_folds(lazily(rows), UNIVERSE, FoldPlan(n_folds=2), METHOD)
     assert list(folds["role"]) == ["walk_forward", "walk_forward", "holdout"]
     stability = compare_folds(lazily(labels), folds)
@@ -78,7 +83,7 @@ def test_a_history_shorter_than_the_horizon_is_refused(bars: dict[str, Callable[
         make_labels(short, UNIVERSE, METHOD, WEIGHTS, 1)
 
 
-@pytest.mark.parametrize("executor", ["threads", "processes", "dask"])
+@pytest.mark.parametrize("executor", ["threads", deep("processes"), "dask"])
 def test_wherever_features_are_computed_they_have_the_same_bits(
     bars: dict[str, Callable[[], pd.DataFrame]],
     executor: Literal["threads", "processes", "dask"],

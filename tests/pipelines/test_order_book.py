@@ -84,9 +84,9 @@ def some_trades(numbers: list[int]) -> pd.DataFrame:
 def test_a_trade_that_is_missing_stops_and_one_delivered_twice_counts_once() -> None:
     with pytest.raises(BadData, match="trades 3 and 5 follow each other, and 1 places"):
         bars_of_stream(some_trades([1, 2, 3, 5, 6]), Contract("v", "A", None), "1m")
-    believed, refused = valid_trades(some_trades([1, 2, 2, 3]), "v/A")
+    believed, rejected = valid_trades(some_trades([1, 2, 2, 3]), "v/A")
     assert believed["trade_id"].tolist() == [1, 2, 3]
-    assert refused["reason"].tolist() == ["the trade was delivered before"]
+    assert rejected["reason"].tolist() == ["the trade was delivered before"]
 
 
 def test_bars_that_the_stream_does_not_cover_whole_are_left_out() -> None:

@@ -22,6 +22,11 @@ def test_every_agent_has_the_same_nodes_and_its_own_datasets() -> None:
     assert {"reinforcement_learning.cards", "reinforcement_learning.report_tables"} == pipeline.outputs()
 
 
+def test_a_run_without_agents_trains_and_gathers_nothing() -> None:
+    assert create_pipeline(agents=()).nodes == []
+    assert {node.name for node in create_pipeline(agents=["sac"]).nodes} > {"reinforcement_learning.sac.train"}
+
+
 @pytest.mark.parametrize("fault", [{"total_timesteps": 0}, {"gamma": 1.0}, {"algorithm": "dqn"}, {"layers": 3}])
 def test_parameters_that_cannot_be_are_refused(fault: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

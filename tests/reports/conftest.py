@@ -45,7 +45,7 @@ def tables() -> ReportTables:
         columns=["strategy", "cost_multiple", "sharpe", "total_return"],
     )
     universe = Universe(venue="made", symbols=("SIM1",), timeframe="1h")
-    significance, selection, *_ = measure_significance(returns, [], universe, rules, 7)
+    significance, selection, *_ = measure_significance(returns, [], ["a month"], {"xgboost": "idea"}, rules, 7)
     accounts = {name: part.assign(symbol="SIM1", position=0.5) for name, part in returns.groupby("strategy")}
     classes = [(a, p, 10, 1 / 3) for a in ("down", "flat", "up") for p in ("down", "flat", "up")]
     measures = ("accuracy", "log_loss", "brier", "macro_f1", "ece")
@@ -123,10 +123,17 @@ def tables() -> ReportTables:
             boards[0],
             boards[1],
             sensitivity,
-            Selection({"xgboost": 0.9}, 5, selection["overfitting"]["probability"]),
+            Selection(significance, selection["trials"], selection["effective_trials"], None),
             VerdictRules(),
         ),
-        settings={"universe": universe.model_dump(mode="json"), "seed": 7},
+        settings={
+            "universe": universe.model_dump(mode="json"),
+            "seed": 7,
+            "costs": Costs().model_dump(),
+            "data_sha256": {"made/SIM1/1h": "0123456789abcdef"},
+        },
+        run={"date": "2026-01-02 03:04 UTC", "command": "kedro run", "commit": "abc123", "run": "MLflow 12ab"},
+        closes={"SIM1": pd.DataFrame({"timestamp": hours, "close": 100.0 + np.arange(len(hours)) % 7})},
     )
 
 
@@ -226,7 +233,7 @@ def _networks() -> dict[str, pd.DataFrame]:
             ],
         ),
         "failures": pd.DataFrame(
-            [("ppo", 0, -1, "seed collapse", 0.1)], columns=["strategy", "fold", "seed", "failure", "value"]
+            [("ppo", 0, -1, "seed disagreement", 0.1)], columns=["strategy", "fold", "seed", "failure", "value"]
         ),
         "action_map": pd.DataFrame(
             [("ppo", edge, flat, edge - 0.5, flat / 2, edge - 0.5, 10) for edge in (0, 1) for flat in (0, 1)],
@@ -249,7 +256,10 @@ def _history(n: int = 500) -> tuple[History, np.ndarray]:
 
 def _trades() -> pd.DataFrame:
     past, target = _history()
-    return trade_table(run(past, target, Costs()), past)
+    found = trade_table(run(past, target, Costs()), past)
+    at = pd.date_range("2023-01-01", periods=len(past.close), freq="h", tz="UTC").as_unit("ms")
+    times = {"entry_time": at[found["entry_row"]], "exit_time": at[found["exit_row"]]}
+    return found.assign(symbol="SIM1", **times)
 
 
 def _robustness() -> dict[str, pd.DataFrame]:

@@ -16,19 +16,19 @@ RULES = QualityRules(thresholds={name: Threshold(stop=0.5, warn=0.99) for name i
 
 
 def tables_of(rows: pd.DataFrame, rules: QualityRules = RULES) -> QualityTables:
-    bars, counts, refused = received(rows)
+    bars, counts, rejected = received(rows)
     other = received(delivered(len(rows), seed=9), KEY.model_copy(update={"venue": "w"}))[0]
     agreement = compare_bars(bars, other, 50.0)
-    examined = examine(bars, counts, refused, no_agreement(), rules)
+    examined = examine(bars, counts, rejected, no_agreement(), rules)
     quality, scores = score(examined, examined.last_ms, rules)
     return QualityTables(
-        quality, scores, {str(KEY): examined.flags}, examined.runs, examined.days, examined.drift, agreement, refused
+        quality, scores, {str(KEY): examined.flags}, examined.runs, examined.days, examined.drift, agreement, rejected
     )
 
 
 @pytest.fixture(scope="module")
 def tables() -> QualityTables:
-    """A year and a half with a day missing, five hours of another, a bad tick and rows that were refused."""
+    """A year and a half with a day missing, five hours of another, a bad tick and rows that were rejected."""
     rows = delivered(24 * 500).astype({"close": object})
     rows.loc[3000, ["close", "high"]] = 1e4
     rows.loc[100, "close"] = "<script>alert(1)</script>"
@@ -42,7 +42,7 @@ def page(tables: QualityTables) -> str:
 
 def test_the_page_is_whole_and_asks_no_network(page: str) -> None:
     assert not re.search(r"<(script|link|img)\b", page)
-    for word in ("completeness", "Missing bars by day", "Runs", "Outliers", "Agreement", "Drift", "Refused rows"):
+    for word in ("completeness", "Missing bars by day", "Runs", "Outliers", "Agreement", "Drift", "Rejected rows"):
         assert word in page
     assert 'href="report.html"' in page
     assert len(page) < 300_000
@@ -82,7 +82,7 @@ def test_a_table_without_faults_or_company_still_has_its_page(tables: QualityTab
     for sentence in (
         "No table was compared",
         "There are no two months with 100 bars",
-        "No row was refused",
+        "No row was rejected",
         "There is none.",
     ):
         assert sentence in page

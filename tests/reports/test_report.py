@@ -1,23 +1,115 @@
 """The report stands alone, says what the tables say, and survives what they may hold."""
 
+import base64
+import gzip
+import json
 import re
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from plotly import graph_objects as go
 
-from tradewind.reports import anatomy, performance, text
+from tradewind.reports import anatomy, boards, performance, tear_sheet, text
 from tradewind.reports.html import render_html
+from tradewind.reports.index_page import PAGES, render_index
 from tradewind.reports.markdown import render_markdown
+from tradewind.reports.page import div
 from tradewind.reports.tables import BY_MODEL, ReportTables, joined
 
 
 def test_the_page_needs_no_network_and_holds_the_library_once(tables: ReportTables) -> None:
     page = render_html(tables)
-    assert page.count("plotly.js v") == 1
+    (packed,) = re.findall(r'<script id="plotly" type="text/plain">([^<]+)</script>', page)
+    assert "plotly.js v" in gzip.decompress(base64.b64decode(packed)).decode()[:2000]
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?:", page)
-    assert len(page) < 10_000_000
+    assert len(page) < 3_000_000
+    figures = re.findall(r'<script type="application/json">(.*?)</script>', page)
+    assert len(figures) > 20
+    assert all({"data", "layout"} <= set(json.loads(figure)) for figure in figures)
+
+
+@pytest.mark.parametrize(("venue", "simulated"), [("simulated", True), ("binance", False)])
+def test_the_head_says_what_was_judged_and_whether_it_is_simulated(
+    tables: ReportTables, venue: str, simulated: bool
+) -> None:
+    settings = tables.settings | {"universe": tables.settings["universe"] | {"venue": venue}}
+    told = replace(tables, settings=settings)
+    for page in (render_html(told), render_index(told), render_markdown(told)):
+        assert ("SIMULATED MARKET" in page) == simulated
+        said = page if page.startswith("#") else page[: page.index("Judged")]
+        for words in ("SIM1", "1h bars", "2023-01-01 to 2023-07-19", "fee 5 bps", "kedro run", "abc123", "01234567"):
+            assert words in said, words
+    assert ("on binance" in render_html(told)) != simulated
+
+
+def test_every_link_and_every_folded_part_has_its_place(tables: ReportTables) -> None:
+    page = render_html(tables)
+    places = set(re.findall(r' id="([a-z]+)"', page))
+    assert set(re.findall(r'href="#([a-z]+)"', page)) <= places
+    assert page.count("<details") == page.count("</details>") > 10
+    beside = {name for name, _ in PAGES}
+    assert set(re.findall(r'href="([a-z_]+\.(?:html|md))"', page)) <= beside | {"index.html"}
+    assert set(re.findall(r'<a href="([a-z_.]+)"', render_index(tables))) == beside
+
+
+def test_a_run_without_networks_and_agents_has_a_report_without_them(tables: ReportTables) -> None:
+    nothing = pd.DataFrame()
+    absent = dict.fromkeys(
+        ["horizon_metrics", "epochs", "health", "attention", "alarms", "behaviour", "responses", "failures",
+         "action_map", "training_log"], nothing,
+    )  # fmt: skip
+    bare = replace(tables, **absent)
+    page, twin = render_html(bare), render_markdown(bare)
+    assert 'id="networks"' not in page and 'id="agents"' not in page and 'id="luck"' in page
+    assert "## Agents, seed by seed" not in twin and "## Distributions by horizon" not in twin
+
+
+def test_drawdowns_are_those_of_the_equity() -> None:
+    days = pd.date_range("2024-01-01", periods=7, freq="D", tz="UTC")
+    daily = pd.Series([-0.1, 0.2, -0.5, 0.0, 1.1, -0.01, 0.0], index=days)
+    found = tear_sheet.drawdowns(daily)
+    assert found["depth"].tolist() == pytest.approx([0.5, 0.1, 0.01])
+    assert found["from"].tolist() == [days[2], days[0], days[5]]
+    assert found["lowest"].tolist() == [days[2], days[0], days[5]]
+    assert found["back"].tolist()[:2] == [days[4], days[1]] and pd.isna(found["back"].iloc[2])
+    assert found["days"].tolist() == [2, 1, 2]
+    assert tear_sheet.drawdowns(daily.abs()).empty
+
+
+def test_pairs_of_forecasts_stand_in_a_matrix_once(tables: ReportTables) -> None:
+    pairs = pd.DataFrame(
+        [("a", "b", 9, 1.0, 1.1, -2.0, 0.04), ("b", "a", 9, 1.1, 1.0, 2.0, 0.04), ("a", "c", 9, 1.0, 1.0, -0.3, 0.8)],
+        columns=["model", "against", "rows", "loss", "other_loss", "statistic", "p_value"],
+    )
+    rows = list(boards.comparison_rows(pairs))
+    assert [row["log loss of"] for row in rows] == ["a", "c", "b"]
+    assert rows[0]["than b"] == "+2.0 better" and rows[2]["than a"] == "-2.0 worse"
+    assert rows[0]["than c"] == "+0.3" and rows[1]["than a"] == "-0.3" and rows[1]["than b"] == rows[0]["than a"] == ""
+
+
+def test_the_holdout_comes_last_and_metrics_stand_a_model_a_row(tables: ReportTables) -> None:
+    parts = [row["part"] for row in boards.breakdown_rows(tables.breakdown, "fold", ["xgboost"])]
+    assert parts == sorted(parts, reverse=True) and set(parts) == {"walk-forward", "holdout"}
+    rows = list(boards.metric_rows(tables.fold_metrics, "walk_forward"))
+    assert [row["model"] for row in rows] == ["XGBoost", "class shares (no model)", "last sign (no model)"]
+    assert rows[0]["accuracy"] == "0.500" and rows[1]["accuracy"] == "0.400" and rows[2]["accuracy"] == "–"
+
+
+def test_figures_are_short_and_lose_nothing_that_shows() -> None:
+    at = pd.date_range("2024-01-01", periods=400, freq="h", tz="UTC")
+    values = np.linspace(1.0, 2.0, 400)
+    figure = go.Figure(go.Scatter(x=at, y=values))
+    content = json.loads(re.findall(r'<script type="application/json">(.*?)</script>', div(figure))[0])
+    (trace,) = content["data"]
+    assert trace["x"][:2] == ["2024-01-01", "2024-01-01 01:00"] and "template" not in content["layout"]
+    drawn = np.frombuffer(base64.b64decode(trace["y"]["bdata"]), dtype=trace["y"]["dtype"])
+    np.testing.assert_allclose(drawn, values, rtol=1e-6)
+    cells = go.Figure(go.Heatmap(z=[[2.4712]], text=np.round([[2.4712]], 2)))
+    assert "2.4700000" not in div(cells)
+    odd = go.Figure(go.Scatter(x=["2024-01-01T00:00:30", "2024-01-01T00:00:00.250"], y=[1, 2]))
+    assert "00:00:30" in div(odd) and "00:00:00.25" in div(odd)
 
 
 def test_page_and_twin_say_the_verdict_first_and_the_same(tables: ReportTables) -> None:
@@ -125,7 +217,7 @@ def test_a_run_that_never_traded_has_a_report(tables: ReportTables) -> None:
     selection = tables.selection | {"overfitting": None}
     bare = replace(tables, portfolio_returns=flat, trades=none, selection=selection)
     assert "too little movement" in render_html(bare)
-    assert "too short to say how likely overfitting is" in render_markdown(bare)
+    assert "too few models or days to halve the history" in render_markdown(bare)
 
 
 def test_months_and_the_markets_share_are_what_they_say() -> None:
@@ -160,9 +252,9 @@ def test_agents_have_their_seeds_behaviour_and_failures(tables: ReportTables) ->
     page, twin = render_html(tables), render_markdown(tables)
     assert "| PPO | 3 x 5 | 1.10 | 0.70 to 1.50 | -0.50 | 2.00 | 80 % | 60 % |" in twin
     assert "| PPO | 50 % | 30 % | 20 % | 0.80 | 30 | 2.00 % | 3.00 | 1.00 |" in twin
-    assert "| PPO | 0 | all | seed collapse | 0.10 |" in twin
+    assert "| PPO | 0 | all | seed disagreement | 0.10 |" in twin
     assert "| PPO | costs x 4 | 100 | 0.50 | 0.10 | 2.00 % | 3.00 | 1.00 | 2.00 |" in twin
     assert "leaps of the price: after" in page and "volatility: high third" in twin
-    assert "Sharpe ratio of a fold" in page and "bars lived through" in page and "probability of flat" in page
+    assert "Sharpe ratio of a fold" in page and "timesteps (bars)" in page and "probability of flat" in page
     calm = render_html(replace(tables, failures=tables.failures.iloc[:0]))
     assert "No agent was degenerate" in calm and "No agent was degenerate" not in page

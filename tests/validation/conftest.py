@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kedro.config import OmegaConfigLoader
 
-from tradewind.settings import CONFIG_LOADER_ARGS
+from tradewind.settings import CONFIG_LOADER_ARGS, ProjectConfigLoader
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
 def parameters() -> dict[str, Any]:
-    return OmegaConfigLoader(str(PROJECT / "conf"), **CONFIG_LOADER_ARGS)["parameters"]
+    return ProjectConfigLoader(str(PROJECT / "conf"), **CONFIG_LOADER_ARGS)["parameters"]

@@ -1,27 +1,32 @@
 """Every planted leak is caught by name, the project itself raises no alarm, and warm-up is seen."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.depth import deep
 from tradewind.validation import audit_report
 from tradewind.validation.audit import KEYS, Findings, audit_run, changed, mirrored, truncated, warm_up
-from tradewind.validation.planted_leaks import planted_leaks, practice_run
-from tradewind.validation.whole_run import RunSettings, Sources
+from tradewind.validation.planted_leaks import planted_leaks, planted_run
+from tradewind.validation.research_run import RunSettings, Sources
 
 LEAKS = planted_leaks()
 
 
 @pytest.fixture(scope="module")
 def practice(parameters: dict[str, Any]) -> tuple[Sources, RunSettings]:
-    return practice_run(parameters)
+    return planted_run(parameters)
 
 
-@pytest.fixture(scope="module")
-def clean(practice: tuple[Sources, RunSettings]) -> Findings:
-    return audit_run(*practice)
+@pytest.fixture(scope="module", params=[2, deep(8)])
+def clean(practice: tuple[Sources, RunSettings], request: pytest.FixtureRequest) -> Findings:
+    """What is found at the cuts that show most, and in depth at all."""
+    found = audit_run(*practice, n_cuts=request.param)
+    assert len(found.cuts) == request.param
+    return found
 
 
 def test_the_project_raises_no_alarm(clean: Findings) -> None:
@@ -30,7 +35,6 @@ def test_the_project_raises_no_alarm(clean: Findings) -> None:
     assert all(count > 0 for (_, name), count in clean.compared.items() if name != "rows")
     strategies = {name for product, name in clean.compared if product == "positions"}
     assert {"lightgbm", "linear", "time_series_momentum", "buy_and_hold"} <= strategies
-    assert len(clean.cuts) == 8
 
 
 def test_at_least_twenty_kinds_are_planted() -> None:
@@ -39,9 +43,25 @@ def test_at_least_twenty_kinds_are_planted() -> None:
     assert {"feature", "label", "scaling", "fold", "tuning", "resampling", "join", "early stopping"} <= kinds
 
 
+# What is planted before any model is trained shows before any is.
+BEFORE_TRAINING = {"data", "resampling", "join", "feature", "scaling", "label"}
+
+
+def no_forecasts(*_: Any) -> pd.DataFrame:
+    columns = {"model": "str", "fold": "int64", "symbol": "str", "timestamp": "datetime64[ms, UTC]"}
+    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})
+
+
+def no_positions(*_: Any) -> dict[str, pd.DataFrame]:
+    return {}
+
+
 @pytest.mark.parametrize("leak", LEAKS, ids=lambda leak: leak.name)
 def test_a_planted_leak_is_caught(leak: Any, practice: tuple[Sources, RunSettings]) -> None:
-    found = audit_run(*practice, leak.steps, stop_at_first=True)
+    steps = leak.steps
+    if leak.kind in BEFORE_TRAINING:
+        steps = replace(steps, train=no_forecasts, train_linear=no_forecasts, make_positions=no_positions)
+    found = audit_run(*practice, steps, stop_at_first=True)
     assert found.leaks
     first = found.leaks[0]
     assert first.first <= first.cut and first.history in {"changed", "mirrored", "truncated"}
@@ -68,12 +88,12 @@ def test_the_other_histories_are_the_same_until_the_cut_and_not_after(practice: 
 
 def test_a_feature_that_speaks_too_early_is_named(practice: tuple[Sources, RunSettings], clean: Findings) -> None:
     sources, settings = practice
-    warmth = warm_up(sources, settings, lengths=(50, 399), n_places=2)
-    assert set(warmth["bars"]) == {50, 399}
-    silent = warmth[(warmth["bars"] == 50) & (warmth["missing"] > 0)]["feature"]
+    warm_up_rows = warm_up(sources, settings, lengths=(50, 399), n_places=2)
+    assert set(warm_up_rows["bars"]) == {50, 399}
+    silent = warm_up_rows[(warm_up_rows["bars"] == 50) & (warm_up_rows["missing"] > 0)]["feature"]
     assert "log_return_168" in set(silent)
-    settled = warmth[(warmth["bars"] == 399) & (warmth["missing"] == 0)]
+    settled = warm_up_rows[(warm_up_rows["bars"] == 399) & (warm_up_rows["missing"] == 0)]
     assert (settled["worst"] < 0.01).mean() > 0.9
-    early = pd.concat([warmth, pd.DataFrame([{"feature": "hasty", "bars": 50, "missing": 0.0, "worst": 3.0}])])
+    early = pd.concat([warm_up_rows, pd.DataFrame([{"feature": "hasty", "bars": 50, "missing": 0.0, "worst": 3.0}])])
     text = audit_report.render(clean, early, "SIM1, SIM2")
     assert "Nothing at or before any cut moved" in text and "| hasty | 3.000 |" in text

@@ -1,27 +1,31 @@
-"""The project's own Kedro commands; one module for each kind."""
+"""The project's own Kedro commands, one module for each kind, loaded when they are called.
 
-import click
+`kedro run` and Kedro's commands of catalog, registry and pipelines stand here, too, so that their errors are told as
+those of all others are.
+"""
 
-from tradewind.cli import audits, exports, health, imports, ingestion, market, runs
+from tradewind.cli.errors import PlainGroup
 
-
-@click.group(name="tradewind")
-def cli() -> None:
-    """Commands of the Tradewind project."""
-
-
-for command in (
-    health.doctor,
-    market.simulate_market_command,
-    imports.import_bars,
-    ingestion.backfill,
-    ingestion.store_status,
-    audits.audit_features,
-    audits.audit,
-    audits.truth,
-    runs.compare,
-    runs.scorecard,
-    exports.export_model,
-    exports.mirror_registry,
-):
-    cli.add_command(command)
+cli = PlainGroup(
+    name="tradewind",
+    help="Commands of the Tradewind project.",
+    lazy_subcommands={
+        "run": "tradewind.cli.pipelines.run",
+        "catalog": "kedro.framework.cli.catalog.catalog",
+        "registry": "kedro.framework.cli.registry.registry",
+        "doctor": "tradewind.cli.health.doctor",
+        "status": "tradewind.cli.status.status",
+        "simulate-market": "tradewind.cli.market.simulate_market_command",
+        "import-bars": "tradewind.cli.imports.import_bars",
+        "download": "tradewind.cli.download.download",
+        "backfill": "tradewind.cli.ingestion.backfill",
+        "store-status": "tradewind.cli.ingestion.store_status",
+        "audit-features": "tradewind.cli.audits.audit_features",
+        "audit": "tradewind.cli.audits.audit",
+        "truth": "tradewind.cli.audits.truth",
+        "compare": "tradewind.cli.runs.compare",
+        "scorecard": "tradewind.cli.runs.scorecard",
+        "export-model": "tradewind.cli.exports.export_model",
+        "mirror-registry": "tradewind.cli.exports.mirror_registry",
+    },
+)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from kedro.framework.startup import ProjectMetadata
 
-from tradewind.cli.project import output_option, project_context
+from tradewind.cli.project import project_context, reports_option, reports_path
 
 
 @click.command("audit-features")
@@ -61,14 +61,20 @@ def audit_features(
 )
 @click.option("--env", default=None, help="Environment whose candles null worlds are made of, such as real.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Markets side by side.")
-@output_option(
-    "data/08_reporting/truth",
+@reports_option(
+    "truth",
     "Folder of the outcomes and the summary. An experiment that was stopped goes on there.",
     file_okay=False,
 )
 @click.pass_obj
 def truth(
-    project: ProjectMetadata, n_null: int, n_planted: int, worlds: int, env: str | None, workers: int, output: Path
+    project: ProjectMetadata,
+    n_null: int,
+    n_planted: int,
+    worlds: int,
+    env: str | None,
+    workers: int,
+    output: Path | None,
 ) -> None:
     """Measure how often the verdict is wrong, on markets whose answer is known.
 
@@ -77,20 +83,20 @@ def truth(
     import json
 
     from tradewind.atomic import write_bytes
-    from tradewind.validation.experiment import Judge, cases, checked_sources, identity, null_world_cases
+    from tradewind.validation.experiment import CaseRunner, cases, checked_sources, identity, null_world_cases
     from tradewind.validation.ledger import run_cases
     from tradewind.validation.report import render
+    from tradewind.validation.research_run import RunSettings, load_sources
     from tradewind.validation.summary import summarise
-    from tradewind.validation.whole_run import RunSettings, load_sources
 
-    folder = output if output.is_absolute() else project.project_path / output
     with project_context(project, env) as context:
+        folder = reports_path(context, output, "truth")
         parameters, wanted, real = context.params, cases(n_null, n_planted), None
         if worlds:
             sources = load_sources(context.catalog, parameters)
             real = checked_sources(sources, RunSettings.from_parameters(parameters))
             wanted += null_world_cases(worlds, len(sources.universe.symbols))
-        judge = Judge(parameters, real)
+        judge = CaseRunner(parameters, real)
         summary = summarise(run_cases(wanted, judge, folder / "outcomes.jsonl", identity(parameters), workers))
     write_bytes(folder / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     text = render(summary)
@@ -105,10 +111,10 @@ def truth(
 @click.option("--cuts", type=click.IntRange(1, 50), default=6, show_default=True, help="Cut points, three runs each.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Runs side by side.")
 @click.option("--planted", is_flag=True, help="Audit the audit instead: plant known leaks in a small simulated market.")
-@output_option("data/08_reporting/leak_audit.md", "Text to write; an existing one is replaced.", dir_okay=False)
+@reports_option("leak_audit.md", "Text to write; an existing one is replaced.", dir_okay=False)
 @click.pass_obj
 def audit(
-    project: ProjectMetadata, env: str | None, params: str, cuts: int, workers: int, planted: bool, output: Path
+    project: ProjectMetadata, env: str | None, params: str, cuts: int, workers: int, planted: bool, output: Path | None
 ) -> None:
     """Search a whole run for leaks, from received rows to positions.
 
@@ -118,13 +124,13 @@ def audit(
     from tradewind.atomic import write_bytes
     from tradewind.validation import audit_report
     from tradewind.validation.audit import audit_run, audit_settings, warm_up
-    from tradewind.validation.planted_leaks import practise
-    from tradewind.validation.whole_run import load_sources
+    from tradewind.validation.planted_leaks import check_planted_leaks
+    from tradewind.validation.research_run import load_sources
 
     with project_context(project, env, params) as context:
         if planted:
             missed = 0
-            for leak, first in practise(context.params):
+            for leak, first in check_planted_leaks(context.params):
                 missed += (first is None) != (leak is None)
                 click.echo(audit_report.planted_line(leak, first))
             click.echo("all are caught, and no false alarm" if not missed else f"{missed} wrong answers")
@@ -133,7 +139,7 @@ def audit(
         found = audit_run(sources, settings, n_cuts=cuts, workers=workers)
         name = f"{env or 'base'}: {', '.join(sources.universe.symbols)}"
         text = audit_report.render(found, warm_up(sources, settings), name)
-    path = output if output.is_absolute() else project.project_path / output
+        path = reports_path(context, output, "leak_audit.md")
     write_bytes(path, text.encode())
     click.echo(text)
     click.echo(f"written to {path}")

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from kedro.framework.startup import ProjectMetadata
 
-from tradewind.cli.project import in_words, mlflow_settings
+from tradewind.cli.project import mlflow_settings
 
 REGISTRY = click.option(
     "--registry", "folder", type=click.Path(path_type=Path), default=Path("data/09_deployment/registry"),
@@ -37,15 +37,14 @@ def export_model(project: ProjectMetadata, version: int, form: str, output: Path
     from tradewind.operations.bundle.contents import GRAPH
     from tradewind.operations.bundle.exports import triton_repository
 
-    with in_words():
-        bundle = _registry(project, folder).load(version)
-        if form == "onnx":
-            write_bytes(output, bundle.files[GRAPH])
-        elif form == "triton":
-            for name, content in triton_repository(bundle, version).items():
-                write_bytes(output / name, content)
-        else:
-            save_mlflow_model(bundle, output)
+    bundle = _registry(project, folder).load(version)
+    if form == "onnx":
+        write_bytes(output, bundle.files[GRAPH])
+    elif form == "triton":
+        for name, content in triton_repository(bundle, version).items():
+            write_bytes(output / name, content)
+    else:
+        save_mlflow_model(bundle, output)
     click.echo(f"written to {output}")
 
 
@@ -83,8 +82,7 @@ def save_mlflow_model(bundle: Any, path: Path) -> None:
 def mirror_registry(project: ProjectMetadata, folder: Path) -> None:
     """Show versions and roles in MLflow, as aliases such as `production-champion`. Nothing here ever reads them."""
     tracking_uri = mlflow_settings(project)["server"]["mlflow_tracking_uri"]
-    with in_words():
-        made = mirror(_registry(project, folder), tracking_uri, project.project_path / "mlartifacts/mirror")
+    made = mirror(_registry(project, folder), tracking_uri, project.project_path / "mlartifacts/mirror")
     click.echo(f"{made} versions are new in MLflow; aliases are as in the registry")
 
 

@@ -1,5 +1,6 @@
 """The command that imports files as found in the wild."""
 
+import shlex
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tradewind.data.files.dialect import ImportSettings
     from tradewind.data.stores.base import Store
 
+# The store that import-bars fills by default, and the environment whose runs read it (conf/imported).
+IMPORTED, RUNS_ON_IMPORTED = "data/01_raw/imported.sqlite", "imported"
 _LISTS = ("column_names",)
 _SHOWN_KEYS = 24
 
@@ -45,13 +48,13 @@ _SHOWN_KEYS = 24
 )
 @click.option("--store", default=None, help="A store of globals.yml to add to, instead of --output.")
 @click.option("--env", default=None, help="Environment whose stores count, such as exchange.")
-@output_option("data/01_raw/imported.sqlite", "SQLite store that bars and side series are added to.", dir_okay=False)
+@output_option(IMPORTED, "SQLite store that bars and side series are added to.", dir_okay=False)
 @click.option(
     "--tables",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("data/01_raw/imported"),
     show_default=True,
-    help="Folder for trades and order books, as Parquet, and for the refused rows of files that hold no bars.",
+    help="Folder for trades and order books, as Parquet, and for the rejected rows of files that hold no bars.",
 )
 @click.pass_obj
 def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: bool, **options: Any) -> None:
@@ -59,34 +62,57 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
 
     CSV, JSON, Parquet, Feather, packed by gzip or not. Delimiter, header, columns, time unit, date order, time zone and
     volume unit are told from the file where it determines them, and each with its evidence; what it does not
-    determine is asked for, never guessed. Every row is imported or refused with its reason. The same file twice changes
+    determine is asked for, never guessed. Every row is imported or rejected with a reason. The same file twice changes
     nothing. Exits with 1 if a file was not imported.
     """
     from rich.console import Console
 
     from tradewind.data.file_import.importer import inspect_file
+    from tradewind.data.files.bar_key import BarKey
+    from tradewind.datasets.stored_universe import run_command
 
-    console, failed = Console(highlight=False), 0
-    try:
-        given = {name: options[name] for name in ("venue", "symbol", "timeframe", "kind")}
-        chosen = import_settings(given, options["settings"])
-        store = partial(_open_store, project, options)
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
+    console, failed, imported = Console(highlight=False), 0, list[BarKey]()
+    given = {name: options[name] for name in ("venue", "symbol", "timeframe", "kind")}
+    chosen = import_settings(given, options["settings"])
+    store = partial(_open_store, project, options)
     for path in files:
         try:
             plan = inspect_file(path, chosen)
             if dry_run:
                 _show(plan, console)
                 failed += bool(plan.notes.missing_settings)
+                asked = [one.setting for one in plan.notes.missing_settings]
+                console.print(f"\nnext: {_command(path, options, asked)}", soft_wrap=True, markup=False)
             else:
                 plan.require_complete()
                 for line in _write(plan, store, project.project_path / options["tables"]):
                     console.print(f"{path.name}: {line}", soft_wrap=True, markup=False)
+                imported += [bars.key for bars in plan.bars]
         except TradewindError as error:
             failed += 1
-            console.print(f"{path.name}: {error}", soft_wrap=True, style="red", markup=False)
+            console.print(f"Error: {path.name}: {error}", soft_wrap=True, style="red", markup=False)
+    if imported and not failed and _is_read_by_runs(project, options):
+        with store() as opened:
+            held = opened.keys()
+        console.print(f"\nnext: {run_command(imported, held, RUNS_ON_IMPORTED)}", soft_wrap=True, markup=False)
     raise SystemExit(1 if failed else 0)
+
+
+def _is_read_by_runs(project: ProjectMetadata, options: dict[str, Any]) -> bool:
+    """Whether the rows went to the store that `kedro run --env imported` reads."""
+    if options["store"] is not None:
+        return bool(options["store"] == RUNS_ON_IMPORTED)
+    return Path(project.project_path / options["output"]) == Path(project.project_path / IMPORTED)
+
+
+def _command(path: Path, options: dict[str, Any], asked: list[str]) -> str:
+    """The command that imports this file with these options, and with what it still asks for."""
+    words = ["kedro", "import-bars", str(path)]
+    for name in ("venue", "symbol", "timeframe", "kind", "store"):
+        words += [f"--{name}", options[name]] if options[name] is not None else []
+    for setting in options["settings"]:
+        words += ["--set", setting]
+    return shlex.join(words) + "".join(f" --set {setting}" for setting in asked)
 
 
 def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "ImportSettings":
@@ -98,6 +124,7 @@ def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "Impo
     from pydantic import ValidationError
 
     from tradewind.data.files.dialect import ImportSettings
+    from tradewind.parameters import faults
 
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for name, value in _pairs(pairs).items():
@@ -109,8 +136,7 @@ def import_settings(given: dict[str, str | None], pairs: Iterable[str]) -> "Impo
     try:
         return ImportSettings(**values)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise BadParameters(f"--set: {wrong}. See kedro import-bars --help") from error
+        raise BadParameters(f"--set: {faults(error)}; see kedro import-bars --help") from error
 
 
 def _pairs(texts: Iterable[str]) -> dict[str, str]:
@@ -148,19 +174,19 @@ def _write(plan: "ImportPlan", opened: "Callable[[], AbstractContextManager[Stor
                 receipt = store.append(delivery)
                 lines.append(
                     f"{delivery.key}: {receipt.rows_received:,} rows: {receipt.rows_new:,} new, "
-                    f"{receipt.rows_known:,} known, {receipt.rows_refused:,} refused"
+                    f"{receipt.rows_known:,} known, {receipt.rows_rejected:,} rejected"
                 )
             if plan.vintages is not None:
                 new = store.append_side(plan.vintages)
-                accepted, refused = plan.accepted, len(plan.refused.reason)
-                lines.append(f"{plan.rows:,} rows: {accepted:,} values, {new:,} new, {refused:,} refused")
+                accepted, rejected = plan.accepted, len(plan.rejected.reason)
+                lines.append(f"{plan.rows:,} rows: {accepted:,} values, {new:,} new, {rejected:,} rejected")
     for name, table in plan.tables.items():
         _write_table(table, own / f"{name}.parquet")
         lines.append(f"{len(table):,} rows in {own / f'{name}.parquet'}")
-    if not plan.bars and len(plan.refused.reason):
+    if not plan.bars and len(plan.rejected.reason):
         key = BarKey(venue="", symbol=plan.path.name, timeframe="")
-        _write_table(plan.quarantine(key), own / "refused.parquet")
-        lines.append(f"{len(plan.refused.reason):,} refused rows in {own / 'refused.parquet'}")
+        _write_table(plan.quarantine(key), own / "rejected.parquet")
+        lines.append(f"{len(plan.rejected.reason):,} rejected rows in {own / 'rejected.parquet'}")
     return lines
 
 
@@ -191,11 +217,11 @@ def _show(plan: "ImportPlan", console: "Console") -> None:
         return
     if plan.bars:
         _show_bars(plan, console)
-    reasons = plan.refused.counts()
-    console.print(f"{plan.accepted:,} rows accepted, {sum(reasons.values()):,} refused")
+    reasons = plan.rejected.counts()
+    console.print(f"{plan.accepted:,} rows accepted, {sum(reasons.values()):,} rejected")
     for reason, count in reasons.items():
-        first = int((plan.refused.reason == reason).argmax())
-        row, content = plan.refused.source_row[first], plan.refused.content[first]
+        first = int((plan.rejected.reason == reason).argmax())
+        row, content = plan.rejected.source_row[first], plan.rejected.content[first]
         console.print(f"  {count:,} x {reason}; first in row {row}: {content[:160]}", markup=False, soft_wrap=True)
     previews = dict(plan.tables)
     if plan.vintages is not None:
@@ -215,10 +241,10 @@ def _show_bars(plan: "ImportPlan", console: "Console") -> None:
         found = summarise(plan, bars, clock.now())
         opened = found.bars["open_time"].astype("str").str.slice(0, 16).to_list() if len(found.bars) else ["", ""]
         preview = found.bars if preview is None else preview
-        others = len(found.refused) - found.duplicates
+        others = len(found.rejected) - found.duplicates
         console.print(
             f"{bars.key}: {found.rows:,} rows: {len(found.bars):,} bars from {opened[0]} to {opened[-1]} UTC, "
-            f"{found.duplicates:,} repeated or superseded, {others:,} refused; {found.gaps:,} gaps lack "
+            f"{found.duplicates:,} repeated or superseded, {others:,} rejected; {found.gaps:,} gaps lack "
             f"{found.missing:,} bars",
             markup=False, soft_wrap=True,
         )  # fmt: skip

@@ -7,14 +7,14 @@ import click
 from kedro.framework.startup import ProjectMetadata
 
 from tradewind.cli.connections import MarketConfiguration
-from tradewind.cli.project import in_words
 from tradewind.errors import BadParameters
 
-_INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"])
+INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"])
 _NEEDED = ("symbols", "since")
 
 
-def _split_words(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+def split_words(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of an option that may be given several times, each with several words or commas."""
     return tuple(word for value in values for word in value.replace(",", " ").split())
 
 
@@ -24,13 +24,13 @@ _store = click.option("--store", default=None, help="A store of globals.yml; def
 
 @click.command()
 @click.option("--source", default=None, help="A source of globals.yml, a kind of source, or an exchange, as binance.")
-@click.option("--symbols", multiple=True, callback=_split_words, help="Such as --symbols BTCUSDT ETHUSDT.")
-@click.argument("more_symbols", nargs=-1, metavar="", callback=_split_words)
-@click.option("--since", type=_INSTANT, default=None, help="First opening time, UTC, such as 2023-01-01.")
-@click.option("--until", type=_INSTANT, default=None, help="End of the opening times, UTC; default: now.")
+@click.option("--symbols", multiple=True, callback=split_words, help="Such as --symbols BTCUSDT ETHUSDT.")
+@click.argument("more_symbols", nargs=-1, metavar="", callback=split_words)
+@click.option("--since", type=INSTANT, default=None, help="First opening time, UTC, such as 2023-01-01.")
+@click.option("--until", type=INSTANT, default=None, help="End of the opening times, UTC; default: now.")
 @click.option("--timeframe", default=None, help="Bar, such as 1m; default: 1h.")
 @click.option("--market", default=None, help="What the source calls `market`: of an exchange spot or swap.")
-@click.option("--side", multiple=True, callback=_split_words, help="Side series instead of bars, such as funding.")
+@click.option("--side", multiple=True, callback=split_words, help="Side series instead of bars, such as funding.")
 @_store
 @_env
 @click.option("--workers", type=click.IntRange(1, 64), default=None, help="Symbols at once, within the rate limit.")
@@ -52,18 +52,17 @@ def backfill(project: ProjectMetadata, /, env: str | None, dry_run: bool, **opti
     from tradewind.data.ingestion import backfill as ingestion
     from tradewind.data.ingestion import report
 
-    with in_words():
-        configuration = MarketConfiguration.of_environment(project, env)
-        fetch, store = _fetch_settings(configuration, options), configuration.store(options["store"])
-        source = configuration.source(options["source"], options["market"])
-        with store.store() as opened, source.source() as asked:
-            wanted = fetch.side() if options["side"] else fetch.bars(asked.venue)
-            if dry_run:
-                tasks = ingestion.plan(opened, wanted, fetch.rules, clock.now())
-                click.echo(_aligned(report.plan_rows(tasks)))
-                return
-            outcomes = ingestion.backfill(asked, opened, wanted, fetch.rules, clock.now)
-    click.echo(_aligned(report.outcome_rows(outcomes)))
+    configuration = MarketConfiguration.of_environment(project, env)
+    fetch, store = _fetch_settings(configuration, options), configuration.store(options["store"])
+    source = configuration.source(options["source"], options["market"])
+    with store.store() as opened, source.source() as asked:
+        wanted = fetch.side() if options["side"] else fetch.bars(asked.venue)
+        if dry_run:
+            tasks = ingestion.plan(opened, wanted, fetch.rules, clock.now())
+            click.echo(aligned(report.plan_rows(tasks)))
+            return
+        outcomes = ingestion.backfill(asked, opened, wanted, fetch.rules, clock.now)
+    click.echo(aligned(report.outcome_rows(outcomes)))
     failed = report.failed(outcomes)
     if failed:
         told = "".join(f"\n  {one.key}: {one.error}" for one in failed)
@@ -83,14 +82,13 @@ def store_status(project: ProjectMetadata, env: str | None, store: str | None) -
     from tradewind.data.ingestion.report import table_rows
     from tradewind.data.ingestion.rules import IngestionRules
 
-    with in_words():
-        configuration = MarketConfiguration.of_environment(project, env)
-        rules = IngestionRules(**configuration.fetch.get("rules", {}))
-        with configuration.store(store).store() as opened:
-            tables = [status.describe_bars(opened, rules, clock.now()), status.describe_side(opened)]
+    configuration = MarketConfiguration.of_environment(project, env)
+    rules = IngestionRules(**configuration.fetch.get("rules", {}))
+    with configuration.store(store).store() as opened:
+        tables = [status.describe_bars(opened, rules, clock.now()), status.describe_side(opened)]
     filled = [table for table in tables if len(table)]
     for table in filled:
-        click.echo(_aligned(table_rows(table)) + "\n")
+        click.echo(aligned(table_rows(table)) + "\n")
     if not filled:
         click.echo("the store is empty: `kedro backfill` fills it")
 
@@ -100,6 +98,7 @@ def _fetch_settings(configuration: MarketConfiguration, options: dict[str, Any])
     from pydantic import ValidationError
 
     from tradewind.data.ingestion.fetch import FetchSettings
+    from tradewind.parameters import faults
 
     given = {
         "symbols": options["symbols"] + options["more_symbols"],
@@ -114,10 +113,10 @@ def _fetch_settings(configuration: MarketConfiguration, options: dict[str, Any])
     try:
         return FetchSettings.model_validate({**settings, "rules": {**settings.get("rules", {}), **rules}})
     except ValidationError as error:
-        raise BadParameters(f"what to fetch is not clear: {error}") from error
+        raise BadParameters(f"what to fetch is not clear: {faults(error)}") from error
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
     """The rows as columns: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

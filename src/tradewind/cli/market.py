@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from tradewind.cli.project import output_option
-from tradewind.errors import TradewindError
 
 
 @click.command("simulate-market")
@@ -26,12 +25,8 @@ def simulate_market_command(symbols: int, output: Path, **settings: Any) -> None
     from tradewind.datasets.simulated_market import write_market
     from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 
-    try:
-        spec = SimulationSpec(n_symbols=symbols, **settings)
-        market = simulate_market(spec)
-        write_market(market, output, origin="command")
-    except (TradewindError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+    market = simulate_market(SimulationSpec(n_symbols=symbols, **settings))
+    write_market(market, output, origin="command")
     for name, value in market.summary.items():
         click.echo(f"{name:<28} {value}")
     click.echo(f"written to {output}")

@@ -8,17 +8,13 @@ from typing import Any
 import click
 from kedro.framework.startup import ProjectMetadata
 
-from tradewind.errors import TradewindError
-
 
 def mlflow_settings(project: ProjectMetadata) -> Any:
     """What `mlflow.yml` says."""
-    from kedro.config import OmegaConfigLoader
-
-    from tradewind.settings import CONFIG_LOADER_ARGS
+    from tradewind.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 
     conf = str(project.project_path / "conf")
-    return OmegaConfigLoader(conf, **CONFIG_LOADER_ARGS, config_patterns={"mlflow": ["mlflow*"]})["mlflow"]
+    return CONFIG_LOADER_CLASS(conf, **CONFIG_LOADER_ARGS, config_patterns={"mlflow": ["mlflow*"]})["mlflow"]
 
 
 def output_option(default: str, meaning: str, **kind: bool) -> Any:
@@ -27,24 +23,25 @@ def output_option(default: str, meaning: str, **kind: bool) -> Any:
     return click.option("--output", type=path, default=Path(default), show_default=True, help=meaning)
 
 
-@contextmanager
-def in_words() -> Iterator[None]:
-    """The project's own errors become messages, and exit status 1."""
-    try:
-        yield
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
+def reports_option(name: str, meaning: str, **kind: bool) -> Any:
+    """The option that says where a command writes, by default among the reports of its environment."""
+    default = f"data/08_reporting/{name}, or data/env/ENV/08_reporting/{name}"
+    path = click.Path(path_type=Path, **kind)
+    return click.option("--output", type=path, default=None, show_default=default, help=meaning)
+
+
+def reports_path(context: Any, output: Path | None, name: str) -> Path:
+    """Where a command writes: what was asked for, else the file or folder of this name among the reports."""
+    chosen = output or Path(context.config_loader["globals"]["data"]) / "08_reporting" / name
+    return Path(context.project_path) / chosen
 
 
 @contextmanager
 def project_context(project: ProjectMetadata, env: str | None, params: str = "") -> Iterator[Any]:
-    """An environment's context; the project's own errors become messages."""
+    """An environment's context."""
     from kedro.framework.cli.utils import _split_params
     from kedro.framework.session import KedroSession
 
     changed = _split_params(None, None, params) if params else {}
-    try:
-        with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
-            yield session.load_context()
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
+    with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
+        yield session.load_context()

@@ -6,7 +6,6 @@ import click
 from kedro.framework.startup import ProjectMetadata
 
 from tradewind.cli.project import mlflow_settings, output_option, project_context
-from tradewind.errors import TradewindError
 
 
 @click.command()
@@ -25,15 +24,12 @@ def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> 
     from tradewind.tracking import load_run
 
     mlflow = mlflow_settings(project)
-    try:
-        runs = [
-            load_run(one, mlflow["server"]["mlflow_tracking_uri"], mlflow["tracking"]["experiment"]["name"])
-            for one in (first, second)
-        ]
-        path = output if output.is_absolute() else project.project_path / output
-        write_bytes(path, comparison.render_comparison(*runs).encode())
-    except TradewindError as error:
-        raise click.ClickException(str(error)) from error
+    runs = [
+        load_run(one, mlflow["server"]["mlflow_tracking_uri"], mlflow["tracking"]["experiment"]["name"])
+        for one in (first, second)
+    ]
+    path = output if output.is_absolute() else project.project_path / output
+    write_bytes(path, comparison.render_comparison(*runs).encode())
     for rows in (comparison.fact_rows, comparison.parameter_rows, comparison.strategy_rows):
         click.echo(table(rows(*runs)) + "\n")
     click.echo(f"written to {path}")

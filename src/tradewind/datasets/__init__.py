@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tradewind.datasets.optuna_storage import OptunaStorageDataset
     from tradewind.datasets.partitioned import PartitionedTableDataset
     from tradewind.datasets.registry import RegistryDataset
+    from tradewind.datasets.run_facts import RunFactsDataset
     from tradewind.datasets.side_folder import SideFolderDataset
     from tradewind.datasets.simulated_market import SimulatedMarketDataset
     from tradewind.datasets.stored_bars import StoredBarsDataset, StoredSideSeriesDataset
@@ -36,6 +37,7 @@ _HOME = {
     "ParquetTableDataset": "table",
     "PartitionedTableDataset": "partitioned",
     "RegistryDataset": "registry",
+    "RunFactsDataset": "run_facts",
     "SideFolderDataset": "side_folder",
     "SimulatedMarketDataset": "simulated_market",
     "StoredBarsDataset": "stored_bars",
@@ -59,6 +61,7 @@ __all__ = [
     "ParquetTableDataset",
     "PartitionedTableDataset",
     "RegistryDataset",
+    "RunFactsDataset",
     "SideFolderDataset",
     "SimulatedMarketDataset",
     "StoredBarsDataset",

@@ -13,6 +13,7 @@ from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.dialect import BarDialect
 from tradewind.data.sources.files import DEFAULT_PATTERN, discover, read_bar_file
 from tradewind.errors import BadParameters
+from tradewind.parameters import faults
 
 
 class BarFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFrame]]]):
@@ -39,7 +40,7 @@ class BarFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFrame
         try:
             self._dialect = BarDialect.model_validate(dialect or {})
         except ValidationError as error:
-            raise BadParameters(f"the dialect of the bar files in {path} is wrong: {error}") from error
+            raise BadParameters(f"the dialect of the bar files in {path} is wrong: {faults(error)}") from error
         self.metadata = metadata
 
     def load(self) -> dict[str, Callable[[], pd.DataFrame]]:

@@ -14,6 +14,7 @@ from tradewind.data.side_data.collection import read_series
 from tradewind.data.side_data.delivery import SideDelivery
 from tradewind.data.side_data.files import SeriesFiles
 from tradewind.errors import BadParameters
+from tradewind.parameters import faults
 
 SideFolder = dict[str, Callable[[Sequence[str]], list[SideDelivery]]]
 
@@ -36,7 +37,9 @@ class SideFolderDataset(AbstractDataset[None, SideFolder]):
             try:
                 self._files[name] = SeriesFiles.model_validate(settings)
             except ValidationError as error:
-                raise BadParameters(f"the files of side series {name} are described wrongly: {error}") from error
+                raise BadParameters(
+                    f"the files of side series {name} are described wrongly: {faults(error)}"
+                ) from error
         self.metadata = metadata
 
     def load(self) -> SideFolder:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from tradewind.atomic import atomic_file
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.simulation.simulator import SimulatedMarket, SimulationSpec, simulate_market
+from tradewind.parameters import faults
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class SimulatedMarketDataset(AbstractDataset[None, Any]):
         try:
             self._spec = SimulationSpec(**(simulation or {}))
         except ValidationError as error:
-            raise BadParameters(f"catalog_sources.yml: the simulation is not valid: {error}") from error
+            raise BadParameters(f"catalog_sources.yml: the simulation is not valid: {faults(error)}") from error
         self.metadata = metadata
 
     def load(self) -> Any:

@@ -18,6 +18,7 @@ from tradewind.data.ingestion.freshness import require_up_to_date
 from tradewind.datasets.bar_mirror import read_mirrored
 from tradewind.datasets.connection import Connection
 from tradewind.errors import BadData, BadParameters
+from tradewind.parameters import faults
 
 Loader = Callable[[], pd.DataFrame]
 
@@ -76,8 +77,10 @@ class StoredBarsDataset(AbstractDataset[Mapping[str, Any], dict[str, Loader]]):
                 delivery = receive(
                     rows() if callable(rows) else rows, BarKey.from_partition(partition), CATALOG, clock.now()
                 )
-                if len(delivery.refused):
-                    raise BadData(f"{partition}: {len(delivery.refused)} rows refused: {delivery.refused['reason'][0]}")
+                if len(delivery.rejected):
+                    raise BadData(
+                        f"{partition}: {len(delivery.rejected)} rows rejected: {delivery.rejected['reason'][0]}"
+                    )
                 store.append(delivery)
 
     def _exists(self) -> bool:
@@ -132,4 +135,4 @@ def _check_source(
     try:
         return Connection(source), FetchSettings.model_validate(fetch)
     except ValidationError as error:
-        raise BadParameters(f"catalog: the `fetch` settings of a stored dataset are wrong: {error}") from error
+        raise BadParameters(f"catalog: the `fetch` settings of a stored dataset are wrong: {faults(error)}") from error

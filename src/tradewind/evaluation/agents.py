@@ -51,7 +51,10 @@ def score_agents(
         scores = _seed_scores(positions, market, folds)
         values = scores.to_numpy(dtype=np.float64)
         rng = np.random.default_rng(seed)
-        low, high = stratified_interval(values, statistics.n_resamples, statistics.confidence, rng)
+        # One seed resampled is itself: it has no interval.
+        low = high = float("nan")
+        if len(values) > 1:
+            low, high = stratified_interval(values, statistics.n_resamples, statistics.confidence, rng)
         above_holding = float((values > holding.reindex(scores.columns).to_numpy()[None]).mean())
         rows.append(
             (strategy, *values.shape, interquartile_mean(values), low, high, float(values.min()), float(values.max()),

@@ -1,4 +1,4 @@
-"""Portfolio returns to leaderboards, and to the verdict on the best model."""
+"""Portfolio returns to leaderboards, and to the verdict."""
 
 from typing import Any
 
@@ -12,7 +12,13 @@ from tradewind.trading.strategy import baselines
 def rank_strategies(
     portfolio_returns: pd.DataFrame, statistics: StatisticsRules, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The leaderboard over the walk-forward folds, and the same over the holdout."""
+    """The leaderboard over the walk-forward folds, and the same over the holdout.
+
+    Args:
+        portfolio_returns: net returns of all strategies, with the role of their fold.
+        statistics: of the resampling behind the intervals.
+        seed: of the resampling.
+    """
     families = {name: baselines.family(name) for name in portfolio_returns["strategy"].unique()}
     walk_forward = portfolio_returns[portfolio_returns["role"] == "walk_forward"]
     holdout = portfolio_returns[portfolio_returns["role"] == "holdout"]
@@ -27,8 +33,18 @@ def judge_strategies(
     selection: dict[str, Any],
     rules: VerdictRules,
 ) -> dict[str, Any]:
-    """The verdict on the best model."""
-    deflated = dict(zip(significance["strategy"], significance["deflated_sharpe"], strict=True))
+    """The verdict on the named strategy, or on the best model.
+
+    Args:
+        board: the leaderboard of the walk-forward folds.
+        holdout_board: that of the holdout.
+        cost_sensitivity: the strategies at other costs.
+        significance: by strategy what its result is worth.
+        selection: what choosing did.
+        rules: the limits.
+    """
     overfitting = selection["overfitting"]
-    chosen = Selection(deflated, selection["trials"], overfitting["probability"] if overfitting else None)
+    chosen = Selection(
+        significance, selection["trials"], selection["effective_trials"], overfitting["loss"] if overfitting else None
+    )
     return judge(board, holdout_board, cost_sensitivity, chosen, rules)

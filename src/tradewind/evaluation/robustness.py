@@ -67,7 +67,8 @@ def stress(
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _COLUMNS}
     for name in track(sorted(positions), "robustness"):
         under, targets = market.portfolio(walk_forward_only(positions[name](), folds))
-        found = {"costs": robustness.at_costs(under, targets, market.setup.costs, rules.side_bps)}
+        costs, execution = market.setup.costs, market.setup.execution
+        found = {"costs": robustness.at_costs(under, targets, costs, rules.side_bps, execution)}
         if baselines.family(name) == "model":
             found |= _stress_model(market, under, targets, rules, seed)
         for table, values in found.items():
@@ -90,7 +91,7 @@ def _stress_model(
     return {
         "delays": robustness.at_delays(under, targets, costs, rules.cost_multiples, rules.delays_bars, execution),
         "capacity": robustness.at_capital(under, targets, costs, rules.capitals, rules.impact_coefficient, execution),
-        "leave_one_out": robustness.leave_one_out(under, targets, costs, account),
+        "leave_one_out": robustness.leave_one_out(under, targets, costs, account, execution),
         "conditions": robustness.conditions(account, market_return),
         # The dates mean nothing on a simulated market.
         "stress": [] if market.universe.venue == "simulated" else robustness.stress_replays(account),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tradewind.evaluation.roles import is_tested, utc_instants
 from tradewind.evaluation.traded_market import Partitions, TradedMarket
+from tradewind.learning.models import catalogue
 from tradewind.learning.models.base import PROBABILITIES
 from tradewind.market.universe import Universe
 from tradewind.metrics import scorecard
@@ -76,7 +77,7 @@ def score_criteria(
     forecast = pd.concat(forecasts, ignore_index=True)
     forecast = forecast[(forecast["model"] == chosen) & forecast["fold"].isin(tested["fold"])]
     known = pd.concat(
-        [load()[["symbol", "timestamp", "label", "forward_return"]] for load in tables.model_input.values()]
+        [load()[["symbol", "timestamp", "label", "forward_return"]].dropna() for load in tables.model_input.values()]
     )
     rows = forecast.merge(known, on=["symbol", "timestamp"])
     histories = {symbol: history.rows(is_tested(bars, tested)) for symbol, (bars, history) in market.histories.items()}
@@ -85,7 +86,7 @@ def score_criteria(
         *_forecast_criteria(rows, histories, statistics, rules, seed),
         *_trading_criteria(chosen, tables.board, tables.returns, tables.selection, statistics, rules, seed),
         _win_rate(chosen, tables.trades, tested, histories, costs, universe, statistics, rules, seed),
-        _seeds(chosen, tables.seed_spread, rules),
+        seed_criterion(chosen, tables.seed_spread, rules),
     ]
     return pd.DataFrame(found).astype(dict.fromkeys(("criterion", "unit", "state", "trivial_rule"), "str"))
 
@@ -190,11 +191,21 @@ def _day(instants: pd.Series) -> np.ndarray[Any, np.dtype[np.int64]]:
     return utc_instants(instants).astype("datetime64[D]").astype(np.int64)
 
 
-def _seeds(chosen: str, spread: pd.DataFrame, rules: ScorecardRules) -> dict[str, Any]:
+def seed_criterion(chosen: str, spread: pd.DataFrame, rules: ScorecardRules) -> dict[str, Any]:
+    """The deviation over seeds of the judged model; shown only where it was trained from several.
+
+    Args:
+        chosen: the judged strategy.
+        spread: model, seed, sharpe: one row a training.
+        rules: the target and how many seeds it needs.
+    """
     sharpe = spread.loc[spread["model"] == chosen, "sharpe"].to_numpy(dtype=np.float64)
-    # A model that is not in the table draws nothing at random: from any seed it is the same.
-    found = scorecard.spread_over_seeds(sharpe, rules.seeds) if len(sharpe) else Measured(0.0, 0.0, 0.0)
-    seeds = f"over {len(sharpe)} seeds" if len(sharpe) else "over seeds (it has none)"
+    if not catalogue.draws_at_random(chosen):
+        found, seeds = Measured(0.0, 0.0, 0.0), "over seeds (it draws nothing at random)"
+    else:
+        # One training says nothing of others; `spread_over_seeds` then has no value, and the criterion is not shown.
+        found = scorecard.spread_over_seeds(sharpe, rules.seeds)
+        seeds = f"over {len(sharpe)} seeds" if len(sharpe) > 1 else "over seeds (trained from one)"
     return scorecard.row(
         f"Sharpe's deviation {seeds}", "ratio", rules.seed_deviation, found,
         ("a rule without a seed", 0.0), float("nan"), at_most=True,

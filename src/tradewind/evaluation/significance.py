@@ -1,16 +1,15 @@
 """How far the results could be luck, selection or overfitting."""
 
-import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tradewind.errors import BadData
+from tradewind.evaluation import trials
 from tradewind.learning.models.base import PROBABILITIES
-from tradewind.market.universe import Universe
 from tradewind.metrics import sharpe as ratios
 from tradewind.metrics.classification import FLOOR
 from tradewind.metrics.comparison import diebold_mariano, sign_flip
@@ -23,73 +22,71 @@ from tradewind.metrics.superiority import superior_ability
 from tradewind.trading.strategy import baselines
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 BLOCKS = 14
-HOLDOUT = "holdout"
 
 
 def measure_significance(
     portfolio_returns: pd.DataFrame,
-    trial_history: list[dict[str, Any]],
-    universe: Universe,
+    history: trials.Entries,
+    marks: Sequence[str],
+    tried: Mapping[str, str],
     statistics: StatisticsRules,
     seed: int,
-    *trials: pd.DataFrame,
 ) -> tuple[pd.DataFrame, dict[str, Any], list[dict[str, Any]], pd.DataFrame]:
-    """Every strategy's Sharpe ratio with its errors and deflation, what selection did, the trials to remember, and the
-    daily returns that all of it is made of.
+    """Every strategy's Sharpe ratio with its errors and deflation, and what choosing the best did.
 
-    The number of trials is counted: every Optuna trial of this run, and every distinct model ever evaluated on this
-    market as the ledger knows it, this run's included. Walk-forward folds only; of the holdout it is counted how often
-    it was looked at with different results.
+    A model is deflated by the effective number of trials: how many independent strategies this run's models are worth,
+    times as many as were tried on this market beside them. Searches that saw inner data alone chose by another number
+    and are not among them. The ratios of trials without an edge vary by 1 / (days - 1).
+
+    Args:
+        portfolio_returns: rows of all strategies with role, timestamp and net.
+        history: the ledger of trials.
+        marks: what the market is known by (`trials.market_marks`).
+        tried: by model its configuration (`trials.configurations`); those that were not run are left out.
+        statistics: how resampling is done.
+        seed: of the resampling.
+
+    Returns:
+        The table by strategy (walk-forward folds, and `*_all` for folds and holdout together); what selection did; the
+        ledger's new entries; and the daily returns of the folds that all of it is made of.
+
+    Raises:
+        BadData: the strategies were not run on the same days.
     """
     rows = portfolio_returns[portfolio_returns["role"] == "walk_forward"]
-    daily = {
-        str(name): daily_returns(part["timestamp"], part["net"].to_numpy())
-        for name, part in rows.groupby("strategy", sort=True)
-    }
-    data = f"{universe.venue} {' '.join(sorted(universe.symbols))} {universe.timeframe}"
+    daily, whole = _by_strategy(rows), _by_strategy(portfolio_returns)
     models = [name for name in daily if baselines.family(name) == "model"]
-    look = _look_at_the_holdout(data, portfolio_returns[portfolio_returns["role"] == "holdout"], models)
-    entries = [_entry(data, name, daily[name]) for name in models]
-    here = {entry["key"]: entry for entry in [*trial_history, *entries, look] if entry["data"] == data}
-    known = {key: entry for key, entry in here.items() if entry.get("kind") != HOLDOUT}
-    n_trials = len(known) + sum(len(table) for table in trials)
-    tried = np.array([entry["daily_sharpe"] for entry in known.values()])
-    floor = max(sharpe_standard_error(daily[name]) ** 2 for name in models) if models else 0.0
-    variance = max(float(tried.var(ddof=1)) if len(tried) > 1 else 0.0, 0.0 if math.isnan(floor) else floor)
-    table = pd.DataFrame([_significance(name, one, n_trials, variance, seed) for name, one in daily.items()]).astype(
-        {"strategy": "str"}
-    )
+    look = portfolio_returns.loc[portfolio_returns["role"] == trials.HOLDOUT, ["strategy", "timestamp", "net"]]
+    counted = trials.count(history, marks, {name: tried[name] for name in models}, look)
     day = (rows["timestamp"] - pd.Timedelta(1, unit="ms")).dt.floor("D").drop_duplicates().sort_values()
     if any(len(one) != len(day) for one in daily.values()):
         raise BadData("the strategies were not run on the same days: run the evaluation stage as a whole")
+    ours = np.column_stack([daily[name] for name in models]) if models else np.empty((len(day), 0))
+    n_trials = max(ratios.effective_trials(ours) * counted.trials / max(len(models), 1), 1.0)
+    table = pd.DataFrame(
+        [_significance(name, daily[name], whole[name], n_trials, counted.trials, seed) for name in daily]
+    ).astype({"strategy": "str"})
     days = pd.DataFrame({"day": day.array, **daily})
-    selection = _selection(daily, models, n_trials, variance, statistics, seed)
-    return table, selection | {"holdout_looks": len(here) - len(known)}, [*entries, look], days
+    selection = _selection(daily, models, n_trials, statistics, seed)
+    selection |= {"trials": counted.trials, "holdout_looks": counted.looks}
+    return table, selection, counted.entries, days
 
 
-def _look_at_the_holdout(data: str, rows: pd.DataFrame, models: list[str]) -> dict[str, Any]:
-    """This run's look: the same models on the same holdout are one look, however often the run is repeated."""
-    ordered = rows[rows["strategy"].isin(models)].sort_values(["strategy", "timestamp"])
-    digest = hashlib.sha256(
-        f"{data} {HOLDOUT} {sorted(models)}".encode() + np.round(ordered["net"], 12).to_numpy().tobytes()
-    )
-    return {"key": digest.hexdigest(), "data": data, "kind": HOLDOUT, "models": sorted(models)}
-
-
-def _entry(data: str, name: str, daily: np.ndarray[Any, Any]) -> dict[str, Any]:
-    digest = hashlib.sha256(data.encode() + name.encode() + np.round(daily, 12).tobytes()).hexdigest()
-    found = ratios.daily_sharpe(daily)
+def _by_strategy(rows: pd.DataFrame) -> dict[str, Floats]:
     return {
-        "key": digest, "data": data, "strategy": name, "days": len(daily),
-        "daily_sharpe": 0.0 if math.isnan(found) else found,
-    }  # fmt: skip
+        str(name): daily_returns(part["timestamp"], part["net"].to_numpy())
+        for name, part in rows.groupby("strategy", sort=True)
+    }
 
 
-def _significance(name: str, daily: np.ndarray[Any, Any], n_trials: int, variance: float, seed: int) -> dict[str, Any]:
+def _significance(name: str, daily: Floats, whole: Floats, n_trials: float, counted: int, seed: int) -> dict[str, Any]:
     year = math.sqrt(DAYS_PER_YEAR)
     found = ratios.daily_sharpe(daily)
     is_model = baselines.family(name) == "model"
+    n = n_trials if is_model else 1.0
+    hurdle, hurdle_all = (_luck(n, one) for one in (daily, whole))
     return {
         "strategy": name,
         "days": len(daily),
@@ -98,36 +95,42 @@ def _significance(name: str, daily: np.ndarray[Any, Any], n_trials: int, varianc
         "error": sharpe_standard_error(daily) * year,
         "sharpe_autocorrelated": found * ratios.autocorrelation_factor(daily),
         "probabilistic_sharpe": probabilistic_sharpe(daily),
-        "trials": n_trials if is_model else 1,
-        "deflated_sharpe": ratios.deflated_sharpe(daily, n_trials if is_model else 1, variance),
+        "trials": counted if is_model else 1,
+        "effective_trials": n,
+        "deflated_sharpe": probabilistic_sharpe(daily, hurdle),
         "minimum_days": ratios.minimum_track_record(daily),
-        "minimum_days_deflated": ratios.minimum_track_record(
-            daily, benchmark=ratios.expected_largest(n_trials if is_model else 1, variance)
-        ),
+        "minimum_days_deflated": ratios.minimum_track_record(daily, benchmark=hurdle),
         "sign_flip": sign_flip(daily, np.random.default_rng(seed)),
         "skewness": _moment(daily, 3),
         "kurtosis": _moment(daily, 4),
+        "days_all": len(whole),
+        "sharpe_all": ratios.daily_sharpe(whole) * year,
+        "probabilistic_sharpe_all": probabilistic_sharpe(whole),
+        "deflated_sharpe_all": probabilistic_sharpe(whole, hurdle_all),
     }
 
 
-def _moment(daily: np.ndarray[Any, Any], order: int) -> float:
+def _luck(n_trials: float, daily: Floats) -> float:
+    """The daily Sharpe ratio that the best of so many trials without an edge is expected to show over these days."""
+    return ratios.expected_largest(n_trials, 1 / max(len(daily) - 1, 1))
+
+
+def _moment(daily: Floats, order: int) -> float:
     spread = daily.std()
     return float((((daily - daily.mean()) / spread) ** order).mean()) if spread > 1e-12 else float("nan")
 
 
 def _selection(
-    daily: dict[str, np.ndarray[Any, Any]], models: list[str], n_trials: int, variance: float, rules: StatisticsRules,
-    seed: int,
-) -> dict[str, Any]:  # fmt: skip
-    compared = [name for name in daily if baselines.family(name) != "oracle"]
-    matrix = np.column_stack([daily[name] for name in compared])
+    daily: dict[str, Floats], models: list[str], n_trials: float, rules: StatisticsRules, seed: int
+) -> dict[str, Any]:
+    matrix = np.column_stack([daily[name] for name in models]) if models else np.empty((0, 0))
     out: dict[str, Any] = {
-        "trials": n_trials,
-        "expected_largest_sharpe": ratios.expected_largest(n_trials, variance) * math.sqrt(DAYS_PER_YEAR),
-        "strategies": compared,
+        "effective_trials": n_trials,
+        "expected_largest_sharpe": _luck(n_trials, matrix) * math.sqrt(DAYS_PER_YEAR),
+        "strategies": models,
         "overfitting": None,
     }
-    if len(matrix) >= 2 * BLOCKS:
+    if len(models) >= 2 and len(matrix) >= 2 * BLOCKS:
         found = probability_of_overfitting(matrix, BLOCKS)
         step = max(len(found.logits) // 500, 1)
         out["overfitting"] = {
@@ -157,9 +160,15 @@ def compare_forecasts(model_input: Partitions, folds: pd.DataFrame, *forecasts: 
 
     Columns: model, against, rows, loss, other_loss, statistic, p_value. Losses are averaged over the symbols of an
     instant, since they move together; negative statistics favour the model. Walk-forward folds only.
+
+    Args:
+        model_input: labels by partition.
+        folds: the folds table.
+        forecasts: a table each model.
     """
     known = pd.concat(
-        [load()[["symbol", "timestamp", "label", "horizon_end"]] for load in model_input.values()], ignore_index=True
+        [load()[["symbol", "timestamp", "label", "horizon_end"]].dropna() for load in model_input.values()],
+        ignore_index=True,
     )
     tests = folds[folds["role"] == "walk_forward"]
     by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}

@@ -26,7 +26,7 @@ class TradedMarket:
     """Histories of all symbols and the terms of trade.
 
     Attributes:
-        histories: by symbol its bars, and the history that an account lives through, row by row the same.
+        histories: by symbol its bars, and the market inputs of its account, row by row the same.
         universe: the symbols and their timeframe.
         setup: costs, order rules, signal and sizing.
     """

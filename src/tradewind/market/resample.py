@@ -6,17 +6,9 @@ import pandas as pd
 from numba import njit
 
 from tradewind.errors import BadParameters
-from tradewind.market.timeframes import bar_duration_ms
-
-_WEEK_MS = 604_800_000
-_MONDAY_MS = 345_600_000  # 1970-01-05, the first Monday: venues open weekly bars on Mondays
+from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
 
 _SUMMED = ("volume", "quote_volume", "trades")
-
-
-def bar_anchor_ms(bar_ms: int) -> int:
-    """An instant at which a bar of this duration opens; all others are whole bars away from it."""
-    return _MONDAY_MS if bar_ms % _WEEK_MS == 0 else 0
 
 
 @njit(cache=True, nogil=True)
@@ -42,6 +34,11 @@ def slow_bar_groups(
 
     Bars must be sorted. Slow bars open at whole multiples of `slow_ms` since 1970-01-01 UTC, weekly ones on
     Mondays.
+
+    Args:
+        open_time_ms: shape (bars,), epoch milliseconds.
+        segment: shape (bars,).
+        slow_ms: the length of a slow bar in milliseconds.
     """
     return _groups(open_time_ms, segment, slow_ms, bar_anchor_ms(slow_ms))
 

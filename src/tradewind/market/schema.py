@@ -86,7 +86,7 @@ class TypedBars(_Table):
 
 
 class Quarantine(_Table):
-    """Rejected rows: where each stood in its source, why it was refused, and what it held (JSON)."""
+    """Rejected rows: where each stood in its source, why it was rejected, and what it held (JSON)."""
 
     venue: Series[str]
     symbol: Series[str]
@@ -166,19 +166,26 @@ class Labels(_Table):
 
 
 class ModelInput(_Table):
-    """Features and labels of one symbol side by side, with the volatility that positions are sized by."""
+    """Features and labels of one symbol side by side. A row whose horizon leaves the data or the segment has no label:
+    it is forecast and never learned from; label, forward return, weight and instants are missing together."""
 
     symbol: Series[str]
     timestamp: Series[Instant]
-    label: Series[np.int8] = pa.Field(isin=[-1, 0, 1])
-    forward_return: Series[float]
-    exit_time: Series[Instant]
-    horizon_end: Series[Instant]
-    weight: Series[float] = pa.Field(ge=0)
+    label: Series[pd.Int8Dtype] = pa.Field(isin=[-1, 0, 1], nullable=True)
+    forward_return: Series[float] = pa.Field(nullable=True)
+    exit_time: Series[Instant] = pa.Field(nullable=True)
+    horizon_end: Series[Instant] = pa.Field(nullable=True)
+    weight: Series[float] = pa.Field(ge=0, nullable=True)
 
     class Config(_Table.Config):
         strict = False
         unique = ["symbol", "timestamp"]
+
+    @pa.dataframe_check(name="a label is missing with all that belongs to it")
+    def is_whole(cls, table: pd.DataFrame) -> bool:  # noqa: N805
+        """Missing in all of the label's columns or in none."""
+        missing = table[["label", "forward_return", "exit_time", "horizon_end", "weight"]].isna()
+        return bool((missing.all(axis=1) | ~missing.any(axis=1)).all())
 
 
 class HorizonReturns(_Table):
@@ -294,9 +301,9 @@ class Positions(_Table):
 
 
 class Transitions(_Table):
-    """Every bar that an agent lived through in a test window, for learning from it offline.
+    """Every bar of an agent's test windows with its decision, for offline learning.
 
-    `target` was decided at `timestamp`, on the forecasts and the account as seen then (`seen_...`, in the units of
+    `target` was decided at `timestamp`, on the forecasts and the account as seen then (`observed_...`, in the units of
     `rl.rules.EnvironmentRules`); net, gross, cost, funding, position (at the close) and turnover are those of the bar
     that ends at `timestamp`, as shares of the equity before it. The reward of a decision is the net of the next row.
     """

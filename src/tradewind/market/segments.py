@@ -18,7 +18,14 @@ class SegmentState(NamedTuple):
 def fold_segments(
     state: SegmentState, open_time_ms: Integers, bar_ms: int, max_gap_bars: int
 ) -> tuple[SegmentState, npt.NDArray[np.int32]]:
-    """`assign_segments` of the bars that follow those after which the state was `state`: (state, segments)."""
+    """`assign_segments` of the bars that follow those after which the state was `state`: (state, segments).
+
+    Args:
+        state: as the bars before these left it.
+        open_time_ms: shape (bars,), epoch milliseconds, rising.
+        bar_ms: the length of a bar in milliseconds.
+        max_gap_bars: a longer gap begins a new segment.
+    """
     if not len(open_time_ms):
         return state, np.empty(0, dtype=np.int32)
     before = open_time_ms[:1] - bar_ms if state.opened_ms is None else [state.opened_ms]

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from tradewind.errors import BadParameters
 
+_WEEK_MS = 604_800_000
+_MONDAY_MS = 345_600_000  # 1970-01-05, the first Monday: venues open weekly bars on Mondays
 _UNIT = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
@@ -23,3 +25,8 @@ def bar_duration(timeframe: str) -> timedelta:
 def bar_duration_ms(timeframe: str) -> int:
     """The duration of one bar of `timeframe`, in milliseconds."""
     return bar_duration(timeframe) // timedelta(milliseconds=1)
+
+
+def bar_anchor_ms(bar_ms: int) -> int:
+    """An instant at which a bar of this duration opens; all others are whole bars away from it."""
+    return _MONDAY_MS if bar_ms % _WEEK_MS == 0 else 0

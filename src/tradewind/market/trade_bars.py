@@ -6,8 +6,7 @@ import pandas as pd
 from numba import njit
 
 from tradewind.errors import BadData
-from tradewind.market.resample import bar_anchor_ms
-from tradewind.market.timeframes import bar_duration_ms
+from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
 
 COLUMNS = ("open", "high", "low", "close", "volume", "quote_volume", "trades")
 

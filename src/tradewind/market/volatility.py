@@ -73,5 +73,10 @@ def realised_volatility(close: Floats, segment: NDArray[np.int32], window: int) 
     """Root mean square of the last `window` one-bar log returns, per bar (Andersen and Bollerslev 1998).
 
     NaN until the segment has `window` returns; nothing crosses a segment.
+
+    Args:
+        close: shape (bars,).
+        segment: shape (bars,).
+        window: how many returns, in bars.
     """
     return fold_volatility(begin_volatility(window), close, segment)[1]

@@ -9,7 +9,13 @@ from tradewind.metrics.classification import CLASS_NAMES, CLASSES
 
 def reliability_table(label: NDArray[np.int8], probability: NDArray[np.float64], bins: int = 10) -> pd.DataFrame:
     """class, bin, mean_predicted, observed, count: equal-width bins of the predicted probability, empty ones left
-    out."""
+    out.
+
+    Args:
+        label: shape (rows,), the class that came true: -1, 0 or 1.
+        probability: shape (rows, 3), of down, flat and up.
+        bins: equal parts of [0, 1].
+    """
     rows = []
     for column, kind in enumerate(CLASSES):
         predicted = probability[:, column]
@@ -22,7 +28,13 @@ def reliability_table(label: NDArray[np.int8], probability: NDArray[np.float64],
 
 
 def expected_calibration_error(label: NDArray[np.int8], probability: NDArray[np.float64], bins: int = 10) -> float:
-    """Mean distance between predicted and observed over the bins, by count, averaged over the classes (Naeini 2015)."""
+    """Mean distance between predicted and observed over the bins, by count, averaged over the classes (Naeini 2015).
+
+    Args:
+        label: shape (rows,), the class that came true: -1, 0 or 1.
+        probability: shape (rows, 3), of down, flat and up.
+        bins: equal parts of [0, 1].
+    """
     table = reliability_table(label, probability, bins)
     distance = (table["mean_predicted"] - table["observed"]).abs() * table["count"]
     return float(distance.sum() / table["count"].sum())

@@ -17,6 +17,11 @@ def diebold_mariano(loss: Floats, other: Floats, horizon: int) -> tuple[float, f
     so that it stays positive; small samples are corrected and judged by Student's t (Harvey, Leybourne and Newbold
     1997).
     (0, 1) where the losses never differ.
+
+    Args:
+        loss: shape (instants,), of the one forecast, in order of time.
+        other: shape (instants,), of the other forecast.
+        horizon: bars that a forecast looks ahead.
     """
     from scipy.stats import t
 
@@ -39,6 +44,12 @@ def sign_flip(daily: Floats, rng: np.random.Generator, n_flips: int = 2000, bloc
 
     Signs are drawn for whole blocks, so that neighbouring days stay together; exact where returns are symmetric
     (Fisher 1935). 1 where nothing happened.
+
+    Args:
+        daily: shape (days,), net returns.
+        rng: draws the signs.
+        n_flips: how often they are drawn.
+        block_days: days that share a sign.
     """
     if not len(daily) or not np.any(daily):
         return 1.0
@@ -48,23 +59,6 @@ def sign_flip(daily: Floats, rng: np.random.Generator, n_flips: int = 2000, bloc
     sums = padded.reshape(n_blocks, block_days).sum(axis=1)
     flipped = np.where(rng.random((n_flips, n_blocks)) < 0.5, -1.0, 1.0) @ sums
     return float((1 + (flipped >= sums.sum() - 1e-15).sum()) / (n_flips + 1))
-
-
-def shifted_positions(
-    position: NDArray[np.float64], returns: Floats, rng: np.random.Generator, n_shifts: int = 1000
-) -> float:
-    """P-value that timing adds nothing: how often the same positions, turned around the clock, earn as much.
-
-    Turning keeps exposure, turnover and holding times, so that what is tested is when, not how much. `position` is what
-    was held through each bar, `returns` what the bar did; costs are equal on both sides and left out.
-    """
-    n = len(position)
-    if n < 20 or not np.any(position):
-        return 1.0
-    shifts = rng.integers(n // 20, n - n // 20, n_shifts)
-    shifted = _turned(np.ascontiguousarray(position), np.ascontiguousarray(returns), shifts)
-    rounding = 1e-12 * float(np.abs(position) @ np.abs(returns))
-    return float((1 + (shifted >= float(position @ returns) - rounding).sum()) / (n_shifts + 1))
 
 
 @njit(cache=True, nogil=True)
@@ -88,6 +82,14 @@ def sharpe_difference(
 
     Days are resampled in pairs by the stationary bootstrap, so that what both have in common cancels (Ledoit and Wolf
     2008). NaN for the interval of fewer than 3 days.
+
+    Args:
+        daily: shape (days,), net returns.
+        other: shape (days,), net returns of the other strategy on the same days.
+        rng: draws the resamples.
+        confidence: of the interval, in (0, 1).
+        n_resamples: how many resamples are drawn.
+        mean_block_days: the mean length of a block.
     """
     n = len(daily)
     pair = np.column_stack([daily, other])

@@ -21,6 +21,13 @@ def score_horizons(
     in basis points; coverage_50, coverage_90, width_50_bps and width_90_bps of the central intervals; below_q05 to
     below_q95, the share of outcomes at or below each quantile. `happened` has a column `forward_return_N` a horizon;
     rows whose horizon had not ended are left out of the scores.
+
+    Args:
+        forecasts: quantiles of the forward log return by model, instant, symbol and horizon.
+        happened: the forward log returns, a column a horizon.
+        folds: the folds table.
+        statistics: of the resampling behind the interval of the hit rate.
+        seed: of the resampling.
     """
     role = dict(zip(folds["fold"], folds["role"], strict=True))
     joined = forecasts.merge(happened, on=["symbol", "timestamp"], how="left", validate="many_to_one")

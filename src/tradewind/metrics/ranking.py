@@ -26,6 +26,12 @@ def leaderboard(returns: pd.DataFrame, families: Mapping[str, str], rules: Stati
 
     `returns` has the portfolio rows of all strategies. The same resampled days serve every strategy, so that they can
     be compared.
+
+    Args:
+        returns: the portfolio rows of all strategies: strategy, timestamp, net.
+        families: the family of each strategy.
+        rules: of the resampling.
+        seed: of the resampling.
     """
     rows = []
     for strategy, part in returns.groupby("strategy", sort=True):

@@ -52,7 +52,17 @@ def row(
     at_most: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """One criterion. `trivial` is a rule without skill and what it scores; `by_chance` the same positions at random
-    times, or what luck alone is expected to show."""
+    times, or what luck alone is expected to show.
+
+    Args:
+        criterion: its name.
+        unit: of the target and the measured value.
+        target: what is asked.
+        found: the measured value with its interval.
+        trivial: a rule without skill, and its value.
+        by_chance: the value of the same positions at random times, or what luck alone is expected to show.
+        at_most: whether the target is an upper limit.
+    """
     return {
         "criterion": criterion, "unit": unit, "target": target, "at_most": at_most, "value": found.value,
         "low": found.low, "high": found.high, "state": state(found, target, at_most), "trivial_rule": trivial[0],
@@ -62,7 +72,13 @@ def row(
 
 def state(found: Measured, target: float, at_most: bool = False) -> State:
     """Met or not met where the whole interval lies on one side of the target; not shown where it holds it, or where
-    there is no interval."""
+    there is no interval.
+
+    Args:
+        found: the measured value with its interval.
+        target: what is asked.
+        at_most: whether the target is an upper limit.
+    """
     low, high = (-found.high, -found.low) if at_most else (found.low, found.high)
     target = -target if at_most else target
     if math.isnan(low) or math.isnan(high):
@@ -71,7 +87,14 @@ def state(found: Measured, target: float, at_most: bool = False) -> State:
 
 
 def share_by_day(hits: NDArray[np.bool_], day: NDArray[np.int64], rules: StatisticsRules, seed: int) -> Measured:
-    """A share of rows, with an interval from resampled days: rows of one day, and of days beside it, stand together."""
+    """A share of rows, with an interval from resampled days: rows of one day, and of days beside it, stand together.
+
+    Args:
+        hits: shape (rows,).
+        day: shape (rows,), the number of the row's day.
+        rules: of the resampling.
+        seed: of the resampling.
+    """
     if not len(hits):
         return Measured(float("nan"))
     _, place = np.unique(day, return_inverse=True)
@@ -82,7 +105,14 @@ def share_by_day(hits: NDArray[np.bool_], day: NDArray[np.int64], rules: Statist
 
 
 def wealth_ratio(daily: Floats, other: Floats, rules: StatisticsRules, seed: int) -> Measured:
-    """Final wealth over that of `other` on the same days, with an interval from days resampled in pairs."""
+    """Final wealth over that of `other` on the same days, with an interval from days resampled in pairs.
+
+    Args:
+        daily: shape (days,), net returns.
+        other: shape (days,), net returns of the other strategy on the same days.
+        rules: of the resampling.
+        seed: of the resampling.
+    """
     growth = np.log1p(np.maximum(daily, -0.999999)) - np.log1p(np.maximum(other, -0.999999))
     low, high = _bounds(np.exp(_totals(growth[:, None], rules, seed)[:, 0]), rules)
     return Measured(float(np.exp(growth.sum())), low, high)
@@ -112,6 +142,12 @@ def _bounds(values: Floats, rules: StatisticsRules) -> tuple[float, float]:
 
 
 def of_board(board: pd.DataFrame, strategy: str, measure: str) -> Measured:
-    """A measure of the leaderboard with its interval."""
+    """A measure of the leaderboard with its interval.
+
+    Args:
+        board: a leaderboard.
+        strategy: its row.
+        measure: its column.
+    """
     found: Mapping[str, Any] = board.set_index("strategy").loc[strategy].to_dict()
     return Measured(float(found[measure]), float(found[f"{measure}_low"]), float(found[f"{measure}_high"]))

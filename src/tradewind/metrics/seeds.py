@@ -16,7 +16,14 @@ def interquartile_mean(scores: Floats) -> float:
 def stratified_interval(
     scores: Floats, n_resamples: int, confidence: float, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """The interval of the interquartile mean: seeds drawn anew within each task (seeds, tasks)."""
+    """The interval of the interquartile mean: seeds drawn anew within each task (seeds, tasks).
+
+    Args:
+        scores: shape (seeds, tasks).
+        n_resamples: how many resamples are drawn.
+        confidence: of the interval, in (0, 1).
+        rng: draws the resamples.
+    """
     seeds, tasks = scores.shape
     drawn = rng.integers(0, seeds, (n_resamples, seeds, tasks))
     found = [interquartile_mean(scores[one, np.arange(tasks)]) for one in drawn]

@@ -11,6 +11,8 @@ from tradewind.metrics.significance import probabilistic_sharpe, sharpe_standard
 Floats = NDArray[np.float64]
 EULER = 0.5772156649015329
 
+LEAST_VARIANCE = 0.1  # of independent days, as far as autocorrelations are believed
+
 
 def lo_standard_error(daily: Floats) -> float:
     """Standard error of the daily Sharpe ratio of independent normal returns: sqrt((1 + S^2 / 2) / n) (Lo 2002).
@@ -31,7 +33,8 @@ def autocorrelation_factor(daily: Floats, max_lag: int = 20) -> float:
     """What annualises a daily Sharpe ratio when days depend on each other (Lo 2002, equation 20).
 
     q / sqrt(q + 2 * sum((q - k) * rho_k)) with q = 365.25 and autocorrelations up to `max_lag`; sqrt(q) where there
-    are none. Below sqrt(q) for trending returns, whose risk grows faster than the root of time.
+    are none. Below sqrt(q) for trending returns, whose risk grows faster than the root of time. NaN where the measured
+    correlations leave less than a tenth of the variance: so few days have moved that they tell nothing.
     """
     centred = daily - daily.mean()
     total = float(centred @ centred)
@@ -40,7 +43,8 @@ def autocorrelation_factor(daily: Floats, max_lag: int = 20) -> float:
     rho = [float(centred[lag:] @ centred[:-lag]) / total for lag in range(1, max_lag + 1)]
     q = DAYS_PER_YEAR
     weighted = sum((q - lag) * value for lag, value in enumerate(rho, start=1))
-    return float(q / math.sqrt(max(q + 2 * weighted, 1.0)))
+    left = q + 2 * weighted
+    return float(q / math.sqrt(left)) if left >= LEAST_VARIANCE * q else float("nan")
 
 
 def expected_largest(n_trials: float, variance: float) -> float:
@@ -57,11 +61,30 @@ def expected_largest(n_trials: float, variance: float) -> float:
     return float(math.sqrt(variance) * ((1 - EULER) * first + EULER * second))
 
 
+def effective_trials(daily: Floats) -> float:
+    """How many independent strategies these are worth: (sum of eigenvalues)^2 / sum of their squares.
+
+    The participation ratio of the correlation matrix of `daily` (days, strategies): as many as there are where they
+    are uncorrelated, 1 where they are all the same. Strategies without variation count nothing; 1 at least.
+    """
+    moving = daily[:, daily.std(axis=0) > 1e-12] if len(daily) > 2 else daily[:, :0]
+    if moving.shape[1] < 2:
+        return 1.0
+    correlation = np.corrcoef(moving.T)
+    return float(moving.shape[1] ** 2 / (correlation**2).sum())
+
+
 def deflated_sharpe(daily: Floats, n_trials: float, variance: float) -> float:
     """Probability that the true Sharpe ratio exceeds what the best of `n_trials` trials shows by luck alone.
 
     The probabilistic Sharpe ratio against `expected_largest` (Bailey and Lopez de Prado 2014, equation 9). `variance`
-    is that of the trials' daily Sharpe ratios.
+    is that of the daily Sharpe ratios of trials without an edge, 1 / (days - 1): that of the trials that there were
+    holds the skill of the good ones and the disasters of the bad ones.
+
+    Args:
+        daily: shape (days,), net returns.
+        n_trials: how many strategies were tried.
+        variance: of the daily Sharpe ratios of trials without an edge.
     """
     return probabilistic_sharpe(daily, expected_largest(n_trials, variance))
 
@@ -71,6 +94,11 @@ def minimum_track_record(daily: Floats, confidence: float = 0.95, benchmark: flo
 
     1 + (1 - skewness * S + (kurtosis - 1) / 4 * S^2) * (z / (S - benchmark))^2 (Bailey and Lopez de Prado 2012,
     equation 11). Infinite where the ratio does not exceed the benchmark, NaN where there is none.
+
+    Args:
+        daily: shape (days,), net returns.
+        confidence: in (0, 1).
+        benchmark: a daily Sharpe ratio.
     """
     from scipy.stats import norm
 

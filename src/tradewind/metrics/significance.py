@@ -40,14 +40,6 @@ def probabilistic_sharpe(daily: Floats, benchmark: float = 0.0) -> float:
     return float(norm.cdf((daily.mean() / daily.std(ddof=1) - benchmark) / error))
 
 
-def probability_of_luck(probabilistic: float, n_tried: int) -> float:
-    """Probability that the best of `n_tried` strategies without an edge looks at least this good (Sidak 1967).
-
-    1 - PSR^n: exact for independent strategies, too high for similar ones, so it errs on the side of doubt.
-    """
-    return float(1 - probabilistic ** max(n_tried, 1))
-
-
 def bootstrap_intervals(
     daily: Floats,
     rng: np.random.Generator,
@@ -59,6 +51,13 @@ def bootstrap_intervals(
 
     Blocks of geometric length with the given mean keep the dependence between neighbouring days. All measures come
     from the same resamples.
+
+    Args:
+        daily: shape (days,), net returns.
+        rng: draws the resamples.
+        confidence: of the intervals, in (0, 1).
+        n_resamples: how many resamples are drawn.
+        mean_block_days: the mean length of a block.
     """
     if len(daily) < 2:
         return dict.fromkeys(MEASURES, (float("nan"), float("nan")))

@@ -29,6 +29,12 @@ def superior_ability(
     White's reality check compares the largest mean, Hansen's test the largest studentised mean and sets strategies that
     are clearly bad aside. Both are resampled by the stationary bootstrap (Politis and Romano 1994); the studentising
     variance is the bootstrap's own, in closed form (Hansen 2005, equation 3). 1 where no strategy varies.
+
+    Args:
+        excess: shape (days, strategies), daily returns over the benchmark.
+        rng: draws the resamples.
+        n_resamples: how many resamples are drawn.
+        mean_block_days: the mean length of a block.
     """
     n_days, _ = excess.shape
     excess = excess[:, excess.std(axis=0) > 1e-12]

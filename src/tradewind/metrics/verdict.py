@@ -1,132 +1,191 @@
 """Is there an edge after costs? Stated rules, plain words, never one number."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from tradewind.errors import BadData
-from tradewind.metrics.significance import probability_of_luck
+from tradewind.metrics.risk import DAYS_PER_YEAR
+from tradewind.metrics.sharpe import expected_largest
 from tradewind.parameters import Parameters
 
 
 class VerdictRules(Parameters):
     """When to say go (`params:evaluation.verdict`).
 
-    Go asks for all of: an interval of the walk-forward Sharpe ratio above zero, luck below `luck_limit`, a better
-    Sharpe ratio than every baseline, a deflated Sharpe probability of `deflated_limit`, a probability of overfitting of
-    at most `overfitting_limit`, a profit at `cost_multiple` times the costs, and a holdout Sharpe ratio above zero.
-    Watch asks for the first two, and for a holdout that does not refute them (an interval all below zero). Anything
-    less is no-go.
+    Judged is the strategy called `judged`, named before the run: one trial. Without a name it is the best model of the
+    walk-forward folds, which pays for the choice: its test is deflated by the effective number of trials, and the best
+    of one half of the history may lose money in the other half in `loss_limit` of the halvings at most.
+
+    Go asks for all of: the test over folds and holdout together at `confidence`, a better Sharpe ratio than every
+    baseline, a profit at `cost_multiple` times the costs, a holdout that does not refute it (an interval all below
+    zero), and where there was a choice the limit of loss. Watch asks for the test over the folds alone and
+    a holdout that does not refute it. Anything less is no-go, which says that nothing was shown,
+    never that there is nothing.
     """
 
-    luck_limit: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    renamed: ClassVar[Mapping[str, str]] = {"deflated_limit": "confidence", "overfitting_limit": "loss_limit"}
+
+    judged: str | None = None
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     cost_multiple: Annotated[float, Field(ge=1, le=10)] = 2.0
-    deflated_limit: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    overfitting_limit: Annotated[float, Field(gt=0, le=0.5)] = 0.2
+    loss_limit: Annotated[float, Field(gt=0, le=0.5)] = 0.2
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What choosing did: the deflated Sharpe probability of each model, the number of trials it is deflated by, and the
-    probability of overfitting (None where the history is too short to say)."""
+    """What choosing did.
 
-    deflated: Mapping[str, float]
+    Attributes:
+        significance: the table by strategy of `evaluation.significance`.
+        trials: configurations tried on this market.
+        effective_trials: how many independent ones they are worth.
+        loss: share of halvings of the history in which the best model of one half loses money in the other; None where
+            there is one model, or the history is too short to say.
+    """
+
+    significance: pd.DataFrame
     trials: int
-    overfitting: float | None
+    effective_trials: float
+    loss: float | None
 
 
 def judge(
     board: pd.DataFrame, holdout: pd.DataFrame, sensitivity: pd.DataFrame, selection: Selection, rules: VerdictRules
 ) -> dict[str, Any]:
-    """The verdict on the best model: chosen on the walk-forward folds alone, confirmed or not by the holdout.
+    """The verdict on the named strategy, or on the best model of the walk-forward folds.
 
-    `board` and `holdout` are leaderboards; `sensitivity` has strategy, cost_multiple, sharpe, total_return over the
-    walk-forward folds.
+    Args:
+        board: the leaderboard of the walk-forward folds.
+        holdout: that of the holdout, which chooses nothing.
+        sensitivity: strategy, cost_multiple, sharpe, total_return over the walk-forward folds.
+        selection: what choosing did.
+        rules: the limits.
+
+    Returns:
+        The verdict with its reasons, and the numbers that they are made of.
+
+    Args:
+        board: the leaderboard over the walk-forward folds.
+        holdout: the leaderboard over the holdout.
+        sensitivity: strategy, cost_multiple, sharpe, total_return.
+        selection: deflation and overfitting.
+        rules: the limits of the verdict.
 
     Raises:
-        BadData: there is no model, or the holdout does not have the best one.
+        BadData: there is no model, or the judged one is missing from the folds or from the holdout.
     """
     models = board[board["family"] == "model"]
     if models.empty:
         raise BadData("no model has been evaluated on the walk-forward folds: there is nothing to judge")
-    best = best_first(models).iloc[0]
-    name = str(best["strategy"])
-    luck = probability_of_luck(float(best["probabilistic_sharpe"]), len(models))
-    baselines = board[board["family"] == "baseline"].sort_values("sharpe", ascending=False)
-    at_multiple = _sharpe_at(sensitivity, name, rules.cost_multiple)
+    is_named = rules.judged is not None
+    if is_named and rules.judged not in set(board["strategy"]):
+        raise BadData(
+            f"evaluation.verdict.judged: {rules.judged} is not on the leaderboard: name one of "
+            f"{sorted(models['strategy'])}"
+        )
+    row = board.set_index("strategy", drop=False).loc[rules.judged] if is_named else best_first(models).iloc[0]
+    name = str(row["strategy"])
     if name not in set(holdout["strategy"]):
         raise BadData(f"{name} has no returns in the holdout: make feature_engineering.folds.holdout_share larger")
     last = holdout.set_index("strategy").loc[name]
-    deflated, overfitting = selection.deflated[name], selection.overfitting
+    luck = selection.significance.set_index("strategy").loc[name]
+    kind = "probabilistic_sharpe" if is_named else "deflated_sharpe"
+    shown, shown_on_folds = float(luck[f"{kind}_all"]), float(luck[kind])
+    is_refuted = bool(last["sharpe_high"] < 0)
+    choice = 0.0 if is_named else expected_largest(selection.effective_trials, 1 / max(luck["days_all"] - 1, 1))
     checks = [
-        (
-            best["sharpe_low"] > 0,
-            f"the interval of its Sharpe ratio net of costs, {_range(best)}, lies above zero",
-            f"the interval of its Sharpe ratio net of costs, {_range(best)}, reaches zero or below",
-        ),
-        (
-            luck < rules.luck_limit,
-            f"the best of {len(models)} models without an edge would look this good in {luck:.1%} of histories",
-            f"the best of {len(models)} models without an edge would look this good in {luck:.1%} of histories, "
-            f"more than the {rules.luck_limit:.0%} allowed",
-        ),
-        _against_baselines(best, baselines),
-        (
-            deflated >= rules.deflated_limit,
-            f"after {selection.trials} trials its deflated Sharpe probability is {deflated:.1%}",
-            f"after {selection.trials} trials its deflated Sharpe probability is {deflated:.1%}, less than the "
-            f"{rules.deflated_limit:.0%} asked",
-        ),
-        (
-            overfitting is not None and overfitting <= rules.overfitting_limit,
-            f"the probability that choosing the best was overfitting is {overfitting or 0.0:.1%}",
-            f"the probability that choosing the best was overfitting is {overfitting:.1%}, more than "
-            f"{rules.overfitting_limit:.0%}"
-            if overfitting is not None
-            else "the history is too short to say how likely overfitting is",
-        ),
-        (
-            at_multiple > 0,
-            f"at {rules.cost_multiple:g} times the costs its Sharpe ratio is still {at_multiple:.2f}",
-            f"at {rules.cost_multiple:g} times the costs its Sharpe ratio is {at_multiple:.2f}",
-        ),
-        (
-            last["sharpe"] > 0,
-            f"the holdout, which no choice has seen, agrees: Sharpe ratio {last['sharpe']:.2f} ({_range(last)})",
-            f"the holdout, which no choice has seen, disagrees: Sharpe ratio {last['sharpe']:.2f} ({_range(last)})"
-            if last["exposure"] > 0
-            else "the holdout, which no choice has seen, says nothing: the model held no position in it",
-        ),
+        _test(shown, rules.confidence, selection, is_named),
+        _against_baselines(row, board[board["family"] == "baseline"].sort_values("sharpe", ascending=False)),
+        _at_costs(_sharpe_at(sensitivity, name, rules.cost_multiple), rules.cost_multiple),
+        _holdout(last, is_refuted),
+        *([] if is_named else [_choice(selection.loss, len(models), rules.loss_limit)]),
     ]
     passed = [bool(is_met) for is_met, _, _ in checks]
-    is_refuted = last["sharpe_high"] < 0
-    verdict = "go" if all(passed) else "watch" if all(passed[:2]) and not is_refuted else "no-go"
+    is_watched = shown_on_folds >= rules.confidence and not is_refuted
+    verdict = "go" if all(passed) else "watch" if is_watched else "no-go"
     oracle = board[board["family"] == "oracle"]
     known = not oracle.empty and float(oracle["sharpe"].iloc[0]) > 0
     return {
         "verdict": verdict,
-        "edge": {"go": "edge", "watch": "not shown", "no-go": "no edge"}[verdict],
+        "edge": "shown" if verdict == "go" else "not shown",
         "strategy": name,
+        "named": is_named,
         "reasons": [met if is_met else unmet for (is_met, met, unmet) in checks],
         "passed": passed,
-        "sharpe": float(best["sharpe"]),
-        "sharpe_low": float(best["sharpe_low"]),
-        "sharpe_high": float(best["sharpe_high"]),
-        "probability_of_luck": luck,
-        "deflated_sharpe": deflated,
-        "trials": selection.trials,
-        "probability_of_overfitting": overfitting,
+        "sharpe": float(row["sharpe"]),
+        "sharpe_low": float(row["sharpe_low"]),
+        "sharpe_high": float(row["sharpe_high"]),
+        "sharpe_all": float(luck["sharpe_all"]),
+        "days_all": int(luck["days_all"]),
+        "probability_of_edge": shown,
+        "detectable_sharpe": detectable_sharpe(int(luck["days_all"]), choice, rules.confidence),
+        "trials": 1 if is_named else selection.trials,
+        "effective_trials": 1.0 if is_named else selection.effective_trials,
+        "probability_of_loss": None if is_named else selection.loss,
         "models_compared": len(models),
         "holdout_sharpe": float(last["sharpe"]),
         "holdout_sharpe_low": float(last["sharpe_low"]),
         "holdout_sharpe_high": float(last["sharpe_high"]),
         "break_even_cost_multiple": break_even(sensitivity, name),
-        "oracle_share": float(best["sharpe"] / oracle["sharpe"].iloc[0]) if known else None,
+        "oracle_share": float(row["sharpe"] / oracle["sharpe"].iloc[0]) if known else None,
     }
+
+
+Check = tuple[bool, str, str]
+
+
+def _test(shown: float, confidence: float, selection: Selection, is_named: bool) -> Check:
+    what = (
+        "its Sharpe ratio, the one trial that was named beforehand,"
+        if is_named
+        else f"its Sharpe ratio, the best of {selection.trials} trials (worth {selection.effective_trials:.1f} "
+        "independent ones),"
+    )
+    text = f"{what} lies above what luck would show with probability {shown:.1%} over folds and holdout"
+    return shown >= confidence, text, f"{text}, less than the {confidence:.0%} asked"
+
+
+def _at_costs(sharpe: float, multiple: float) -> Check:
+    text = f"at {multiple:g} times the costs its Sharpe ratio is"
+    return sharpe > 0, f"{text} still {sharpe:.2f}", f"{text} {sharpe:.2f}"
+
+
+def _holdout(last: pd.Series, is_refuted: bool) -> Check:
+    found = f"Sharpe ratio {last['sharpe']:.2f} ({_range(last)})"
+    held = "" if last["exposure"] > 0 else "; no position was held in it"
+    return (
+        not is_refuted,
+        f"the holdout, which no choice has seen, does not refute it: {found}{held}",
+        f"the holdout, which no choice has seen, refutes it: {found}",
+    )
+
+
+def _choice(loss: float | None, n_models: int, limit: float) -> Check:
+    if n_models < 2:
+        return True, "there was one model, so that none was chosen", ""
+    if loss is None:
+        return False, "", "the history is too short to say what choosing the best is worth"
+    text = f"the best model of one half of the history loses money in the other in {loss:.1%} of the halvings"
+    return loss <= limit, text, f"{text}, more than the {limit:.0%} allowed"
+
+
+def detectable_sharpe(days: int, choice: float, confidence: float) -> float:
+    """The true annual Sharpe ratio that a test of so many days misses in half of all cases.
+
+    Args:
+        days: of the test.
+        choice: the daily Sharpe ratio that choosing the best is expected to show by luck.
+        confidence: that the test asks for.
+    """
+    from scipy.stats import norm
+
+    return float((choice + norm.ppf(confidence) / math.sqrt(max(days - 1, 1))) * math.sqrt(DAYS_PER_YEAR))
 
 
 def best_first(board: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +197,7 @@ def _range(row: pd.Series) -> str:
     return f"{row['sharpe_low']:.2f} to {row['sharpe_high']:.2f}"
 
 
-def _against_baselines(best: pd.Series, baselines: pd.DataFrame) -> tuple[bool, str, str]:
+def _against_baselines(best: pd.Series, baselines: pd.DataFrame) -> Check:
     if baselines.empty:
         return False, "", "there is no baseline to compare with"
     rival = baselines.iloc[0]

@@ -11,7 +11,7 @@ from tradewind.reports.text import interval, number, percent
 
 
 def training_figure(log: pd.DataFrame) -> go.Figure:
-    """Growth on the validation bars by steps lived through, a line a fold and seed."""
+    """Growth on the validation bars by timesteps, a line a fold and seed."""
     figure = go.Figure()
     for (fold, seed), part in log.groupby(["fold", "seed"]):
         figure.add_scatter(
@@ -19,7 +19,7 @@ def training_figure(log: pd.DataFrame) -> go.Figure:
             legendgroup=str(fold), showlegend=bool(seed == log["seed"].min()),
             line={"color": SERIES[int(fold) % len(SERIES)]},
         )  # fmt: skip
-    figure.update_layout(xaxis_title="bars lived through", yaxis_title="log growth a validation bar, bps")
+    figure.update_layout(xaxis_title="timesteps (bars)", yaxis_title="log growth a validation bar, bps")
     return style(figure)
 
 

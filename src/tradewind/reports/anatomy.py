@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import DAYS_PER_YEAR
 from tradewind.reports.palette import BLACK, BLUE, GREY, SKY, VERMILION, style
-from tradewind.reports.performance import label
+from tradewind.reports.performance import POINTS, label
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 ROLLING_DAYS = 90
@@ -29,21 +29,24 @@ def daily_table(portfolio_returns: pd.DataFrame) -> pd.DataFrame:
 
 
 def monthly_figure(daily: pd.Series) -> go.Figure:
-    """Net return of every month, years down and months across."""
+    """Net return of every month, years down and months across, and of the whole year at the end."""
     monthly = (1 + daily.fillna(0.0)).groupby([daily.index.year, daily.index.month]).prod() - 1
     table = monthly.unstack().reindex(columns=range(1, 13))
     values = 100 * table.to_numpy(dtype=np.float64)
     largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
+    yearly = (1 + daily.fillna(0.0)).groupby(daily.index.year).prod() - 1
+    values = np.column_stack([values, 100 * yearly.reindex(table.index).to_numpy(dtype=np.float64)])
     texts = [["" if np.isnan(value) else f"{value:.1f}" for value in row] for row in values]
     figure = go.Figure(
         go.Heatmap(
-            z=values, x=list(MONTHS), y=[str(year) for year in table.index], text=texts, texttemplate="%{text}",
+            z=values, x=[*MONTHS, "year"], y=[str(year) for year in table.index], text=texts, texttemplate="%{text}",
             colorscale=DIVERGING, zmid=0, zmin=-largest, zmax=largest, showscale=False, xgap=2, ygap=2,
             hovertemplate="%{y} %{x}: %{z:.2f} %<extra></extra>",
         )
     )  # fmt: skip
     figure.update_layout(yaxis={"autorange": "reversed", "type": "category"})
-    return style(figure, height=110 + 38 * len(table))
+    figure = style(figure, height=70 + 36 * len(table))
+    return figure.update_layout(margin={"t": 10, "b": 30})
 
 
 def rolling_figure(daily: pd.DataFrame, chosen: str) -> go.Figure:
@@ -54,6 +57,7 @@ def rolling_figure(daily: pd.DataFrame, chosen: str) -> go.Figure:
             window = daily[name].rolling(ROLLING_DAYS)
             spread = window.std()
             ratio = (window.mean() / spread.where(spread > 1e-12)) * np.sqrt(DAYS_PER_YEAR)
+            ratio = ratio.iloc[:: max(len(ratio) // POINTS, 1)]
             figure.add_scatter(
                 x=ratio.index, y=ratio, mode="lines", name=label(name), line={"color": colour, "width": width},
                 hovertemplate="%{y:.2f}<extra></extra>",

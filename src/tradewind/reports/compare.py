@@ -10,6 +10,7 @@ from plotly import graph_objects as go
 
 from tradewind.metrics.comparison import sharpe_difference
 from tradewind.reports import text
+from tradewind.reports.page import div, render, table
 from tradewind.reports.palette import BLUE, ORANGE, style
 from tradewind.reports.performance import label
 
@@ -54,7 +55,13 @@ def _single_settings(parameters: Mapping[str, str]) -> dict[str, str]:
 
 
 def strategy_rows(first: Run, second: Run, seed: int = 0) -> Iterator[dict[str, str]]:
-    """Every strategy that both have: Sharpe ratios, and the difference over the days that both have lived through."""
+    """Every strategy that both have: Sharpe ratios, and the difference over the days that both have.
+
+    Args:
+        first: the one run.
+        second: the other run.
+        seed: of the resampling behind the interval.
+    """
     boards = [run.leaderboard.set_index("strategy") for run in (first, second)]
     days = first.daily_returns.merge(second.daily_returns, on="day", suffixes=("_a", "_b"))
     for name in boards[0].index:
@@ -121,14 +128,12 @@ def equity_figure(first: Run, second: Run) -> go.Figure:
 
 def render_comparison(first: Run, second: Run) -> str:
     """The comparison as one self-contained page."""
-    from jinja2 import Environment, PackageLoader
-    from plotly.offline import get_plotlyjs
-
-    from tradewind.reports.html import _div, _table
-
-    environment = Environment(loader=PackageLoader("tradewind.reports"), autoescape=True, trim_blocks=True)
-    return environment.get_template("compare.html.j2").render(
-        plotly_js=get_plotlyjs(), first=first, second=second, facts=_table(fact_rows(first, second)),
-        parameters=_table(parameter_rows(first, second)), strategies=_table(strategy_rows(first, second)),
-        equity=_div(equity_figure(first, second)),
-    )  # fmt: skip
+    return render(
+        "compare.html.j2",
+        first=first,
+        second=second,
+        facts=table(fact_rows(first, second)),
+        parameters=table(parameter_rows(first, second)),
+        strategies=table(strategy_rows(first, second)),
+        equity=div(equity_figure(first, second)),
+    )

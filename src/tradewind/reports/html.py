@@ -1,9 +1,21 @@
 """The report as one self-contained page: no network, readable on a phone, printable."""
 
-from collections.abc import Iterable
 from typing import Any
 
-from tradewind.reports import agents, anatomy, classification, honesty, performance, sequence, sequence_rows, text
+from tradewind.reports import (
+    agents,
+    anatomy,
+    boards,
+    classification,
+    honesty,
+    masthead,
+    performance,
+    sequence,
+    sequence_rows,
+    tear_sheet,
+    text,
+)
+from tradewind.reports.page import div, render, table
 from tradewind.reports.palette import style
 from tradewind.reports.performance import label
 from tradewind.reports.quality_page import score_rows
@@ -11,119 +23,184 @@ from tradewind.reports.tables import ReportTables
 
 
 def render_html(tables: ReportTables) -> str:
-    """The page. Every table and chart comes from `tables`; all text from the data is escaped by the template."""
-    from jinja2 import Environment, PackageLoader
+    """The page: the head, a tear sheet for everybody, and what stands behind it, folded, for those who check."""
+    chosen = tables.verdict["strategy"]
+    content = {
+        **_head(tables),
+        "tear": _tear_sheet(tables, chosen),
+        **_performance(tables, chosen),
+        **_trades(tables, chosen),
+        **_worlds(tables, chosen),
+        **_luck(tables, chosen),
+        **_classifiers(tables),
+        **(_networks(tables) if len(tables.epochs) else {"networks": []}),
+        **(_agents(tables) if len(tables.behaviour) else {"agents": []}),
+        **_data(tables),
+    }
+    return render("report.html.j2", **content)
 
-    environment = Environment(loader=PackageLoader("tradewind.reports"), autoescape=True, trim_blocks=True)
-    return environment.get_template("report.html.j2").render(**_content(tables))
 
-
-def _content(tables: ReportTables) -> dict[str, Any]:
-    from plotly.offline import get_plotlyjs
-
-    verdict, chosen = tables.verdict, tables.verdict["strategy"]
-    models = list(dict.fromkeys(tables.fold_metrics["model"]))
-    compared = [
-        name
-        for name in dict.fromkeys([chosen, "buy_and_hold", "oracle"])
-        if name in set(tables.leaderboard["strategy"])
-    ]
-    returns = tables.portfolio_returns
-    walk_forward = returns[returns["role"] == "walk_forward"]
-    daily = anatomy.daily_table(returns)
-    trades = tables.trades[chosen]
-    robustness = tables.robustness
+def _head(tables: ReportTables) -> dict[str, Any]:
+    verdict = tables.verdict
     return {
-        "monthly": _div(anatomy.monthly_figure(daily[chosen])),
-        "rolling": _div(anatomy.rolling_figure(daily, chosen)),
-        "exposure": _div(anatomy.exposure_figure(returns, chosen)),
-        "excursions": _div(anatomy.excursion_figure(trades)) if len(trades) else "",
-        "trades": _table(text.trade_rows(anatomy.trade_rows(trades))),
-        "exits": _table(text.exit_rows(trades)),
-        "market": text.market_sentence(anatomy.market_share(anatomy.daily_table(walk_forward), chosen)),
-        "by_hour": _div(anatomy.hour_figure(robustness["conditions"], chosen)),
-        "by_regime": _table(text.condition_rows(robustness, chosen, "regime")),
-        "groups": _table(text.group_rows(tables)),
-        "side_costs": _table(text.side_cost_rows(robustness, list(tables.leaderboard["strategy"]))),
-        "delays": _div(honesty.delay_figure(robustness, chosen)),
-        "capacity": _div(honesty.capacity_figure(robustness, chosen)),
-        "worlds": _table(text.world_rows(robustness, chosen)),
-        "stress": _table(text.stress_rows(robustness, chosen)),
-        "left_out": _table(text.left_out_rows(robustness, chosen)),
-        "significance": _table(text.significance_rows(tables.significance)),
-        "superiority": _table(text.superiority_rows(tables.selection)),
-        "comparison": _table(text.comparison_rows(tables.forecast_comparison)),
-        "overfitting": _div(honesty.overfitting_figure(tables.selection)) if tables.selection["overfitting"] else "",
-        "plateau": _div(honesty.plateau_figure(tables.parameter_plateau, chosen)),
-        "selection": tables.selection,
-        "seeds": _table(text.seed_rows(tables.seed_spread)),
-        "paths": _table(text.path_rows(tables.combinatorial_paths)),
-        "horizons": _table(sequence_rows.horizon_rows(tables.horizon_metrics)),
-        "horizon_trading": _table(sequence_rows.horizon_trading_rows(tables.horizon_trading)),
-        "training": _table(sequence_rows.training_rows(tables.epochs, tables.health)),
-        "alarms": _table(sequence_rows.alarm_rows(tables.alarms)),
-        "by_horizon": _div(sequence.horizon_figure(tables.horizon_metrics)),
-        "networks": [
-            {
-                "name": label(str(model)),
-                "coverage": _div(sequence.coverage_figure(_of(tables.horizon_metrics, model))),
-                "attention": _div(sequence.attention_figure(_of(tables.attention, model))),
-                "gradients": _div(sequence.training_figure(_of(tables.epochs, model))),
-                "landscape": _div(sequence.landscape_figure(_of(tables.health, model))),
-            }
-            for model in dict.fromkeys(tables.epochs["model"])
-        ],
-        "agent_scores": _table(agents.agent_rows(tables.agent_scores)),
-        "agent_profile": _div(agents.profile_figure(tables.agent_profile)),
-        "behaviour": _table(agents.behaviour_rows(tables.behaviour)),
-        "responses": _table(agents.response_rows(tables.responses)),
-        "failures": _table(agents.failure_rows(tables.failures)),
-        "agents": [
-            {
-                "name": label(str(agent)),
-                "actions": _div(agents.action_figure(part)),
-                "training": _div(agents.training_figure(_with(tables.training_log, "strategy", agent))),
-            }
-            for agent, part in tables.action_map.groupby("strategy", sort=False)
-        ],
-        "plotly_js": get_plotlyjs(),
+        "title": masthead.title(tables),
+        "is_simulated": masthead.is_simulated(tables),
+        "about": masthead.facts(tables),
         "verdict": verdict,
         "headline": text.HEADLINE[verdict["verdict"]],
-        "chosen": label(chosen),
+        "how_chosen": text.how_chosen(verdict),
+        "chosen": label(verdict["strategy"]),
+        "facts": _facts(tables),
         "breakers": text.what_would_break_it(verdict),
         "changers": text.what_would_change_it(verdict, tables.significance, text.bars_per_day(tables.settings)),
-        "evidence": _div(honesty.evidence_figure(_judged(tables), tables.selection["expected_largest_sharpe"])),
-        "scorecard": _table(text.scorecard_rows(tables.scorecard)),
-        "facts": _facts(tables),
-        "figures": {
-            "intervals": _div(performance.interval_figure(tables.leaderboard, tables.holdout_leaderboard)),
-            "equity": _div(performance.equity_figure(returns, chosen)),
-            "drawdown": _div(performance.drawdown_figure(returns, chosen)),
-            "costs": _div(performance.cost_figure(tables.cost_sensitivity, chosen)),
-            "gaps": _div(style(tables.gaps_figure, height=160 + 34 * len(tables.data_quality))),
+        "selection": tables.selection,
+        "evidence": div(honesty.evidence_figure(_judged(tables), tables.selection["expected_largest_sharpe"])),
+        "scorecard": table(text.scorecard_rows(tables.scorecard)),
+    }
+
+
+def _tear_sheet(tables: ReportTables, chosen: str) -> dict[str, Any]:
+    """The whole tested time, the holdout shaded in the charts and part of the tables."""
+    returns, trades = tables.portfolio_returns, tables.trades[chosen]
+    shown = tear_sheet.shown_strategies(tables.leaderboard, chosen)
+    daily = anatomy.daily_table(returns[returns["strategy"].isin(shown)])
+    return {
+        "equity": div(performance.equity_figure(returns[returns["strategy"].isin(shown)], chosen)),
+        "drawdown": div(performance.drawdown_figure(returns, chosen)),
+        "drawdowns": table(tear_sheet.drawdown_rows(daily[chosen])),
+        "monthly": div(anatomy.monthly_figure(daily[chosen])),
+        "distribution": div(tear_sheet.distribution_figure(daily[chosen])),
+        "risk": table(tear_sheet.risk_rows(daily, shown)),
+        "exposure": div(anatomy.exposure_figure(returns, chosen)),
+        "best": table(tear_sheet.extreme_rows(trades, best=True)),
+        "worst": table(tear_sheet.extreme_rows(trades, best=False)),
+        "price": div(tear_sheet.price_figure(tables.closes, trades)),
+        "shown_trades": tear_sheet.SHOWN_TRADES,
+    }
+
+
+def _performance(tables: ReportTables, chosen: str) -> dict[str, Any]:
+    present = set(tables.leaderboard["strategy"])
+    compared = [name for name in dict.fromkeys([chosen, "buy_and_hold", "oracle"]) if name in present]
+    return {
+        "intervals": div(performance.interval_figure(tables.leaderboard, tables.holdout_leaderboard)),
+        "equity_of_all": div(performance.equity_figure(tables.portfolio_returns, chosen)),
+        "rolling": div(anatomy.rolling_figure(anatomy.daily_table(tables.portfolio_returns), chosen)),
+        "board": table(boards.board_rows(tables.leaderboard)),
+        "more_board": table(boards.more_board_rows(tables.leaderboard)),
+        "holdout_board": table(boards.board_rows(tables.holdout_leaderboard)),
+        **{
+            f"by_{by}": table(boards.breakdown_rows(tables.breakdown, by, compared))
+            for by in ("fold", "symbol", "year")
         },
+    }
+
+
+def _trades(tables: ReportTables, chosen: str) -> dict[str, Any]:
+    trades, robustness, returns = tables.trades[chosen], tables.robustness, tables.portfolio_returns
+    walk_forward = anatomy.daily_table(returns[returns["role"] == "walk_forward"])
+    return {
+        "excursions": div(anatomy.excursion_figure(trades)) if len(trades) else "",
+        "trades": table(text.trade_rows(anatomy.trade_rows(trades))),
+        "exits": table(text.exit_rows(trades)),
+        "market": text.market_sentence(anatomy.market_share(walk_forward, chosen)),
+        "by_hour": div(anatomy.hour_figure(robustness["conditions"], chosen)),
+        "by_regime": table(text.condition_rows(robustness, chosen, "regime")),
+        "groups": table(text.group_rows(tables)),
+    }
+
+
+def _worlds(tables: ReportTables, chosen: str) -> dict[str, Any]:
+    robustness = tables.robustness
+    return {
+        "costs": div(performance.cost_figure(tables.cost_sensitivity, chosen)),
+        "side_costs": table(text.side_cost_rows(robustness, list(tables.leaderboard["strategy"]))),
+        "delays": div(honesty.delay_figure(robustness, chosen)),
+        "capacity": div(honesty.capacity_figure(robustness, chosen)),
+        "worlds": table(text.world_rows(robustness, chosen)),
+        "stress": table([] if masthead.is_simulated(tables) else text.stress_rows(robustness, chosen)),
+        "left_out": table(text.left_out_rows(robustness, chosen)),
+    }
+
+
+def _luck(tables: ReportTables, chosen: str) -> dict[str, Any]:
+    return {
+        "significance": table(text.significance_rows(tables.significance)),
+        "superiority": table(text.superiority_rows(tables.selection)),
+        "comparison": table(boards.comparison_rows(tables.forecast_comparison)),
+        "overfitting": div(honesty.overfitting_figure(tables.selection)) if tables.selection["overfitting"] else "",
+        "plateau": div(honesty.plateau_figure(tables.parameter_plateau, chosen)),
+        "seeds": table(text.seed_rows(tables.seed_spread)),
+        "paths": table(text.path_rows(tables.combinatorial_paths)),
+    }
+
+
+def _classifiers(tables: ReportTables) -> dict[str, Any]:
+    return {
+        "coverage": table(text.coverage_rows(tables.model_coverage)),
+        "metrics": table(boards.metric_rows(tables.fold_metrics, "walk_forward")),
+        "holdout_metrics": table(boards.metric_rows(tables.fold_metrics, "holdout")),
         "models": [
             {
                 "name": label(model),
-                "confusion": _div(classification.confusion_matrix_figure(_of(tables.confusion, model))),
-                "reliability": _div(classification.reliability_figure(_of(tables.reliability, model))),
-                "importance": _div(classification.importance_figure(_of(tables.importance, model))),
+                "confusion": div(classification.confusion_matrix_figure(_of(tables.confusion, model))),
+                "reliability": div(classification.reliability_figure(_of(tables.reliability, model))),
+                "importance": div(classification.importance_figure(_of(tables.importance, model))),
             }
-            for model in models
+            for model in dict.fromkeys(tables.fold_metrics["model"])
         ],
-        "board": _table(text.board_rows(tables.leaderboard)),
-        "holdout_board": _table(text.board_rows(tables.holdout_leaderboard)),
-        "by_fold": _table(text.breakdown_rows(tables.breakdown, "fold", compared)),
-        "by_symbol": _table(text.breakdown_rows(tables.breakdown, "symbol", compared)),
-        "by_year": _table(text.breakdown_rows(tables.breakdown, "year", compared)),
-        "coverage": _table(text.coverage_rows(tables.model_coverage)),
-        "metrics": _table(text.metric_rows(tables.fold_metrics)),
-        "quality": _table(score_rows(tables.data_quality)),
-        "labels": _table(text.label_rows(tables.label_quality)),
-        "stability": _table(text.stability_rows(tables.label_stability)),
-        "features": _table(text.feature_rows(tables)),
+    }
+
+
+def _networks(tables: ReportTables) -> dict[str, Any]:
+    """Models over windows of bars."""
+    return {
+        "horizons": table(sequence_rows.horizon_rows(tables.horizon_metrics)),
+        "horizon_trading": table(sequence_rows.horizon_trading_rows(tables.horizon_trading)),
+        "training": table(sequence_rows.training_rows(tables.epochs, tables.health)),
+        "alarms": table(sequence_rows.alarm_rows(tables.alarms)),
+        "by_horizon": div(sequence.horizon_figure(tables.horizon_metrics)),
+        "networks": [
+            {
+                "name": label(str(model)),
+                "coverage": div(sequence.coverage_figure(_of(tables.horizon_metrics, model))),
+                "attention": div(sequence.attention_figure(_of(tables.attention, model))),
+                "gradients": div(sequence.training_figure(_of(tables.epochs, model))),
+                "landscape": div(sequence.landscape_figure(_of(tables.health, model))),
+            }
+            for model in dict.fromkeys(tables.epochs["model"])
+        ],
+    }
+
+
+def _agents(tables: ReportTables) -> dict[str, Any]:
+    """Agents that act in the account."""
+    return {
+        "agent_scores": table(agents.agent_rows(tables.agent_scores)),
+        "agent_profile": div(agents.profile_figure(tables.agent_profile)),
+        "behaviour": table(agents.behaviour_rows(tables.behaviour)),
+        "responses": table(agents.response_rows(tables.responses)),
+        "failures": table(agents.failure_rows(tables.failures)),
+        "agents": [
+            {
+                "name": label(str(agent)),
+                "actions": div(agents.action_figure(part)),
+                "training": div(agents.training_figure(_with(tables.training_log, "strategy", agent))),
+            }
+            for agent, part in tables.action_map.groupby("strategy", sort=False)
+        ],
+    }
+
+
+def _data(tables: ReportTables) -> dict[str, Any]:
+    return {
+        "quality": table(score_rows(tables.data_quality)),
+        "gaps": div(style(tables.gaps_figure, height=160 + 34 * len(tables.data_quality))),
+        "labels": table(text.label_rows(tables.label_quality)),
+        "stability": table(text.stability_rows(tables.label_stability)),
+        "features": table(text.feature_rows(tables)),
         "n_features": len(tables.feature_dictionary),
-        "folds": _table(text.fold_rows(tables.folds)),
+        "folds": table(text.fold_rows(tables.folds)),
         "settings": tables.settings,
     }
 
@@ -136,17 +213,27 @@ def _judged(tables: ReportTables) -> dict[str, Any]:
 def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:
     """The figures at the top: name, value, what it means."""
     verdict = tables.verdict
+    judged = tables.leaderboard.set_index("strategy").loc[verdict["strategy"]]
     facts = [
         (
             "Sharpe ratio, net",
             text.number(verdict["sharpe"]),
             f"90 % interval {text.interval(verdict['sharpe_low'], verdict['sharpe_high'])}",
         ),
-        ("Probability of luck", text.percent(verdict["probability_of_luck"]), "without an edge, this good or better"),
         (
-            "Deflated Sharpe",
-            text.percent(verdict["deflated_sharpe"]),
-            f"probability of an edge after {verdict['trials']} trials",
+            "Probability of an edge",
+            text.percent(verdict["probability_of_edge"]),
+            f"folds and holdout, after {text.number(verdict['effective_trials'], 1)} effective trials",
+        ),
+        (
+            "Could be seen",
+            text.number(verdict["detectable_sharpe"]),
+            "true Sharpe ratio that these days miss half the time",
+        ),
+        (
+            "A year, net",
+            text.percent(judged["annual_return"], 0),
+            f"with a drawdown of {text.percent(judged['max_drawdown'], 0)}",
         ),
         (
             "Holdout Sharpe ratio",
@@ -155,7 +242,9 @@ def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:
         ),
     ]
     if verdict.get("oracle_share") is not None:
-        facts.append(("Share of the oracle", text.percent(verdict["oracle_share"], 0), "of the planted edge's Sharpe"))
+        oracle = tables.leaderboard.set_index("strategy")["sharpe"].get("oracle")
+        meaning = f"of the Sharpe ratio of {text.number(oracle)} that knowing the signal gives"
+        facts.append(("Share of the oracle", text.percent(verdict["oracle_share"], 0), meaning))
     else:
         multiple = verdict.get("break_even_cost_multiple")
         shown = f"{text.number(multiple, 1)} x" if multiple is not None else "beyond all tried"
@@ -163,22 +252,9 @@ def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:
     return facts
 
 
-def _of(table: Any, model: Any) -> Any:
-    return _with(table, "model", model)
+def _of(rows: Any, model: Any) -> Any:
+    return _with(rows, "model", model)
 
 
-def _with(table: Any, column: str, value: Any) -> Any:
-    return table[table[column] == value]
-
-
-def _div(figure: Any) -> str:
-    """The figure as a fragment; the library is in the page once."""
-    fragment: str = figure.to_html(
-        full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True}
-    )
-    return fragment
-
-
-def _table(rows: Iterable[dict[str, str]]) -> dict[str, Any]:
-    listed = list(rows)
-    return {"head": list(listed[0]) if listed else [], "rows": [list(row.values()) for row in listed]}
+def _with(rows: Any, column: str, value: Any) -> Any:
+    return rows[rows[column] == value]

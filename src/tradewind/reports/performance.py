@@ -14,7 +14,7 @@ from tradewind.trading.strategy import baselines
 
 SHOWN_SHARPE = -6.0  # what loses faster than this leaves the chart; the tables have it
 BAND_HISTORIES, BAND_BLOCK, BAND_COLOUR = 400, 10, "rgba(0, 114, 178, 0.13)"
-POINTS = 1500  # a chart shows no more, and a page stays small
+POINTS = 700  # a chart shows no more, and a page stays small
 
 
 def label(strategy: str) -> str:
@@ -59,10 +59,11 @@ def _add_band(figure: go.Figure, rows: pd.DataFrame) -> None:
     order = (starts[:, :, None] + np.arange(BAND_BLOCK)).reshape(BAND_HISTORIES, -1)[:, : len(daily)] % len(daily)
     equity = np.exp(np.cumsum(np.log1p(np.maximum(daily[order], -0.9999)), axis=1))
     low, high = np.quantile(equity, [0.05, 0.95], axis=0)
-    days = (rows["timestamp"] - pd.Timedelta(1, unit="ms")).dt.floor("D").drop_duplicates()
+    thin = slice(None, None, max(len(daily) // POINTS, 1))
+    days = (rows["timestamp"] - pd.Timedelta(1, unit="ms")).dt.floor("D").drop_duplicates()[thin]
     for values, fill in ((high, None), (low, "tonexty")):
         figure.add_scatter(
-            x=days, y=np.maximum(values, 1e-4), mode="lines", line={"width": 0}, fill=fill, fillcolor=BAND_COLOUR,
+            x=days, y=np.maximum(values[thin], 1e-4), mode="lines", line={"width": 0}, fill=fill, fillcolor=BAND_COLOUR,
             showlegend=False, hoverinfo="skip",
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The quality of the bars as one page: scores, gaps, runs, outliers, agreement, drift, refused rows."""
+"""The quality of the bars as one page: scores, gaps, runs, outliers, agreement, drift, rejected rows."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ VOLUME_RULES = ("volume_z_score", "volume_iqr", "volume_robust")
 
 @dataclass(frozen=True)
 class QualityTables:
-    """What the page is made of: the tables of `market.quality.tables`, flagged bars by partition, refused rows."""
+    """What the page is made of: the tables of `market.quality.tables`, flagged bars by partition, rejected rows."""
 
     quality: pd.DataFrame
     scores: pd.DataFrame
@@ -61,7 +61,7 @@ def render_quality_page(tables: QualityTables, rules: QualityRules) -> str:
         ],
         agreement=_table(_agreement_rows(tables.agreement)),
         drift=charts.drift_svg(tables.drift),
-        refused=_table(_refused_rows(tables.quarantine)),
+        rejected=_table(_rejected_rows(tables.quarantine)),
         rules=rules,
     )
 
@@ -79,7 +79,7 @@ def score_rows(quality: pd.DataFrame) -> Iterator[dict[str, str]]:
             **{score: share(row[score]) for score in SCORES},
             "state": row["state"],
             "accepted": number(row["rows_accepted"], 0),
-            "refused": number(row["rows_rejected"], 0),
+            "rejected": number(row["rows_rejected"], 0),
             "missing": number(row["missing_bars"], 0),
         }
 
@@ -174,7 +174,7 @@ def _agreement_rows(agreement: pd.DataFrame) -> Iterator[dict[str, str]]:
         }
 
 
-def _refused_rows(quarantine: pd.DataFrame) -> Iterator[dict[str, str]]:
+def _rejected_rows(quarantine: pd.DataFrame) -> Iterator[dict[str, str]]:
     for (symbol, reason), rows in quarantine.groupby(["symbol", "reason"], sort=False):
         content = str(rows["content"].iloc[0])
         yield {

@@ -57,7 +57,10 @@ def joined(tables: Sequence[pd.DataFrame], kind: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class ReportTables:
-    """The result tables of one run, as the stages wrote them; `verdict` and `settings` are plain dictionaries."""
+    """The result tables of one run, as the stages wrote them; `verdict` and `settings` are plain dictionaries.
+
+    `run` says who ran, when and how; `closes` are timestamp and close of every bar by symbol.
+    """
 
     model_coverage: pd.DataFrame
     data_quality: pd.DataFrame
@@ -100,3 +103,5 @@ class ReportTables:
     training_log: pd.DataFrame
     verdict: dict[str, Any]
     settings: dict[str, Any]
+    run: dict[str, str]
+    closes: Mapping[str, pd.DataFrame]

@@ -7,22 +7,14 @@ from typing import Any
 import pandas as pd
 
 from tradewind.market.universe import Universe
-from tradewind.metrics import risk
 from tradewind.metrics.risk import DAYS_PER_YEAR
 from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
 
 HEADLINE = {
-    "go": "There is an edge after costs.",
-    "watch": "There may be an edge, but it has not been shown.",
-    "no-go": "No edge: no model has shown that it earns its costs.",
-}
-METRIC = {
-    "accuracy": "accuracy",
-    "log_loss": "log loss (lower is better)",
-    "brier": "Brier score (lower is better)",
-    "macro_f1": "macro F1",
-    "ece": "calibration error (lower is better)",
+    "go": "An edge after costs is shown.",
+    "watch": "There may be an edge; it is not shown.",
+    "no-go": "Not shown: nothing here has been seen to earn its costs.",
 }
 
 COVERAGE = {
@@ -43,7 +35,13 @@ def number(value: Any, digits: int = 2) -> str:
 
 
 def interval(low: Any, high: Any, digits: int = 2) -> str:
-    """0.12 to 3.45."""
+    """0.12 to 3.45.
+
+    Args:
+        low: the lower end.
+        high: the upper end.
+        digits: after the point.
+    """
     return f"{number(low, digits)} to {number(high, digits)}"
 
 
@@ -54,6 +52,16 @@ def _is_number(value: Any) -> bool:
 def day(instant: Any) -> str:
     """2024-01-31, or a dash."""
     return "–" if pd.isna(instant) else f"{pd.Timestamp(instant):%Y-%m-%d}"
+
+
+def how_chosen(verdict: dict[str, Any]) -> str:
+    """Why this strategy is the one judged, as the end of a sentence."""
+    if verdict["named"]:
+        return "which was named before the run: one trial, nothing was chosen."
+    return (
+        f"the model with the best walk-forward Sharpe ratio of {verdict['models_compared']}. The holdout had no part "
+        "in the choice."
+    )
 
 
 def what_would_break_it(verdict: dict[str, Any]) -> list[str]:
@@ -80,17 +88,28 @@ def what_would_break_it(verdict: dict[str, Any]) -> list[str]:
 
 
 def what_would_change_it(verdict: dict[str, Any], significance: pd.DataFrame, bars_per_day: float) -> list[str]:
-    """Plain sentences on what is missing for a better verdict, or for a worse one, and how many more bars settle it."""
+    """Plain sentences on what is missing for a better verdict, or for a worse one, and how many more bars settle it.
+
+    Args:
+        verdict: of `metrics.verdict.judge`.
+        significance: of `evaluation.significance.measure_significance`.
+        bars_per_day: of the timeframe.
+    """
     row = significance.set_index("strategy").loc[verdict["strategy"]]
     sentences = [
-        more_bars(row["minimum_days"], row["days"], bars_per_day, "to tell its Sharpe ratio from zero at 95 %")
+        f"What could have been seen: with these {number(verdict['days_all'], 0)} days a true Sharpe ratio of "
+        f"{number(verdict['detectable_sharpe'])} is missed in half of all cases, and a smaller one more often.",
+        more_bars(row["minimum_days"], row["days"], bars_per_day, "to tell its Sharpe ratio from zero at 95 %"),
     ]
     if verdict["trials"] > 1:
         of_trials = f"to tell it from the best of {verdict['trials']} trials without an edge"
         sentences.append(more_bars(row["minimum_days_deflated"], row["days"], bars_per_day, of_trials))
     unmet = [reason for met, reason in zip(verdict["passed"], verdict["reasons"], strict=True) if not met]
     if verdict["verdict"] == "go":
-        sentences.append("If one of the checks fails, the verdict is watch; if one of the first two does, no-go.")
+        sentences.append(
+            "If one of the checks fails, the verdict is watch; if the folds alone say too little or the holdout "
+            "refutes them, no-go."
+        )
     elif unmet:
         checks = "one check is" if len(unmet) == 1 else f"{len(unmet)} checks are"
         sentences.append(f"For a go, {checks} to be met that now fail: " + "; ".join(unmet) + ".")
@@ -107,7 +126,14 @@ def bars_per_day(settings: dict[str, Any]) -> float:
 
 
 def more_bars(needed_days: float, days: float, bars_per_day: float, purpose: str) -> str:
-    """How many more bars a purpose asks for, if the Sharpe ratio stays what it is."""
+    """How many more bars a purpose asks for, if the Sharpe ratio stays what it is.
+
+    Args:
+        needed_days: the length of the track record that the purpose asks for.
+        days: the length that there is.
+        bars_per_day: of the timeframe.
+        purpose: the end of the sentence.
+    """
     if not math.isfinite(needed_days):
         return f"No number of bars is enough {purpose}: it does not exceed it now."
     if needed_days <= days:
@@ -132,27 +158,6 @@ def scorecard_rows(scorecard: pd.DataFrame) -> Iterator[dict[str, str]]:
             "by chance": show(row["by_chance"]),
             "without skill": show(row["trivial_value"]),
             "by which rule": label(row["trivial_rule"]),
-        }
-
-
-# How a measure of each unit is written (`metrics.risk.Measure.unit`).
-WRITTEN = {"share": percent, "ratio": number}
-
-
-def board_rows(board: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """A leaderboard as text, one dictionary a strategy."""
-    for row in board.to_dict("records"):
-        yield {
-            "strategy": label(row["strategy"]),
-            "kind": row["family"],
-            "Sharpe": number(row["sharpe"]),
-            "90 % interval": interval(row["sharpe_low"], row["sharpe_high"]),
-            "P(Sharpe > 0)": percent(row["probabilistic_sharpe"]),
-            **{one.title: WRITTEN[one.unit](row[one.name]) for one in risk.DESCRIBED if one.name != "sharpe"},
-            "turnover a year": number(row["turnover_per_year"], 0),
-            "costs a year": percent(row["cost_per_year"]),
-            "exposure": percent(row["exposure"], 0),
-            "trades": number(row["trades"], 0),
         }
 
 
@@ -223,33 +228,6 @@ def coverage_rows(coverage: pd.DataFrame) -> Iterator[dict[str, str]]:
         }
 
 
-def metric_rows(metrics: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """Totals of the classification metrics as text, walk-forward beside holdout."""
-    totals = metrics[metrics["fold"] == -1]
-    for (model, metric), part in totals.groupby(["model", "metric"], sort=False):
-        by_role = part.set_index("role")
-        row = {"model": label(str(model)), "measure": METRIC.get(str(metric), str(metric))}
-        for role, name in (("walk_forward", "walk-forward"), ("holdout", "holdout")):
-            known = role in by_role.index
-            row[name] = number(by_role.loc[role, "value"] if known else None, 3)
-            row[f"{name}: class shares"] = number(by_role.loc[role, "majority_baseline"] if known else None, 3)
-            row[f"{name}: last sign"] = number(by_role.loc[role, "previous_sign_baseline"] if known else None, 3)
-        yield row
-
-
-def breakdown_rows(breakdown: pd.DataFrame, by: str, strategies: list[str]) -> Iterator[dict[str, str]]:
-    """Sharpe ratio and total return by fold, symbol or year, for the strategies asked for."""
-    part = breakdown[(breakdown["by"] == by) & breakdown["strategy"].isin(strategies)]
-    for (role, group), rows in part.groupby(["role", "group"], sort=False):
-        by_strategy = rows.set_index("strategy")
-        row = {by: str(group), "part": str(role).replace("_", "-")}
-        for strategy in strategies:
-            known = strategy in by_strategy.index
-            row[f"{label(strategy)}: Sharpe"] = number(by_strategy.loc[strategy, "sharpe"] if known else None)
-            row[f"{label(strategy)}: return"] = percent(by_strategy.loc[strategy, "total_return"] if known else None)
-        yield row
-
-
 def feature_rows(tables: ReportTables, count: int = 25) -> Iterator[dict[str, str]]:
     """The features that matter most, with what they are and how they are distributed."""
     importance = tables.importance.groupby("feature")["mean_abs_shap"].mean().sort_values(ascending=False)
@@ -313,21 +291,6 @@ def superiority_rows(selection: dict[str, Any]) -> Iterator[dict[str, str]]:
             }
 
 
-def comparison_rows(comparison: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """Diebold-Mariano tests as text."""
-    for row in comparison.to_dict("records"):
-        better = "better" if row["statistic"] < 0 else "worse"
-        yield {
-            "model": label(row["model"]),
-            "against": label(row["against"]),
-            "log loss": number(row["loss"], 4),
-            "the other's": number(row["other_loss"], 4),
-            "statistic": number(row["statistic"]),
-            "p": number(row["p_value"], 3),
-            "so it is": better if row["p_value"] < 0.1 else "not told apart",
-        }
-
-
 def side_cost_rows(robustness: Any, order: list[str]) -> Iterator[dict[str, str]]:
     """Sharpe ratio at all-in costs a side and the break-even, in the leaderboard's order."""
     table = robustness["costs"]
@@ -377,7 +340,13 @@ def left_out_rows(robustness: Any, chosen: str) -> Iterator[dict[str, str]]:
 
 
 def condition_rows(robustness: Any, chosen: str, by: str) -> Iterator[dict[str, str]]:
-    """Net return of the judged strategy by hour or regime."""
+    """Net return of the judged strategy by hour or regime.
+
+    Args:
+        robustness: the robustness tables.
+        chosen: the judged strategy.
+        by: hour or regime.
+    """
     for row in _of(robustness, "conditions", chosen):
         if row["by"] == by:
             yield {

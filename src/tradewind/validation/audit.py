@@ -17,7 +17,7 @@ from tradewind.compute import executor, track
 from tradewind.learning.models.base import feature_names
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.trading.strategy import baselines
-from tradewind.validation.whole_run import (
+from tradewind.validation.research_run import (
     Products,
     RunSettings,
     Sources,
@@ -25,7 +25,7 @@ from tradewind.validation.whole_run import (
     Tables,
     make_bars,
     make_features,
-    run_through,
+    run_research,
 )
 
 logger = logging.getLogger(__name__)
@@ -97,10 +97,18 @@ def audit_run(
     Cuts lie shortly after the starts of test windows (where a training that was not purged shows), inside them, inside
     the first training window, within the features' warm-up and near the end. `stop_at_first` ends with the first pass
     that finds a leak.
+
+    Args:
+        sources: the received rows of bars and side series.
+        settings: parameters of the run.
+        steps: the steps of a run; None takes the library's own, a planted leak replaces one.
+        n_cuts: instants after which the future is changed.
+        workers: processes.
+        stop_at_first: end with the first pass that finds a leak.
     """
     steps = steps or Steps()
     sources = replace(sources, oracle=sources.oracle.iloc[:0])
-    whole = run_through(sources, settings, steps)
+    whole = run_research(sources, settings, steps)
     cuts = choose_cuts(whole, sources, n_cuts)
     passes = [(cut, history) for cut in cuts for history in HISTORIES]
     found = Findings(cuts=tuple(cuts))
@@ -121,7 +129,13 @@ def audit_run(
 
 
 def choose_cuts(whole: Products, sources: Sources, n_cuts: int) -> list[pd.Timestamp]:
-    """So many instants, those first that show most."""
+    """So many instants, those first that show most.
+
+    Args:
+        whole: the products of the run on the unchanged history.
+        sources: the received rows.
+        n_cuts: how many instants.
+    """
     bar = sources.universe.bar
     # Of the symbol that begins last: before it there is no run to compare.
     instants = max((table["timestamp"] for table in whole.bars.values()), key=lambda column: column.iloc[0])
@@ -194,23 +208,22 @@ def _compare(
     """(product, name, values compared, leak or None) for everything that was known at the cut."""
     other = {"truncated": truncated, "changed": changed, "mirrored": mirrored}[history](sources, cut)
     bar = sources.universe.bar
-    # A row is forecast once its label has ended: the last ones of a truncated history have none yet.
     life = (settings.labels.horizon_bars + 2) * bar
-    forecast_until = cut - life if history == "truncated" else cut
     folds = whole.folds[whole.folds["test_start"] <= cut - life].reset_index(drop=True)
     if folds.empty:
         yield from _compare_tables(whole, _features_only(other, settings, steps), cut, history)
         return
-    found = run_through(other, settings, steps, folds if history == "truncated" else None)
+    found = run_research(other, settings, steps, folds if history == "truncated" else None)
     yield from _compare_tables(whole, (found.bars, found.features, found.labels), cut, history)
     yield from _moved("model_input", whole.model_input, found.model_input, cut, cut, history, ended=True)
-    if history != "truncated":
-        names = feature_names(next(iter(whole.model_input.values())))
-        keyed = [*KEYS["model_input"], *names]
-        mine, theirs = (
-            {key: table[keyed] for key, table in one.items()} for one in (whole.model_input, found.model_input)
-        )
-        yield from _moved("model_input", mine, theirs, cut, cut, history)
+    # What is forecast must not depend on whether its label will ever be known.
+    names = feature_names(next(iter(whole.model_input.values())))
+    keyed = [*KEYS["model_input"], *names]
+    mine, theirs = ({key: table[keyed] for key, table in one.items()} for one in (whole.model_input, found.model_input))
+    yield from _moved("model_input", mine, theirs, cut, cut, history)
+    # A truncated history has only the folds whose tests it reaches.
+    last = folds["test_end"].iloc[-1] - pd.Timedelta(1, unit="ms")
+    forecast_until = min(cut, last) if history == "truncated" else cut
     yield from _moved("forecasts", {"": whole.forecasts}, {"": found.forecasts}, cut, forecast_until, history)
     for strategy, table in whole.positions.items():
         if strategy not in NOT_TRADED:
@@ -246,7 +259,7 @@ def _moved(
     leaks: dict[str, Leak] = {}
     for partition, table in whole.items():
         mine, theirs = (_known(one, until, cut, ended).set_index(keys) for one in (table, found[partition]))
-        lacking = mine.index.symmetric_difference(theirs.index) if ended or product in ("bars", "features") else []
+        lacking = mine.index.symmetric_difference(theirs.index)
         if len(lacking):
             at = dict(zip(keys, lacking[0], strict=True))
             detail = f"{len(lacking)} rows are in one of the two histories only"
@@ -256,6 +269,8 @@ def _moved(
         for column in mine.columns:
             compared[column] = compared.get(column, 0) + len(both)
             if column not in theirs:
+                detail = "the column is in one of the two histories only"
+                leaks.setdefault(column, Leak(product, column, history, cut, cut, partition, detail))
                 continue
             row = _first_difference(mine[column], theirs[column])
             if row is not None:
@@ -300,6 +315,12 @@ def warm_up(
     whole history says, in standard deviations of the feature (NaN where it has no value). A value that deviates is a
     feature that speaks before it has warmed up: a live system that has loaded so many bars would trade on something
     else than was tested.
+
+    Args:
+        sources: the received rows.
+        settings: parameters of the run.
+        lengths: bars of history that are kept.
+        n_places: instants at which features are compared.
     """
     bars, side_series = make_bars(sources, settings, Steps())
     whole = make_features(bars, side_series, sources.universe, settings, Steps())

@@ -12,8 +12,14 @@ from tradewind.validation.planted_leaks import PlantedLeak
 MOVED = 0.01  # of a feature's standard deviation: smaller deviations do not change what a model says
 
 
-def render(found: Findings, warmth: pd.DataFrame, universe: str) -> str:
-    """The findings and the warm-up table as Markdown."""
+def render(found: Findings, warm_up_rows: pd.DataFrame, universe: str) -> str:
+    """The findings and the warm-up table as Markdown.
+
+    Args:
+        found: of `audit.audit_run`.
+        warm_up_rows: of `audit.warm_up`.
+        universe: the market's name.
+    """
     leaking = found.leaking
     verdict = (
         "**Nothing at or before any cut moved.**"
@@ -44,9 +50,9 @@ def render(found: Findings, warmth: pd.DataFrame, universe: str) -> str:
         "## Warm-up",
         "What features say when a live system has loaded so many bars only, against the whole history. A deviation of "
         f"more than {percent(MOVED, 0)} of a feature's standard deviation counts.",
-        table(_warmth(warmth)),
+        table(_warm_up_table(warm_up_rows)),
     ]
-    late = _deviating(warmth)
+    late = _deviating(warm_up_rows)
     if len(late):
         parts += ["Features that already speak and still deviate:", table(_late(late))]
     return "\n\n".join(parts) + "\n"
@@ -82,12 +88,12 @@ def _leaks(found: Findings) -> Iterator[dict[str, str]]:
         }  # fmt: skip
 
 
-def _deviating(warmth: pd.DataFrame) -> pd.DataFrame:
-    return warmth[(warmth["worst"] > MOVED) & (warmth["missing"] < 1)]
+def _deviating(warm_up_rows: pd.DataFrame) -> pd.DataFrame:
+    return warm_up_rows[(warm_up_rows["worst"] > MOVED) & (warm_up_rows["missing"] < 1)]
 
 
-def _warmth(warmth: pd.DataFrame) -> Iterator[dict[str, str]]:
-    for bars, part in warmth.groupby("bars"):
+def _warm_up_table(warm_up_rows: pd.DataFrame) -> Iterator[dict[str, str]]:
+    for bars, part in warm_up_rows.groupby("bars"):
         silent = part["missing"] > 0
         deviating = ~silent & (part["worst"] > MOVED)
         yield {

@@ -20,7 +20,7 @@ from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.significance import bootstrap_intervals
 from tradewind.trading.strategy import baselines
-from tradewind.validation.whole_run import Products, RunSettings, Sources, Steps, lazily, make_bars, run_through
+from tradewind.validation.research_run import Products, RunSettings, Sources, Steps, lazily, make_bars, run_research
 
 FIRST_SEED = 10_000  # far from the seeds that the demo and the tests look at
 STRENGTHS = (1.0, 2.0, 3.0, 4.0, 6.0)
@@ -58,7 +58,13 @@ def cases(n_null: int, n_planted: int) -> list[Case]:
 
 
 def null_world_cases(n_each: int, n_symbols: int, days: int = 730) -> list[Case]:
-    """Null markets made of real candles, so many of each kind."""
+    """Null markets made of real candles, so many of each kind.
+
+    Args:
+        n_each: markets of each kind.
+        n_symbols: in each market.
+        days: the length of a market's history.
+    """
     worlds: tuple[World, ...] = ("sign_flipped", "block_shuffled")
     return [
         Case(edge=0, days=days, seed=FIRST_SEED + 200_000 + number, n_symbols=n_symbols, world=world)
@@ -76,7 +82,7 @@ def identity(parameters: Mapping[str, Any]) -> str:
 _JUDGED_BY = ("data_engineering", "feature_engineering", "classifier", "evaluation", "trading")
 
 
-class Judge:
+class CaseRunner:
     """Judges cases by the project's own parameters; holds real candles where null worlds are made of them."""
 
     def __init__(self, parameters: Mapping[str, Any], real: Sources | None = None) -> None:
@@ -92,7 +98,7 @@ class Judge:
         settings = RunSettings.from_parameters(self.parameters, seed=case.seed)
         settings = settings.changed(features=settings.features.model_copy(update={"slower_timeframes": ()}))
         sources = simulated(case) if case.world == "simulated" else self._null_world(case, settings)
-        return judge_run(case, sources, run_through(sources, settings), settings)
+        return judge_run(case, sources, run_research(sources, settings), settings)
 
     def _null_world(self, case: Case, settings: RunSettings) -> Sources:
         if self.real is None:
@@ -122,19 +128,26 @@ def _latest(table: pd.DataFrame, days: int) -> pd.DataFrame:
 
 
 def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings) -> dict[str, Any]:
-    """What is said of a run's positions, and what perfect knowledge would have been told."""
+    """What is said of a run's positions, and what perfect knowledge would have been told.
+
+    Args:
+        case: the market's kind and seed.
+        sources: the received rows.
+        run: the products of the run.
+        settings: parameters of the run.
+    """
     verdict, board, holdout, returns = _judge(sources, run, run.positions, settings)
     strategies = board.set_index("strategy")
     models = strategies[strategies["family"] == "model"]["sharpe"]
     kept = (
-        "verdict", "strategy", "sharpe", "sharpe_low", "sharpe_high", "holdout_sharpe", "probability_of_luck",
-        "deflated_sharpe", "probability_of_overfitting", "passed",
+        "verdict", "strategy", "sharpe", "sharpe_low", "sharpe_high", "holdout_sharpe", "probability_of_edge",
+        "probability_of_loss", "passed",
     )  # fmt: skip
     out = {
         "key": case.key, **case.model_dump(), **{name: verdict[name] for name in kept},
         "oracle_sharpe": 0.0, "perfect_verdict": None,
         **{f"sharpe_{name}": float(value) for name, value in models.items()},
-        "best_fell_below_the_middle": _fell_below(board, holdout),
+        "best_lost_money": _best_lost(board, holdout),
     }  # fmt: skip
     if case.edge == 0:
         return out | {"gross": _gross_intervals(returns, settings.statistics, case.seed)}
@@ -158,20 +171,18 @@ def _judge(
     returns = accounts.portfolio_returns(targets, market, run.folds)
     sensitivity = accounts.cost_sensitivity(targets, market, run.folds, accounts.SensitivityRules())
     board, holdout = judging.rank_strategies(returns, settings.statistics, settings.seed)
-    found, chosen, _, _ = significance.measure_significance(
-        returns, [], sources.universe, settings.statistics, settings.seed
-    )
+    tried = {str(name): str(name) for name in returns["strategy"].unique()}
+    found, chosen, _, _ = significance.measure_significance(returns, [], (), tried, settings.statistics, settings.seed)
     verdict = judging.judge_strategies(board, holdout, sensitivity, found, chosen, settings.verdict)
     return verdict, board, holdout, returns
 
 
-def _fell_below(board: pd.DataFrame, holdout: pd.DataFrame) -> float:
-    """1 if the strategy that was best on the folds is in the lower half on the holdout, 0 if in the upper, 0.5 in the
-    middle: what the probability of overfitting foretells. Without the oracle, as there."""
-    best = board.loc[board["family"] != "oracle", "strategy"].iloc[0]
-    ratios = holdout[holdout["family"] != "oracle"].set_index("strategy")["sharpe"]
-    below, above = (ratios < ratios[best]).sum(), (ratios > ratios[best]).sum()
-    return float(np.select([below < above, below > above], [1.0, 0.0], 0.5))
+def _best_lost(board: pd.DataFrame, holdout: pd.DataFrame) -> float:
+    """1 if the model that was best on the folds loses money in the holdout, 0 if it earns some, 0.5 if it did nothing:
+    what the probability of loss foretells."""
+    best = board.loc[board["family"] == "model", "strategy"].iloc[0]
+    sharpe = float(holdout.set_index("strategy")["sharpe"][best])
+    return float(np.select([sharpe < 0, sharpe > 0], [1.0, 0.0], 0.5))
 
 
 def _gross_intervals(returns: pd.DataFrame, rules: StatisticsRules, seed: int) -> dict[str, tuple[float, float]]:

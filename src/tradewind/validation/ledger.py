@@ -29,6 +29,14 @@ def run_cases(
 
     Each outcome reaches the disk as soon as its market is judged.
 
+    Args:
+        wanted: the cases, in the order of the result.
+        judge: gives a case's outcome; called in another process.
+        path: a file of JSON lines.
+        identity: names what `judge` judges by; outcomes of another identity do not count.
+        workers: cases judged at once.
+        kind: of the executor.
+
     Raises:
         BadData: a line of the file is damaged, other than a last one that was cut off.
     """

@@ -21,7 +21,7 @@ from tradewind.learning.splits.purged import test_mask, training_mask
 from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 from tradewind.market.universe import Universe
 from tradewind.validation.audit import Leak, audit_run
-from tradewind.validation.whole_run import MODEL, RunSettings, Sources, Steps, Tables, boosted_forecasts, lazily
+from tradewind.validation.research_run import MODEL, RunSettings, Sources, Steps, Tables, boosted_forecasts, lazily
 
 CLEAN = Steps()
 Loaders = Mapping[str, Callable[[], pd.DataFrame]]
@@ -76,6 +76,8 @@ def _leaks() -> list[tuple[str, str, str, dict[str, Any]]]:
          {"compute_features": _component}),
         ("label_among_the_features", "label", "the forward return left among the features",
          {"assemble_model_input": _with_forward_return}),
+        ("rows_whose_label_will_end", "label", "only rows whose label will end are forecast: flat before every gap",
+         {"assemble_model_input": _labelled_only}),
         ("barriers_by_whole_sample_volatility", "label", "labels by a threshold of the whole history's returns",
          {"make_labels": _labels_by_quantile}),
         ("label_said_to_end_at_once", "label", "labels whose horizon ends when it begins: purging does nothing",
@@ -206,6 +208,11 @@ def _with_forward_return(features: Loaders, labels: Loaders, *args: Any) -> Any:
     return {name: table.assign(leak=table["forward_return"]) for name, table in tables.items()}, counts
 
 
+def _labelled_only(*args: Any) -> Any:
+    tables, counts = CLEAN.assemble_model_input(*args)
+    return {name: table[table["label"].notna()].reset_index(drop=True) for name, table in tables.items()}, counts
+
+
 def _labels_by_quantile(*args: Any) -> Any:
     tables, counts = CLEAN.make_labels(*args)
     out = {}
@@ -323,7 +330,7 @@ def _a_bar_early(*args: Any) -> Tables:
     }
 
 
-def practice_run(parameters: Mapping[str, Any]) -> tuple[Sources, RunSettings]:
+def planted_run(parameters: Mapping[str, Any]) -> tuple[Sources, RunSettings]:
     """A small market with an edge, and settings small and keen enough that every leak can show in seconds."""
     market = simulate_market(SimulationSpec(n_symbols=2, days=360, edge=12, seed=5))
     universe = Universe(
@@ -342,9 +349,9 @@ def practice_run(parameters: Mapping[str, Any]) -> tuple[Sources, RunSettings]:
     return Sources(universe, market.bars, market.side_series, market.oracle), settings
 
 
-def practise(parameters: Mapping[str, Any]) -> Iterator[tuple[PlantedLeak | None, Leak | None]]:
+def check_planted_leaks(parameters: Mapping[str, Any]) -> Iterator[tuple[PlantedLeak | None, Leak | None]]:
     """The clean run first, as None, then every planted leak; each with the first value that moved, or None."""
-    sources, settings = practice_run(parameters)
+    sources, settings = planted_run(parameters)
     clean = audit_run(sources, settings)
     yield None, next(iter(clean.leaks), None)
     for planted in planted_leaks():

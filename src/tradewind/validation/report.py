@@ -31,12 +31,11 @@ def render(summary: Mapping[str, Any]) -> str:
             table(_planted(summary)),
         ]
     parts += ["## Intervals", table(_coverage(summary))]
-    if summary["overfitting"]:
+    if summary["loss"]:
         parts += [
-            "## Probability of overfitting",
-            "How often the best strategy of the folds was foretold to fall below the middle, and how often it did, in "
-            "the holdout.",
-            table(_overfitting(summary)),
+            "## Probability of loss",
+            "How often the best model of the folds was foretold to lose money, and how often it did, in the holdout.",
+            table(_loss(summary)),
         ]
     return "\n\n".join(parts) + "\n"
 
@@ -88,10 +87,10 @@ def _coverage(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         }  # fmt: skip
 
 
-def _overfitting(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    for row in summary["overfitting"]:
+def _loss(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    for row in summary["loss"]:
         yield {
-            "probability of overfitting": f"{percent(row['from'], 0)} to {percent(row['to'], 0)}",
+            "probability of loss": f"{percent(row['from'], 0)} to {percent(row['to'], 0)}",
             "markets": number(row["markets"], 0),
             "foretold, mean": percent(row["foretold"], 0),
             "observed": _with_interval(row["observed"]),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-OVERFITTING_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+LOSS_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 WORLDS = ("simulated", "sign_flipped", "block_shuffled")
 CERTAIN_GROSS = ("simulated", "sign_flipped")  # where every rule's Sharpe ratio before costs is truly zero
 
@@ -24,8 +24,7 @@ def summarise(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     - coverage: how often a 90 % interval holds the truth. On null markets the truth is a Sharpe ratio of zero before
       costs for every rule and model; on planted ones, for the oracle, its mean over the other markets of the same
       strength and length;
-    - overfitting: markets by their probability of overfitting, and how often the best strategy did fall below the
-      middle in the holdout.
+    - loss: markets by their probability of loss, and how often the best model did lose money in the holdout.
     """
     table = pd.DataFrame(list(outcomes))
     null, planted = table[table["edge"] == 0], table[table["edge"] > 0]
@@ -37,7 +36,7 @@ def summarise(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "before_costs": share(*_gross_coverage(null)), "by_rule": _coverage_by_rule(null),
             "oracle": share(*_oracle_coverage(planted)),
         },
-        "overfitting": list(_calibration(pd.concat([simulated, planted]))),
+        "loss": list(_calibration(pd.concat([simulated, planted]))),
         "planted": [_cell(float(edge), int(days), part) for (edge, days), part in planted.groupby(["edge", "days"])],
     }  # fmt: skip
 
@@ -108,14 +107,14 @@ def _oracle_coverage(planted: pd.DataFrame) -> tuple[int, int]:
 
 
 def _calibration(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    known = table[table["probability_of_overfitting"].notna()]
-    foretold = known["probability_of_overfitting"].astype(float)
-    for low, high in itertools.pairwise(OVERFITTING_EDGES):
+    known = table[table["probability_of_loss"].notna()]
+    foretold = known["probability_of_loss"].astype(float)
+    for low, high in itertools.pairwise(LOSS_EDGES):
         part = known[(foretold >= low) & ((foretold < high) | ((high == 1.0) & (foretold == 1.0)))]
         if len(part):
-            fell = part["best_fell_below_the_middle"]
+            fell = part["best_lost_money"]
             yield {
                 "from": low, "to": high, "markets": len(part),
-                "foretold": float(part["probability_of_overfitting"].astype(float).mean()),
+                "foretold": float(part["probability_of_loss"].astype(float).mean()),
                 "observed": share(float(fell.sum()), len(part)),
             }  # fmt: skip

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from tradewind.learning.models import catalogue, walk_forward
+from tradewind.learning.models.chosen import chosen
 from tradewind.learning.models.sequence.exported import ExportedForecaster
 from tradewind.learning.models.sequence.parameters import SequenceParameters
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.metrics import scorecard
 from tradewind.metrics.scorecard import Measured, ScorecardRules
-from tradewind.validation.whole_run import Memory
+from tradewind.validation.research_run import NullModelStore
 
 CALLS, BATCHES = 200, 5
 
@@ -29,7 +30,7 @@ def with_times(catalog: Any, parameters: Mapping[str, Any]) -> pd.DataFrame:
     rows = walk_forward.pool({name: load() for name, load in catalog.load("model_input").items()})
     folds, seed = catalog.load("folds"), parameters["seed"]
     timed = []
-    names = tuple(parameters["models"])
+    names = chosen()
     for name in catalogue.rows_of(names):
         is_tuned, kind = catalogue.is_tuned(name), catalogue.row_model(name)
         found = catalog.load(
@@ -38,7 +39,7 @@ def with_times(catalog: Any, parameters: Mapping[str, Any]) -> pd.DataFrame:
         best = kind.parameters_class.model_validate(found)
         training = TrainingRules.model_validate(parameters["classifier"][name]["training"])
         begun = time.perf_counter()
-        trained = walk_forward.train_folds(kind, best, rows, folds, training, Memory(), seed)
+        trained = walk_forward.train_folds(kind, best, rows, folds, training, NullModelStore(), seed)
         timed += _rows(name, time.perf_counter() - begun, _latency(_one_row(trained[-1])), rules)
     ahead = pd.concat([load() for load in catalog.load("horizon_returns").values()], ignore_index=True)
     whole = rows.merge(ahead, on=["symbol", "timestamp"], how="left", validate="one_to_one")
@@ -49,7 +50,9 @@ def with_times(catalog: Any, parameters: Mapping[str, Any]) -> pd.DataFrame:
         network = SequenceParameters.model_validate(block["network"])
         training = TrainingRules.model_validate(block["training"])
         begun = time.perf_counter()
-        trained = walk_forward.train_folds(catalogue.model(name), network, whole, folds, training, Memory(), seed)
+        trained = walk_forward.train_folds(
+            catalogue.model(name), network, whole, folds, training, NullModelStore(), seed
+        )
         timed += _rows(name, time.perf_counter() - begun, _latency(_one_window(trained[-1])), rules)
     return pd.concat([catalog.load("scorecard"), pd.DataFrame(timed)], ignore_index=True)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tradewind.adaptive.rl.environments import TradingEnv
-from tradewind.adaptive.rl.episodes import TOLD
+from tradewind.adaptive.rl.episodes import STEP_FIELDS
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.rules import EnvironmentRules
 from tradewind.trading.engine.backtest import History
@@ -17,15 +17,15 @@ from tradewind.trading.execution.orders import OrderRules
 COSTS = Costs(taker_fee_bps=5.0, half_spread_bps=1.0, slippage_share_of_volatility=0.05, borrow_rate_annual=0.1)
 
 
-def told(environment: TradingEnv, name: str) -> float:
-    """One of `episodes.TOLD` of the last step."""
-    return float(environment.told[TOLD.index(name)])
+def step_value(environment: TradingEnv, name: str) -> float:
+    """One of `episodes.STEP_FIELDS` of the last step."""
+    return float(environment.last_step[STEP_FIELDS.index(name)])
 
 
 def acted(environment: TradingEnv, action: Any, name: str) -> float:
-    """A step, and what it told."""
+    """A step, and a figure of its account."""
     environment.step(action)
-    return told(environment, name)
+    return step_value(environment, name)
 
 
 def made_history(seed: int, count: int = 600, cuts: tuple[int, ...] = (250,)) -> History:
@@ -54,6 +54,6 @@ def market(histories: dict[str, History]) -> TradingMarket:
 @pytest.fixture(scope="session")
 def trading() -> Callable[..., TradingTerms]:
     def make(rules: EnvironmentRules | None = None, costs: Costs = COSTS, **orders: Any) -> TradingTerms:
-        return TradingTerms.made(costs, OrderRules(**orders), rules or EnvironmentRules(), 8766.0)
+        return TradingTerms.from_rules(costs, OrderRules(**orders), rules or EnvironmentRules(), 8766.0)
 
     return make

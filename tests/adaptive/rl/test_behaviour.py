@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.adaptive.rl.alarms import DECIDED, LEAP
+from tradewind.adaptive.rl.alarms import ENTROPY_COLLAPSE, LARGE_UPDATE
 from tradewind.adaptive.rl.behaviour import (
-    BLIND,
-    COLLAPSED,
-    DEAF,
+    COST_INSENSITIVE,
+    COSTS_EXCEED_PROFIT,
     DEGENERATE,
-    NOTHING,
+    NO_VALIDATION_GAIN,
+    SEED_DISAGREEMENT,
     action_map,
     describe,
     failures,
@@ -72,13 +72,19 @@ def test_failures_are_named_and_sound_agents_have_none() -> None:
     assert failures(stuck, describe(stuck), CALM, HEARS)["failure"].tolist() == [DEGENERATE]
     blind = lived({7: usual}, gross=1e-4, cost=3e-4)
     found = failures(blind, describe(blind), CALM, HEARS).iloc[0]
-    assert found["failure"] == BLIND and found["value"] == pytest.approx(3)
+    assert found["failure"] == COSTS_EXCEED_PROFIT and found["value"] == pytest.approx(3)
     apart = lived({7: usual, 8: np.repeat(rng.choice([-1.0, 0.0, 1.0], 100), 5)})
     wild = CALM.assign(kl=[0.01, 0.4], valid_growth=[-1e-4, 0.0], entropy=[0.5, 0.001])
-    assert failures(sound, describe(sound), wild, HEARS)["failure"].tolist() == [LEAP, DECIDED, NOTHING]
-    for dear, net, names in ((0.2, -1e-4, [DEAF]), (0.2, 1e-4, []), (0.1, -1e-4, [])):
+    assert failures(sound, describe(sound), wild, HEARS)["failure"].tolist() == [
+        LARGE_UPDATE,
+        ENTROPY_COLLAPSE,
+        NO_VALIDATION_GAIN,
+    ]
+    for dear, net, names in ((0.2, -1e-4, [COST_INSENSITIVE]), (0.2, 1e-4, []), (0.1, -1e-4, [])):
         assert failures(sound, describe(sound), CALM, answers(0.2, dear, net))["failure"].tolist() == names
-    assert failures(apart, describe(apart), CALM, HEARS)[["failure", "seed"]].to_numpy().tolist() == [[COLLAPSED, -1]]
+    assert failures(apart, describe(apart), CALM, HEARS)[["failure", "seed"]].to_numpy().tolist() == [
+        [SEED_DISAGREEMENT, -1]
+    ]
 
 
 def test_the_map_shows_what_is_held_where() -> None:

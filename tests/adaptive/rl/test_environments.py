@@ -11,9 +11,9 @@ from gymnasium.utils.env_checker import check_env
 from pydantic import ValidationError
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
-from tests.adaptive.rl.conftest import COSTS, acted, told
+from tests.adaptive.rl.conftest import COSTS, acted, step_value
 from tradewind.adaptive.rl.environments import TradingEnv, TradingVecEnv
-from tradewind.adaptive.rl.episodes import BEGUN, COST_SCALE, DELAY, ROW
+from tradewind.adaptive.rl.episodes import COST_SCALE, DELAY, ROW, START
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
 from tradewind.errors import BadData, BadParameters
@@ -55,8 +55,8 @@ def test_the_same_positions_give_the_same_equity_as_the_backtest(
             targets[at] = DISCRETE.targets[action]
             _, _, _, over, _ = environment.step(action)
             at += 1
-            equity.append(told(environment, "equity"))
-            nets.append(told(environment, "net"))
+            equity.append(step_value(environment, "equity"))
+            nets.append(step_value(environment, "net"))
         history = histories[name].rows(np.arange(600) < at + 1)
         account = run(history, targets[: len(history.close)], costs, OrderRules(**orders)).account
         np.testing.assert_allclose(equity, account["equity"].to_numpy()[first + 1 : at + 1], rtol=1e-12)
@@ -83,11 +83,11 @@ def test_many_at_once_are_each_as_one_alone(market: TradingMarket, trading: Term
     reward = RewardRules(downside_weight=0.5, turnover_weight=0.1, drawdown_weight=1.0, shaping_weight=0.3)
     many = TradingVecEnv(market, trading(rules), rules, reward, count=16, seed=4)
     seen = many.reset()
-    memory = many._episodes.memory
+    states = many._episodes.states
     alone = [TradingEnv(market, trading(rules), rules, reward) for _ in range(16)]
     for at, environment in enumerate(alone):
-        options = {"row": int(memory[at, ROW]), "cost_scale": float(memory[at, COST_SCALE])}
-        options["latency_bars"] = int(memory[at, DELAY]) - 1
+        options = {"row": int(states[at, ROW]), "cost_scale": float(states[at, COST_SCALE])}
+        options["latency_bars"] = int(states[at, DELAY]) - 1
         np.testing.assert_array_equal(environment.reset(options=options)[0], seen[at])
     rng = np.random.default_rng(6)
     for step in range(50):
@@ -96,14 +96,14 @@ def test_many_at_once_are_each_as_one_alone(market: TradingMarket, trading: Term
         for at, environment in enumerate(alone):
             if environment is None:
                 continue
-            one, worth, ruined, over, _ = environment.step(actions[at])
+            one, reward, ruined, over, _ = environment.step(actions[at])
             last = infos[at]["terminal_observation"] if done[at] else seen[at]
             np.testing.assert_array_equal(one, last)
-            assert rewards[at] == np.float32(worth) and done[at] == (ruined or over)
+            assert rewards[at] == np.float32(reward) and done[at] == (ruined or over)
             if over:
                 alone[at] = None  # type: ignore[call-overload]
         if step == 48:
-            assert not done[memory[:, ROW] - memory[:, BEGUN] == 49].any()
+            assert not done[states[:, ROW] - states[:, START] == 49].any()
 
 
 def test_what_comes_later_is_not_seen(histories: dict[str, History], trading: Terms) -> None:
@@ -139,15 +139,15 @@ def test_costs_and_observations_are_randomised_as_asked(market: TradingMarket, t
     rules = DISCRETE.model_copy(update={"cost_spread": 0.5, "observation_noise": 0.1})
     made = TradingVecEnv(market, trading(rules), rules, count=200, seed=1)
     first = made.reset()
-    scale = made._episodes.memory[:, COST_SCALE]
+    scale = made._episodes.states[:, COST_SCALE]
     assert 0.5 <= scale.min() < 0.6 < 1.4 < scale.max() <= 1.5
-    noise = first[:, :4] - market.features[made._episodes.memory[:, ROW].astype(int)]
+    noise = first[:, :4] - market.features[made._episodes.states[:, ROW].astype(int)]
     assert noise.std() == pytest.approx(0.1, rel=0.1) and not first[:, 4:].any()
     again = TradingVecEnv(market, trading(rules), rules, count=200, seed=1)
     np.testing.assert_array_equal(again.reset(), first)
     again.enter(market, cost_level=3.0)
     again.reset()
-    dear = again._episodes.memory[:, COST_SCALE]
+    dear = again._episodes.states[:, COST_SCALE]
     assert 1.5 <= dear.min() < 1.9 < 4 < dear.max() <= 4.5
     again.enter(market)
     again.seed(1)
@@ -161,7 +161,7 @@ def test_orders_that_come_late_are_filled_late(
     rules = DISCRETE.model_copy(update={"latency_spread": 2})
     drawn = TradingVecEnv(market, trading(rules), rules, count=300, seed=1)
     drawn.reset()
-    assert np.unique(drawn._episodes.memory[:, DELAY]).tolist() == [1, 2, 3]
+    assert np.unique(drawn._episodes.states[:, DELAY]).tolist() == [1, 2, 3]
     environment = TradingEnv(market, trading(rules), rules)
     targets = np.zeros(600)
     targets[300:340] = [DISCRETE.targets[at // 4 % 5] for at in range(40)]
@@ -222,7 +222,7 @@ def test_what_cannot_be_is_refused(market: TradingMarket, trading: Terms, histor
         environment.reset(options={"row": 599})
     for action in (5, -1, np.nan, "up", None):
         environment.reset()
-        with pytest.raises(BadParameters, match=r"a place in environment.targets, 0 to 4 .*discrete"):
+        with pytest.raises(BadParameters, match=r"an index of environment.targets, 0 to 4 .*discrete"):
             environment.step(action)
     wishing = TradingEnv(market, trading(CONTINUOUS), CONTINUOUS)
     wishing.reset()

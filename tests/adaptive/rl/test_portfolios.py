@@ -103,7 +103,7 @@ def test_leverage_and_turnover_stay_within_their_limits(shared: PortfolioMarket,
         assert np.abs(weights).sum() <= 0.8 + 1e-12
         moved.append(np.abs(weights - before).sum())
         before = weights
-    assert max(moved) == pytest.approx(0.25) and 0.0 < environment.told["exposure"] < 0.9
+    assert max(moved) == pytest.approx(0.25) and 0.0 < environment.last_step["exposure"] < 0.9
     still = PortfolioEnv(shared, trading(), RULES.model_copy(update={"dead_band": 0.1}))
     still.reset(options={"row": 110})
     still.step(np.array([0.3, 0.0, 0.0]))
@@ -133,9 +133,9 @@ def test_many_portfolios_are_each_as_one_alone(shared: PortfolioMarket, trading:
         actions = rng.uniform(-1, 1, (5, 3))
         seen, rewards, done, infos = many.step(actions)
         for at in np.flatnonzero(~over):
-            one, worth, _, _, _ = alone[at].step(actions[at])
+            one, reward, _, _, _ = alone[at].step(actions[at])
             np.testing.assert_array_equal(one, infos[at]["terminal_observation"] if done[at] else seen[at])
-            assert rewards[at] == np.float32(worth)
+            assert rewards[at] == np.float32(reward)
         over |= done
     assert over.all()
 

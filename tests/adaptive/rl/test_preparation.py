@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.depth import deep
 from tradewind.adaptive.rl import walk_forward
 from tradewind.adaptive.rl.forecasts import fold_forecasts, join, with_forecasts
 from tradewind.adaptive.rl.market import TradingTerms
 from tradewind.adaptive.rl.parameters import AgentParameters
-from tradewind.adaptive.rl.preparation import Before, FoldMarkets
+from tradewind.adaptive.rl.preparation import CarryOver, FoldMarkets
 from tradewind.adaptive.rl.preparation import prepare as prepare_joined
 from tradewind.adaptive.rl.rules import FORECASTS, EnvironmentRules, RewardRules
 from tradewind.adaptive.rl.walk_forward import (
@@ -64,10 +65,15 @@ def made(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, tuple[pd.
 
 
 def prepare(
-    rows: pd.DataFrame, fold: Any, known: Any, rules: EnvironmentRules, valid_share: float, before: Before | None = None
-) -> tuple[FoldMarkets, Before]:
-    told = fold_forecasts(rows, pd.DataFrame([fold._asdict()])).table
-    return prepare_joined(join(rows, told, fold.fold), fold, known, rules, valid_share, before)
+    rows: pd.DataFrame,
+    fold: Any,
+    known: Any,
+    rules: EnvironmentRules,
+    valid_share: float,
+    before: CarryOver | None = None,
+) -> tuple[FoldMarkets, CarryOver]:
+    predicted = fold_forecasts(rows, pd.DataFrame([fold._asdict()])).table
+    return prepare_joined(join(rows, predicted, fold.fold), fold, known, rules, valid_share, before)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +93,8 @@ def test_forecasts_of_the_past_are_out_of_fold_and_those_after_it_know_only_the_
     rng = np.random.default_rng(0)
     noise = past.assign(label=rng.integers(-1, 2, len(past)).astype(np.int8))
     wide = noise.assign(**{f"n{at}": rng.standard_normal(len(past)).astype(np.float32) for at in range(60)})
-    told, *_ = with_forecasts(wide, wide.tail(10))
-    assert abs(np.corrcoef(told["forecast_edge"], told["label"])[0, 1]) < 0.1
+    predicted, *_ = with_forecasts(wide, wide.tail(10))
+    assert abs(np.corrcoef(predicted["forecast_edge"], predicted["label"])[0, 1]) < 0.1
     assert set(FORECASTS) <= set(after)
 
 
@@ -131,15 +137,15 @@ def test_forecasts_come_with_their_uncertainty(world: Any) -> None:
     rng = np.random.default_rng(1)
     wild = rng.random(len(past)) < 0.5
     noise = 0.01 * rng.standard_normal(len(past)) * np.where(wild, 3.0, 1.0)
-    told, *_ = with_forecasts(past.assign(a=wild.astype(np.float32), forward_return=noise), past.tail(5))
-    ratio = told["forecast_spread"][wild].median() / told["forecast_spread"][~wild].median()
+    predicted, *_ = with_forecasts(past.assign(a=wild.astype(np.float32), forward_return=noise), past.tail(5))
+    ratio = predicted["forecast_spread"][wild].median() / predicted["forecast_spread"][~wild].median()
     assert 2.0 < ratio < 4.5
     expected = np.quantile(noise[wild], 0.95) - np.quantile(noise[wild], 0.05)
-    assert told["forecast_spread"][wild].median() == pytest.approx(expected, rel=0.25)
-    up = (1 - told["forecast_flat"] + told["forecast_edge"]) / 2
-    chances = np.column_stack([up, told["forecast_flat"], up - told["forecast_edge"]])
+    assert predicted["forecast_spread"][wild].median() == pytest.approx(expected, rel=0.25)
+    up = (1 - predicted["forecast_flat"] + predicted["forecast_edge"]) / 2
+    chances = np.column_stack([up, predicted["forecast_flat"], up - predicted["forecast_edge"]])
     np.testing.assert_allclose(
-        told["forecast_entropy"], -(chances * np.log(chances)).sum(axis=1) / np.log(3), rtol=1e-6
+        predicted["forecast_entropy"], -(chances * np.log(chances)).sum(axis=1) / np.log(3), rtol=1e-6
     )
 
 
@@ -156,7 +162,7 @@ def test_an_agent_that_learns_on_keeps_its_eyes_and_gets_only_new_bars(world: An
         prepare(rows, first, known, RULES, 0.2, before)
     with pytest.raises(BadData, match="the agent sees nothing"):
         prepare(rows, first, known, RULES.model_copy(update={"features": 0, "forecasts": ()}), 0.2)
-    missing = Before(Standardiser(features=("gone",), mean=(0.0,), deviation=(1.0,)), before.learned_until)
+    missing = CarryOver(Standardiser(features=("gone",), mean=(0.0,), deviation=(1.0,)), before.learned_until)
     with pytest.raises(BadData, match="features that are missing: gone"):
         prepare(rows, second, known, RULES, 0.2, missing)
 
@@ -164,7 +170,7 @@ def test_an_agent_that_learns_on_keeps_its_eyes_and_gets_only_new_bars(world: An
 def plan(**changed: Any) -> Plan:
     training = AgentTraining.model_validate({"seeds": 2, "executor": "serial", **changed})
     quick = AgentParameters(total_timesteps=512, parts=2, n_envs=8, n_steps=16, batch_size=64, n_epochs=1, hidden=8)
-    terms = TradingTerms.made(Costs(), OrderRules(), RULES, 8766.0)
+    terms = TradingTerms.from_rules(Costs(), OrderRules(), RULES, 8766.0)
     return Plan("ppo", quick, RULES, RewardRules(), training, terms, 7)
 
 
@@ -174,7 +180,10 @@ def equal(one: list[TrainedFold], two: list[TrainedFold]) -> None:
             pd.testing.assert_frame_equal(getattr(mine, table), getattr(theirs, table))
 
 
-def test_folds_are_trained_once_and_anywhere_alike(world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["processes", deep("dask")])
+def test_folds_are_trained_once_and_anywhere_alike(
+    kind: str, world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Serially, in processes and on a Dask cluster of two workers: the same files and tables."""
     rows, folds, known = world
     seen = rows, fold_forecasts(rows, folds).table
@@ -182,10 +191,9 @@ def test_folds_are_trained_once_and_anywhere_alike(world: Any, monkeypatch: pyte
     trained = train_folds(seen, folds, known, plan(), store)
     keys = [key for one in trained for key in one.keys.values()]
     assert len(set(keys)) == 2 * len(folds) == len(list((tmp_path / "serial").iterdir()))
-    for kind in ("processes", "dask"):
-        elsewhere = FolderModelStore(tmp_path / kind)
-        equal(trained, train_folds(seen, folds, known, plan(executor=kind), elsewhere))
-        assert all(elsewhere.get(key) == store.get(key) for key in keys)
+    elsewhere = FolderModelStore(tmp_path / kind)
+    equal(trained, train_folds(seen, folds, known, plan(executor=kind), elsewhere))
+    assert all(elsewhere.get(key) == store.get(key) for key in keys)
     # A second run trains nothing, and says the same.
     monkeypatch.setattr("tradewind.adaptive.rl.agents.train_agent", None)
     equal(trained, train_folds(seen, folds, known, plan(), store))

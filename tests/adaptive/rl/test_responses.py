@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.adaptive.rl.conftest import made_history
-from tradewind.adaptive.rl.episodes import TOLD
+from tradewind.adaptive.rl.episodes import STEP_FIELDS
 from tradewind.adaptive.rl.market import TradingMarket
-from tradewind.adaptive.rl.policies import Life
+from tradewind.adaptive.rl.policies import Rollout
 from tradewind.adaptive.rl.responses import MULTIPLES, responses
 from tradewind.trading.engine.backtest import History
 
@@ -15,10 +15,10 @@ def market_of(history: History) -> TradingMarket:
     return TradingMarket.from_histories({"A": history}, {"A": np.ones((len(history.close), 2), dtype=np.float32)})
 
 
-def life(targets: np.ndarray, net: np.ndarray) -> Life:
-    told = np.zeros((len(targets), len(TOLD)))
-    told[:, TOLD.index("net")] = net
-    return Life(targets, told, np.zeros(len(targets)), np.zeros((len(targets), 7), dtype=np.float32))
+def rollout(targets: np.ndarray, net: np.ndarray) -> Rollout:
+    measures = np.zeros((len(targets), len(STEP_FIELDS)))
+    measures[:, STEP_FIELDS.index("net")] = net
+    return Rollout(targets, measures, np.zeros(len(targets)), np.zeros((len(targets), 7), dtype=np.float32))
 
 
 def test_each_state_of_the_market_has_its_bars() -> None:
@@ -32,7 +32,7 @@ def test_each_state_of_the_market_has_its_bars() -> None:
     low, high = np.nanquantile(trend, (1 / 3, 2 / 3))
     side = np.where(trend >= high, 1.0, np.where(trend < low, -1.0, 0.0))
     net = np.r_[0.0, 1e-3 * side[:-1]]
-    table = responses(market, [life(side * multiple, net) for multiple in MULTIPLES]).set_index(["kind", "level"])
+    table = responses(market, [rollout(side * multiple, net) for multiple in MULTIPLES]).set_index(["kind", "level"])
     held = np.abs(side[np.r_[0:449, 450:899]]).mean()
     assert table.loc["cost", "exposure"].tolist() == pytest.approx([multiple * held for multiple in MULTIPLES])
     assert table.loc[("trend", "high"), "side"] == 1.0 and table.loc[("trend", "high"), "net"] == pytest.approx(1e-3)
@@ -47,6 +47,6 @@ def test_a_leap_is_seen_after_it_and_not_before() -> None:
     held = np.zeros(200)
     held[88:100] = 0.5
     held[100:112] = -0.25
-    table = responses(market_of(history), [life(held, np.zeros(200))] * 4).set_index(["kind", "level"])
+    table = responses(market_of(history), [rollout(held, np.zeros(200))] * 4).set_index(["kind", "level"])
     assert table.loc["shock", "bars"].to_dict() == {"calm": 175, "before": 12, "after": 12}
     assert table.loc["shock", "side"].to_dict() == {"calm": 0.0, "before": 0.5, "after": -0.25}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tests.adaptive.rl.conftest import told
+from tests.adaptive.rl.conftest import step_value
 from tradewind.adaptive.rl.environments import TradingEnv
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
@@ -24,8 +24,8 @@ def lived(
     rows = []
     over = False
     while not over:
-        _, worth, _, over, _ = environment.step(int(rng.integers(3)) if rng.random() < 0.2 else 2)
-        rows.append((worth, told(environment, "net"), told(environment, "turnover")))
+        _, reward, _, over, _ = environment.step(int(rng.integers(3)) if rng.random() < 0.2 else 2)
+        rows.append((reward, step_value(environment, "net"), step_value(environment, "turnover")))
     return tuple(np.array(column) for column in zip(*rows, strict=True))  # type: ignore[return-value]
 
 

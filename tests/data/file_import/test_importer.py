@@ -74,7 +74,7 @@ def test_bars_keep_their_contract_from_file_to_delivery(read: Any) -> None:
     bars = summarise(found, found.bars[0], NOW).bars
     schema.Bars.validate(bars.assign(segment=np.zeros(len(bars), dtype=np.int32)))
     delivery = to_deliveries(found, NOW)[0]
-    schema.Quarantine.validate(delivery.refused)
+    schema.Quarantine.validate(delivery.rejected)
     assert delivery.source == "file.file.csv" and len(delivery.rows) == delivery.rows_received == 48
 
 
@@ -133,8 +133,8 @@ def test_rows_whose_epoch_and_text_disagree_are_refused(read: Any) -> None:
     times = hours(48, "%Y-%m-%d %H:%M:%S")
     times[5] = "2024-01-02 17:00:00"
     found = read(table(times, {"volume": [1.0] * 48, "unix": hours()}))
-    assert found.refused.counts() == {"unix and date disagree": 1}
-    assert found.refused.source_row.tolist() == [5]
+    assert found.rejected.counts() == {"unix and date disagree": 1}
+    assert found.rejected.source_row.tolist() == [5]
 
 
 def test_a_zone_is_asked_for_given_or_stated(read: Any) -> None:
@@ -158,7 +158,7 @@ def test_an_hour_that_the_clock_shows_twice_is_decided_by_its_twin_or_refused(re
     assert opened(backwards) == [int(stamp.value // 10**6) for stamp in utc[::-1]]
     lonely = read(table([at for row, at in enumerate(local) if row != 12]), timezone="Europe/London")
     assert len(opened(lonely)) == 28
-    assert list(lonely.refused.counts()) == [
+    assert list(lonely.rejected.counts()) == [
         "the clock shows this time twice, and nothing tells which of the two it is"
     ]
 
@@ -166,7 +166,7 @@ def test_an_hour_that_the_clock_shows_twice_is_decided_by_its_twin_or_refused(re
 def test_a_time_that_no_clock_shows_is_refused(read: Any) -> None:
     times = hours(48, "%Y-%m-%d %H:%M", "2024-03-31")
     found = read(table(times), timezone="Europe/London")
-    assert found.refused.counts() == {"date is a time that no clock in Europe/London shows": 1}
+    assert found.rejected.counts() == {"date is a time that no clock in Europe/London shows": 1}
 
 
 def test_the_unit_of_a_lonely_volume_is_asked_for(read: Any) -> None:
@@ -203,7 +203,7 @@ def test_two_volumes_of_a_price_near_one_prove_nothing(read: Any) -> None:
 def test_rows_that_name_no_symbol_are_refused(read: Any) -> None:
     text = table(hours(), {"volume": [5.0] * 48, "symbol": ["A/B"] * 40 + [""] * 4 + ["?" * 40] * 4})
     found = read(text, symbol=None)
-    assert found.refused.counts() == {"the row names no usable venue and symbol": 8}
+    assert found.rejected.counts() == {"the row names no usable venue and symbol": 8}
     assert [str(bars.key) for bars in found.bars] == ["v/AB/1h"] and found.accepted == 40
 
 
@@ -223,7 +223,7 @@ def test_instants_beyond_all_calendars_are_refused_with_their_row(tmp_path: Path
         tmp_path / "file.parquet",
     )
     found = inspect_file(tmp_path / "file.parquet", ImportSettings(**WHO))
-    assert found.refused.counts() == {"the time is not between 1990 and 2100": 1}
+    assert found.rejected.counts() == {"the time is not between 1990 and 2100": 1}
 
 
 def test_two_volumes_prove_which_is_which_and_contradictions_are_refused(read: Any) -> None:
@@ -231,7 +231,7 @@ def test_two_volumes_prove_which_is_which_and_contradictions_are_refused(read: A
     money = (base * np.array(prices()["close"])).round(2)
     money[7] = base[7]
     found = read(table(hours(), {"Volume B": money.tolist(), "Volume A": base.tolist()}), volume_unit=None)
-    assert found.refused.counts() == {"the volumes agree with the prices in neither order": 1}
+    assert found.rejected.counts() == {"the volumes agree with the prices in neither order": 1}
     assert said(found, "volume")[0] == "Volume A"
     neither = read(table(hours(), {"Volume B": [1.0] * 48, "Volume A": [3.0] * 48}), volume_unit=None)
     assert asked(neither) == ["columns.volume"]
@@ -247,8 +247,8 @@ def test_an_open_that_agrees_with_nothing_is_refused_but_a_crash_is_not(read: An
     names = {"date": hours(), **columns, "volume": base, "quote_volume": money}
     text = "\n".join([",".join(names), *(",".join(map(str, row)) for row in zip(*names.values(), strict=True))])
     found = read(text)
-    assert found.refused.source_row.tolist() == [0]
-    assert "the open agrees with nothing" in found.refused.reason[0]
+    assert found.rejected.source_row.tolist() == [0]
+    assert "the open agrees with nothing" in found.rejected.reason[0]
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 3, 1, 2), (3, 0, 1, 2)])
@@ -274,9 +274,9 @@ def test_lines_that_are_no_rows_are_refused_with_their_text(read: Any) -> None:
     lines[10] += ",surplus"
     lines[20] = "half a line"
     found = read("\n".join(lines))
-    assert found.refused.counts() == {"the line has more or fewer cells than the others": 2}
-    assert found.refused.source_row.tolist() == [9, 19]
-    assert "half a line" in found.refused.content[1]
+    assert found.rejected.counts() == {"the line has more or fewer cells than the others": 2}
+    assert found.rejected.source_row.tolist() == [9, 19]
+    assert "half a line" in found.rejected.content[1]
     assert found.bars[0].source_row.tolist() == [row for row in range(48) if row not in (9, 19)]
 
 

@@ -110,12 +110,12 @@ def test_every_row_of_a_messy_file_is_accounted_for(name: str, read: Any) -> Non
     kind, rows, accepted, *of_bars = COUNTS[name]
     assert not found.notes.missing_settings
     assert (found.kind, found.rows, found.accepted) == (kind, rows, accepted)
-    assert found.rows == found.accepted + len(found.refused.reason)
+    assert found.rows == found.accepted + len(found.rejected.reason)
     if of_bars:
         accounts = [summarise(found, bars, NOW) for bars in found.bars]
         counts = [sum(getattr(one, name) for one in accounts) for name in ("missing", "duplicates")]
         assert [found.bars[0].key.timeframe, sum(len(one.bars) for one in accounts), *counts] == of_bars
-        assert sum(one.rows for one in accounts) == rows == sum(len(one.bars) + len(one.refused) for one in accounts)
+        assert sum(one.rows for one in accounts) == rows == sum(len(one.bars) + len(one.rejected) for one in accounts)
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -159,10 +159,10 @@ def test_rounded_epochs_and_a_clock_without_am_and_pm_still_give_the_right_hour(
 
 def test_a_corrupt_first_bar_and_rows_that_contradict_themselves_are_refused(read: Any) -> None:
     found = read("cdd_Binance_BTCUSDT_1h_reversed_mixed_epoch.csv")
-    assert sorted(found.refused.counts().values()) == [1, 91]
-    last = int(found.refused.source_row.max())
+    assert sorted(found.rejected.counts().values()) == [1, 91]
+    last = int(found.rejected.source_row.max())
     assert last == 36_061
-    assert '"16199.91"' in found.refused.content[int(found.refused.source_row.argmax())]
+    assert '"16199.91"' in found.rejected.content[int(found.rejected.source_row.argmax())]
     assert evidence(found, "unit of unix")[0] == "s and ms"
 
 
@@ -190,7 +190,7 @@ def test_the_funding_beside_long_bars_is_read_as_its_own_kind(shared_data: Path)
         shared_data / "messy/aha_all_exchanges_london_time_long.csv", ImportSettings(**said, kind="funding")
     )
     assert (found.rows, found.accepted) == (29556, 29556 - 9852)
-    assert found.refused.counts() == {"the rate is missing or no number": 9852}
+    assert found.rejected.counts() == {"the rate is missing or no number": 9852}
     assert found.vintages is not None
     SideVintages.validate(found.vintages)
     own = found.vintages[(found.vintages["series"] == "funding_binance") & (found.vintages["symbol"] == "BTCUSDT")]
@@ -257,5 +257,5 @@ def test_the_deliveries_of_a_file_hold_all_its_rows(read: Any) -> None:
         found = read(name)
         deliveries = to_deliveries(found, NOW)
         assert sum(delivery.rows_received for delivery in deliveries) == found.rows
-        assert sum(len(d.rows) + d.repeated + len(d.refused) for d in deliveries) == found.rows
+        assert sum(len(d.rows) + d.repeated + len(d.rejected) for d in deliveries) == found.rows
     assert deliveries[0].key == BarKey(venue="binance", symbol="BTCUSDT", timeframe="1h")

@@ -1,4 +1,4 @@
-"""Every real set of bars and trades imports: rows, gaps and refused rows are counted, and the known traps are there."""
+"""Every real set of bars and trades imports: rows, gaps and rejected rows are counted, the known traps are there."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -18,7 +18,7 @@ from tradewind.market.timeframes import bar_duration_ms
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KINDS = ("ohlcv_spot", "ohlcv_perp", "mark_price", "fx")
 
-# Of each file: rows, bars, gaps, bars that the gaps lack, refused rows.
+# Of each file: rows, bars, gaps, bars that the gaps lack, rejected rows.
 COUNTS = {
     "fx/dukascopy/EURUSD-1h-ask": (6225, 6225, 52, 2463, 0),
     "fx/fxcm/GBPUSD-1m-bidask": (30117, 30117, 111, 11644, 0),
@@ -97,7 +97,7 @@ def imported(path: Path, name: str) -> tuple[str, int, BarSummary]:
     _, venue, file = name.split("/")
     said = {"volume_unit": "base", **SAID.get(name, {})}
     found = inspect_file(path, ImportSettings(venue=venue, symbol=file.split("-")[0], **said))
-    assert not found.notes.missing_settings and found.rows == found.accepted + len(found.refused.reason)
+    assert not found.notes.missing_settings and found.rows == found.accepted + len(found.rejected.reason)
     return found.bars[0].key.timeframe, found.rows, summarise(found, found.bars[0], NOW)
 
 
@@ -125,7 +125,7 @@ def test_rows_bars_gaps_and_refused_rows_are_as_known(kind: str, shared_data: Pa
     for name in (name for name in COUNTS if name.startswith(kind)):
         timeframe, rows, counted = imported(shared_data / f"{name}.parquet", name)
         assert timeframe == name.split("-")[1]
-        found[name] = (rows, len(counted.bars), counted.gaps, counted.missing, len(counted.refused))
+        found[name] = (rows, len(counted.bars), counted.gaps, counted.missing, len(counted.rejected))
     assert found == {name: counts for name, counts in COUNTS.items() if name.startswith(kind)}
 
 

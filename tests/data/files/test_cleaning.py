@@ -42,11 +42,11 @@ def with_cell(row: int, column: str, value: Any) -> pd.DataFrame:
 
 
 def clean(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Bars and all refused rows, with every contract checked on the way."""
-    typed, unreadable = type_bars(table, KEY)
+    """Bars and all rejected rows, with every contract checked on the way."""
+    typed, untyped = type_bars(table, KEY)
     schema.TypedBars.validate(typed)
-    bars, refused = check_bars(typed, KEY, NOW)
-    quarantine = pd.concat([unreadable, refused], ignore_index=True)
+    bars, rejected = check_bars(typed, KEY, NOW)
+    quarantine = pd.concat([untyped, rejected], ignore_index=True)
     schema.Quarantine.validate(quarantine)
     schema.Bars.validate(bars.assign(segment=np.int32(0)).astype({"segment": np.int32}))
     require_all_rows(KEY, len(table), len(bars), len(quarantine))

@@ -42,20 +42,20 @@ def test_every_received_row_is_kept_or_repeated_or_refused() -> None:
     table = pd.concat([received(range(3)), received(range(1))], ignore_index=True).astype(object)
     table.loc[1, "close"] = "n/a"
     delivery = receive(table, KEY, "test", at(10))
-    assert delivery.rows_received == 4 == len(delivery.rows) + delivery.repeated + len(delivery.refused)
-    assert delivery.refused["reason"].tolist() == ["close is not a number"]
+    assert delivery.rows_received == 4 == len(delivery.rows) + delivery.repeated + len(delivery.rejected)
+    assert delivery.rejected["reason"].tolist() == ["close is not a number"]
     assert delivery.repeated == 1
 
 
 def test_a_bar_that_is_still_open_is_refused_for_good() -> None:
     delivery = receive(received(range(3)), KEY, "test", at(2.5))
     assert len(delivery.rows) == 2
-    assert delivery.refused["reason"].tolist() == [STILL_OPEN]
+    assert delivery.rejected["reason"].tolist() == [STILL_OPEN]
 
 
 def test_an_empty_answer_is_a_delivery_too() -> None:
     delivery = receive(received(range(0)), KEY, "test", at(3), Span(START_MS, START_MS + HOUR_MS))
-    assert (delivery.rows_received, len(delivery.rows), len(delivery.refused)) == (0, 0, 0)
+    assert (delivery.rows_received, len(delivery.rows), len(delivery.rejected)) == (0, 0, 0)
     assert delivery.rows.dtypes.equals(receive(received(range(1)), KEY, "test", at(3)).rows.dtypes)
 
 
@@ -89,4 +89,4 @@ def test_the_content_tells_rows_apart() -> None:
 
 def test_a_receipt_that_loses_a_row_is_refused() -> None:
     with pytest.raises(BadData, match="do not add up"):
-        Receipt(rows_received=3, rows_new=1, rows_known=1, rows_refused=0)
+        Receipt(rows_received=3, rows_new=1, rows_known=1, rows_rejected=0)

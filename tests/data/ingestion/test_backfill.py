@@ -48,10 +48,10 @@ def wanted(since: float = 0, until: float = BARS) -> Wanted:
 
 
 def fill(source: Venue, store: Store, what: Wanted | None = None, **changed: object) -> list[tuple[int, ...]]:
-    """Rows received, new, known and refused, and bars missing, of each key."""
+    """Rows received, new, known and rejected, and bars missing, of each key."""
     outcomes = backfill(source, store, what or wanted(), RULES.model_copy(update=changed), lambda: NOW)
     assert report.failed(outcomes) == []
-    return [(one.rows_received, one.rows_new, one.rows_known, one.rows_refused, one.missing or 0) for one in outcomes]
+    return [(one.rows_received, one.rows_new, one.rows_known, one.rows_rejected, one.missing or 0) for one in outcomes]
 
 
 def held(store: Store) -> dict[str, list[float]]:
@@ -141,7 +141,7 @@ def test_a_row_counts_as_received_before_it_was_asked_for(store: Store) -> None:
 
     source.bars = eager  # type: ignore[method-assign,assignment]
     outcome = backfill(source, store, Wanted((key("AAA"),), at(0)), RULES, lambda: clock["now"])[0]
-    assert (outcome.rows_new, outcome.rows_refused) == (50, 1)
+    assert (outcome.rows_new, outcome.rows_rejected) == (50, 1)
 
 
 def test_one_failing_symbol_does_not_stop_the_others(store: Store) -> None:
@@ -287,5 +287,5 @@ def test_the_ledger_adds_up(store: Store) -> None:
     fill(venue(), store, wanted(until=50))
     fill(venue(), store, recheck="all")
     ledger = store.ledger()
-    assert (ledger["rows_received"] == ledger[["rows_new", "rows_known", "rows_refused"]].sum(axis=1)).all()
+    assert (ledger["rows_received"] == ledger[["rows_new", "rows_known", "rows_rejected"]].sum(axis=1)).all()
     assert ledger["rows_new"].sum() == 198

@@ -156,7 +156,7 @@ def test_rows_that_cannot_be_believed_are_kept_apart() -> None:
                    (3.1, 3, 3, False, [(1, 99.0, 2.0)]))  # fmt: skip
     depth.loc[len(depth)] = [*depth.iloc[-1][:6], 99.0, float("nan")]
     book = seconds.rebuild(depth.astype({"is_snapshot": bool}), CONTRACT, RULES)
-    assert sorted(book.refused["reason"]) == ["price is not positive", "qty is not finite"]
+    assert sorted(book.rejected["reason"]) == ["price is not positive", "qty is not finite"]
 
 
 def test_updates_that_go_back_and_missing_columns_stop() -> None:

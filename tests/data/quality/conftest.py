@@ -38,13 +38,13 @@ def delivered(hours: int = 2000, seed: int = 1) -> pd.DataFrame:
 
 
 def received(rows: pd.DataFrame, key: BarKey = KEY) -> Checked:
-    """Checked bars, row counts and refused rows, as the data stage makes them."""
-    typed, unreadable = type_bars(rows, key)
-    bars, refused = check_bars(typed, key, NOW)
-    refused = join_rows([unreadable, refused])
+    """Checked bars, row counts and rejected rows, as the data stage makes them."""
+    typed, untyped = type_bars(rows, key)
+    bars, rejected = check_bars(typed, key, NOW)
+    rejected = join_rows([untyped, rejected])
     opened = bars["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
     bars = bars.assign(segment=assign_segments(opened, bar_duration_ms(key.timeframe), 12))
-    return bars, count_rows(key, len(rows), len(bars), len(refused)), refused
+    return bars, count_rows(key, len(rows), len(bars), len(rejected)), rejected
 
 
 @pytest.fixture

@@ -28,12 +28,12 @@ def bars_at(hours: list[int]) -> pd.DataFrame:
     return bars.assign(segment=assign_segments(table["open_time"].to_numpy(), HOUR, 2))
 
 
-NOTHING_REFUSED = pd.DataFrame({"reason": pd.Series(dtype="str")})
+NOTHING_REJECTED = pd.DataFrame({"reason": pd.Series(dtype="str")})
 
 
 def test_gaps_segments_and_completeness_are_counted() -> None:
     bars = bars_at([0, 1, 2, 5, 6, 12])  # holes of 2 and 5 bars, the second one starts a segment
-    quality = describe_bars(bars, count_rows(KEY, 6, 6, 0), NOTHING_REFUSED)
+    quality = describe_bars(bars, count_rows(KEY, 6, 6, 0), NOTHING_REJECTED)
     BarCounts.validate(quality)
     row = quality.iloc[0]
     assert (row["expected_bars"], row["missing_bars"], row["gaps"], row["longest_gap_bars"]) == (13, 7, 2, 5)
@@ -48,13 +48,13 @@ def test_odd_bars_are_counted() -> None:
     for name in ("open", "high", "low", "close"):
         bars.loc[2, name] = bars["close"][1]
     bars.loc[2, "volume"] = 0.0
-    row = describe_bars(bars, count_rows(KEY, 4, 4, 0), NOTHING_REFUSED).iloc[0]
+    row = describe_bars(bars, count_rows(KEY, 4, 4, 0), NOTHING_REJECTED).iloc[0]
     assert (row["stale_bars"], row["zero_volume_bars"]) == (1, 1)
 
 
 def test_refused_rows_are_counted_by_reason() -> None:
-    refused = pd.DataFrame({"reason": ["close is missing", "duplicate of another row", "close is missing"]})
-    row = describe_bars(bars_at([0]), count_rows(KEY, 4, 1, 3), refused).iloc[0]
+    rejected = pd.DataFrame({"reason": ["close is missing", "duplicate of another row", "close is missing"]})
+    row = describe_bars(bars_at([0]), count_rows(KEY, 4, 1, 3), rejected).iloc[0]
     assert row["rejected_reasons"] == "2 x close is missing; 1 x duplicate of another row"
     assert row["duplicates"] == 1
 

@@ -23,9 +23,9 @@ END = START + HOURS * HOUR
 def scores_of(
     rows: pd.DataFrame, rules: QualityRules = RULES, other: pd.DataFrame | None = None, as_of_ms: int = END
 ) -> pd.DataFrame:
-    bars, counts, refused = received(rows)
+    bars, counts, rejected = received(rows)
     agreement = no_agreement() if other is None else compare_bars(bars, other, rules.agreement.tolerance_bps)
-    row, scores = score(examine(bars, counts, refused, agreement, rules), as_of_ms, rules)
+    row, scores = score(examine(bars, counts, rejected, agreement, rules), as_of_ms, rules)
     DataQuality.validate(row)
     QualityScores.validate(scores)
     return scores.set_index("score")
@@ -40,7 +40,7 @@ def missing(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(index=range(500, 600))
 
 
-def unreadable(rows: pd.DataFrame) -> pd.DataFrame:
+def untyped(rows: pd.DataFrame) -> pd.DataFrame:
     for at in range(20):
         rows = with_row(rows, at, close="n/a")
     return rows
@@ -86,7 +86,7 @@ def bad_ticks(rows: pd.DataFrame) -> pd.DataFrame:
 
 PLANTED: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str, float]] = {
     "100 bars are missing": (missing, "completeness", 1900 / 2000),
-    "20 more rows cannot be read": (unreadable, "validity", 2000 / 2020),
+    "20 more rows cannot be read": (untyped, "validity", 2000 / 2020),
     "20 more rows have prices out of order": (disordered, "consistency", 2000 / 2020),
     "the quote volume of 100 bars is off": (another_quote_volume, "consistency", 1900 / 2000),
     "prices move without volume in 100 bars": (moves_without_volume, "consistency", 1900 / 2000),

@@ -69,7 +69,7 @@ def test_a_calendar_file_gives_hours_from_its_first_to_its_last_event(tmp_path: 
     (tmp_path / "calendar.csv").write_text("\n".join(lines))
     files = SeriesFiles(files="calendar.csv", time_format="%m/%d/%Y %H:%M:%S", tick="30m")
     (delivery,) = read_series("us_event_hours_since_last", files, tmp_path, 0, ())
-    assert delivery.refused["reason"].tolist() == [DUPLICATE_EVENT, "time is missing", "event is missing"]
+    assert delivery.rejected["reason"].tolist() == [DUPLICATE_EVENT, "time is missing", "event is missing"]
     assert (delivery.rows_received, delivery.rows_accepted) == (6, 3)
     assert delivery.vintages["known_at"].iloc[[0, -1]].dt.strftime("%H:%M").tolist() == ["13:30", "17:00"]
     assert delivery.vintages["value"].tolist() == [168.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5]

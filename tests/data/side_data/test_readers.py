@@ -22,7 +22,7 @@ NOW = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 def read(folder: Path, name: str, *, symbols: tuple[str, ...] = ("A",), now: int = NOW, **files: Any) -> SideDelivery:
     (delivery,) = read_series(name, SeriesFiles(**files), folder, now, symbols)
     schema.SideVintages.validate(delivery.vintages)
-    assert delivery.rows_received == delivery.rows_accepted + len(delivery.refused)
+    assert delivery.rows_received == delivery.rows_accepted + len(delivery.rejected)
     return delivery
 
 
@@ -84,9 +84,9 @@ def test_every_bad_row_is_refused_with_its_reason_and_its_place(tmp_path: Path, 
     lines = ["Date,value", *(",".join(row[:2]) for row in [*FAULTS, *good])]
     written(tmp_path, f"index.{suffix}", "\ufeff" + "\n".join(lines) + "\n")
     delivery = read(tmp_path, "fear_greed", files=f"index.{suffix}")
-    assert delivery.refused["reason"].tolist() == [fault[2] for fault in FAULTS]
-    assert delivery.refused["source_row"].tolist() == list(range(len(FAULTS)))
-    assert json.loads(delivery.refused["content"][5])["value"] == "n/a"
+    assert delivery.rejected["reason"].tolist() == [fault[2] for fault in FAULTS]
+    assert delivery.rejected["source_row"].tolist() == list(range(len(FAULTS)))
+    assert json.loads(delivery.rejected["content"][5])["value"] == "n/a"
     assert (delivery.rows_received, delivery.rows_accepted) == (len(FAULTS) + len(good), len(good))
 
 
@@ -111,8 +111,8 @@ def test_fred_is_joined_on_publication_and_revisions_are_kept(tmp_path: Path) ->
     delivery = read(tmp_path, "unemployment", files="fred.csv")
     assert delivery.vintages["value"].tolist() == [3.7, 3.8, 3.9]
     assert known(delivery) == ["2024-02-11 00:00", "2024-03-20 00:00", "2024-03-13 00:00"]
-    assert delivery.refused["reason"].tolist() == ["value is missing", "published before the period it is of"]
-    assert delivery.refused["source_row"].tolist() == [4, 5]  # rows of the file, not of the series
+    assert delivery.rejected["reason"].tolist() == ["value is missing", "published before the period it is of"]
+    assert delivery.rejected["source_row"].tolist() == [4, 5]  # rows of the file, not of the series
 
 
 def test_freds_vintages_are_known_when_their_day_is_over(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_freds_plain_files_fall_back_on_the_rule(tmp_path: Path) -> None:
     written(tmp_path, "DGS10.csv", "observation_date,DGS10\n2024-01-02,3.95\n2024-01-03,.\n2024-01-04,3.99\n")
     delivery = read(tmp_path, "treasury_10y", files="DGS10.csv", delay_hours=12)
     assert known(delivery) == ["2024-01-07 12:00", "2024-01-09 12:00"]
-    assert delivery.refused["reason"].tolist() == ["value is missing"]
+    assert delivery.rejected["reason"].tolist() == ["value is missing"]
 
 
 def test_a_basis_is_known_at_the_close_of_its_bar_and_holes_are_refused(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_basis_is_known_at_the_close_of_its_bar_and_holes_are_refused(tmp_path
     delivery = read(tmp_path, "basis", files="perp.parquet", against="spot.parquet", of="A")
     np.testing.assert_allclose(delivery.vintages["value"], [0.01, 100 / 99 - 1])
     assert known(delivery) == ["2024-01-01 01:00", "2024-01-01 04:00"]
-    assert delivery.refused["reason"].tolist() == ["spot.parquet has no value for this time", "value is not positive"]
+    assert delivery.rejected["reason"].tolist() == ["spot.parquet has no value for this time", "value is not positive"]
     assert set(delivery.vintages["symbol"]) == {""}  # `of` makes it the market's
 
 
@@ -143,7 +143,7 @@ def test_a_venues_mark_is_known_when_its_bar_closes(tmp_path: Path) -> None:
     delivery = read(tmp_path, "mark_price", files="{symbol}.parquet", now=now)
     assert known(delivery) == ["2024-01-01 01:00", "2024-01-01 02:00"]
     assert delivery.vintages["value"].tolist() == [100.0, 101.0]
-    assert delivery.refused["reason"].tolist() == ["the bar has not closed yet"]
+    assert delivery.rejected["reason"].tolist() == ["the bar has not closed yet"]
 
 
 def test_a_bar_that_is_still_open_has_no_basis(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_bar_that_is_still_open_has_no_basis(tmp_path: Path) -> None:
         parquet(tmp_path, f"{name}.parquet", timestamp=HOURS, close=[100.0, 100.0, 100.0])
     now = int(pd.Timestamp("2024-01-01 02:59", tz="UTC").timestamp() * 1000)
     delivery = read(tmp_path, "basis", files="perp.parquet", against="spot.parquet", of="A", now=now)
-    assert delivery.refused["reason"].tolist() == ["the bar has not closed yet"]
+    assert delivery.rejected["reason"].tolist() == ["the bar has not closed yet"]
 
 
 def test_a_spread_is_against_the_mean_of_the_others_within_their_common_span(tmp_path: Path) -> None:
@@ -160,8 +160,8 @@ def test_a_spread_is_against_the_mean_of_the_others_within_their_common_span(tmp
     parquet(tmp_path, "c.parquet", timestamp=[HOURS[0], HOURS[2]], funding_rate=[3e-4, 3e-4])
     delivery = read(tmp_path, "funding_spread", files="a.parquet", against=("b.parquet", "c.parquet"), of="A")
     np.testing.assert_allclose(delivery.vintages["value"], [2e-4, 4e-4])
-    assert delivery.refused["reason"].tolist() == ["c.parquet has no value for this time"]
-    assert delivery.refused["source_row"].tolist() == [2]
+    assert delivery.rejected["reason"].tolist() == ["c.parquet has no value for this time"]
+    assert delivery.rejected["source_row"].tolist() == [2]
     assert delivery.rows_received == 3
 
 
@@ -245,9 +245,9 @@ def test_too_many_refused_rows_stop_the_run(tmp_path: Path) -> None:
     source = {
         "fear_greed": lambda symbols: read_series("fear_greed", SeriesFiles(files="f.csv"), tmp_path, NOW, symbols)
     }
-    vintages, refused, counts = collect_side_series(source, ("fear_greed",), ("A",), 0.5)
-    assert (len(vintages), len(refused), counts["rows_received"].tolist()) == (2, 1, [3])
-    with pytest.raises(BadData, match=r"1 of 3 rows are refused.*1 x value is not a number \(first in row 1"):
+    vintages, rejected, counts = collect_side_series(source, ("fear_greed",), ("A",), 0.5)
+    assert (len(vintages), len(rejected), counts["rows_received"].tolist()) == (2, 1, [3])
+    with pytest.raises(BadData, match=r"1 of 3 rows are rejected.*1 x value is not a number \(first in row 1"):
         collect_side_series(source, ("fear_greed",), ("A",), 0.1)
 
 

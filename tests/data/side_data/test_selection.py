@@ -39,10 +39,10 @@ def test_a_universe_without_side_series_has_an_empty_table() -> None:
 
 
 def test_a_table_without_reference_is_of_the_moment_it_was_known_at() -> None:
-    vintages, refused, counts = collect(delivered(GOOD))
+    vintages, rejected, counts = collect(delivered(GOOD))
     schema.SideVintages.validate(vintages)
     assert (vintages["reference_at"] == vintages["known_at"]).all()
-    assert refused.empty
+    assert rejected.empty
     assert counts["rows_received"].sum() == len(GOOD)
 
 
@@ -70,11 +70,11 @@ def test_a_series_the_source_lacks_stops() -> None:
     ],
 )
 def test_a_row_that_cannot_be_used_is_refused_with_its_reason(row: tuple[str, str, int, float], reason: str) -> None:
-    vintages, refused, counts = collect(delivered([*GOOD, row]))
-    assert refused["reason"].tolist() == [reason]
+    vintages, rejected, counts = collect(delivered([*GOOD, row]))
+    assert rejected["reason"].tolist() == [reason]
     assert len(vintages) == len(GOOD)
     assert counts["rows_received"].sum() == len(GOOD) + 1
-    with pytest.raises(BadData, match="1 of 3 rows are refused"):
+    with pytest.raises(BadData, match="1 of 3 rows are rejected"):
         collect(delivered([*GOOD, row]), limit=0.01)
 
 

@@ -32,8 +32,8 @@ def test_vintages_are_stored_once_and_revisions_join_them(tmp_path: Path) -> Non
     stored = store.read_side(["unemployment"])
     store.close()
     pd.testing.assert_frame_equal(stored, revised)
-    again, refused, _ = collect_side_series(stored, ("unemployment",), (), 0.0)
-    assert refused.empty
+    again, rejected, _ = collect_side_series(stored, ("unemployment",), (), 0.0)
+    assert rejected.empty
     pd.testing.assert_frame_equal(as_known(again, SERIES), as_known(revised, SERIES))
     # The old period's revision of March changed nothing, the latest one's of April did.
     assert as_known(stored, SERIES)["value"].dropna().tolist() == [3.7, 3.9, 4.0]

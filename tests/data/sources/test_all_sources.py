@@ -94,7 +94,7 @@ def checked_bars(pages: list[Page], now_ms: int) -> pd.DataFrame:
     """As the data takes its way: page by page received, merged, typed and checked."""
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
     deliveries = [receive(page.rows, KEY, "test", now, page.covered) for page in pages]
-    assert all(d.rows_received == len(d.rows) + d.repeated + len(d.refused) for d in deliveries)
+    assert all(d.rows_received == len(d.rows) + d.repeated + len(d.rejected) for d in deliveries)
     stored = merge_rows([delivery.rows for delivery in deliveries])
     typed, _ = type_bars(stored, KEY)
     return check_bars(typed, KEY, now)[0]

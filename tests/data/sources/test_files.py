@@ -62,9 +62,9 @@ def columnar(names: dict[str, str] | None = None) -> pa.Table:
 
 
 def same_rows(frame: pd.DataFrame) -> bool:
-    typed, unreadable = type_bars(frame, KEY)
+    typed, untyped = type_bars(frame, KEY)
     expected, _ = type_bars(columnar().to_pandas().rename(columns={"timestamp": "open_time"}), KEY)
-    return unreadable.empty and typed.equals(expected)
+    return untyped.empty and typed.equals(expected)
 
 
 @pytest.mark.parametrize("factor", [0.001, 1, 1_000, 1_000_000])
@@ -156,22 +156,22 @@ def test_optional_columns_come_along_and_others_are_left(tmp_path: Path) -> None
 def test_an_unreadable_time_keeps_its_text_for_quarantine(write: Any) -> None:
     frame = read(write(csv([OPENED[0], "06-AM", OPENED[2]])))
     assert frame["open_time"].tolist() == [OPENED[0], "06-AM", OPENED[2]]
-    _, unreadable = type_bars(frame, KEY)
-    assert unreadable[["source_row", "reason"]].to_numpy().tolist() == [[1, "open_time is not an instant"]]
-    assert '"06-AM"' in unreadable["content"][0]
+    _, untyped = type_bars(frame, KEY)
+    assert untyped[["source_row", "reason"]].to_numpy().tolist() == [[1, "open_time is not an instant"]]
+    assert '"06-AM"' in untyped["content"][0]
 
 
 def test_an_hour_that_the_clock_shows_twice_is_quarantined_not_guessed(write: Any) -> None:
     times = ["2023-10-29 01:00", "2023-10-29 02:00", "2023-10-29 03:00"]
-    _, unreadable = type_bars(read(write(csv(times)), timezone="Europe/Berlin"), KEY)
-    assert unreadable["source_row"].tolist() == [1]
+    _, untyped = type_bars(read(write(csv(times)), timezone="Europe/Berlin"), KEY)
+    assert untyped["source_row"].tolist() == [1]
 
 
 def test_text_in_a_price_survives_for_quarantine(write: Any) -> None:
     text = csv(OPENED).replace("11.5", "eleven")
-    _, unreadable = type_bars(read(write(text)), KEY)
-    assert unreadable[["source_row", "reason"]].to_numpy().tolist() == [[1, "open is not a number"]]
-    assert '"eleven"' in unreadable["content"][0]
+    _, untyped = type_bars(read(write(text)), KEY)
+    assert untyped[["source_row", "reason"]].to_numpy().tolist() == [[1, "open is not a number"]]
+    assert '"eleven"' in untyped["content"][0]
 
 
 BAD_FILES: list[tuple[str | bytes, dict[str, Any], str]] = [
@@ -259,10 +259,10 @@ def test_one_changed_byte_gives_typed_rows_or_a_typed_error(tmp_path: Path, at: 
     path = tmp_path / "S-1h.csv"
     path.write_bytes(content[:at] + byte + content[at + 1 :])
     try:
-        typed, unreadable = type_bars(read(path), KEY)
+        typed, untyped = type_bars(read(path), KEY)
     except BadData:
         return
-    assert len(typed) + len(unreadable) in (2, 3, 4)
+    assert len(typed) + len(untyped) in (2, 3, 4)
     assert np.isfinite(typed[["open", "high", "low", "close", "volume"]].to_numpy()).all()
 
 
@@ -319,17 +319,17 @@ def test_reading_numbers_at_once_gives_what_reading_text_gives(write: Any, times
     assert at_once["open"].dtype == np.float64
     with_junk = read(write(content + f"{times[0]},junk,1,1,1,1\n"))
     assert not pd.api.types.is_numeric_dtype(with_junk["open"].dtype)
-    typed, unreadable = type_bars(with_junk, KEY)
-    assert unreadable["reason"].tolist() == ["open is not a number"]
+    typed, untyped = type_bars(with_junk, KEY)
+    assert untyped["reason"].tolist() == ["open is not a number"]
     pd.testing.assert_frame_equal(typed, type_bars(at_once, KEY)[0])
 
 
 @pytest.mark.parametrize("word", ["nan", "inf", "-Infinity", "1e999", "NaN", "null", "NA", ""])
 def test_words_that_a_parser_takes_for_numbers_are_refused(write: Any, word: str) -> None:
     content = csv(OPENED).replace("11.5", word)
-    typed, unreadable = type_bars(read(write(content)), KEY)
-    assert unreadable["source_row"].tolist() == [1] and len(typed) == 2
-    assert unreadable["reason"][0] in ("open is not a number", "open is missing", "open is not finite")
+    typed, untyped = type_bars(read(write(content)), KEY)
+    assert untyped["source_row"].tolist() == [1] and len(typed) == 2
+    assert untyped["reason"][0] in ("open is not a number", "open is missing", "open is not finite")
 
 
 def test_a_quotation_mark_that_swallows_lines_stops(write: Any) -> None:

@@ -94,8 +94,8 @@ def check_survivors(store: Store, deliveries: Sequence[Delivery], receipts: int,
         store.append(one)
     pd.testing.assert_frame_equal(store.read(of), merge_rows([one.rows for one in deliveries]))
     assert [asked for _, asked in store.covered(of)] == sorted(one.received_at_ms for one in deliveries)
-    refused = pd.concat([one.refused for one in deliveries])
-    assert set(store.refused().query("symbol == @of.symbol")["content"]) == set(refused["content"])
+    rejected = pd.concat([one.rejected for one in deliveries])
+    assert set(store.rejected().query("symbol == @of.symbol")["content"]) == set(rejected["content"])
     total = sum(sums.received_sum for sums in store.fingerprints(of).values())
     assert total == store.read(of)["received_at"].sum()
 
@@ -111,11 +111,12 @@ def check_kills(
         began = time.perf_counter()
         assert ask(settings_of(0), overlapping(key(symbol)), 0.0) == 3
     whole_s = time.perf_counter() - began
-    rng = np.random.default_rng(11)
+    # One moment in each of as many equal parts of the work: a few kills fall at its beginning and at its end, too.
+    shares = 0.02 + 0.98 * (np.arange(kills) + np.random.default_rng(11).random(kills)) / kills
     found = []
-    for number in range(kills):
+    for number, share in enumerate(shares):
         given = overlapping(key(f"killed {number}"))
-        found.append(ask(settings_of(number + 1), given, float(rng.uniform(0.02, 1.0) * whole_s)))
+        found.append(ask(settings_of(number + 1), given, float(share * whole_s)))
         store = open_store(settings_of(number + 1))
         check_survivors(store, given, found[-1], is_whole)
         store.close()

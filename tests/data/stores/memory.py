@@ -15,7 +15,7 @@ from tradewind.data.stores.tables import (
     ledger_line,
     ledger_rows,
     merge_vintages,
-    refused_rows,
+    rejected_rows,
 )
 
 
@@ -30,8 +30,8 @@ class MemoryStore:
     def append(self, delivery: Delivery) -> Receipt:
         before = len(self.read(delivery.key))
         self.deliveries.append(replace(delivery, rows=delivery.rows.copy()))
-        new, refused = len(self.read(delivery.key)) - before, len(delivery.refused)
-        receipt = Receipt(delivery.rows_received, new, delivery.rows_received - new - refused, refused)
+        new, rejected = len(self.read(delivery.key)) - before, len(delivery.rejected)
+        receipt = Receipt(delivery.rows_received, new, delivery.rows_received - new - rejected, rejected)
         self.lines.append(ledger_line(delivery, receipt))
         return receipt
 
@@ -59,9 +59,9 @@ class MemoryStore:
         spans = [(one.covered, one.received_at_ms) for one in self.deliveries if one.key == key]
         return covered_spans((span.since_ms, span.until_ms, at) for span, at in spans if span is not None)
 
-    def refused(self) -> pd.DataFrame:
-        tables = [one.refused for one in self.deliveries if len(one.refused)]
-        return refused_rows(pd.concat(tables) if tables else [])
+    def rejected(self) -> pd.DataFrame:
+        tables = [one.rejected for one in self.deliveries if len(one.rejected)]
+        return rejected_rows(pd.concat(tables) if tables else [])
 
     def ledger(self) -> pd.DataFrame:
         return ledger_rows(self.lines)

@@ -14,6 +14,7 @@ import pytest
 
 from tests.data.stores.killing import check_kills, receipts_of_fresh
 from tests.data.stores.schedules import delivery, key
+from tests.depth import deep
 from tradewind.data.files.deliveries import Delivery, merge_rows
 from tradewind.data.stores.catalogue import open_store
 from tradewind.data.stores.delta import DeltaStore, Rules
@@ -23,7 +24,8 @@ from tradewind.errors import BadData, BadParameters, TemporaryOutage
 Settings = dict[str, Any]
 
 
-def test_twenty_killed_clients_lose_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [4, deep(20)])
+def test_killed_clients_lose_nothing(tmp_path: Path, kills: int) -> None:
     told = iter(range(100))
 
     def settings_of(number: int) -> Settings:
@@ -32,7 +34,7 @@ def test_twenty_killed_clients_lose_nothing(tmp_path: Path) -> None:
     def ask(settings: Settings, deliveries: Sequence[Delivery], kill_after_s: float) -> int:
         return receipts_of_fresh(settings, deliveries, kill_after_s, str(tmp_path / f"told-{next(told)}"))
 
-    check_kills(settings_of, 20, ask)
+    check_kills(settings_of, kills, ask)
 
 
 def write_as_another_machine(settings: Settings, deliveries: Sequence[Delivery], folder: str) -> None:
@@ -131,6 +133,6 @@ def test_other_engines_see_instants_and_missing_values(delta_settings: Settings)
 def test_secrets_of_the_storage_are_not_shown(tmp_path: Path) -> None:
     rules = Rules(path=str(tmp_path), storage_options={"AWS_SECRET_ACCESS_KEY": "the-secret"})
     assert "the-secret" not in f"{rules!r} {DeltaTables(rules)!r}"
-    with pytest.raises(BadParameters) as refused:
+    with pytest.raises(BadParameters) as rejected:
         open_store({"kind": "delta", "path": str(tmp_path), "storage_options": {"k": ["the-secret"]}})
-    assert "the-secret" not in str(refused.value)
+    assert "the-secret" not in str(rejected.value)

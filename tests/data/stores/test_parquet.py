@@ -115,10 +115,10 @@ def test_what_a_killed_writer_left_is_not_read_and_goes(tmp_path: Path) -> None:
 def test_many_files_of_a_month_become_one(tmp_path: Path) -> None:
     store = filled(tmp_path, GIVEN, compact_files=3)
     assert max(len(list(folder.iterdir())) for folder in {file.parent for file in files(tmp_path)}) <= 3
-    before = (store.read(key()), store.fingerprints(key()), store.covered(key()), len(store.refused()))
+    before = (store.read(key()), store.fingerprints(key()), store.covered(key()), len(store.rejected()))
     store.compact(key())
     assert len(files(tmp_path)) == len(files(tmp_path, "deliveries")) == 2  # months of bars, months of asking
-    after = (store.read(key()), store.fingerprints(key()), store.covered(key()), len(store.refused()))
+    after = (store.read(key()), store.fingerprints(key()), store.covered(key()), len(store.rejected()))
     pd.testing.assert_frame_equal(after[0], before[0])
     assert after[1:] == before[1:]
     assert len(store.ledger()) == len(GIVEN)

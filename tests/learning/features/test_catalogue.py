@@ -28,6 +28,19 @@ def test_tiers_series_and_names_select() -> None:
 
 
 @pytest.mark.parametrize(
+    ("bar", "slower"),
+    [("1m", ("4h", "1d")), ("1h", ("4h", "1d")), ("4h", ("1d",)), ("6h", ("1d",)), ("5h", ()), ("1d", ()), ("1w", ())],
+)
+def test_slower_timeframes_go_with_the_bar_unless_they_are_listed(bar: str, slower: tuple[str, ...]) -> None:
+    assert FeatureSelection().slower_than(bar) == slower
+    assert FeatureSelection(slower_timeframes=("2d",)).slower_than(bar) == ("2d",)
+    found = {
+        feature.name.rpartition("_")[2] for feature in catalogue.select(FeatureSelection(), bar, ()) if feature.slow_ms
+    }
+    assert found == set(slower)
+
+
+@pytest.mark.parametrize(
     ("selection", "message"),
     [
         (FeatureSelection(exclude=("no_such",)), "no feature is named no_such"),

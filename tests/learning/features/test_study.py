@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from tradewind.learning.features import study
 from tradewind.learning.features.study import drift_by_year, histograms, information_coefficients
 
 HOURS = 2 * 365 * 24
@@ -69,3 +71,19 @@ def test_the_bins_of_a_histogram_add_up() -> None:
     found = histograms({"A": table}, ["noise", "constant"])
     assert found.groupby("feature")["share"].sum().to_numpy() == pytest.approx([1, 1])
     assert found[found["feature"] == "noise"]["share"].to_numpy()[8:16].sum() > 0.5
+
+
+def test_sums_are_made_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With more, their order and so their last digits would depend on the machine."""
+    table, returns = history(7)
+    used: list[int] = []
+
+    class Seen(np.ndarray):
+        def __matmul__(self, other: np.ndarray) -> np.ndarray:
+            used.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+            return np.asarray(self) @ np.asarray(other)
+
+    monkeypatch.setattr(study, "_scores", lambda values, scores=study._scores: scores(values).view(Seen))
+    with threadpool_limits(2):
+        information_coefficients({"A": table}, {"A": returns}, ["known", "noise"], [1, 24])
+    assert used and set(used) == {1}

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.datasets.model_store import FolderModelStore
 from tradewind.errors import BadParameters
 from tradewind.learning.models import catalogue, chosen
@@ -79,6 +80,30 @@ def test_a_listed_model_needs_no_block_of_parameters() -> None:
     filled = chosen.with_every_block({"models": ["mlp", "tft"], "classifier": {"combinatorial": {"n_groups": 6}}})
     assert filled["classifier"]["mlp"]["model"] == {"name": "mlp"} and filled["classifier"]["mlp"]["training"] == {}
     assert filled["deep_learning"]["tft"]["network"] == {} and "combinatorial" in filled["classifier"]
+
+
+def test_agents_stand_in_the_same_list_and_words_of_one_string_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chosen._Chosen, "names", None)
+    assert chosen.chosen_agents() == AGENTS, "all of them, as conf/base lists them"
+    chosen.choose("lightgbm sac linear", AGENTS)
+    assert (chosen.chosen(), chosen.chosen_agents()) == (("lightgbm", "linear"), ("sac",))
+    assert "lightgbm" in chosen.with_every_block({"models": "lightgbm sac"})["classifier"]
+    with pytest.raises(BadParameters, match="at least one model that can be traded"):
+        chosen.choose(["sac"], AGENTS)
+
+
+def test_a_run_of_two_models_is_judged_without_networks_and_agents() -> None:
+    cards = [
+        {"stage": "classifier", "model": name, "family": "tree", "tables": ["forecasts"]}
+        for name in ("lightgbm", "linear")
+    ]
+    left = {"stage": "reinforcement_learning", "model": "sac", "family": "agent", "tables": ["positions"]}
+    for models in (["lightgbm", "linear"], "lightgbm linear"):
+        found = evaluation.gather_forecasts(models, cards, [], [left])
+        assert found.forecasts == ["classifier/lightgbm", "classifier/linear"] and found.agent_positions == []
+        assert found.model_coverage.set_index("model")["state"].to_dict()["sac"] == "left over"
+    acting = evaluation.gather_forecasts(["lightgbm", "sac"], cards, [], [left])
+    assert acting.agent_positions == ["reinforcement_learning/sac"]
 
 
 @pytest.mark.parametrize("names", [["catboost"], ["linear", "linear"], ["last_value"], []])

@@ -158,7 +158,7 @@ def test_forecasts_of_rows_or_folds_that_are_gone_are_not_scored(
     model_rows: pd.DataFrame, model_folds: pd.DataFrame, store: FolderModelStore
 ) -> None:
     forecasts = walk_forward.forecast_table(train(model_rows, model_folds, store), 12)
-    with pytest.raises(BadData, match="3 of .* forecasts have no label .* train again"):
+    with pytest.raises(BadData, match="3 of .* forecasts have no row .* train again"):
         scoring.score(forecasts, model_rows.iloc[:-3], model_folds)
     with pytest.raises(BadData, match="no fold in folds"):
         scoring.score(forecasts, model_rows, model_folds.iloc[:-1])
@@ -249,11 +249,11 @@ def test_scaling_mends_overconfidence_and_never_bets_on_a_side() -> None:
     honest = rng.dirichlet([4, 2, 4], 20_000)
     label = np.array([rng.choice([-1, 0, 1], p=row) for row in honest[:6000]], dtype=np.int8)
     bold = honest**2 / (honest**2).sum(axis=1, keepdims=True)
-    scaling = fit_scaling(bold[:6000], label, np.ones(6000))
+    scaling = fit_scaling(bold[:6000], label)
     assert scaling.slope == pytest.approx(0.5, abs=0.06)
     mended = scaling.apply(bold[6000:])
     assert np.abs(mended - honest[6000:]).mean() < 0.2 * np.abs(bold[6000:] - honest[6000:]).mean()
-    drifting = fit_scaling(np.full((100, 3), 1 / 3), np.ones(100, dtype=np.int8), np.ones(100))
+    drifting = fit_scaling(np.full((100, 3), 1 / 3), np.ones(100, dtype=np.int8))
     tilted = drifting.apply(np.full((1, 3), 1 / 3))[0]
     assert tilted[0] == pytest.approx(tilted[2])
     assert ProbabilityScaling().apply(honest[:5]) == pytest.approx(honest[:5])

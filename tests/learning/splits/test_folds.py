@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tradewind.errors import BadData, BadParameters
-from tradewind.learning.splits.purged import assert_no_leak, inner_split, nested_splits, test_mask, training_mask
+from tradewind.learning.splits.purged import assert_no_leak, inner_split, test_mask, training_mask
 from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
 from tradewind.market import schema
 
@@ -108,16 +108,3 @@ def test_too_little_history_is_refused() -> None:
 def test_a_plan_that_cannot_be_is_refused(fault: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         FoldPlan(**fault)
-
-
-def test_nested_splits_stay_in_order_and_purged() -> None:
-    rows = make_rows(horizon=24)
-    splits = nested_splits(rows, 3)
-    for fit, valid in splits:
-        assert_no_leak(rows, fit, valid)
-        assert rows["timestamp"][fit].max() < rows["timestamp"][valid].min()
-    covered = np.sum([valid for _, valid in splits], axis=0)
-    assert covered.max() == 1 and covered.sum() == pytest.approx(0.6 * len(rows), abs=2)
-    assert [fit.sum() for fit, _ in splits] == sorted(fit.sum() for fit, _ in splits)
-    with pytest.raises(BadData, match="cannot be split 3 times"):
-        nested_splits(make_rows(40, 30), 3)

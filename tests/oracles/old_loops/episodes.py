@@ -9,7 +9,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from tests.oracles.old_loops.step import LAST_CLOSE, Terms
-from tradewind.adaptive.rl.rules import SEEN, EnvironmentRules, RewardRules
+from tradewind.adaptive.rl.rules import ACCOUNT_FEATURES, EnvironmentRules, RewardRules
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -55,14 +55,14 @@ class Reward(NamedTuple):
 BORROW, REWARD = Terms._fields.index("borrow"), len(Terms._fields)
 IS_DISCRETE = REWARD + len(Reward._fields)
 MAX_POSITION, DEAD_BAND, HOW_MANY, SHOWN = range(IS_DISCRETE + 1, IS_DISCRETE + 5)
-CHOICES = SHOWN + len(SEEN)
+CHOICES = SHOWN + len(ACCOUNT_FEATURES)
 
 
 def packed(terms: Terms, book: Floats, reward: Reward, rules: EnvironmentRules) -> Floats:
     """Costs, order rules, reward, actions, what of the account is shown and the measured book, in one array: each more
     that a kernel is handed costs it as much as the arithmetic of a bar."""
     actions = [float(rules.actions == "discrete"), rules.max_position, rules.dead_band, len(rules.targets)]
-    shown = [float(name in rules.account) for name in SEEN]
+    shown = [float(name in rules.account) for name in ACCOUNT_FEATURES]
     return np.array([*terms, *reward, *actions, *shown, *rules.targets, *book.reshape(-1)], dtype=np.float64)
 
 

@@ -239,7 +239,7 @@ def unrealised(memory: Floats, at: int, close: float) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def observe(memory: Floats, at: int, tape: Floats, numbers: Floats, seen: NDArray[np.float32]) -> None:
-    """Writes what the episode sees: the features of its row, and then `SEEN` of its account (`rules` has the units)."""
+    """Writes what the episode sees: the features of its row, then `ACCOUNT_FEATURES` (`rules` has the units)."""
     row, width = int(memory[at, ROW]), tape.shape[1] - FEATURES
     equity, close, held = memory[at, EQUITY], tape[row, 3], memory[at, UNITS]
     shown = numbers  # from SHOWN on: 1 for what of the account is seen

@@ -11,7 +11,7 @@ from tradewind.adaptive.rl.rules import EnvironmentRules
 
 logger = logging.getLogger(__name__)
 
-LEAP, DECIDED, UNSOUND = "policy leaps", "exploration ended", "divergence"
+LARGE_UPDATE, ENTROPY_COLLAPSE, DIVERGENCE = "large policy update", "entropy collapse", "divergence"
 LARGEST_KL = 0.1  # of one update: more throws away what was learned
 LEAST_ENTROPY = {"discrete": 0.01, "continuous": -4.0}  # nats: nothing else is tried any more
 
@@ -23,12 +23,12 @@ def entropy_floor(algorithm: str, rules: EnvironmentRules) -> float:
 
 def alarms_of(row: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     """Alarm, figure and limit of one row of a training's log."""
-    found = []
+    alarms = []
     if row["kl"] > LARGEST_KL:
-        found.append((LEAP, float(row["kl"]), LARGEST_KL))
+        alarms.append((LARGE_UPDATE, float(row["kl"]), LARGEST_KL))
     if row["entropy"] < row["entropy_floor"]:
-        found.append((DECIDED, float(row["entropy"]), float(row["entropy_floor"])))
-    return found
+        alarms.append((ENTROPY_COLLAPSE, float(row["entropy"]), float(row["entropy_floor"])))
+    return alarms
 
 
 def sound_alarms(row: Mapping[str, Any], where: Mapping[str, Any]) -> None:

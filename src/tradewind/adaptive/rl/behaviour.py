@@ -7,9 +7,14 @@ import pandas as pd
 
 from tradewind.adaptive.rl.alarms import alarms_of
 
-DEGENERATE, BLIND, COLLAPSED = "degenerate policy", "cost blindness", "seed collapse"
-DEAF, NOTHING = "deaf to costs", "nothing gained"
-DEAREST = "4"  # the multiple of the costs at which an agent that hears of them trades less
+DEGENERATE, COSTS_EXCEED_PROFIT, SEED_DISAGREEMENT = (
+    "degenerate policy",
+    "costs exceed gross profit",
+    "seed disagreement",
+)
+COST_INSENSITIVE, SEED_DISAGREEMENT = "insensitive to costs", "seed disagreement"
+NO_VALIDATION_GAIN = "no validation gain"
+HIGHEST_COST = "4"  # the multiple of the costs at which a cost-sensitive agent trades less
 BINS = 7
 
 
@@ -19,12 +24,12 @@ def describe(transitions: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (strategy, seed, fold), part in transitions.groupby(["strategy", "seed", "fold"], sort=False):
         sides = [np.sign(one["target"].to_numpy()) for _, one in part.groupby("symbol", sort=False)]
-        whole = np.concatenate(sides)
+        sides_all = np.concatenate(sides)
         lengths = [len(list(run)) for side in sides for held, run in itertools.groupby(side) if held != 0]
         rows.append(
             {
-                "strategy": strategy, "seed": seed, "fold": fold, "long": float((whole > 0).mean()),
-                "short": float((whole < 0).mean()), "flat": float((whole == 0).mean()),
+                "strategy": strategy, "seed": seed, "fold": fold, "long": float((sides_all > 0).mean()),
+                "short": float((sides_all < 0).mean()), "flat": float((sides_all == 0).mean()),
                 "mean_size": float(part["target"].abs().mean()),
                 "holding_bars": float(np.mean(lengths)) if lengths else 0.0,
                 "turnover": float(part["turnover"].mean()), "gross": float(part["gross"].mean()),
@@ -39,11 +44,17 @@ def failures(
 ) -> pd.DataFrame:
     """strategy, fold, seed (-1: all of them), failure, value: where an agent failed, and how.
 
-    A degenerate policy holds one target in 99 % of the bars; cost blindness is to pay more than is earned before
-    costs, though something is; seeds have collapsed where they agree on hardly anything (mean correlation below 0.2).
-    An agent is deaf to costs where it loses and trades no less when they are four times as high. A policy leaps where
-    an update moved it by a divergence above 0.1, its exploration has ended where it tries nothing else any more
-    (`alarms`); nothing is gained where no part of a training grew on the validation bars.
+    degenerate policy: one target in 99 % of the bars. costs exceed gross profit: a profit before costs and a loss after
+    them. seed disagreement: a mean correlation of the seeds' targets below 0.2. insensitive to costs: a loss, and no
+    less turnover when costs are four times as high. large policy update: a KL divergence above 0.1 in one update;
+    entropy collapse: an entropy below the floor (`alarms`). no validation gain: no part of the training gained on the
+    validation bars.
+
+    Args:
+        transitions: the agents' test bars (`walk_forward.TrainedFold.transitions`).
+        behaviour: of `describe`.
+        log: the training logs, a row for each part of each training.
+        responses: of `responses.responses`, of all folds and seeds.
     """
     rows: list[tuple[str, int, int, str, float]] = []
     for (strategy, fold, seed), part in log.groupby(["strategy", "fold", "seed"], sort=False):
@@ -52,19 +63,19 @@ def failures(
         for name in dict.fromkeys(name for name, _, _ in alarms):
             rows.append((*where, name, max((value for one, value, _ in alarms if one == name), key=abs)))
         if part["valid_growth"].max() <= 0:
-            rows.append((*where, NOTHING, float(part["valid_growth"].max())))
+            rows.append((*where, NO_VALIDATION_GAIN, float(part["valid_growth"].max())))
     for (strategy, fold, seed), part in transitions.groupby(["strategy", "fold", "seed"], sort=False):
         usual = float(part["target"].round(3).value_counts(normalize=True).iloc[0])
         if usual > 0.99:
             rows.append((str(strategy), int(fold), int(seed), DEGENERATE, usual))
     for row in behaviour.to_dict("records"):
         if 0 < row["gross"] < row["cost"]:
-            rows.append((row["strategy"], row["fold"], row["seed"], BLIND, row["cost"] / row["gross"]))
+            rows.append((row["strategy"], row["fold"], row["seed"], COSTS_EXCEED_PROFIT, row["cost"] / row["gross"]))
     costs = responses[responses["kind"] == "cost"].set_index(["strategy", "fold", "seed", "level"])
     for (strategy, fold, seed), part in costs.groupby(level=[0, 1, 2], sort=False):
         traded, net = part["turnover"].droplevel([0, 1, 2]), part["net"].droplevel([0, 1, 2])
-        if traded["1"] > 0 and net["1"] < 0 and traded[DEAREST] >= traded["1"]:
-            rows.append((str(strategy), int(fold), int(seed), DEAF, traded[DEAREST] / traded["1"]))
+        if traded["1"] > 0 and net["1"] < 0 and traded[HIGHEST_COST] >= traded["1"]:
+            rows.append((str(strategy), int(fold), int(seed), COST_INSENSITIVE, traded[HIGHEST_COST] / traded["1"]))
     for (strategy, fold), part in transitions.groupby(["strategy", "fold"], sort=False):
         wide = part.pivot_table(index=["symbol", "timestamp"], columns="seed", values="target")
         if wide.shape[1] < 2 or not (wide.std() > 0).all():
@@ -72,7 +83,7 @@ def failures(
         matrix = wide.corr().to_numpy()
         agreement = float(matrix[np.triu_indices(len(matrix), 1)].mean())
         if agreement < 0.2:
-            rows.append((str(strategy), int(fold), -1, COLLAPSED, agreement))
+            rows.append((str(strategy), int(fold), -1, SEED_DISAGREEMENT, agreement))
     table = pd.DataFrame(rows, columns=["strategy", "fold", "seed", "failure", "value"])
     return table.astype({"strategy": "str", "fold": "int64", "seed": "int64", "failure": "str", "value": "float64"})
 

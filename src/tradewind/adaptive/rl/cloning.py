@@ -17,14 +17,14 @@ from tradewind.errors import BadParameters
 from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.trading.strategy.signals import SignalRules
 
-LEADS = "forecast_edge_mean"
+EDGE = "forecast_edge_mean"
 Floats = NDArray[np.float64]
 
 
-class _Lived(NamedTuple):
+class _Experience(NamedTuple):
     """What the rule saw and did: (environments, bars, width), (environments, bars) and where episodes began."""
 
-    seen: NDArray[np.float32]
+    observations: NDArray[np.float32]
     actions: NDArray[np.float32]
     begins: NDArray[np.float32]
 
@@ -38,16 +38,16 @@ class Rule:
         Raises:
             BadParameters: they do not.
         """
-        if LEADS not in standardiser.features:
-            raise BadParameters(f"agent.clone_epochs needs {LEADS} among environment.forecasts: {rules.forecasts}")
-        self._place = standardiser.features.index(LEADS)
+        if EDGE not in standardiser.features:
+            raise BadParameters(f"agent.clone_epochs needs {EDGE} among environment.forecasts: {rules.forecasts}")
+        self._place = standardiser.features.index(EDGE)
         self._mean, self._deviation = standardiser.mean[self._place], standardiser.deviation[self._place]
         self._signal, self._targets = SignalRules(), np.array(rules.targets)
         self._is_discrete, self._largest = rules.actions == "discrete", rules.max_position
 
-    def decide(self, seen: NDArray[np.float32], side: Floats) -> Floats:
+    def decide(self, observations: NDArray[np.float32], side: Floats) -> Floats:
         """The sides (-1, 0, 1) after those held until now, from standardised observations."""
-        edge = seen[:, self._place].astype(np.float64) * self._deviation + self._mean
+        edge = observations[:, self._place].astype(np.float64) * self._deviation + self._mean
         stays = (side * edge >= self._signal.exit_threshold) & (side != 0)
         enters = np.abs(edge) >= self._signal.entry_threshold
         return np.where(enters, np.sign(edge), np.where(stays, side, 0.0))
@@ -61,15 +61,22 @@ class Rule:
 
 
 def clone(model: Any, market: TradingVecEnv, rule: Rule, parameters: AgentParameters) -> None:
-    """The policy imitates the rule; an off-policy agent keeps what the rule lived through as its first experience."""
-    lived = _live(model, market, rule, parameters.clone_bars)
-    count = len(lived.seen)
+    """The policy imitates the rule; an off-policy agent starts with the rule's transitions in its replay buffer.
+
+    Args:
+        model: an algorithm of stable-baselines3; its policy is trained in place.
+        market: the environments that the rule acts in.
+        rule: what is imitated.
+        parameters: passes, bars and batch size.
+    """
+    experience = _collect(model, market, rule, parameters.clone_bars)
+    count = len(experience.observations)
     together = max(parameters.batch_size // parameters.clone_bars, 1)
     for _ in range(parameters.clone_epochs):
         order = np.random.permutation(count)  # noqa: NPY002 - the generator that the library draws from, seeded with it
         for first in range(0, count, together):
             chosen = order[first : first + together]
-            loss = _loss(model, *(torch.from_numpy(one[chosen]) for one in lived))
+            loss = _loss(model, *(torch.from_numpy(one[chosen]) for one in experience))
             optimiser = model.actor.optimizer if isinstance(model, SAC | TD3) else model.policy.optimizer
             optimiser.zero_grad()
             loss.backward()
@@ -78,40 +85,40 @@ def clone(model: Any, market: TradingVecEnv, rule: Rule, parameters: AgentParame
         model.actor_target.load_state_dict(model.actor.state_dict())
 
 
-def _live(model: Any, market: TradingVecEnv, rule: Rule, bars: int) -> _Lived:
-    seen, side = market.reset(), np.zeros(market.num_envs)
+def _collect(model: Any, market: TradingVecEnv, rule: Rule, bars: int) -> _Experience:
+    observations, side = market.reset(), np.zeros(market.num_envs)
     begins = np.ones(market.num_envs, dtype=np.float32)
-    looks, acts, starts = [], [], []
+    observation_rows, action_rows, starts = [], [], []
     for _ in range(bars):
-        side = rule.decide(seen, side)
+        side = rule.decide(observations, side)
         actions = rule.actions(side)
         after, rewards, done, infos = market.step(actions)
-        looks.append(seen)
-        acts.append(actions)
+        observation_rows.append(observations)
+        action_rows.append(actions)
         starts.append(begins)
         if isinstance(model, SAC | TD3):
-            model._last_obs = model._last_original_obs = seen
+            model._last_obs = model._last_original_obs = observations
             model._store_transition(model.replay_buffer, actions[:, None], after, rewards, done, infos)
-        seen, begins = after, done.astype(np.float32)
+        observations, begins = after, done.astype(np.float32)
         side = np.where(done, 0.0, side)
-    return _Lived(np.stack(looks, axis=1), np.stack(acts, axis=1), np.stack(starts, axis=1))
+    return _Experience(np.stack(observation_rows, axis=1), np.stack(action_rows, axis=1), np.stack(starts, axis=1))
 
 
-def _loss(model: Any, seen: Tensor, actions: Tensor, begins: Tensor) -> Tensor:
-    flat, wished = seen.reshape(-1, seen.shape[2]), actions.reshape(-1)
+def _loss(model: Any, observations: Tensor, actions: Tensor, begins: Tensor) -> Tensor:
+    flat, wanted = observations.reshape(-1, observations.shape[2]), actions.reshape(-1)
     if isinstance(model, TD3):
-        return ((model.actor(flat)[:, 0] - wished) ** 2).mean()
+        return ((model.actor(flat)[:, 0] - wanted) ** 2).mean()
     if isinstance(model, SAC):
         greedy = torch.tanh(model.actor.mu(model.actor.latent_pi(flat)))[:, 0]
-        return ((greedy - wished) ** 2).mean()
+        return ((greedy - wanted) ** 2).mean()
     is_discrete = hasattr(model.action_space, "n")
-    taken = wished.long() if is_discrete else wished[:, None]
+    chosen_actions = wanted.long() if is_discrete else wanted[:, None]
     if isinstance(model, RecurrentPPO):
         lstm = model.policy.lstm_actor
-        none = torch.zeros((lstm.num_layers, len(seen), lstm.hidden_size))
+        zeros = torch.zeros((lstm.num_layers, len(observations), lstm.hidden_size))
         _, likely, _ = model.policy.evaluate_actions(
-            flat, taken, RNNStates((none, none), (none, none)), begins.reshape(-1)
+            flat, chosen_actions, RNNStates((zeros, zeros), (zeros, zeros)), begins.reshape(-1)
         )
     else:
-        _, likely, _ = model.policy.evaluate_actions(flat, taken)
+        _, likely, _ = model.policy.evaluate_actions(flat, chosen_actions)
     return -likely.mean()

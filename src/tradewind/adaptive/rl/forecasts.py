@@ -1,4 +1,4 @@
-"""What agents are told beside features: the linear models' forecasts with their uncertainty, as of each fold."""
+"""Forecasts among an agent's features: the linear models', with their uncertainty, as known to each fold."""
 
 import json
 from typing import NamedTuple, Self
@@ -19,9 +19,9 @@ from tradewind.metrics.classification import CLASSES
 from tradewind.trading.strategy.signals import smooth
 
 BLOCKS, ROWS_EACH, RIDGE, SMOOTHING_BARS = 3, 6000, 0.002, 12.0
-SPREAD_RIDGE = 0.01  # of the rows: beside it a feature has to say something
+SPREAD_RIDGE = 0.01  # of the rows
 KEYS = ["symbol", "timestamp"]
-CLASSES_FILE, SPREAD_FILE = "told_classes.json", "told_spread.json"
+CLASSES_FILE, SPREAD_FILE = "forecast_classes.json", "forecast_spread.json"
 
 
 class FoldForecasts(NamedTuple):
@@ -33,7 +33,7 @@ class FoldForecasts(NamedTuple):
     """
 
     table: pd.DataFrame
-    forecasters: dict[int, "ToldForecaster"]
+    forecasters: dict[int, "AgentForecaster"]
 
 
 def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> FoldForecasts:
@@ -49,17 +49,23 @@ def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> FoldForecasts:
         inside, after, forecasters[int(fold.fold)] = with_forecasts(rows[training], rows[testing])
         for table in (inside, after):
             parts.append(table[[*KEYS, *FORECASTS]].assign(fold=np.int64(fold.fold)))
-    whole = pd.concat(parts, ignore_index=True)[["fold", *KEYS, *FORECASTS]]
-    return FoldForecasts(whole.astype(dict.fromkeys(FORECASTS, "float32")), forecasters)
+    table = pd.concat(parts, ignore_index=True)[["fold", *KEYS, *FORECASTS]]
+    return FoldForecasts(table.astype(dict.fromkeys(FORECASTS, "float32")), forecasters)
 
 
 def join(rows: pd.DataFrame, forecasts: pd.DataFrame, fold: int) -> pd.DataFrame:
-    """The rows of one fold's past and test with its forecasts."""
-    told = forecasts[forecasts["fold"] == fold].drop(columns="fold")
-    return rows.merge(told, on=KEYS, how="inner", validate="one_to_one")
+    """The rows of one fold's past and test with its forecasts.
+
+    Args:
+        rows: model-input rows of all symbols.
+        forecasts: of `fold_forecasts`.
+        fold: the fold's number.
+    """
+    of_fold = forecasts[forecasts["fold"] == fold].drop(columns="fold")
+    return rows.merge(of_fold, on=KEYS, how="inner", validate="one_to_one")
 
 
-def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, "ToldForecaster"]:
+def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, "AgentForecaster"]:
     """Past and test rows with the linear models' forecasts: `rules.FORECASTS`, the mean over about 12 bars by symbol;
     and what forecast the test rows.
 
@@ -68,24 +74,24 @@ def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame
     from threadpoolctl import threadpool_limits
 
     names = feature_names(past)
-    told = np.full((len(past), len(CLASSES) + 1), np.nan)
+    predicted = np.full((len(past), len(CLASSES) + 1), np.nan)
     instant = past["timestamp"]
     order = instant.rank(method="dense").to_numpy()
     edges = np.quantile(order, np.linspace(0, 1, BLOCKS + 1))
     place = np.clip(np.searchsorted(edges, order, side="right") - 1, 0, BLOCKS - 1)
     with threadpool_limits(limits=1):
         for block in range(BLOCKS):
-            here = place == block
-            begins, ends = instant[here].min(), past.loc[here, "horizon_end"].max()
+            chosen = place == block
+            begins, ends = instant[chosen].min(), past.loc[chosen, "horizon_end"].max()
             outside = ((past["horizon_end"] < begins) | (instant > ends)).to_numpy()
             if not outside.any():
                 raise BadData(f"{len(past)} training rows are too few for forecasts out of fold")
-            told[here] = ToldForecaster.fitted(past[outside], names).predict(past[here])
-        forecaster = ToldForecaster.fitted(past, names)
-    return _add(past, told), told_rows(forecaster, test), forecaster
+            predicted[chosen] = AgentForecaster.fitted(past[outside], names).predict(past[chosen])
+        forecaster = AgentForecaster.fitted(past, names)
+    return _add(past, predicted), add_forecasts(forecaster, test), forecaster
 
 
-def told_rows(forecaster: "ToldForecaster", rows: pd.DataFrame) -> pd.DataFrame:
+def add_forecasts(forecaster: "AgentForecaster", rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with `rules.FORECASTS` by this forecaster, each symbol's in the order of time."""
     from threadpoolctl import threadpool_limits
 
@@ -103,8 +109,8 @@ class _Spread(BaseModel):
     width: float
 
 
-class ToldForecaster:
-    """What agents are told: the linear model's probabilities, and the spread of the forward return.
+class AgentForecaster:
+    """The forecasts that agents observe: the linear model's probabilities, and the spread of the forward return.
 
     The spread is a log-linear model of the return's size (Harvey 1976), by ridge regression, times the spread of the
     returns in its units.
@@ -117,16 +123,16 @@ class ToldForecaster:
     @classmethod
     def fitted(cls, past: pd.DataFrame, names: list[str]) -> Self:
         """Learned from these features of purged model-input rows, thinned to about 6,000."""
-        few = past[thin(past, max(len(past) // ROWS_EACH, 1))]
-        standardiser = Standardiser.fitted(few, names)
-        x, moved = _design(standardiser, few), few["forward_return"].to_numpy(dtype=np.float64)
+        sample = past[thin(past, max(len(past) // ROWS_EACH, 1))]
+        standardiser = Standardiser.fitted(sample, names)
+        x, moved = _design(standardiser, sample), sample["forward_return"].to_numpy(dtype=np.float64)
         least = 1e-3 * np.abs(moved).mean() + 1e-12  # a bar without any move has no logarithm
-        ridge = SPREAD_RIDGE * len(few) * np.eye(x.shape[1])
+        ridge = SPREAD_RIDGE * len(sample) * np.eye(x.shape[1])
         ridge[0, 0] = 0.0
         weights = np.linalg.solve(x.T @ x + ridge, x.T @ np.log(np.abs(moved) + least))
         low, high = np.quantile(moved / np.exp(x @ weights), (0.05, 0.95))
         spread = _Spread(standardiser=standardiser, weights=tuple(weights.tolist()), width=float(high - low))
-        return cls(fit_linear(few, names, RIDGE), spread)
+        return cls(fit_linear(sample, names, RIDGE), spread)
 
     def predict(self, rows: pd.DataFrame) -> NDArray[np.float64]:
         """p_down, p_flat, p_up and the spread between the 5th and the 95th percentile of the log return, (rows, 4)."""
@@ -156,14 +162,14 @@ def _design(standardiser: Standardiser, rows: pd.DataFrame) -> NDArray[np.float6
     return np.column_stack([np.ones(len(rows)), standardiser.apply(rows).astype(np.float64)])
 
 
-def _add(rows: pd.DataFrame, told: NDArray[np.float64]) -> pd.DataFrame:
-    probability = told[:, : len(CLASSES)]
+def _add(rows: pd.DataFrame, predicted: NDArray[np.float64]) -> pd.DataFrame:
+    probability = predicted[:, : len(CLASSES)]
     entropy = -(probability * np.log(np.maximum(probability, 1e-12))).sum(axis=1) / np.log(len(CLASSES))
     edge = probability[:, 2] - probability[:, 0]
     mean = np.full(len(rows), np.nan)
     symbols = rows["symbol"].to_numpy()
     for symbol in rows["symbol"].unique():
-        here = symbols == symbol
-        mean[here] = smooth(edge[here], SMOOTHING_BARS)
-    columns = np.column_stack([edge, mean, probability[:, 1], entropy, told[:, -1]])
+        chosen = symbols == symbol
+        mean[chosen] = smooth(edge[chosen], SMOOTHING_BARS)
+    columns = np.column_stack([edge, mean, probability[:, 1], entropy, predicted[:, -1]])
     return rows.assign(**{name: columns[:, at] for at, name in enumerate(FORECASTS)})

@@ -17,19 +17,25 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise
 from torch import Tensor, nn
 
-from tradewind.adaptive.rl.lean_policy import LeanPolicy
+from tradewind.adaptive.rl.fast_policy import FastPolicy
 from tradewind.adaptive.rl.parameters import AgentParameters
 from tradewind.errors import BadModel
 from tradewind.learning.models.base import Files
 from tradewind.learning.models.sequence.windows import CLIP, Standardiser
 
 STATE, REPLAY, COUNTERS = "state.safetensors", "replay.safetensors", "counters.json"
-_COUNTED = ("num_timesteps", "_n_updates", "_episode_num")
-_REPLAYED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+_COUNTER_NAMES = ("num_timesteps", "_n_updates", "_episode_num")
+_REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
 def make_learner(parameters: AgentParameters, market: Any, seed: int) -> Any:
-    """The algorithm, untrained. `market` is a `VecEnv`. Draws from torch's and numpy's global generators."""
+    """The algorithm, untrained. `market` is a `VecEnv`. Draws from torch's and numpy's global generators.
+
+    Args:
+        parameters: the algorithm and its settings.
+        market: a `VecEnv`.
+        seed: of the algorithm.
+    """
     torch.set_num_threads(1)
     policy: dict[str, Any] = {
         "net_arch": [parameters.hidden, parameters.hidden],
@@ -42,19 +48,19 @@ def make_learner(parameters: AgentParameters, market: Any, seed: int) -> Any:
     }  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the last batch of a rollout may be a smaller one
-        model = _made(parameters, market, shared)
+        model = _algorithm(parameters, market, shared)
     model.set_logger(Logger(folder=None, output_formats=[]))
     return model
 
 
-def _made(parameters: AgentParameters, market: Any, shared: dict[str, Any]) -> Any:
+def _algorithm(parameters: AgentParameters, market: Any, shared: dict[str, Any]) -> Any:
     if parameters.algorithm in ("ppo", "recurrent_ppo"):
         shared |= {
             "n_steps": parameters.n_steps, "n_epochs": parameters.n_epochs, "gae_lambda": parameters.gae_lambda,
             "ent_coef": parameters.ent_coef, "target_kl": parameters.target_kl,
         }  # fmt: skip
         if parameters.algorithm == "ppo":
-            return PPO(LeanPolicy, market, **shared)
+            return PPO(FastPolicy, market, **shared)
         shared["policy_kwargs"] |= {
             "net_arch": [parameters.hidden], "lstm_hidden_size": parameters.hidden, "enable_critic_lstm": False,
         }  # fmt: skip
@@ -73,8 +79,10 @@ def _made(parameters: AgentParameters, market: Any, shared: dict[str, Any]) -> A
 
 
 def reseed(model: Any, seed: int) -> None:
-    """Everything random from this seed on, every episode new, nothing remembered: a part of a training owes nothing to
-    the generators of the one before it, so that a resumed one is the same to the last bit."""
+    """Seeds everything random and begins every episode anew, with an empty hidden state.
+
+    No part of a training depends on the generators of the part before it, so that a resumed one is equal to the bit.
+    """
     model.set_random_seed(seed)
     model._last_obs = None
     if getattr(model, "_last_lstm_states", None) is not None:
@@ -89,12 +97,12 @@ def _optimisers(model: Any) -> dict[str, Any]:
 
 
 def learner_files(model: Any, with_replay: bool) -> Files:
-    """Weights and the optimisers' moments, counters, and what an off-policy agent has seen; without pickles."""
+    """Weights and the optimisers' moments, counters, and the replay buffer of an off-policy agent; without pickles."""
     tensors = {f"policy.{name}": value for name, value in model.policy.state_dict().items()}
     for whose, optimiser in _optimisers(model).items():
         for place, state in optimiser.state_dict()["state"].items():
             tensors |= {f"{whose}_optimiser.{place}.{name}": value for name, value in state.items()}
-    counted = {name: int(getattr(model, name)) for name in _COUNTED if hasattr(model, name)}
+    counted = {name: int(getattr(model, name)) for name in _COUNTER_NAMES if hasattr(model, name)}
     files = {
         STATE: to_safetensors({name: value.clone().contiguous() for name, value in tensors.items()}),
         COUNTERS: json.dumps(counted).encode(),
@@ -102,8 +110,8 @@ def learner_files(model: Any, with_replay: bool) -> Files:
     buffer = getattr(model, "replay_buffer", None)
     if with_replay and buffer is not None:
         stop = buffer.buffer_size if buffer.full else buffer.pos
-        seen = {name: torch.from_numpy(getattr(buffer, name)[:stop].copy()) for name in _REPLAYED}
-        files[REPLAY] = to_safetensors(seen | {"place": torch.tensor([buffer.pos, int(buffer.full)])})
+        observations = {name: torch.from_numpy(getattr(buffer, name)[:stop].copy()) for name in _REPLAY_ARRAYS}
+        files[REPLAY] = to_safetensors(observations | {"place": torch.tensor([buffer.pos, int(buffer.full)])})
     return files
 
 
@@ -123,7 +131,7 @@ def restore_learner(model: Any, files: Files) -> None:
                 states.setdefault(int(place), {})[what] = value
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": states, "param_groups": groups})
-        for name in _COUNTED:
+        for name in _COUNTER_NAMES:
             if name in counted:
                 setattr(model, name, counted[name])
         if REPLAY in files:
@@ -132,12 +140,12 @@ def restore_learner(model: Any, files: Files) -> None:
         raise BadModel(f"the stored training does not fit this agent ({error}): delete it to train anew") from error
 
 
-def _refill(buffer: Any, seen: dict[str, Tensor]) -> None:
-    place = seen.pop("place").tolist()
-    count = len(seen["rewards"])
+def _refill(buffer: Any, observations: dict[str, Tensor]) -> None:
+    place = observations.pop("place").tolist()
+    count = len(observations["rewards"])
     if count > buffer.buffer_size:
         raise ValueError(f"{count} stored rows of replay, room for {buffer.buffer_size}")
-    for name, values in seen.items():
+    for name, values in observations.items():
         getattr(buffer, name)[:count] = values.numpy()
     buffer.pos, buffer.full = place[0] % buffer.buffer_size, bool(place[1]) and count == buffer.buffer_size
 
@@ -151,7 +159,7 @@ class Actor(nn.Module):
     """The greedy policy over raw features: standardised as in training, then the library's own layers."""
 
     def __init__(self, model: Any, parameters: AgentParameters, is_discrete: bool, standardiser: Standardiser) -> None:
-        """With the identity as standardiser it reads what the environments of the training show."""
+        """With the identity as standardiser it reads the observations of the training's environments."""
         super().__init__()
         deviation = np.array(standardiser.deviation)
         share = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
@@ -160,12 +168,18 @@ class Actor(nn.Module):
         self.policy, self.algorithm, self.is_discrete = model.policy, parameters.algorithm, is_discrete
         self.units = parameters.hidden if parameters.algorithm == "recurrent_ppo" else 0
 
-    def forward(self, seen: Tensor, state: Tensor | None = None, cell: Tensor | None = None) -> Any:
-        """Logits of the actions, or the wished position in [-1, 1]; with a memory, state and cell after them."""
+    def forward(self, observations: Tensor, state: Tensor | None = None, cell: Tensor | None = None) -> Any:
+        """Logits of the actions, or the position in [-1, 1]; a recurrent policy adds its hidden state and cell.
+
+        Args:
+            observations: shape (rows, features + account).
+            state: shape (1, rows, units), of a recurrent policy.
+            cell: shape (1, rows, units), of a recurrent policy.
+        """
         mean, share = self.get_buffer("mean"), self.get_buffer("share")
         width = mean.shape[0]
-        scaled = torch.clamp((seen[:, :width] - mean) * share, -CLIP, CLIP)
-        x = torch.cat([scaled, seen[:, width:]], dim=1)
+        scaled = torch.clamp((observations[:, :width] - mean) * share, -CLIP, CLIP)
+        x = torch.cat([scaled, observations[:, width:]], dim=1)
         if self.algorithm == "sac":
             return torch.tanh(self.policy.actor.mu(self.policy.actor.latent_pi(x)))
         if self.algorithm == "td3":
@@ -173,20 +187,22 @@ class Actor(nn.Module):
         if self.units:
             out, (state, cell) = self.policy.lstm_actor(x[None], (state, cell))
             x = out[0]
-        said = self.policy.action_net(self.policy.mlp_extractor.forward_actor(x))
-        said = said if self.is_discrete else torch.clamp(said, -1.0, 1.0)
-        return (said, state, cell) if self.units else said
+        outputs = self.policy.action_net(self.policy.mlp_extractor.forward_actor(x))
+        outputs = outputs if self.is_discrete else torch.clamp(outputs, -1.0, 1.0)
+        return (outputs, state, cell) if self.units else outputs
 
     def begin(self, count: int) -> tuple[Tensor, ...]:
-        """What `count` episodes remember at their beginning."""
+        """The hidden state of `count` episodes at their beginning."""
         return tuple(torch.zeros((1, count, self.units)) for _ in range(2 if self.units else 0))
 
-    def act(self, seen: NDArray[np.float32], memory: tuple[Tensor, ...]) -> tuple[NDArray[Any], tuple[Tensor, ...]]:
-        """The greedy action of each episode, and its memory."""
+    def act(
+        self, observations: NDArray[np.float32], hidden: tuple[Tensor, ...]
+    ) -> tuple[NDArray[Any], tuple[Tensor, ...]]:
+        """The greedy action of each episode, and its hidden state."""
         with torch.no_grad():
-            said = self(torch.from_numpy(seen), *memory)
-        said, *after = said if self.units else (said,)
-        return (said.argmax(dim=1) if self.is_discrete else said).numpy(), tuple(after)
+            outputs = self(torch.from_numpy(observations), *hidden)
+        outputs, *after = outputs if self.units else (outputs,)
+        return (outputs.argmax(dim=1) if self.is_discrete else outputs).numpy(), tuple(after)
 
 
 def identity(width: int) -> Standardiser:
@@ -195,15 +211,15 @@ def identity(width: int) -> Standardiser:
     return Standardiser(features=names, mean=(0.0,) * width, deviation=(1.0,) * width)
 
 
-def explores(model: Any, seen: NDArray[np.float32]) -> float:
-    """How undecided the policy is over what is seen: its mean entropy, in nats; none for TD3."""
+def policy_entropy(model: Any, observations: NDArray[np.float32]) -> float:
+    """The policy's mean entropy over the observations, in nats; NaN for TD3."""
     if isinstance(model, TD3):
         return np.nan
     with torch.no_grad():
-        x = torch.from_numpy(seen)
+        x = torch.from_numpy(observations)
         if isinstance(model, SAC):
             return -float(model.actor.action_log_prob(x)[1].mean())
         if isinstance(model, RecurrentPPO):
-            said = model.logger.name_to_value.get("train/entropy_loss", np.nan)
-            return -float(said)
+            outputs = model.logger.name_to_value.get("train/entropy_loss", np.nan)
+            return -float(outputs)
         return float(model.policy.get_distribution(x).entropy().mean())

@@ -32,7 +32,7 @@ class TradingMarket:
     runs: Rows
 
     @cached_property
-    def tape(self) -> Floats:
+    def market_rows(self) -> Floats:
         """A row a bar, as `stepping` reads it: the eight numbers of the bar, and the features."""
         return np.ascontiguousarray(np.vstack([self.bars, self.features.T]).T, dtype=np.float64)
 
@@ -96,8 +96,16 @@ class TradingTerms:
     delay: int
 
     @classmethod
-    def made(cls, costs: Costs, orders: OrderRules, rules: EnvironmentRules, bars_per_year: float) -> "TradingTerms":
+    def from_rules(
+        cls, costs: Costs, orders: OrderRules, rules: EnvironmentRules, bars_per_year: float
+    ) -> "TradingTerms":
         """From the run's costs and order rules.
+
+        Args:
+            costs: fees, spread, slippage, impact, latency.
+            orders: the order rules.
+            rules: the environment's actions.
+            bars_per_year: by which borrowing costs are charged.
 
         Raises:
             BadParameters: the actions ask for more than the leverage allowed.

@@ -14,6 +14,7 @@ AGENTS = ("ppo", "recurrent_ppo", "sac", "td3")
 # As people write them.
 TITLES = {"ppo": "PPO", "recurrent_ppo": "recurrent PPO", "sac": "SAC", "td3": "TD3"}
 OFF_POLICY = ("sac", "td3")
+GAMMA = 0.97  # the discount a bar, of agents and of the potential in their reward
 
 
 class AgentParameters(Parameters):
@@ -45,7 +46,7 @@ class AgentParameters(Parameters):
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 1024
     n_epochs: Annotated[int, Field(ge=1, le=100)] = 5
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
-    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.97
+    gamma: Annotated[float, Field(ge=0, lt=1)] = GAMMA
     gae_lambda: Annotated[float, Field(ge=0, le=1)] = 0.9
     ent_coef: Annotated[float, Field(ge=0, le=1)] = 0.003
     gradient_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 64

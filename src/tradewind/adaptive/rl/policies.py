@@ -10,18 +10,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tradewind.adaptive.rl.episodes import (
     EQUITY,
     PENDING,
+    REWARD,
+    STEP_AT,
+    STEP_FIELDS,
     TARGET,
-    TOLD,
-    TOLD_AT,
-    WORTH,
     Reward,
     begin,
-    make_memory,
-    packed,
+    make_states,
+    pack_parameters,
 )
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
-from tradewind.adaptive.rl.rules import SEEN, EnvironmentRules, RewardRules
-from tradewind.adaptive.rl.stepping import look_all, step_all
+from tradewind.adaptive.rl.rules import ACCOUNT_FEATURES, EnvironmentRules, RewardRules
+from tradewind.adaptive.rl.stepping import observe_all, step_all
 from tradewind.errors import BadModel
 from tradewind.learning.models.base import Files
 from tradewind.learning.models.sequence.exported import make_session
@@ -31,13 +31,13 @@ POLICY, ABOUT, LOG = "policy.onnx", "policy.json", "training.json"
 LOG_COLUMNS = ["part", "steps", "valid_growth", "valid_turnover", "entropy", "entropy_floor", "kl", "value_loss"]
 LARGEST = 128.0  # position; the rules allow 125
 Floats = NDArray[np.float64]
-Memory = tuple[NDArray[np.float32], ...]
+HiddenState = tuple[NDArray[np.float32], ...]
 
 
 class About(BaseModel):
     """What stands beside the network in `policy.json`. One that abstains stays flat, whatever the network says: no part
-    of its training gained anything on the validation bars. `recurrent_units` is the size of what a policy with a
-    memory carries from bar to bar, twice (state and cell); 0 where it has none."""
+    of its training gained anything on the validation bars. `recurrent_units` is the size of a recurrent
+    policy's state and cell; 0 where there is none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +50,7 @@ class About(BaseModel):
 
 
 class Policy:
-    """What to hold, from what is seen: features as they are, then the account (`rules.SEEN`)."""
+    """Target positions from observations: features, not standardised, then the account (`rules.ACCOUNT_FEATURES`)."""
 
     def __init__(self, about: About, session: Any) -> None:
         """Use `from_files`."""
@@ -72,77 +72,97 @@ class Policy:
             raise BadModel(f"{ABOUT} was written by another version: {error}") from error
         return cls(about, make_session(files[POLICY]))
 
-    def begin(self, count: int) -> Memory:
-        """What `count` episodes remember at their beginning: nothing, in the policy's own shape."""
+    def begin(self, count: int) -> HiddenState:
+        """The hidden state of `count` episodes at their beginning: zeros; nothing where the policy is not recurrent."""
         units = self.about.recurrent_units
         return tuple(np.zeros((1, count, units), dtype=np.float32) for _ in range(2 if units else 0))
 
-    def decide(self, seen: NDArray[np.float32], held: Floats, memory: Memory = ()) -> tuple[Floats, Memory]:
-        """Target positions (rows,), and the memory for the next bar.
+    def decide(
+        self, observations: NDArray[np.float32], held: Floats, hidden: HiddenState = ()
+    ) -> tuple[Floats, HiddenState]:
+        """Target positions for the next bar, and the hidden state after this one.
 
-        From what is seen (rows, features + account), the targets held until now, and what was remembered.
+        Args:
+            observations: shape (rows, features + account), features not standardised.
+            held: shape (rows,), the present targets as shares of equity.
+            hidden: the hidden state of a recurrent policy, of `begin` or of the bar before.
+
+        Returns:
+            Targets of shape (rows,), and the hidden state.
         """
         if self.about.abstains:
-            return np.zeros(len(seen)), memory
-        said, *after = self._session.run(None, {"seen": seen, **dict(zip(("state", "cell"), memory, strict=False))})
+            return np.zeros(len(observations)), hidden
+        inputs = {"observation": observations, **dict(zip(("state", "cell"), hidden, strict=False))}
+        outputs, *after = self._session.run(None, inputs)
         rules = self.about.environment
         if rules.actions == "discrete":
-            return np.asarray(self._targets[said.argmax(axis=1)]), tuple(after)
-        wanted = np.clip(said[:, 0].astype(np.float64), -1, 1) * rules.max_position
+            return np.asarray(self._targets[outputs.argmax(axis=1)]), tuple(after)
+        wanted = np.clip(outputs[:, 0].astype(np.float64), -1, 1) * rules.max_position
         keeps = np.abs(wanted - held) < rules.dead_band * rules.max_position
         return np.asarray(np.where(keeps, held, wanted)), tuple(after)
 
 
-class Life(NamedTuple):
-    """What a policy lived through, by row of the market: targets (0 where it cannot act), the account (`TOLD`),
-    rewards, and what was seen."""
+class Rollout(NamedTuple):
+    """What a policy did over a market, a row for each of the market's rows.
+
+    Attributes:
+        targets: shape (rows,), shares of equity; 0 where the policy cannot act.
+        steps: shape (rows, len(STEP_FIELDS)), the account over the bar.
+        rewards: shape (rows,).
+        observations: shape (rows, features + account), float32.
+    """
 
     targets: Floats
-    told: Floats
+    steps: Floats
     rewards: Floats
-    seen: NDArray[np.float32]
+    observations: NDArray[np.float32]
 
 
-def live_through(
+def run_policy(
     policy: Policy, market: TradingMarket, trading: TradingTerms, reward: RewardRules | None = None,
     multiples: tuple[float, ...] = (1.0,),
-) -> list[Life]:  # fmt: skip
-    """One `Life` for each multiple of the costs; all runs of bars side by side, each flat at its beginning.
+) -> list[Rollout]:  # fmt: skip
+    """One `Rollout` for each multiple of the costs; all runs of bars side by side, each flat at its beginning.
 
-    The market's features are as they come, not standardised.
+    Args:
+        policy: the policy that decides at each close.
+        market: bars and features, not standardised.
+        trading: costs, order rules and delay.
+        reward: the reward rules; None takes the defaults.
+        multiples: of the costs, one rollout each.
     """
     # Targets go in as actions: a power of two keeps their bits.
     free = {"actions": "continuous", "max_position": LARGEST, "dead_band": 0.0}
     rules = policy.about.environment.model_copy(update=free)
-    numbers = packed(trading.terms, trading.book, Reward.made(reward or RewardRules(), 0.0), rules)
+    settings = pack_parameters(trading.terms, trading.book, Reward.from_rules(reward or RewardRules(), 0.0), rules)
     runs, features = market.runs, market.features
-    count, lives = len(runs), len(runs) * len(multiples)
-    memory = make_memory(lives, trading.delay)
-    for at in range(lives):
+    count, n_episodes = len(runs), len(runs) * len(multiples)
+    states = make_states(n_episodes, trading.delay)
+    for at in range(n_episodes):
         first, last = runs[at % count]
-        begin(memory, at, first, last, market.bars[3, first], multiples[at // count], trading.delay)
-    seen = np.zeros((lives, features.shape[1] + len(SEEN)), dtype=np.float32)
-    look_all(memory, np.arange(lives), market.tape, numbers, seen)
+        begin(states, at, first, last, market.bars[3, first], multiples[at // count], trading.delay)
+    observations = np.zeros((n_episodes, features.shape[1] + len(ACCOUNT_FEATURES)), dtype=np.float32)
+    observe_all(states, np.arange(n_episodes), market.market_rows, settings, observations)
     out = [
-        Life(np.zeros(len(features)), np.zeros((len(features), len(TOLD))), np.zeros(len(features)),
-             np.zeros((len(features), seen.shape[1]), dtype=np.float32))
+        Rollout(np.zeros(len(features)), np.zeros((len(features), len(STEP_FIELDS))), np.zeros(len(features)),
+             np.zeros((len(features), observations.shape[1]), dtype=np.float32))
         for _ in multiples
     ]  # fmt: skip
-    thought = policy.begin(lives)
+    hidden = policy.begin(n_episodes)
     for bar in range(int((runs[:, 1] - runs[:, 0]).max()) + 1):
-        targets, thought = policy.decide(seen, memory[:, TARGET], thought)
+        targets, hidden = policy.decide(observations, states[:, TARGET], hidden)
         here = np.flatnonzero(runs[:, 0] + bar <= runs[:, 1])
         rows = runs[here, 0] + bar
-        for which, life in enumerate(out):
-            mine = here + which * count
-            alive = memory[mine, EQUITY] > 0.0
-            life.targets[rows] = np.where(alive, targets[mine], 0.0)
-            life.seen[rows] = seen[mine]
+        for which, rollout in enumerate(out):
+            chosen = here + which * count
+            alive = states[chosen, EQUITY] > 0.0
+            rollout.targets[rows] = np.where(alive, targets[chosen], 0.0)
+            rollout.observations[rows] = observations[chosen]
         moves = here[runs[here, 0] + bar < runs[here, 1]]
-        before = [memory[moves + which * count, EQUITY] > 0.0 for which in range(len(out))]
-        step_all(memory, targets / LARGEST, market.tape, numbers, seen)
-        for which, life in enumerate(out):
-            mine, rows = moves + which * count, runs[moves, 0] + bar + 1
-            life.told[rows] = np.where(before[which][:, None], memory[mine, TOLD_AT:PENDING], 0.0)
-            life.rewards[rows] = np.where(before[which], memory[mine, WORTH], 0.0)
+        before = [states[moves + which * count, EQUITY] > 0.0 for which in range(len(out))]
+        step_all(states, targets / LARGEST, market.market_rows, settings, observations)
+        for which, rollout in enumerate(out):
+            chosen, rows = moves + which * count, runs[moves, 0] + bar + 1
+            rollout.steps[rows] = np.where(before[which][:, None], states[chosen, STEP_AT:PENDING], 0.0)
+            rollout.rewards[rows] = np.where(before[which], states[chosen, REWARD], 0.0)
     return out

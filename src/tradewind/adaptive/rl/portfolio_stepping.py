@@ -4,29 +4,35 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tradewind.trading.engine.account import CLOSE, USUAL_VOLUME, VOLATILITY, decide, live_bar, share_of
+from tradewind.trading.engine.account import CLOSE, USUAL_VOLUME, VOLATILITY, decide, share_of, step_bar
 from tradewind.trading.engine.step import ENTRY, FILL_SIZE, HELD, LAST_CLOSE, MOST_FILLS, UNITS, TradingSchedule
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 # A portfolio's account: equity, its peak, cost so far, the scale of its costs, the instant, the first, the last one.
-EQUITY, PEAK, COST, COST_SCALE, ROW, BEGUN, END = range(7)
+EQUITY, PEAK, COST, COST_SCALE, ROW, START, END = range(7)
 ACCOUNT_SIZE = 7
-# What the last step told, as shares of the equity before the bar.
+# The account over the last bar, as shares of the equity before the bar.
 NET, GROSS, PAID, FUNDING, TURNOVER, EXPOSURE = range(6)
-TOLD = ("net", "gross", "cost", "funding", "turnover", "exposure")
-SEEN_EACH = ("position", "unrealised_profit", "time_in_trade")
-SEEN_ALL = ("drawdown", "cost_so_far", "exposure")
-RUINED, OVER = 1, 2
+STEP_FIELDS = ("net", "gross", "cost", "funding", "turnover", "exposure")
+SYMBOL_FEATURES = ("position", "unrealised_profit", "time_in_trade")
+PORTFOLIO_FEATURES = ("drawdown", "cost_so_far", "exposure")
+TERMINATED, TRUNCATED = 1, 2
 
 
 @njit(cache=True, nogil=True)
-def limited(wanted: Floats, before: Floats, leverage: float, turnover: float) -> Floats:
-    """Weights within the limits: scaled down together where their absolute sum passes the leverage, then moved from
-    those before by no more than `turnover` in all; what stays between two allowed ones is allowed, too."""
-    total = np.abs(wanted).sum()
-    out = wanted * (leverage / total) if total > leverage else wanted.copy()
+def limit_weights(weights: Floats, before: Floats, leverage: float, turnover: float) -> Floats:
+    """Weights within the limits: scaled down together beyond the leverage, then moved by at most `turnover` in all.
+
+    Args:
+        weights: shape (symbols,), the weights asked for, as shares of equity.
+        before: shape (symbols,), the present weights, which are within the leverage.
+        leverage: the largest sum of absolute weights.
+        turnover: the largest sum of absolute changes.
+    """
+    total = np.abs(weights).sum()
+    out = weights * (leverage / total) if total > leverage else weights.copy()
     moved = np.abs(out - before).sum()
     if moved > turnover:
         out = before + (out - before) * (turnover / moved)
@@ -37,31 +43,41 @@ def limited(wanted: Floats, before: Floats, leverage: float, turnover: float) ->
 
 
 @njit(cache=True, nogil=True)
-def begin_portfolio(accounts: Floats, states: Floats, at: int, row: int, end: int, tape: Floats, scale: float) -> None:
-    """Portfolio `at` begins at the closes of instant `row`, without positions, with an equity of 1."""
+def begin_portfolio(accounts: Floats, states: Floats, at: int, row: int, end: int, bars: Floats, scale: float) -> None:
+    """Begins portfolio `at` at the closes of instant `row`, without positions, with an equity of 1.
+
+    Args:
+        accounts: shape (portfolios, ACCOUNT_SIZE), written.
+        states: shape (portfolios, symbols, ...), written; each portfolio's as in `account.AccountState`.
+        at: the portfolio's row.
+        row: the instant at whose closes it begins.
+        end: the instant at which it ends.
+        bars: shape (instants, symbols, 8) in the order of `engine.step.Bar`.
+        scale: the multiple of the run's costs.
+    """
     states[at], accounts[at] = 0.0, 0.0
-    states[at, :, LAST_CLOSE] = tape[row, :, CLOSE]
+    states[at, :, LAST_CLOSE] = bars[row, :, CLOSE]
     accounts[at, EQUITY] = accounts[at, PEAK] = 1.0
-    accounts[at, COST_SCALE], accounts[at, ROW], accounts[at, BEGUN], accounts[at, END] = scale, row, row, end
+    accounts[at, COST_SCALE], accounts[at, ROW], accounts[at, START], accounts[at, END] = scale, row, row, end
 
 
 @njit(cache=True, nogil=True)
 def step_portfolios(
-    accounts: Floats, states: Floats, weights: Floats, tape: Floats, delay: int, schedule: TradingSchedule,
-    book: Floats, told: Floats, done: Rows,
+    accounts: Floats, states: Floats, weights: Floats, bars: Floats, delay: int, schedule: TradingSchedule,
+    book: Floats, last_step: Floats, done: Rows,
 ) -> None:  # fmt: skip
-    """Every portfolio lives through its next instant with the weights it has decided on; writes `told` and `done`.
+    """Steps every portfolio over its next instant with the weights decided; writes `last_step` and `done`.
 
     Args:
         accounts: shape (portfolios, ACCOUNT_SIZE).
         states: shape (portfolios, symbols, ...), each portfolio's as in `account.AccountState`.
         weights: shape (portfolios, symbols), shares of equity.
-        tape: shape (instants, symbols, 8) in the order of `engine.step.Bar`.
+        bars: shape (instants, symbols, 8) in the order of `engine.step.Bar`.
         delay: bars from a decision to its fill.
         schedule: costs and order rules.
         book: the measured order book.
-        told: shape (portfolios, len(TOLD)).
-        done: shape (portfolios,), flags `RUINED` and `OVER`.
+        last_step: shape (portfolios, len(STEP_FIELDS)), written.
+        done: shape (portfolios,), flags `TERMINATED` and `TRUNCATED`.
     """
     n_symbols = states.shape[1]
     fills = np.empty((MOST_FILLS * n_symbols, FILL_SIZE))
@@ -71,31 +87,46 @@ def step_portfolios(
         row = int(account[ROW])
         for symbol in range(n_symbols):
             decide(
-                symbols, symbol, weights[at, symbol], tape[row, symbol, VOLATILITY], tape[row, symbol, USUAL_VOLUME],
+                symbols, symbol, weights[at, symbol], bars[row, symbol, VOLATILITY], bars[row, symbol, USUAL_VOLUME],
                 delay,
             )  # fmt: skip
         row += 1
-        bar = live_bar(
-            symbols, tape, segments, delay, account[EQUITY], account[COST_SCALE], schedule, book, fills, 0, row, 0, row
+        bar = step_bar(
+            symbols, bars, segments, delay, account[EQUITY], account[COST_SCALE], schedule, book, fills, 0, row, 0, row
         )
         account[EQUITY], account[ROW] = bar.equity, row
         account[PEAK] = max(account[PEAK], bar.equity)
         account[COST] += bar.cost
-        told[at, NET], told[at, GROSS], told[at, PAID], told[at, FUNDING] = bar.net, bar.gross, bar.cost, bar.funding
-        told[at, TURNOVER] = bar.traded
-        told[at, EXPOSURE] = 0.0
+        last_step[at, NET], last_step[at, GROSS], last_step[at, PAID], last_step[at, FUNDING] = (
+            bar.net,
+            bar.gross,
+            bar.cost,
+            bar.funding,
+        )
+        last_step[at, TURNOVER] = bar.traded
+        last_step[at, EXPOSURE] = 0.0
         for symbol in range(n_symbols):
-            told[at, EXPOSURE] += abs(share_of(symbols, symbol, bar.equity))
-        done[at] = (RUINED if bar.equity <= 0.0 else 0) | (OVER if row >= account[END] else 0)
+            last_step[at, EXPOSURE] += abs(share_of(symbols, symbol, bar.equity))
+        done[at] = (TERMINATED if bar.equity <= 0.0 else 0) | (TRUNCATED if row >= account[END] else 0)
 
 
 @njit(cache=True, nogil=True)
-def look_portfolios(
-    accounts: Floats, states: Floats, tape: Floats, features: NDArray[np.float32], told: Floats,
-    seen: NDArray[np.float32],
+def observe_portfolios(
+    accounts: Floats, states: Floats, bars: Floats, features: NDArray[np.float32], last_step: Floats,
+    observations: NDArray[np.float32],
 ) -> None:  # fmt: skip
-    """Writes what each portfolio sees: for each symbol its features and `SEEN_EACH`, then `SEEN_ALL` (units as in
-    `rules.EnvironmentRules`; exposure is the absolute positions' sum, a share of equity)."""
+    """Writes each portfolio's observation: each symbol's features and `SYMBOL_FEATURES`, then `PORTFOLIO_FEATURES`.
+
+    Units are those of `rules.EnvironmentRules`; exposure is the sum of absolute positions, a share of equity.
+
+    Args:
+        accounts: shape (portfolios, ACCOUNT_SIZE).
+        states: shape (portfolios, symbols, ...), each portfolio's as in `account.AccountState`.
+        bars: shape (instants, symbols, 8) in the order of `engine.step.Bar`.
+        features: float32, shape (instants, symbols, features).
+        last_step: shape (portfolios, len(STEP_FIELDS)).
+        observations: float32, shape (portfolios, symbols * (features + 3) + 3), written.
+    """
     n_symbols, width = features.shape[1], features.shape[2]
     each = width + 3
     for at in range(len(accounts)):
@@ -103,14 +134,14 @@ def look_portfolios(
         share = 1.0 / equity if equity > 0.0 else 0.0
         for symbol in range(n_symbols):
             place = symbol * each
-            units, close = states[at, symbol, UNITS], tape[row, symbol, 3]
+            units, close = states[at, symbol, UNITS], bars[row, symbol, 3]
             for column in range(width):
-                seen[at, place + column] = features[row, symbol, column]
-            seen[at, place + width] = units * close * share
+                observations[at, place + column] = features[row, symbol, column]
+            observations[at, place + width] = units * close * share
             profit = 100.0 * units * (close - states[at, symbol, ENTRY]) * share if units != 0.0 else 0.0
-            seen[at, place + width + 1] = np.sign(profit) * np.log1p(abs(profit))
-            seen[at, place + width + 2] = np.log1p(states[at, symbol, HELD]) / 5.0 if units != 0.0 else 0.0
+            observations[at, place + width + 1] = np.sign(profit) * np.log1p(abs(profit))
+            observations[at, place + width + 2] = np.log1p(states[at, symbol, HELD]) / 5.0 if units != 0.0 else 0.0
         place = n_symbols * each
-        seen[at, place] = 10.0 * max(1.0 - equity / accounts[at, PEAK], 0.0)
-        seen[at, place + 1] = np.log1p(100.0 * accounts[at, COST])
-        seen[at, place + 2] = told[at, EXPOSURE]
+        observations[at, place] = 10.0 * max(1.0 - equity / accounts[at, PEAK], 0.0)
+        observations[at, place + 1] = np.log1p(100.0 * accounts[at, COST])
+        observations[at, place + 2] = last_step[at, EXPOSURE]

@@ -16,16 +16,16 @@ from tradewind.adaptive.rl.portfolio_stepping import (
     ACCOUNT_SIZE,
     EQUITY,
     NET,
-    OVER,
+    PORTFOLIO_FEATURES,
     ROW,
-    RUINED,
-    SEEN_ALL,
-    SEEN_EACH,
-    TOLD,
+    STEP_FIELDS,
+    SYMBOL_FEATURES,
+    TERMINATED,
+    TRUNCATED,
     TURNOVER,
     begin_portfolio,
-    limited,
-    look_portfolios,
+    limit_weights,
+    observe_portfolios,
     step_portfolios,
 )
 from tradewind.adaptive.rl.vectorised import OneMarketVecEnv
@@ -61,12 +61,12 @@ class PortfolioRules(Parameters):
 
 @dataclass(frozen=True)
 class PortfolioMarket:
-    """The instants at which all symbols have a bar. `tape` (instants, symbols, 8): the bar in the order of
+    """The instants at which all symbols have a bar. `bars` (instants, symbols, 8): the bar in the order of
     `engine.step.Bar`; `features` float32 (instants, symbols, features); `runs` the
     first and last instant of each stretch that can be acted on; `timestamps` as given."""
 
     symbols: tuple[str, ...]
-    tape: Floats
+    bars: Floats
     features: NDArray[np.float32]
     runs: NDArray[np.int64]
     timestamps: NDArray[Any]
@@ -81,6 +81,11 @@ class PortfolioMarket:
         A run has no instant at which a symbol has no bar or a missing feature, and ends with any symbol's segment: an
         episode ends there with its positions open, marked at the last close, since nobody knows that a gap follows.
 
+        Args:
+            histories: each symbol's bars.
+            features: by symbol, float32 of shape (bars, features), NaN where missing.
+            timestamps: by symbol, shape (bars,), rising.
+
         Raises:
             BadData: lengths differ, a feature is infinite, or no two instants in a row can be acted on.
         """
@@ -94,11 +99,11 @@ class PortfolioMarket:
                 raise BadData(f"{symbol}: a feature is infinite: mend its formula")
         instants = reduce(np.intersect1d, timestamps.values())
         every = np.unique(np.concatenate(list(timestamps.values())))
-        tape, table, begins = [], [], np.zeros(len(instants), dtype=np.bool_)
+        bars, table, begins = [], [], np.zeros(len(instants), dtype=np.bool_)
         known = np.ones(len(instants), dtype=np.bool_)
         for symbol, history in histories.items():
             place = np.searchsorted(timestamps[symbol], instants)
-            tape.append(history.matrix[:, place].T)
+            bars.append(history.matrix[:, place].T)
             table.append(features[symbol][place])
             known &= ~np.isnan(features[symbol][place]).any(axis=1)
             begins |= np.r_[True, history.segment[place][1:] != history.segment[place][:-1]]
@@ -112,7 +117,7 @@ class PortfolioMarket:
         if not runs:
             raise BadData("no two instants in a row have all symbols' bars and features: nothing can be acted on")
         return cls(
-            tuple(histories), np.ascontiguousarray(np.stack(tape, axis=1)),
+            tuple(histories), np.ascontiguousarray(np.stack(bars, axis=1)),
             np.ascontiguousarray(np.nan_to_num(np.stack(table, axis=1).astype(np.float32))),
             np.array(runs, dtype=np.int64), instants,
         )  # fmt: skip
@@ -132,9 +137,9 @@ class _Portfolios:
         self.accounts = np.zeros((count, ACCOUNT_SIZE))
         self.states = np.zeros((count, symbols, SYMBOL_SIZE + DECISION_SIZE * trading.delay))
         self.weights = np.zeros((count, symbols))
-        self.told, self.done = np.zeros((count, len(TOLD))), np.zeros(count, dtype=np.int64)
-        width = symbols * (market.features.shape[2] + len(SEEN_EACH)) + len(SEEN_ALL)
-        self.seen = np.zeros((count, width), dtype=np.float32)
+        self.last_step, self.done = np.zeros((count, len(STEP_FIELDS))), np.zeros(count, dtype=np.int64)
+        width = symbols * (market.features.shape[2] + len(SYMBOL_FEATURES)) + len(PORTFOLIO_FEATURES)
+        self.observations = np.zeros((count, width), dtype=np.float32)
         self.rng = np.random.default_rng(0)
         length = (market.runs[:, 1] - market.runs[:, 0]).astype(np.float64)
         self._share = np.cumsum(length) / length.sum()
@@ -155,33 +160,35 @@ class _Portfolios:
         begun = int(self.rng.integers(first, latest + 1)) if row is None else row
         begin_portfolio(
             self.accounts, self.states, at, begun, min(begun + self.rules.episode_bars, end),
-            self.market.tape, drawn if cost_scale is None else cost_scale,
+            self.market.bars, drawn if cost_scale is None else cost_scale,
         )  # fmt: skip
-        self.weights[at] = self.told[at] = 0.0
+        self.weights[at] = self.last_step[at] = 0.0
 
     def step(self, actions: NDArray[Any]) -> Floats:
-        """The rewards; accounts, `told` and `done` are written."""
+        """The rewards; accounts, `last_step` and `done` are written."""
         rules = self.rules
-        wished = np.asarray(actions, dtype=np.float64)
-        if wished.shape != self.weights.shape or not np.isfinite(wished).all():
+        wanted = np.asarray(actions, dtype=np.float64)
+        if wanted.shape != self.weights.shape or not np.isfinite(wanted).all():
             raise BadParameters(
                 f"an action must have a finite number for each symbol {self.market.symbols}, found {actions}"
             )
-        wished = np.clip(wished, self.action_space.low, 1.0) * rules.max_weight
-        for at in range(len(wished)):
-            aim = limited(wished[at], self.weights[at], rules.max_leverage, rules.max_turnover)
-            if np.abs(aim - self.weights[at]).max() >= rules.dead_band:
-                self.weights[at] = aim
+        wanted = np.clip(wanted, self.action_space.low, 1.0) * rules.max_weight
+        for at in range(len(wanted)):
+            limited = limit_weights(wanted[at], self.weights[at], rules.max_leverage, rules.max_turnover)
+            if np.abs(limited - self.weights[at]).max() >= rules.dead_band:
+                self.weights[at] = limited
         step_portfolios(
-            self.accounts, self.states, self.weights, self.market.tape, self.trading.delay, self.trading.terms,
-            self.trading.book, self.told, self.done,
+            self.accounts, self.states, self.weights, self.market.bars, self.trading.delay, self.trading.terms,
+            self.trading.book, self.last_step, self.done,
         )  # fmt: skip
-        earned = np.log(np.maximum(1.0 + self.told[:, NET], 1e-6))
-        return np.asarray(earned / rules.reward_scale - rules.turnover_weight * self.told[:, TURNOVER])
+        earned = np.log(np.maximum(1.0 + self.last_step[:, NET], 1e-6))
+        return np.asarray(earned / rules.reward_scale - rules.turnover_weight * self.last_step[:, TURNOVER])
 
-    def look(self) -> Observations:
-        look_portfolios(self.accounts, self.states, self.market.tape, self.market.features, self.told, self.seen)
-        return self.seen.copy()
+    def observe(self) -> Observations:
+        observe_portfolios(
+            self.accounts, self.states, self.market.bars, self.market.features, self.last_step, self.observations
+        )
+        return self.observations.copy()
 
 
 class PortfolioEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
@@ -189,7 +196,7 @@ class PortfolioEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
 
     Observation, float32 of shape (symbols x (features + 3) + 3,): for each symbol its features, position, unrealised
     profit and time in trade, then drawdown, cost so far and exposure. The decision is filled at each symbol's next
-    open. `weights` are those decided on, within the limits, `told` the account of the last bar.
+    open. `weights` are those decided on, within the limits, `last_step` the account of the last bar.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
@@ -209,9 +216,9 @@ class PortfolioEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
         return self._one.weights[0].copy()
 
     @property
-    def told(self) -> dict[str, float]:
-        """The account of the last bar, by the names of `portfolio_stepping.TOLD`."""
-        return dict(zip(TOLD, self._one.told[0].tolist(), strict=True))
+    def last_step(self) -> dict[str, float]:
+        """The account of the last bar, by the names of `portfolio_stepping.STEP_FIELDS`."""
+        return dict(zip(STEP_FIELDS, self._one.last_step[0].tolist(), strict=True))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -221,14 +228,14 @@ class PortfolioEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
         self._one.rng = self.np_random
         chosen = options or {}
         self._one.restart(0, chosen.get("row"), chosen.get("cost_scale"))
-        return self._one.look()[0], {"row": int(self._one.accounts[0, ROW])}
+        return self._one.observe()[0], {"row": int(self._one.accounts[0, ROW])}
 
     def step(self, action: NDArray[Any]) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
         """Observation, reward, whether the account is ruined, whether the episode is over, and the equity."""
-        worth = float(self._one.step(np.asarray(action)[None])[0])
+        reward = float(self._one.step(np.asarray(action)[None])[0])
         state = int(self._one.done[0])
         equity = {"equity": float(self._one.accounts[0, EQUITY])}
-        return self._one.look()[0], worth, bool(state & RUINED), bool(state & OVER), equity
+        return self._one.observe()[0], reward, bool(state & TERMINATED), bool(state & TRUNCATED), equity
 
 
 class PortfolioVecEnv(OneMarketVecEnv):
@@ -247,7 +254,7 @@ class PortfolioVecEnv(OneMarketVecEnv):
         """The first observations."""
         for at in range(self.num_envs):
             self._many.restart(at)
-        return self._many.look()
+        return self._many.observe()
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Keep the actions for `step_wait`."""
@@ -256,15 +263,16 @@ class PortfolioVecEnv(OneMarketVecEnv):
     def step_wait(self) -> tuple[Observations, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Observations, rewards, whether each episode is over, and the last observation of those that are."""
         rewards = self._many.step(self._actions).astype(np.float32)
-        seen, done = self._many.look(), self._many.done > 0
+        observations, done = self._many.observe(), self._many.done > 0
         infos: list[dict[str, Any]] = [{}] * self.num_envs
         for at in np.flatnonzero(done):
             infos[at] = {
-                "terminal_observation": seen[at].copy(), "TimeLimit.truncated": bool(self._many.done[at] == OVER),
+                "terminal_observation": observations[at].copy(),
+                "TimeLimit.truncated": bool(self._many.done[at] == TRUNCATED),
                 "equity": float(self._many.accounts[at, EQUITY]),
             }  # fmt: skip
             self._many.restart(int(at))
-        return (self._many.look() if done.any() else seen), rewards, done, infos
+        return (self._many.observe() if done.any() else observations), rewards, done, infos
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Draw from this seed from the next reset on."""

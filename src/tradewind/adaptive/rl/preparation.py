@@ -1,4 +1,4 @@
-"""What agents of one fold see: features chosen and standardised on its past, forecasts that know no more than that."""
+"""A fold's markets for its agents: features chosen and standardised on its past, forecasts as known to the fold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from tradewind.trading.engine.backtest import History
 
 ROWS_EACH = 6000  # features are chosen on: more would hardly change their order
 
-Known = Mapping[str, tuple[pd.DataFrame, History]]
+SymbolHistories = Mapping[str, tuple[pd.DataFrame, History]]
 
 
 @dataclass(frozen=True)
@@ -46,23 +46,29 @@ class FoldMarkets:
 
 
 @dataclass(frozen=True)
-class Before:
-    """What an agent that learns on brings along: how it sees, and the last instant that it has learned from."""
+class CarryOver:
+    """What incremental training carries to the next fold: the standardiser, and the last timestamp trained on."""
 
     standardiser: Standardiser
     learned_until: Any
 
 
 def prepare(
-    rows: pd.DataFrame, fold: Any, known: Known, rules: EnvironmentRules, valid_share: float,
-    before: Before | None = None,
-) -> tuple[FoldMarkets, Before]:  # fmt: skip
+    rows: pd.DataFrame, fold: Any, symbols: SymbolHistories, rules: EnvironmentRules, valid_share: float,
+    carry_over: CarryOver | None = None,
+) -> tuple[FoldMarkets, CarryOver]:  # fmt: skip
     """The markets of a fold, and what an agent of it brings to the next one.
 
-    `rows` are model-input rows of all symbols with the fold's forecasts (`forecasts.join`), `known` each symbol's bars
-    and history. The agent's past is that of the fold's supervised models: purged training rows, and the bars up to the
-    last of them. With `before`, features and their standardisation stay as they were, and `fit` has only the bars
-    after those that were learned from.
+    The agent's past is that of the fold's supervised models: purged training rows, and the bars up to the last of them.
+
+    Args:
+        rows: model-input rows of all symbols with the fold's forecasts (`forecasts.join`).
+        fold: a row of the folds table.
+        symbols: each symbol's bars and history.
+        rules: how many features and which forecasts the agent observes.
+        valid_share: the last part of the past, which chooses among the parts of a training.
+        carry_over: of the fold before, in incremental training: features and their standardisation stay as they were,
+            and `fit` has only the bars after those that were learned from.
 
     Raises:
         BadData: features are missing or infinite, or the rows are too few.
@@ -70,62 +76,64 @@ def prepare(
     training, testing = training_mask(rows, fold), test_mask(rows, fold)
     assert_no_leak(rows, training, testing)
     past, after = rows[training], rows[testing]
-    if before is None:
-        few = past[thin(past, max(len(past) // ROWS_EACH, 1))].drop(columns=list(FORECASTS))
-        chosen = choose_features(few, rules.features) if rules.features >= 2 else []
+    if carry_over is None:
+        sample = past[thin(past, max(len(past) // ROWS_EACH, 1))].drop(columns=list(FORECASTS))
+        chosen = choose_features(sample, rules.features) if rules.features >= 2 else []
         standardiser = Standardiser.fitted(past, [*chosen, *rules.forecasts])
     else:
-        standardiser = before.standardiser
+        standardiser = carry_over.standardiser
     columns = list(standardiser.features)
     if not columns:
         raise BadData("the agent sees nothing: environment.features must be at least 2, or forecasts must be given")
     early, late = inner_split(past, valid_share)
     learned_until = past.loc[early, "timestamp"].max()
-    if before is not None:
-        early = early & (past["timestamp"] > before.learned_until).to_numpy()
+    if carry_over is not None:
+        early = early & (past["timestamp"] > carry_over.learned_until).to_numpy()
         if not early.any():
-            raise BadData(f"fold {fold.fold} has no bars to learn on from after {before.learned_until}")
+            raise BadData(f"fold {fold.fold} has no bars to learn on from after {carry_over.learned_until}")
     markets = []
     for part in (past[early], past[late]):
         span = part["timestamp"].min(), part["timestamp"].max()
-        markets.append(_market(part, known, span, standardiser.apply(part)))
-    whole = test_markets(after, known, (fold.test_start, fold.test_end), columns)
-    return FoldMarkets(markets[0], markets[1], whole, standardiser), Before(standardiser, learned_until)
+        markets.append(_market(part, symbols, span, standardiser.apply(part)))
+    tested = test_markets(after, symbols, (fold.test_start, fold.test_end), columns)
+    return FoldMarkets(markets[0], markets[1], tested, standardiser), CarryOver(standardiser, learned_until)
 
 
 def test_markets(
-    rows: pd.DataFrame, known: Known, window: tuple[Any, Any], columns: list[str]
+    rows: pd.DataFrame, symbols: SymbolHistories, window: tuple[Any, Any], columns: list[str]
 ) -> dict[str, TestMarket]:
     """What an agent acts in, by symbol.
 
     Args:
         rows: model-input rows of all symbols with `FORECASTS`.
-        known: each symbol's bars and history.
+        symbols: each symbol's bars and history.
         window: the first instant, and the first one after the last.
         columns: the features that the agent sees, in its order.
 
     Returns:
         The markets of those symbols that have bars and rows there; a bar without a row of features cannot be acted on.
     """
-    whole = {}
-    for symbol, (bars, history) in known.items():
+    tested = {}
+    for symbol, (bars, history) in symbols.items():
         here = rows[rows["symbol"] == symbol]
         within = ((bars["timestamp"] >= window[0]) & (bars["timestamp"] < window[1])).to_numpy()
         if not within.any() or here.empty:
             continue
         # A feature that is missing is so at the mean for the policy.
         table = _aligned(bars[within], here, here[columns].to_numpy(dtype=np.float32))
-        whole[symbol] = TestMarket(
+        tested[symbol] = TestMarket(
             TradingMarket.from_histories({symbol: history.rows(within)}, {symbol: table}),
             bars.loc[within, "timestamp"].to_numpy(),
             _aligned(bars[within], here, here[list(FORECASTS)].to_numpy(dtype=np.float32)),
         )
-    return whole
+    return tested
 
 
-def _market(rows: pd.DataFrame, known: Known, span: tuple[Any, Any], values: NDArray[np.float32]) -> TradingMarket:
+def _market(
+    rows: pd.DataFrame, symbols: SymbolHistories, span: tuple[Any, Any], values: NDArray[np.float32]
+) -> TradingMarket:
     histories, features = {}, {}
-    for symbol, (bars, history) in known.items():
+    for symbol, (bars, history) in symbols.items():
         within = ((bars["timestamp"] >= span[0]) & (bars["timestamp"] <= span[1])).to_numpy()
         here = (rows["symbol"] == symbol).to_numpy()
         if within.any() and here.any():

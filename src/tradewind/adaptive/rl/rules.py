@@ -10,7 +10,7 @@ Share = Annotated[float, Field(ge=0, le=1000)]
 # What an agent sees of its account, in this order; and which forecasts there are (`preparation.with_forecasts`).
 Account = Literal["position", "unrealised_profit", "time_in_trade", "drawdown", "cost_so_far"]
 Forecast = Literal["forecast_edge", "forecast_edge_mean", "forecast_flat", "forecast_entropy", "forecast_spread"]
-SEEN: tuple[Account, ...] = get_args(Account)
+ACCOUNT_FEATURES: tuple[Account, ...] = get_args(Account)
 FORECASTS: tuple[Forecast, ...] = get_args(Forecast)
 
 
@@ -55,7 +55,7 @@ class EnvironmentRules(Parameters):
     Randomised at each episode, uniformly: costs by up to `cost_spread` (0.5: half to one and a half times), the delay
     of its orders by up to `latency_spread` bars more than the run's; at each bar the features by Gaussian noise of
     `observation_noise` deviations. At each part of a training paths of `bootstrap_share` times the history's length
-    join it, blocks of `bootstrap_block_bars` bars on average in another order (`worlds.resampled`).
+    join it, blocks of `bootstrap_block_bars` bars on average in another order (`augmentation.add_bootstrap_path`).
     """
 
     episode_bars: Annotated[int, Field(ge=2, le=1_000_000)] = 336
@@ -66,7 +66,7 @@ class EnvironmentRules(Parameters):
     features: Annotated[int, Field(ge=0, le=10_000)] = 8
     cost_spread: Annotated[float, Field(ge=0, le=1)] = 0.0
     forecasts: tuple[Forecast, ...] = FORECASTS
-    account: tuple[Account, ...] = SEEN
+    account: tuple[Account, ...] = ACCOUNT_FEATURES
     latency_spread: Annotated[int, Field(ge=0, le=1000)] = 0
     observation_noise: Annotated[float, Field(ge=0, le=10)] = 0.0
     bootstrap_share: Annotated[float, Field(ge=0, le=10)] = 0.0

@@ -11,8 +11,8 @@ from pydantic import Field
 from tradewind.adaptive.rl.forecasts import join
 from tradewind.adaptive.rl.parameters import AgentParameters
 from tradewind.adaptive.rl.policies import LOG, LOG_COLUMNS
-from tradewind.adaptive.rl.preparation import Known, prepare
-from tradewind.adaptive.rl.walk_forward import AGENT_MODULES, FORMAT, Plan, lesson_of, plain_fold
+from tradewind.adaptive.rl.preparation import SymbolHistories, prepare
+from tradewind.adaptive.rl.walk_forward import AGENT_MODULES, FORMAT, Plan, plain_fold, training_task
 from tradewind.compute import executor, track
 from tradewind.learning.models.walk_forward import fingerprint
 from tradewind.parameters import Parameters
@@ -36,8 +36,8 @@ class SearchRules(Parameters):
 
 
 def search(
-    seen: tuple[pd.DataFrame, pd.DataFrame], folds: pd.DataFrame, known: Known, plan: Plan, rules: SearchRules,
-    storage: Any,
+    inputs: tuple[pd.DataFrame, pd.DataFrame], folds: pd.DataFrame, symbols: SymbolHistories, plan: Plan,
+    rules: SearchRules, storage: Any,
 ) -> tuple[AgentParameters, pd.DataFrame]:  # fmt: skip
     """The best settings, and one row a trial: number, value, state and what was tried.
 
@@ -47,13 +47,21 @@ def search(
     storage; the study's name carries a fingerprint of rows and settings, and each trial has a sampler of its own,
     seeded by its number: a search that was killed goes on as if it had not been. The seeds of a trial run through the
     plan's executor.
+
+    Args:
+        inputs: model-input rows, and the forecasts of all folds (`forecasts.fold_forecasts`).
+        folds: the folds table.
+        symbols: each symbol's bars and history.
+        plan: everything else that the agents depend on.
+        rules: the number of trials and of seeds.
+        storage: an Optuna storage.
     """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     fold = plain_fold(next(folds.sort_values("test_start").itertuples(index=False)))
-    rows = join(*seen, fold.fold)
-    markets, _ = prepare(rows, fold, known, plan.environment, plan.training.valid_share)
+    rows = join(*inputs, fold.fold)
+    markets, _ = prepare(rows, fold, symbols, plan.environment, plan.training.valid_share)
     settings = [repr(one) for one in (plan.agent, plan.environment, plan.reward, plan.trading, rules.seeds, SPACE)]
     past = rows[rows["timestamp"] < fold.test_start]
     study = _open_study(
@@ -64,8 +72,8 @@ def search(
 
         def objective(trial: Any) -> float:
             changed = plan.agent.model_copy(update=_suggest(trial))
-            lesson = lesson_of(plan, markets, changed)
-            return float(np.mean([task.result() for task in [on.submit(_growth, lesson, seed) for seed in seeds]]))
+            task = training_task(plan, markets, changed)
+            return float(np.mean([task.result() for task in [on.submit(_growth, task, seed) for seed in seeds]]))
 
         for number in track(range(len(_finished(study)), rules.n_trials), f"{plan.name}: trials"):
             if number == 0 and not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
@@ -81,10 +89,10 @@ def search(
     return plan.agent.model_copy(update=best.params), table
 
 
-def _growth(lesson: Any, seed: int) -> float:
+def _growth(task: Any, seed: int) -> float:
     from tradewind.adaptive.rl.agents import train_agent
 
-    log = pd.DataFrame(json.loads(train_agent(lesson, seed)[LOG]), columns=LOG_COLUMNS)
+    log = pd.DataFrame(json.loads(train_agent(task, seed)[LOG]), columns=LOG_COLUMNS)
     return float(log["valid_growth"].max())
 
 

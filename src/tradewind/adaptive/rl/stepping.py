@@ -1,7 +1,7 @@
 """Many episodes stepped in one call: the account of each by `engine.step.trade`, its reward beside it.
 
-Kernels are handed plain arrays alone: a tuple of numbers costs the call more than the bar does. `numbers` are those of
-`packed`, `tape` is `TradingMarket.tape`, and a row of `memory` is all that an episode remembers.
+Kernels take plain arrays: passing a tuple of numbers costs the call more than the bar does. `settings` are those of
+`pack_parameters`, and a row of `states` is the whole state of an episode.
 """
 
 import numpy as np
@@ -9,30 +9,30 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tradewind.adaptive.rl.episodes import (
-    CHOICES,
     COST,
     COST_SCALE,
     DELAY,
+    DONE,
     END,
     EQUITY,
     FEATURES,
+    INVALID_ACTION,
     MEAN,
-    OVER,
     PEAK,
     POTENTIAL,
-    REFUSED,
+    REWARD,
     ROW,
-    RUINED,
-    RULES,
+    RULES_DTYPE,
     SQUARE,
-    STATE,
+    STEP_AT,
     TARGET,
-    TOLD_AT,
-    WORTH,
+    TARGETS_AT,
+    TERMINATED,
+    TRUNCATED,
     Floats,
     Rows,
 )
-from tradewind.trading.engine.account import CLOSE, USUAL_VOLUME, VOLATILITY, decide, live_bar, share_of
+from tradewind.trading.engine.account import CLOSE, USUAL_VOLUME, VOLATILITY, decide, share_of, step_bar
 from tradewind.trading.engine.step import ENTRY, FILL_SIZE, HELD, MOST_FILLS, UNITS
 
 # An episode stays within one segment: no bar of it comes after a gap.
@@ -40,13 +40,19 @@ ONE_SEGMENT = np.zeros((1, 1), dtype=np.int32)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def wished(action: float, held: float, numbers: Floats) -> float:
-    """The target position that an action asks for; not a number where there is no such action."""
-    rules = numbers[:CHOICES].view(RULES)[0]
+def action_to_target(action: float, held: float, settings: Floats) -> float:
+    """The target position of an action; NaN where the action is invalid.
+
+    Args:
+        action: an index of the targets, or a position in [-1, 1].
+        held: the present target, a share of equity.
+        settings: of `pack_parameters`.
+    """
+    rules = settings[:TARGETS_AT].view(RULES_DTYPE)[0]
     if rules.is_discrete > 0.0:
         if not 0.0 <= action < rules.n_targets:
             return np.nan
-        return float(numbers[CHOICES + int(action)])
+        return float(settings[TARGETS_AT + int(action)])
     if not np.isfinite(action):
         return np.nan
     wanted = min(max(action, -1.0), 1.0) * rules.max_position
@@ -54,127 +60,176 @@ def wished(action: float, held: float, numbers: Floats) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def step_one(memory: Floats, action: float, tape: Floats, numbers: Floats, seen: NDArray[np.float32]) -> float:
-    """The first episode decides, lives through its next bar and looks: its reward; not a number where it is over or
-    its action was refused, as `STATE` says (then the reward is `WORTH`)."""
+def step_one(
+    states: Floats, action: float, market: Floats, settings: Floats, observations: NDArray[np.float32]
+) -> float:
+    """Steps the first episode by one bar: its reward, or NaN where the episode has ended or the action is invalid.
+
+    Args:
+        states: shape (episodes, state size), written: `DONE` has the flags, `REWARD` the reward.
+        action: an index of the targets, or a position in [-1, 1].
+        market: shape (rows, 8 + features), `TradingMarket.market_rows`.
+        settings: of `pack_parameters`.
+        observations: shape (episodes, features + account), written.
+    """
     fills = np.empty((MOST_FILLS, FILL_SIZE))
-    _step(memory, 0, action, tape, numbers, seen, fills)
-    return float(memory[0, WORTH]) if memory[0, STATE] == 0.0 else np.nan
+    _step(states, 0, action, market, settings, observations, fills)
+    return float(states[0, REWARD]) if states[0, DONE] == 0.0 else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def step_all(memory: Floats, actions: Floats, tape: Floats, numbers: Floats, seen: NDArray[np.float32]) -> int:
-    """Every episode that is not over does so; rewards and states are in `memory`.
+def step_all(
+    states: Floats, actions: Floats, market: Floats, settings: Floats, observations: NDArray[np.float32]
+) -> int:
+    """Steps every episode that has not ended; the number that ended in this bar, -1 where an action is invalid.
 
-    The number of episodes that are over or ruined now; -1 where an action was refused.
+    Args:
+        states: shape (episodes, state size), written: `DONE` has the flags, `REWARD` the rewards.
+        actions: shape (episodes,), indices of the targets or positions in [-1, 1].
+        market: shape (rows, 8 + features), `TradingMarket.market_rows`.
+        settings: of `pack_parameters`.
+        observations: shape (episodes, features + account), written.
     """
     done, fills = 0, np.empty((MOST_FILLS, FILL_SIZE))
-    for at in range(len(memory)):
-        if memory[at, ROW] >= memory[at, END] or memory[at, EQUITY] <= 0.0:
-            memory[at, WORTH] = 0.0
+    for at in range(len(states)):
+        if states[at, ROW] >= states[at, END] or states[at, EQUITY] <= 0.0:
+            states[at, REWARD] = 0.0
             continue
-        _step(memory, at, actions[at], tape, numbers, seen, fills)
-        if memory[at, STATE] == REFUSED:
+        _step(states, at, actions[at], market, settings, observations, fills)
+        if states[at, DONE] == INVALID_ACTION:
             return -1
-        done += memory[at, STATE] != 0.0
+        done += states[at, DONE] != 0.0
     return done
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _step(
-    memory: Floats, at: int, action: float, tape: Floats, numbers: Floats, seen: NDArray[np.float32], fills: Floats
+    states: Floats, at: int, action: float, market: Floats, settings: Floats, observations: NDArray[np.float32],
+    fills: Floats,
 ) -> None:  # fmt: skip
-    target = wished(action, memory[at, TARGET], numbers)
+    target = action_to_target(action, states[at, TARGET], settings)
     if not np.isfinite(target):
-        memory[at, WORTH], memory[at, STATE] = 0.0, REFUSED
+        states[at, REWARD], states[at, DONE] = 0.0, INVALID_ACTION
         return
-    memory[at, WORTH] = advance(memory, at, target, tape, numbers, fills)
-    observe(memory, at, tape, numbers, seen)
-    state = RUINED if memory[at, EQUITY] <= 0.0 else 0
-    memory[at, STATE] = state | (OVER if memory[at, ROW] >= memory[at, END] else 0)
+    states[at, REWARD] = advance(states, at, target, market, settings, fills)
+    observe(states, at, market, settings, observations)
+    flags = TERMINATED if states[at, EQUITY] <= 0.0 else 0
+    states[at, DONE] = flags | (TRUNCATED if states[at, ROW] >= states[at, END] else 0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def look_all(memory: Floats, which: Rows, tape: Floats, numbers: Floats, seen: NDArray[np.float32]) -> None:
-    """Writes what the chosen episodes see."""
-    for at in which:
-        observe(memory, at, tape, numbers, seen)
+def observe_all(
+    states: Floats, episodes: Rows, market: Floats, settings: Floats, observations: NDArray[np.float32]
+) -> None:
+    """Writes the observations of the chosen episodes.
+
+    Args:
+        states: shape (episodes, state size).
+        episodes: their rows in `states`.
+        market: shape (rows, 8 + features), `TradingMarket.market_rows`.
+        settings: of `pack_parameters`.
+        observations: shape (episodes, features + account), written.
+    """
+    for at in episodes:
+        observe(states, at, market, settings, observations)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def advance(memory: Floats, at: int, target: float, tape: Floats, numbers: Floats, fills: Floats) -> float:
-    """The episode lives through its next bar with the target it has decided on: the reward.
+def advance(states: Floats, at: int, target: float, market: Floats, settings: Floats, fills: Floats) -> float:
+    """Steps the account of one episode over its next bar with the target decided: the reward.
 
     The same positions give the same equity as `engine.backtest.run` (tested to 1e-12).
+
+    Args:
+        states: shape (episodes, state size), written.
+        at: the episode's row in `states`.
+        target: the position decided on at the present bar's close, a share of equity.
+        market: shape (rows, 8 + features), `TradingMarket.market_rows`.
+        settings: of `pack_parameters`.
+        fills: shape (MOST_FILLS, FILL_SIZE), room for the bar's fills.
     """
-    row, delay, before = int(memory[at, ROW]), int(memory[at, DELAY]), memory[at, EQUITY]
-    points = numbers[CHOICES + int(numbers[:CHOICES].view(RULES)[0].n_targets) :]
-    memory[at, TARGET] = target
-    decide(memory, at, target, tape[row, VOLATILITY], tape[row, USUAL_VOLUME], delay)
+    row, delay, before = int(states[at, ROW]), int(states[at, DELAY]), states[at, EQUITY]
+    points = settings[TARGETS_AT + int(settings[:TARGETS_AT].view(RULES_DTYPE)[0].n_targets) :]
+    states[at, TARGET] = target
+    decide(states, at, target, market[row, VOLATILITY], market[row, USUAL_VOLUME], delay)
     row += 1
-    bar = live_bar(
-        memory[at : at + 1], tape.reshape((len(tape), 1, tape.shape[1])), ONE_SEGMENT, delay, before,
-        memory[at, COST_SCALE], numbers[:CHOICES].view(RULES)[0],
+    bar = step_bar(
+        states[at : at + 1], market.reshape((len(market), 1, market.shape[1])), ONE_SEGMENT, delay, before,
+        states[at, COST_SCALE], settings[:TARGETS_AT].view(RULES_DTYPE)[0],
         points.reshape((2, len(points) // 2)), fills, 0, row, 0, row,
     )  # fmt: skip
-    memory[at, EQUITY] = bar.equity
-    worth = _reward(memory, at, bar.net, bar.traded, tape[row, CLOSE], numbers)
-    memory[at, COST] += bar.cost
-    memory[at, ROW] = row
-    memory[at, TOLD_AT], memory[at, TOLD_AT + 1], memory[at, TOLD_AT + 2] = bar.net, bar.gross, bar.cost
-    memory[at, TOLD_AT + 3], memory[at, TOLD_AT + 4], memory[at, TOLD_AT + 6] = bar.funding, bar.equity, bar.traded
-    memory[at, TOLD_AT + 5] = share_of(memory, at, bar.equity)
-    return worth
+    states[at, EQUITY] = bar.equity
+    reward = _reward(states, at, bar.net, bar.traded, market[row, CLOSE], settings)
+    states[at, COST] += bar.cost
+    states[at, ROW] = row
+    states[at, STEP_AT], states[at, STEP_AT + 1], states[at, STEP_AT + 2] = bar.net, bar.gross, bar.cost
+    states[at, STEP_AT + 3], states[at, STEP_AT + 4], states[at, STEP_AT + 6] = bar.funding, bar.equity, bar.traded
+    states[at, STEP_AT + 5] = share_of(states, at, bar.equity)
+    return reward
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _reward(memory: Floats, at: int, net: float, turned: float, close: float, numbers: Floats) -> float:
-    reward = numbers[:CHOICES].view(RULES)[0]
+def _reward(states: Floats, at: int, net: float, turned: float, close: float, settings: Floats) -> float:
+    rules = settings[:TARGETS_AT].view(RULES_DTYPE)[0]
     earned = np.log(max(1.0 + net, 1e-6))
-    if reward.is_differential > 0.0:
-        mean, square = memory[at, MEAN], memory[at, SQUARE]
+    if rules.is_differential > 0.0:
+        mean, square = states[at, MEAN], states[at, SQUARE]
         variance = square - mean * mean
         step, step_square = net - mean, net * net - square
-        worth = (square * step - 0.5 * mean * step_square) / variance**1.5 if variance > 1e-12 else 0.0
+        reward = (square * step - 0.5 * mean * step_square) / variance**1.5 if variance > 1e-12 else 0.0
         # The first bars have no variance to speak of: bounded, else one of them would rule the rest.
-        worth = min(max(worth, -10.0), 10.0)
-        memory[at, MEAN] += reward.rate * step
-        memory[at, SQUARE] += reward.rate * step_square
+        reward = min(max(reward, -10.0), 10.0)
+        states[at, MEAN] += rules.rate * step
+        states[at, SQUARE] += rules.rate * step_square
     else:
-        worth = earned / reward.scale
-    peak, equity = memory[at, PEAK], memory[at, EQUITY]
+        reward = earned / rules.scale
+    peak, equity = states[at, PEAK], states[at, EQUITY]
     fell = max(1.0 - equity / peak, 0.0) - max(1.0 - (equity / (1.0 + net) if net > -1.0 else peak) / peak, 0.0)
-    memory[at, PEAK] = max(peak, equity)
-    worth -= reward.downside * max(-earned, 0.0) / reward.scale
-    worth -= reward.turnover * turned
-    worth -= reward.drawdown * max(fell, 0.0) / reward.scale
-    if reward.shaping > 0.0:
-        potential = reward.shaping * unrealised(memory, at, close) / reward.scale
-        worth += reward.discount * potential - memory[at, POTENTIAL]
-        memory[at, POTENTIAL] = potential
-    return worth
+    states[at, PEAK] = max(peak, equity)
+    reward -= rules.downside * max(-earned, 0.0) / rules.scale
+    reward -= rules.turnover * turned
+    reward -= rules.drawdown * max(fell, 0.0) / rules.scale
+    if rules.shaping > 0.0:
+        potential = rules.shaping * unrealised(states, at, close) / rules.scale
+        reward += rules.gamma * potential - states[at, POTENTIAL]
+        states[at, POTENTIAL] = potential
+    return reward
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def unrealised(memory: Floats, at: int, close: float) -> float:
-    """Profit of the open position since its entry, as a share of equity."""
-    if memory[at, UNITS] == 0.0 or memory[at, EQUITY] <= 0.0:
+def unrealised(states: Floats, at: int, close: float) -> float:
+    """Profit of the open position since its entry, as a share of equity.
+
+    Args:
+        states: shape (episodes, state size).
+        at: the episode's row in `states`.
+        close: the bar's close.
+    """
+    if states[at, UNITS] == 0.0 or states[at, EQUITY] <= 0.0:
         return 0.0
-    return float(memory[at, UNITS] * (close - memory[at, ENTRY]) / memory[at, EQUITY])
+    return float(states[at, UNITS] * (close - states[at, ENTRY]) / states[at, EQUITY])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def observe(memory: Floats, at: int, tape: Floats, numbers: Floats, seen: NDArray[np.float32]) -> None:
-    """Writes what the episode sees: the features of its row, and then `SEEN` of its account (`rules` has the units)."""
-    row, width = int(memory[at, ROW]), tape.shape[1] - FEATURES
-    equity, close, held = memory[at, EQUITY], tape[row, 3], memory[at, UNITS]
-    rules = numbers[:CHOICES].view(RULES)[0]
-    profit = 100.0 * unrealised(memory, at, close)
-    seen[at, width] = rules.shows_position * held * close / equity if equity > 0.0 else 0.0
-    seen[at, width + 1] = rules.shows_unrealised_profit * np.sign(profit) * np.log1p(abs(profit))
-    seen[at, width + 2] = rules.shows_time_in_trade * np.log1p(memory[at, HELD]) / 5.0 if held != 0.0 else 0.0
-    seen[at, width + 3] = rules.shows_drawdown * 10.0 * max(1.0 - equity / memory[at, PEAK], 0.0)
-    seen[at, width + 4] = rules.shows_cost_so_far * np.log1p(100.0 * memory[at, COST])
+def observe(states: Floats, at: int, market: Floats, settings: Floats, observations: NDArray[np.float32]) -> None:
+    """Writes one episode's observation: the features of its row, then `ACCOUNT_FEATURES` (`rules` has the units).
+
+    Args:
+        states: shape (episodes, state size).
+        at: the episode's row in `states`.
+        market: shape (rows, 8 + features), `TradingMarket.market_rows`.
+        settings: of `pack_parameters`.
+        observations: shape (episodes, features + account), written at row `at`.
+    """
+    row, width = int(states[at, ROW]), market.shape[1] - FEATURES
+    equity, close, held = states[at, EQUITY], market[row, 3], states[at, UNITS]
+    rules = settings[:TARGETS_AT].view(RULES_DTYPE)[0]
+    profit = 100.0 * unrealised(states, at, close)
+    observations[at, width] = rules.shows_position * held * close / equity if equity > 0.0 else 0.0
+    observations[at, width + 1] = rules.shows_unrealised_profit * np.sign(profit) * np.log1p(abs(profit))
+    observations[at, width + 2] = rules.shows_time_in_trade * np.log1p(states[at, HELD]) / 5.0 if held != 0.0 else 0.0
+    observations[at, width + 3] = rules.shows_drawdown * 10.0 * max(1.0 - equity / states[at, PEAK], 0.0)
+    observations[at, width + 4] = rules.shows_cost_so_far * np.log1p(100.0 * states[at, COST])
     # Last: after a loop in wide registers the logarithms above would take several times as long.
     for place in range(width):
-        seen[at, place] = tape[row, FEATURES + place]
+        observations[at, place] = market[row, FEATURES + place]

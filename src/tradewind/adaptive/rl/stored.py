@@ -6,9 +6,9 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from tradewind.adaptive.rl.forecasts import ToldForecaster, told_rows
+from tradewind.adaptive.rl.forecasts import AgentForecaster, add_forecasts
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
-from tradewind.adaptive.rl.policies import Policy, live_through
+from tradewind.adaptive.rl.policies import Policy, run_policy
 from tradewind.adaptive.rl.preparation import test_markets
 from tradewind.adaptive.rl.rules import FORECASTS
 from tradewind.learning.models.base import Files
@@ -18,7 +18,7 @@ from tradewind.trading.engine.backtest import History
 class StoredAgent:
     """What an agent of one fold and seed needs to act."""
 
-    def __init__(self, policy: Policy, forecaster: ToldForecaster) -> None:
+    def __init__(self, policy: Policy, forecaster: AgentForecaster) -> None:
         """Use `from_files`."""
         self.policy, self.forecaster = policy, forecaster
 
@@ -29,7 +29,7 @@ class StoredAgent:
         Raises:
             BadModel: a file is missing, damaged, or written by another version.
         """
-        return cls(Policy.from_files(files), ToldForecaster.from_files(files))
+        return cls(Policy.from_files(files), AgentForecaster.from_files(files))
 
     def positions(
         self,
@@ -49,9 +49,9 @@ class StoredAgent:
         Returns:
             symbol, timestamp, target: a row a bar; 0 where it cannot act.
         """
-        told = told_rows(self.forecaster, rows).astype(dict.fromkeys(FORECASTS, "float32"))
+        told = add_forecasts(self.forecaster, rows).astype(dict.fromkeys(FORECASTS, "float32"))
         markets = test_markets(told, known, window, list(self.policy.about.standardiser.features))
         whole = TradingMarket.joined([one.market for one in markets.values()])
-        (life,) = live_through(self.policy, whole, trading)
+        (life,) = run_policy(self.policy, whole, trading)
         keys = [pd.DataFrame({"symbol": symbol, "timestamp": one.timestamp}) for symbol, one in markets.items()]
         return pd.concat(keys, ignore_index=True).assign(target=np.asarray(life.targets)).astype({"symbol": "str"})

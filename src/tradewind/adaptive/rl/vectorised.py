@@ -18,11 +18,24 @@ class OneMarketVecEnv(VecEnv):
         return [getattr(self, attr_name, None) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Refused: episodes share one market and its rules."""
+        """Refused: episodes share one market and its rules.
+
+        Args:
+            attr_name: named in the message.
+            value: not used.
+            indices: not used.
+        """
         raise BadParameters(f"{attr_name} cannot be set: make another environment")
 
     def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        """Refused: there are no environments inside."""
+        """Refused: there are no environments inside.
+
+        Args:
+            method_name: named in the message.
+            method_args: not used.
+            indices: not used.
+            method_kwargs: not used.
+        """
         raise BadParameters(f"there is no method {method_name} of single episodes")
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:

@@ -1,4 +1,4 @@
-"""Agents fold by fold: trained on the past that the supervised models have, then living through the test."""
+"""Agents fold by fold: trained on the past that the supervised models have, then run over the test."""
 
 import hashlib
 import json
@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from tradewind.adaptive.rl.episodes import TOLD
+from tradewind.adaptive.rl.episodes import STEP_FIELDS
 from tradewind.adaptive.rl.forecasts import join
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.parameters import AgentParameters
-from tradewind.adaptive.rl.policies import LOG, LOG_COLUMNS, Policy, live_through
+from tradewind.adaptive.rl.policies import LOG, LOG_COLUMNS, Policy, run_policy
 from tradewind.adaptive.rl.preparation import FoldMarkets, prepare
 from tradewind.adaptive.rl.responses import MULTIPLES, responses
-from tradewind.adaptive.rl.rules import FORECASTS, SEEN, EnvironmentRules, RewardRules
+from tradewind.adaptive.rl.rules import ACCOUNT_FEATURES, FORECASTS, EnvironmentRules, RewardRules
 from tradewind.compute import ExecutorKind, executor
 from tradewind.learning.models.base import Files, ModelStore
 from tradewind.learning.models.walk_forward import WALK_FORWARD
@@ -35,7 +35,7 @@ FORMAT = 5  # part of every key: raise it when training changes in a way that pa
 FAMILY = "agent"
 NO_SEED = -1  # of positions that are the mean of several
 KEYS = ["strategy", "seed", "fold", "symbol", "timestamp"]
-Known = Mapping[str, tuple[pd.DataFrame, History]]
+SymbolHistories = Mapping[str, tuple[pd.DataFrame, History]]
 
 
 class AgentTraining(Parameters):
@@ -75,8 +75,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class TrainedFold:
-    """One fold's agents: files by seed, training log, every bar that they lived through in the test, and how they
-    answer there to costs and states of the market (`responses.responses`)."""
+    """One fold's agents: files by seed, training log, every bar of the test with what they did, and how they
+    respond there to costs and states of the market (`responses.responses`)."""
 
     fold: int
     keys: dict[int, str]
@@ -86,9 +86,9 @@ class TrainedFold:
 
 
 def train_folds(
-    seen: tuple[pd.DataFrame, pd.DataFrame],
+    inputs: tuple[pd.DataFrame, pd.DataFrame],
     folds: pd.DataFrame,
-    known: Known,
+    symbols: SymbolHistories,
     plan: Plan,
     store: ModelStore,
     forecasters: Mapping[int, Files] | None = None,
@@ -99,13 +99,13 @@ def train_folds(
     was killed goes on from there.
 
     Args:
-        seen: model-input rows, and the forecasts of all folds (`forecasts.FoldForecasts.table`).
+        inputs: model-input rows, and the forecasts of all folds (`forecasts.FoldForecasts.table`).
         folds: the fold table.
-        known: each symbol's bars and history.
-        plan: the agent and how it is trained.
-        store: where agents are kept.
-        forecasters: by fold the files of what its agents are told by, which are stored beside each of them
-            (`stored.StoredAgent` acts on both).
+        symbols: each symbol's bars and history.
+        plan: everything else that the agents depend on.
+        store: where agents and checkpoints are kept.
+        forecasters: by fold the files of the forecaster among its agents' features, which are stored beside each of
+            them (`stored.StoredAgent` acts on both).
 
     Returns:
         One a fold, in the order of the table.
@@ -115,7 +115,7 @@ def train_folds(
     if plan.training.incremental:
         jobs = [_Job(tuple(sorted(plain, key=lambda fold: fold.test_start)), (seed,)) for seed in plan.seeds()]
     with executor(plan.training.executor, plan.training.workers, plan.training.address, AGENT_MODULES) as on:
-        tasks = [on.submit(_work, job, seen, known, plan, store, dict(forecasters or {})) for job in jobs]
+        tasks = [on.submit(_work, job, inputs, symbols, plan, store, dict(forecasters or {})) for job in jobs]
         found = [one for task in tasks for one in task.result()]
     return [_together([one for one in found if one.fold == fold.fold]) for fold in plain]
 
@@ -156,17 +156,17 @@ def plain_fold(fold: Any) -> _Fold:
     return _Fold(**{name: getattr(fold, name) for name in _Fold.__dataclass_fields__})
 
 
-def _key(rows: pd.DataFrame, fold: Any, known: Known, plan: Plan, before: str, told: Files) -> str:
+def _key(rows: pd.DataFrame, fold: Any, symbols: SymbolHistories, plan: Plan, before: str, forecaster: Files) -> str:
     past = rows[training_mask(rows, fold)]
     training = (plan.training.valid_share, plan.training.incremental, before)
     settings = [plan.name, plan.agent, plan.environment, plan.reward, training, plan.trading, FORMAT]
     digest = hashlib.sha256("\n".join(map(repr, settings)).encode())
     digest.update(json.dumps(list(past.columns)).encode())
     digest.update(pd.util.hash_pandas_object(past, index=False).to_numpy().tobytes())
-    for name, content in sorted(told.items()):
+    for name, content in sorted(forecaster.items()):
         digest.update(name.encode() + content)
     until = past["timestamp"].max()
-    for symbol, (bars, history) in sorted(known.items()):
+    for symbol, (bars, history) in sorted(symbols.items()):
         within = (bars["timestamp"] <= until).to_numpy()
         digest.update(symbol.encode() + history.matrix[:, within].tobytes())
     return digest.hexdigest()
@@ -187,50 +187,58 @@ class _Checkpoint:
 
 
 def _work(
-    job: _Job, seen: tuple[pd.DataFrame, pd.DataFrame], known: Known, plan: Plan, store: ModelStore,
+    job: _Job, inputs: tuple[pd.DataFrame, pd.DataFrame], symbols: SymbolHistories, plan: Plan, store: ModelStore,
     forecasters: Mapping[int, Files],
 ) -> list[TrainedFold]:  # fmt: skip
     done, key, before = [], "", None
-    begun: dict[int, Files] = {}
+    previous: dict[int, Files] = {}
     for fold in job.folds:
-        rows = join(*seen, fold.fold)
-        told = forecasters.get(fold.fold, {})
-        key = _key(rows, fold, known, plan, key, told)
-        markets, after = prepare(rows, fold, known, plan.environment, plan.training.valid_share, before)
+        rows = join(*inputs, fold.fold)
+        forecaster = forecasters.get(fold.fold, {})
+        key = _key(rows, fold, symbols, plan, key, forecaster)
+        markets, after = prepare(rows, fold, symbols, plan.environment, plan.training.valid_share, before)
         keys = {seed: hashlib.sha256(f"{key}-{seed}".encode()).hexdigest()[:24] for seed in job.seeds}
-        lesson = lesson_of(plan, markets)
-        made = {seed: _agent(keys[seed], seed, lesson, store, begun.get(seed), told) for seed in job.seeds}
-        logger.info("%s fold %d: seeds %s", plan.name, fold.fold, ", ".join(map(str, made)))
+        task = training_task(plan, markets)
+        agents = {seed: _agent(keys[seed], seed, task, store, previous.get(seed), forecaster) for seed in job.seeds}
+        logger.info("%s fold %d: seeds %s", plan.name, fold.fold, ", ".join(map(str, agents)))
         if plan.training.incremental:
-            before, begun = after, made
-        done.append(_live(plan, made, markets, fold.fold, keys))
+            before, previous = after, agents
+        done.append(_live(plan, agents, markets, fold.fold, keys))
     return done
 
 
-def lesson_of(plan: Plan, markets: FoldMarkets, agent: AgentParameters | None = None) -> Any:
-    """What `agents.train_agent` is given in this fold, with other settings of the agent if they are given."""
-    from tradewind.adaptive.rl.agents import Lesson
+def training_task(plan: Plan, markets: FoldMarkets, agent: AgentParameters | None = None) -> Any:
+    """What `agents.train_agent` is given in this fold, with other settings of the agent if they are given.
 
-    return Lesson(
+    Args:
+        plan: the agent, its environment and its training.
+        markets: of the fold.
+        agent: other settings than the plan's.
+    """
+    from tradewind.adaptive.rl.agents import TrainingTask
+
+    return TrainingTask(
         agent or plan.agent, plan.environment, plan.reward, plan.trading, markets.fit, markets.valid,
         markets.standardiser,
     )  # fmt: skip
 
 
-def _agent(key: str, seed: int, lesson: Any, store: ModelStore, begun: Files | None, told: Files) -> Files:
+def _agent(key: str, seed: int, task: Any, store: ModelStore, previous: Files | None, forecaster: Files) -> Files:
     checkpoint, files = _Checkpoint(store, f"part-{key[:19]}"), store.get(key)
     if files is None:
         from tradewind.adaptive.rl.agents import train_agent
 
-        files = train_agent(lesson, seed, checkpoint, begun) | told
-        store.put(key, files, {"agent": lesson.parameters.algorithm, "seed": seed})
+        files = train_agent(task, seed, checkpoint, previous) | forecaster
+        store.put(key, files, {"agent": task.parameters.algorithm, "seed": seed})
     store.forget(checkpoint.name)
     return files
 
 
-def _live(plan: Plan, made: Mapping[int, Files], markets: FoldMarkets, fold: int, keys: dict[int, str]) -> TrainedFold:
-    """What the agents of one fold lived through in its test window, all symbols side by side."""
-    whole = TradingMarket.joined([one.market for one in markets.test.values()])
+def _live(
+    plan: Plan, agents: Mapping[int, Files], markets: FoldMarkets, fold: int, keys: dict[int, str]
+) -> TrainedFold:
+    """Runs the agents of one fold over its test window, all symbols side by side."""
+    market = TradingMarket.joined([one.market for one in markets.test.values()])
     where = pd.concat(
         [
             pd.DataFrame(one.forecasts.astype(np.float64), columns=list(FORECASTS)).assign(
@@ -240,24 +248,26 @@ def _live(plan: Plan, made: Mapping[int, Files], markets: FoldMarkets, fold: int
         ],
         ignore_index=True,
     )
-    logs, lived, answered = [], [], []
-    for seed, files in made.items():
+    logs, transitions, answers = [], [], []
+    for seed, files in agents.items():
         which = {"strategy": plan.name, "seed": np.int64(seed), "fold": np.int64(fold)}
         log = pd.DataFrame(json.loads(files[LOG]), columns=LOG_COLUMNS, dtype="float64")
         named = log.rename(columns={"part": "epoch"}).astype({"epoch": "int64"})
         logs.append(named.assign(model=f"{plan.name}_seed_{seed}", **which))
-        lives = live_through(Policy.from_files(files), whole, plan.trading, plan.reward, MULTIPLES)
-        table = where.assign(target=lives[0].targets, **which)
-        table[[f"seen_{name}" for name in SEEN]] = lives[0].seen[:, -len(SEEN) :].astype(np.float64)
-        kept = [at for at, name in enumerate(TOLD) if name != "equity"]
-        table[[TOLD[at] for at in kept]] = lives[0].told[:, kept]
-        lived.append(table[[*KEYS, *(name for name in table.columns if name not in KEYS)]])
-        answered.append(responses(whole, lives).assign(**which))
+        rollouts = run_policy(Policy.from_files(files), market, plan.trading, plan.reward, MULTIPLES)
+        table = where.assign(target=rollouts[0].targets, **which)
+        table[[f"observed_{name}" for name in ACCOUNT_FEATURES]] = (
+            rollouts[0].observations[:, -len(ACCOUNT_FEATURES) :].astype(np.float64)
+        )
+        kept = [at for at, name in enumerate(STEP_FIELDS) if name != "equity"]
+        table[[STEP_FIELDS[at] for at in kept]] = rollouts[0].steps[:, kept]
+        transitions.append(table[[*KEYS, *(name for name in table.columns if name not in KEYS)]])
+        answers.append(responses(market, rollouts).assign(**which))
     text = {"strategy": "str"}
     return TrainedFold(
         fold, keys, pd.concat(logs, ignore_index=True).astype({**text, "model": "str"}),
-        pd.concat(lived, ignore_index=True).astype({**text, "symbol": "str"}),
-        pd.concat(answered, ignore_index=True).astype(text),
+        pd.concat(transitions, ignore_index=True).astype({**text, "symbol": "str"}),
+        pd.concat(answers, ignore_index=True).astype(text),
     )  # fmt: skip
 
 

@@ -15,8 +15,7 @@ from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.dialect import ALIASES, NAME, ImportSettings, plain_name
 from tradewind.data.files.findings import ImportNotes
 from tradewind.errors import BadData
-from tradewind.market.resample import bar_anchor_ms
-from tradewind.market.timeframes import bar_duration_ms
+from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
 
 PRICES = ("open", "high", "low", "close")
 TWICE = "the clock shows this time twice, and nothing tells which of the two it is"
@@ -29,17 +28,17 @@ _MINUTE_MS = 60_000
 @dataclass
 class ImportedBars:
     """The bars of one key as received (`deliveries.receive` takes `rows`), and the numbers of these rows, and of those
-    that are refused, in the table."""
+    that are rejected, in the table."""
 
     key: BarKey
     rows: pd.DataFrame
     source_row: npt.NDArray[np.int64]
-    refused_row: npt.NDArray[np.int64]
+    rejected_row: npt.NDArray[np.int64]
 
 
 @dataclass
 class BarsFound:
-    """What a file of bars holds: bars by key, and why each row of the table is refused (empty where it is not)."""
+    """What a file of bars holds: bars by key, and why each row of the table is rejected (empty where it is not)."""
 
     tables: list[ImportedBars] = field(default_factory=list)
     reason: npt.NDArray[np.object_] = field(default_factory=lambda: np.empty(0, dtype=object))
@@ -81,7 +80,7 @@ def read_bars(
     bar_ms = bar_duration_ms(timeframe)
     reason = np.full(len(times.ms), "", dtype=object)
     opened, undecided = _resolved(times, groups, bar_ms, np.column_stack(list(prices.values())), notes)
-    _refuse(reason, TWICE, undecided)
+    _reject(reason, TWICE, undecided)
     if settings.time_is == "close":
         # Some venues stamp the close with the last millisecond inside the bar.
         opened = np.where(opened % 1_000 == 999, opened + 1, opened) - bar_ms
@@ -93,22 +92,22 @@ def read_bars(
     values = {**prices, "volume": volumes.base}
     if volumes.quote is not None:
         values["quote_volume"] = volumes.quote
-    _refuse(reason, "a volume is no number", volumes.unreadable)
+    _reject(reason, "a volume is no number", volumes.not_numeric)
     trades = [name for name in table.columns if plain_name(name) in ALIASES["trades"]]
     if len(trades) == 1:
         values["trades"], wrong = optional_cells(table.columns[trades[0]], trades[0], notes.where)
         notes.add_finding("trades", trades[0], "by name")
-        _refuse(reason, "trades is no number", wrong)
-    _refuse(reason, DISAGREE, volumes.disagree)
+        _reject(reason, "trades is no number", wrong)
+    _reject(reason, DISAGREE, volumes.disagree)
     for rows in groups.values():
         own_prices = {name: numbers[rows] for name, numbers in prices.items()}
-        _refuse(reason, ABSURD_OPEN, rows[absurd_opens(opened[rows], own_prices, volumes.of_rows(rows))])
-    _refuse_unreadable(reason, opened, {**prices, "volume": volumes.base})
-    for why, refused in times.refused.items():
-        _refuse(reason, why, refused, first=True)
+        _reject(reason, ABSURD_OPEN, rows[absurd_opens(opened[rows], own_prices, volumes.of_rows(rows))])
+    _reject_untyped(reason, opened, {**prices, "volume": volumes.base})
+    for why, rejected in times.rejected.items():
+        _reject(reason, why, rejected, first=True)
     named = np.zeros(len(reason), dtype=bool)
     named[np.concatenate(list(groups.values()))] = True
-    _refuse(reason, "the row names no usable venue and symbol", ~named, first=True)
+    _reject(reason, "the row names no usable venue and symbol", ~named, first=True)
     tables = [_table_of(BarKey(venue=venue, symbol=symbol, timeframe=timeframe), rows, opened, values, reason)
               for (venue, symbol), rows in groups.items()]  # fmt: skip
     return BarsFound(tables, reason)
@@ -123,7 +122,7 @@ def _table_of(
     return ImportedBars(key, pd.DataFrame(columns), kept, rows[reason[rows] != ""])
 
 
-def _refuse(
+def _reject(
     reason: npt.NDArray[np.object_], why: str, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64], first: bool = False
 ) -> None:
     """Give rows a reason if they have none; `first`: whatever they have."""
@@ -132,12 +131,12 @@ def _refuse(
     reason[chosen & ((reason == "") | first)] = why
 
 
-def _refuse_unreadable(reason: npt.NDArray[np.object_], opened: FloatArray, values: dict[str, FloatArray]) -> None:
-    _refuse(reason, "the time cannot be read", ~np.isfinite(opened))
-    _refuse(reason, "the time is not a whole millisecond", opened != np.floor(opened))
+def _reject_untyped(reason: npt.NDArray[np.object_], opened: FloatArray, values: dict[str, FloatArray]) -> None:
+    _reject(reason, "the time cannot be read", ~np.isfinite(opened))
+    _reject(reason, "the time is not a whole millisecond", opened != np.floor(opened))
     for name, numbers in values.items():
-        _refuse(reason, f"{name} is missing or no number", np.isnan(numbers))
-        _refuse(reason, f"{name} is not finite", np.isinf(numbers))
+        _reject(reason, f"{name} is missing or no number", np.isnan(numbers))
+        _reject(reason, f"{name} is not finite", np.isinf(numbers))
 
 
 def _groups(
@@ -266,6 +265,6 @@ def _resolved(
                 by_twin += 2
     notes.add_finding(
         "times that the clock shows twice", f"{len(doubtful)} rows",
-        f"{by_grid} decided by the grid of bars, {by_twin} by their order, {len(undecided)} refused",
+        f"{by_grid} decided by the grid of bars, {by_twin} by their order, {len(undecided)} rejected",
     )  # fmt: skip
     return opened, np.array(sorted(undecided), dtype=np.int64)

@@ -48,7 +48,7 @@ class RejectedRows:
 
 @dataclass
 class ImportPlan:
-    """What a file holds. rows = rows of `bars`, `tables` or `vintages` + rows of `refused`, unless
+    """What a file holds. rows = rows of `bars`, `tables` or `vintages` + rows of `rejected`, unless
     settings are missing.
 
     `tables` are trades (`trades`), or those of a raw stream (`depth`, `bbo`, `trades`), where one row of the file may
@@ -63,7 +63,7 @@ class ImportPlan:
     bars: list[ImportedBars] = field(default_factory=list)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     vintages: pd.DataFrame | None = None
-    refused: RejectedRows = field(default_factory=lambda: _refused([], [], []))
+    rejected: RejectedRows = field(default_factory=lambda: _rejected([], [], []))
 
     def require_complete(self) -> None:
         """Nothing, if no setting is missing and every row is accounted for.
@@ -72,28 +72,28 @@ class ImportPlan:
             BadData: a setting is needed, or the rows do not add up.
         """
         self.notes.require_settled()
-        if self.rows != self.accepted + len(self.refused.source_row):
+        if self.rows != self.accepted + len(self.rejected.source_row):
             raise BadData(
-                f"{self.path}: {self.rows} rows read, but {self.accepted} accepted and {len(self.refused.source_row)} "
-                "refused: the import lost or made up rows"
+                f"{self.path}: {self.rows} rows read, but {self.accepted} accepted and {len(self.rejected.source_row)} "
+                "rejected: the import lost or made up rows"
             )
 
     def quarantine(self, key: BarKey) -> pd.DataFrame:
-        """The refused rows (`schema.Quarantine`) of one key of bars; rows of no key go with the first."""
-        chosen = np.ones(len(self.refused.reason), dtype=bool)
+        """The rejected rows (`schema.Quarantine`) of one key of bars; rows of no key go with the first."""
+        chosen = np.ones(len(self.rejected.reason), dtype=bool)
         others = [bars for bars in self.bars if bars.key != key]
         if self.bars and key != self.bars[0].key:
             own = next(bars for bars in self.bars if bars.key == key)
-            chosen = np.isin(self.refused.source_row, own.refused_row)
+            chosen = np.isin(self.rejected.source_row, own.rejected_row)
         elif others:
-            chosen = ~np.isin(self.refused.source_row, np.concatenate([bars.refused_row for bars in others]))
+            chosen = ~np.isin(self.rejected.source_row, np.concatenate([bars.rejected_row for bars in others]))
         rows = np.flatnonzero(chosen)
         return pd.DataFrame(
             {
                 **key.columns(len(rows)),
-                "source_row": self.refused.source_row[rows],
-                "reason": pd.array(self.refused.reason[rows], dtype="str"),
-                "content": pd.array([self.refused.content[row] for row in rows], dtype="str"),
+                "source_row": self.rejected.source_row[rows],
+                "reason": pd.array(self.rejected.reason[rows], dtype="str"),
+                "content": pd.array([self.rejected.content[row] for row in rows], dtype="str"),
             }
         )
 
@@ -121,10 +121,10 @@ def inspect_file(path: Path, settings: ImportSettings) -> ImportPlan:
     if not notes.missing_settings:
         plan.require_complete()
         if plan.accepted == 0:
-            reason, count = next(iter(plan.refused.counts().items()))
+            reason, count = next(iter(plan.rejected.counts().items()))
             raise BadData(
                 f"{path}: none of its {plan.rows:,} rows can be imported, {count:,} because {reason} "
-                f"(the first holds {plan.refused.content[0][:160]}): correct the settings or repair the file"
+                f"(the first holds {plan.rejected.content[0][:160]}): correct the settings or repair the file"
             )
     return plan
 
@@ -180,7 +180,7 @@ def _by_kind(path: Path, table: RawTable, settings: ImportSettings, notes: Impor
 
 def _in_file(bars: ImportedBars, table: RawTable) -> ImportedBars:
     """The bars with the numbers of their rows in the file instead of the table."""
-    return replace(bars, source_row=table.source_row[bars.source_row], refused_row=table.source_row[bars.refused_row])
+    return replace(bars, source_row=table.source_row[bars.source_row], rejected_row=table.source_row[bars.rejected_row])
 
 
 def _bars_or_funding(table: RawTable, prices: dict[str, str], notes: ImportNotes) -> tuple[str, str]:
@@ -198,24 +198,24 @@ def _bars_or_funding(table: RawTable, prices: dict[str, str], notes: ImportNotes
 def _whole(
     path: Path, kind: str, table: RawTable, notes: ImportNotes, reason: npt.NDArray[np.object_] | None
 ) -> ImportPlan:
-    """The accounts of a table: rows with a reason and ragged ones are refused, the others accepted."""
+    """The accounts of a table: rows with a reason and ragged ones are rejected, the others accepted."""
     if reason is None:
         return ImportPlan(path, kind, notes, table.rows)
     rows = np.flatnonzero(reason != "")
     contents = rows_as_text(table, rows)
     ragged = [json.dumps({"line": line[:500]}, ensure_ascii=False) for _, line in table.ragged]
-    refused = _refused(
+    rejected = _rejected(
         [*table.source_row[rows], *(number for number, _ in table.ragged)],
         [*reason[rows], *[RAGGED] * len(ragged)],
         [*contents, *ragged],
     )
-    return ImportPlan(path, kind, notes, table.rows, int((reason == "").sum()), refused=refused)
+    return ImportPlan(path, kind, notes, table.rows, int((reason == "").sum()), rejected=rejected)
 
 
 def _inspect_stream(path: Path, content: bytes, notes: ImportNotes) -> ImportPlan:
     found = read_stream(content)
     notes.add_finding("kind", "stream", "each line is a receive time in nanoseconds and a message in JSON")
-    if found.lines == len(found.refused):
+    if found.lines == len(found.rejected):
         raise BadData(f"{path}: none of its {found.lines} lines is a message that is known: it is no exchange stream")
     tables = found.tables()
     notes.add_finding("symbols", ", ".join(sorted(found.symbols)), "the messages say them")
@@ -227,13 +227,13 @@ def _inspect_stream(path: Path, content: bytes, notes: ImportNotes) -> ImportPla
         notes.add_finding(
             "receive clock", f"{abs(lag.median()) / 1e3:.2f} s {clock} the exchange's", "median over the trades"
         )
-    numbers, reasons, lines = zip(*found.refused, strict=True) if found.refused else ((), (), ())
+    numbers, reasons, lines = zip(*found.rejected, strict=True) if found.rejected else ((), (), ())
     contents = [json.dumps({"line": line}, ensure_ascii=False) for line in lines]
     return ImportPlan(
-        path, "stream", notes, found.lines, found.lines - len(found.refused), tables=tables,
-        refused=_refused(numbers, reasons, contents),
+        path, "stream", notes, found.lines, found.lines - len(found.rejected), tables=tables,
+        rejected=_rejected(numbers, reasons, contents),
     )  # fmt: skip
 
 
-def _refused(numbers: Sequence[Any], reasons: Sequence[Any], contents: list[str]) -> RejectedRows:
+def _rejected(numbers: Sequence[Any], reasons: Sequence[Any], contents: list[str]) -> RejectedRows:
     return RejectedRows(np.array(numbers, dtype=np.int64), np.array(reasons, dtype=object), contents)

@@ -17,15 +17,15 @@ from tradewind.market.timeframes import bar_duration_ms
 
 @dataclass(frozen=True)
 class BarSummary:
-    """What the rows of one key would become: rows = bars + refused; `bars` are checked, oldest first.
+    """What the rows of one key would become: rows = bars + rejected; `bars` are checked, oldest first.
 
     `gaps` are holes in the grid between the first and the last bar, `missing` the bars that they lack; `duplicates` are
-    rows that another row of the file repeats or replaces (some of `refused`).
+    rows that another row of the file repeats or replaces (some of `rejected`).
     """
 
     rows: int
     bars: pd.DataFrame
-    refused: pd.DataFrame
+    rejected: pd.DataFrame
     gaps: int
     missing: int
     duplicates: int
@@ -41,17 +41,17 @@ def summarise(plan: ImportPlan, bars: ImportedBars, now: datetime) -> BarSummary
     rows = len(bars.rows) + len(own)
     if bars.rows.empty:
         return BarSummary(rows, bars.rows, own, 0, 0, 0)
-    typed, unreadable = type_bars(bars.rows, bars.key)
-    checked, refused = check_bars(typed, bars.key, now)
-    later = [table.assign(source_row=bars.source_row[table["source_row"]]) for table in (unreadable, refused)]
-    refused = _joined([own, *later])
-    require_all_rows(bars.key, rows, len(checked), len(refused))
+    typed, untyped = type_bars(bars.rows, bars.key)
+    checked, rejected = check_bars(typed, bars.key, now)
+    later = [table.assign(source_row=bars.source_row[table["source_row"]]) for table in (untyped, rejected)]
+    rejected = _joined([own, *later])
+    require_all_rows(bars.key, rows, len(checked), len(rejected))
     missing = np.zeros(0, dtype=np.int64)
     if len(checked):
         opened = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
         missing = missing_before(opened, bar_duration_ms(bars.key.timeframe))
-    repeated = int(refused["reason"].isin([DUPLICATE, SUPERSEDED]).sum())
-    return BarSummary(rows, checked, refused, int((missing > 0).sum()), int(missing.sum()), repeated)
+    repeated = int(rejected["reason"].isin([DUPLICATE, SUPERSEDED]).sum())
+    return BarSummary(rows, checked, rejected, int((missing > 0).sum()), int(missing.sum()), repeated)
 
 
 def to_deliveries(plan: ImportPlan, received_at: datetime) -> list[Delivery]:
@@ -65,9 +65,9 @@ def to_deliveries(plan: ImportPlan, received_at: datetime) -> list[Delivery]:
     for bars in plan.bars:
         own = plan.quarantine(bars.key)
         delivery = receive(bars.rows, bars.key, f"file.{plan.path.name}", received_at)
-        late = delivery.refused.assign(source_row=bars.source_row[delivery.refused["source_row"]])
+        late = delivery.rejected.assign(source_row=bars.source_row[delivery.rejected["source_row"]])
         deliveries.append(
-            replace(delivery, refused=_joined([own, late]), rows_received=delivery.rows_received + len(own))
+            replace(delivery, rejected=_joined([own, late]), rows_received=delivery.rows_received + len(own))
         )
     return deliveries
 

@@ -28,7 +28,7 @@ SUPERSEDED = "superseded by a later row for the same time"
 
 @dataclass(frozen=True)
 class SideFound:
-    """Values of side series (`schema.SideVintages`), and why each other row is refused."""
+    """Values of side series (`schema.SideVintages`), and why each other row is rejected."""
 
     vintages: pd.DataFrame
     reason: npt.NDArray[np.object_]
@@ -88,7 +88,7 @@ def read_funding(table: RawTable, name: str, settings: ImportSettings, notes: Im
     venues = _venues(table, settings, len(rate))
     series = np.array([f"funding_{venue}" if venue else "funding" for venue in venues], dtype=object)
     faults = {
-        **times.refused,
+        **times.rejected,
         "the time cannot be read": ~np.isfinite(times.ms),
         "the clock shows this time twice": np.isfinite(times.again) & ~_is_on_eight_hours(times.ms, times.again),
         "the rate is missing or no number": ~np.isfinite(rate),
@@ -121,7 +121,7 @@ def read_events(
         dtype=object,
     )
     faults = {
-        **times.refused,
+        **times.rejected,
         "the time cannot be read": ~np.isfinite(times.ms),
         "the clock shows this time twice": np.isfinite(times.again),
         "the impact is none of low, medium, high": ~np.isfinite(value),

@@ -30,7 +30,7 @@ class StreamFound:
     trades: list[tuple[Any, ...]] = field(default_factory=list)
     symbols: set[str] = field(default_factory=set)
     lines: int = 0
-    refused: list[tuple[int, str, str]] = field(default_factory=list)
+    rejected: list[tuple[int, str, str]] = field(default_factory=list)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """The three tables."""
@@ -57,7 +57,7 @@ def read_stream(content: bytes) -> StreamFound:
             _take(found, received_ns, json.loads(message))
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError) as error:
             why = f"no message that is known ({type(error).__name__}: {str(error)[:80]})"
-            found.refused.append((number, why, line[:500].decode("utf-8", "replace")))
+            found.rejected.append((number, why, line[:500].decode("utf-8", "replace")))
     return found
 
 

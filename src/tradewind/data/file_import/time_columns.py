@@ -20,17 +20,17 @@ _SECOND_MS = 1_000
 _CLOCK_ONLY = r"^\s*\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?\s*$"
 _MANTISSA = r"^\s*[+-]?\d(?:\.(?P<digits>\d*))?[eE]\+?(?P<power>\d+)\s*$"
 _EXACT_DIGITS = 9
-Refusals = dict[str, npt.NDArray[np.bool_]]
+RejectedTimes = dict[str, npt.NDArray[np.bool_]]
 
 
 @dataclass
 class Times:
     """Instants in epoch milliseconds (NaN: unreadable), the other instant of times that a clock shows twice, and the
-    rows that are refused, by reason."""
+    rows that are rejected, by reason."""
 
     ms: FloatArray
     again: FloatArray
-    refused: Refusals = field(default_factory=dict)
+    rejected: RejectedTimes = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read_times(
 ) -> Times | None:
     """The instants of a table's rows; None where no column says when, or where a setting is needed.
 
-    Columns that say the same are compared, and rows in which they disagree are refused.
+    Columns that say the same are compared, and rows in which they disagree are rejected.
 
     Args:
         table: the cells.
@@ -90,7 +90,7 @@ def read_times(
 
 
 def _bounded(times: Times, notes: ImportNotes) -> Times:
-    """Instants before 1990 or after 2100 are refused; that cannot be all."""
+    """Instants before 1990 or after 2100 are rejected; that cannot be all."""
     outside = (times.ms < EARLIEST_MS) | (times.ms >= LATEST_MS)
     if outside.any():
         if outside.sum() == np.isfinite(times.ms).sum():
@@ -99,7 +99,7 @@ def _bounded(times: Times, notes: ImportNotes) -> Times:
                 f"{notes.where}: no time lies between 1990 and 2100, the first is {first}: are they in another unit "
                 "than the file says? Convert them, or name another column in columns.open_time"
             )
-        times.refused["the time is not between 1990 and 2100"] = outside
+        times.rejected["the time is not between 1990 and 2100"] = outside
         times.ms = np.where(outside, np.nan, times.ms)
     return times
 
@@ -197,7 +197,7 @@ def _read_clock(
     return Clock(values, offset, nothing, np.zeros(len(cells), dtype=bool))
 
 
-def _rounded(epochs: _Epochs) -> Refusals:
+def _rounded(epochs: _Epochs) -> RejectedTimes:
     lost = epochs.slack_ms > 0
     return {f"{epochs.name} is rounded and no other column says when": lost} if lost.any() else {}
 
@@ -218,11 +218,11 @@ def _text_alone(
         return None
     notes.add_finding("time", name, "the only column that says when")
     ms, again = to_utc(clock, zone)
-    refused: Refusals = {}
+    rejected: RejectedTimes = {}
     never = np.isfinite(clock.ms) & ~np.isfinite(ms) & ~np.isfinite(clock.offset_ms)
     if never.any():
-        refused[f"{name} is a time that no clock in {zone} shows"] = never
-    return _bounded(Times(ms, again, refused), notes)
+        rejected[f"{name} is a time that no clock in {zone} shows"] = never
+    return _bounded(Times(ms, again, rejected), notes)
 
 
 def _together(epochs: _Epochs, name: str, clock: Clock, settings: ImportSettings, notes: ImportNotes) -> Times:
@@ -239,13 +239,13 @@ def _together(epochs: _Epochs, name: str, clock: Clock, settings: ImportSettings
     fill = ~np.isfinite(exact) & np.isfinite(text)
     slack = np.where(np.isfinite(epochs.ms), epochs.slack_ms, np.inf)
     disagree |= fill & (np.abs(text - epochs.ms) > slack)
-    refused: Refusals = {}
+    rejected: RejectedTimes = {}
     if disagree.any():
-        refused[f"{epochs.name} and {name} disagree"] = disagree
+        rejected[f"{epochs.name} and {name} disagree"] = disagree
     if fill.any():
         shown = clock.hours[fill & ~clock.has_half]
         if lost_half and not ((shown == 0) | (shown > 12)).any():
-            refused[f"{epochs.name} is rounded and {name} does not say which half of the day"] = fill
+            rejected[f"{epochs.name} is rounded and {name} does not say which half of the day"] = fill
         notes.add_finding(
             "time", f"{epochs.name}, or {name} where it is rounded",
             f"{share(int(fill.sum()), len(fill))} have an epoch in few digits, all but {int((disagree & fill).sum())} "
@@ -254,7 +254,7 @@ def _together(epochs: _Epochs, name: str, clock: Clock, settings: ImportSettings
     else:
         agreeing = int((np.abs(away) < _SECOND_MS).sum())
         notes.add_finding("time", epochs.name, f"epoch; {name} says the same in {share(agreeing, len(exact))}")
-    return Times(np.where(fill, text, exact), np.where(fill, again, np.nan), refused)
+    return Times(np.where(fill, text, exact), np.where(fill, again, np.nan), rejected)
 
 
 def _zone_of_text(

@@ -59,7 +59,7 @@ def read_trades(
     )
     side, is_no_side = _sides(table, columns, notes)
     faults = {
-        **times.refused,
+        **times.rejected,
         "the time cannot be read": ~np.isfinite(times.ms),
         "the clock shows this time twice": np.isfinite(times.again),
         "price is no positive number": ~(np.isfinite(price) & (price > 0)),

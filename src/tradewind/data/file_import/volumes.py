@@ -33,12 +33,12 @@ class Volumes:
     quote: FloatArray | None
     disagree: npt.NDArray[np.bool_]
     is_proven: bool
-    unreadable: npt.NDArray[np.bool_]
+    not_numeric: npt.NDArray[np.bool_]
 
     def of_rows(self, rows: npt.NDArray[np.int64]) -> "Volumes":
         """The volumes of some rows."""
         quote = None if self.quote is None else self.quote[rows]
-        return Volumes(self.base[rows], quote, self.disagree[rows], self.is_proven, self.unreadable[rows])
+        return Volumes(self.base[rows], quote, self.disagree[rows], self.is_proven, self.not_numeric[rows])
 
 
 def volume_columns(table: RawTable) -> list[str]:
@@ -76,7 +76,7 @@ def read_volumes(
         )
     read = [optional_cells(table.columns[name], name, notes.where) for name in names]
     cells = [numbers for numbers, _ in read]
-    wrong = np.logical_or.reduce([unreadable for _, unreadable in read])
+    wrong = np.logical_or.reduce([not_numeric for _, not_numeric in read])
     if len(names) == 1:
         column = _Lonely(names[0], cells[0], wrong, bool(named["volume"]), _pair_of(table, settings))
         return _single(column, prices, settings, notes)

@@ -1,4 +1,4 @@
-"""Received rows become typed rows, typed rows become checked bars; what is refused is kept with its reason."""
+"""Received rows become typed rows, typed rows become checked bars; what is rejected is kept with its reason."""
 
 from datetime import datetime
 
@@ -11,8 +11,7 @@ from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, FloatArray, epoch_units, parse_numbers
 from tradewind.data.files.quarantine import quarantine_rows
 from tradewind.errors import BadData
-from tradewind.market.resample import bar_anchor_ms
-from tradewind.market.timeframes import bar_duration_ms
+from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
 from tradewind.parameters import Parameters
 
 REQUIRED = ("open_time", "open", "high", "low", "close", "volume")
@@ -25,7 +24,7 @@ class MarketRules(Parameters):
     """What counts as a usable market (`params:data_engineering.market`).
 
     `max_gap_bars`: a hole of up to this many missing bars is bridged, a longer one starts a new segment.
-    `reject_share_limit`: a source that has more than this share of its rows refused stops the run.
+    `reject_share_limit`: a source that has more than this share of its rows rejected stops the run.
     """
 
     max_gap_bars: int = Field(12, ge=0)
@@ -45,13 +44,13 @@ def type_bars(received: pd.DataFrame, key: BarKey) -> tuple[pd.DataFrame, pd.Dat
     columns = [name for name in (*REQUIRED, *OPTIONAL) if name in received]
     open_time_ms = _read_open_time(received["open_time"], key)
     numbers = {name: parse_numbers(received[name]) for name in columns[1:]}
-    reason = _reasons_to_refuse(received, open_time_ms, numbers)
+    reason = _reasons_to_reject(received, open_time_ms, numbers)
     if reason is None:
         source_row = np.arange(len(received))
-        refused = quarantine_rows(received.iloc[:0][columns], key, source_row[:0], np.empty(0, dtype=object))
+        rejected = quarantine_rows(received.iloc[:0][columns], key, source_row[:0], np.empty(0, dtype=object))
     else:
         source_row = np.flatnonzero(reason == "")
-        refused = quarantine_rows(received[columns], key, np.arange(len(received)), reason)
+        rejected = quarantine_rows(received[columns], key, np.arange(len(received)), reason)
         open_time_ms = open_time_ms[source_row]
         numbers = {name: values[source_row] for name, values in numbers.items()}
     opened = open_time_ms.astype(np.int64).astype("datetime64[ms]")
@@ -63,20 +62,20 @@ def type_bars(received: pd.DataFrame, key: BarKey) -> tuple[pd.DataFrame, pd.Dat
         **numbers,
         "source_row": source_row,
     }
-    return pd.DataFrame(typed), refused
+    return pd.DataFrame(typed), rejected
 
 
 def check_bars(typed: pd.DataFrame, key: BarKey, now: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The bars that hold together, oldest first and unique (`schema.Bars` without `segment`), and the others.
 
     Of several rows for one bar the last received is kept: a venue that delivers a bar again corrects it, often
-    because it was still open the first time. Equal rows are refused as duplicates, others as superseded. A row
+    because it was still open the first time. Equal rows are rejected as duplicates, others as superseded. A row
     that is invalid by itself never displaces a valid one.
 
     Args:
         typed: rows of `type_bars`.
         key: which bars these are.
-        now: bars that close later are refused, since they are still open.
+        now: bars that close later are rejected, since they are still open.
     """
     reason = _reasons_by_row(typed, key, now)
     order = np.lexsort((typed["source_row"].to_numpy(), typed["open_time"].to_numpy("datetime64[ms]")))
@@ -118,7 +117,7 @@ def _read_open_time(open_time: pd.Series, key: BarKey) -> FloatArray:
     return values
 
 
-def _reasons_to_refuse(
+def _reasons_to_reject(
     received: pd.DataFrame, open_time_ms: FloatArray, numbers: dict[str, FloatArray]
 ) -> npt.NDArray[np.object_] | None:
     """Why each row cannot be read, empty where it can; None where all can. The first column that fails counts."""

@@ -46,8 +46,8 @@ class Span:
 class Delivery:
     """What one answer of a source holds of one kind of bars.
 
-    `rows` are distinct stored rows (`stored_columns`), `refused` those that cannot be read or were not yet closed
-    (`schema.Quarantine`), `rows_received` counts them all with `repeated` ones: received = rows + repeated + refused.
+    `rows` are distinct stored rows (`stored_columns`), `rejected` those that cannot be read or were not yet closed
+    (`schema.Quarantine`), `rows_received` counts them all with `repeated` ones: received = rows + repeated + rejected.
     `covered` is the span of opening times that the answer is complete for: what is not in it does not exist there.
     """
 
@@ -55,7 +55,7 @@ class Delivery:
     source: str
     received_at_ms: int
     rows: pd.DataFrame
-    refused: pd.DataFrame
+    rejected: pd.DataFrame
     rows_received: int
     repeated: int
     covered: Span | None = None
@@ -63,15 +63,15 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a delivery: received = new + known + refused; `known` rows were stored before, or repeated."""
+    """What became of a delivery: received = new + known + rejected; `known` rows were stored before, or repeated."""
 
     rows_received: int
     rows_new: int
     rows_known: int
-    rows_refused: int
+    rows_rejected: int
 
     def __post_init__(self) -> None:
-        if self.rows_received != self.rows_new + self.rows_known + self.rows_refused:
+        if self.rows_received != self.rows_new + self.rows_known + self.rows_rejected:
             raise BadData(f"{self}: the rows do not add up: the store lost or made up rows")
 
 
@@ -80,28 +80,28 @@ def receive(
 ) -> Delivery:
     """The delivery that `received` is: rows as a source gives them, `open_time` in epoch milliseconds.
 
-    A bar that was still open at `received_at` is refused for good: later nobody could tell it from a closed one.
+    A bar that was still open at `received_at` is rejected for good: later nobody could tell it from a closed one.
 
     Raises:
         BadData: a missing column, or an `open_time` in another unit.
     """
     received_at_ms = int(received_at.timestamp() * 1000)
     if received.empty:
-        return Delivery(key, source, received_at_ms, stored_columns(), _no_refused(key), 0, 0, covered)
-    typed, refused = type_bars(received, key)
+        return Delivery(key, source, received_at_ms, stored_columns(), _no_rejected(key), 0, 0, covered)
+    typed, rejected = type_bars(received, key)
     opened = typed["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
     still_open = opened + bar_duration_ms(key.timeframe) > received_at_ms
     if still_open.any():
         reason = np.where(still_open, STILL_OPEN, "").astype(object)
         content = typed.drop(columns=["venue", "symbol", "timeframe", "timestamp", "source_row"])
         late = quarantine_rows(content, key, typed["source_row"].to_numpy(), reason)
-        refused = pd.concat([refused, late], ignore_index=True) if len(refused) else late
+        rejected = pd.concat([rejected, late], ignore_index=True) if len(rejected) else late
         typed, opened = typed.loc[~still_open], opened[~still_open]
     rows = stored_columns(typed.assign(open_time=opened, received_at=received_at_ms))
     distinct = merge_rows([rows])
-    require_all_rows(key, len(received), len(rows), len(refused))
+    require_all_rows(key, len(received), len(rows), len(rejected))
     return Delivery(
-        key, source, received_at_ms, distinct, refused.reset_index(drop=True), len(received),
+        key, source, received_at_ms, distinct, rejected.reset_index(drop=True), len(received),
         len(rows) - len(distinct), covered,
     )  # fmt: skip
 
@@ -154,5 +154,5 @@ def merge_rows(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return distinct.iloc[np.lexsort([distinct[name] for name in reversed(ORDER)])].reset_index(drop=True)
 
 
-def _no_refused(key: BarKey) -> pd.DataFrame:
+def _no_rejected(key: BarKey) -> pd.DataFrame:
     return quarantine_rows(pd.DataFrame(), key, np.empty(0, dtype=np.int64), np.empty(0, dtype=object))

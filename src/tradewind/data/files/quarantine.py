@@ -1,4 +1,4 @@
-"""Refused rows, kept with their reason, and the two rules on how many there may be."""
+"""Rejected rows, kept with their reason, and the two rules on how many there may be."""
 
 import json
 
@@ -17,10 +17,10 @@ def quarantine_rows(
 ) -> pd.DataFrame:
     """The rows of `content` that have a reason (`schema.Quarantine`), in the order of `content`."""
     rows = np.flatnonzero(reason != "")
-    refused = content.iloc[rows]
-    columns = [refused[name].to_list() for name in refused]
+    rejected = content.iloc[rows]
+    columns = [rejected[name].to_list() for name in rejected]
     texts = [
-        json.dumps(dict(zip(refused.columns, map(_plain, cells), strict=True)), ensure_ascii=False)
+        json.dumps(dict(zip(rejected.columns, map(_plain, cells), strict=True)), ensure_ascii=False)
         for cells in zip(*columns, strict=True)
     ]
     return pd.DataFrame(
@@ -50,12 +50,12 @@ def require_few_rejected(key: BarKey, received: int, rejected: pd.DataFrame, lim
     """Nothing, if the share of rejected rows is within `limit`.
 
     Raises:
-        BadData: more was refused; the message counts the reasons and quotes the first row of each.
+        BadData: more was rejected; the message counts the reasons and quotes the first row of each.
     """
     if len(rejected) <= limit * received:
         return
     raise BadData(
-        f"{key}: {len(rejected)} of {received} rows ({len(rejected) / received:.2%}) are refused, more than "
+        f"{key}: {len(rejected)} of {received} rows ({len(rejected) / received:.2%}) are rejected, more than "
         f"data_engineering.market.reject_share_limit {limit:.2%}: {describe_rejected(rejected)}. Rows "
         "count from 0, without the header. Correct the source or its dialect (columns, time unit, time zone), or "
         "raise the limit if the rest is good enough"

@@ -58,7 +58,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: rows received = new + known + refused; bars still missing in what was asked for.
+    """What became of a task: rows received = new + known + rejected; bars still missing in what was asked for.
 
     `missing` is None for a side series, whose missing values nobody can tell. `error` is why the task ended early;
     what was received before it is stored, and the next run goes on from there.
@@ -69,7 +69,7 @@ class Outcome:
     rows_received: int = 0
     rows_new: int = 0
     rows_known: int = 0
-    rows_refused: int = 0
+    rows_rejected: int = 0
     missing: int | None = None
     error: TradewindError | None = None
 
@@ -137,7 +137,7 @@ class _Run:
             missing = self._count_missing(task)
         except TradewindError as raised:
             error = error or raised
-        return Outcome(task.key, task.amount, tally.received, tally.new, tally.known, tally.refused, missing, error)
+        return Outcome(task.key, task.amount, tally.received, tally.new, tally.known, tally.rejected, missing, error)
 
     def _fetch_bars(self, task: Task, key: BarKey, tally: "_Tally") -> None:
         bar_ms = bar_duration_ms(key.timeframe)
@@ -192,13 +192,13 @@ class _Tally:
     received: int = 0
     new: int = 0
     known: int = 0
-    refused: int = 0
+    rejected: int = 0
 
     def add(self, receipt: Receipt) -> None:
         self.received += receipt.rows_received
         self.new += receipt.rows_new
         self.known += receipt.rows_known
-        self.refused += receipt.rows_refused
+        self.rejected += receipt.rows_rejected
 
 
 def _plan_bars(store: Store, key: BarKey, wanted: Wanted, rules: IngestionRules, now: datetime) -> Task:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tradewind.data.files.deliveries import Span
 from tradewind.data.ingestion.rules import IngestionRules
-from tradewind.market.resample import bar_anchor_ms
+from tradewind.market.timeframes import bar_anchor_ms
 
 Answers = Sequence[tuple[Span, int]]
 Instants = npt.NDArray[np.int64]

@@ -20,10 +20,10 @@ def plan_rows(tasks: Sequence[Task]) -> list[list[str]]:
 
 
 def outcome_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
-    """A head line and a line for each outcome: rows received, new, known and refused, and bars still missing."""
-    rows = [["key", "received", "new", "known", "refused", "missing", ""]]
+    """A head line and a line for each outcome: rows received, new, known and rejected, and bars still missing."""
+    rows = [["key", "received", "new", "known", "rejected", "missing", ""]]
     for one in outcomes:
-        counts = [_count(n) for n in (one.rows_received, one.rows_new, one.rows_known, one.rows_refused)]
+        counts = [_count(n) for n in (one.rows_received, one.rows_new, one.rows_known, one.rows_rejected)]
         missing = "" if one.missing is None else _count(one.missing)
         rows.append([str(one.key), *counts, missing, "FAILED" if one.error is not None else "up to date"])
     return rows

@@ -68,8 +68,8 @@ def believed_rows(
         reason[~np.isfinite(values)] = f"{name} is not finite"
         below = values < 0 if is_quantity else values <= 0
         reason[below & (reason == "")] = f"{name} is negative" if is_quantity else f"{name} is not positive"
-    refused = rows.loc[reason != ""].assign(reason=reason[reason != ""])
-    return rows.loc[reason == ""].reset_index(drop=True), refused.reset_index(drop=True)
+    rejected = rows.loc[reason != ""].assign(reason=reason[reason != ""])
+    return rows.loc[reason == ""].reset_index(drop=True), rejected.reset_index(drop=True)
 
 
 def clock_skew_ms(rows: pd.DataFrame) -> float:

@@ -48,11 +48,11 @@ class BookSeconds(pa.DataFrameModel):
 
 @dataclass(frozen=True)
 class Book:
-    """`seconds` (`BookSeconds`), `costs` of each second by order size, refused rows with a reason, and updates lost."""
+    """`seconds` (`BookSeconds`), `costs` of each second by size, rejected rows with a reason, and updates lost."""
 
     seconds: pd.DataFrame
     costs: pd.DataFrame
-    refused: pd.DataFrame
+    rejected: pd.DataFrame
     updates_lost: int
     skew_ms: float
 
@@ -64,7 +64,7 @@ def rebuild(depth: pd.DataFrame, contract: Contract, rules: BookRules) -> Book:
         BadData: a column is missing, no row can be believed, or the updates are out of order.
     """
     where = f"{contract.venue}/{contract.symbol}"
-    rows, refused = events.believed_rows(depth, events.DEPTH, ("price", "qty"), where)
+    rows, rejected = events.believed_rows(depth, events.DEPTH, ("price", "qty"), where)
     if rows.empty:
         raise BadData(f"{where}: none of the {len(depth)} depth rows can be believed: correct the source")
     changes = rows.loc[~rows["is_snapshot"], "final_update_id"].to_numpy()
@@ -85,7 +85,7 @@ def rebuild(depth: pd.DataFrame, contract: Contract, rules: BookRules) -> Book:
     seconds.insert(0, "timestamp", pd.DatetimeIndex(ends.astype("datetime64[ms]"), tz="UTC"))
     for place, name in enumerate(("venue", "symbol")):
         seconds.insert(place, name, pd.Series([getattr(contract, name)] * len(seconds), dtype="str"))
-    return Book(seconds, _walk_table(seconds, walks, rules), refused, int(lost), skew_ms)
+    return Book(seconds, _walk_table(seconds, walks, rules), rejected, int(lost), skew_ms)
 
 
 def _second_columns(states: pd.DataFrame, depths: np.ndarray, rules: BookRules) -> pd.DataFrame:

@@ -12,10 +12,10 @@ from tradewind.market.trade_bars import bars_from_trades
 
 def valid_trades(trades: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The trades with a price and a quantity, each number once, and the others with a reason."""
-    rows, refused = events.believed_rows(trades, events.TRADES, ("price", "qty"), where)
+    rows, rejected = events.believed_rows(trades, events.TRADES, ("price", "qty"), where)
     repeated = rows["trade_id"].duplicated().to_numpy()
     twice = rows.loc[repeated].assign(reason="the trade was delivered before")
-    return rows.loc[~repeated].reset_index(drop=True), pd.concat([refused, twice], ignore_index=True)
+    return rows.loc[~repeated].reset_index(drop=True), pd.concat([rejected, twice], ignore_index=True)
 
 
 def bars_of_stream(trades: pd.DataFrame, contract: Contract, timeframe: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What came, what was refused, what is missing: counted, a symbol at a time."""
+"""What came, what was rejected, what is missing: counted, a symbol at a time."""
 
 from collections.abc import Sequence
 

@@ -11,7 +11,9 @@ from tradewind.data.quality.grid import epoch_ms, key_of
 from tradewind.data.quality.outliers import Outliers, find_outliers
 from tradewind.data.quality.relations import broken_relations
 from tradewind.data.quality.rules import OutlierRules
+from tradewind.data.side_data.selection import select_side_series
 from tradewind.market.series import QUALITY_SERIES
+from tradewind.market.universe import Universe
 
 DAY_MS = 86_400_000
 WINDOW_DAYS = 30
@@ -24,6 +26,17 @@ def quality_series(tables: Iterable[pd.DataFrame], rules: OutlierRules) -> pd.Da
     nothing = _side_series("", np.empty(0, dtype=np.int64), {QUALITY_SERIES[0]: np.empty(0)})
     scores = [daily_scores(bars, find_outliers(bars, rules)) for bars in tables]
     return join_rows([table for table in scores if len(table)] or [nothing])
+
+
+def known_with_quality(vintages: pd.DataFrame, scores: pd.DataFrame, universe: Universe) -> pd.DataFrame:
+    """What was known of each series that the universe names, at each moment at which that changed.
+
+    Args:
+        vintages: every published value (`schema.SideVintages`).
+        scores: the `quality_series` of the universe's bars; used where the universe names one of them.
+        universe: which series, for which symbols.
+    """
+    return join_quality(select_side_series(vintages, universe), scores, universe.side_series)
 
 
 def join_quality(side_series: pd.DataFrame, scores: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:

@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import kolmogorov
 
 from tradewind.data.quality.grid import key_of
 from tradewind.data.quality.outliers import one_bar_returns
@@ -48,6 +47,8 @@ def compare(values: Floats, reference: Floats, bins: int) -> tuple[float, float,
 
     Both are sorted.
     """
+    from scipy.special import kolmogorov
+
     distance = ks_distance(values, reference)
     effective = len(values) * len(reference) / (len(values) + len(reference))
     return population_stability(values, reference, bins), distance, float(kolmogorov(np.sqrt(effective) * distance))

@@ -40,9 +40,9 @@ class Examination:
 
 
 def examine(
-    bars: pd.DataFrame, counts: pd.DataFrame, refused: pd.DataFrame, agreement: pd.DataFrame, rules: QualityRules
+    bars: pd.DataFrame, counts: pd.DataFrame, rejected: pd.DataFrame, agreement: pd.DataFrame, rules: QualityRules
 ) -> Examination:
-    """All that can be said of one symbol's checked bars, its row counts, refused rows and comparisons.
+    """All that can be said of one symbol's checked bars, its row counts, rejected rows and comparisons.
 
     Timeliness is missing: it depends on when the other symbols end.
     """
@@ -51,9 +51,9 @@ def examine(
         own = grid_of(bars)
         asked = rules.asked_ms(own.first_ms, own.end_ms)
     grid = grid_of(bars, asked)
-    described = describe_bars(bars, counts, refused, grid)
+    described = describe_bars(bars, counts, rejected, grid)
     outliers = find_outliers(bars, rules.outliers)
-    evidence = Evidence(bars, grid, described.iloc[0], Counter(refused["reason"]), outliers, agreement)
+    evidence = Evidence(bars, grid, described.iloc[0], Counter(rejected["reason"]), outliers, agreement)
     return Examination(
         key=key_of(bars),
         last_ms=int(epoch_ms(bars["timestamp"].iloc[-1:])[0]),

@@ -28,7 +28,7 @@ _SHOWN = 3
 class Evidence:
     """All that the scores of one symbol are made of.
 
-    `counts` is its row of `BarCounts`, `reasons` counts its refused rows, `agreement` holds its comparisons with other
+    `counts` is its row of `BarCounts`, `reasons` counts its rejected rows, `agreement` holds its comparisons with other
     tables.
     """
 
@@ -91,7 +91,7 @@ def completeness(evidence: Evidence) -> Iterator[Measure]:
 def validity(evidence: Evidence) -> Iterator[Measure]:
     """Received rows with a readable, possible value in every column / rows received.
 
-    A row that is refused for this leaves a hole as well, unless another row has the bar.
+    A row that is rejected for this leaves a hole as well, unless another row has the bar.
     """
     invalid = Counter(
         {reason: count for reason, count in evidence.reasons.items() if reason not in (*REPEATED, *DISORDERED)}

@@ -96,21 +96,21 @@ def _from_epochs(numbers: FloatArray, where: str) -> FloatArray:
     return np.where(fits[unit], np.rint(numbers * MS_PER_UNIT[unit]), np.nan)
 
 
-def refuse_instants(reason: Reasons, instants: FloatArray, cells: pd.Series, name: str) -> None:
+def reject_instants(reason: Reasons, instants: FloatArray, cells: pd.Series, name: str) -> None:
     """Fill in the reason of rows whose instant cannot be used and that have none yet."""
-    refuse(reason, is_absent(cells), f"{name} is missing")
-    refuse(reason, ~np.isfinite(instants), f"{name} is not an instant")
-    refuse(reason, ~((instants >= _EARLIEST_MS) & (instants < LATEST_MS)), f"{name} is not between 1900 and 2100")
+    reject(reason, is_absent(cells), f"{name} is missing")
+    reject(reason, ~np.isfinite(instants), f"{name} is not an instant")
+    reject(reason, ~((instants >= _EARLIEST_MS) & (instants < LATEST_MS)), f"{name} is not between 1900 and 2100")
 
 
-def refuse_numbers(reason: Reasons, values: FloatArray, cells: pd.Series, name: str) -> None:
+def reject_numbers(reason: Reasons, values: FloatArray, cells: pd.Series, name: str) -> None:
     """Fill in the reason of rows whose number cannot be used and that have none yet. FRED writes `.` for missing."""
-    refuse(reason, is_absent(cells), f"{name} is missing")
-    refuse(reason, np.isnan(values), f"{name} is not a number")
-    refuse(reason, np.isinf(values), f"{name} is not finite")
+    reject(reason, is_absent(cells), f"{name} is missing")
+    reject(reason, np.isnan(values), f"{name} is not a number")
+    reject(reason, np.isinf(values), f"{name} is not finite")
 
 
-def refuse(reason: Reasons, rows: np.ndarray, why: str) -> None:
+def reject(reason: Reasons, rows: np.ndarray, why: str) -> None:
     """Fill in the reason of those of the rows that have none yet."""
     reason[rows & (reason == "")] = why
 

@@ -1,4 +1,4 @@
-"""What sources deliver of side series, gathered: vintages, refused rows, row counts."""
+"""What sources deliver of side series, gathered: vintages, rejected rows, row counts."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -30,12 +30,12 @@ _COLUMNS = ("series", "symbol", "known_at", "value")
 def collect_side_series(
     source: SideSource, series: Sequence[str], symbols: Sequence[str], reject_share_limit: float
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Vintages (`schema.SideVintages`) of the named series, refused rows and row counts (`side.tables`).
+    """Vintages (`schema.SideVintages`) of the named series, rejected rows and row counts (`side.tables`).
 
     A table without `reference_at` holds values that are of the moment they were known at.
 
     Raises:
-        BadData: the source lacks a named series or a column, or more rows are refused than the limit allows.
+        BadData: the source lacks a named series or a column, or more rows are rejected than the limit allows.
     """
     if isinstance(source, pd.DataFrame):
         deliveries = _of_table(source, series, symbols)
@@ -52,7 +52,7 @@ def collect_side_series(
     deliveries.sort(key=lambda one: (one.key.series, one.key.symbol))
     return (
         join_tables("vintages", [one.vintages for one in deliveries]),
-        join_tables("quarantine", [one.refused for one in deliveries]),
+        join_tables("quarantine", [one.rejected for one in deliveries]),
         join_tables("counts", [one.counts() for one in deliveries]),
     )
 
@@ -121,10 +121,10 @@ def _of_rows(key: SideKey, rows: pd.DataFrame) -> SideDelivery:
     for name in ("reference_at", "known_at"):
         column = rows[name if name in rows else "known_at"]
         is_missing = column.isna().to_numpy()
-        cells.refuse(reason, is_missing, f"{name} is missing")
+        cells.reject(reason, is_missing, f"{name} is missing")
         instants[name] = np.where(is_missing, np.nan, epoch_ms(column).astype(np.float64))
     value = parse_numbers(rows["value"])
-    cells.refuse_numbers(reason, value, rows["value"], "value")
+    cells.reject_numbers(reason, value, rows["value"], "value")
     content = rows.drop(columns=["series", "symbol"])
     read = ReadRows(instants["reference_at"], instants["known_at"], value, reason, content)
     return deliver(key, read, SERIES.get(key.series))

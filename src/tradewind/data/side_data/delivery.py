@@ -1,4 +1,4 @@
-"""Rows of a side series as received become vintages; what is refused is kept with its reason."""
+"""Rows of a side series as received become vintages; what is rejected is kept with its reason."""
 
 from dataclasses import dataclass
 
@@ -49,22 +49,22 @@ class ReadRows:
 
 @dataclass(frozen=True)
 class SideDelivery:
-    """What became of one series and symbol: rows received = accepted + those in `refused`.
+    """What became of one series and symbol: rows received = accepted + those in `rejected`.
 
-    `vintages` is a `schema.SideVintages`, `refused` a `tables.SideQuarantine`.
+    `vintages` is a `schema.SideVintages`, `rejected` a `tables.SideQuarantine`.
     """
 
     key: SideKey
     rows_received: int
     rows_accepted: int
     vintages: pd.DataFrame
-    refused: pd.DataFrame
+    rejected: pd.DataFrame
 
     def __post_init__(self) -> None:
-        if self.rows_received != self.rows_accepted + len(self.refused):
+        if self.rows_received != self.rows_accepted + len(self.rejected):
             raise BadData(
                 f"{self.key}: {self.rows_received} rows received, but {self.rows_accepted} accepted and "
-                f"{len(self.refused)} refused: the reading lost or made up rows"
+                f"{len(self.rejected)} rejected: the reading lost or made up rows"
             )
 
     def counts(self) -> pd.DataFrame:
@@ -72,7 +72,7 @@ class SideDelivery:
         row = {
             "series": self.key.series, "symbol": self.key.symbol, "file": self.key.file,
             "rows_received": self.rows_received, "rows_accepted": self.rows_accepted,
-            "rows_rejected": len(self.refused), "vintages": len(self.vintages),
+            "rows_rejected": len(self.rejected), "vintages": len(self.vintages),
         }  # fmt: skip
         return join_tables("counts", [pd.DataFrame([row])])
 
@@ -81,7 +81,7 @@ def deliver(key: SideKey, rows: ReadRows, spec: SideSpec | None) -> SideDelivery
     """The vintages that the rows are, and the rows that are none.
 
     Of two rows for one period that became known at once, the later one in the file is kept, as with bars: a row that
-    comes again corrects. Equal rows are refused as duplicates, others as superseded.
+    comes again corrects. Equal rows are rejected as duplicates, others as superseded.
     """
     reason = rows.reason.copy()
     if spec is not None:
@@ -90,7 +90,7 @@ def deliver(key: SideKey, rows: ReadRows, spec: SideSpec | None) -> SideDelivery
     _mark_repeated(rows, reason)
     kept = np.flatnonzero(reason == "")
     vintages = vintage_table(key, rows.reference_ms[kept], rows.known_ms[kept], rows.value[kept])
-    return SideDelivery(key, len(reason), len(kept), vintages, refused_rows(key, rows.content, reason))
+    return SideDelivery(key, len(reason), len(kept), vintages, rejected_rows(key, rows.content, reason))
 
 
 def vintage_table(key: SideKey, reference_ms: FloatArray, known_ms: FloatArray, value: FloatArray) -> pd.DataFrame:
@@ -107,7 +107,7 @@ def vintage_table(key: SideKey, reference_ms: FloatArray, known_ms: FloatArray, 
     return table.assign(value=value[order].astype(np.float64))
 
 
-def refused_rows(key: SideKey, content: pd.DataFrame, reason: Reasons) -> pd.DataFrame:
+def rejected_rows(key: SideKey, content: pd.DataFrame, reason: Reasons) -> pd.DataFrame:
     """The rows that have a reason (`tables.SideQuarantine`)."""
     if not (reason != "").any():
         return empty_table("quarantine")
@@ -117,16 +117,16 @@ def refused_rows(key: SideKey, content: pd.DataFrame, reason: Reasons) -> pd.Dat
 
 
 def require_few_rejected(delivery: SideDelivery, limit: float) -> None:
-    """Nothing, if the share of refused rows is within `limit`.
+    """Nothing, if the share of rejected rows is within `limit`.
 
     Raises:
-        BadData: more was refused; the message counts the reasons and quotes the first row of each.
+        BadData: more was rejected; the message counts the reasons and quotes the first row of each.
     """
-    if len(delivery.refused) <= limit * delivery.rows_received:
+    if len(delivery.rejected) <= limit * delivery.rows_received:
         return
     raise BadData(
-        f"{delivery.key}: {len(delivery.refused)} of {delivery.rows_received} rows are refused, more than "
-        f"data_engineering.market.reject_share_limit {limit:.2%}: {describe_rejected(delivery.refused)}. Rows count "
+        f"{delivery.key}: {len(delivery.rejected)} of {delivery.rows_received} rows are rejected, more than "
+        f"data_engineering.market.reject_share_limit {limit:.2%}: {describe_rejected(delivery.rejected)}. Rows count "
         "from 0, without the header. Correct the source or how it is read (columns, time_format), or raise the limit"
     )
 

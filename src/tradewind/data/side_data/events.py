@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.data.side_data.delivery import Reasons, SideDelivery, SideKey, refused_rows, vintage_table
+from tradewind.data.side_data.delivery import Reasons, SideDelivery, SideKey, rejected_rows, vintage_table
 from tradewind.data.side_data.tables import empty_table
 
 HOUR_MS = 3_600_000
@@ -81,4 +81,4 @@ def deliver_ticks(
         first, last = int(calendar.at_ms.min()), int(calendar.at_ms.max())
         ticks = np.arange(-(-first // tick_ms) * tick_ms, last + 1, tick_ms, dtype=np.int64)
         vintages = vintage_table(key, ticks.astype(np.float64), ticks.astype(np.float64), measure(calendar, ticks))
-    return SideDelivery(key, len(reason), accepted, vintages, refused_rows(key, content, reason))
+    return SideDelivery(key, len(reason), accepted, vintages, rejected_rows(key, content, reason))

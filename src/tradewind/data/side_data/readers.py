@@ -88,7 +88,7 @@ def read_published(request: Request) -> SideDelivery:
     else:
         known = _read_time(request, table, stated, reason, path) + request.extra_ms
         known += DAY_MS if stated == "known_day" else 0
-        cells.refuse(reason, known < reference, "published before the period it is of")
+        cells.reject(reason, known < reference, "published before the period it is of")
     return deliver(request.key, ReadRows(reference, known, value, reason, table), request.spec)
 
 
@@ -128,9 +128,9 @@ def read_ratio(request: Request) -> SideDelivery:
     inside = _within(opened, [other])
     table, opened, price, reason = table[inside], opened[inside], price[inside], reason[inside]
     closed = _closed(request, opened, reason)
-    cells.refuse(reason, price <= 0, "value is not positive")
+    cells.reject(reason, price <= 0, "value is not positive")
     against = _at(request, request.paths[1], other, opened, reason)
-    cells.refuse(reason, against <= 0, f"{_below(request, request.paths[1])} has no positive value for this time")
+    cells.reject(reason, against <= 0, f"{_below(request, request.paths[1])} has no positive value for this time")
     usable = reason == ""
     ratio = np.full(len(price), np.nan)
     ratio[usable] = price[usable] / against[usable] - 1
@@ -165,18 +165,18 @@ def _read_calendar(request: Request, measure: events.Measure) -> SideDelivery:
     reason = cells.begin_reasons(table)
     happens = _read_time(request, table, "time", reason, path)
     names = table["value"].astype("str").str.strip()
-    cells.refuse(reason, cells.is_absent(table["value"]), "event is missing")
+    cells.reject(reason, cells.is_absent(table["value"]), "event is missing")
     repeated = pd.DataFrame({"at": happens, "name": names}).duplicated(keep="last").to_numpy()
-    cells.refuse(reason, repeated, events.DUPLICATE_EVENT)
+    cells.reject(reason, repeated, events.DUPLICATE_EVENT)
     kept = reason == ""
     calendar = events.Calendar(happens[kept].astype(np.int64), names[kept].to_numpy(dtype=object))
     return events.deliver_ticks(request.key, calendar, measure, reason, table, bar_duration_ms(request.files.tick))
 
 
 def _closed(request: Request, opened: FloatArray, reason: Reasons) -> FloatArray:
-    """When bars close; those that are still open are refused."""
+    """When bars close; those that are still open are rejected."""
     closed: FloatArray = opened + bar_duration_ms(request.files.timeframe)
-    cells.refuse(reason, closed > request.now_ms, "the bar has not closed yet")
+    cells.reject(reason, closed > request.now_ms, "the bar has not closed yet")
     return closed
 
 
@@ -192,13 +192,13 @@ def _timed_values(
 
 def _read_time(request: Request, table: pd.DataFrame, name: str, reason: Reasons, path: Path) -> FloatArray:
     instants = cells.read_instants(table[name], request.files.time_format, str(path))
-    cells.refuse_instants(reason, instants, table[name], name)
+    cells.reject_instants(reason, instants, table[name], name)
     return instants
 
 
 def _read_value(table: pd.DataFrame, reason: Reasons) -> FloatArray:
     values = parse_numbers(table["value"])
-    cells.refuse_numbers(reason, values, table["value"], "value")
+    cells.reject_numbers(reason, values, table["value"], "value")
     return values
 
 
@@ -226,15 +226,15 @@ def _by_time(request: Request, path: Path, names: tuple[str, ...]) -> pd.Series:
 
 
 def _within(times: FloatArray, others: list[pd.Series]) -> npt.NDArray[np.bool_]:
-    """Which times lie in the span of all others; what is no time stays, to be refused."""
+    """Which times lie in the span of all others; what is no time stays, to be rejected."""
     first, last = max(other.index[0] for other in others), min(other.index[-1] for other in others)
     return ~((times < first) | (times > last))
 
 
 def _at(request: Request, path: Path, other: pd.Series, times: FloatArray, reason: Reasons) -> FloatArray:
-    """The other's value at each time; rows for which it has none are refused."""
+    """The other's value at each time; rows for which it has none are rejected."""
     found = other.reindex(times).to_numpy(dtype=np.float64)
-    cells.refuse(reason, np.isnan(found), f"{_below(request, path)} has no value for this time")
+    cells.reject(reason, np.isnan(found), f"{_below(request, path)} has no value for this time")
     return found
 
 

@@ -25,7 +25,7 @@ class SideSpec:
         unit: of its values.
         per_symbol: whether each symbol has its own; a market-wide series has the empty symbol.
         publication: when a value is known.
-        low: smallest valid value; a row outside is refused.
+        low: smallest valid value; a row outside is rejected.
         high: largest valid value.
         stale_after: without a newer value for so long, the series is not known (a source that ended, or fell silent).
         source: who publishes it.

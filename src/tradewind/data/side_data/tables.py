@@ -1,4 +1,4 @@
-"""What is told of side series beside their values: refused rows, row counts, coverage."""
+"""What is told of side series beside their values: rejected rows, row counts, coverage."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ _COLUMNS = {
 
 
 class SideQuarantine(pa.DataFrameModel):
-    """Refused rows: of which series, where each stood (`file` is empty for a table), why, and what it held (JSON)."""
+    """Rejected rows: of which series, where each stood (`file` is empty for a table), why, and what it held (JSON)."""
 
     series: Series[str]
     symbol: Series[str]

@@ -130,7 +130,7 @@ def as_ms(times: pd.Series) -> pd.Series:
 
 
 def _read_table(text: bytes, file: ArchiveFile) -> pd.DataFrame:
-    """The table of a file; all but times as text where a cell is no number, for that row to be refused by itself."""
+    """The table of a file; all but times as text where a cell is no number, for that row to be rejected by itself."""
     names = list(file.shelf.columns)
     numbers = {name: pa.float64() for name in names[1:] if name != "symbol"}
     try:
@@ -147,7 +147,7 @@ def _parse(text: bytes, names: list[str], types: dict[str, pa.DataType]) -> pd.D
     table = pyarrow.csv.read_csv(
         pa.BufferReader(text),
         read_options=pyarrow.csv.ReadOptions(column_names=names, skip_rows=int(has_header), use_threads=False),
-        # An empty cell is missing; `n/a` is what somebody wrote, and is refused as that.
+        # An empty cell is missing; `n/a` is what somebody wrote, and is rejected as that.
         convert_options=pyarrow.csv.ConvertOptions(
             column_types={names[0]: _time_type(names[0]), **types}, null_values=[""]
         ),

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from tradewind.data.sources.base import Source
 from tradewind.data.sources.timing import Timing
 from tradewind.errors import BadParameters
+from tradewind.parameters import faults
 
 # A module, which has `Rules`, its settings as a pydantic model, and the class named here, which takes them.
 SOURCES = {
@@ -40,16 +41,9 @@ def open_source(settings: Mapping[str, Any], timing: Timing | None = None) -> So
         rules = module.Rules(**{name: value for name, value in settings.items() if name != "kind"})
         source: Source = getattr(module, taken)(rules, timing or Timing())
     except ValidationError as error:
-        raise BadParameters(f"source {kind}: {_faults(error)}") from None
+        raise BadParameters(f"source {kind}: {faults(error, show_values=False)}") from None
     except ImportError as error:
         if error.name not in _EXTRA:
             raise
         raise BadParameters(f"source {kind}: install the extra first, pip install 'tradewind[exchanges]'") from error
     return source
-
-
-def _faults(error: ValidationError) -> str:
-    """What is wrong, setting by setting, without the values: one may be a key."""
-    return "; ".join(
-        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)
-    )

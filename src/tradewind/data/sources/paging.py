@@ -9,8 +9,7 @@ from tradewind.data.files.deliveries import Span
 from tradewind.data.sources.base import Page, SidePage
 from tradewind.data.sources.timing import RetryableError
 from tradewind.errors import BadData
-from tradewind.market.resample import bar_anchor_ms
-from tradewind.market.timeframes import bar_duration_ms
+from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000

@@ -31,7 +31,7 @@ class Store(Protocol):
     """
 
     def append(self, delivery: Delivery) -> Receipt:
-        """Add the delivery's rows, its refused rows, its covered span and a line of the ledger.
+        """Add the delivery's rows, its rejected rows, its covered span and a line of the ledger.
 
         Durable when it returns. Killed before, it has added all of it, or a part that the same delivery, made again,
         completes; a reader never sees a torn row.
@@ -49,12 +49,12 @@ class Store(Protocol):
     def covered(self, key: BarKey) -> list[tuple[Span, int]]:
         """The spans that a source has answered for, each with when it was asked (epoch ms), in order of both."""
 
-    def refused(self) -> pd.DataFrame:
-        """Every refused row (`schema.Quarantine`), each content once, sorted by all columns."""
+    def rejected(self) -> pd.DataFrame:
+        """Every rejected row (`schema.Quarantine`), each content once, sorted by all columns."""
 
     def ledger(self) -> pd.DataFrame:
         """Every delivery: source, venue, symbol, timeframe, received_at (ms), rows_received, rows_new, rows_known,
-        rows_refused; in the order of received_at."""
+        rows_rejected; in the order of received_at."""
 
     def append_side(self, vintages: pd.DataFrame) -> int:
         """Add values of side series (`schema.SideVintages`); how many are new. The same rows twice count once."""

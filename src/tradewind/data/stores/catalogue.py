@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from tradewind.data.stores.base import Store
 from tradewind.errors import BadParameters
+from tradewind.parameters import faults
 
 # A module has `Rules`, its settings as a pydantic model, and the class named here, which takes them.
 STORES = {
@@ -32,7 +33,7 @@ def open_store(settings: Mapping[str, Any]) -> Store:
     try:
         rules = module.Rules(**{name: value for name, value in settings.items() if name != "kind"})
     except ValidationError as error:
-        raise BadParameters(f"store {kind}: {error}") from error
+        raise BadParameters(f"store {kind}: {faults(error, show_values=False)}") from error
     try:
         store: Store = getattr(module, STORES[kind])(rules)
     except ImportError as error:

@@ -18,7 +18,7 @@ from tradewind.data.stores.delta_tables import DeltaTables, MergeRule, Rules
 from tradewind.data.stores.integrity import intact_rows
 from tradewind.data.stores.tables import (
     LEDGER,
-    REFUSED,
+    REJECTED,
     VINTAGE_KEY,
     check_vintages,
     covered_spans,
@@ -26,7 +26,7 @@ from tradewind.data.stores.tables import (
     ledger_rows,
     merge_vintages,
     no_vintages,
-    refused_rows,
+    rejected_rows,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _KEY = ("venue", "symbol", "timeframe")
 _TIMES = ("open_time", "received_at")
 _BARS = MergeRule(("month", "open_time", "content_hash"), "received_at", "s.received_at > t.received_at",
                   partitions=(*_KEY, "month"))  # fmt: skip
-_REFUSED = MergeRule((*_KEY, "reason", "content"), "source_row", "s.source_row < t.source_row")
+_REJECTED = MergeRule((*_KEY, "reason", "content"), "source_row", "s.source_row < t.source_row")
 _COVERED = MergeRule((*_KEY, "since_ms", "until_ms", "asked_at"))
 _SIDE = MergeRule(VINTAGE_KEY)
 _HASH_BITS = 0x7FFFFFFF
@@ -59,9 +59,9 @@ class DeltaStore:
 
         key = delivery.key
         new = self._add_rows(key, delivery.rows)
-        if len(delivery.refused):
-            first = pa.Table.from_pandas(refused_rows(delivery.refused), preserve_index=False)
-            self._tables.merge("refused", first, _REFUSED, _within(key, "t."))
+        if len(delivery.rejected):
+            first = pa.Table.from_pandas(rejected_rows(delivery.rejected), preserve_index=False)
+            self._tables.merge("refused", first, _REJECTED, _within(key, "t."))
         if delivery.covered is not None:
             numbers = (delivery.covered.since_ms, delivery.covered.until_ms, delivery.received_at_ms)
             names = ("since_ms", "until_ms", "asked_at")
@@ -71,7 +71,7 @@ class DeltaStore:
             )  # fmt: skip
             self._tables.merge("covered", span, _COVERED, _within(key, "t."))
         known = len(delivery.rows) - new + delivery.repeated
-        receipt = Receipt(delivery.rows_received, new, known, len(delivery.refused))
+        receipt = Receipt(delivery.rows_received, new, known, len(delivery.rejected))
         line = zip(LEDGER, ledger_line(delivery, receipt), strict=True)
         self._tables.append("ledger", pa.table({name: [cell] for name, cell in line}))
         return receipt
@@ -109,9 +109,9 @@ class DeltaStore:
         found = self._tables.read("covered", names, _within(key))
         return [] if found is None else covered_spans(zip(*(found[name].to_pylist() for name in names), strict=True))
 
-    def refused(self) -> pd.DataFrame:
-        """Every refused row, each content once, sorted by all columns."""
-        return refused_rows(_records(self._tables.read("refused", list(REFUSED))))
+    def rejected(self) -> pd.DataFrame:
+        """Every rejected row, each content once, sorted by all columns."""
+        return rejected_rows(_records(self._tables.read("refused", list(REJECTED))))
 
     def ledger(self) -> pd.DataFrame:
         """Every delivery, in the order of received_at."""

@@ -39,7 +39,7 @@ from tradewind.data.stores.tables import (
     ledger_rows,
     merge_vintages,
     no_vintages,
-    refused_rows,
+    rejected_rows,
 )
 from tradewind.errors import BadData
 from tradewind.market.timeframes import bar_duration_ms
@@ -69,10 +69,10 @@ class InfluxStore:
             new = 0
             for start in range(0, len(delivery.rows), _BATCH):
                 new += self._add_rows(delivery.key, delivery.rows.iloc[start : start + _BATCH])
-            self._add_refused(delivery)
+            self._add_rejected(delivery)
             self._add_covered(delivery)
             known = len(delivery.rows) - new + delivery.repeated
-            receipt = Receipt(delivery.rows_received, new, known, len(delivery.refused))
+            receipt = Receipt(delivery.rows_received, new, known, len(delivery.rejected))
             self._add_line(delivery, receipt)
         return receipt
 
@@ -123,10 +123,10 @@ class InfluxStore:
         found = self._http.records(select(["until_at", "asked_at"], "covered", where(key.model_dump())))
         return covered_spans((row["time"] // PLACES, row["until_at"], row["asked_at"]) for row in found)
 
-    def refused(self) -> pd.DataFrame:
-        """Every refused row, each content once, sorted by all columns."""
+    def rejected(self) -> pd.DataFrame:
+        """Every rejected row, each content once, sorted by all columns."""
         found = self._http.records(select([*_KEY, "source_row", "reason", "content"], "refused"))
-        return refused_rows(
+        return rejected_rows(
             [
                 (*(decode_tag(row[name]) for name in _KEY), row["source_row"], row["reason"], row["content"])
                 for row in found
@@ -209,13 +209,13 @@ class InfluxStore:
         self._http.write(lines + bar_lines(start, new, time_ns))
         return len(new)
 
-    def _add_refused(self, delivery: Delivery) -> None:
-        if delivery.refused.empty:
+    def _add_rejected(self, delivery: Delivery) -> None:
+        if delivery.rejected.empty:
             return
         condition = where(delivery.key.model_dump())
         found = self._http.records(select(["source_row", "reason", "content"], "refused", condition))
         stored = {(row["reason"], row["content"]): row for row in found}
-        first = refused_rows(delivery.refused)
+        first = rejected_rows(delivery.rejected)
         fields = zip(first["source_row"].tolist(), first["reason"].tolist(), first["content"].tolist(), strict=True)
         start, lines, new = line_start("refused", delivery.key.model_dump()), [], []
         for row, reason, content in fields:

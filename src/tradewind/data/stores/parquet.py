@@ -33,13 +33,13 @@ from tradewind.data.stores.objects import LocalObjects, Objects
 from tradewind.data.stores.s3_objects import S3Access, S3Objects
 from tradewind.data.stores.tables import (
     LEDGER,
-    REFUSED,
+    REJECTED,
     check_vintages,
     covered_spans,
     ledger_line,
     ledger_rows,
     merge_vintages,
-    refused_rows,
+    rejected_rows,
 )
 from tradewind.errors import BadData
 
@@ -78,7 +78,7 @@ class Rules(S3Access):
 class ParquetStore:
     """Bars by key and month in files that are only ever added or merged, never changed (see `object_sets`).
 
-    Killed at any moment, a delivery has added some months or all; its record, with the refused rows, the covered span
+    Killed at any moment, a delivery has added some months or all; its record, with the rejected rows, the covered span
     and the line of the ledger, comes last. Two writers who deliver the same new row at one moment both call it new.
     """
 
@@ -91,10 +91,10 @@ class ParquetStore:
 
     def append(self, delivery: Delivery) -> Receipt:
         """Add the delivery's rows, month by month, then its record."""
-        key, refused = delivery.key, len(delivery.refused)
+        key, rejected = delivery.key, len(delivery.rejected)
         months = rows_by_month(delivery.rows).items()
         new = sum(in_threads(lambda one: self._add_month(_month(_bars(key), one[0]), one[1]), months, _MONTHS))
-        receipt = Receipt(delivery.rows_received, new, delivery.rows_received - new - refused, refused)
+        receipt = Receipt(delivery.rows_received, new, delivery.rows_received - new - rejected, rejected)
         folder = _month(_deliveries(key), next(iter(months_between(*[delivery.received_at_ms] * 2))))
         self._records.add(folder, [_record(delivery, receipt)])
         self._records.compact(folder, self._rules.compact_files)
@@ -131,11 +131,11 @@ class ParquetStore:
         records = self._read_records(_deliveries(key))
         return covered_spans((*one["covered"], one["received_at"]) for one in records if one["covered"])
 
-    def refused(self) -> pd.DataFrame:
-        """Every refused row (`schema.Quarantine`), each content once."""
+    def rejected(self) -> pd.DataFrame:
+        """Every rejected row (`schema.Quarantine`), each content once."""
         records = self._read_records("deliveries")
         rows = [[one["venue"], one["symbol"], one["timeframe"], *row] for one in records for row in one["refused"]]
-        return refused_rows(rows)
+        return rejected_rows(rows)
 
     def ledger(self) -> pd.DataFrame:
         """Every delivery, in the order of `received_at`."""
@@ -203,7 +203,7 @@ def _record(delivery: Delivery, receipt: Receipt) -> dict[str, Any]:
         **dict(zip(LEDGER, ledger_line(delivery, receipt), strict=True)),
         "id": secrets.token_hex(12),
         "covered": None if span is None else [span.since_ms, span.until_ms],
-        "refused": delivery.refused[list(REFUSED)[3:]].to_numpy(dtype=object).tolist(),
+        "refused": delivery.rejected[list(REJECTED)[3:]].to_numpy(dtype=object).tolist(),
     }
 
 

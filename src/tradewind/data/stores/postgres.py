@@ -22,7 +22,7 @@ from tradewind.data.stores.tables import (
     ledger_rows,
     merge_vintages,
     no_vintages,
-    refused_rows,
+    rejected_rows,
 )
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ class PostgresStore:
         """The spans that a source has answered for, each with when it was asked (epoch ms)."""
         return covered_spans(self._fetch(statements.COVERED, key.model_dump()))
 
-    def refused(self) -> pd.DataFrame:
-        """Every refused row, each content once, sorted by all columns."""
-        return refused_rows(self._fetch(statements.REFUSED))
+    def rejected(self) -> pd.DataFrame:
+        """Every rejected row, each content once, sorted by all columns."""
+        return rejected_rows(self._fetch(statements.REJECTED))
 
     def ledger(self) -> pd.DataFrame:
         """Every delivery, in the order of received_at."""
@@ -153,10 +153,10 @@ class PostgresStore:
                 run(statements.ADD_KEY)
             named["key_id"] = run(statements.FIND_KEY).fetchone()[0]
             receipt = _receipt(delivery, self._add_rows(connection, named, delivery.rows))
-            if len(delivery.refused):
-                first = refused_rows(delivery.refused)
+            if len(delivery.rejected):
+                first = rejected_rows(delivery.rejected)
                 named |= {name: first[name].tolist() for name in ("source_row", "reason", "content")}
-                run(statements.ADD_REFUSED)
+                run(statements.ADD_REJECTED)
             if delivery.covered is not None:
                 named |= {"since": delivery.covered.since_ms, "until": delivery.covered.until_ms}
                 run(statements.ADD_COVERED)
@@ -182,7 +182,7 @@ class PostgresStore:
 
 def _receipt(delivery: Delivery, rows_new: int) -> Receipt:
     rows_known = len(delivery.rows) - rows_new + delivery.repeated
-    return Receipt(delivery.rows_received, rows_new, rows_known, len(delivery.refused))
+    return Receipt(delivery.rows_received, rows_new, rows_known, len(delivery.rejected))
 
 
 def _pack(rows: pd.DataFrame) -> bytes:

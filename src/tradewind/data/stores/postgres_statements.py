@@ -59,7 +59,7 @@ FINGERPRINTS = (
     "FROM {schema}.bars WHERE key_id = {key_id} GROUP BY 1 ORDER BY 1"
 )
 
-ADD_REFUSED = (
+ADD_REJECTED = (
     "INSERT INTO {schema}.refused AS old (key_id, digest, source_row, reason, content) "
     "SELECT %(key_id)s, sha256(convert_to(reason || chr(10) || content, 'UTF8')), source_row, reason, content "
     "FROM unnest(%(source_row)s::bigint[], %(reason)s::text[], %(content)s::text[]) "
@@ -67,7 +67,7 @@ ADD_REFUSED = (
     "ON CONFLICT (key_id, digest) DO UPDATE SET source_row = EXCLUDED.source_row "
     "WHERE EXCLUDED.source_row < old.source_row"
 )
-REFUSED = (
+REJECTED = (
     "SELECT venue, symbol, timeframe, source_row, reason, content "
     "FROM {schema}.refused JOIN {schema}.bar_keys USING (key_id)"
 )
@@ -88,7 +88,7 @@ ADD_LINE = (
     "INSERT INTO {schema}.ledger (delivery_id, source, key_id, received_at, rows_received, rows_new, rows_known, "
     "rows_refused) VALUES (%(delivery_id)s, %(source)s, %(key_id)s, "
     "timestamptz 'epoch' + %(received_at)s::bigint * interval '1 millisecond', "
-    "%(rows_received)s, %(rows_new)s, %(rows_known)s, %(rows_refused)s)"
+    "%(rows_received)s, %(rows_new)s, %(rows_known)s, %(rows_rejected)s)"
 )
 LEDGER = (
     "SELECT source, venue, symbol, timeframe, (extract(epoch FROM received_at) * 1000)::bigint, rows_received, "

@@ -17,7 +17,7 @@ from tradewind.data.stores.months import months_between
 from tradewind.data.stores.sqlite_file import SqliteFile
 from tradewind.data.stores.tables import (
     LEDGER,
-    REFUSED,
+    REJECTED,
     VINTAGE_KEY,
     check_vintages,
     covered_spans,
@@ -25,7 +25,7 @@ from tradewind.data.stores.tables import (
     ledger_rows,
     merge_vintages,
     no_vintages,
-    refused_rows,
+    rejected_rows,
 )
 
 _EVERYTHING = Span(-(2**62), 2**62)
@@ -64,15 +64,15 @@ class SqliteStore:
 
     def append(self, delivery: Delivery) -> Receipt:
         """Add the delivery and its line of the ledger, in one transaction that is on the disk when this returns."""
-        refused = len(delivery.refused)
+        rejected = len(delivery.rejected)
         with self._file.writing() as connection:
             series = _make_series(connection, delivery.key)
             new = _insert_bars(connection, series, delivery.rows)
-            receipt = Receipt(delivery.rows_received, new, delivery.rows_received - new - refused, refused)
+            receipt = Receipt(delivery.rows_received, new, delivery.rows_received - new - rejected, rejected)
             connection.executemany(
                 "INSERT INTO refused VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET source_row = min(source_row, excluded.source_row)",
-                delivery.refused[list(REFUSED)].itertuples(index=False, name=None),
+                delivery.rejected[list(REJECTED)].itertuples(index=False, name=None),
             )
             if delivery.covered is not None:
                 span = delivery.covered
@@ -121,10 +121,10 @@ class SqliteStore:
             wanted = f"SELECT since_ms, until_ms, asked_at FROM covered WHERE series = ({_SERIES})"  # noqa: S608
             return covered_spans(connection.execute(wanted, (key.venue, key.symbol, key.timeframe)).fetchall())
 
-    def refused(self) -> pd.DataFrame:
-        """Every refused row (`schema.Quarantine`), each content once."""
+    def rejected(self) -> pd.DataFrame:
+        """Every rejected row (`schema.Quarantine`), each content once."""
         with self._file.reading() as connection:
-            return refused_rows(connection.execute(f"SELECT {', '.join(REFUSED)} FROM refused").fetchall())  # noqa: S608
+            return rejected_rows(connection.execute(f"SELECT {', '.join(REJECTED)} FROM refused").fetchall())  # noqa: S608
 
     def ledger(self) -> pd.DataFrame:
         """Every delivery, in the order of `received_at`."""

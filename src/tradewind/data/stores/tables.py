@@ -12,29 +12,30 @@ from tradewind.data.files.deliveries import Delivery, Receipt, Span
 from tradewind.errors import BadData
 from tradewind.market.schema import SideVintages
 
-REFUSED = {
+REJECTED = {
     "venue": "str", "symbol": "str", "timeframe": "str", "source_row": "int64", "reason": "str", "content": "str",
 }  # fmt: skip
+# By the names that stores keep them under, which stay so that stores made earlier can be read.
 LEDGER = {
     "source": "str", "venue": "str", "symbol": "str", "timeframe": "str", "received_at": "int64",
     "rows_received": "int64", "rows_new": "int64", "rows_known": "int64", "rows_refused": "int64",
 }  # fmt: skip
 VINTAGE_KEY = ["series", "symbol", "reference_at", "known_at"]
 
-_REFUSED_IDENTITY = ["venue", "symbol", "timeframe", "reason", "content"]
+_REJECTED_IDENTITY = ["venue", "symbol", "timeframe", "reason", "content"]
 
 
-def refused_rows(rows: Sequence[Sequence[object]] | pd.DataFrame) -> pd.DataFrame:
-    """Refused rows (`schema.Quarantine`), each content once where it first stood in its source, sorted."""
-    table = pd.DataFrame(rows, columns=list(REFUSED)).astype(REFUSED)
-    first = table.sort_values(list(REFUSED), kind="stable").drop_duplicates(_REFUSED_IDENTITY)
+def rejected_rows(rows: Sequence[Sequence[object]] | pd.DataFrame) -> pd.DataFrame:
+    """Rejected rows (`schema.Quarantine`), each content once where it first stood in its source, sorted."""
+    table = pd.DataFrame(rows, columns=list(REJECTED)).astype(REJECTED)
+    first = table.sort_values(list(REJECTED), kind="stable").drop_duplicates(_REJECTED_IDENTITY)
     return first.reset_index(drop=True)
 
 
 def ledger_rows(rows: Sequence[Sequence[object]]) -> pd.DataFrame:
-    """Lines of the ledger in the order of `received_at`."""
-    table = pd.DataFrame(rows, columns=list(LEDGER)).astype(LEDGER)
-    return table.sort_values(["received_at", *LEDGER], kind="stable").reset_index(drop=True)
+    """Lines of the ledger in the order of `received_at`; the stored `rows_refused` is called `rows_rejected`."""
+    table = pd.DataFrame(rows, columns=list(LEDGER)).astype(LEDGER).rename(columns={"rows_refused": "rows_rejected"})
+    return table.sort_values(["received_at", *table.columns], kind="stable").reset_index(drop=True)
 
 
 def ledger_line(delivery: Delivery, receipt: Receipt) -> tuple[str | int, ...]:
@@ -42,7 +43,7 @@ def ledger_line(delivery: Delivery, receipt: Receipt) -> tuple[str | int, ...]:
     key = delivery.key
     return (
         delivery.source, key.venue, key.symbol, key.timeframe, delivery.received_at_ms,
-        receipt.rows_received, receipt.rows_new, receipt.rows_known, receipt.rows_refused,
+        receipt.rows_received, receipt.rows_new, receipt.rows_known, receipt.rows_rejected,
     )  # fmt: skip
 
 

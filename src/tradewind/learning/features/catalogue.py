@@ -39,6 +39,8 @@ ON_SLOWER_TIMEFRAMES = (
     volume.relative_volume(12),
 )
 
+USUAL_SLOWER = ("4h", "1d")
+
 
 def families_of(room: ModuleType) -> tuple[FeatureFamily, ...]:
     """The decorated functions of a file, in the order they are written."""
@@ -49,15 +51,22 @@ class FeatureSelection(Parameters):
     """Which features to compute (`params:feature_engineering.features`).
 
     `include` and `exclude` are names, in which * stands for anything. `variants` adds parameters to a family:
-    `rsi: [[10], [50]]`.
+    `rsi: [[10], [50]]`. `slower_timeframes` null are those of `USUAL_SLOWER` that are whole multiples of the bar.
     """
 
     sets: Annotated[tuple[Literal["tradewind", "alpha158"], ...], Field(min_length=1)] = ("tradewind",)
     tiers: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5)
-    slower_timeframes: tuple[str, ...] = ("4h", "1d")
+    slower_timeframes: tuple[str, ...] | None = None
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     variants: dict[str, tuple[tuple[Any, ...], ...]] = {}
+
+    def slower_than(self, timeframe: str) -> tuple[str, ...]:
+        """The slower timeframes that go with this bar."""
+        if self.slower_timeframes is not None:
+            return self.slower_timeframes
+        bar = bar_duration_ms(timeframe)
+        return tuple(slow for slow in USUAL_SLOWER if bar_duration_ms(slow) > bar and bar_duration_ms(slow) % bar == 0)
 
 
 def select(selection: FeatureSelection, timeframe: str, side_series: tuple[str, ...]) -> tuple[Feature, ...]:
@@ -92,7 +101,9 @@ def _available(selection: FeatureSelection, timeframe: str, side_series: tuple[s
         features += _variants(selection)
         base_ms = bar_duration_ms(timeframe)
         features += [
-            on_timeframe(one, slow, base_ms) for slow in selection.slower_timeframes for one in ON_SLOWER_TIMEFRAMES
+            on_timeframe(one, slow, base_ms)
+            for slow in selection.slower_than(timeframe)
+            for one in ON_SLOWER_TIMEFRAMES
         ]
     if "alpha158" in selection.sets:
         features += alpha158.features()

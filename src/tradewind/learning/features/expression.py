@@ -152,11 +152,6 @@ def columns_of(expression: Expression) -> frozenset[str]:
     return frozenset(_walk(expression, lambda part: part.name if part.operation == "column" else None))
 
 
-def operations_of(expression: Expression) -> frozenset[str]:
-    """The names of the operations in it."""
-    return frozenset(_walk(expression, lambda part: part.operation))
-
-
 def _walk(expression: Expression, read: Callable[[Expression], str | None]) -> set[str]:
     found: set[str] = set()
     seen: set[int] = set()

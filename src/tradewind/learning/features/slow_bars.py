@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tradewind.market.resample import bar_anchor_ms
+from tradewind.market.timeframes import bar_anchor_ms
 
 Floats = NDArray[np.float64]
 

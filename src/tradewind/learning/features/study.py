@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
+from threadpoolctl import threadpool_limits
 
 Floats = NDArray[np.float64]
 N_BINS = 24
@@ -26,6 +26,8 @@ def information_coefficients(
     within a symbol (Spearman). The interval comes from the spread of the monthly coefficients, so that the overlap of
     horizons and the clustering of regimes within a month do not narrow it (Grinold and Kahn 2000, chapter 6).
     """
+    from scipy.stats import norm
+
     sums: dict[int, NDArray] = {}
     counts: dict[int, NDArray] = {}
     for symbol, table in tables.items():
@@ -34,8 +36,9 @@ def information_coefficients(
         y = _scores(returns[symbol])
         for month in np.unique(months):
             rows = months == month
-            product = x[:, rows] @ y[:, rows].T
-            count = (x[:, rows] != 0).astype(np.float32) @ (y[:, rows] != 0).astype(np.float32).T
+            with threadpool_limits(1):  # sums in another order are other bytes
+                product = x[:, rows] @ y[:, rows].T
+                count = (x[:, rows] != 0).astype(np.float32) @ (y[:, rows] != 0).astype(np.float32).T
             sums[month] = sums[month] + product if month in sums else product
             counts[month] = counts[month] + count if month in counts else count
     if not sums:
@@ -53,6 +56,8 @@ def information_coefficients(
 
 def _scores(values: NDArray) -> NDArray[np.float32]:
     """Ranks with mean 0 and mean square 1, one row at a time; 0 where a value is missing or all are equal."""
+    from scipy.stats import rankdata
+
     out = np.zeros(values.shape, dtype=np.float32)
     for row, line in enumerate(values):
         known = np.isfinite(line)

@@ -27,6 +27,11 @@ class LabelRules(RootModel[Method]):
         """How many bars after its row a label may look at."""
         return self.root.horizon_bars
 
+    @property
+    def labels_every_bar(self) -> bool:
+        """Whether a bar without a label lacks only what its label looks at; a meta-label is for bars with a side."""
+        return not isinstance(self.root, MetaLabel)
+
     def outcomes(self, bars: pd.DataFrame) -> Outcomes:
         """What became of each bar of one symbol."""
         return self.root.outcomes(bars)

@@ -20,10 +20,11 @@ from tradewind.learning.models.xgboost import XGBoostForecaster
 
 @dataclass(frozen=True)
 class OverWindows:
-    """A model over windows of bars, whose class is loaded when it is asked for: most of them need torch."""
+    """A model over windows of bars, whose class is loaded when it is asked for: most need what `extra` brings."""
 
     load: Callable[[], type[Forecaster]]
     has_direction: bool = True
+    extra: str | None = "deep"
 
 
 def _network(name: str) -> type[Forecaster]:
@@ -45,7 +46,7 @@ MODELS: dict[str, type[RowForecaster] | OverWindows] = {
     "lstm": OverWindows(partial(_network, "lstm")),
     "tft": OverWindows(partial(_network, "tft")),
     "linear_network": OverWindows(partial(_network, "linear_network")),
-    "last_value": OverWindows(_last_value, has_direction=False),
+    "last_value": OverWindows(_last_value, has_direction=False, extra=None),
     "linear": LinearForecaster,
     "volatility_only": VolatilityForecaster,
     **{name: estimator_forecaster(name) for name in ESTIMATORS},
@@ -115,6 +116,18 @@ def has_direction(name: str) -> bool:
 def is_traded(name: str) -> bool:
     """Whether forecasts under this name are traded: all but those of models here that know no direction."""
     return name not in MODELS or has_direction(name)
+
+
+def draws_at_random(name: str) -> bool:
+    """Whether another seed could give another result; a regression is the same from any. Unknown names might."""
+    entry = MODELS.get(name)
+    return not (isinstance(entry, type) and issubclass(entry, LinearForecaster))
+
+
+def extra_of(name: str) -> str | None:
+    """The extra of the installation that it needs, if any."""
+    entry = _entry(name)
+    return entry.extra if isinstance(entry, OverWindows) else None
 
 
 def stage_of(name: str) -> str:

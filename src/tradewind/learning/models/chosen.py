@@ -1,4 +1,4 @@
-"""Which models a run has: `params:models`, as of the configuration that Kedro has loaded."""
+"""Which models and agents a run has: `params:models`, as of the configuration that Kedro has loaded."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,28 +12,41 @@ ROW_PARTS, WINDOW_PARTS = ("parameters", "tuning", "training", "seeds"), ("netwo
 
 
 class _Chosen:
-    """The models of the configuration that was loaded last in this process: pipelines are made from them."""
+    """Everything that the configuration loaded last in this process lists: pipelines are made from it."""
 
     names: tuple[str, ...] | None = None
 
 
-def choose(names: Iterable[str]) -> None:
-    """From now on pipelines are made of these models.
+def choose(names: Iterable[str], agents: Iterable[str] = ()) -> None:
+    """From now on pipelines are made of these models and agents.
+
+    Args:
+        names: what `params:models` lists; words of one string, too, since Kedro splits `--params` at commas.
+        agents: the agents that there are.
 
     Raises:
         BadParameters: a model that there is not, that is listed twice, or none that is traded.
     """
-    listed = tuple(names)
-    unknown = [name for name in listed if name not in catalogue.MODELS]
+    listed, known = words(names), {*catalogue.MODELS, *agents}
+    unknown = [name for name in listed if name not in known]
     if unknown or len(set(listed)) < len(listed):
-        raise BadParameters(f"models are of {sorted(catalogue.MODELS)}, each once; found {list(listed)}")
-    if not any(catalogue.has_direction(name) for name in listed):
-        raise BadParameters(f"models must list at least one that can be traded, found {list(listed)}")
+        raise BadParameters(f"params:models: each is one of {', '.join(sorted(known))}, once; found {list(listed)}")
+    if not any(catalogue.has_direction(name) for name in listed if name in catalogue.MODELS):
+        raise BadParameters(f"params:models must list at least one model that can be traded, found {list(listed)}")
     _Chosen.names = listed
 
 
 def chosen() -> tuple[str, ...]:
-    """The models of this run; those of conf/base where no configuration has been loaded."""
+    """The models of this run that forecast; those of conf/base where no configuration has been loaded."""
+    return tuple(name for name in _listed() if name in catalogue.MODELS)
+
+
+def chosen_agents() -> tuple[str, ...]:
+    """The agents of this run; those of conf/base where no configuration has been loaded."""
+    return tuple(name for name in _listed() if name not in catalogue.MODELS)
+
+
+def _listed() -> tuple[str, ...]:
     if _Chosen.names is None:
         from omegaconf import OmegaConf
 
@@ -42,10 +55,15 @@ def chosen() -> tuple[str, ...]:
     return _Chosen.names
 
 
+def words(names: Iterable[str]) -> tuple[str, ...]:
+    """A list of names; also of words in one string, since Kedro splits `--params` at commas."""
+    return tuple(names.split() if isinstance(names, str) else names)
+
+
 def with_every_block(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters with a block for every model of the run: a model that needs none has no line in any YAML file."""
     filled = dict(parameters)
-    for name in parameters.get("models", ()):
+    for name in words(parameters.get("models", ())):
         if name not in catalogue.MODELS:
             continue  # `choose` says so
         stage = catalogue.stage_of(name)

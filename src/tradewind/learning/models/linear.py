@@ -31,7 +31,8 @@ class LinearForecaster(RowForecaster):
     the mean, with a ridge penalty.
 
     It learns from all purged training rows of a fold, thinned evenly to 12,000: it is not stopped, and a regression of
-    few degrees of freedom is calibrated as it is.
+    few degrees of freedom is calibrated as it is, but for the shares of the classes: it learns with weights and speaks
+    of rows without them (prior correction: Saerens, Latinne and Decaestecker 2002).
     """
 
     name: ClassVar[str] = "linear"
@@ -67,12 +68,12 @@ class LinearForecaster(RowForecaster):
         if values.shape[1]:
             model = LogisticRegression(C=self.parameters.c, max_iter=200)
             model.fit(_design(values, mean, spread), train.label, sample_weight=train.weight)
-            state |= {
-                "classes": model.classes_.tolist(), "slope": model.coef_.tolist(), "offset": model.intercept_.tolist()
-            }  # fmt: skip
+            ratio = [(train.label == one).mean() / train.weight[train.label == one].sum() for one in model.classes_]
+            offset = _offsets(model.intercept_, np.log(np.array(ratio) * train.weight.sum()))
+            state |= {"classes": model.classes_.tolist(), "slope": model.coef_.tolist(), "offset": offset.tolist()}
         else:
             # Nothing to read: the classes' shares, which is what the regression is without a feature.
-            shares = np.array([train.weight[train.label == kind].sum() for kind in CLASSES]) / train.weight.sum()
+            shares = np.array([(train.label == kind).mean() for kind in CLASSES])
             offset = np.log(np.maximum(shares, 1e-9)).tolist()
             state |= {"classes": [int(kind) for kind in CLASSES], "slope": [[], [], []], "offset": offset}
         self._model = _Regression(state)
@@ -118,6 +119,11 @@ class _Regression:
         out = np.full((len(values), len(CLASSES)), 1e-9)
         out[:, self.columns] = power / power.sum(axis=1, keepdims=True)
         return np.asarray(out / out.sum(axis=1, keepdims=True))
+
+
+def _offsets(intercept: Floats, change: Floats) -> Floats:
+    """The intercepts with each class's score changed; two classes have one line, and its intercept is a difference."""
+    return intercept + (change[1:] - change[:1] if len(intercept) == 1 else change)
 
 
 def _design(values: Floats, mean: Floats, spread: Floats) -> Floats:

@@ -134,7 +134,7 @@ class RowForecaster(ABC):
             )
         )  # fmt: skip
         if self.is_calibrated:
-            scaling = fit_scaling(self.raw_probability(calibration.x), calibration.label, calibration.weight)
+            scaling = fit_scaling(self.raw_probability(calibration.x), calibration.label)
             self._keep(self._fitted.model_copy(update={"scaling": scaling}))
         return self
 

@@ -24,21 +24,22 @@ def score(forecasts: pd.DataFrame, rows: pd.DataFrame, folds: pd.DataFrame) -> t
     and has no probabilities.
 
     Raises:
-        BadData: a forecast has no label among the rows, or its fold is not among the folds.
+        BadData: a forecast is of none of the rows, or its fold is not among the folds.
     """
     known = (
         rows[["symbol", "timestamp", "label", "horizon_end", "log_return_1"]]
         if "log_return_1" in rows
         else rows[["symbol", "timestamp", "label", "horizon_end"]].assign(log_return_1=np.nan)
     )
-    joined = forecasts.merge(known, on=["symbol", "timestamp"], how="left", validate="one_to_one")
+    joined = forecasts.merge(known, on=["symbol", "timestamp"], how="left", validate="one_to_one", indicator="found")
     joined = joined.merge(folds[["fold", "role", "test_start"]], on="fold", how="left")
-    stale = joined["label"].isna() | joined["role"].isna()
+    stale = (joined["found"] != "both") | joined["role"].isna()
     if stale.any():
         raise BadData(
-            f"{int(stale.sum())} of {len(joined)} forecasts have no label in model_input or no fold in folds, the "
+            f"{int(stale.sum())} of {len(joined)} forecasts have no row in model_input or no fold in folds, the "
             f"first at {joined.loc[stale, 'timestamp'].iloc[0]}: they were made from other rows, train again"
         )
+    joined = joined[joined["label"].notna()].reset_index(drop=True)  # what has not ended is not scored
     prior = {fold.fold: _prior(rows, fold.test_start) for fold in folds.itertuples()}
     joined[["prior_down", "prior_flat", "prior_up"]] = np.vstack([prior[fold] for fold in joined["fold"]])
     model = str(forecasts["model"].iloc[0])

@@ -27,8 +27,8 @@ class TuningRules(Parameters):
     n_trials: Annotated[int, Field(ge=1, le=10_000)] = 4
     valid_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.25
     row_stride: Annotated[int, Field(ge=1, le=1000)] = 4
-    max_rounds: Annotated[int, Field(ge=1, le=10_000)] = 150
-    early_stopping_rounds: Annotated[int, Field(ge=1)] = 15
+    max_rounds: Annotated[int, Field(ge=1, le=10_000)] = 250
+    early_stopping_rounds: Annotated[int, Field(ge=1)] = 20
 
 
 def tune(

@@ -77,27 +77,3 @@ def assert_no_leak(rows: pd.DataFrame, training: Mask, testing: Mask) -> None:
             f"{int(overlapping.sum())} training rows reach into the test from {start} on, the first "
             f"at {first}: purge them by their horizon_end"
         )
-
-
-def nested_splits(rows: pd.DataFrame, n_splits: int, initial_share: float = 0.4) -> list[tuple[Mask, Mask]]:
-    """Purged walk-forward splits inside training rows, for tuning that never sees the test around it.
-
-    After the first `initial_share` of the time come `n_splits` equal spans; each validates what is trained on all
-    before it whose label has ended.
-
-    Raises:
-        BadData: a part would be empty.
-    """
-    first, last = rows["timestamp"].min(), rows["timestamp"].max()
-    edges = [first + (initial_share + (1 - initial_share) * at / n_splits) * (last - first) for at in range(n_splits)]
-    splits = []
-    for start, end in zip(edges, [*edges[1:], last + pd.Timedelta(1, unit="ms")], strict=True):
-        valid = ((rows["timestamp"] >= start) & (rows["timestamp"] < end)).to_numpy()
-        fit = (rows["horizon_end"] < start).to_numpy()
-        if not fit.any() or not valid.any():
-            raise BadData(
-                f"{len(rows)} training rows from {first} to {last} cannot be split {n_splits} times: "
-                "take more history, fewer splits or a shorter horizon"
-            )
-        splits.append((fit, valid))
-    return splits

@@ -16,7 +16,7 @@ from tradewind.learning.models.tuning import TuningRules
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.learning.splits.combinatorial import CombinatorialPlan
 from tradewind.market.universe import Universe
-from tradewind.parameters import Parameters
+from tradewind.parameters import Parameters, faults
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
@@ -28,9 +28,9 @@ class ModelChoice(Parameters):
 
 
 class SeedRules(Parameters):
-    """From how many other seeds a model is trained anew (`params:classifier.NAMESPACE.seeds`)."""
+    """From how many other seeds a model is trained anew, wholly each time (`params:classifier.NAMESPACE.seeds`)."""
 
-    others: Annotated[int, Field(ge=1, le=100)] = 2
+    others: Annotated[int, Field(ge=0, le=100)] = 0
 
 
 def tune(
@@ -77,7 +77,14 @@ def train_seeds(
     seeds: SeedRules,
     seed: int,
 ) -> pd.DataFrame:
-    """Forecasts out of sample by the same model from other seeds: how much of a result is the seed's."""
+    """Forecasts out of sample by the same model from other seeds: how much of a result is the seed's.
+
+    No rows where no other seeds are asked for: then a result from one seed says nothing of its spread.
+    """
+    if seeds.others == 0:
+        from tradewind.market.schema import Forecasts
+
+        return Forecasts.empty()
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
     kind, typed = catalogue.row_model(model.name), _parameters(model.name, parameters)
     parts = []
@@ -122,4 +129,4 @@ def _parameters(name: str, given: dict[str, Any]) -> ModelParameters:
     try:
         return catalogue.row_model(name).parameters_class.model_validate(given)
     except ValidationError as error:
-        raise BadParameters(f"parameters of {name}: {error}") from error
+        raise BadParameters(f"classifier.{name}.parameters: {faults(error)}") from error

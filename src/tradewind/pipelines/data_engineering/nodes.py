@@ -1,20 +1,13 @@
-"""Nodes of the stage that makes bars; the work is in `tradewind.market`."""
+"""Nodes of the stage that makes bars; the work is in `tradewind.data.quality.checked_bars`."""
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
 import pandas as pd
 
-from tradewind import clock
-from tradewind.compute import ComputeRules, split
+from tradewind.compute import ComputeRules
 from tradewind.data import quality
-from tradewind.data.files import cleaning
-from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import MarketRules
-from tradewind.data.files.quarantine import require_all_rows, require_few_rejected
-from tradewind.errors import BadData
-from tradewind.market.segments import assign_segments
-from tradewind.market.timeframes import bar_duration_ms
+from tradewind.data.quality import checked_bars
 from tradewind.market.universe import Universe
 
 TableLoaders = Mapping[str, Callable[[], pd.DataFrame]]
@@ -22,81 +15,24 @@ Loaders = dict[str, Callable[[], pd.DataFrame]]
 
 
 def type_bars(source_bars: TableLoaders, universe: Universe, compute: ComputeRules) -> tuple[Loaders, Loaders]:
-    """The readable rows of every symbol in the universe, and the unreadable ones, each made when it is saved.
-
-    Raises:
-        BadData: the source lacks a symbol, or its rows cannot be read at all.
-    """
-    _require_partitions(source_bars, universe)
-    work = {partition: (partition, source_bars[partition]) for partition in universe.partitions}
-    typed, unreadable = split(_typed, work, compute, results=2)
-    return typed, unreadable
+    """The readable rows of every symbol in the universe, and the unreadable ones, each made when it is saved."""
+    return checked_bars.type_bars(source_bars, universe, compute)
 
 
 def check_bars(
     typed_bars: TableLoaders,
-    unreadable_rows: TableLoaders,
+    rejected_at_typing: TableLoaders,
     universe: Universe,
     rules: MarketRules,
     compute: ComputeRules,
 ) -> tuple[Loaders, Loaders, Loaders]:
-    """Checked and segmented bars of every symbol, its refused rows and its row counts, each made when it is saved.
-
-    Raises:
-        BadData: more rows are refused than the rules allow, or none is left.
-    """
-    work = {
-        partition: (partition, typed_bars[partition], unreadable_rows[partition], rules)
-        for partition in universe.partitions
-    }
-    bars, refused, counted = split(_checked, work, compute, results=3)
-    return bars, refused, counted
+    """Checked and segmented bars of every symbol, its rejected rows and its row counts, each made when it is saved."""
+    return checked_bars.check_bars(typed_bars, rejected_at_typing, universe, rules, compute)
 
 
-def collect_refused(refused_rows: TableLoaders, counted_rows: TableLoaders) -> tuple[pd.DataFrame, pd.DataFrame]:
+def collect_rejected(rejected_rows: TableLoaders, counted_rows: TableLoaders) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The quarantine and the row counts of all symbols."""
     return (
-        quality.join_rows([load() for load in refused_rows.values()]),
+        quality.join_rows([load() for load in rejected_rows.values()]),
         quality.join_rows([load() for load in counted_rows.values()]),
     )
-
-
-def _require_partitions(source_bars: TableLoaders, universe: Universe) -> None:
-    missing = [partition for partition in universe.partitions if partition not in source_bars]
-    if missing:
-        raise BadData(
-            f"the source has no bars for {missing} (venue/symbol/timeframe, from the parameters `universe`); it has "
-            f"{sorted(source_bars) or 'nothing'}. Correct universe.venue, symbols or timeframe, or add the bars"
-        )
-
-
-def _typed(partition: str, load: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    key = BarKey.from_partition(partition)
-    received = load()
-    typed, refused = cleaning.type_bars(received, key)
-    require_all_rows(key, len(received), len(typed), len(refused))
-    return typed, refused
-
-
-def _checked(
-    partition: str,
-    load_typed: Callable[[], pd.DataFrame],
-    load_unreadable: Callable[[], pd.DataFrame],
-    rules: MarketRules,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    key = BarKey.from_partition(partition)
-    typed = load_typed()
-    unreadable = load_unreadable()
-    checked, refused = cleaning.check_bars(typed, key, clock.now())
-    refused = quality.join_rows([unreadable, refused])
-    received = len(typed) + len(unreadable)
-    require_few_rejected(key, received, refused, rules.reject_share_limit)
-    if checked.empty:
-        raise BadData(f"{key}: none of the {received} rows received is a bar: look into the quarantine table")
-    counts = quality.count_rows(key, received, len(checked), len(refused))
-    return _segmented(checked, key, rules.max_gap_bars), refused, counts
-
-
-def _segmented(checked: pd.DataFrame, key: BarKey, max_gap_bars: int) -> pd.DataFrame:
-    opened_ms = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
-    return checked.assign(segment=assign_segments(opened_ms, bar_duration_ms(key.timeframe), max_gap_bars))

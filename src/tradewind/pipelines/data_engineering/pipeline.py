@@ -10,27 +10,27 @@ QUALITY = "params:data_engineering.quality"
 
 
 def create_pipeline() -> Pipeline:
-    """Received rows are typed, checked and segmented; refused rows are kept and counted; quality is described,
+    """Received rows are typed, checked and segmented; rejected rows are kept and counted; quality is described,
     and bars that are not good enough go no further."""
     return Pipeline(
         [
             Node(
                 nodes.type_bars,
                 inputs=["source_bars", "params:universe", "params:compute"],
-                outputs=["typed_bars", "unreadable_rows"],
+                outputs=["typed_bars", "rejected_at_typing"],
                 name="type_bars",
             ),
             Node(
                 nodes.check_bars,
-                inputs=["typed_bars", "unreadable_rows", "params:universe", MARKET, "params:compute"],
-                outputs=["checked_bars", "refused_rows", "counted_rows"],
+                inputs=["typed_bars", "rejected_at_typing", "params:universe", MARKET, "params:compute"],
+                outputs=["checked_bars", "rejected_rows", "counted_rows"],
                 name="check_bars",
             ),
             Node(
-                nodes.collect_refused,
-                inputs=["refused_rows", "counted_rows"],
+                nodes.collect_rejected,
+                inputs=["rejected_rows", "counted_rows"],
                 outputs=["quarantine", "row_counts"],
-                name="collect_refused",
+                name="collect_rejected",
             ),
             Node(
                 side_nodes.collect_side_vintages,

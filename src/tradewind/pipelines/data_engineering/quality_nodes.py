@@ -107,11 +107,11 @@ def _compared(
 def _examined(
     load: Callable[[], pd.DataFrame],
     counts: pd.DataFrame,
-    refused: pd.DataFrame,
+    rejected: pd.DataFrame,
     agreement: pd.DataFrame,
     rules: QualityRules,
 ) -> Examination:
-    return examine(load(), counts, refused, agreement, rules)
+    return examine(load(), counts, rejected, agreement, rules)
 
 
 def _of(table: pd.DataFrame, key: BarKey) -> pd.DataFrame:

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.data.files.cleaning import MarketRules
-from tradewind.data.quality.daily import join_quality
-from tradewind.data.side_data import selection as known_series
+from tradewind.data.quality.daily import known_with_quality
 from tradewind.data.side_data.catalogue import SERIES
 from tradewind.data.side_data.collection import SideSource, collect_side_series
 from tradewind.data.side_data.vintages import describe_coverage
@@ -18,10 +17,10 @@ from tradewind.market.universe import Universe
 def collect_side_vintages(
     source_side_series: SideSource, universe: Universe, rules: MarketRules
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Every published value of the series that the universe names, the refused rows, and the row counts.
+    """Every published value of the series that the universe names, the rejected rows, and the row counts.
 
     Raises:
-        BadData: the source lacks a series, or more of its rows are refused than the rules allow.
+        BadData: the source lacks a series, or more of its rows are rejected than the rules allow.
     """
     return collect_side_series(
         source_side_series, universe.received_side_series, universe.symbols, rules.reject_share_limit
@@ -30,8 +29,7 @@ def collect_side_vintages(
 
 def select_side_series(side_vintages: pd.DataFrame, quality_series: pd.DataFrame, universe: Universe) -> pd.DataFrame:
     """What was known of each series that the universe names, at each moment at which that changed."""
-    known = known_series.select_side_series(side_vintages, universe)
-    return join_quality(known, quality_series, universe.side_series)
+    return known_with_quality(side_vintages, quality_series, universe)
 
 
 def describe_side_series(

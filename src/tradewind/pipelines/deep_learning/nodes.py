@@ -144,8 +144,9 @@ def _alarms(result: TrainedFold[Any]) -> list[tuple[int, str, float]]:
     """Of its training, and of its probabilities on the test rows, whose halves are compared."""
     health = result.forecaster.health()
     dead = float(health["dead_units"].iloc[0]) if len(health) else 0.0
-    label = result.test["label"].to_numpy(dtype=np.int8)
-    probability = result.forecasts[PROBABILITIES].to_numpy()
+    ended = result.test["label"].notna().to_numpy()
+    label = result.test["label"][ended].to_numpy(dtype=np.int8)
+    probability = result.forecasts[PROBABILITIES].to_numpy()[ended]
     half = len(label) // 2
     errors = [expected_calibration_error(label[part], probability[part]) for part in (slice(half), slice(half, None))]
     found = alarms.training_alarms(result.forecaster.epochs(), dead) + alarms.calibration_alarms(errors)

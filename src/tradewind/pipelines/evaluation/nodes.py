@@ -15,6 +15,7 @@ from tradewind.evaluation import (
     positions,
     robustness,
     scorecard,
+    trials,
 )
 from tradewind.evaluation import significance as luck
 from tradewind.evaluation.accounts import SensitivityRules
@@ -22,11 +23,13 @@ from tradewind.evaluation.gathering import Card, Gathered, loaded
 from tradewind.evaluation.robustness import RobustnessRules
 from tradewind.evaluation.roles import with_role
 from tradewind.evaluation.traded_market import Partitions, TradedMarket
+from tradewind.learning.models.chosen import words
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, breakdown
 from tradewind.metrics.scorecard import ScorecardRules
 from tradewind.metrics.verdict import VerdictRules
 from tradewind.trading.setup import TradingSetup
+from tradewind.trading.strategy import baselines
 
 Tables = dict[str, pd.DataFrame]
 
@@ -35,7 +38,10 @@ def gather_forecasts(
     models: list[str], classifier: list[Card], deep_learning: list[Card], agents: list[Card]
 ) -> Gathered:
     """Which forecasts and positions are judged: those of the run's models and agents, as far as they are there."""
-    return gathering.gather_forecasts([*classifier, *deep_learning, *agents], models, AGENTS)
+    names = words(models)
+    acting = [name for name in names if name in AGENTS]
+    forecasting = [name for name in names if name not in AGENTS]
+    return gathering.gather_forecasts([*classifier, *deep_learning, *agents], forecasting, acting)
 
 
 def gather_reports(
@@ -136,14 +142,21 @@ def rank_strategies(
 def measure_significance(
     portfolio_returns: pd.DataFrame,
     trial_history: list[dict[str, Any]],
-    universe: Universe,
+    market: TradedMarket,
+    parameters: dict[str, Any],
     statistics: StatisticsRules,
     seed: int,
-    model_report: Partitions,
 ) -> tuple[pd.DataFrame, dict[str, Any], list[dict[str, Any]], pd.DataFrame]:
     """Sharpe ratios with errors and deflation, what selection did, the trials to remember, and the daily returns."""
-    trials = gathering.tables_of(model_report, "trials")
-    return luck.measure_significance(portfolio_returns, trial_history, universe, statistics, seed, *trials)
+    models = [name for name in portfolio_returns["strategy"].unique() if baselines.family(name) == "model"]
+    return luck.measure_significance(
+        portfolio_returns,
+        trial_history,
+        trials.market_marks(market),
+        trials.configurations(parameters, models),
+        statistics,
+        seed,
+    )
 
 
 def compare_forecasts(model_input: Partitions, folds: pd.DataFrame, forecasts: Partitions) -> pd.DataFrame:
@@ -159,7 +172,7 @@ def judge_strategies(
     selection: dict[str, Any],
     rules: VerdictRules,
 ) -> dict[str, Any]:
-    """The verdict on the best model."""
+    """The verdict on the named strategy, or on the best model."""
     return judging.judge_strategies(board, holdout_board, cost_sensitivity, significance, selection, rules)
 
 

@@ -114,7 +114,7 @@ def _judging_nodes() -> list[Node]:
         ),
         Node(
             nodes.measure_significance,
-            ["portfolio_returns", "trial_history", UNIVERSE, STATISTICS, SEED, "model_report"],
+            ["portfolio_returns", "trial_history", MARKET, "parameters", STATISTICS, SEED],
             ["significance", "selection", "trial_ledger", "daily_returns"],
             name="measure_significance",
         ),
@@ -164,9 +164,9 @@ def _report_nodes() -> list[Node]:
             report_nodes.write_report,
             [
                 "run_settings", "folds", "data_gaps_figure", "data_report", "feature_report", "model_report",
-                "account_tables", "judgement_tables", "variation_tables",
+                "account_tables", "judgement_tables", "variation_tables", "run_facts", "bars",
             ],
-            ["report_html", "report_markdown"],
+            ["report_html", "report_markdown", "index_page"],
             name="write_report",
         ),
         Node(

@@ -14,6 +14,7 @@ from tradewind.market.universe import Universe
 from tradewind.reports import performance
 from tradewind.reports.feature_page import FeatureTables, render_feature_page
 from tradewind.reports.html import render_html
+from tradewind.reports.index_page import render_index
 from tradewind.reports.markdown import render_markdown
 from tradewind.reports.tables import BY_MODEL, ReportTables, joined
 from tradewind.trading.setup import TradingSetup
@@ -46,22 +47,6 @@ def describe_run(universe: Universe, trading: TradingSetup, seed: int, bars: Par
     }
 
 
-def installed_versions() -> dict[str, str]:
-    """The versions of the project and of what it requires, extras included that are installed."""
-    about = metadata("tradewind")
-    extras = {"", *(about.get_all("Provides-Extra") or ())} - FOR_DEVELOPMENT
-    found = {"tradewind": version("tradewind")}
-    for line in about.get_all("Requires-Dist") or ():
-        required = Requirement(line)
-        if required.marker is not None and not any(required.marker.evaluate({"extra": extra}) for extra in extras):
-            continue
-        try:
-            found[required.name] = version(required.name)
-        except PackageNotFoundError:
-            continue  # of an extra that is not installed
-    return found
-
-
 def collect_accounts(**tables: Any) -> dict[str, Any]:
     """What the strategies earned."""
     return tables
@@ -87,8 +72,10 @@ def write_report(
     accounts: dict[str, Any],
     judgement: dict[str, Any],
     variations: dict[str, Any],
-) -> tuple[str, str]:
-    """The report as a self-contained page and as Markdown.
+    run_facts: dict[str, str],
+    bars: Partitions,
+) -> tuple[str, str, str]:
+    """The report as a self-contained page and as Markdown, and the page that leads to all others.
 
     Args:
         settings: of `describe_run`.
@@ -100,18 +87,42 @@ def write_report(
         accounts: what the strategies earned.
         judgement: what may be said of it.
         variations: what it comes to under other assumptions.
+        run_facts: who is running.
+        bars: by partition the bars, of which the closes are shown.
 
     Returns:
-        HTML and Markdown.
+        HTML, Markdown and the index.
     """
     ours = dict(accounts) | dict(judgement) | dict(variations)
     partitioned = {name: {key: load() for key, load in ours.pop(name).items()} for name in ("trades", "robustness")}
     of_stages = {name: load() for name, load in {**data, **features}.items() if name in FIELDS}
     of_models = {kind: joined(tables_of(models, kind), kind) for kind in BY_MODEL}
+    universe = Universe.model_validate(settings["universe"])
+    closes = {
+        symbol: bars[partition]()[["timestamp", "close"]]
+        for symbol, partition in zip(universe.symbols, universe.partitions, strict=True)
+    }
     report = ReportTables(
-        settings=settings, folds=folds, gaps_figure=gaps_figure, **ours, **partitioned, **of_stages, **of_models
-    )
-    return render_html(report), render_markdown(report)
+        settings=settings, folds=folds, gaps_figure=gaps_figure, run=run_facts, closes=closes, **ours, **partitioned,
+        **of_stages, **of_models,
+    )  # fmt: skip
+    return render_html(report), render_markdown(report), render_index(report)
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions of the project and of what it requires, extras included that are installed."""
+    about = metadata("tradewind")
+    extras = {"", *(about.get_all("Provides-Extra") or ())} - FOR_DEVELOPMENT
+    found = {"tradewind": version("tradewind")}
+    for line in about.get_all("Requires-Dist") or ():
+        required = Requirement(line)
+        if required.marker is not None and not any(required.marker.evaluate({"extra": extra}) for extra in extras):
+            continue
+        try:
+            found[required.name] = version(required.name)
+        except PackageNotFoundError:
+            continue  # of an extra that is not installed
+    return found
 
 
 def _digest(bars: pd.DataFrame) -> str:

@@ -9,8 +9,8 @@ from tradewind.errors import BadParameters
 from tradewind.learning.features import audit, catalogue, matrix
 from tradewind.learning.features.audit import Finding
 from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.learning.features.of_universe import series_of
 from tradewind.market.universe import Universe
-from tradewind.pipelines.feature_engineering.feature_nodes import series_of
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 

@@ -3,29 +3,22 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from tradewind.errors import BadData, BadParameters
-from tradewind.learning.labels import quality, rules
+from tradewind.errors import BadParameters
+from tradewind.learning.labels import of_universe, quality
 from tradewind.learning.labels.fixed_horizon import forward_returns
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import WeightRules
+from tradewind.learning.models import model_input as model_input_rows
 from tradewind.learning.models.base import HORIZON_RETURN
-from tradewind.learning.splits import walk_forward
+from tradewind.learning.models.model_input import ModelInputRules
 from tradewind.learning.splits.walk_forward import FoldPlan
 from tradewind.market.universe import Universe
 from tradewind.parameters import Parameters
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
-LABEL_COLUMNS = ["symbol", "timestamp", "label", "forward_return", "exit_time", "horizon_end", "weight"]
-
-
-class ModelInputRules(Parameters):
-    """Which rows models see (`params:feature_engineering.model_input`)."""
-
-    max_missing_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
 
 class HorizonRules(Parameters):
@@ -67,51 +60,24 @@ def make_labels(
     bars: Partitions, universe: Universe, method: LabelRules, weights: WeightRules, seed: int
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     """Labels of every symbol, and per symbol how many rows have none and why, their balance and their overlap."""
-    tables, counts = {}, []
-    for symbol in universe.symbols:
-        partition = universe.partition(symbol)
-        history = bars[partition]()
-        labels, outcomes = rules.make_labels(history, method, weights)
-        if labels.empty:
-            raise BadData(f"{partition}: no row of {len(history)} has a whole horizon of {method.horizon_bars} bars")
-        counts.append(
-            {
-                "symbol": symbol,
-                "rows": len(history),
-                "labelled": len(labels),
-                **outcomes.missing(),
-                **quality.describe_labels(labels, outcomes, seed),
-            }
-        )
-        tables[partition] = labels
-    return tables, pd.DataFrame(counts)
+    return of_universe.make_labels(bars, universe, method, weights, seed)
 
 
 def assemble_model_input(
-    features: Partitions, labels: Partitions, label_counts: pd.DataFrame, universe: Universe, rules: ModelInputRules
+    features: Partitions,
+    labels: Partitions,
+    label_counts: pd.DataFrame,
+    universe: Universe,
+    rules: ModelInputRules,
+    method: LabelRules,
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """Features beside labels by symbol, and the label counts completed by what was left out.
-
-    A row is left out where more than `max_missing_share` of its features are missing (warm-up); it is counted.
-    """
-    tables, kept, left_out = {}, [], []
-    for symbol in universe.symbols:
-        partition = universe.partition(symbol)
-        rows = labels[partition]()[LABEL_COLUMNS].merge(features[partition](), on=["symbol", "timestamp"], how="inner")
-        values = rows.drop(columns=LABEL_COLUMNS).to_numpy()
-        enough = np.isnan(values).mean(axis=1) <= rules.max_missing_share
-        tables[partition] = rows[enough].reset_index(drop=True)
-        kept.append(int(enough.sum()))
-        left_out.append(int((~enough).sum()))
-        if not kept[-1]:
-            raise BadData(f"{partition}: no row has enough features; the history is shorter than their warm-up")
-    return tables, label_counts.assign(left_out_missing_features=left_out, model_rows=kept)
+    """Features beside labels by symbol, and the label counts completed by what was left out."""
+    return model_input_rows.assemble_model_input(features, labels, label_counts, universe, rules, method)
 
 
 def make_folds(model_input: Partitions, universe: Universe, plan: FoldPlan, method: LabelRules) -> pd.DataFrame:
     """Walk-forward folds and the holdout, over the time that the universe covers."""
-    timestamp = pd.concat([load()["timestamp"] for load in model_input.values()])
-    return walk_forward.make_folds(timestamp, plan, universe.bar, method.horizon_bars)
+    return model_input_rows.make_folds(model_input, universe, plan, method)
 
 
 def compare_folds(labels: Partitions, folds: pd.DataFrame) -> pd.DataFrame:

@@ -51,7 +51,14 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 assemble_model_input,
-                ["features", "labels", "label_counts", "params:universe", "params:feature_engineering.model_input"],
+                [
+                    "features",
+                    "labels",
+                    "label_counts",
+                    "params:universe",
+                    "params:feature_engineering.model_input",
+                    LABELS,
+                ],
                 ["model_input", "label_quality"],
                 name="assemble_model_input",
             ),

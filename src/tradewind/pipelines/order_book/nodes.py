@@ -19,17 +19,17 @@ Loaders = dict[str, Callable[[], pd.DataFrame]]
 def rebuild_books(
     source_depth: Streams, source_trades: Streams, rules: BookRules, compute: ComputeRules
 ) -> tuple[Loaders, Loaders, Loaders]:
-    """For each stream the book at the end of each second, what walking it cost, and the refused rows."""
+    """For each stream the book at the end of each second, what walking it cost, and the rejected rows."""
     work = {name: (name, load, source_trades.get(name), rules) for name, load in source_depth.items()}
-    book_seconds, walk_costs, refused = split(_rebuilt, work, compute, results=3)
-    return book_seconds, walk_costs, refused
+    book_seconds, walk_costs, rejected = split(_rebuilt, work, compute, results=3)
+    return book_seconds, walk_costs, rejected
 
 
 def make_trade_bars(source_trades: Streams, rules: BookRules, compute: ComputeRules) -> tuple[Loaders, Loaders]:
-    """For each stream the bars that its trades make, and the refused trades."""
+    """For each stream the bars that its trades make, and the rejected trades."""
     work = {name: (name, load, rules) for name, load in source_trades.items()}
-    bars, refused = split(_bars, work, compute, results=2)
-    return bars, refused
+    bars, rejected = split(_bars, work, compute, results=2)
+    return bars, rejected
 
 
 def check_books(book_seconds: Streams, source_quotes: Streams, source_depth: Streams) -> pd.DataFrame:
@@ -68,9 +68,9 @@ def _rebuilt(
     else:
         believed, _ = trades.valid_trades(load_trades(), name)
         table = seconds.add_flow(book.seconds, believed, contract)
-    return table, book.costs, book.refused
+    return table, book.costs, book.rejected
 
 
 def _bars(name: str, load_trades: Callable[[], pd.DataFrame], rules: BookRules) -> tuple[pd.DataFrame, pd.DataFrame]:
-    believed, refused = trades.valid_trades(load_trades(), name)
-    return trades.bars_of_stream(believed, Contract.of(name, rules), rules.timeframe), refused
+    believed, rejected = trades.valid_trades(load_trades(), name)
+    return trades.bars_of_stream(believed, Contract.of(name, rules), rules.timeframe), rejected

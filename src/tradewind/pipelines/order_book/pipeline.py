@@ -14,13 +14,13 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.rebuild_books,
                 ["source_depth", "source_trades", BOOK, "params:compute"],
-                ["book_seconds", "walk_costs", "refused_depth"],
+                ["book_seconds", "walk_costs", "rejected_depth"],
                 name="rebuild_books",
             ),
             Node(
                 nodes.make_trade_bars,
                 ["source_trades", BOOK, "params:compute"],
-                ["trade_bars", "refused_trades"],
+                ["trade_bars", "rejected_trades"],
                 name="make_trade_bars",
             ),
             Node(

@@ -1,4 +1,4 @@
-"""Model input and bars to agents that hold positions, and what they lived through out of sample."""
+"""Model input and bars to agents that hold positions, and their transitions out of sample."""
 
 from tradewind.pipelines.reinforcement_learning.pipeline import create_pipeline, create_search_pipeline
 

@@ -76,7 +76,7 @@ def train(
     """
     rows = pool({partition: load() for partition, load in model_input.items()})
     known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
-    terms = TradingTerms.made(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
+    terms = TradingTerms.from_rules(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
     told = {
         int(fold): {file: text.encode() for file, text in files.items()} for fold, files in agent_forecasters.items()
@@ -112,7 +112,7 @@ def search(
     whoever writes them into the configuration."""
     rows = pool({partition: load() for partition, load in model_input.items()})
     known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
-    terms = TradingTerms.made(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
+    terms = TradingTerms.from_rules(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
     best, trials = find_settings(
         (rows, agent_forecasts), folds, known, plan, search_rules, study_storage.of(_whole(name))

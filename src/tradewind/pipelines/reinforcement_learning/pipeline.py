@@ -1,8 +1,10 @@
 """The reinforcement_learning stage: one modular pipeline, a namespace for each agent."""
 
+from collections.abc import Sequence
+
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.adaptive.rl.parameters import AGENTS
+from tradewind.learning.models.chosen import chosen_agents
 from tradewind.pipelines.listing_nodes import gathering_nodes, listing_nodes
 from tradewind.pipelines.reinforcement_learning.nodes import (
     TrainedAgents,
@@ -18,8 +20,10 @@ SEARCH = "params:reinforcement_learning.search"
 PARAMETERS = ("params:universe", "params:trading", "params:seed")
 
 
-def create_pipeline() -> Pipeline:
-    """Every agent trained and described in its own namespace, `reinforcement_learning.AGENT`."""
+def create_pipeline(agents: Sequence[str] | None = None) -> Pipeline:
+    """Every agent (those of `params:models`, if none are given) trained and described in its own namespace,
+    `reinforcement_learning.AGENT`."""
+    names = tuple(chosen_agents() if agents is None else agents)
     told = Node(
         forecast_for_agents,
         ["model_input", "folds"],
@@ -27,15 +31,15 @@ def create_pipeline() -> Pipeline:
         name="forecast_for_agents",
     )
     stage = Pipeline(
-        [told, *gathering_nodes("reinforcement_learning", AGENTS)],
+        [*([told] if names else []), *gathering_nodes("reinforcement_learning", names)],
         namespace="reinforcement_learning",
         prefix_datasets_with_namespace=False,
         tags="reinforcement_learning",
     )
-    return sum((_agent_pipeline(agent) for agent in AGENTS), start=stage)
+    return sum((_agent_pipeline(agent) for agent in names), start=stage)
 
 
-def create_search_pipeline() -> Pipeline:
+def create_search_pipeline(agents: Sequence[str] | None = None) -> Pipeline:
     """Every agent's settings searched in its own namespace; run by name only (`kedro run --pipelines agent_search`)."""
     return sum(
         (
@@ -53,7 +57,7 @@ def create_search_pipeline() -> Pipeline:
                 parameters={name: name for name in (SEARCH, *PARAMETERS)},
                 tags=["agent_search", agent],
             )
-            for agent in AGENTS
+            for agent in (chosen_agents() if agents is None else agents)
         ),
         start=Pipeline([]),
     )

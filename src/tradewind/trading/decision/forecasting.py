@@ -43,7 +43,13 @@ class ForecastPolicy:
         }
 
     def advance(self, state: Arrays, seen: Seen, account: Account) -> tuple[Arrays, Steps]:
-        """The account plays no part: a forecast does not depend on what is held."""
+        """The account plays no part: a forecast does not depend on what is held.
+
+        Args:
+            state: of `begin`, or as the last call left it.
+            seen: features and volatility of the bars that follow.
+            account: not read.
+        """
         is_infinite = np.isinf(seen.features).any(axis=1)
         missing = np.isnan(seen.features).sum(axis=1) / seen.features.shape[1]
         usable = (missing <= self.max_missing_share) & ~is_infinite

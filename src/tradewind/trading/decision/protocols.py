@@ -95,7 +95,13 @@ class Policy(Protocol):
         ...
 
     def advance(self, state: Arrays, seen: Seen, account: Account) -> tuple[Arrays, Steps]:
-        """The state after these bars, and what is decided on each."""
+        """The state after these bars, and what is decided on each.
+
+        Args:
+            state: of `begin`, or as the last call left it.
+            seen: features and volatility of the bars that follow, known at each close.
+            account: as it stands before these bars.
+        """
         ...
 
 

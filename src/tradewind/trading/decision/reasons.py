@@ -28,7 +28,13 @@ def codes_of(bits: int) -> tuple[str, ...]:
 
 @njit(cache=True, nogil=True)
 def explain_position(before: float, direction: Floats, target: Floats) -> NDArray[np.int64]:
-    """entered, held, left or no_volatility on each bar; `before` is the direction on the bar before the first."""
+    """entered, held, left or no_volatility on each bar; `before` is the direction on the bar before the first.
+
+    Args:
+        before: the direction (-1, 0, 1) on the bar before the first.
+        direction: shape (bars,), -1, 0 or 1.
+        target: shape (bars,), signed shares of equity; 0 where a direction has no size for want of a volatility.
+    """
     out = np.zeros(len(direction), dtype=np.int64)
     for row in range(len(direction)):
         now = direction[row]
@@ -44,7 +50,13 @@ def explain_position(before: float, direction: Floats, target: Floats) -> NDArra
 
 @njit(cache=True, nogil=True)
 def explain_absence(direction: Floats, edge: Floats, entry: float) -> NDArray[np.int64]:
-    """Why each bar without a direction has none; 0 where there is one. `entry` is the edge that would open one."""
+    """Why each bar without a direction has none; 0 where there is one. `entry` is the edge that would open one.
+
+    Args:
+        direction: shape (bars,), -1, 0 or 1.
+        edge: shape (bars,), smoothed p_up - p_down, NaN without a forecast.
+        entry: the edge that would open a position.
+    """
     out = np.zeros(len(direction), dtype=np.int64)
     for row in range(len(direction)):
         if np.isnan(edge[row]):

@@ -45,7 +45,13 @@ class RulePolicy:
         return {"held": np.array(Held())}
 
     def advance(self, state: Arrays, seen: Seen, account: Account) -> tuple[Arrays, Steps]:
-        """The account plays no part. There is no forecast and no edge."""
+        """The account plays no part. There is no forecast and no edge.
+
+        Args:
+            state: of `begin`, or as the last call left it.
+            seen: features and volatility of the bars that follow.
+            account: not read.
+        """
         read = {name: seen.features[:, seen.names.index(name)].astype(np.float64) for name in self.features}
         before = {name.removeprefix(RULE): values for name, values in state.items() if name.startswith(RULE)}
         after, chosen = self.strategy.advance(before, seen.chunk, self.bars_per_year / 365.25, read)

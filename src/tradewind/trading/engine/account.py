@@ -1,8 +1,8 @@
 """The account: the only loop over its bars, for one symbol or many that share their cash.
 
-An account is carried on from where it stopped: `begin` makes a state, `advance` lives through bars with it, and bars
+An account is carried on from where it stopped: `begin` makes a state, `advance` steps over bars with it, and bars
 cut anywhere and given one part after the other come to the same account, to the last bit. Backtest, sweep, episodes
-and portfolios of agents all live through a bar by `live_bar`.
+and portfolios of agents all step a bar by `step_bar`.
 
 An account does not know that a gap follows. It learns of one when the first bar after it arrives, closes the position
 at that bar's open, at cost, and forgets the decisions of the segment before.
@@ -52,12 +52,12 @@ class AccountState(NamedTuple):
     """All that an account remembers between two bars.
 
     `symbols` has shape (symbols, SYMBOL_SIZE + DECISION_SIZE * delay), `equity` (1,) in units of the starting capital,
-    `lived` (1,) the number of bars so far.
+    `n_bars` (1,) the number of bars so far.
     """
 
     symbols: Floats
     equity: Floats
-    lived: Rows
+    n_bars: Rows
 
 
 class AccountRows(NamedTuple):
@@ -69,7 +69,7 @@ class AccountRows(NamedTuple):
     fills: Floats
 
 
-class LivedBar(NamedTuple):
+class BarResult(NamedTuple):
     """A bar of an account: gross, cost, funding, net and the value traded as shares of the equity before; the equity
     after; and the number of fills so far."""
 
@@ -92,7 +92,7 @@ def begin(n_symbols: int, delay: int) -> AccountState:
 def advance(
     state: AccountState, bars: Floats, segment: Segments, target: Floats, schedule: TradingSchedule, book: Floats
 ) -> AccountRows:
-    """The account lives through the bars; its state is carried on in place.
+    """Steps the account over the bars; its state is updated in place.
 
     Args:
         state: from `begin`, or as the last call left it.
@@ -106,13 +106,24 @@ def advance(
         The bars' rows, and the fills; their bar is counted from the account's beginning.
     """
     out, positions = np.empty((len(ACCOUNT), bars.shape[2])), np.zeros((bars.shape[0], bars.shape[2]))
-    fills = run_account(state.symbols, state.equity, state.lived, bars, segment, target, schedule, book, out, positions)
+    fills = run_account(
+        state.symbols, state.equity, state.n_bars, bars, segment, target, schedule, book, out, positions
+    )
     return AccountRows(out, positions, fills)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def decide(symbols: Floats, at: int, target: float, volatility: float, usual_volume: float, delay: int) -> None:
-    """Symbol `at` has decided on a target at a close, with what is known there; it is due `delay` bars later."""
+    """Symbol `at` has decided on a target at a close, with what is known there; it is due `delay` bars later.
+
+    Args:
+        symbols: the state of each symbol, written; see `AccountState`.
+        at: the symbol's row in `symbols`.
+        target: the position decided on, a share of equity.
+        volatility: known at the close, log-return per bar.
+        usual_volume: known at the close, units a bar.
+        delay: bars from a decision to its fill.
+    """
     slot = int(symbols[at, SLOT])
     place = symbols.shape[1] - DECISION_SIZE * (slot + 1)
     symbols[at, place], symbols[at, place + 1], symbols[at, place + 2] = target, volatility, usual_volume
@@ -122,17 +133,23 @@ def decide(symbols: Floats, at: int, target: float, volatility: float, usual_vol
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def share_of(symbols: Floats, at: int, equity: float) -> float:
-    """The position's value at the last close as a share of equity."""
+    """The position's value at the last close as a share of equity.
+
+    Args:
+        symbols: the state of each symbol; see `AccountState`.
+        at: the symbol's row in `symbols`.
+        equity: the account's, at the same close.
+    """
     return float(symbols[at, UNITS] * symbols[at, LAST_CLOSE] / equity) if equity > 0.0 else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def live_bar(
+def step_bar(
     symbols: Floats, quotes: Floats, segments: Segments, delay: int, before: float, cost_scale: float,
     schedule: TradingSchedule, book: Floats, fills: Floats, count: int, row: int,
     here: int, number: int,
-) -> LivedBar:  # fmt: skip
-    """The account lives through one bar with what was decided before it.
+) -> BarResult:  # fmt: skip
+    """Steps the account over one bar with the targets decided before it.
 
     All symbols are marked at their open; then each trades with the whole account's equity there. What a lender would
     lose beyond the equity is not the account's.
@@ -156,7 +173,7 @@ def live_bar(
         The bar's money, as shares of the equity before it.
     """
     if not before > 0.0:
-        return LivedBar(0.0, 0.0, 0.0, 0.0, 0.0, before, count)
+        return BarResult(0.0, 0.0, 0.0, 0.0, 0.0, before, count)
     n_symbols, width, first = segments.shape[1], symbols.shape[1], count
     moved = gross = cost = funding = traded = asked = 0.0
     for at in range(n_symbols):
@@ -204,14 +221,14 @@ def live_bar(
     gross, cost, funding = (gross + moved) * share, cost * share * cost_scale, funding * share
     net = gross - cost - funding
     if net > -1.0 + 1e-12:
-        return LivedBar(gross, cost, funding, net, traded * share, before * (1.0 + net), count)
+        return BarResult(gross, cost, funding, net, traded * share, before * (1.0 + net), count)
     # The loss is not split into its parts, so that it is the whole account to the last bit.
     for at in range(n_symbols):
         if symbols[at, UNITS] != 0.0:
             count = record_fill(fills, count, -symbols[at, UNITS], symbols[at, LAST_CLOSE], 0.0, LIQUIDATION)
             fills[count - 1, 0], fills[count - 1, 1], fills[count - 1, 6] = number, at, before
         symbols[at, UNITS] = symbols[at, WORKING] = symbols[at, ACCEPTED] = 0.0
-    return LivedBar(-1.0, 0.0, 0.0, -1.0, traded * share, 0.0, count)
+    return BarResult(-1.0, 0.0, 0.0, -1.0, traded * share, 0.0, count)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -250,12 +267,24 @@ def _trade(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def run_account(
-    symbols: Floats, equity: Floats, lived: Rows, bars: Floats, segment: Segments, target: Floats,
+    symbols: Floats, equity: Floats, n_bars: Rows, bars: Floats, segment: Segments, target: Floats,
     schedule: TradingSchedule, book: Floats, out: Floats, positions: Floats,
 ) -> Floats:  # fmt: skip
     """The loop of `advance`, which has the arguments: writes `out` and `positions` and returns the fills.
 
     `out` and `positions` may have no bars: then only the fills are kept.
+
+    Args:
+        symbols: the state of each symbol, written; see `AccountState`.
+        equity: shape (1,), written.
+        n_bars: shape (1,), bars since the account's beginning, written.
+        bars: shape (symbols, 8, bars) in the order of `step.Bar`, NaN where a symbol has no bar.
+        segment: shape (symbols, bars); -1 where a symbol has no bar.
+        target: shape (symbols, bars), shares of equity decided at each close.
+        schedule: costs and order rules.
+        book: the measured order book, shape (2, points), values and shares.
+        out: shape (len(ACCOUNT), bars) or (len(ACCOUNT), 0), written.
+        positions: shape (symbols, bars) or (symbols, 0), written.
     """
     n_symbols, _, n_rows = bars.shape
     delay = (symbols.shape[1] - SYMBOL_SIZE) // DECISION_SIZE
@@ -267,8 +296,8 @@ def run_account(
             wider = np.empty((2 * len(fills), FILL_SIZE))
             wider[:count] = fills[:count]
             fills = wider
-        bar = live_bar(
-            symbols, quotes, segments, delay, worth, 1.0, schedule, book, fills, count, row, row, lived[0] + row
+        bar = step_bar(
+            symbols, quotes, segments, delay, worth, 1.0, schedule, book, fills, count, row, row, n_bars[0] + row
         )
         worth, count = bar.equity, bar.n_fills
         for at in range(n_symbols):
@@ -283,5 +312,5 @@ def run_account(
             out[0, row], out[1, row], out[2, row], out[3, row] = value, bar.gross, bar.cost, bar.funding
             out[4, row], out[5, row] = bar.net, worth
     equity[0] = worth
-    lived[0] += n_rows
+    n_bars[0] += n_rows
     return fills[:count]

@@ -24,7 +24,7 @@ _ROWS = ("open", "high", "low", "close", "volume", "volatility", "usual_volume",
 
 @dataclass(frozen=True)
 class History:
-    """What the account lives through, one entry a bar: prices, the volatility known at the close (per bar), the
+    """Market inputs of one symbol's account, one entry a bar: prices, the volatility known at the close (per bar), the
     funding rate paid within the bar, the segment; and the volume in units, with its usual size as known at the close.
 
     Without high and low, the bar's open and close are its range; without volume, an order of any size is filled.
@@ -48,6 +48,12 @@ class History:
 
         A settlement belongs to the bar that contains it: open_time < known_at <= timestamp. The usual volume is the
         mean of the last `volume_window` bars, the present one included.
+
+        Args:
+            bars: one symbol's checked bars, oldest first.
+            volatility: shape (bars,), known at each close, log-return per bar.
+            funding: settlements with `known_at` and `value`; None where the market has none.
+            volume_window: bars of the usual volume.
         """
         rate = np.zeros(len(bars))
         if funding is not None and len(funding):
@@ -122,6 +128,13 @@ def backtest(
     equity[t] = equity[t - 1] * (1 + net[t]). A position that is open when a gap comes is closed at the
     first open after it, at cost.
 
+    Args:
+        history: one symbol's bars as the account reads them.
+        target: shape (bars,), signed share of equity decided at each close.
+        costs: fees, spread, slippage, impact, funding, latency.
+        rules: the order rules.
+        bars_per_year: by which borrowing costs are charged.
+
     Raises:
         BadData: targets and bars differ in length, or a target is missing or beyond the leverage allowed.
     """
@@ -131,7 +144,15 @@ def backtest(
 def run(
     history: History, target: Floats, costs: Costs, rules: OrderRules = MARKET, bars_per_year: float = HOURS_A_YEAR
 ) -> Result:
-    """The same with the fills; see `backtest`."""
+    """The same with the fills; see `backtest`.
+
+    Args:
+        history: one symbol's bars as the account reads them.
+        target: shape (bars,), signed share of equity decided at each close.
+        costs: fees, spread, slippage, impact, funding, latency.
+        rules: the order rules.
+        bars_per_year: by which borrowing costs are charged.
+    """
     _check(target, len(history.close), rules, "")
     return _run(
         history.matrix[None], history.segment[None], np.ascontiguousarray(target, dtype=np.float64)[None], costs,
@@ -147,6 +168,14 @@ def portfolio(
 
     A target is a share of the whole account's equity. Where a symbol has no bar it is not traded and keeps its last
     price. Positions are sized by the equity at the bar's open, all symbols marked there.
+
+    Args:
+        histories: each symbol's bars as the account reads them.
+        targets: by symbol, shape (bars of the symbol,), signed shares of equity.
+        timestamps: by symbol, the close of each bar, rising.
+        costs: fees, spread, slippage, impact, funding, latency.
+        rules: the order rules.
+        bars_per_year: by which borrowing costs are charged.
 
     Raises:
         BadData: as `backtest`, with the symbol; or its timestamps do not rise.

@@ -1,4 +1,4 @@
-"""The market's tables as the histories that accounts live through."""
+"""The market's tables as market inputs of accounts."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,7 +16,14 @@ def histories_of(
     universe: Universe,
     volatility_window: int,
 ) -> dict[str, tuple[pd.DataFrame, History]]:
-    """Bars, and the history that an account lives through, by symbol: volatility over the window, funding if any."""
+    """Bars and market inputs of the account by symbol: volatility over the window, funding if any.
+
+    Args:
+        bars: loads each partition's checked bars.
+        side_series: values as of each bar; funding rates are read from it.
+        universe: symbols and timeframe.
+        volatility_window: bars of the realised volatility.
+    """
     histories = {}
     for symbol in universe.symbols:
         table = bars[universe.partition(symbol)]()

@@ -38,6 +38,12 @@ def portfolio_account(market: Market, targets: Targets, costs: Costs, rules: Ord
     `targets` are shares of a symbol's part of the capital; every symbol has the same part, taken from the one account's
     equity when a target changes. `exposure` is the sum of the absolute positions at the close, `turnover` the value
     traded, `trades` the number of fills.
+
+    Args:
+        market: histories and timestamps of all symbols.
+        targets: by symbol, shape (bars,), shares of the symbol's part of the capital.
+        costs: fees, spread, slippage, impact, funding, latency.
+        rules: the order rules.
     """
     part = 1.0 / len(targets)
     instants, result = portfolio(

@@ -29,18 +29,27 @@ def summary(account: pd.DataFrame) -> dict[str, float]:
     return measures_of(daily_returns(account["timestamp"], account["net"].to_numpy()))
 
 
-def at_costs(market: Market, targets: Targets, costs: Costs, bps: Sequence[float]) -> list[dict[str, float]]:
+def at_costs(
+    market: Market, targets: Targets, costs: Costs, bps: Sequence[float], rules: OrderRules = MARKET
+) -> list[dict[str, float]]:
     """Sharpe ratio and return at all-in costs of so many bps a side, and the bps at which the profit is gone.
 
     `break_even_bps` is the profit before costs over the value traded: without compounding, exactly what each side may
     cost. 0 where nothing is earned before costs, infinite where nothing is traded.
+
+    Args:
+        market: histories and timestamps of all symbols.
+        targets: by symbol, shape (bars,), shares of the symbol's part of the capital.
+        costs: as configured; replaced by the all-in costs.
+        bps: all-in costs of one side, in basis points.
+        rules: what an order may be.
     """
-    free = portfolio_account(market, targets, costs.of_side(0.0))
+    free = portfolio_account(market, targets, costs.of_side(0.0), rules)
     earned, traded = float((free["gross"] - free["funding"]).sum()), float(free["turnover"].sum())
     break_even = max(earned / traded, 0.0) * 1e4 if traded > 0 else float("inf")
     rows = []
     for side in bps:
-        account = free if side == 0 else portfolio_account(market, targets, costs.of_side(side))
+        account = free if side == 0 else portfolio_account(market, targets, costs.of_side(side), rules)
         found = summary(account)
         rows.append(
             {
@@ -57,7 +66,16 @@ def at_delays(
     market: Market, targets: Targets, costs: Costs, multiples: Sequence[float], delays: Sequence[int],
     rules: OrderRules = MARKET,
 ) -> list[dict[str, float]]:  # fmt: skip
-    """Sharpe ratio over multiples of the costs and delays of every fill in bars."""
+    """Sharpe ratio over multiples of the costs and delays of every fill in bars.
+
+    Args:
+        market: histories and timestamps of all symbols.
+        targets: by symbol, shape (bars,), shares of the symbol's part of the capital.
+        costs: as configured.
+        multiples: of the costs.
+        delays: further bars before each fill.
+        rules: the order rules.
+    """
     rows = []
     for multiple in multiples:
         for delay in delays:
@@ -71,7 +89,16 @@ def at_capital(
     market: Market, targets: Targets, costs: Costs, capitals: Sequence[float], coefficient: float,
     rules: OrderRules = MARKET,
 ) -> list[dict[str, float]]:  # fmt: skip
-    """Sharpe ratio, return and profit a year by capital, with square-root impact on top of the costs."""
+    """Sharpe ratio, return and profit a year by capital, with square-root impact on top of the costs.
+
+    Args:
+        market: histories and timestamps of all symbols.
+        targets: by symbol, shape (bars,), shares of the symbol's part of the capital.
+        costs: as configured.
+        capitals: in quote currency.
+        coefficient: of the square-root impact.
+        rules: the order rules.
+    """
     impact = costs.model_copy(update={"impact_coefficient": max(costs.impact_coefficient, coefficient)})
     rows = []
     for capital in capitals:
@@ -86,8 +113,18 @@ def at_capital(
     return rows
 
 
-def leave_one_out(market: Market, targets: Targets, costs: Costs, account: pd.DataFrame) -> list[dict[str, Any]]:
-    """Sharpe ratio without each year, and without each symbol where there are two or more."""
+def leave_one_out(
+    market: Market, targets: Targets, costs: Costs, account: pd.DataFrame, rules: OrderRules = MARKET
+) -> list[dict[str, Any]]:
+    """Sharpe ratio without each year, and without each symbol where there are two or more.
+
+    Args:
+        market: histories and timestamps of all symbols.
+        targets: by symbol, shape (bars,), shares of the symbol's part of the capital.
+        costs: as configured.
+        account: of `portfolio_account` with all symbols.
+        rules: what an order may be.
+    """
     year = (account["timestamp"] - pd.Timedelta(1, unit="ms")).dt.year
     rows: list[dict[str, Any]] = [
         {"left_out": "year", "group": str(one), "sharpe": summary(account[year != one])["sharpe"]}
@@ -96,7 +133,7 @@ def leave_one_out(market: Market, targets: Targets, costs: Costs, account: pd.Da
     ]
     for symbol in targets if len(targets) > 1 else ():
         rest = [name for name in targets if name != symbol]
-        found = summary(portfolio_account(market.of(rest), {name: targets[name] for name in rest}, costs))
+        found = summary(portfolio_account(market.of(rest), {name: targets[name] for name in rest}, costs, rules))
         rows.append({"left_out": "symbol", "group": symbol, "sharpe": found["sharpe"]})
     return rows
 
@@ -133,7 +170,7 @@ def conditions(account: pd.DataFrame, market_return: pd.Series) -> list[dict[str
 
 
 def stress_replays(account: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return and deepest drawdown around the days of `STRESS_DAYS` that the account has lived through."""
+    """Return and deepest drawdown around the days of `STRESS_DAYS` that the account covers."""
     rows = []
     for name, (day, before, after) in STRESS_DAYS.items():
         start = pd.Timestamp(day, tz="UTC") - pd.Timedelta(days=before)
@@ -179,6 +216,13 @@ def worse_worlds(
     - 5 % of the decisions missing: the bar brings none, the last one stands.
     - stale prices, 5 % of the hours: in so many spells of four bars decisions come from the spell's beginning.
     - 20 % of the days without a connection: nothing is traded on them, what is held is held.
+
+    Args:
+        market: histories and timestamps of all symbols.
+        targets: by symbol, shape (bars,), shares of the symbol's part of the capital.
+        costs: as configured.
+        seed: of what is drawn: decisions, hours, days.
+        rules: the order rules.
     """
     rng = np.random.default_rng(seed)
 

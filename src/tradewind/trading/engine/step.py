@@ -61,7 +61,13 @@ class Bar(NamedTuple):
 
 
 def trading_schedule(costs: Costs, rules: OrderRules, bars_per_year: float) -> TradingSchedule:
-    """The numbers that `trade` reads."""
+    """The numbers that `trade` reads.
+
+    Args:
+        costs: fees, spread, slippage, impact, borrowing.
+        rules: the order rules.
+        bars_per_year: by which the yearly borrowing rate is divided.
+    """
     return TradingSchedule(
         taker=costs.taker_fee_bps * 1e-4, maker=costs.maker_fee_bps * 1e-4, spread=costs.half_spread_bps * 1e-4,
         slip_fixed=costs.slippage_bps * 1e-4, slip_volatility=costs.slippage_share_of_volatility,
@@ -76,7 +82,15 @@ def trading_schedule(costs: Costs, rules: OrderRules, bars_per_year: float) -> T
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def taker_cost(schedule: TradingSchedule, book: Floats, bar: Bar, units: float, price: float) -> float:
-    """Cost of taking `units` at `price`, in money: fee, half-spread, slippage, and the step to the next tick."""
+    """Cost of taking `units` at `price`, in money: fee, half-spread, slippage, and the step to the next tick.
+
+    Args:
+        schedule: of `trading_schedule`.
+        book: the measured order book, shape (2, points), values and shares.
+        bar: the bar of the fill.
+        units: bought (positive) or sold.
+        price: of the fill.
+    """
     value = abs(units) * price
     fixed = schedule.taker + schedule.spread + schedule.slip_fixed
     part = abs(units) * schedule.capital / bar.usual_volume if bar.usual_volume > 0.0 else 0.0
@@ -98,7 +112,16 @@ def rounded(units: float, lot: float) -> float:
 @njit(cache=True, nogil=True, error_model="numpy")
 def record_fill(fills: Floats, at: int, units: float, price: float, cost: float, reason: int) -> int:
     """Record units, price, cost and reason in row `at`; the next free row. The caller keeps room, and writes bar,
-    symbol and equity."""
+    symbol and equity.
+
+    Args:
+        fills: shape (rows, FILL_SIZE), written.
+        at: the row to write.
+        units: bought (positive) or sold.
+        price: of the fill.
+        cost: of the fill, in money.
+        reason: why it was filled.
+    """
     fills[at, 2], fills[at, 3], fills[at, 4], fills[at, 5] = units, price, cost, reason
     return at + 1
 
@@ -106,7 +129,14 @@ def record_fill(fills: Floats, at: int, units: float, price: float, cost: float,
 @njit(cache=True, nogil=True, error_model="numpy")
 def apply_fill(states: Floats, at: int, units: float, price: float) -> None:
     """Add units bought at a price to symbol `at`: what is added moves the mean entry price, what is taken off keeps it,
-    a turn begins anew."""
+    a turn begins anew.
+
+    Args:
+        states: shape (symbols, state size), written.
+        at: the symbol's row.
+        units: bought (positive) or sold.
+        price: of the fill.
+    """
     before, after = states[at, UNITS], states[at, UNITS] + units
     if abs(after) <= 1e-12 * abs(before):
         after = 0.0
@@ -124,6 +154,15 @@ def is_idle(
     """Whether nothing can happen to the position within the bar, so that `trade` would only hold it.
 
     Told from what is cheap to look at: most bars of most accounts are such.
+
+    Args:
+        states: shape (symbols, state size).
+        at: the symbol's row.
+        target: the position due, a share of equity.
+        equity: the account's at the open.
+        opening: the bar's open.
+        high: the bar's high.
+        schedule: of `trading_schedule`.
     """
     units = states[at, UNITS]
     if target != states[at, ACCEPTED] or states[at, WORKING] != units:
@@ -146,6 +185,17 @@ def trade(
     not weights: the account trades only when the target differs from the last one accepted. Funding is paid at the
     open price on the units held after the trade there (positive rates: longs pay), borrowing on short units.
     At most three fills are recorded in `fills`, from row `count` on.
+
+    Args:
+        states: shape (symbols, state size), written.
+        at: the symbol's row.
+        target: the position due, a share of equity.
+        equity: the account's at the open, all symbols marked there.
+        bar: the symbol's bar.
+        schedule: of `trading_schedule`.
+        book: the measured order book, shape (2, points), values and shares.
+        fills: shape (rows, FILL_SIZE), written from row `count` on.
+        count: fills recorded so far.
     """
     price, gross, cost, met = bar.opening, 0.0, 0.0, False
     was_held = states[at, UNITS] != 0.0

@@ -20,8 +20,8 @@ from tradewind.trading.engine.account import (
     VOLATILITY,
     begin,
     decide,
-    live_bar,
     run_account,
+    step_bar,
 )
 from tradewind.trading.engine.backtest import HOURS_A_YEAR, MARKET, History
 from tradewind.trading.engine.step import (
@@ -53,6 +53,16 @@ def sweep(
     `make_target(**parameters)` gives the target position of every bar. The account is that of `backtest`. Where orders
     are plain (market, whole, without stops or leverage) only the bars on which something happens are worked on, which
     agrees with the account bar by bar to rounding; else that runs. Both on `threads` threads.
+
+    Args:
+        history: one symbol's bars as the account reads them.
+        timestamp: the close of each bar.
+        make_target: gives the target position of every bar from a set of parameters.
+        grid: the sets of parameters.
+        costs: fees, spread, slippage, impact, funding, latency.
+        rules: the order rules.
+        bars_per_year: by which borrowing costs are charged.
+        threads: sets worked on at once.
 
     Raises:
         BadData: a target of the wrong length, missing, or beyond the leverage allowed.
@@ -96,7 +106,7 @@ def is_plain(rules: OrderRules) -> bool:
 def _event_driven(bars, funding, segment, target, schedule, book, latency, starts):  # type: ignore[no-untyped-def]
     """Equity at the end of each day, turnover, fills, and whether that is all: not if a short came near its end.
 
-    Only bars at which the target due changes, or a gap ends, are lived through. In between the account is cash and
+    Only bars at which the target due changes, or a gap ends, are stepped. In between the account is cash and
     units, so that its equity follows from the price and the funding paid since.
     """
     high, close = bars[0, 1], bars[0, 3]
@@ -104,7 +114,7 @@ def _event_driven(bars, funding, segment, target, schedule, book, latency, start
     n_rows = len(close)
     out, fills = np.empty(len(starts)), np.empty((MOST_FILLS, FILL_SIZE))
     symbol = np.zeros((1, SYMBOL_SIZE + DECISION_SIZE))
-    # `at_close` is the equity at the close of bar `since`, the last one lived through.
+    # `at_close` is the equity at the close of bar `since`, the last one stepped.
     at_close, since, units, accepted, danger = 1.0, -1, 0.0, 0.0, np.inf
     turnover, n_fills, day = 0.0, 0, 0
     for row in range(n_rows):
@@ -120,7 +130,7 @@ def _event_driven(bars, funding, segment, target, schedule, book, latency, start
             symbol[0, SEGMENT] = segment[0, row - 1] if row > 0 else -1
             told = max(decided, 0)  # before the first decision nothing is traded
             decide(symbol, 0, due, bars[0, VOLATILITY, told], bars[0, USUAL_VOLUME, told], 1)
-            bar = live_bar(symbol, quotes, segments, 1, before, 1.0, schedule, book, fills, 0, row, row, row)
+            bar = step_bar(symbol, quotes, segments, 1, before, 1.0, schedule, book, fills, 0, row, row, row)
             if not bar.equity > 0.0:
                 return out, turnover, n_fills, False
             at_close, since, units, accepted = bar.equity, row, symbol[0, UNITS], symbol[0, ACCEPTED]
@@ -145,7 +155,9 @@ def _event_driven(bars, funding, segment, target, schedule, book, latency, start
 def _bar_by_bar(state, bars, segment, target, schedule, book, starts):  # type: ignore[no-untyped-def]
     n_rows = bars.shape[2]
     out, positions = np.empty((6, n_rows)), np.empty((1, n_rows))
-    fills = run_account(state.symbols, state.equity, state.lived, bars, segment, target, schedule, book, out, positions)
+    fills = run_account(
+        state.symbols, state.equity, state.n_bars, bars, segment, target, schedule, book, out, positions
+    )
     ends = np.append(starts[1:] - 1, n_rows - 1)
     equity = np.empty(len(ends))
     for at in range(len(ends)):

@@ -22,6 +22,11 @@ def trade_table(result: Result, history: History, symbol: int = 0) -> pd.DataFra
     exit_row; side, 1 or -1; size, the largest units held; entry_price and exit_price, means weighted by units; gross,
     cost and net as shares of the equity before the entry's bar, funding not included; bars; mae and mfe, the worst and
     best price met while held against the mean entry price, in the direction of the side (Sweeney 1997); exit_reason.
+
+    Args:
+        result: of `backtest.run` or `backtest.portfolio`.
+        history: the symbol's bars.
+        symbol: the symbol's number in `result`.
     """
     fills = result.fills[result.fills[:, 1] == symbol]
     rows = _pair(fills, *history.range(), history.close)

@@ -71,13 +71,26 @@ def direction(edge: Floats, expected_return: Floats, hurdle: Floats, entry: floa
 
     A bar without a forecast (NaN) is flat. An expected return that a model does not give (NaN beside an edge) does not
     keep it out. The arguments are those of `fold_direction`.
+
+    Args:
+        edge: shape (bars,), smoothed p_up - p_down, NaN without a forecast.
+        expected_return: shape (bars,), log return over the horizon, NaN where the model gives none.
+        hurdle: shape (bars,), the log return that pays for a round trip.
+        entry: the absolute edge that opens a position.
+        leave: the edge in the position's direction below which it is closed.
     """
     return fold_direction(0.0, edge, expected_return, hurdle, entry, leave)[1]
 
 
 @njit(cache=True, nogil=True)
 def fold_smooth(last: float, values: Floats, span: float) -> tuple[float, Floats]:
-    """`smooth` of the values that follow those after which the mean was `last` (NaN before the first): (last, mean)."""
+    """`smooth` of the values that follow those after which the mean was `last` (NaN before the first): (last, mean).
+
+    Args:
+        last: the mean after the bar before the first, NaN where there was none.
+        values: shape (bars,), NaN where missing.
+        span: of the exponential mean, in bars; 0 leaves the values as they are.
+    """
     out = values.copy()
     weight = 2.0 / (span + 1.0) if span > 1.0 else 1.0
     for row in range(len(values)):

@@ -59,5 +59,12 @@ def fold_size(
 @njit(cache=True, nogil=True)
 def size_at_entry(direction: Floats, volatility: Floats, target_per_bar: float, largest: float) -> Floats:
     """Signed target positions. The size is set when the direction changes and kept until the next change, so that
-    volatility alone does not make trades. Without a volatility there is no position."""
+    volatility alone does not make trades. Without a volatility there is no position.
+
+    Args:
+        direction: shape (bars,), -1, 0 or 1.
+        volatility: shape (bars,), log-return per bar, NaN where not known.
+        target_per_bar: the volatility a bar that a position is sized for.
+        largest: the largest absolute position, a share of equity.
+    """
     return fold_size(Held(np.nan, 0.0), direction, volatility, target_per_bar, largest)[1]

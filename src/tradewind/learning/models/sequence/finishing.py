@@ -48,7 +48,7 @@ class Finishing(BaseModel):
     @classmethod
     def fitted(
         cls, head: Literal["softmax", "dirichlet"], horizons: tuple[int, ...], return_scale: tuple[float, ...],
-        logits: Floats, quantiles: Floats, label: NDArray[np.int8], scaled_return: Floats, weight: Floats,
+        logits: Floats, quantiles: Floats, label: NDArray[np.int8], scaled_return: Floats,
     ) -> "Finishing":  # fmt: skip
         """Temperature scaling, and one shift a quantile and horizon so that its share of the rows lies below it
         (conformal: Romano, Patterson and Candes 2019, one side at a time)."""
@@ -57,7 +57,7 @@ class Finishing(BaseModel):
             tuple(float(np.quantile(miss[:, row, at], level)) for at, level in enumerate(QUANTILE_LEVELS))
             for row in range(len(horizons))
         )
-        scaling = fit_scaling(class_probabilities(logits, head), label, weight)
+        scaling = fit_scaling(class_probabilities(logits, head), label)
         return cls(head=head, horizons=horizons, return_scale=return_scale, scaling=scaling, quantile_shift=shift)
 
     def quantiles(self, said: Floats) -> Floats:

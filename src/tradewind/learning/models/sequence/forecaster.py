@@ -128,7 +128,6 @@ class SequenceForecaster:
             finishing=Finishing.fitted(
                 self.parameters.head, horizons, tuple(scale.tolist()), logits, quantiles,
                 past["label"].to_numpy(np.int8)[rows], returns[rows] / scale,
-                past["weight"].to_numpy(dtype=np.float64)[rows],
             ),
         )  # fmt: skip
         self._training = _Training(

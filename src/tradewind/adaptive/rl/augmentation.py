@@ -1,4 +1,4 @@
-"""Other histories to learn from, made of the bars that there were: longer swings, and blocks in another order."""
+"""Data augmentation of the training market: scaled volatility, and bootstrap paths."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ VOLATILITY = 5
 Rows = NDArray[np.int64]
 
 
-def stretched(market: TradingMarket, volatility: float) -> TradingMarket:
+def scale_volatility(market: TradingMarket, volatility: float) -> TradingMarket:
     """The same market with all log returns, and the volatility known, multiplied.
 
     Within each run of bars prices move away from its first close by a power: their order in a bar stays as it was.
@@ -21,14 +21,16 @@ def stretched(market: TradingMarket, volatility: float) -> TradingMarket:
         return market
     bars = market.bars.copy()
     for first, last in market.runs:
-        begun = bars[3, first]
+        first_close = bars[3, first]
         here = slice(first, last + 1)
-        bars[PRICES, here] = begun * (bars[PRICES, here] / begun) ** volatility
+        bars[PRICES, here] = first_close * (bars[PRICES, here] / first_close) ** volatility
     bars[VOLATILITY] *= volatility
     return replace(market, bars=bars)
 
 
-def resampled(market: TradingMarket, share: float, mean_block_bars: float, rng: np.random.Generator) -> TradingMarket:
+def add_bootstrap_path(
+    market: TradingMarket, share: float, mean_block_bars: float, rng: np.random.Generator
+) -> TradingMarket:
     """The market, and after it one path more: blocks of its bars in another order.
 
     The stationary bootstrap (Politis and Romano 1994): blocks begin anywhere and are `mean_block_bars` long on average
@@ -36,6 +38,12 @@ def resampled(market: TradingMarket, share: float, mean_block_bars: float, rng: 
     its prices relative to the close before it, so that it is the same candle at another height. What a bar's features
     say of the bars after it stays true within a block, and nothing is learned of what comes where two blocks meet. The
     path has `share` times the bars that can be acted on, in one run.
+
+    Args:
+        market: the bars and features to draw from.
+        share: the path's length as a share of the bars that can be acted on.
+        mean_block_bars: the mean length of a block.
+        rng: draws the blocks.
     """
     count = int(share * (market.runs[:, 1] - market.runs[:, 0]).sum())
     if count < 3:

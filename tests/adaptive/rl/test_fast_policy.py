@@ -6,9 +6,9 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from tradewind.adaptive.rl.lean_policy import LeanPolicy
+from tradewind.adaptive.rl.fast_policy import FastPolicy
 
-SEEN = spaces.Box(-np.inf, np.inf, (6,), np.float32)
+ACCOUNT_FEATURES = spaces.Box(-np.inf, np.inf, (6,), np.float32)
 ACTS = {"discrete": spaces.Discrete(3), "continuous": spaces.Box(-1.0, 1.0, (2,), np.float32)}
 
 
@@ -17,8 +17,8 @@ ACTS = {"discrete": spaces.Discrete(3), "continuous": spaces.Box(-1.0, 1.0, (2,)
 )
 def test_values_likelihoods_entropies_and_draws_are_the_librarys(acts: spaces.Space) -> None:
     torch.manual_seed(1)
-    usual = ActorCriticPolicy(SEEN, acts, lambda _: 1e-3, net_arch=[8, 8])
-    lean = LeanPolicy(SEEN, acts, lambda _: 1e-3, net_arch=[8, 8])
+    usual = ActorCriticPolicy(ACCOUNT_FEATURES, acts, lambda _: 1e-3, net_arch=[8, 8])
+    lean = FastPolicy(ACCOUNT_FEATURES, acts, lambda _: 1e-3, net_arch=[8, 8])
     lean.load_state_dict(usual.state_dict())
     if hasattr(usual, "log_std"):
         for policy in (usual, lean):

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tradewind.adaptive.rl import worlds
+from tradewind.adaptive.rl import augmentation
 from tradewind.adaptive.rl.environments import TradingVecEnv
-from tradewind.adaptive.rl.episodes import BEGUN, END
+from tradewind.adaptive.rl.episodes import END, START
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
 from tradewind.adaptive.rl.rules import EnvironmentRules
 
@@ -22,7 +22,7 @@ def numbered(market: TradingMarket) -> TradingMarket:
 
 def test_a_path_in_another_order_keeps_every_candle_and_what_belongs_to_it(market: TradingMarket) -> None:
     source = numbered(market)
-    made = worlds.resampled(source, 2.0, 20.0, np.random.default_rng(1))
+    made = augmentation.add_bootstrap_path(source, 2.0, 20.0, np.random.default_rng(1))
     begun = len(source.features)
     np.testing.assert_array_equal(made.bars[:, :begun], source.bars)
     assert made.runs[:-1].tolist() == source.runs.tolist()
@@ -46,9 +46,9 @@ def test_a_path_in_another_order_keeps_every_candle_and_what_belongs_to_it(marke
     assert 0.9 < follows.mean() < 0.99  # blocks of twenty
     runs = np.searchsorted(source.runs[:, 0], rows, side="right")
     assert (runs[1:] == runs[:-1])[follows].all() and not np.isin(rows, source.runs[:, 0]).any()
-    again = worlds.resampled(source, 2.0, 20.0, np.random.default_rng(1))
+    again = augmentation.add_bootstrap_path(source, 2.0, 20.0, np.random.default_rng(1))
     np.testing.assert_array_equal(again.bars, made.bars)
-    assert worlds.resampled(source, 0.0, 20.0, np.random.default_rng(1)) is source
+    assert augmentation.add_bootstrap_path(source, 0.0, 20.0, np.random.default_rng(1)) is source
 
 
 def test_what_comes_after_the_last_bar_that_may_be_learned_from_is_in_no_path(market: TradingMarket) -> None:
@@ -60,7 +60,7 @@ def test_what_comes_after_the_last_bar_that_may_be_learned_from_is_in_no_path(ma
     for end, agree in ((cut - 1, True), (249, False)):
         runs = np.array([[0, end]])
         paths = [
-            worlds.resampled(TradingMarket(*given, runs), 3.0, 30.0, np.random.default_rng(3))
+            augmentation.add_bootstrap_path(TradingMarket(*given, runs), 3.0, 30.0, np.random.default_rng(3))
             for given in ((market.bars, market.features), (bars, features))
         ]
         one, two = ((path.bars[:, 1200:], path.features[1200:]) for path in paths)
@@ -69,14 +69,14 @@ def test_what_comes_after_the_last_bar_that_may_be_learned_from_is_in_no_path(ma
 
 
 def test_longer_swings_keep_the_order_of_prices(market: TradingMarket) -> None:
-    made = worlds.stretched(market, 2.0)
+    made = augmentation.scale_volatility(market, 2.0)
     for first, last in market.runs:
         close, wide = market.bars[CLOSE, first : last + 1], made.bars[CLOSE, first : last + 1]
         np.testing.assert_allclose(np.diff(np.log(wide)), 2 * np.diff(np.log(close)), atol=1e-12)
     opened, high, low, close = made.bars[:4]
     assert (low <= np.minimum(opened, close) + 1e-9).all() and (np.maximum(opened, close) <= high + 1e-9).all()
     np.testing.assert_array_equal(made.bars[5], 2 * market.bars[5])
-    assert worlds.stretched(market, 1.0) is market
+    assert augmentation.scale_volatility(market, 1.0) is market
 
 
 def test_curricula_reach_the_episodes(market: TradingMarket, trading: Callable[..., TradingTerms]) -> None:
@@ -85,5 +85,5 @@ def test_curricula_reach_the_episodes(market: TradingMarket, trading: Callable[.
     for level, longest in ((0.25, 10), (1.0, 40), (2.0, 80)):
         made.enter(market, length_level=level)
         made.reset()
-        memory = made._episodes.memory
-        assert (memory[:, END] - memory[:, BEGUN]).max() == pytest.approx(longest)
+        states = made._episodes.states
+        assert (states[:, END] - states[:, START]).max() == pytest.approx(longest)

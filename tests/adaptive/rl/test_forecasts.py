@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.adaptive.rl.forecasts import CLASSES_FILE, SPREAD_FILE, ToldForecaster
+from tradewind.adaptive.rl.forecasts import CLASSES_FILE, SPREAD_FILE, AgentForecaster
 from tradewind.errors import BadModel
 
 AGAIN = """
 import sys, pathlib
 import numpy as np, pandas as pd
-from tradewind.adaptive.rl.forecasts import ToldForecaster
+from tradewind.adaptive.rl.forecasts import AgentForecaster
 folder = pathlib.Path(sys.argv[1])
-told = ToldForecaster.from_files({path.name: path.read_bytes() for path in folder.glob("told_*")})
-np.save(folder / "again.npy", told.predict(pd.read_parquet(folder / "rows.parquet")))
+forecaster = AgentForecaster.from_files({path.name: path.read_bytes() for path in folder.glob("forecast_*")})
+np.save(folder / "again.npy", forecaster.predict(pd.read_parquet(folder / "rows.parquet")))
 """
 
 
@@ -35,13 +35,13 @@ def make_rows(count: int = 800) -> pd.DataFrame:
 
 def test_it_says_the_same_from_its_files_in_a_fresh_process(tmp_path: Path) -> None:
     rows = make_rows()
-    forecaster = ToldForecaster.fitted(rows.iloc[:600], ["side", "size", "noise"])
+    forecaster = AgentForecaster.fitted(rows.iloc[:600], ["side", "size", "noise"])
     later = rows.iloc[600:]
     said = forecaster.predict(later)
     assert np.corrcoef(said[:, 2] - said[:, 0], later["side"])[0, 1] > 0.8
     assert np.corrcoef(np.log(said[:, 3]), later["size"])[0, 1] > 0.8
     files = forecaster.files()
-    assert set(files) == {CLASSES_FILE, SPREAD_FILE} and ToldForecaster.from_files(files).files() == files
+    assert set(files) == {CLASSES_FILE, SPREAD_FILE} and AgentForecaster.from_files(files).files() == files
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     later.to_parquet(tmp_path / "rows.parquet")
@@ -50,8 +50,8 @@ def test_it_says_the_same_from_its_files_in_a_fresh_process(tmp_path: Path) -> N
 
 
 def test_without_a_file_it_is_refused() -> None:
-    files = ToldForecaster.fitted(make_rows(), ["side", "size"]).files()
+    files = AgentForecaster.fitted(make_rows(), ["side", "size"]).files()
     with pytest.raises(BadModel, match="the agents' forecasts need"):
-        ToldForecaster.from_files({CLASSES_FILE: files[CLASSES_FILE]})
+        AgentForecaster.from_files({CLASSES_FILE: files[CLASSES_FILE]})
     with pytest.raises(BadModel, match="the agents' forecasts need"):
-        ToldForecaster.from_files(files | {SPREAD_FILE: b"{}"})
+        AgentForecaster.from_files(files | {SPREAD_FILE: b"{}"})

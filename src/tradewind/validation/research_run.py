@@ -1,7 +1,7 @@
 """The pipeline from received rows to positions, in memory, with every step replaceable.
 
-The same node functions as `kedro run`. The experiment runs markets through it, the leak audit other histories, and
-the planted leaks replace one step each.
+The same functions as the nodes of `kedro run` call. The experiment runs markets through it, the leak audit other
+histories, and the planted leaks replace one step each.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,26 +14,27 @@ from pydantic import BaseModel, ConfigDict
 
 from tradewind.compute import ComputeRules
 from tradewind.data.files.cleaning import MarketRules
-from tradewind.data.quality.daily import quality_series
+from tradewind.data.quality import checked_bars
+from tradewind.data.quality.daily import known_with_quality, quality_series
 from tradewind.data.quality.rules import QualityRules
+from tradewind.data.side_data.collection import collect_side_series
 from tradewind.evaluation.positions import make_positions
 from tradewind.evaluation.traded_market import TradedMarket
+from tradewind.learning.features import of_universe as features_of_universe
 from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.learning.labels import of_universe as labels_of_universe
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import WeightRules
-from tradewind.learning.models import catalogue, tuning, walk_forward
+from tradewind.learning.models import catalogue, model_input, tuning, walk_forward
 from tradewind.learning.models.base import Files
 from tradewind.learning.models.boosting import BoostingParameters
+from tradewind.learning.models.model_input import ModelInputRules
 from tradewind.learning.models.tuning import TuningRules
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.learning.splits.walk_forward import FoldPlan
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.verdict import VerdictRules
-from tradewind.pipelines.data_engineering import nodes as data
-from tradewind.pipelines.data_engineering import side_nodes
-from tradewind.pipelines.feature_engineering import feature_nodes, label_nodes
-from tradewind.pipelines.feature_engineering.label_nodes import ModelInputRules
 from tradewind.trading.setup import TradingSetup
 
 Tables = Mapping[str, pd.DataFrame]
@@ -99,7 +100,9 @@ def load_sources(catalog: Any, parameters: Mapping[str, Any]) -> Sources:
     received = catalog.load("source_bars")
     bars = {name: received[name]() for name in universe.partitions if name in received}
     rules = MarketRules.model_validate(parameters["data_engineering"]["market"])
-    vintages, _, _ = side_nodes.collect_side_vintages(catalog.load("source_side_series"), universe, rules)
+    vintages, _, _ = collect_side_series(
+        catalog.load("source_side_series"), universe.received_side_series, universe.symbols, rules.reject_share_limit
+    )
     return Sources(universe, bars, vintages, catalog.load("source_oracle"))
 
 
@@ -117,7 +120,7 @@ class Products:
     positions: Tables
 
 
-class Memory:
+class NullModelStore:
     """A model store that forgets."""
 
     def get(self, key: str) -> Files | None:
@@ -125,14 +128,26 @@ class Memory:
         return None
 
     def put(self, key: str, files: Files, about: dict[str, Any]) -> None:
-        """Nothing is kept."""
+        """Nothing is kept.
+
+        Args:
+            key: not used.
+            files: not used.
+            about: not used.
+        """
 
     def forget(self, key: str) -> None:
         """Nothing is there."""
 
 
 def best_parameters(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> BoostingParameters:
-    """What the search finds on the first fold's training rows; the defaults for one trial."""
+    """What the search finds on the first fold's training rows; the defaults for one trial.
+
+    Args:
+        rows: model-input rows.
+        folds: the folds table.
+        settings: parameters of the run.
+    """
     if settings.tuning.n_trials == 1:
         return BoostingParameters()
     from optuna.storages import InMemoryStorage
@@ -144,20 +159,33 @@ def best_parameters(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettin
 def boosted_forecasts(
     rows: pd.DataFrame, folds: pd.DataFrame, parameters: BoostingParameters, settings: RunSettings
 ) -> pd.DataFrame:
-    """LightGBM's forecasts, out of sample."""
+    """LightGBM's forecasts, out of sample.
+
+    Args:
+        rows: model-input rows.
+        folds: the folds table.
+        parameters: of the model.
+        settings: parameters of the run.
+    """
     trained = walk_forward.train_folds(
-        catalogue.row_model(MODEL), parameters, rows, folds, settings.training, Memory(), settings.seed
+        catalogue.row_model(MODEL), parameters, rows, folds, settings.training, NullModelStore(), settings.seed
     )
     return walk_forward.forecast_table(trained, settings.labels.horizon_bars)
 
 
 def other_forecasts(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> pd.DataFrame:
-    """Those of the models without hyper-parameters."""
+    """Those of the models without hyper-parameters.
+
+    Args:
+        rows: model-input rows.
+        folds: the folds table.
+        settings: parameters of the run.
+    """
     parts = []
     for name in ("linear", "volatility_only"):
         kind = catalogue.row_model(name)
         trained = walk_forward.train_folds(
-            kind, kind.parameters_class(), rows, folds, settings.training, Memory(), settings.seed
+            kind, kind.parameters_class(), rows, folds, settings.training, NullModelStore(), settings.seed
         )
         parts.append(walk_forward.forecast_table(trained, settings.labels.horizon_bars))
     return pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
@@ -167,13 +195,13 @@ def other_forecasts(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettin
 class Steps:
     """The steps of a run; a planted leak is one of them replaced."""
 
-    type_bars: Callable[..., Any] = data.type_bars
-    check_bars: Callable[..., Any] = data.check_bars
-    select_side_series: Callable[..., Any] = side_nodes.select_side_series
-    compute_features: Callable[..., Any] = feature_nodes.compute_features
-    make_labels: Callable[..., Any] = label_nodes.make_labels
-    assemble_model_input: Callable[..., Any] = label_nodes.assemble_model_input
-    make_folds: Callable[..., Any] = label_nodes.make_folds
+    type_bars: Callable[..., Any] = checked_bars.type_bars
+    check_bars: Callable[..., Any] = checked_bars.check_bars
+    select_side_series: Callable[..., Any] = known_with_quality
+    compute_features: Callable[..., Any] = features_of_universe.compute_features
+    make_labels: Callable[..., Any] = labels_of_universe.make_labels
+    assemble_model_input: Callable[..., Any] = model_input.assemble_model_input
+    make_folds: Callable[..., Any] = model_input.make_folds
     tune: Callable[..., Any] = best_parameters
     train: Callable[..., Any] = boosted_forecasts
     train_linear: Callable[..., Any] = other_forecasts
@@ -182,18 +210,24 @@ class Steps:
 
 def lazily(tables: Tables) -> dict[str, Callable[[], pd.DataFrame]]:
     """As the catalog hands partitions over: a function each."""
-    return {name: partial(_itself, table) for name, table in tables.items()}
+    return {name: partial(_same, table) for name, table in tables.items()}
 
 
-def _itself(table: pd.DataFrame) -> pd.DataFrame:
+def _same(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
 def make_bars(sources: Sources, settings: RunSettings, steps: Steps) -> tuple[Tables, pd.DataFrame]:
-    """Checked bars by partition, and the side series."""
+    """Checked bars by partition, and the side series.
+
+    Args:
+        sources: the received rows.
+        settings: parameters of the run.
+        steps: the steps of the run.
+    """
     universe = sources.universe
-    typed, unreadable = steps.type_bars(lazily(sources.bars), universe, ComputeRules())
-    bars, _, _ = steps.check_bars(typed, unreadable, universe, settings.market, ComputeRules())
+    typed, untyped = steps.type_bars(lazily(sources.bars), universe, ComputeRules())
+    bars, _, _ = steps.check_bars(typed, untyped, universe, settings.market, ComputeRules())
     tables = {name: load() for name, load in bars.items()}
     is_scored = universe.received_side_series != universe.side_series
     scores = quality_series(tables.values() if is_scored else (), settings.quality.outliers)
@@ -203,21 +237,36 @@ def make_bars(sources: Sources, settings: RunSettings, steps: Steps) -> tuple[Ta
 def make_features(
     bars: Tables, side_series: pd.DataFrame, universe: Universe, settings: RunSettings, steps: Steps
 ) -> Tables:
-    """Features by partition."""
+    """Features by partition.
+
+    Args:
+        bars: checked bars by partition.
+        side_series: values as of each bar.
+        universe: symbols and timeframe.
+        settings: parameters of the run.
+        steps: the steps of the run.
+    """
     computed = steps.compute_features(lazily(bars), side_series, universe, settings.features, ComputeRules(threads=1))
     return {name: load() for name, load in computed.items()}
 
 
-def run_through(
+def run_research(
     sources: Sources, settings: RunSettings, steps: Steps | None = None, folds: pd.DataFrame | None = None
 ) -> Products:
-    """From received rows to positions. `folds` are made of the history unless they are given."""
+    """From received rows to positions. `folds` are made of the history unless they are given.
+
+    Args:
+        sources: the received rows.
+        settings: parameters of the run.
+        steps: the steps of the run; None takes the library's own.
+        folds: the folds table; None makes it from the history.
+    """
     steps, universe = steps or Steps(), sources.universe
     bars, side_series = make_bars(sources, settings, steps)
     features = make_features(bars, side_series, universe, settings, steps)
     labels, counts = steps.make_labels(lazily(bars), universe, settings.labels, settings.weights, settings.seed)
     inputs, _ = steps.assemble_model_input(
-        lazily(features), lazily(labels), counts, universe, settings.model_input
+        lazily(features), lazily(labels), counts, universe, settings.model_input, settings.labels
     )  # fmt: skip
     if folds is None:
         folds = steps.make_folds(lazily(inputs), universe, settings.folds, settings.labels)
@@ -231,10 +280,3 @@ def run_through(
     return Products(
         bars, side_series, features, labels, inputs, folds, pd.concat(forecasts, ignore_index=True), positions
     )
-
-
-def clipped(folds: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
-    """The folds as far as a history reaches that ends at `end`."""
-    begun = folds[folds["test_start"] <= end]
-    stop = end + pd.Timedelta(1, unit="ms")
-    return begun.assign(test_end=begun["test_end"].where(begun["test_end"] < stop, stop)).reset_index(drop=True)

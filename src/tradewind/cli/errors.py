@@ -1,0 +1,216 @@
+"""Every command's errors end in one line; `--verbose` shows the traceback, too."""
+
+import copy
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.framework.cli.utils import KedroCliError, LazyGroup
+
+from tradewind.errors import TradewindError
+
+_VERBOSE = "tradewind.verbose"
+_ADVICE = re.compile(r"\s*For further information visit \S+")
+# OmegaConf puts an error of a resolver into its own words.
+_RESOLVED = re.compile(r"^\w+ raised while resolving interpolation: (.*?)\s+full_key: .*$", re.DOTALL)
+# What Kedro says of a wrong name, and what to say instead.
+_NAMES = (
+    (
+        r"Failed to find the pipeline named '([^']*)'.*?(?:instead\?\s*(.*))?$",
+        "there is no pipeline {0!r}: `kedro registry list` shows them{1}",
+    ),
+    (
+        r"Pipeline does not contain nodes named (\[.*?\])(.*)$",
+        "no node of this pipeline is called {0}: `kedro registry describe PIPELINE` lists them{1}",
+    ),
+    (
+        r"Pipeline does not contain datasets? named (\[.*?\])(.*)$",
+        "no dataset of this pipeline is called {0}: `kedro status` lists them{1}",
+    ),
+    (
+        r"(Pipeline contains no nodes) after applying(.*)$",
+        "no node fits --tags and the other filters together: `kedro registry describe PIPELINE` lists what there is",
+    ),
+)
+_GIVEN = re.compile(r" \[type=\w+, input_value=(.*), input_type=\w+\]$")
+
+
+class PlainGroup(LazyGroup):
+    """A group of commands whose errors are told in one line."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, loaded when it is asked for."""
+        command = super().get_command(ctx, cmd_name)
+        return None if command is None else plainly(command)
+
+
+def plainly(command: click.Command) -> click.Command:
+    """A copy of the command, or of the group and all its commands, that tells errors in one line."""
+    plain: Any = copy.copy(command)
+    if isinstance(command, click.Group):
+        plain.get_command = _of_group(command)
+        return plain
+    plain.params = list(command.params)
+    if not any(parameter.name == "verbose" for parameter in plain.params):
+        plain.params.append(
+            click.Option(
+                ["--verbose"], is_flag=True, expose_value=False, is_eager=True, callback=_remember,
+                help="Show the traceback of an error, too.",
+            )
+        )  # fmt: skip
+    plain.parse_args = lambda ctx, args: _told(ctx, lambda: command.__class__.parse_args(plain, ctx, args))
+    plain.invoke = lambda ctx: _told(ctx, lambda: command.__class__.invoke(plain, ctx))
+    return plain
+
+
+def _of_group(group: click.Group) -> Callable[[click.Context, str], click.Command | None]:
+    def get_command(ctx: click.Context, name: str) -> click.Command | None:
+        command = group.get_command(ctx, name)
+        return None if command is None else plainly(command)
+
+    return get_command
+
+
+def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    ctx.meta[_VERBOSE] = value
+
+
+def _told(ctx: click.Context, call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except (click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        line = explain(error)
+        if line is None:
+            raise
+        if ctx.meta.get(_VERBOSE) or ctx.params.get("verbose"):
+            click.echo(traceback.format_exc(), err=True)
+        raise click.ClickException(line) from error
+
+
+def explain(error: BaseException) -> str | None:
+    """What went wrong, where, and what to do, in one line; None for what is a fault of the program.
+
+    Told are the project's own errors, those of Kedro and click that say what a user did, wrong parameters, and what
+    the operating system refuses.
+    """
+    chain = list(_causes(error))
+    text = next((text for one in chain if (text := _said(one)) is not None), None)
+    if text is None:
+        return None
+    notes = [note for one in chain for note in getattr(one, "__notes__", ()) if note.startswith("in node ")]
+    line = " ".join(text.split()).rstrip(".")
+    return f"{line} ({notes[0]})" if notes else line
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The project's own errors of the chain first, since they say most; then the chain from the outside in."""
+    chain = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    yield from (one for one in chain if isinstance(one, TradewindError))
+    yield from (one for one in chain if not isinstance(one, TradewindError))
+
+
+def _said(error: BaseException) -> str | None:
+    from kedro.config import MissingConfigException
+    from kedro.validation.exceptions import ParameterValidationError
+    from pydantic import ValidationError
+
+    from tradewind.parameters import faults
+
+    if isinstance(error, TradewindError):
+        return str(error)
+    if isinstance(error, ParameterValidationError):
+        return _of_parameters(str(error))
+    if isinstance(error, ValidationError):
+        return f"{error.title}: {faults(error)}"
+    if isinstance(error, MissingConfigException):
+        return _of_environment(str(error))
+    if isinstance(error, KedroCliError):
+        return str(error.message)
+    if isinstance(error, click.UsageError):
+        return _of_usage(error)
+    if isinstance(error, click.ClickException):
+        return error.message
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.strerror}: {error.filename}"
+    if isinstance(error, ModuleNotFoundError):
+        return _of_module(error)
+    return _of_kedro(error)
+
+
+def _of_usage(error: click.UsageError) -> str:
+    ask = f"; see '{error.ctx.command_path} --help'" if error.ctx is not None else ""
+    return error.format_message().rstrip(".") + ask
+
+
+def _of_parameters(text: str) -> str:
+    """Kedro's account of parameters that do not fit, which holds pydantic's of each block, with whole key paths."""
+    told = []
+    for part in re.split(r"^- Parameter ", text, flags=re.MULTILINE)[1:]:
+        key, _, rest = part.partition(": ")
+        key = key.strip("'")
+        lines = rest.splitlines()
+        at = next((number for number, line in enumerate(lines) if "validation error" in line), None)
+        told.append(f"{key}: {rest}" if at is None else _faults("\n".join(lines[at:]), f"{key}."))
+    return "parameters: " + "; ".join(told)
+
+
+def _faults(text: str, before: str) -> str:
+    """pydantic's message as text, a clause a fault: KEY.PATH: what is wrong, found VALUE."""
+    from tradewind.parameters import in_plain_words
+
+    clauses, key = [], before.rstrip(".")
+    for line in text.splitlines()[1:]:
+        if not line.startswith(" "):
+            key = before + line.strip()
+        elif not _ADVICE.match(line):
+            given = _GIVEN.search(line)
+            what = in_plain_words(_GIVEN.sub("", line.strip()))
+            clauses.append(f"{key}: {what}" + (f", found {given[1]}" if given and what != "is missing" else ""))
+    return "; ".join(clauses)
+
+
+def _of_environment(text: str) -> str:
+    """Kedro's words for a folder of configuration that is not there; the environments that there are."""
+    folder = re.search(r"valid directory: (\S+)", text)
+    if folder is None:
+        return text
+    path = Path(folder[1])
+    known = sorted(one.name for one in path.parent.glob("*") if one.is_dir()) if path.parent.is_dir() else []
+    return f"there is no environment {path.name!r}: --env is one of {', '.join(known)}, a folder of {path.parent}"
+
+
+def _of_module(error: ModuleNotFoundError) -> str | None:
+    from tradewind.extras import extra_of
+
+    extra = extra_of(error.name or "")
+    return None if extra is None else f"{error.name} is not installed: pip install 'tradewind[{extra}]'"
+
+
+def _of_kedro(error: BaseException) -> str | None:
+    """The message of an error that Kedro, its datasets or OmegaConf raise themselves, about what they are given."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = str(trace.tb_frame.f_globals.get("__name__", "")) if trace is not None else ""
+    of = {type(error).__module__.partition(".")[0], raised_in.partition(".")[0]}
+    return _in_our_words(str(error)) if of & {"kedro", "kedro_datasets", "omegaconf"} else None
+
+
+def _in_our_words(text: str) -> str:
+    resolved = _RESOLVED.match(text)
+    if resolved:
+        return resolved[1]
+    for pattern, words in _NAMES:
+        found = re.match(pattern, text, re.DOTALL)
+        if found:
+            near = ", ".join(found[2].split()) if found[2] else ""
+            return words.format(found[1], f"; near it: {near}" if near.strip(". ") else "")
+    return text

@@ -1,0 +1,157 @@
+"""The command that says which datasets are there."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from kedro.framework.startup import ProjectMetadata
+
+from tradewind.cli.project import project_context
+
+SOURCE = "source"
+MANIFEST = "_manifest.json"
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+class Stored(NamedTuple):
+    """What lies where a dataset is kept.
+
+    Attributes:
+        at: when it was last written.
+        size: bytes.
+        rows: of tables, where the file says so without being read.
+    """
+
+    at: datetime
+    size: int
+    rows: int | None
+
+
+class DatasetStatus(NamedTuple):
+    """A dataset of the catalog, by the stage that makes it; `stored` is None where it is missing."""
+
+    stage: str
+    name: str
+    stored: Stored | None
+
+
+@click.command()
+@click.option("--env", default=None, help="Environment whose catalog counts, such as real.")
+@click.option("--stage", "stages", multiple=True, help="Show this stage alone. May be given several times.")
+@click.option("--missing", is_flag=True, help="Show only what is missing.")
+@click.pass_obj
+def status(project: ProjectMetadata, env: str | None, stages: tuple[str, ...], missing: bool) -> None:
+    """Show every dataset of the catalog, by stage: when it was written, its rows and size, or that it is missing.
+
+    Looks at files alone: whether what is there still belongs to the present parameters is not told.
+    """
+    from kedro.framework.project import pipelines
+
+    with project_context(project, env) as context:
+        made_by = stages_of_datasets({name: pipelines[name] for name in pipelines})
+        resolver = context.catalog._config_resolver
+        found = list(statuses(made_by, resolver.resolve_pattern, Path(project.project_path)))
+    known = {one.stage for one in found}
+    if set(stages) - known:
+        raise click.UsageError(f"--stage is one of {', '.join(sorted(known))}")
+    for line in table(one for one in found if not stages or one.stage in stages):
+        if not missing or not line.made:
+            click.echo(line.text)
+
+
+def stages_of_datasets(pipelines: Mapping[str, Any]) -> dict[str, str]:
+    """Dataset to stage, in the order of the stages: the smallest pipeline that writes it, or `source` if none does."""
+    found: dict[str, str] = {}
+    by_size = sorted(pipelines, key=lambda name: len(pipelines[name].nodes))
+    for name in by_size:
+        for dataset in sorted(pipelines[name].all_outputs()):
+            found.setdefault(dataset, name)
+    read = sorted({one for name in by_size for one in pipelines[name].all_inputs()} - set(found))
+    order = {name: number for number, name in enumerate((SOURCE, *pipelines))}
+    every = found | {name: SOURCE for name in read if not name.startswith(("params:", "parameters"))}
+    return dict(sorted(every.items(), key=lambda pair: (order[pair[1]], pair[0])))
+
+
+def statuses(made_by: Mapping[str, str], configuration: Any, project: Path) -> Iterator[DatasetStatus]:
+    """What there is of each dataset that is kept in a file or folder.
+
+    Args:
+        made_by: dataset to stage.
+        configuration: from a dataset's name to its entry in the catalog.
+        project: the folder that paths are relative to.
+    """
+    for name, stage in made_by.items():
+        entry = configuration(name)
+        place = entry.get("filepath") or entry.get("path")
+        if place is not None:
+            yield DatasetStatus(stage, name, stored_at(project / str(place)))
+
+
+def stored_at(path: Path) -> Stored | None:
+    """What lies there; None where there is nothing whole: a folder of tables is there once its manifest is."""
+    if path.is_dir():
+        manifest = path / MANIFEST
+        files = [file for file in path.rglob("*") if file.is_file() and ".partial" not in file.name]
+        if manifest.is_file():
+            parts = json.loads(manifest.read_bytes())["partitions"].values()
+            written, size, rows = manifest.stat().st_mtime, sum(part["bytes"] for part in parts), None
+            rows = sum(part["rows"] for part in parts)
+        elif files and not any(file.suffix == ".parquet" for file in files):
+            written, size, rows = max(f.stat().st_mtime for f in files), sum(f.stat().st_size for f in files), None
+        else:
+            return None
+    elif path.is_file():
+        about = path.stat()
+        written, size, rows = about.st_mtime, about.st_size, _rows(path)
+    else:
+        return None
+    return Stored(datetime.fromtimestamp(written, UTC), size, rows)
+
+
+def _rows(path: Path) -> int | None:
+    if path.suffix != ".parquet":
+        return None
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowInvalid
+
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except ArrowInvalid:
+        return None  # whoever reads the file says what is wrong with it
+
+
+class Line(NamedTuple):
+    """A line of the table; of a dataset that is there or of one that is missing."""
+
+    text: str
+    made: bool
+
+
+def table(found: Iterable[DatasetStatus]) -> Iterator[Line]:
+    """The lines of the table, below a heading for each stage with how many of its datasets are there."""
+    by_stage: dict[str, list[DatasetStatus]] = {}
+    for one in found:
+        by_stage.setdefault(one.stage, []).append(one)
+    width = max((len(one.name) for rows in by_stage.values() for one in rows), default=0)
+    for stage, rows in by_stage.items():
+        there = sum(one.stored is not None for one in rows)
+        yield Line(f"\n{stage}: {there} of {len(rows)} datasets are there", False)
+        for one in rows:
+            yield Line(f"  {one.name:<{width}}  {_told(one.stored)}".rstrip(), one.stored is not None)
+
+
+def _told(stored: Stored | None) -> str:
+    if stored is None:
+        return "missing"
+    rows = "" if stored.rows is None else f"{stored.rows:,} rows"
+    return f"{stored.at:%Y-%m-%d %H:%M} UTC  {_size(stored.size):>9}  {rows:>16}"
+
+
+def _size(size: int) -> str:
+    value, unit = float(size), 0
+    while value >= 1000 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.0f} {_UNITS[unit]}" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"

@@ -1,0 +1,112 @@
+"""Received rows of a whole universe become checked and segmented bars, one symbol at a time."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from tradewind import clock
+from tradewind.compute import ComputeRules, split
+from tradewind.data.files import cleaning
+from tradewind.data.files.bar_key import BarKey
+from tradewind.data.files.cleaning import MarketRules
+from tradewind.data.files.quarantine import require_all_rows, require_few_rejected
+from tradewind.data.quality.counts import count_rows, join_rows
+from tradewind.errors import BadData
+from tradewind.market.segments import assign_segments
+from tradewind.market.timeframes import bar_duration_ms
+from tradewind.market.universe import Universe
+
+TableLoaders = Mapping[str, Callable[[], pd.DataFrame]]
+Loaders = dict[str, Callable[[], pd.DataFrame]]
+
+
+def type_bars(source_bars: TableLoaders, universe: Universe, compute: ComputeRules) -> tuple[Loaders, Loaders]:
+    """The readable rows of every symbol in the universe, and the unreadable ones, each made when it is asked for.
+
+    Args:
+        source_bars: rows as received, a function each, by partition (venue/symbol/timeframe).
+        universe: which partitions are wanted.
+        compute: where the symbols are worked on.
+
+    Returns:
+        Typed rows and rejected rows, a function each, by partition.
+
+    Raises:
+        BadData: the source lacks a symbol, or its rows cannot be read at all.
+    """
+    _require_partitions(source_bars, universe)
+    work = {partition: (partition, source_bars[partition]) for partition in universe.partitions}
+    typed, unreadable = split(_typed, work, compute, results=2)
+    return typed, unreadable
+
+
+def check_bars(
+    typed_bars: TableLoaders,
+    rejected_at_typing: TableLoaders,
+    universe: Universe,
+    rules: MarketRules,
+    compute: ComputeRules,
+) -> tuple[Loaders, Loaders, Loaders]:
+    """Checked and segmented bars of every symbol, its rejected rows and its row counts, each made when it is asked for.
+
+    Args:
+        typed_bars: typed rows by partition.
+        rejected_at_typing: the rows that could not be typed, by partition; they count as rejected.
+        universe: which partitions are wanted.
+        rules: what a bar must fulfil, and how many may be rejected.
+        compute: where the symbols are worked on.
+
+    Returns:
+        Bars, rejected rows and row counts, a function each, by partition.
+
+    Raises:
+        BadData: more rows are rejected than the rules allow, or none is left.
+    """
+    work = {
+        partition: (partition, typed_bars[partition], rejected_at_typing[partition], rules)
+        for partition in universe.partitions
+    }
+    bars, rejected, counted = split(_checked, work, compute, results=3)
+    return bars, rejected, counted
+
+
+def _require_partitions(source_bars: TableLoaders, universe: Universe) -> None:
+    missing = [partition for partition in universe.partitions if partition not in source_bars]
+    if missing:
+        raise BadData(
+            f"the source has no bars for {missing} (venue/symbol/timeframe, from the parameters `universe`); it has "
+            f"{sorted(source_bars) or 'nothing'}. Correct universe.venue, symbols or timeframe, or add the bars"
+        )
+
+
+def _typed(partition: str, load: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    key = BarKey.from_partition(partition)
+    received = load()
+    typed, rejected = cleaning.type_bars(received, key)
+    require_all_rows(key, len(received), len(typed), len(rejected))
+    return typed, rejected
+
+
+def _checked(
+    partition: str,
+    load_typed: Callable[[], pd.DataFrame],
+    load_rejected: Callable[[], pd.DataFrame],
+    rules: MarketRules,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    key = BarKey.from_partition(partition)
+    typed = load_typed()
+    unreadable = load_rejected()
+    checked, rejected = cleaning.check_bars(typed, key, clock.now())
+    rejected = join_rows([unreadable, rejected])
+    received = len(typed) + len(unreadable)
+    require_few_rejected(key, received, rejected, rules.reject_share_limit)
+    if checked.empty:
+        raise BadData(f"{key}: none of the {received} rows received is a bar: look into the quarantine table")
+    counts = count_rows(key, received, len(checked), len(rejected))
+    return _segmented(checked, key, rules.max_gap_bars), rejected, counts
+
+
+def _segmented(checked: pd.DataFrame, key: BarKey, max_gap_bars: int) -> pd.DataFrame:
+    opened_ms = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
+    return checked.assign(segment=assign_segments(opened_ms, bar_duration_ms(key.timeframe), max_gap_bars))

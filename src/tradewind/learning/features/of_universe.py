@@ -1,0 +1,68 @@
+"""Features of every symbol of a universe, each from its own bars and what it may know of the others."""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from tradewind.compute import ComputeRules, lazily
+from tradewind.errors import BadData
+from tradewind.learning.features import catalogue, matrix
+from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.market.universe import Universe
+
+Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+
+
+def compute_features(
+    bars: Partitions, side_series: pd.DataFrame, universe: Universe, selection: FeatureSelection, compute: ComputeRules
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    """float32 features of every symbol, by partition, each computed when it is asked for.
+
+    Args:
+        bars: checked bars, a function each, by partition.
+        side_series: what was known when (`schema.SideSeries`).
+        universe: whose symbols, and which is the reference.
+        selection: which features.
+        compute: where the symbols are worked on, and the threads of each.
+
+    Raises:
+        BadParameters: a selected feature does not exist or does not fit the timeframe.
+        BadData: a side series has no values for a symbol.
+    """
+    catalogue.select(selection, universe.timeframe, universe.side_series)  # refuses what cannot be before any work
+    by_symbol = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}
+    market = matrix.market_table(by_symbol)
+    reference = by_symbol[universe.reference]
+    work = {}
+    for symbol in sorted(universe.symbols, key=universe.partition):
+        series = {name: series_of(side_series, name, symbol) for name in universe.side_series}
+        context = (reference, market, series)
+        work[universe.partition(symbol)] = (symbol, by_symbol[symbol], context, universe, selection, compute.threads)
+    return lazily(_symbol_features, work, compute)
+
+
+def _symbol_features(
+    symbol: str,
+    bars: pd.DataFrame,
+    context: tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame]],
+    universe: Universe,
+    selection: FeatureSelection,
+    threads: int,
+) -> pd.DataFrame:
+    # Selected anew where it runs: features are made of functions, which do not travel to other processes.
+    features = catalogue.select(selection, universe.timeframe, universe.side_series)
+    return matrix.feature_table(symbol, matrix.build_chunk(bars, *context), features, threads)
+
+
+def series_of(side_series: pd.DataFrame, name: str, symbol: str) -> pd.DataFrame:
+    """The rows of a side series that concern the symbol or all symbols.
+
+    Raises:
+        BadData: there are none.
+    """
+    rows = side_series[(side_series["series"] == name) & side_series["symbol"].isin(["", symbol])]
+    if rows.empty:
+        raise BadData(
+            f"side series {name!r} has no values for {symbol}: provide them, or take it out of universe.side_series"
+        )
+    return rows

@@ -1,0 +1,48 @@
+"""Labels of every symbol of a universe."""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from tradewind.errors import BadData
+from tradewind.learning.labels import quality, rules
+from tradewind.learning.labels.rules import LabelRules
+from tradewind.learning.labels.weights import WeightRules
+from tradewind.market.universe import Universe
+
+Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+
+
+def make_labels(
+    bars: Partitions, universe: Universe, method: LabelRules, weights: WeightRules, seed: int
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Labels of every symbol, and per symbol how many rows have none and why, their balance and their overlap.
+
+    Args:
+        bars: checked bars, a function each, by partition.
+        universe: whose symbols.
+        method: how rows are labelled.
+        weights: how much each counts in training.
+        seed: of the bootstrap in the counts.
+
+    Raises:
+        BadData: a symbol has no row with a whole horizon.
+    """
+    tables, counts = {}, []
+    for symbol in universe.symbols:
+        partition = universe.partition(symbol)
+        history = bars[partition]()
+        labels, outcomes = rules.make_labels(history, method, weights)
+        if labels.empty:
+            raise BadData(f"{partition}: no row of {len(history)} has a whole horizon of {method.horizon_bars} bars")
+        counts.append(
+            {
+                "symbol": symbol,
+                "rows": len(history),
+                "labelled": len(labels),
+                **outcomes.missing(),
+                **quality.describe_labels(labels, outcomes, seed),
+            }
+        )
+        tables[partition] = labels
+    return tables, pd.DataFrame(counts)

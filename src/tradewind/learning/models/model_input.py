@@ -1,0 +1,79 @@
+"""Features beside labels: the rows that models see, and the folds that divide them."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from tradewind.errors import BadData
+from tradewind.learning.labels.rules import LabelRules
+from tradewind.learning.splits import walk_forward
+from tradewind.learning.splits.walk_forward import FoldPlan
+from tradewind.market.universe import Universe
+from tradewind.parameters import Parameters
+
+Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+LABEL_COLUMNS = ["symbol", "timestamp", "label", "forward_return", "exit_time", "horizon_end", "weight"]
+
+
+class ModelInputRules(Parameters):
+    """Which rows models see (`params:feature_engineering.model_input`)."""
+
+    max_missing_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+
+def assemble_model_input(
+    features: Partitions,
+    labels: Partitions,
+    label_counts: pd.DataFrame,
+    universe: Universe,
+    rules: ModelInputRules,
+    method: LabelRules,
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Features beside labels by symbol, and the label counts completed by what was left out.
+
+    A row without a label stays, to be forecast: which rows have none is known only after the horizon (a gap, the end of
+    the data), so that leaving them out would tell a strategy to be flat before every outage. Its label, forward return,
+    weight and instants are missing; `horizon_end` is what every split asks for, so that nothing learns from it. Under
+    meta-labels only rows with a label stay: the others have no side to judge.
+
+    Args:
+        features: by partition a function that loads the features.
+        labels: the same for the labels.
+        label_counts: one row a symbol.
+        universe: the symbols.
+        rules: a row is left out, and counted, where more than `max_missing_share` of its features are missing.
+        method: how the labels were made.
+
+    Returns:
+        Model input by partition (`schema.ModelInput`), and the counts with `model_rows`, `left_out_missing_features`
+        (labelled rows) and `forecast_only_rows`.
+
+    Raises:
+        BadData: no labelled row of a symbol has enough features.
+    """
+    tables, kept, left_out, unlabelled = {}, [], [], []
+    for symbol in universe.symbols:
+        partition = universe.partition(symbol)
+        known = labels[partition]()[LABEL_COLUMNS].astype({"label": "Int8"})
+        how: Literal["right", "inner"] = "right" if method.labels_every_bar else "inner"
+        rows = known.merge(features[partition](), on=["symbol", "timestamp"], how=how)
+        values = rows.drop(columns=LABEL_COLUMNS).to_numpy()
+        enough = np.isnan(values).mean(axis=1) <= rules.max_missing_share
+        labelled = rows["label"].notna().to_numpy()
+        tables[partition] = rows[enough].reset_index(drop=True)
+        kept.append(int((enough & labelled).sum()))
+        left_out.append(int((~enough & labelled).sum()))
+        unlabelled.append(int((enough & ~labelled).sum()))
+        if not kept[-1]:
+            raise BadData(f"{partition}: no row has enough features; the history is shorter than their warm-up")
+    counts = {"left_out_missing_features": left_out, "model_rows": kept, "forecast_only_rows": unlabelled}
+    return tables, label_counts.assign(**counts)
+
+
+def make_folds(model_input: Partitions, universe: Universe, plan: FoldPlan, method: LabelRules) -> pd.DataFrame:
+    """Walk-forward folds and the holdout, over the time that the universe covers."""
+    timestamp = pd.concat([load()["timestamp"] for load in model_input.values()])
+    return walk_forward.make_folds(timestamp, plan, universe.bar, method.horizon_bars)

@@ -1,0 +1,155 @@
+"""Thirty things that a user gets wrong, each told in one line: what, where, and what to do."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from kedro.framework.project import configure_project
+from kedro.framework.startup import ProjectMetadata, bootstrap_project
+
+from tradewind.cli import cli
+from tradewind.cli.errors import explain
+from tradewind.errors import BadData, TradewindError
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+# What is typed, and what the line must say. `{tmp}` is a folder with the files below.
+WRONG = {
+    "an environment that there is not": ("run --env nope", "there is no environment 'nope': --env is one of base,"),
+    "a pipeline that there is not": ("run --pipelines nope", "there is no pipeline 'nope': `kedro registry list`"),
+    "a pipeline in the old spelling": ("run --pipeline clasifier", "no pipeline 'clasifier'.*near.*classifier"),
+    "a node that there is not": ("run --nodes nope", r"no node of this pipeline is called \['nope'\]"),
+    "a dataset that there is not": ("run --from-inputs nope", r"no dataset of this pipeline is called \['nope'\]"),
+    "a tag that there is not": ("run --tags nope", "no node fits --tags and the other filters.*registry describe"),
+    "a namespace that there is not": ("run --namespaces nope", "namespaces.*nope"),
+    "a runner that there is not": ("run --runner NopeRunner", "NopeRunner"),
+    "an option that there is not": ("run --foo", "No such option '--foo'; see 'kedro run --help'"),
+    "parameters without a value": ("run --params=seed", "`seed` must contain a key.*see 'kedro run --help'"),
+    "a folder of configuration that there is not": ("run --conf-source {tmp}/nope", "/nope"),
+    "a parameter that there is not": (
+        "run --params=universe.sybols=ETHUSDT",
+        "universe.sybols: there is no such key: correct its name or remove it, found 'ETHUSDT'",
+    ),
+    "a word for a number": ("run --params=trading.costs.taker_fee_bps=cheap", "taker_fee_bps: must be a valid"),
+    "a number out of its range": ("run --params=trading.costs.taker_fee_bps=-3", "taker_fee_bps: must be greater than"),
+    "a seed that is no number": ("run --params=seed=lucky", "seed must be a whole number, found 'lucky'"),
+    "a choice that there is not": ("run --params=compute.executor=magic", "compute.executor: must be 'serial'"),
+    "a moved block": ("run --params=costs.taker_fee_bps=3", "costs is trading.costs now"),
+    "a model that there is not": ("run --params=models=nope", "params:models: each is one of .*found \\['nope'\\]"),
+    "models of which none can be traded": ("run --params=models=last_value", "at least one model that can be traded"),
+    "a timeframe that there is not": ("run --params=universe.timeframe=soon", "universe.*a timeframe is a number"),
+    "a reference symbol outside the universe": (
+        "run --params=universe.reference_symbol=ETHUSDT",
+        "universe.*reference_symbol.*ETHUSDT",
+    ),
+    "no environment variable": ("run --env real", "TRADEWIND_DATA is not set.*TRADEWIND_DATA=FOLDER kedro run"),
+    "YAML that is none": ("run --env broken", "Invalid YAML or JSON file.*parameters.yml.*line 1"),
+    "a missing extra": ("run --env extra", "ppo.*needs gymnasium.*pip install 'tradewind\\[agents\\]'"),
+    "a missing stage": (
+        "run --pipelines feature_engineering --env empty",
+        "03_primary/bars holds no complete set of tables: run the stage that writes it",
+    ),
+    "a catalog of another environment": ("catalog describe-datasets --env nope", "there is no environment 'nope'"),
+    "a file that there is not": ("import-bars {tmp}/nope.csv", "nope.csv' does not exist; see 'kedro import-bars"),
+    "a file that is no table": ("import-bars {tmp}/noise.csv", "noise.csv: "),
+    "a word for a list": ("run --params=feature_engineering.study.horizons_bars=3", "horizons_bars: must be a list"),
+    "a setting of the importer that there is not": (
+        "import-bars {tmp}/btc.csv --set colour=red",
+        "--set: colour: there is no such key",
+    ),
+    "a setting without a value": ("import-bars {tmp}/btc.csv --set timezone", "--set takes NAME=VALUE, found 'timez"),
+    "a store that there is not": ("store-status --store nope", "there is no store 'nope'; `stores` in globals.yml has"),
+    "nothing to backfill": ("backfill --source binance", "say --symbols and --since"),
+    "a market that cannot be": ("simulate-market --timeframe 7h --output {tmp}/m.sqlite", "timeframe must divide 8 h"),
+    "a stage that there is not": ("status --stage nope", "--stage is one of .*classifier"),
+    "a run that there is not": ("compare nope", "0 runs fit 'nope'"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectMetadata:
+    """The project's configuration in a folder of its own, with environments that are wrong."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(PROJECT / "conf", folder / "conf")
+    shutil.copy(PROJECT / "pyproject.toml", folder)
+    (folder / "src/tradewind").mkdir(parents=True)
+    for layer in (PROJECT / "data").glob("0*"):
+        (folder / "data" / layer.name).mkdir(parents=True)
+    (folder / "btc.csv").write_text("time,open,high,low,close,volume\n")
+    (folder / "noise.csv").write_bytes(bytes(range(256)) * 4)
+    mlflow = folder / "conf/base/mlflow.yml"
+    mlflow.write_text(mlflow.read_text().replace("${project_file:mlflow.db}", f"{folder}/mlflow.db"))
+    wrong = {"broken": "universe: {venue: [\n", "extra": "models: [linear, ppo]\n", "empty": "seed: 7\n"}
+    for name, text in wrong.items():
+        (folder / "conf" / name).mkdir()
+        (folder / "conf" / name / "parameters.yml").write_text(text)
+    return ProjectMetadata(folder / "pyproject.toml", "tradewind", "tradewind", folder, folder / "src", "1.7.0", [], "")
+
+
+@pytest.fixture
+def run(project: ProjectMetadata, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """What `kedro ARGUMENTS` does in that project."""
+    monkeypatch.chdir(project.project_path)
+    monkeypatch.delenv("TRADEWIND_DATA", raising=False)
+    bootstrap_project(PROJECT)
+
+    def call(arguments: str) -> Result:
+        configure_project("tradewind")
+        words = arguments.format(tmp=project.project_path).split()
+        return CliRunner().invoke(cli, words, obj=project, prog_name="kedro")
+
+    yield call
+    configure_project("tradewind")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("fault", WRONG)
+def test_what_a_user_gets_wrong_is_told_in_one_line(fault: str, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if fault == "a missing extra":
+        monkeypatch.setattr("tradewind.extras._is_there", lambda name: name not in {"gymnasium", "stable_baselines3"})
+    arguments, words = WRONG[fault]
+    result = run(arguments)
+    lines = result.output.splitlines()
+    assert result.exit_code == 1, result.output
+    assert "Traceback" not in result.output
+    (line,) = [line for line in lines if line.startswith("Error: ")]
+    assert lines[-1] == line
+    assert re.search(words, line), line
+
+
+def test_verbose_shows_the_traceback_before_the_line(run: Any) -> None:
+    result = run("run --env nope --verbose")
+    assert result.exit_code == 1
+    assert "Traceback (most recent call last)" in result.output
+    assert result.output.splitlines()[-1].startswith("Error: there is no environment 'nope'")
+
+
+def test_a_fault_of_the_program_keeps_its_traceback() -> None:
+    assert explain(ZeroDivisionError("division by zero")) is None
+    assert explain(KeyError("close")) is None
+
+
+def test_the_project_s_own_error_is_told_wherever_it_was_wrapped() -> None:
+    try:
+        try:
+            raise BadData("bars.csv, row 7: the close is missing:\n  correct it")
+        except TradewindError as inner:
+            raise RuntimeError("dataset bars could not be loaded") from inner
+    except RuntimeError as error:
+        error.add_note("in node type_bars")
+        assert explain(error) == "bars.csv, row 7: the close is missing: correct it (in node type_bars)"
+
+
+def test_every_command_is_covered() -> None:
+    """A command that raises what it may raise ends in one line, whichever it is."""
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        if not isinstance(command, click.Group):
+            assert any(parameter.name == "verbose" for parameter in command.params), name

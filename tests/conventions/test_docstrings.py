@@ -1,0 +1,97 @@
+"""Public functions of more than two parameters say in their docstring what each of them is."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "tradewind"
+# Rooms whose docstrings are complete; a room is added when the last of its functions is.
+ROOMS = ("trading", "metrics", "evaluation", "market", "adaptive", "validation", "reports")
+ALLOWED = 2
+DECLARED = ("strategy",)
+SECTION = re.compile(r"^ *(Args|Returns|Raises|Yields|Attributes|Examples?):$", re.MULTILINE)
+ENTRY = re.compile(r"^ +\*{0,2}(\w+)(?: \([^)]*\))?:", re.MULTILINE)
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def public_functions(tree: ast.Module | ast.ClassDef, owner: str = "") -> Iterator[tuple[str, Function]]:
+    """Public functions and methods by name, those of private classes and functions inside functions left out.
+
+    What a decorator of `DECLARED` registers has its parameters described there, once for all.
+    """
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node, f"{node.name}.")
+        elif isinstance(node, Function) and not node.name.startswith("_") and not is_declared(node):
+            yield owner + node.name, node
+
+
+def is_declared(function: Function) -> bool:
+    """Whether a decorator of `DECLARED` registers it."""
+    called = [one.func for one in function.decorator_list if isinstance(one, ast.Call)]
+    return any(isinstance(name, ast.Name) and name.id in DECLARED for name in called)
+
+
+def parameters(function: Function) -> list[str]:
+    """The names of the parameters, without self and cls."""
+    arguments = function.args
+    names = [*arguments.posonlyargs, *arguments.args, arguments.vararg, *arguments.kwonlyargs, arguments.kwarg]
+    return [one.arg for one in names if one is not None and one.arg not in ("self", "cls")]
+
+
+def described(docstring: str) -> set[str]:
+    """The parameters that the section Args names."""
+    sections = SECTION.split(docstring)
+    texts = [text for title, text in zip(sections[1::2], sections[2::2], strict=True) if title == "Args"]
+    return set(ENTRY.findall(texts[0])) if texts else set()
+
+
+def undescribed(source: str) -> list[str]:
+    """Functions of more than `ALLOWED` parameters, with the parameters that their docstring leaves out or makes up."""
+    out = []
+    for name, function in public_functions(ast.parse(source)):
+        names = parameters(function)
+        if len(names) > ALLOWED:
+            found = described(ast.get_docstring(function) or "")
+            if found != set(names):
+                out.append(f"{function.lineno} {name}: {', '.join(sorted(found ^ set(names)))}")
+    return out
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_parameter_of_a_public_function_is_described(room: str) -> None:
+    files = sorted((SOURCE / room).rglob("*.py"))
+    assert files
+    missing = [f"{path.relative_to(SOURCE)}:{one}" for path in files for one in undescribed(path.read_text())]
+    assert not missing, "say in Args what these are:\n" + "\n".join(missing)
+
+
+COMPLETE = '''
+def cost(price: float, units: float, fee: float) -> float:
+    """What a fill costs.
+
+    Args:
+        price: of one unit.
+        units: bought or sold.
+        fee: a share of the value.
+
+    Returns:
+        Quote currency.
+    """
+'''
+
+
+def test_a_parameter_that_is_left_out_or_made_up_is_found() -> None:
+    assert undescribed(COMPLETE) == []
+    assert undescribed(COMPLETE.replace("        fee: a share of the value.\n", "")) == ["2 cost: fee"]
+    assert undescribed(COMPLETE.replace("        fee: a", "        tax: a")) == ["2 cost: fee, tax"]
+    assert undescribed(COMPLETE.replace("    Args:\n", "")) == ["2 cost: fee, price, units"]
+    method = "class Book:\n" + COMPLETE.replace("\n", "\n    ").replace("(price", "(self, price").replace(
+        "units:", "x:", 1
+    )
+    assert undescribed(method) == ["3 Book.cost: units, x"]
+    assert undescribed(COMPLETE.replace("def cost", "def _cost").replace("fee:", "tax:")) == []

@@ -1,0 +1,80 @@
+"""Commands load what they use: none pays for MLflow, torch or pandas that does not need them.
+
+Modules are counted, not seconds, so that the test says the same on every machine; `make bench` measures the seconds.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+MODELS = {"torch", "lightning", "stable_baselines3", "gymnasium", "sklearn", "lightgbm", "xgboost", "onnxruntime"}
+TABLES = {"pandas", "numpy", "pyarrow"}
+OTHERS = {
+    "mlflow",
+    "numba",
+    "scipy",
+    "plotly",
+    "optuna",
+    "pandera",
+    "sqlalchemy",
+    "tensorboard",
+    "ccxt",
+    "kedro_datasets",
+}
+PROGRAM = """
+import json, sys
+from kedro.framework.cli.cli import main
+sys.argv = ["kedro", *json.loads(sys.argv[1])]
+try:
+    main()
+except SystemExit:
+    pass
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+CSV = "time,open,high,low,close,volume\n" + "".join(
+    f"2024-01-01T{hour:02}:00:00Z,1.0,1.1,0.9,1.05,10\n" for hour in range(24)
+)
+
+MAY_NOT_LOAD = {
+    "--help": (["--help"], MODELS | TABLES | OTHERS),
+    "run --help": (["run", "--help"], MODELS | TABLES | OTHERS),
+    "doctor": (["doctor"], MODELS | TABLES | OTHERS),
+    "import-bars --dry-run": (
+        ["import-bars", "CSV", "--dry-run", "--venue", "binance", "--symbol", "BTCUSDT"],
+        MODELS | OTHERS - {"pandera"},
+    ),
+    "status": (["status", "--stage", "source"], MODELS | OTHERS - {"numba", "pandera", "plotly", "scipy"}),
+    "run, before its first node": (
+        ["run", "--nodes", "no_such_node"],
+        MODELS | OTHERS - {"numba", "pandera", "plotly", "scipy"},
+    ),
+}
+
+
+def modules_loaded(arguments: list[str]) -> set[str]:
+    """The top modules that a `kedro` command has loaded when it is done."""
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "src"), "KEDRO_DISABLE_TELEMETRY": "1"}
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(arguments)],
+        cwd=PROJECT, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "Warning" not in result.stderr, result.stderr
+    return set(json.loads(result.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("command", MAY_NOT_LOAD)
+def test_a_command_loads_nothing_heavy_that_it_does_not_use(command: str, tmp_path: Path) -> None:
+    arguments, heavy = MAY_NOT_LOAD[command]
+    file = tmp_path / "btc.csv"
+    file.write_text(CSV)
+    loaded = modules_loaded([str(file) if one == "CSV" else one for one in arguments])
+    assert loaded & heavy == set()
+
+
+def test_what_is_loaded_is_seen() -> None:
+    assert {"mlflow", "pandas"} <= modules_loaded(["mlflow", "--help"])

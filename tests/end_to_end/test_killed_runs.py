@@ -1,0 +1,47 @@
+"""A run that is killed leaves nothing torn, and the next one ends as if nobody had been."""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.depth import deep
+
+pytestmark = pytest.mark.slow
+
+
+def kill_after(project: Any, nodes: int, seconds: float) -> None:
+    """A run whose whole process group dies so long after so many of its nodes have ended."""
+    process = project.start("run", "--env", "test")
+    for line in process.stdout:
+        nodes -= "Completed node" in line
+        if nodes == 0:
+            break
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "the run was over before it was killed"
+
+
+@pytest.mark.parametrize(
+    "moments", [[(2, 0.1), (24, 0.5)], deep([(1, 0.0), (5, 0.2), (9, 1.0), (20, 1.5), (28, 0.3), (40, 3.0), (60, 0.2)])]
+)
+def test_killed_runs_leave_nothing_torn_and_the_next_run_ends_as_if_undisturbed(
+    new_project: Any, moments: Sequence[tuple[int, float]], request: pytest.FixtureRequest
+) -> None:
+    """The next run has another hash seed and other numbers of threads, too: the same bytes all the same."""
+    for nodes, seconds in moments:
+        kill_after(new_project, nodes, seconds)
+        for path in (new_project.folder / "data").rglob("*.parquet"):
+            pd.read_parquet(path)
+    new_project.kedro("run", "--env", "test", PYTHONHASHSEED="1234", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+    ours, theirs = request.getfixturevalue("finished_digests"), new_project.digests()
+    studies = {path for path in ours if "studies" in path}  # a study records when each trial ran
+    # A model stands under its key; one that was trained before the kill may be there that the last run did not need.
+    assert {path: digest for path, digest in ours.items() if path not in studies} == {
+        path: digest for path, digest in theirs.items() if path in ours and path not in studies
+    }
