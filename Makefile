@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export KEDRO_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help install install-test run quick test test-all lint bench truth airflow viz clean
+.PHONY: help install install-test run quick paper serve proto test test-all lint bench truth airflow viz clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,7 +18,7 @@ $(BIN)/python:
 .venv/installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing pinned dependencies into .venv (a few minutes the first time) ..."
 	$(PIP) --constraint constraints.txt torch==2.13.0
-	$(PIP) --constraint constraints.txt --editable ".[deep,agents,viz,notebook]"
+	$(PIP) --constraint constraints.txt --editable ".[deep,agents,viz,notebook,live,serve]"
 	@touch $@
 
 .venv/installed-test: .venv/installed
@@ -32,6 +32,7 @@ install-test: .venv/installed-test
 
 run: install  ## run the whole default pipeline and say where the report is
 	$(BIN)/kedro run
+	$(BIN)/kedro run --pipelines deployment
 	@echo "Report: $(CURDIR)/data/08_reporting/report.html"
 
 quick: install  ## two models on the demo's market: a verdict in about a minute
@@ -65,6 +66,12 @@ airflow: install  ## write the Airflow DAG in docs/scheduling anew from the pipe
 	$(PIP) --constraint constraints.txt --editable ".[airflow]"
 	$(BIN)/kedro airflow create --env exchange --jinja-file docs/scheduling/airflow_dag.j2 --target-dir docs/scheduling
 
+serve: install  ## serve the newest model on 127.0.0.1:8470, its page at /docs
+	$(BIN)/tradewind serve
+
+proto: install-test  ## make the gRPC files anew from src/tradewind/serving/rpc/prediction.proto
+	$(BIN)/python -m grpc_tools.protoc -I src --python_out=src --grpc_python_out=src src/tradewind/serving/rpc/prediction.proto
+
 viz: install  ## build the pipeline graph as a static page in build/
 	$(BIN)/kedro viz build --include-previews
 	@echo "Graph: serve it with '$(BIN)/python -m http.server --directory build' and open the address it prints"
@@ -73,3 +80,6 @@ clean:  ## remove what runs have written (data layers, MLflow store, compiled ke
 	find src -name '*.nb[ci]' -delete
 	find data -mindepth 2 ! -name .gitkeep -delete
 	rm -rf mlflow.db mlartifacts build
+
+paper: install  ## open a paper account on a simulated exchange with a dashboard; PAPER_S=60 ends it by itself
+	$(BIN)/kedro paper $(if $(PAPER_S),--seconds $(PAPER_S)) $(PAPER_OPTIONS)

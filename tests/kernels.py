@@ -74,7 +74,7 @@ def compile_agents() -> None:
     histories = {"A": made_history(1)}
     features = {"A": np.random.default_rng(3).standard_normal((600, 4)).astype(np.float32)}
     market, rules = TradingMarket.from_histories(histories, features), EnvironmentRules()
-    terms = TradingTerms.made(COSTS, OrderRules(), rules, 8766.0)
+    terms = TradingTerms.from_rules(COSTS, OrderRules(), rules, 8766.0)
     one = TradingEnv(market, terms, rules)
     one.reset(seed=1)
     one.step(one.action_space.sample())

@@ -24,6 +24,7 @@ FOLDER = {
     "models": "data/06_models",
     "model_output": "data/07_model_output",
     "reporting": "data/08_reporting",
+    "deployment": "data/09_deployment",
 }
 # Contract tables and the validator that checks them on every save and load.
 CONTRACTS = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click import Context
 
 from tradewind.cli import cli
 
@@ -75,7 +76,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 def wrong_words(command: list[str]) -> Iterator[str]:
     """What a command names that does not exist: the command, an option of it, an environment."""
-    name, known = command[0], cli.commands.get(command[0])
+    name, known = command[0], cli.get_command(Context(cli), command[0])
     if known is None and name not in KEDRO:
         yield name
     options = {option for one in getattr(known, "params", ()) for option in one.opts} | {"--help", "--env", "--params"}

@@ -36,7 +36,7 @@ def test_killed_runs_leave_nothing_torn_and_the_next_run_ends_as_if_undisturbed(
     """The next run has another hash seed and other numbers of threads, too: the same bytes all the same."""
     for nodes, seconds in moments:
         kill_after(new_project, nodes, seconds)
-        for path in (new_project.folder / "data").rglob("*.parquet"):
+        for path in new_project.data("test").rglob("*.parquet"):
             pd.read_parquet(path)
     new_project.kedro("run", "--env", "test", PYTHONHASHSEED="1234", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
     ours, theirs = request.getfixturevalue("finished_digests"), new_project.digests()

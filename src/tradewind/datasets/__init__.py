@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tradewind.datasets.no_table import NoTableDataset
     from tradewind.datasets.optuna_storage import OptunaStorageDataset
     from tradewind.datasets.partitioned import PartitionedTableDataset
+    from tradewind.datasets.registry import RegistryDataset
     from tradewind.datasets.run_facts import RunFactsDataset
     from tradewind.datasets.side_folder import SideFolderDataset
     from tradewind.datasets.simulated_market import SimulatedMarketDataset
@@ -36,6 +37,7 @@ _HOME = {
     "ParquetTableDataset": "table",
     "PartitionedTableDataset": "partitioned",
     "RunFactsDataset": "run_facts",
+    "RegistryDataset": "registry",
     "SideFolderDataset": "side_folder",
     "SimulatedMarketDataset": "simulated_market",
     "StoredBarsDataset": "stored_bars",
@@ -58,6 +60,7 @@ __all__ = [
     "OptunaStorageDataset",
     "ParquetTableDataset",
     "PartitionedTableDataset",
+    "RegistryDataset",
     "RunFactsDataset",
     "SideFolderDataset",
     "SimulatedMarketDataset",

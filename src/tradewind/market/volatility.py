@@ -80,3 +80,35 @@ def realised_volatility(close: Floats, segment: NDArray[np.int32], window: int) 
         window: how many returns, in bars.
     """
     return fold_volatility(begin_volatility(window), close, segment)[1]
+
+
+def fold_usual_volume(state: Floats, volume: Floats, window: int) -> tuple[Floats, Floats]:
+    """`usual_volume` of the bars that follow those of which the last `window` volumes are `state`.
+
+    Args:
+        state: the last volumes, oldest first; without entries before the first bar.
+        volume: one a bar.
+        window: bars in the mean.
+
+    Returns:
+        The state after the last bar, and the usual volume on each bar.
+    """
+    joined = np.concatenate((state, volume))
+    return joined[max(len(joined) - window, 0) :].copy(), _means(joined, len(state), window)
+
+
+@njit(cache=True, nogil=True)
+def _means(volume: Floats, first: int, window: int) -> Floats:
+    # Summed anew for each bar: a running sum would depend on where it began.
+    out = np.empty(len(volume) - first)
+    for row in range(first, len(volume)):
+        start, total = max(row - window + 1, 0), 0.0
+        for at in range(start, row + 1):
+            total += volume[at]
+        out[row - first] = total / (row + 1 - start)
+    return out
+
+
+def usual_volume(volume: Floats, window: int) -> Floats:
+    """Mean of the last `window` volumes, the present one included, of fewer at the beginning; one a bar."""
+    return fold_usual_volume(np.empty(0), volume, window)[1]

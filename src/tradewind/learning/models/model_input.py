@@ -48,7 +48,7 @@ def assemble_model_input(
         universe: the symbols.
         rules: a row is left out, and counted, where more than `max_missing_share` of its features are missing.
         method: how the labels were made.
-        regimes: more features of the same bars, which join where the rules ask for them.
+        regimes: where the rules ask for it, the same for the regimes' columns, `regime_*` beside the keys.
 
     Returns:
         Model input by partition (`schema.ModelInput`), and the counts with `model_rows`, `left_out_missing_features`

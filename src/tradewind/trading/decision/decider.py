@@ -16,7 +16,7 @@ from tradewind.learning.features.stream import Plan
 from tradewind.learning.regimes.base import FEATURES, Bars, RegimeModel
 from tradewind.market.universe import Universe
 from tradewind.market.volatility import begin_volatility, fold_volatility
-from tradewind.trading.decision.protocols import FORECAST, Account, Decision, Policy, Seen, Steps
+from tradewind.trading.decision.protocols import FORECAST, Account, Decision, Observed, Policy, Seen, Steps
 from tradewind.trading.decision.reasons import BEGAN, codes_of
 from tradewind.trading.decision.state import DecisionState, SymbolState
 from tradewind.trading.strategy.sizing import SizingRules
@@ -103,21 +103,31 @@ class Decider:
         Raises:
             BadData: a bar that cannot be (see `Assembly.advance`).
         """
-        state.assembly, found = self.assembly.advance(state.assembly, arrivals)
-        decisions: list[Decision] = []
-        for symbol, chunk in found.chunks.items():
-            steps = self._step(state.symbols[symbol], symbol, chunk, account)
-            times, forecast, edge = chunk.timestamp.tolist(), steps.forecast.tolist(), steps.edge.tolist()
-            target, reasons = steps.target.tolist(), steps.reasons.tolist()
-            for row, timestamp in enumerate(times):
-                codes = codes_of(reasons[row])
-                down, flat, up, expected = forecast[row]
-                decisions.append(Decision(timestamp, symbol, down, flat, up, expected, edge[row], target[row], codes))
-        decisions.sort(key=lambda one: one[:2])
-        return state, tuple(decisions)
+        state, observed = self.observe(state, arrivals, account)
+        return state, decisions_of(observed)
 
-    def _step(self, state: SymbolState, symbol: str, chunk: Chunk, account: Account) -> Steps:
-        """What is decided on each bar of the chunk; `state` is moved on."""
+    def observe(
+        self, state: DecisionState, arrivals: Arrivals, account: Account = NOTHING_HELD
+    ) -> tuple[DecisionState, tuple[Observed, ...]]:
+        """`advance` with everything that the decisions were made of, one entry a symbol whose bars were completed.
+
+        Args:
+            state: it is moved on in place.
+            arrivals: bars and side values that have arrived since the last call, and the time it is.
+            account: as it stands before these decisions.
+
+        Raises:
+            BadData: a bar that cannot be (see `Assembly.advance`).
+        """
+        state.assembly, found = self.assembly.advance(state.assembly, arrivals)
+        observed = [
+            Observed(*self._step(state.symbols[symbol], symbol, chunk, account))
+            for symbol, chunk in found.chunks.items()
+        ]
+        return state, tuple(observed)
+
+    def _step(self, state: SymbolState, symbol: str, chunk: Chunk, account: Account) -> tuple[Seen, Steps]:
+        """What is decided on each bar of the chunk, and on what; `state` is moved on."""
         lines = np.empty((len(self.names), len(chunk)), dtype=np.float32)
         computed = len(self.names) - (len(FEATURES) if self.regimes else 0)
         self.plan.advance(state.plan, chunk, lines[:computed])
@@ -129,7 +139,7 @@ class Decider:
         state.policy, steps = self.policy.advance(state.policy, seen, account)
         began = np.diff(chunk.segment, prepend=np.int32(state.segment)) != 0
         state.segment = int(chunk.segment[-1])
-        return steps._replace(reasons=steps.reasons | np.where(began, BEGAN, 0))
+        return seen, steps._replace(reasons=steps.reasons | np.where(began, BEGAN, 0))
 
     def to_bytes(self, state: DecisionState) -> bytes:
         """The state in a form that a killed process resumes from."""
@@ -159,9 +169,21 @@ class Decider:
         for symbol in self.assembly.symbols:
             chunk = build_chunk(bars[symbol], bars[self.assembly.reference], market, side_series.get(symbol, {}))
             if len(chunk):
-                steps = self._step(self._begin_symbol(symbol), symbol, chunk, NOTHING_HELD)
+                _, steps = self._step(self._begin_symbol(symbol), symbol, chunk, NOTHING_HELD)
                 tables.append(_table(symbol, bars[symbol]["timestamp"], steps))
         return pd.concat(tables, ignore_index=True)
+
+
+def decisions_of(observed: Sequence[Observed]) -> tuple[Decision, ...]:
+    """The decisions by timestamp and symbol."""
+    decisions: list[Decision] = []
+    for seen, steps in observed:
+        forecast, edge = steps.forecast.tolist(), steps.edge.tolist()
+        target, reasons = steps.target.tolist(), steps.reasons.tolist()
+        for row, timestamp in enumerate(seen.chunk.timestamp.tolist()):
+            codes, (down, flat, up, expected) = codes_of(reasons[row]), forecast[row]
+            decisions.append(Decision(timestamp, seen.symbol, down, flat, up, expected, edge[row], target[row], codes))
+    return tuple(sorted(decisions, key=lambda one: one[:2]))
 
 
 def _table(symbol: str, timestamp: pd.Series, steps: Steps) -> pd.DataFrame:

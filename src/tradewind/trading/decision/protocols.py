@@ -78,6 +78,13 @@ class Steps(NamedTuple):
     reasons: NDArray[np.int64]
 
 
+class Observed(NamedTuple):
+    """Completed bars of one symbol with all that was known on them, and what was decided on each."""
+
+    seen: Seen
+    steps: Steps
+
+
 class Policy(Protocol):
     """Takes decisions for one symbol, bar by bar: a model with rules, a rule without a model, or an agent.
 

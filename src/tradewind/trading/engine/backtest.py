@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tradewind.errors import BadData
+from tradewind.market.volatility import usual_volume
 from tradewind.trading.engine.account import ACCOUNT as ACCOUNT  # the columns, for those who read a `Result`
 from tradewind.trading.engine.account import advance, begin
 from tradewind.trading.engine.step import trading_schedule
@@ -70,7 +71,7 @@ class History:
             return np.ascontiguousarray(bars[name].to_numpy(dtype=np.float64)) if name in bars else None
 
         volume = column("volume")
-        usual = bars["volume"].rolling(volume_window, min_periods=1).mean().to_numpy() if volume is not None else None
+        usual = usual_volume(volume, volume_window) if volume is not None else None
         return cls(
             open=np.ascontiguousarray(bars["open"].to_numpy(dtype=np.float64)),
             close=np.ascontiguousarray(bars["close"].to_numpy(dtype=np.float64)),

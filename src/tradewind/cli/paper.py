@@ -1,0 +1,150 @@
+"""`kedro paper`: a paper account on a simulated exchange, or on a live venue's public streams."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.framework.startup import ProjectMetadata
+
+from tradewind.cli.project import project_context
+from tradewind.errors import BadParameters, TradewindError
+
+
+@click.command()
+@click.option("--env", default=None, help="Environment whose configuration and models are taken.")
+@click.option("--params", default="", help="Changed parameters, such as live.executor.kind=twap.")
+@click.option("--seconds", type=float, default=None, help="End by itself after so many seconds; else on Ctrl-C.")
+@click.option("--exchange", type=click.Choice(["simulated", "binance"]), default="simulated", show_default=True)
+@click.option("--symbols", default="", help="Symbols of the venue, such as BTCUSDT; empty: those of params:universe.")
+@click.option("--new-run", is_flag=True, help="Put the run that is there aside and begin another.")
+@click.pass_obj
+def paper(project: ProjectMetadata, /, env: str | None, params: str, **options: Any) -> None:
+    """Open (or go on with) a paper account: journal, risk limits, dashboard. Nothing is ever sent to a venue.
+
+    The run lies in the folder of params:paper. It goes on where it ended, unless --new-run.
+    """
+    from tradewind.live.desk import DeskOptions, run_desk
+
+    with project_context(project, env, params) as context:
+        try:
+            plan = plan_of(context.params, Path(context.project_path), options["symbols"])
+            chosen = DeskOptions(options["exchange"], options["seconds"], options["new_run"])
+            asyncio.run(run_desk(plan, chosen, click.echo))
+        except KeyboardInterrupt:
+            click.echo("ended")
+        except TradewindError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "") -> Any:
+    """What is run, from the project's parameters and stored models.
+
+    Args:
+        params: the project's.
+        project: its folder.
+        symbols: of a live venue, as words; empty: the universe's.
+
+    Raises:
+        BadParameters: a setting or a model's name is wrong.
+    """
+    from tradewind.live.desk import Plan
+    from tradewind.live.settings import LiveRules, PaperRules
+    from tradewind.market.universe import Universe
+    from tradewind.trading.setup import TradingSetup
+
+    chosen = PaperRules.model_validate(params["paper"])
+    universe = Universe.model_validate(params["universe"])
+    if symbols:
+        universe = Universe(venue="binance", symbols=tuple(symbols.split()), timeframe=universe.timeframe)
+    setup = TradingSetup.model_validate(params["trading"])
+    gap_bars = _setting(params["data_engineering"]["market"], "max_gap_bars")
+    decider, name, models = decider_of(params, project, universe, setup, chosen, gap_bars)
+    return Plan(chosen, LiveRules.model_validate(params["live"]), setup, universe, decider, name, models, project)
+
+
+def decider_of(
+    params: Mapping[str, Any], project: Path, universe: Any, setup: Any, chosen: Any, max_gap_bars: int
+) -> tuple[Any, str, dict[str, str]]:
+    """The decider of the stored model that is chosen, or of the rule; its name, and the stored models by key.
+
+    Args:
+        params: the project's.
+        project: its folder.
+        universe: what is traded.
+        setup: signal, sizing and costs.
+        chosen: `PaperRules`.
+        max_gap_bars: so many missing bars are bridged.
+    """
+    from tradewind.learning.features.catalogue import FeatureSelection, select
+    from tradewind.learning.models.catalogue import model
+    from tradewind.live.settings import LiveRules
+    from tradewind.trading.decision.decider import Decider, assembly_of
+    from tradewind.trading.decision.forecasting import ForecastPolicy
+    from tradewind.trading.decision.protocols import Policy
+    from tradewind.trading.decision.ruling import RulePolicy
+    from tradewind.trading.decision.targets import TargetRules
+    from tradewind.trading.strategy.baselines import DIRECTIONS
+
+    grace_ms = int(LiveRules.model_validate(params["live"]).grace_s * 1000)
+    assembly = assembly_of(universe, max_gap_bars, grace_ms)
+    stored = stored_model(project, tuple(params["models"]), chosen.model)
+    selection = FeatureSelection.model_validate(params["feature_engineering"]["features"])
+    if stored is None:
+        if chosen.rule not in DIRECTIONS:
+            raise BadParameters(f"paper.rule is one of {', '.join(DIRECTIONS)}; not {chosen.rule!r}")
+        rule = DIRECTIONS[chosen.rule]
+        features = select(selection, universe.timeframe, universe.side_series)
+        policy: Policy = RulePolicy(rule, setup.sizing, universe.bars_per_year)
+        return Decider(assembly, features, policy, setup.sizing, chosen.rule), chosen.rule, {}
+    name, key, files = stored
+    forecaster = model(name).from_files(files)
+    rules = TargetRules(setup.signal, setup.sizing, setup.costs, universe.bars_per_year)
+    share = _setting(params["feature_engineering"]["model_input"], "max_missing_share")
+    features = select(selection, universe.timeframe, universe.side_series)
+    lacking = [one for one in forecaster.features if one not in {feature.name for feature in features}]
+    if lacking:
+        raise BadParameters(
+            f"{name} reads features that these symbols do not have ({', '.join(lacking[:3])}, ...): "
+            "train it on them, or choose a rule with --params paper.model=none"
+        )
+    return Decider(assembly, features, ForecastPolicy(forecaster, rules, share), setup.sizing, key), name, {name: key}
+
+
+def stored_model(project: Path, names: tuple[str, ...], wanted: str) -> tuple[str, str, dict[str, bytes]] | None:
+    """Name, key and files of the last fold of a stored model: the wanted one, or the newest that knows up from down.
+
+    Args:
+        project: its folder.
+        names: of `params:models`.
+        wanted: a name; empty: the newest; none: no model.
+    """
+    import json
+
+    from tradewind.datasets.model_store import FolderModelStore
+    from tradewind.learning.models.catalogue import has_direction, stage_of
+
+    if wanted == "none":
+        return None
+    found = []
+    for name in (wanted,) if wanted else names:
+        folder = project / "data/06_models" / f"{stage_of(name)}.{name}"
+        if (folder / "models.json").is_file() and has_direction(name):
+            found.append(((folder / "models.json").stat().st_mtime, name, folder))
+    if not found:
+        if wanted:
+            raise BadParameters(f"no stored model {wanted}: kedro run trains it, or leave paper.model empty")
+        return None
+    _, name, folder = max(found)
+    keys = json.loads((folder / "models.json").read_bytes())
+    key = keys[max(keys, key=int)]
+    files = FolderModelStore(folder / "folds").get(key)
+    if files is None:
+        raise BadParameters(f"{folder / 'folds'} has no model {key[:24]}: kedro run trains it")
+    return name, key, files
+
+
+def _setting(block: Any, name: str) -> Any:
+    """One setting of a block, which Kedro may have made an object of already."""
+    return block[name] if isinstance(block, Mapping) else getattr(block, name)

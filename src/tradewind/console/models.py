@@ -1,0 +1,144 @@
+"""Commands of the registry."""
+
+import getpass
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+REGISTRY = Path("data/09_deployment/registry")
+ENVIRONMENT = click.option(
+    "--environment", type=click.Choice(["development", "staging", "production"]), default="production",
+    show_default=True, help="Where.",
+)  # fmt: skip
+REASON = click.option("--reason", required=True, help="Why; it is kept with the move.")
+EXPECTED = click.option("--expected", type=int, default=None, help="The version that has the role now.")
+FOLDER = click.option("--registry", "folder", type=click.Path(path_type=Path), default=REGISTRY, show_default=True,
+                      help="Folder of the registry.")  # fmt: skip
+
+
+def _registry(folder: Path) -> Any:
+    from tradewind.errors import BadParameters
+    from tradewind.operations.registry.registry import Registry
+
+    if not folder.is_dir():
+        raise BadParameters(f"there is no registry at {folder}: run kedro run --pipelines deployment first")
+    return Registry(folder)
+
+
+def _reason(why: str) -> Any:
+    from tradewind.operations.registry.records import Reason
+
+    return Reason(getpass.getuser(), why)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    cells = [[str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(head))]
+    for row in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@click.group()
+def models() -> None:
+    """Registered versions: list, compare, move, roll back."""
+
+
+@models.command("list")
+@FOLDER
+def list_models(folder: Path) -> None:
+    """Every version, with its verdict and its roles."""
+    from tradewind.operations.registry.records import ENVIRONMENTS
+
+    registry = _registry(folder)
+    roles: dict[int, list[str]] = {}
+    for environment in ENVIRONMENTS:
+        for role, version in registry.roles(environment)._asdict().items():
+            if version is not None:
+                mark = " (gate overridden)" if registry.is_overridden(environment, version) else ""
+                roles.setdefault(version, []).append(f"{environment} {role}{mark}")
+    rows = [(one.label, one.verdict, one.registered_at[:19], one.identity[:12], ", ".join(roles.get(one.version, [])))
+            for one in registry.versions()]  # fmt: skip
+    _table(("version", "verdict", "registered", "identity", "roles"), rows)
+
+
+@models.command()
+@click.argument("first", type=int)
+@click.argument("second", type=int)
+@click.option("--all", "show_all", is_flag=True, help="Lines that are equal, too.")
+@FOLDER
+def compare(first: int, second: int, show_all: bool, folder: Path) -> None:
+    """Two versions in one table."""
+    from tradewind.operations.registry.comparison import compare as side_by_side
+
+    registry = _registry(folder)
+    found = side_by_side(registry.load(first), registry.load(second))
+    _table(("", str(first), str(second)), [row for row in found if show_all or row.differs])
+
+
+@models.command()
+@click.argument("version", type=int)
+@click.option("--override", is_flag=True, help="Let it into production against the gate; this is kept and shown.")
+@EXPECTED
+@REASON
+@ENVIRONMENT
+@FOLDER
+def move(
+    version: int, override: bool, expected: int | None, reason: str, environment: Any, folder: Path
+) -> None:  # fmt: skip
+    """Make a version the champion of an environment, if `--expected` is champion there now (none: nobody is)."""
+    roles = _registry(folder).move(environment, "champion", version, expected, _reason(reason), override)
+    click.echo(f"{environment}: {roles}")
+
+
+@models.command()
+@click.option("--expected", type=int, required=True, help="The champion now.")
+@REASON
+@ENVIRONMENT
+@FOLDER
+def rollback(expected: int, reason: str, environment: Any, folder: Path) -> None:
+    """Go back to the last good champion."""
+    roles = _registry(folder).rollback(environment, expected, _reason(reason))
+    click.echo(f"{environment}: {roles}")
+
+
+@models.command()
+@click.option("--model", default=None, help="Of one model alone, such as lightgbm.")
+@FOLDER
+def history(model: str | None, folder: Path) -> None:
+    """Every move there ever was."""
+    moves = _registry(folder).history(name=model)
+    rows = [(one.seq, one.at[:19], one.environment, one.role, one.action, one.before, one.after, one.who, one.why,
+             one.overridden) for one in moves]  # fmt: skip
+    _table(("move", "at", "environment", "role", "action", "from", "to", "who", "why", "overridden"), rows)
+
+
+@click.group()
+def canary() -> None:
+    """The trial of a version beside the champion."""
+
+
+@canary.command()
+@click.argument("version", type=int)
+@click.option("--override", is_flag=True, help="Let it into production against the gate; this is kept and shown.")
+@EXPECTED
+@REASON
+@ENVIRONMENT
+@FOLDER
+def start(
+    version: int, override: bool, expected: int | None, reason: str, environment: Any, folder: Path
+) -> None:  # fmt: skip
+    """Try a version: running services score it beside the champion from now on."""
+    roles = _registry(folder).move(environment, "canary", version, expected, _reason(reason), override)
+    click.echo(f"{environment}: {roles}")
+
+
+@canary.command()
+@click.option("--expected", type=int, required=True, help="The canary now.")
+@REASON
+@ENVIRONMENT
+@FOLDER
+def stop(expected: int, reason: str, environment: Any, folder: Path) -> None:
+    """End the trial; the champion answers everything."""
+    click.echo(f"{environment}: {_registry(folder).withdraw(environment, expected, _reason(reason))}")

@@ -1,0 +1,274 @@
+"""Binance's public streams: closed candles, trades and synchronised books, with holes filled over REST.
+
+One owner of the connection. A silent socket is closed and opened anew, with growing waits; a book whose sequence breaks
+is fetched again; nothing is invented. The venue's own closed flag decides when a candle is closed. Written against the
+protocol of https://developers.binance.com/docs/binance-spot-api-docs (streams `kline`, `trade`, `depth`; REST
+`exchangeInfo`, `klines`, `depth`, `time`).
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from tradewind.data.feeds.book import LocalBook
+from tradewind.data.feeds.items import BookChanged, ClosedBar, Item, Note, Published, TradeTold
+from tradewind.errors import BadData, TemporaryOutage
+
+REST, STREAM = "https://api.binance.com", "wss://stream.binance.com:9443"
+PAGE = 1000
+LONGEST_WAIT_S = 60.0
+MOST_TRIES = 6
+
+
+class BinanceRest:
+    """The few public calls that a feed needs. Waits as told where the venue says that it is asked too often."""
+
+    def __init__(self, base: str = REST, sleep: Callable[[float], Any] = asyncio.sleep) -> None:
+        """Calls of one venue.
+
+        Args:
+            base: address without path.
+            sleep: how waiting is done.
+        """
+        self._client, self._sleep = httpx.AsyncClient(base_url=base, timeout=10.0), sleep
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """The answer to a question that may be asked again.
+
+        Raises:
+            TemporaryOutage: no answer after several tries.
+            BadData: the venue refuses the question.
+        """
+        found = ""
+        for attempt in range(MOST_TRIES):
+            try:
+                answer = await self._client.get(path, params={name: one for name, one in query.items() if one})
+            except httpx.HTTPError as error:
+                found = str(error) or type(error).__name__
+                await self._sleep(min(0.2 * 2**attempt, LONGEST_WAIT_S))
+                continue
+            if answer.status_code in (418, 429):
+                found = f"asked too often ({answer.status_code})"
+                await self._sleep(min(float(answer.headers.get("Retry-After", 1)), LONGEST_WAIT_S))
+            elif answer.status_code >= 500:
+                found = f"status {answer.status_code}"
+                await self._sleep(min(0.2 * 2**attempt, LONGEST_WAIT_S))
+            elif answer.status_code >= 400:
+                raise BadData(f"the venue refuses {path}: {answer.status_code} {answer.text[:200]}")
+            else:
+                return answer.json()
+        raise TemporaryOutage(f"the venue does not answer {path} after {MOST_TRIES} tries: {found}")
+
+    async def now_ms(self) -> int:
+        """The venue's time."""
+        return int((await self.get("/api/v3/time"))["serverTime"])
+
+    async def klines(self, symbol: str, interval: str, start_ms: int, end_ms: int) -> list[ClosedBar]:
+        """Closed candles that opened from `start_ms` on and closed by `end_ms`, oldest first.
+
+        Args:
+            symbol: whose.
+            interval: such as 1h.
+            start_ms, end_ms: UTC milliseconds.
+        """
+        bars: list[ClosedBar] = []
+        while start_ms < end_ms:
+            rows = await self.get(
+                "/api/v3/klines", symbol=symbol, interval=interval, startTime=start_ms, endTime=end_ms, limit=PAGE
+            )
+            found = [ClosedBar(symbol, int(one[0]), int(one[6]) + 1, *(float(x) for x in one[1:6])) for one in rows]
+            bars += [one for one in found if one.timestamp <= end_ms]
+            if len(rows) < PAGE:
+                break
+            start_ms = found[-1].timestamp
+        return bars
+
+    async def instruments(self, symbols: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Steps and limits of each symbol, by the names of `risk.limits.Instrument`.
+
+        Raises:
+            BadData: the venue does not trade one of them.
+        """
+        told = {one["symbol"]: one for one in (await self.get("/api/v3/exchangeInfo"))["symbols"]}
+        out = {}
+        for symbol in symbols:
+            if symbol not in told or told[symbol].get("status") != "TRADING":
+                raise BadData(f"the venue does not trade {symbol}: choose another symbol")
+            rules = {one["filterType"]: one for one in told[symbol]["filters"]}
+            lots = rules["LOT_SIZE"]
+            out[symbol] = {
+                "tick_size": float(rules["PRICE_FILTER"]["tickSize"]), "lot_size": float(lots["stepSize"]),
+                "min_quantity": float(lots["minQty"]), "max_quantity": float(lots["maxQty"]),
+                "min_notional": float(rules.get("NOTIONAL", rules.get("MIN_NOTIONAL", {})).get("minNotional", 0)),
+            }  # fmt: skip
+        return out
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+@dataclass
+class _Sync:
+    """A book on its way to being whole: the last update that it holds, -1 before the snapshot."""
+
+    book: LocalBook = field(default_factory=LocalBook)
+    last: int = -1
+
+
+class BinanceFeed:
+    """The feed of some symbols."""
+
+    def __init__(
+        self, symbols: Sequence[str], interval: str, bar_ms: int, rest: BinanceRest, stream: str = STREAM,
+        silent_after_s: float = 20.0, extra: Sequence[str] = (), first_wait_s: float = 0.5,
+    ) -> None:  # fmt: skip
+        """A feed; nothing is opened before `items` is read.
+
+        Args:
+            symbols: as the venue writes them.
+            interval: of the candles, such as 1h; `bar_ms` is its length.
+            bar_ms: in milliseconds.
+            rest: for holes and snapshots.
+            stream: address of the streams.
+            silent_after_s: a socket that says nothing for so long is given up.
+            extra: names of further streams.
+            first_wait_s: before the first new try; it doubles up to a minute.
+        """
+        self._symbols, self._interval, self._bar_ms, self._rest = tuple(symbols), interval, bar_ms, rest
+        self._extra, self._silent_after_s, self._first_wait_s = tuple(extra), silent_after_s, first_wait_s
+        names = [f"{name.lower()}@{kind}" for name in symbols for kind in (f"kline_{interval}", "trade", "depth@100ms")]
+        self._url = f"{stream}/stream?streams={'/'.join([*names, *extra])}"
+        self._closed: dict[str, int] = {}
+        self._books: dict[str, _Sync] = {}
+        self._at_ms = 0
+        self.reconnects = 0
+
+    def begin_after(self, closed: Mapping[str, int]) -> None:
+        """Bars up to these closes (UTC milliseconds) are known: what comes between them and the stream is fetched."""
+        self._closed = dict(closed)
+
+    async def items(self) -> AsyncIterator[Item]:
+        """Items in the order in which they came; it never ends by itself."""
+        wait, is_first = self._first_wait_s, True
+        while True:
+            try:
+                async with connect(self._url, max_size=2**22, open_timeout=10, close_timeout=1) as socket:
+                    if not is_first:
+                        self.reconnects += 1
+                        yield self._note("", "resubscribed", "the stream was opened anew")
+                    async for item in self._caught_up():
+                        yield item
+                    yield self._note("", "fresh", "the stream is up to date")
+                    is_first = False
+                    async for item in self._read(socket):
+                        wait = self._first_wait_s
+                        yield item
+            except (OSError, WebSocketException, TimeoutError, TemporaryOutage) as error:
+                is_first = False
+                detail = str(error) or type(error).__name__
+                yield self._note("", "stale", f"the stream broke: {detail[:200]}; next try in {wait:.1f} s")
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT_S)
+
+    def _note(self, symbol: str, what: str, detail: str) -> Item:
+        return Item(self._at_ms, Note(symbol, what, detail))
+
+    async def _caught_up(self) -> AsyncIterator[Item]:
+        """Bars that closed while nobody listened; every book is begun anew."""
+        self._books = {name: _Sync() for name in self._symbols}
+        now_ms = await self._rest.now_ms()
+        missed: list[ClosedBar] = []
+        for symbol in self._symbols:
+            if symbol in self._closed:
+                found = await self._rest.klines(symbol, self._interval, self._closed[symbol], now_ms)
+                missed += [one for one in found if one.timestamp > self._closed[symbol]]
+        if missed:
+            yield self._note("", "backfilled", f"{len(missed)} bars over REST")
+        for bar in sorted(missed, key=lambda one: (one.timestamp, one.symbol)):
+            self._closed[bar.symbol] = bar.timestamp
+            self._at_ms = max(self._at_ms, bar.timestamp)
+            yield Item(bar.timestamp, bar)
+
+    async def _read(self, socket: ClientConnection) -> AsyncIterator[Item]:
+        while True:
+            try:
+                text = await asyncio.wait_for(socket.recv(), self._silent_after_s)
+            except TimeoutError:
+                raise TimeoutError(f"silent for {self._silent_after_s:g} s") from None
+            try:
+                told = json.loads(text)
+                told = told.get("data", told)
+                kind, at_ms = told["e"], int(told["E"])
+            except (ValueError, KeyError, TypeError, AttributeError):
+                yield self._note("", "refused", f"a message that is none: {str(text)[:100]}")
+                continue
+            self._at_ms = at_ms
+            try:
+                async for item in self._parse(kind, told, at_ms):
+                    yield item
+            except (ValueError, KeyError, TypeError) as error:
+                yield self._note(str(told.get("s", "")), "refused", f"{kind}: {type(error).__name__} {error}"[:200])
+
+    async def _parse(self, kind: str, told: Mapping[str, Any], at_ms: int) -> AsyncIterator[Item]:
+        if kind == "kline":
+            async for item in self._kline(told["s"], told["k"], at_ms):
+                yield item
+        elif kind == "trade":
+            yield Item(at_ms, TradeTold(told["s"], float(told["p"]), float(told["q"])))
+        elif kind == "depthUpdate":
+            async for item in self._depth(told, at_ms):
+                yield item
+        elif kind == "side":
+            value = float("nan") if told["v"] is None else float(told["v"])
+            yield Item(at_ms, Published(told["n"], told["s"], int(told["t"]), value))
+
+    async def _kline(self, symbol: str, told: Mapping[str, Any], at_ms: int) -> AsyncIterator[Item]:
+        if not told["x"]:
+            return
+        prices = (float(told[name]) for name in ("o", "h", "l", "c", "v"))
+        bar = ClosedBar(symbol, int(told["t"]), int(told["T"]) + 1, *prices)
+        last = self._closed.get(symbol, bar.open_time)
+        if bar.open_time > last:
+            missing = (bar.open_time - last) // self._bar_ms
+            yield Item(at_ms, Note(symbol, "gap", f"{missing} bars did not come"))
+            found = await self._rest.klines(symbol, self._interval, last, bar.open_time)
+            for one in found:
+                yield Item(at_ms, one)
+            yield Item(at_ms, Note(symbol, "backfilled", f"{len(found)} of {missing} bars over REST"))
+            yield Item(at_ms, Note(symbol, "fresh", "up to date"))
+        self._closed[symbol] = max(last, bar.timestamp)
+        yield Item(at_ms, bar)  # one that came before is told again: who listens knows it
+
+    async def _depth(self, told: Mapping[str, Any], at_ms: int) -> AsyncIterator[Item]:
+        symbol, sync = told["s"], self._books[told["s"]]
+        first, last = int(told["U"]), int(told["u"])
+        bids, asks = ([(float(p), float(q)) for p, q in told[side]] for side in ("b", "a"))
+        if sync.last >= 0 and first > sync.last + 1:
+            yield Item(at_ms, Note(symbol, "gap", f"updates {sync.last + 1} to {first - 1} of the book did not come"))
+            sync.last = -1
+        if sync.last < 0:
+            shot = await self._rest.get("/api/v3/depth", symbol=symbol, limit=1000)
+            whole = {side: [(float(p), float(q)) for p, q in shot[side]] for side in ("bids", "asks")}
+            sync.book.replace(whole["bids"], whole["asks"], at_ms)
+            sync.last = int(shot["lastUpdateId"])
+            if first > sync.last + 1:
+                sync.last = -1  # the snapshot is older than the updates: the next one asks again
+                yield Item(at_ms, Note(symbol, "gap", "the snapshot is older than the updates"))
+                return
+            yield Item(at_ms, Note(symbol, "fresh", "the book is whole"))
+        if last <= sync.last:
+            return
+        sync.book.update(bids, asks, at_ms)
+        sync.last = last
+        if not sync.book.is_whole:
+            sync.last = -1
+            yield Item(at_ms, Note(symbol, "gap", "the book crosses itself: fetched anew"))
+            return
+        yield Item(at_ms, BookChanged(symbol, sync.book))

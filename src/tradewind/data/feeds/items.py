@@ -1,0 +1,69 @@
+"""What a feed tells: closed bars, trades, books, published values, and what is wrong with the data."""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple, Protocol
+
+from tradewind.data.feeds.book import LocalBook
+
+
+class ClosedBar(NamedTuple):
+    """A bar that the venue says has closed; instants are UTC milliseconds, `timestamp` the close."""
+
+    symbol: str
+    open_time: int
+    timestamp: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class TradeTold(NamedTuple):
+    """A trade of others."""
+
+    symbol: str
+    price: float
+    quantity: float
+
+
+class BookChanged(NamedTuple):
+    """The book of a symbol after a change; it is whole and not crossed."""
+
+    symbol: str
+    book: LocalBook
+
+
+class Published(NamedTuple):
+    """A value of a side series; `symbol` is empty where it is of all."""
+
+    series: str
+    symbol: str
+    known_at: int
+    value: float
+
+
+class Note(NamedTuple):
+    """Something about the data of a symbol ("" for all).
+
+    `what` is stale, gap, fresh, resubscribed, backfilled, refused or waiting; `detail` is in words.
+    """
+
+    symbol: str
+    what: str
+    detail: str
+
+
+class Item(NamedTuple):
+    """One thing told, and the venue's time of it (UTC milliseconds)."""
+
+    at_ms: int
+    told: ClosedBar | TradeTold | BookChanged | Published | Note
+
+
+class Feed(Protocol):
+    """A stream of items that never ends by itself: what breaks is mended, and told in notes."""
+
+    def items(self) -> AsyncIterator[Item]:
+        """Items in the order in which they came."""
+        ...

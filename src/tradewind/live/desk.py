@@ -1,0 +1,215 @@
+"""A whole paper account: exchange or venue, feed, session, dashboard, and the table at the end."""
+
+import asyncio
+import json
+import secrets
+import signal
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from tradewind import __version__, clock
+from tradewind.atomic import write_bytes
+from tradewind.data.feeds.binance import REST, STREAM, BinanceFeed, BinanceRest
+from tradewind.errors import BadParameters
+from tradewind.learning.features.assembly import Bar, SideValue
+from tradewind.live.dashboard.app import dashboard
+from tradewind.live.exchange.server import Exchange
+from tradewind.live.exchange.world import simulated_world
+from tradewind.live.process import PacedClock, Process, WallClock, summary, summary_lines
+from tradewind.live.runtime import JOURNAL, Runtime, Start
+from tradewind.live.session.session import Session
+from tradewind.live.settings import LiveRules, PaperRules
+from tradewind.live.venue.paper import PaperVenue
+from tradewind.market.simulation.simulator import SimulationSpec
+from tradewind.market.universe import Universe
+from tradewind.operations.journal.journal import read
+from tradewind.trading.decision.decider import Decider
+from tradewind.trading.risk.limits import Instrument
+from tradewind.trading.setup import TradingSetup
+
+FUTURE_DAYS = 400
+EDGE = 6.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run.
+
+    Attributes:
+        paper: which account.
+        rules: limits, guardrails, executors.
+        setup: costs, order rules, signal, sizing.
+        universe: what is traded.
+        decider: closed bars to targets; a bundle's does as well.
+        name: of the model or rule.
+        models: stored models by name: their keys.
+        project: folder that paths are relative to.
+    """
+
+    paper: PaperRules
+    rules: LiveRules
+    setup: TradingSetup
+    universe: Universe
+    decider: Decider
+    name: str
+    models: dict[str, str]
+    project: Path
+
+
+@dataclass(frozen=True)
+class DeskOptions:
+    """Where to trade on paper, for how long (None: until it is ended), and whether a run that is there is put aside."""
+
+    exchange: str = "simulated"
+    seconds: float | None = None
+    new_run: bool = False
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to the process that it is part of."""
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
+
+    @property
+    def port(self) -> int:
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+
+async def _serve(app: Any, port: int) -> _Server:
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, log_level="error", ws="websockets-sansio", lifespan="off",
+        timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    server = _Server(config)
+    server.task = asyncio.create_task(server.serve())
+    while not server.started:
+        if server.task.done():
+            raise BadParameters(f"port {port} cannot be opened: end what uses it, or choose another (paper.port)")
+        await asyncio.sleep(0.02)
+    return server
+
+
+async def run_desk(plan: Plan, options: DeskOptions, say: Callable[[str], None]) -> dict[str, Any]:
+    """Run the account; the summary at its end.
+
+    Args:
+        plan: what is run.
+        options: where, and for how long.
+        say: takes lines for people.
+
+    Raises:
+        BadParameters: the run in the folder is another one, or a port is in use.
+        BadData: its journal is not what was written.
+        TemporaryOutage: the venue does not answer.
+    """
+    folder = plan.project / plan.paper.folder
+    if options.new_run and folder.exists():
+        folder.rename(folder.with_name(f"{folder.name}-{clock.now():%Y%m%dT%H%M%S}"))
+    began = _last_close(folder)
+    exchange, servers = None, []
+    rest_url, stream_url = REST, STREAM
+    if options.exchange == "simulated":
+        exchange = _exchange(plan, began)
+        servers.append(await _serve(exchange.app(), 0))
+        rest_url = f"http://127.0.0.1:{servers[0].port}"
+        stream_url = rest_url.replace("http", "ws")
+    rest = BinanceRest(rest_url)
+    process = await _open(plan, rest, stream_url, folder, exchange)
+    runtime = process.runtime
+    servers.append(await _serve(dashboard(process), plan.paper.port))
+    address = f"http://127.0.0.1:{servers[-1].port}/"
+    write_bytes(folder / "address.json", json.dumps({"address": address}).encode())
+    say(f"PAPER account {'goes on' if runtime.recovered else 'opened'}: {plan.name} on {options.exchange}, {folder}")
+    say(f"Dashboard: {address}")
+    world = asyncio.create_task(exchange.run()) if exchange else None
+    stop = asyncio.Event()
+    with suppress(NotImplementedError):
+        for one in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(one, stop.set)
+    running = asyncio.create_task(process.run(options.seconds))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+    for task in (running, stopping, *([world] if world else [])):
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    found = summary(process)
+    say("\n".join(["", "PAPER account, summary", *summary_lines(found)]))
+    if process.failure:
+        runtime.close()
+    else:
+        runtime.end("asked to end")
+    process.venue.close()
+    await rest.close()
+    if exchange:
+        await exchange.stop()
+    for server in servers:
+        server.should_exit = True
+        await server.task
+    return found
+
+
+def _last_close(folder: Path) -> int:
+    """The last timestamp that a run in the folder has decided on, 0 where there is none."""
+    if not (folder / JOURNAL).is_file():
+        return 0
+    return max((one.body["timestamp"] for one in read(folder / JOURNAL) if one.kind == "account"), default=0)
+
+
+def _exchange(plan: Plan, began_ms: int) -> Exchange:
+    """The simulated exchange, whose time goes on where the run ended."""
+    days = FUTURE_DAYS + plan.rules.warmup_bars * int(plan.universe.bar.total_seconds()) // 86_400 + 1
+    spec = SimulationSpec(
+        n_symbols=len(plan.universe.symbols), days=days, timeframe=plan.universe.timeframe, edge=EDGE, outages=6,
+        seed=plan.paper.world_seed, start="2024-01-01",
+    )  # fmt: skip
+    world = simulated_world(spec, plan.rules.warmup_bars)
+    if set(world.symbols) != set(plan.universe.symbols):
+        raise BadParameters(f"the simulated exchange trades {', '.join(world.symbols)}: --exchange binance for others")
+    exchange = Exchange(world, plan.paper.speed)
+    exchange.now_ms = max(exchange.now_ms, began_ms)
+    return exchange
+
+
+async def _open(plan: Plan, rest: BinanceRest, stream: str, folder: Path, exchange: Exchange | None) -> Process:
+    symbols, bar_ms = plan.universe.symbols, int(plan.universe.bar.total_seconds() * 1000)
+    told = await rest.instruments(symbols)
+    instruments = {name: Instrument(symbol=name, **one) for name, one in told.items()}
+    now_ms = await rest.now_ms()
+    begin_ms = now_ms - plan.rules.warmup_bars * bar_ms
+    past = [Bar(*one) for name in symbols for one in await rest.klines(name, plan.universe.timeframe, begin_ms, now_ms)]
+    past.sort(key=lambda one: (one.timestamp, one.symbol))
+    side: list[SideValue] = []
+    if exchange is not None:
+        rows = await rest.get("/sim/side", endTime=now_ms)
+        side = [SideValue(series, symbol, known, value) for known, series, symbol, value in rows]
+    journal = folder / JOURNAL
+    run = (
+        next(iter(read(journal))).body["run"] if journal.is_file() and journal.stat().st_size else secrets.token_hex(4)
+    )
+    session = Session(run, plan.decider, plan.setup, plan.rules, instruments, plan.universe.bars_per_year)
+    about = {
+        "decider": plan.name, "models": plan.models, "venue": "simulated" if exchange else "binance",
+        "symbols": list(symbols), "timeframe": plan.universe.timeframe, "code": __version__,
+        "features": len(plan.decider.names), "speed": plan.paper.speed if exchange else 1.0,
+        "executor": plan.rules.executor.kind,
+    }  # fmt: skip
+    venue = PaperVenue(folder / "venue.jsonl", plan.rules.fills, plan.setup.costs, instruments)
+    try:
+        runtime = Runtime(folder, session, venue, Start(about, past, side, now_ms), plan.project / plan.paper.anchors)
+    except BaseException:
+        venue.close()
+        raise
+    feed = BinanceFeed(
+        symbols, plan.universe.timeframe, bar_ms, rest, stream, silent_after_s=20.0,
+        extra=("!side",) if exchange else (),
+    )  # fmt: skip
+    feed.begin_after(dict.fromkeys(symbols, max(runtime.state.done_ms, 0) or now_ms))
+    time = PacedClock(bar_ms, runtime.state.now_ms) if exchange else WallClock()
+    return Process(runtime, venue, feed, time)

@@ -1,0 +1,222 @@
+"""The running process: feed to runtime to venue, the HALT file, what operators order, and the summary at the end."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tradewind import clock
+from tradewind.data.feeds.items import BookChanged, ClosedBar, Feed, Item, Note, Published, TradeTold
+from tradewind.errors import TradewindError
+from tradewind.learning.features.assembly import Bar, SideValue
+from tradewind.live.accounts.later import backtest_again, differences, lived_through
+from tradewind.live.orders.executors import Quote
+from tradewind.live.runtime import JOURNAL, Runtime
+from tradewind.live.session.events import feed_event, market_event, report_event
+from tradewind.live.session.trading import used_of_limits
+from tradewind.live.venue.paper import PaperVenue
+from tradewind.operations.journal.journal import read
+
+WATCH_S = 0.1
+
+
+@dataclass
+class PacedClock:
+    """A venue whose time runs faster than ours: its messages are the time; a leap of more than half a bar is none."""
+
+    bar_ms: int
+    last_ms: int = 0
+
+    def read(self, at_ms: int) -> tuple[int, int]:
+        """(the venue's time, how far off its message is), in milliseconds."""
+        if self.last_ms and at_ms - self.last_ms > self.bar_ms // 2 + 1:
+            return self.last_ms, at_ms - self.last_ms
+        self.last_ms = max(self.last_ms, at_ms)
+        return self.last_ms, 0
+
+
+@dataclass
+class WallClock:
+    """A venue in real time: this machine's clock against its messages."""
+
+    def read(self, at_ms: int) -> tuple[int, int]:
+        """(the venue's time, this machine's clock minus it), in milliseconds."""
+        return at_ms, int(clock.now().timestamp() * 1000) - at_ms
+
+
+@dataclass
+class Process:
+    """One paper account at work.
+
+    Attributes:
+        runtime: the one writer.
+        venue: the paper venue, which sees every book, trade and bar.
+        feed: where they come from.
+        venue_clock: the venue's time.
+        failure: why it ended, empty while it runs or if it was asked to end.
+    """
+
+    runtime: Runtime
+    venue: PaperVenue
+    feed: Feed
+    venue_clock: PacedClock | WallClock
+    failure: str = ""
+    started: float = field(default_factory=time.monotonic)
+    _quotes: dict[str, Quote] = field(default_factory=dict)
+    _last: dict[str, float] = field(default_factory=dict)
+    _side: list[SideValue] = field(default_factory=list)
+    _told_ms: int = 0
+    _pending_ms: int = 0
+    _venue_first_ms: int = 0
+    _leaps: int = 0
+
+    async def run(self, seconds: float | None = None, until: Callable[[], bool] | None = None) -> None:
+        """Work until the time is over, `until` says so, or the journal cannot be written.
+
+        Args:
+            seconds: of this machine's time; None: for ever.
+            until: asked after every item.
+        """
+        tasks = [asyncio.create_task(self._follow(until)), asyncio.create_task(self._watch())]
+        done, pending = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        for task in pending:
+            with suppress(asyncio.CancelledError):
+                await task
+        for task in done:
+            try:
+                task.result()
+            except TradewindError as error:
+                # Nothing was sent that is not recorded; what is open at the venue is asked for at the next start.
+                self.failure = str(error)
+
+    async def _follow(self, until: Callable[[], bool] | None) -> None:
+        async for item in self.feed.items():
+            self.take(item)
+            if until is not None and until():
+                return
+            await asyncio.sleep(0)  # pages, the HALT file and the socket have their turn
+
+    async def _watch(self) -> None:
+        while True:
+            self.runtime.watch_halt_file()
+            await asyncio.sleep(WATCH_S)
+
+    def take(self, item: Item) -> None:
+        """One item of the feed."""
+        now_ms, skew_ms = self.venue_clock.read(item.at_ms) if item.at_ms else (self.runtime.state.now_ms, 0)
+        self._venue_first_ms = self._venue_first_ms or now_ms
+        told = item.told
+        if isinstance(told, Note):
+            self.runtime.feed(feed_event(now_ms, told.symbol, told.what, told.detail))
+            return
+        if now_ms > self._pending_ms and self._quotes:
+            self._tell(self._pending_ms)
+        if skew_ms and abs(skew_ms) > self.runtime.session.rules.limits.max_clock_skew_s * 1000:
+            self.runtime.handle(market_event(now_ms, skew_ms=skew_ms))
+            return
+        if isinstance(told, ClosedBar):
+            bar = Bar(*told)
+            self.venue.on_bar(bar, now_ms)
+            self._reports()
+            quotes, side = self._quotes, self._side
+            self._quotes, self._side = {}, []
+            self.runtime.handle(market_event(max(now_ms, bar.timestamp), [bar], side, quotes, skew_ms))
+        elif isinstance(told, Published):
+            self._side.append(SideValue(*told))
+        elif isinstance(told, TradeTold):
+            self._last[told.symbol] = told.price
+            if told.price > 0:
+                self.venue.on_trade(told.symbol, told.price, told.quantity, now_ms)
+                self._reports()
+        elif isinstance(told, BookChanged):
+            self.venue.on_book(told.symbol, told.book, now_ms)
+            self._reports()
+            bid, ask = told.book.best
+            self._quotes[told.symbol] = Quote(bid, ask, self._last.get(told.symbol, (bid + ask) / 2), now_ms)
+            self._pending_ms = now_ms
+
+    def _reports(self) -> None:
+        for report in self.venue.poll():
+            self.runtime.handle(report_event(report))
+
+    def _tell(self, at_ms: int) -> None:
+        """Pass prices on, not more often than asked for."""
+        if at_ms - self._told_ms < self.runtime.session.rules.quote_every_s * 1000:
+            return
+        quotes, self._quotes = self._quotes, {}
+        self._told_ms = at_ms
+        self.runtime.handle(market_event(at_ms, (), (), quotes))
+
+    def speed(self) -> float:
+        """Seconds of the venue's time a second, so far."""
+        return (self.runtime.state.now_ms - self._venue_first_ms) / 1000 / max(time.monotonic() - self.started, 1e-9)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """A percentile of some values, NaN of none."""
+    return float(np.percentile(values, share)) if values else float("nan")
+
+
+def summary(process: Process) -> dict[str, Any]:
+    """What a run came to, and whether its twin is the backtest that is made of its bars and targets now."""
+    runtime, state = process.runtime, process.runtime.state
+    capital = runtime.session.capital
+    lived = lived_through(read(runtime.folder / JOURNAL))
+    settled = {at for _, at in lived.targets}
+    lived = lived._replace(
+        bars=[one for one in lived.bars if one.timestamp <= lived.first_ms or one.timestamp in settled]
+    )
+    again = backtest_again(runtime.session, lived, decides=False) if lived.twin else {}
+    wrong = differences(lived.twin, again)
+    seq, digest = runtime.journal.head
+    return {
+        "simulated or real hours": (state.now_ms - process._venue_first_ms) / 3_600_000,
+        "speed": process.speed(),
+        "decisions": state.counts.get("decisions", 0),
+        "orders": state.counts.get("orders", 0),
+        "fills": state.counts.get("fills", 0),
+        "rejected by the gate": state.counts.get("rejected", 0),
+        "guardrails": state.counts.get("guardrails", 0),
+        "equity": state.paper.equity,
+        "twin": state.twin.equity * capital,
+        "gap": state.gap.total,
+        "gap parts": dict(state.gap.parts),
+        "twin bars": len(lived.twin),
+        "twin bars unlike a later backtest": len(wrong),
+        "limits": {name: list(pair) for name, pair in used_of_limits(runtime.session, state).items()},
+        "state": state.risk.mode,
+        "bar to durable intent ms": [percentile(runtime.timing.durable, 50), percentile(runtime.timing.durable, 99)],
+        "cpu ms": [percentile(runtime.timing.cpu, 50), percentile(runtime.timing.cpu, 99)],
+        "journal": [seq, digest],
+        "failure": process.failure,
+    }
+
+
+def summary_lines(found: Mapping[str, Any]) -> list[str]:
+    """The summary as a table of two columns."""
+    parts = ", ".join(f"{name} {value:+.2f}" for name, value in found["gap parts"].items())
+    limits = ", ".join(f"{name} {used:.3g}/{allowed:.3g}" for name, (used, allowed) in found["limits"].items())
+    wrong, bars = found["twin bars unlike a later backtest"], found["twin bars"]
+    rows = [
+        ("hours lived through", f"{found['simulated or real hours']:.1f} (at {found['speed']:.0f} times real time)"),
+        ("decisions", f"{found['decisions']}"), ("orders", f"{found['orders']}"), ("fills", f"{found['fills']}"),
+        ("rejected by the gate", f"{found['rejected by the gate']}"),
+        ("equity", f"{found['equity']:.2f}"),
+        ("twin (the backtest going on)", f"{found['twin']:.2f}"),
+        ("gap to the twin", f"{found['gap']:+.2f} = {parts}"),
+        ("a later backtest", f"{wrong} of {bars} bars differ" if wrong else f"is the twin, bit for bit on {bars} bars"),
+        ("limits used/allowed", limits), ("state", found["state"]),
+        ("bar to durable intent", "P50 {:.1f} ms, P99 {:.1f} ms".format(*found["bar to durable intent ms"])),
+        ("CPU of a decision", "P50 {:.1f} ms, P99 {:.1f} ms".format(*found["cpu ms"])),
+        ("journal head", f"{found['journal'][0]} {found['journal'][1]}"),
+    ]  # fmt: skip
+    if found["failure"]:
+        rows.append(("ended because", found["failure"]))
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:<{width}}  {value}" for name, value in rows]

@@ -1,0 +1,318 @@
+"""The one writer: journals every event with what follows from it, then acts. Start is recovery."""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tradewind import clock
+from tradewind.atomic import explain, write_bytes
+from tradewind.errors import BadData, BadParameters, TradewindError
+from tradewind.learning.features.assembly import Bar, SideValue
+from tradewind.live.orders.states import OPEN, Report
+from tradewind.live.session.events import (
+    EVENTS,
+    FAULT,
+    FEED,
+    RECONCILED,
+    Event,
+    Output,
+    operator_event,
+    report_event,
+    side_values,
+)
+from tradewind.live.session.session import Session
+from tradewind.live.session.state import SessionState
+from tradewind.live.venue.paper import Broker
+from tradewind.operations.journal.anchors import drop_anchor
+from tradewind.operations.journal.journal import Entry, Journal, read
+from tradewind.operations.journal.records import Record, canonical, plain
+from tradewind.trading.risk.states import HALTED
+
+JOURNAL, SNAPSHOTS, HALT_FILE, ANCHORS = "journal.jsonl", "snapshots", "HALT", "anchors.jsonl"
+STARTED, PAST, RECOVERED, ENDED = "run_started", "past", "recovered", "run_ended"
+KEPT_SNAPSHOTS = 3
+KEPT_RECORDS = 4000
+
+
+@dataclass
+class Timing:
+    """How long it took from an event to its durable outputs, in milliseconds: wall, and CPU without the disk."""
+
+    durable: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Start:
+    """What a run starts from, all of it in its first records.
+
+    Attributes:
+        about: model, code, venue, universe: what people want to know.
+        past: closed bars before the session.
+        side: values published before it.
+        now_ms: the venue's time.
+    """
+
+    about: Mapping[str, Any]
+    past: Sequence[Bar] = ()
+    side: Sequence[SideValue] = ()
+    now_ms: int = 0
+
+
+class Runtime:
+    """A session with its journal and its broker."""
+
+    def __init__(
+        self, folder: Path, session: Session, broker: Broker, start: Start, anchors: Path | None = None
+    ) -> None:
+        """Open the run in `folder`: begin it, or go on where it ended.
+
+        Args:
+            folder: of the run: journal, snapshots, HALT file.
+            session: what is run.
+            broker: where orders go.
+            start: what a new run starts from; of a run that goes on only `now_ms` is read.
+            anchors: a file in another place, for heads of the journal.
+
+        Raises:
+            BadData: the journal is not what was written, or replaying it gives other commands.
+            BadParameters: the run was begun with another configuration, or is in use.
+        """
+        self.folder, self.session, self.broker = folder, session, broker
+        self.journal = Journal(folder / JOURNAL)
+        self.anchors = anchors or folder / "anchors" / ANCHORS
+        self.timing, self.recent = Timing(), list[Record]()
+        self.recovered = self.journal.head[0] > 0
+        self._bars_since_snapshot, self._anchored_ms = 0, 0
+        try:
+            if self.recovered:
+                self.about, self.state = self._recover()
+                self._reconcile(start.now_ms)
+            else:
+                self.about, self.state = dict(start.about), self._begin(start)
+        except BaseException:
+            self.journal.close()
+            raise
+
+    def fingerprint(self) -> str:
+        """Of everything that decides what follows from an event."""
+        said = {
+            "decider": self.session.decider.fingerprint, "setup": self.session.setup.model_dump(mode="json"),
+            "rules": self.session.rules.model_dump(mode="json"),
+            "instruments": {name: one.model_dump(mode="json") for name, one in self.session.instruments.items()},
+        }  # fmt: skip
+        return hashlib.sha256(canonical(said)).hexdigest()
+
+    def _begin(self, start: Start) -> SessionState:
+        about = {**start.about, "run": self.session.run, "fingerprint": self.fingerprint()}
+        past = {
+            "bars": [list(one) for one in start.past], "side": [plain(list(one)) for one in start.side],
+            "now_ms": start.now_ms,
+        }  # fmt: skip
+        self._append([Entry(STARTED, plain(about)), Entry(PAST, past)])
+        return self.session.begin(start.past, start.side, start.now_ms)
+
+    def _recover(self) -> tuple[dict[str, Any], SessionState]:
+        """The state after the last record: the newest snapshot that fits, and what came after it once more."""
+        records = list(read(self.folder / JOURNAL))
+        about = dict(records[0].body)
+        if records[0].kind != STARTED or records[1].kind != PAST:
+            raise BadData(f"{self.folder / JOURNAL} does not begin as a run does: choose another folder")
+        if about["fingerprint"] != self.fingerprint():
+            raise BadParameters(
+                f"the run in {self.folder} was begun with another model, configuration or code: start with --new-run"
+            )
+        after, state = self._snapshot(records)
+        if state is None:
+            body = records[1].body
+            state = self.session.begin([Bar(*one) for one in body["bars"]], side_values(body["side"]), body["now_ms"])
+        self._replay(state, records, after)
+        self.recent = [one for one in records if one.kind != PAST][-KEPT_RECORDS:]
+        body = {"records": len(records), "torn_bytes": self.journal.torn_bytes, "from_snapshot": after}
+        self._append([Entry(RECOVERED, body)])
+        return about, state
+
+    def _snapshot(self, records: Sequence[Record]) -> tuple[int, SessionState | None]:
+        for path in sorted((self.folder / SNAPSHOTS).glob("*.state"), reverse=True):
+            seq, _, digest = path.stem.partition("-")
+            if int(seq) > len(records) or not records[int(seq) - 1].hash.startswith(digest):
+                continue
+            try:
+                return int(seq), SessionState.from_bytes(path.read_bytes(), self.session.decider)
+            except BadData:
+                continue  # a torn snapshot: an older one, or the beginning, does as well
+        return 0, None
+
+    def _replay(self, state: SessionState, records: Sequence[Record], after: int) -> None:
+        followed: dict[int, list[Output]] = {}
+        for record in records[after:]:
+            if record.cause and record.kind not in EVENTS:
+                followed.setdefault(record.cause, []).append(Output(record.kind, record.body))
+        for record in records[after:]:
+            if record.kind not in EVENTS:
+                continue
+            outputs = self.session.step(state, Event.from_record(record.kind, record.body))
+            there = [(one.kind, canonical(one.body)) for one in followed.get(record.seq, [])]
+            if [(one.kind, canonical(plain(one.body))) for one in outputs] != there:
+                raise BadData(
+                    f"replaying record {record.seq} of {self.folder / JOURNAL} gives other commands than are recorded: "
+                    "code or data changed under the run; start with --new-run"
+                )
+
+    def _reconcile(self, now_ms: int) -> None:
+        """Ask the venue for what became of every open order, then compare what it holds with the account."""
+        now_ms = max(now_ms, self.state.now_ms)
+        for order in list(self.state.orders.values()):
+            if order.status in OPEN:
+                for report in self.broker.history(order.client_id):
+                    self.handle(report_event(report._replace(at_ms=max(report.at_ms, self.state.now_ms))))
+        self.broker.poll()
+        there = self.broker.standing()
+        self.handle(Event(RECONCILED, now_ms, {"orders": list(there.orders), "positions": there.positions}))
+
+    def handle(self, event: Event) -> list[Output]:
+        """Journal an event with what follows from it, then act; the outputs of this event alone.
+
+        Raises:
+            TemporaryOutage: the journal cannot be written. Nothing was sent; the run must be started again.
+        """
+        outputs = self._several([event])
+        while reports := self.broker.poll():
+            self._several([report_event(one) for one in reports])
+        return outputs
+
+    def _several(self, events: Sequence[Event]) -> list[Output]:
+        """Events with all that follows from them in one write; only then anything is sent."""
+        started, cpu = time.perf_counter(), time.process_time()
+        entries: list[Entry] = []
+        outputs: list[Output] = []
+        for event in events:
+            entries.append(Entry(event.kind, plain(event.to_body())))
+            cause, found = -len(entries), self.session.step(self.state, event)
+            entries += [Entry(one.kind, plain(one.body), cause) for one in found]
+            outputs += found
+        spent = (time.process_time() - cpu) * 1000
+        self._append(entries)
+        if any(one.kind == "decision" for one in outputs):
+            self.timing.durable.append((time.perf_counter() - started) * 1000)
+            self.timing.cpu.append(spent)
+        self._act(outputs)
+        self._bars_since_snapshot += sum(one.kind == "account" for one in outputs)
+        if self._bars_since_snapshot >= self.session.rules.snapshot_every_bars:
+            self.snapshot()
+        if self.state.now_ms - self._anchored_ms >= self.session.rules.anchor_every_s * 1000:
+            self.anchor()
+        return outputs
+
+    def _act(self, outputs: Sequence[Output]) -> None:
+        for one in outputs:
+            if one.kind == "intent":
+                if self.is_halted_by_file():
+                    self._halted_before(one.body)
+                    continue
+                self.broker.submit(one.body, self.state.now_ms)
+            elif one.kind == "cancel":
+                self.broker.cancel(one.body["client_id"], self.state.now_ms)
+            elif one.kind == "ask":
+                for report in self.broker.history(one.body["client_id"]):
+                    self._several([report_event(report._replace(at_ms=max(report.at_ms, self.state.now_ms)))])
+
+    def _halted_before(self, order: Mapping[str, Any]) -> None:
+        """The HALT file was there before the order was sent: it is not."""
+        now_ms = self.state.now_ms
+        events = [report_event(Report(order["client_id"], "refused", now_ms, reason="HALT file"))]
+        if self.state.risk.mode != HALTED:
+            events.append(operator_event(now_ms, "halt", "HALT file", self._halt_reason()))
+        self._several(events)
+
+    def is_halted_by_file(self) -> bool:
+        """Whether someone has put a HALT file into the run's folder."""
+        return (self.folder / HALT_FILE).exists()
+
+    def _halt_reason(self) -> str:
+        try:
+            return (self.folder / HALT_FILE).read_text().strip()[:500] or "HALT file"
+        except OSError:
+            return "HALT file"
+
+    def watch_halt_file(self) -> None:
+        """Halt if the file is there; to be called often."""
+        if self.is_halted_by_file() and self.state.risk.mode != HALTED:
+            self.handle(operator_event(self.state.now_ms, "halt", "HALT file", self._halt_reason()))
+
+    def operate(self, action: str, who: str, reason: str, detail: Mapping[str, Any] | None = None) -> str:
+        """What an operator orders; "" or why it was refused. To resume, the HALT file must be gone.
+
+        Args:
+            action: one of `risk.states.ACTIONS`.
+            who: the operator.
+            reason: in words.
+            detail: see `risk.states.operate`.
+        """
+        if action == "resume" and self.is_halted_by_file():
+            return f"remove {self.folder / HALT_FILE} first"
+        outputs = self.handle(operator_event(self.state.now_ms, action, who, reason, detail))
+        return next((one.body["why"] for one in outputs if one.kind == "refused_operator"), "")
+
+    def fault(self, reason: str) -> None:
+        """Halt because something failed that must not be traded through."""
+        self.handle(Event(FAULT, self.state.now_ms, {"reason": reason}))
+
+    def feed(self, event: Event) -> None:
+        """Something about the data."""
+        if event.kind != FEED:
+            raise BadParameters(f"an event of the feed is needed, not {event.kind}")
+        self.handle(event)
+
+    def _append(self, entries: Sequence[Entry]) -> None:
+        now_ms = int(clock.now().timestamp() * 1000)
+        records = self.journal.append(entries, now_ms)
+        self.recent += [one for one in records if one.kind != PAST]
+        if len(self.recent) > 2 * KEPT_RECORDS:
+            self.recent = self.recent[-KEPT_RECORDS:]
+
+    def snapshot(self) -> Path:
+        """Write the state beside the journal; older ones but two are removed."""
+        seq, digest = self.journal.head
+        path = self.folder / SNAPSHOTS / f"{seq:012d}-{digest[:16]}.state"
+        write_bytes(path, self.state.to_bytes(self.session.decider))
+        for old in sorted(path.parent.glob("*.state"))[:-KEPT_SNAPSHOTS]:
+            old.unlink(missing_ok=True)
+        self._bars_since_snapshot = 0
+        return path
+
+    def anchor(self) -> None:
+        """Keep the journal's head in the second place."""
+        drop_anchor(self.anchors, self.journal.head, int(clock.now().timestamp() * 1000))
+        self._anchored_ms = self.state.now_ms
+
+    def end(self, reason: str) -> tuple[int, str]:
+        """Record the end of this process, snapshot and anchor; the journal's head."""
+        self.snapshot()
+        self._append([Entry(ENDED, {"reason": reason})])
+        self.anchor()
+        head = self.journal.head
+        self.close()
+        return head
+
+    def close(self) -> None:
+        """Let another process go on."""
+        self.journal.close()
+
+
+def write_halt_file(folder: Path, reason: str) -> Path:
+    """Halt a run from outside: it works while its process hangs, since the broker's side looks for it before it sends.
+
+    Raises:
+        TradewindError: the folder may not be written.
+    """
+    path = folder / HALT_FILE
+    try:
+        path.write_text(reason + "\n")
+    except OSError as error:
+        found = explain(path, error)
+        raise found if isinstance(found, TradewindError) else BadParameters(f"{path}: {error}") from error
+    return path

@@ -1,0 +1,124 @@
+"""What a live account is told: limits, guardrails, how orders are worked, and how fills are simulated."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tradewind.parameters import Parameters
+from tradewind.trading.risk.limits import RiskLimits
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Exposure(Parameters):
+    """All targets are scaled so that their sum is `scale_to` where it would be more than `above`."""
+
+    above: Positive = 0.9
+    scale_to: Positive = 0.8
+
+
+class Turnover(Parameters):
+    """Where more than `above` times the equity was traded in 24 hours, targets may shrink and nothing else."""
+
+    above: Positive = 6.0
+
+
+class ExpectedShortfall(Parameters):
+    """Where the mean of the worst 2.5 % of the account's last `bars` returns is beyond `above`, targets are scaled by
+    how far it is."""
+
+    above: Positive = 0.02
+    bars: Annotated[int, Field(ge=40)] = 480
+
+
+class Guardrails(Parameters):
+    """What changes a target before it becomes an order (`params:live`, `guardrails`); None switches one off."""
+
+    exposure: Exposure | None = Exposure()
+    turnover_a_day: Turnover | None = Turnover()
+    expected_shortfall: ExpectedShortfall | None = ExpectedShortfall()
+
+
+class ExecutorRules(Parameters):
+    """How a change of position is worked (`params:live`, `executor`).
+
+    Attributes:
+        kind: market takes at once; limit rests at the near touch and takes what is left after `patience_s`; twap takes
+            in `slices` over `duration_s`; bracket takes at once and leaves at `stop_loss` or `take_profit`.
+        patience_s, duration_s, slices: see `kind`.
+        stop_loss, take_profit: shares of the entry price.
+        unknown_after_s: an order of which nothing is heard for so long is asked for, and its symbol frozen.
+    """
+
+    kind: Literal["market", "limit", "twap", "bracket"] = "market"
+    patience_s: Positive = 300.0
+    duration_s: Positive = 900.0
+    slices: Annotated[int, Field(ge=1, le=100)] = 3
+    stop_loss: Positive = 0.03
+    take_profit: Positive = 0.06
+    unknown_after_s: Positive = 600.0
+
+
+class PaperFills(Parameters):
+    """How the paper account's orders are filled (`params:live`, `fills`).
+
+    Attributes:
+        latency_ms: from sending an order to its arrival in the book.
+        queue_ahead: share of a level's size that stands before a resting order when it arrives.
+        bar_latency_share: with bars alone, how far from the open towards the bar's worse end a market order is filled.
+        bar_participation: with bars alone, the largest share of a bar's volume that an order gets; the rest waits.
+    """
+
+    latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 120
+    queue_ahead: Annotated[float, Field(ge=0, le=1)] = 1.0
+    bar_latency_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    bar_participation: Annotated[float, Field(gt=0, le=1)] = 0.02
+
+
+class LiveRules(Parameters):
+    """Everything that a live account is told (`params:live`).
+
+    Attributes:
+        limits: what the risk gate allows.
+        guardrails: what changes targets.
+        executor: how orders are worked.
+        fills: how they are simulated.
+        grace_s: how long a timestamp waits for symbols whose bar has not come.
+        quote_every_s: how often prices are passed on between bars, venue's time.
+        snapshot_every_bars: bars between two snapshots of the state.
+        anchor_every_s: time between two anchors of the journal's head.
+        warmup_bars: bars of the past that features are computed from before the first decision.
+    """
+
+    limits: RiskLimits = RiskLimits()
+    guardrails: Guardrails = Guardrails()
+    executor: ExecutorRules = ExecutorRules()
+    fills: PaperFills = PaperFills()
+    grace_s: NotNegative = 5.0
+    quote_every_s: Positive = 5.0
+    snapshot_every_bars: Annotated[int, Field(ge=1)] = 24
+    anchor_every_s: Positive = 3600.0
+    warmup_bars: Annotated[int, Field(ge=1, le=100_000)] = 1000
+
+
+class PaperRules(Parameters):
+    """Which paper account `make paper` opens (`params:paper`).
+
+    Attributes:
+        model: a stored model; empty: the newest of a run.
+        rule: a strategy without a model, where there is none.
+        folder: of the run.
+        anchors: where heads of its journal are kept; best on another disk.
+        port: of the dashboard, on this machine alone.
+        speed: of the simulated exchange, as simulated seconds a second.
+        world_seed: of its market.
+    """
+
+    model: str = ""
+    rule: str = "time_series_momentum"
+    folder: str = "data/09_paper/run"
+    anchors: str = "data/09_paper/anchors.jsonl"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8710
+    speed: Positive = 3600.0
+    world_seed: Annotated[int, Field(ge=0)] = 1009

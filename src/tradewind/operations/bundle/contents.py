@@ -1,0 +1,171 @@
+"""What a bundle says of itself, and the bundle as what decides."""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from tradewind.errors import BadModel
+from tradewind.learning.features.catalogue import FeatureSelection, select
+from tradewind.learning.features.stream import Plan
+from tradewind.learning.models.onnx_forecaster import OnnxForecaster
+from tradewind.market.universe import Universe
+from tradewind.operations.bundle.sealing import Files
+from tradewind.parameters import Parameters
+from tradewind.trading.decision.decider import Decider, assembly_of
+from tradewind.trading.decision.forecasting import ForecastPolicy
+from tradewind.trading.decision.targets import TargetRules
+from tradewind.trading.setup import TradingSetup
+
+FORMAT = 1
+SPEC, GRAPH, REFERENCE, LATENCY, VERDICT = (
+    "bundle.json", "decision.onnx", "reference.json", "latency.json", "verdict.json",
+)  # fmt: skip
+PROBE, EXPECTED, WALK_FORWARD = "probe-features.npy", "probe-forecasts.npy", "walk-forward.npy"
+PROBE_TOLERANCE = 1e-6
+Floats = NDArray[np.float64]
+
+
+class Evidence(Parameters):
+    """What is known of the procedure that the model was refitted by; nothing of it is about the refit itself.
+
+    Attributes:
+        verdict: go, watch, no-go; or none, where the run's verdict is about another strategy.
+        judged: the strategy that the run's verdict is about.
+        sharpe, sharpe_low, sharpe_high: of this procedure, walk-forward, net, annualised, with the interval.
+        data_sha256, configuration_sha256, environment_sha256, verdict_sha256: of the model input, of all parameters, of
+            the names and versions of all installed packages, and of the verdict.
+    """
+
+    verdict: str
+    judged: str
+    sharpe: float
+    sharpe_low: float
+    sharpe_high: float
+    data_sha256: str
+    configuration_sha256: str
+    environment_sha256: str
+    verdict_sha256: str
+
+
+class BundleSpec(Parameters):
+    """What a bundle is (`bundle.json`).
+
+    Attributes:
+        name, family, seed, parameters, training: the procedure: the model of the catalogue, as in its walk-forward.
+        created_at: UTC, ISO 8601.
+        universe, trading, selection: as `params:universe`, `params:trading`, `params:feature_engineering.features`.
+        features: that the model reads, in their order.
+        plan_fingerprint: of all features that are computed.
+        max_gap_bars, max_missing_share, horizon_bars: as in data and feature engineering.
+        trained_from, trained_to, trained_rows: the settled labels that it was fitted on; instants ISO 8601.
+        evidence: of the procedure.
+    """
+
+    format: int = FORMAT
+    name: str
+    family: str
+    seed: int
+    parameters: dict[str, Any]
+    training: dict[str, Any]
+    created_at: str
+    universe: Universe
+    trading: TradingSetup
+    selection: FeatureSelection
+    features: tuple[str, ...]
+    plan_fingerprint: str
+    max_gap_bars: int
+    max_missing_share: float
+    horizon_bars: int
+    trained_from: str
+    trained_to: str
+    trained_rows: int
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model with everything it needs to decide, from files whose hashes were checked.
+
+    Attributes:
+        identity: SHA-256 of the manifest.
+        spec: what it is.
+        forecaster: the ONNX graph.
+        files: all of its files.
+    """
+
+    identity: str
+    spec: BundleSpec
+    forecaster: OnnxForecaster
+    files: Files
+
+    @classmethod
+    def from_files(cls, files: Files, identity: str) -> "Bundle":
+        """From trusted files (`sealing.read_bundle`).
+
+        Raises:
+            BadModel: a file is missing or was written by another version, or the features of this installation are
+                not those that the model was trained on.
+        """
+        missing = {SPEC, GRAPH, REFERENCE, LATENCY, VERDICT, PROBE, EXPECTED, WALK_FORWARD} - set(files)
+        if missing:
+            raise BadModel(f"bundle {identity[:24]} lacks {', '.join(sorted(missing))}: deploy the model again")
+        try:
+            spec = BundleSpec.model_validate_json(files[SPEC])
+        except ValidationError as error:
+            raise BadModel(f"bundle {identity[:24]}: {SPEC} was written by another version: {error}") from error
+        if spec.format != FORMAT:
+            raise BadModel(f"bundle {identity[:24]} has format {spec.format}, this version reads {FORMAT}")
+        found = Plan(select(spec.selection, spec.universe.timeframe, spec.universe.side_series)).fingerprint()
+        if found != spec.plan_fingerprint:
+            raise BadModel(
+                f"bundle {identity[:24]} was trained on features that this installation computes otherwise: deploy the "
+                "model again, or serve it with the version that made it"
+            )
+        return cls(identity, spec, OnnxForecaster.from_bytes(files[GRAPH], spec.features), files)
+
+    def decider(self, grace_ms: int = 0) -> Decider:
+        """What decides bar by bar, the same as evaluation does.
+
+        Args:
+            grace_ms: how long after its close a timestamp waits for symbols that have not arrived.
+        """
+        spec = self.spec
+        setup = spec.trading
+        rules = TargetRules(setup.signal, setup.sizing, setup.costs, spec.universe.bars_per_year)
+        chosen = select(spec.selection, spec.universe.timeframe, spec.universe.side_series)
+        policy = ForecastPolicy(self.forecaster, rules, spec.max_missing_share)
+        assembly = assembly_of(spec.universe, spec.max_gap_bars, grace_ms)
+        graph = hashlib.sha256(self.files[GRAPH]).hexdigest()
+        return Decider(assembly, chosen, policy, setup.sizing, graph)
+
+    def document(self, name: str) -> Any:
+        """One of its JSON files."""
+        return json.loads(self.files[name])
+
+    def array(self, name: str) -> NDArray[Any]:
+        """One of its arrays."""
+        return np.load(io.BytesIO(self.files[name]), allow_pickle=False)
+
+    def probe_error(self) -> float:
+        """By how much the graph differs here from what the trained model said of the probe rows; inf for no number."""
+        said = self.forecaster.predict_many(self.array(PROBE))
+        apart = np.abs(said - self.array(EXPECTED)).max()
+        return float(apart) if np.isfinite(apart) else float("inf")
+
+
+def array_file(values: NDArray[Any]) -> bytes:
+    """An array as a file of numpy's own format, without pickles."""
+    out = io.BytesIO()
+    np.save(out, values, allow_pickle=False)
+    return out.getvalue()
+
+
+def json_file(document: Any) -> bytes:
+    """A document as JSON; what is not finite is refused."""
+    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()

@@ -1,0 +1,203 @@
+"""A bundle from a finished run: the procedure refitted on all settled labels, with its evidence."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tradewind.errors import BadData, BadModel, BadParameters
+from tradewind.learning.features.catalogue import FeatureSelection, select
+from tradewind.learning.features.stream import Plan
+from tradewind.learning.models import catalogue
+from tradewind.learning.models.base import Forecaster
+from tradewind.learning.models.onnx_forecaster import OnnxForecaster
+from tradewind.learning.models.onnx_graph import to_onnx
+from tradewind.learning.models.walk_forward import TrainingRules, fingerprint, split_training
+from tradewind.market.universe import Universe
+from tradewind.metrics.verdict import best_first
+from tradewind.operations.bundle import contents
+from tradewind.operations.bundle.contents import BundleSpec, Evidence, array_file, json_file
+from tradewind.operations.bundle.measuring import latency_baseline, reference_distributions, walk_forward_edges
+from tradewind.operations.bundle.sealing import Files
+from tradewind.trading.setup import TradingSetup
+
+PROBE_ROWS = 64
+BEST = "best"
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """How a model was trained in its walk-forward: all that refitting needs.
+
+    Attributes:
+        name: of the catalogue.
+        parameters: of the model's own class, validated.
+        training: the rules.
+        seed: of the walk-forward.
+    """
+
+    name: str
+    parameters: Any
+    training: TrainingRules
+    seed: int
+
+
+@dataclass(frozen=True)
+class DecisionTerms:
+    """What decides beside the model: universe, trading, features and how bars are put together."""
+
+    universe: Universe
+    trading: TradingSetup
+    selection: FeatureSelection
+    max_gap_bars: int
+    max_missing_share: float
+    horizon_bars: int
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the run found out: verdict, leaderboard of the walk-forward, the model's own forecasts, all parameters."""
+
+    verdict: dict[str, Any]
+    leaderboard: pd.DataFrame
+    forecasts: pd.DataFrame
+    parameters: dict[str, Any]
+
+
+def choose(wanted: str, leaderboard: pd.DataFrame, trained: tuple[str, ...]) -> str:
+    """The model to deploy: the one that is named, or the best on the walk-forward folds of those that can be deployed.
+
+    Raises:
+        BadParameters: it was not trained in this run, or knows no direction.
+    """
+    possible = [name for name in trained if catalogue.has_direction(name)]
+    if wanted == BEST:
+        board = leaderboard[leaderboard["strategy"].isin(possible)]
+        if board.empty:
+            raise BadParameters("deployment.model is best, and the leaderboard has no model that can be deployed")
+        return str(best_first(board)["strategy"].iloc[0])
+    if wanted not in possible:
+        raise BadParameters(f"deployment.model must be {BEST} or one of {possible}, found {wanted!r}")
+    return wanted
+
+
+def settled(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose label is known by the last row's timestamp: nothing that looks beyond it trains."""
+    known = rows[["label", "forward_return", "weight"]].notna().all(axis=1)
+    return rows[known & (rows["horizon_end"] <= rows["timestamp"].max())].reset_index(drop=True)
+
+
+def refit(procedure: Procedure, rows: pd.DataFrame) -> Forecaster:
+    """The procedure on all settled rows: the same parameters, rules and seed as in the walk-forward.
+
+    Args:
+        procedure: how the model was trained.
+        rows: model input of all symbols, in the order of time.
+    """
+    from threadpoolctl import threadpool_limits
+
+    rules = procedure.training
+    parameters = procedure.parameters.within(rules.max_rounds, rules.early_stopping_rounds)
+    fitted: Forecaster
+    with threadpool_limits(limits=1):
+        fitted = catalogue.model(procedure.name)(parameters, procedure.seed).fit(split_training(rows, rules))
+    return fitted
+
+
+def make_bundle(
+    procedure: Procedure, rows: pd.DataFrame, terms: DecisionTerms, findings: Findings, created_at: str
+) -> Files:
+    """The files of a bundle.
+
+    Args:
+        procedure: how the model was trained in its walk-forward.
+        rows: model input of all symbols in the order of time; those without a settled label are left out.
+        terms: what decides beside the model.
+        findings: of the run.
+        created_at: UTC, ISO 8601.
+
+    Raises:
+        BadData: no row has a settled label, or the leaderboard has no such model.
+        BadModel: the ONNX graph does not say what the model says.
+    """
+    known = settled(rows)
+    if known.empty:
+        raise BadData("no row of model_input has a settled label: run feature_engineering on more history")
+    model = refit(procedure, known)
+    graph = to_onnx(model)
+    forecaster = OnnxForecaster.from_bytes(graph, model.features)
+    probe = probe_rows(known, model)
+    expected = np.stack([model.predict_row(row) for row in probe])
+    apart = float(np.abs(forecaster.predict_many(probe) - expected).max())
+    if not apart <= contents.PROBE_TOLERANCE:
+        raise BadModel(f"{procedure.name}: the ONNX graph differs from the model by {apart:.1e} on the probe rows")
+    edges = walk_forward_edges(findings.forecasts, terms.universe.symbols)
+    documents = {
+        contents.SPEC: _spec(procedure, model, known, terms, findings, created_at).model_dump(mode="json"),
+        contents.REFERENCE: reference_distributions(known, model.features, edges["edge"]),
+        contents.LATENCY: latency_baseline(forecaster, probe),
+        contents.VERDICT: findings.verdict,
+    }
+    return {
+        **model.files(),
+        contents.GRAPH: graph,
+        **{name: json_file(document) for name, document in documents.items()},
+        contents.PROBE: array_file(probe),
+        contents.EXPECTED: array_file(expected),
+        contents.WALK_FORWARD: array_file(edges),
+    }
+
+
+def probe_rows(rows: pd.DataFrame, model: Forecaster) -> NDArray[np.float32]:
+    """Inputs of the model, evenly over the rows of one symbol: (PROBE_ROWS, features), or windows of them."""
+    own = rows[rows["symbol"] == rows["symbol"].iloc[0]]
+    values = own[list(model.features)].to_numpy(dtype=np.float32)
+    bars = model.window_bars
+    ends = np.linspace(bars, len(values), PROBE_ROWS).astype(np.int64)
+    if bars == 1 and "network.onnx" not in model.files():
+        return np.ascontiguousarray(values[ends - 1])
+    return np.stack([values[end - bars : end] for end in ends])
+
+
+def _spec(
+    procedure: Procedure, model: Forecaster, rows: pd.DataFrame, terms: DecisionTerms, findings: Findings,
+    created_at: str,
+) -> BundleSpec:  # fmt: skip
+    features = select(terms.selection, terms.universe.timeframe, terms.universe.side_series)
+    return BundleSpec(
+        name=procedure.name, family=type(model).family, seed=procedure.seed,
+        parameters=procedure.parameters.model_dump(mode="json"), training=procedure.training.model_dump(mode="json"),
+        created_at=created_at, universe=terms.universe, trading=terms.trading, selection=terms.selection,
+        features=model.features, plan_fingerprint=Plan(features).fingerprint(), max_gap_bars=terms.max_gap_bars,
+        max_missing_share=terms.max_missing_share, horizon_bars=terms.horizon_bars,
+        trained_from=rows["timestamp"].min().isoformat(), trained_to=rows["timestamp"].max().isoformat(),
+        trained_rows=len(rows), evidence=_evidence(procedure.name, rows, findings),
+    )  # fmt: skip
+
+
+def _evidence(name: str, rows: pd.DataFrame, findings: Findings) -> Evidence:
+    board = findings.leaderboard.set_index("strategy")
+    if name not in board.index:
+        raise BadData(f"{name} is not on the leaderboard: run evaluation before deployment")
+    own, judged = board.loc[name], str(findings.verdict["strategy"])
+    return Evidence(
+        verdict=str(findings.verdict["verdict"]) if judged == name else "none",
+        judged=judged, sharpe=float(own["sharpe"]), sharpe_low=float(own["sharpe_low"]),
+        sharpe_high=float(own["sharpe_high"]), data_sha256=fingerprint(rows),
+        configuration_sha256=_sha256(findings.parameters), environment_sha256=environment_sha256(),
+        verdict_sha256=hashlib.sha256(json_file(findings.verdict)).hexdigest(),
+    )  # fmt: skip
+
+
+def environment_sha256() -> str:
+    """Of the names and versions of all installed packages."""
+    return _sha256(sorted({f"{one.metadata['Name']}=={one.version}".lower() for one in distributions()}))
+
+
+def _sha256(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()

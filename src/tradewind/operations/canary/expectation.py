@@ -1,0 +1,47 @@
+"""What an honest canary has in common with the champion: measured on their own walk-forward forecasts."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+# A champion's edge nearer to zero than this share of its spread has no sign worth agreeing with.
+SMALL = 0.25
+FEWEST = 100
+
+
+class Expectation(NamedTuple):
+    """Of the two edges (p_up - p_down) on the same bars.
+
+    Attributes:
+        agreement: share of bars on which they have one sign, of those where the champion's is not small.
+        ratio: of the canary's spread to the champion's.
+        correlation: of the two.
+        deviation: of the champion's edge.
+    """
+
+    agreement: float
+    ratio: float
+    correlation: float
+    deviation: float
+
+
+def expectation(champion: NDArray[Any], canary: NDArray[Any]) -> Expectation | None:
+    """From two arrays of `measuring.EDGES`; None where they share too few bars to say."""
+    mine, theirs = ({(one["symbol"], one["timestamp"]): one["edge"] for one in rows} for rows in (champion, canary))
+    common = [key for key in mine if key in theirs]
+    if len(common) < FEWEST:
+        return None
+    pairs = np.array([(mine[key], theirs[key]) for key in common], dtype=np.float64)
+    return measured(pairs[:, 0], pairs[:, 1])
+
+
+def measured(champion: NDArray[np.float64], canary: NDArray[np.float64]) -> Expectation | None:
+    """Of edges on the same bars; None where one of them never moves."""
+    deviation, other = float(champion.std()), float(canary.std())
+    if deviation < 1e-9 or other < 1e-9:
+        return None
+    told = np.abs(champion) >= SMALL * deviation
+    agreement = float(np.mean(np.sign(champion[told]) == np.sign(canary[told]))) if told.any() else 0.5
+    correlation = float(np.corrcoef(champion, canary)[0, 1])
+    return Expectation(agreement, other / deviation, correlation, deviation)

@@ -1,0 +1,104 @@
+"""The slow check: is the canary's log loss lower? Valid at whatever moment somebody looks.
+
+A bet on the difference of the two losses, the stake chosen before each is known, cannot be expected to grow while the
+canary is no better (Waudby-Smith and Ramdas 2024); labels over a horizon overlap, so that every horizon-th timestamp
+has a bet of its own, and their mean counts (Henzi and Ziegel 2022).
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tradewind.operations.canary.rules import CanaryRules
+
+FLOOR = 0.01  # a probability below it counts as this: a single label cannot decide
+MOST = 0.5  # that a bet can lose of what there is
+Outcome = Literal["undecided", "promote", "keep"]
+
+
+@dataclass
+class _Bet:
+    """One sequence of bets on differences, each within a bound that is known beforehand."""
+
+    logarithm: float = 0.0
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.1
+
+    def observe(self, difference: float, bound: float) -> None:
+        stake = min(max(self.total / self.squares, 0.0), MOST / max(bound, 1e-9))
+        self.logarithm += math.log1p(stake * difference)
+        self.count += 1
+        self.total += difference
+        self.squares += difference * difference
+
+
+@dataclass
+class SlowTest:
+    """The evidence that the canary is better (`e_value`), and that it is worse, for the page alone.
+
+    Attributes:
+        rules: of the trial.
+        horizon_bars: of the label.
+        bar_ms: duration of a bar.
+    """
+
+    rules: CanaryRules
+    horizon_bars: int
+    bar_ms: int
+    first_ms: int = -1
+    last_ms: int = -1
+    _better: list[_Bet] = field(default_factory=list)
+    _worse: list[_Bet] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._better = [_Bet() for _ in range(self.horizon_bars)]
+        self._worse = [_Bet() for _ in range(self.horizon_bars)]
+
+    def settle(
+        self, at_ms: int, champion: NDArray[np.float64], canary: NDArray[np.float64], label: NDArray[np.int64]
+    ) -> None:
+        """Take in the labels of one timestamp once they are known, in the order of time.
+
+        Args:
+            at_ms: of the decisions.
+            champion, canary: probabilities (symbols, 3).
+            label: -1, 0 or 1 for each symbol.
+        """
+        rows = np.arange(len(label))
+        gains = np.log(np.maximum(canary, FLOOR)) - np.log(np.maximum(champion, FLOOR))
+        difference, bound = float(np.mean(gains[rows, label + 1])), float(np.abs(gains).max())
+        turn = (at_ms // self.bar_ms) % self.horizon_bars
+        self._better[turn].observe(difference, bound)
+        self._worse[turn].observe(-difference, bound)
+        self.first_ms = at_ms if self.first_ms < 0 else self.first_ms
+        self.last_ms = at_ms
+
+    @property
+    def days(self) -> float:
+        """Of settled labels."""
+        return (self.last_ms - self.first_ms) / 86_400_000
+
+    @property
+    def e_value(self) -> float:
+        """Evidence that the canary's loss is lower; 20 is what a test at 5 % asks."""
+        return _mean(self._better)
+
+    @property
+    def e_value_worse(self) -> float:
+        """Evidence that it is higher; the fast checks act, this only tells."""
+        return _mean(self._worse)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether to promote, or to keep the champion since time is up."""
+        if self.e_value >= self.rules.promote_at and self.days >= self.rules.min_days:
+            return "promote"
+        return "keep" if self.days >= self.rules.max_days else "undecided"
+
+
+def _mean(bets: list[_Bet]) -> float:
+    return float(np.mean([math.exp(min(one.logarithm, 700.0)) for one in bets]))

@@ -1,0 +1,98 @@
+"""The chosen procedure, and the bundle of it refitted on all settled labels."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from tradewind.clock import now
+from tradewind.errors import BadParameters
+from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.learning.models import catalogue, walk_forward
+from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.market.universe import Universe
+from tradewind.operations.bundle.contents import Bundle
+from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, choose, make_bundle
+from tradewind.operations.bundle.warming import warm_files
+from tradewind.parameters import Parameters
+from tradewind.trading.setup import TradingSetup
+
+Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+
+
+class DeploymentRules(Parameters):
+    """What is deployed (`params:deployment`): `best` of the leaderboard's models that can be, or one by its name."""
+
+    model: str
+
+
+def choose_procedure(
+    leaderboard: pd.DataFrame, models: list[str], parameters: dict[str, Any], deployment: DeploymentRules, *best: Any
+) -> dict[str, Any]:
+    """Name, parameters, training rules and seed of the model to deploy, as in its walk-forward.
+
+    Args:
+        leaderboard: of the walk-forward folds.
+        models: of the run.
+        parameters: all of the run's.
+        deployment: which one.
+        best: the parameters found for each tuned model, in the order of `models`.
+    """
+    name = choose(deployment.model, leaderboard, tuple(models))
+    block = parameters[catalogue.stage_of(name)][name]
+    given = "network" if catalogue.stage_of(name) == "deep_learning" else "parameters"
+    found = dict(zip([one for one in models if catalogue.is_tuned(one)], best, strict=True))
+    chosen = found[name] if name in found else block[given]
+    return {"name": name, "parameters": chosen, "training": block["training"], "seed": parameters["seed"]}
+
+
+def build_bundle(
+    procedure: dict[str, Any],
+    model_input: Partitions,
+    horizon_returns: Partitions,
+    verdict: dict[str, Any],
+    leaderboard: pd.DataFrame,
+    universe: Universe,
+    trading: TradingSetup,
+    selection: FeatureSelection,
+    parameters: dict[str, Any],
+    bars: Partitions,
+    side_series: pd.DataFrame,
+    *forecasts: pd.DataFrame,
+) -> dict[str, bytes]:
+    """The files of the bundle.
+
+    Args:
+        procedure: of `choose_procedure`.
+        model_input, horizon_returns: by partition, as models were trained on them.
+        verdict, leaderboard: what the run found.
+        universe, trading, selection: what decides beside the model.
+        parameters: all of the run's.
+        bars, side_series: after which the bundle's decider stands when it is served.
+        forecasts: out of sample, one table a model.
+
+    Raises:
+        BadParameters: the procedure's parameters do not fit the model.
+    """
+    name, kind = procedure["name"], catalogue.model(procedure["name"])
+    try:
+        typed = Procedure(
+            name, kind.parameters_class.model_validate(procedure["parameters"]),
+            TrainingRules.model_validate(procedure["training"]), procedure["seed"],
+        )  # fmt: skip
+    except ValueError as error:
+        raise BadParameters(f"parameters of {name}: {error}") from error
+    rows = walk_forward.pool({partition: load() for partition, load in model_input.items()})
+    if catalogue.stage_of(name) == "deep_learning":
+        ahead = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
+        rows = rows.merge(ahead, on=["symbol", "timestamp"], how="left", validate="one_to_one")
+    made = parameters["feature_engineering"]
+    terms = DecisionTerms(
+        universe, trading, selection, int(parameters["data_engineering"]["market"]["max_gap_bars"]),
+        float(made["model_input"]["max_missing_share"]), int(made["labels"]["horizon_bars"]),
+    )  # fmt: skip
+    own = next(table for table in forecasts if str(table["model"].iloc[0]) == name)
+    findings = Findings(verdict, leaderboard, own, parameters)
+    files = make_bundle(typed, rows, terms, findings, now().isoformat(timespec="seconds"))
+    history = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}
+    return files | warm_files(Bundle.from_files(files, ""), history, side_series)

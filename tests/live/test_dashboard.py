@@ -1,0 +1,111 @@
+"""Every page answers, says PAPER and lets one halt; nothing comes from elsewhere, and strangers order nothing."""
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.live.conftest import run_bars, session_of, simulated
+from tradewind.data.feeds.items import Feed
+from tradewind.live.dashboard.app import dashboard
+from tradewind.live.dashboard.pages import PAGES
+from tradewind.live.process import PacedClock, Process
+from tradewind.live.runtime import Runtime
+from tradewind.trading.risk.states import ACTIVE, HALTED
+
+VOID = {"meta", "input", "br", "img", "line", "rect", "polyline", "polygon"}
+
+
+class Balanced(HTMLParser):
+    """Fails where tags are not closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag, tag
+
+
+@pytest.fixture
+def client(make_runtime: Callable[..., Runtime]) -> TestClient:
+    bars, _ = simulated(days=6, outages=0)
+    first = sorted({one.timestamp for one in bars})[60]
+    runtime = make_runtime(session_of(("SIM1", "SIM2", "SIM3")), [one for one in bars if one.timestamp <= first])
+    run_bars(runtime, [one for one in bars if one.timestamp > first][:90])
+    feed: Feed = None  # type: ignore[assignment]
+    process = Process(runtime, runtime.broker, feed, PacedClock(3_600_000))  # type: ignore[arg-type]
+    found = TestClient(dashboard(process), base_url="http://127.0.0.1:1")
+    found.process = process  # type: ignore[attr-defined]
+    return found
+
+
+def path_of(name: str) -> str:
+    return "/" if name == "Now" else f"/{name.lower()}"
+
+
+def token_of(client: TestClient) -> str:
+    found = re.search(r'name="token" value="([^"]+)"', client.get("/").text)
+    assert found
+    return found[1]
+
+
+def test_every_page_says_paper_and_lets_one_halt(client: TestClient) -> None:
+    for name in PAGES:
+        answer = client.get(path_of(name))
+        assert answer.status_code == 200
+        assert "<b>PAPER</b>" in answer.text and "HALT</button>" in answer.text and "oldest data" in answer.text
+        assert not re.search(r'(src|href|action)="(https?:)?//', answer.text), "something comes from elsewhere"
+        assert "nan" not in re.sub(r"<script.*|<style.*?</style>", "", answer.text, flags=re.S).lower().split()
+        page = Balanced()
+        page.feed(answer.text)
+        assert page.open == []
+
+
+def test_the_page_why_has_a_reason_for_every_bar(client: TestClient) -> None:
+    rows = re.findall(r"<tr>(.*?)</tr>", client.get("/why").text)[1:]
+    assert len(rows) == 60
+    assert all(re.findall(r"<td[^>]*>(.*?)</td>", row)[-1].strip() for row in rows)
+    only = client.get("/why?symbol=SIM2&acts=no").text
+    assert '<td class="">SIM1</td>' not in only and '<td class="">SIM2</td>' in only
+
+
+def test_what_is_shown_is_escaped(client: TestClient) -> None:
+    evil = "<script>alert(1)</script>"
+    client.post("/control", data={"token": token_of(client), "action": "pause", "who": evil, "reason": evil})
+    for name in PAGES:
+        assert evil not in client.get(path_of(name)).text
+    assert evil not in client.get(f"/chart?symbol={evil}").text + client.get(f"/journal?kind={evil}&seq={evil}").text
+
+
+def test_the_halt_button_halts_and_resume_lifts_it(client: TestClient) -> None:
+    process: Process = client.process  # type: ignore[attr-defined]
+    token = token_of(client)
+    answer = client.post("/control", data={"token": token, "action": "halt", "reason": "drill"}, follow_redirects=False)
+    assert answer.status_code == 303 and process.runtime.state.risk.mode == HALTED
+    assert process.runtime.is_halted_by_file()
+    given = {"token": token, "action": "resume", "who": "ann", "reason": "over", "as": "json"}
+    assert client.post("/control", data=given).json()["state"] == ACTIVE
+    assert not process.runtime.is_halted_by_file()
+    wrong = client.post("/control", data={**given, "action": "override", "code": "halted", "minutes": "5"})
+    assert wrong.status_code == 409 and "may be overridden" in wrong.json()["refused"]
+
+
+def test_strangers_order_nothing(client: TestClient) -> None:
+    process: Process = client.process  # type: ignore[attr-defined]
+    given = {"action": "halt", "who": "x", "reason": "y"}
+    assert client.post("/control", data=given).status_code == 403
+    assert client.post("/control", data={**given, "token": "guess"}).status_code == 403
+    foreign = client.post("/control", data={**given, "token": token_of(client)}, headers={"host": "evil.example"})
+    assert foreign.status_code == 403
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 403
+    long = client.post("/control", content=b"token=" + b"x" * 20_000)
+    assert long.status_code == 413
+    assert process.runtime.state.risk.mode == ACTIVE

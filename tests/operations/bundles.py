@@ -1,0 +1,73 @@
+"""Small bundles that tests register, move, serve and break."""
+
+import functools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tradewind.learning.features.catalogue import FeatureSelection, select
+from tradewind.learning.models import catalogue
+from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.market.universe import Universe
+from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, make_bundle
+from tradewind.operations.bundle.sealing import Files
+from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.orders import OrderRules
+from tradewind.trading.setup import TradingSetup
+from tradewind.trading.strategy.signals import SignalRules
+from tradewind.trading.strategy.sizing import SizingRules
+
+HOUR = pd.Timedelta(hours=1)
+NAMES = ("log_return_1", "rsi_14", "realised_volatility_24")
+TERMS = DecisionTerms(
+    universe=Universe(venue="simulated", symbols=("SIM1", "SIM2"), timeframe="1h"),
+    trading=TradingSetup(
+        costs=Costs(), execution=OrderRules(),
+        signal=SignalRules(smoothing_bars=4, entry_threshold=0.05, exit_threshold=0.01, cost_multiple=0.0),
+        sizing=SizingRules(volatility_window=24),
+    ),
+    selection=FeatureSelection(include=NAMES, slower_timeframes=()), max_gap_bars=3, max_missing_share=0.4,
+    horizon_bars=4,
+)  # fmt: skip
+
+
+def model_rows(seed: int, count: int = 900, edge: float = 1.0) -> pd.DataFrame:
+    """Model input of two symbols, whose label follows the first feature `edge` times."""
+    rng = np.random.default_rng(seed)
+    at = pd.date_range("2023-01-01", periods=count, freq="h", tz="UTC").as_unit("ms")
+    parts = []
+    for symbol in TERMS.universe.symbols:
+        x = rng.standard_normal((count, len(NAMES))).astype(np.float32)
+        drift = edge * x[:, 0] + rng.standard_normal(count)
+        keys = pd.DataFrame({"symbol": pd.Series(symbol, index=range(count), dtype="str"), "timestamp": at})
+        values = pd.concat([keys, pd.DataFrame(x, columns=list(NAMES))], axis=1)
+        parts.append(
+            values.assign(
+                label=np.digitize(drift, [-0.6, 0.6]).astype(np.int8) - np.int8(1),
+                forward_return=0.01 * drift,
+                exit_time=at + HOUR,
+                horizon_end=at + 4 * HOUR,
+                weight=1.0,
+            )
+        )
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.sort_values(["timestamp", "symbol"], kind="stable", ignore_index=True)
+
+
+def findings(name: str, verdict: str, rows: pd.DataFrame) -> Findings:
+    board = pd.DataFrame({"strategy": [name], "family": "model", "sharpe": 1.5, "sharpe_low": 0.2, "sharpe_high": 2.8})
+    rng = np.random.default_rng(5)
+    up = np.clip(0.4 + 0.1 * rng.standard_normal(len(rows)), 0, 0.7)
+    forecasts = rows[["symbol", "timestamp"]].assign(p_up=up, p_flat=0.2, p_down=0.8 - up)
+    return Findings({"verdict": verdict, "strategy": name}, board, forecasts, {"seed": 7})
+
+
+@functools.cache
+def bundle_files(name: str = "linear", seed: int = 1, verdict: str = "go", edge: float = 1.0) -> Files:
+    """The files of a bundle; other seeds give other bundles."""
+    assert tuple(one.name for one in select(TERMS.selection, "1h", ())) == NAMES
+    kind: Any = catalogue.model(name)
+    rows = model_rows(seed, edge=edge)
+    procedure = Procedure(name, kind.parameters_class(), TrainingRules(max_rounds=10), 7)
+    return make_bundle(procedure, rows, TERMS, findings(name, verdict, rows), "2026-01-01T00:00:00+00:00")

@@ -1,0 +1,207 @@
+"""Faulty canaries are taken back within tens of decisions, honest ones are left alone, better ones are promoted."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tradewind.operations.bundle.measuring import EDGES
+from tradewind.operations.canary.expectation import Expectation, expectation, measured
+from tradewind.operations.canary.fast_checks import FastChecks, Scored, Tripped
+from tradewind.operations.canary.routing import DAY_MS, is_canarys
+from tradewind.operations.canary.rules import CanaryRules
+from tradewind.operations.canary.slow_test import SlowTest
+
+RULES = CanaryRules()
+Floats = NDArray[np.float64]
+BASELINE_MS = 0.05
+DECISIONS = 200
+
+
+class Market:
+    """Edges of a champion and of an honest canary, which share most of what they know, hour after hour.
+
+    Autocorrelated, as forecasts of overlapping horizons are; `other` is what both say of another symbol.
+    """
+
+    def __init__(self, seed: int, length: int = DECISIONS, kept: float = 0.5, noise: float = 0.35) -> None:
+        rng = np.random.default_rng(seed)
+
+        def series() -> Floats:
+            shocks = rng.standard_normal(length + 100)
+            out = np.zeros(length + 100)
+            for at in range(1, len(out)):
+                out[at] = kept * out[at - 1] + np.sqrt(1 - kept**2) * shocks[at]
+            return out
+
+        common = series()
+        market = series()
+        self.champion = 0.08 * (common + noise * series())[100:]
+        self.honest = 0.08 * (common + noise * series())[100:]
+        self.other = 0.08 * (0.3 * common + 0.95 * market + noise * series())[100:]
+        self.stale = 0.08 * (common + noise * series())[76:-24]
+        self.rng = rng
+
+
+def forecast(edge: float) -> Floats:
+    edge = float(np.clip(edge, -0.75, 0.75))
+    return np.array([0.4 - edge / 2, 0.2, 0.4 + edge / 2, 0.01 * edge]).clip(0, None) / max(
+        1.0, np.array([0.4 - edge / 2, 0.2, 0.4 + edge / 2]).clip(0, None).sum()
+    )
+
+
+def expected_of(honest: Expectation | None = None) -> Expectation:
+    """Of a long walk-forward."""
+    market = Market(999, 20_000)
+    found = honest or measured(market.champion, market.honest)
+    assert found is not None
+    return found
+
+
+EXPECTED = expected_of()
+Canary = Callable[[Market], Iterator[Scored]]
+
+
+def paired(market: Market, edges: Floats, slow: float = 1.0, lag: float = 0.0) -> Iterator[Scored]:
+    for mine, theirs in zip(market.champion, edges, strict=True):
+        times = BASELINE_MS * market.rng.lognormal(-1.0, 0.4, 2)
+        yield Scored(forecast(mine), forecast(theirs), float(times[0]), float(times[1] * slow), lag)
+
+
+def with_nan(market: Market) -> Iterator[Scored]:
+    for at, scored in enumerate(paired(market, market.honest)):
+        yield scored if at < 20 else scored._replace(canary=np.array([np.nan, 0.2, 0.4, 0.0]))
+
+
+FAULTY: dict[str, Canary] = {
+    "inverted": lambda market: paired(market, -market.honest),
+    "constant": lambda market: paired(market, np.full(DECISIONS, 0.01)),
+    "nan": with_nan,
+    "three times overconfident": lambda market: paired(market, 3 * market.honest),
+    "24 h stale": lambda market: paired(market, market.stale, lag=24.0),
+    "wrong symbol": lambda market: paired(market, market.other),
+    "slow": lambda market: paired(market, market.honest, slow=12.0),
+    "failing": lambda market: (one._replace(canary=None) for one in paired(market, market.honest)),
+}
+
+
+def trial(canary: Iterator[Scored]) -> Tripped | None:
+    checks = FastChecks(RULES, EXPECTED, BASELINE_MS)
+    for scored in canary:
+        if checks.observe(scored):
+            break
+    return checks.tripped
+
+
+def decisions_of(fault: str, runs: int) -> list[int]:
+    found = [trial(FAULTY[fault](Market(seed))) for seed in range(runs)]
+    missed = [seed for seed, one in enumerate(found) if one is None]
+    assert missed == [], f"{fault}: not taken back within {DECISIONS} decisions: {missed}"
+    return [one.decisions for one in found if one is not None]
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_faulty_canary_is_taken_back_within_two_hundred_decisions(fault: str) -> None:
+    needed = decisions_of(fault, 20)
+    print(f"{fault}: median {np.median(needed):.0f}, most {max(needed)} decisions")
+    assert np.median(needed) < 60
+
+
+@pytest.mark.depth
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_hundred_faulty_canaries_are_taken_back(fault: str) -> None:
+    needed = decisions_of(fault, 100)
+    print(f"{fault}: median {np.median(needed):.0f}, most {max(needed)} decisions")
+    assert np.median(needed) < 60
+
+
+def honest_rolled_back(runs: int) -> float:
+    return float(np.mean([trial(paired(market := Market(10_000 + seed, 1000), market.honest)) is not None
+                          for seed in range(runs)]))  # fmt: skip
+
+
+def test_an_honest_canary_is_left_alone() -> None:
+    assert honest_rolled_back(20) == 0.0
+
+
+@pytest.mark.depth
+def test_of_two_hundred_honest_canaries_at_most_two_in_a_hundred_are_rolled_back() -> None:
+    share = honest_rolled_back(200)
+    print(f"A/A: {share:.1%} of 200 rolled back")
+    assert share <= 0.02
+
+
+def test_a_fault_that_begins_late_is_found_too() -> None:
+    market = Market(3, 1000)
+    edges = np.concatenate([market.honest[:800], -market.honest[800:]])
+    found = trial(paired(market, edges))
+    assert found is not None and 800 < found.decisions < 860
+
+
+def test_probabilities_that_are_none_and_a_probe_that_differs_end_the_trial() -> None:
+    checks = FastChecks(RULES, EXPECTED, BASELINE_MS)
+    found = checks.observe(Scored(forecast(0.1), np.array([0.5, 0.5, 0.5, 0.0]), 0.1, 0.1))
+    assert found is not None and found.check == "probabilities"
+    probed = FastChecks(RULES, EXPECTED, BASELINE_MS)
+    assert probed.probed(1e-7, 1e-6) is None
+    found = probed.probed(float("inf"), 1e-6)
+    assert found is not None and found.check == "probe" and probed.observe(Scored(forecast(0), None, 0, 0)) == found
+
+
+def test_what_is_expected_comes_from_the_bars_that_both_have_forecast() -> None:
+    rows = np.zeros((2, 300), dtype=EDGES)
+    rows["timestamp"] = np.arange(300)
+    rows["edge"] = np.random.default_rng(1).standard_normal(300)
+    rows[1]["edge"] = 2 * rows[0]["edge"]
+    found = expectation(rows[0], rows[1][:200])
+    assert found is not None and found.agreement == 1.0 and found.ratio == pytest.approx(2)
+    assert expectation(rows[0], rows[1][:50]) is None
+
+
+def test_routing_keeps_days_whole_and_its_share() -> None:
+    chosen = [is_canarys(7, f"SIM{symbol}", day * DAY_MS, 0.05) for symbol in range(20) for day in range(500)]
+    assert 0.04 < np.mean(chosen) < 0.06
+    hours = {is_canarys(7, "SIM1", 3 * DAY_MS + hour * 3_600_000, 0.05) for hour in range(24)}
+    assert len(hours) == 1
+    assert [is_canarys(8, "SIM1", day * DAY_MS, 0.5) for day in range(40)] != [
+        is_canarys(7, "SIM1", day * DAY_MS, 0.5) for day in range(40)
+    ]
+
+
+def settled(seed: int, edge: float, days: int, horizon: int = 4) -> SlowTest:
+    """Labels whose true probability only the canary knows, by so much."""
+    rng = np.random.default_rng(seed)
+    test = SlowTest(RULES, horizon, 3_600_000)
+    for hour in range(days * 24):
+        known = edge * rng.choice([-1.0, 1.0], 3)
+        up = 0.4 + known / 2
+        label = np.where(rng.random(3) < up, 1, np.where(rng.random(3) < 0.2 / (1 - up), 0, -1))
+        champion = np.tile([0.4, 0.2, 0.4], (3, 1))
+        canary = np.column_stack([0.4 - known / 2, np.full(3, 0.2), up])
+        test.settle(hour * 3_600_000, champion, canary, label)
+        if test.outcome != "undecided":
+            break
+    return test
+
+
+def test_a_better_canary_is_promoted_not_before_the_least_days_and_an_equal_one_never() -> None:
+    better = settled(1, 0.3, 60)
+    assert better.outcome == "promote" and RULES.min_days <= better.days < 30
+    equal = settled(2, 0.0, 61)
+    assert equal.outcome == "keep" and equal.e_value < 20
+
+
+def test_evidence_for_an_equal_canary_seldom_grows() -> None:
+    """Anytime validity: over twenty histories of a canary that is a little worse, the test never promotes."""
+    outcomes = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        test = SlowTest(CanaryRules(min_days=1), 4, 3_600_000)
+        for hour in range(24 * 30):
+            label = rng.choice([-1, 0, 1], 3, p=[0.4, 0.2, 0.4])
+            noise = 0.1 * rng.standard_normal(3).clip(-2, 2)
+            canary = np.column_stack([0.4 - noise, np.full(3, 0.2), 0.4 + noise])
+            test.settle(hour * 3_600_000, np.tile([0.4, 0.2, 0.4], (3, 1)), canary, label)
+            outcomes.append(test.outcome)
+    assert "promote" not in outcomes

@@ -1,0 +1,88 @@
+"""The deployment stage: the chosen procedure, refitted, registered, and served in development."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.operations.bundles import TERMS, findings, model_rows
+from tradewind.datasets.registry import RegistryDataset
+from tradewind.errors import BadModel, BadParameters
+from tradewind.operations.bundle.warming import DECISIONS, STATE, read_decisions
+from tradewind.operations.registry.records import Roles
+from tradewind.pipelines.deployment.nodes import DeploymentRules, build_bundle, choose_procedure
+
+PARAMETERS: dict[str, Any] = {
+    "seed": 7,
+    "classifier": {
+        "linear": {"parameters": {"c": 0.01}, "training": {"row_stride": 2}},
+        "lightgbm": {"training": {"max_rounds": 5}},
+    },
+    "data_engineering": {"market": {"max_gap_bars": 3}},
+    "feature_engineering": {"model_input": {"max_missing_share": 0.4}, "labels": {"horizon_bars": 4}},
+}
+
+
+def build(wanted: str, path: Path, **changes: Any) -> Any:
+    rows = model_rows(1)
+    told = findings("linear", "go", rows)
+    board = pd.concat([told.leaderboard, told.leaderboard.assign(strategy="lightgbm", sharpe=1.2)], ignore_index=True)
+    models = ["linear", "lightgbm"]
+    best = {"max_depth": 2, "min_child_weight": 5.0}
+    procedure = choose_procedure(board, models, PARAMETERS, DeploymentRules(model=wanted), best) | changes
+    forecasts = [told.forecasts.assign(model=name) for name in models]
+    partitions = {f"simulated/{name}/1h": partial(_of, rows, name) for name in TERMS.universe.symbols}
+    bars = {partition: partial(_bars, name) for partition, name in zip(partitions, TERMS.universe.symbols, strict=True)}
+    files = build_bundle(
+        procedure, partitions, {}, told.verdict, board, TERMS.universe, TERMS.trading, TERMS.selection, PARAMETERS,
+        bars, NO_SIDE_SERIES, *forecasts,
+    )  # fmt: skip
+    dataset = RegistryDataset(path=str(path))
+    dataset.save(files)
+    return dataset.load()
+
+
+NO_SIDE_SERIES = pd.DataFrame({
+    "series": pd.Series(dtype="str"), "symbol": pd.Series(dtype="str"),
+    "known_at": pd.Series(dtype="datetime64[ms, UTC]"), "value": pd.Series(dtype="float64"),
+})  # fmt: skip
+
+
+def _bars(symbol: str, count: int = 40) -> pd.DataFrame:
+    opened = pd.date_range("2023-03-01", periods=count, freq="h", tz="UTC").as_unit("ms")
+    close = 100 + np.arange(count) % 7
+    return pd.DataFrame({
+        "symbol": symbol, "open_time": opened, "timestamp": opened + pd.Timedelta(hours=1), "open": close,
+        "high": close + 1.0, "low": close - 1.0, "close": close, "volume": 5.0,
+    })  # fmt: skip
+
+
+def _of(rows: pd.DataFrame, symbol: str) -> pd.DataFrame:
+    return rows[rows["symbol"] == symbol]
+
+
+def test_the_best_model_is_refitted_by_its_own_procedure_and_served_in_development(tmp_path: Path) -> None:
+    registry = build("best", tmp_path)
+    spec = registry.load(1).spec
+    assert (spec.name, spec.parameters, spec.training["row_stride"], spec.seed) == ("linear", {"c": 0.01}, 2, 7)
+    assert spec.evidence.verdict == "go" and spec.max_gap_bars == 3 and spec.horizon_bars == 4
+    assert registry.roles("development") == Roles(1)
+    last = read_decisions(registry.read(1)[DECISIONS])
+    assert set(last) == set(TERMS.universe.symbols) and np.isfinite(last["SIM2"].p_up)
+    assert registry.load(1).decider().from_bytes(registry.read(1)[STATE]).assembly.done_ms == last["SIM1"].timestamp
+    again = build("lightgbm", tmp_path)
+    assert again.load(2).spec.parameters["max_depth"] == 2 and again.load(2).spec.evidence.verdict == "none"
+    assert again.roles("development") == Roles(2, None, 1) and again.roles("production") == Roles()
+
+
+def test_what_cannot_be_deployed_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BadParameters, match="must be best or one of"):
+        build("ppo", tmp_path)
+    with pytest.raises(BadParameters, match="parameters of linear"):
+        build("linear", tmp_path, parameters={"depth": 3})
+    with pytest.raises(Exception, match="is a bundle") as refused:
+        RegistryDataset(path=str(tmp_path)).save({"a": "text"})  # type: ignore[dict-item]
+    assert isinstance(refused.value.__cause__ or refused.value, BadModel)
