@@ -37,19 +37,17 @@ def compile_kernels() -> None:
 
 def compile_market() -> None:
     """Features, labels, positions, accounts and what is measured of them: a small market is judged."""
-    from kedro.config import OmegaConfigLoader
-
     from tests.laws.test_labels import SCHEMES, SETTINGS
     from tradewind.evaluation import robustness
     from tradewind.evaluation.traded_market import TradedMarket
     from tradewind.learning.labels.rules import LabelRules, make_labels
     from tradewind.learning.labels.weights import WeightRules
-    from tradewind.settings import CONFIG_LOADER_ARGS
+    from tradewind.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
     from tradewind.validation.experiment import Case, judge_run, simulated
     from tradewind.validation.research_run import MODEL, RunSettings, lazily, run_research
 
     project = Path(__file__).resolve().parents[1]
-    parameters = OmegaConfigLoader(str(project / "conf"), **CONFIG_LOADER_ARGS)["parameters"]
+    parameters = CONFIG_LOADER_CLASS(str(project / "conf"), **CONFIG_LOADER_ARGS)["parameters"]
     case = Case(edge=6, days=365, seed=1, n_symbols=2)
     settings, sources = RunSettings.from_parameters(parameters, seed=case.seed), simulated(case)
     run = run_research(sources, settings)

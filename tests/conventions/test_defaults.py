@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project
 from pydantic import BaseModel
 
 from tradewind.parameters import Parameters
-from tradewind.settings import CONFIG_LOADER_ARGS
+from tradewind.settings import CONFIG_LOADER_ARGS, ProjectConfigLoader
 
 PROJECT = Path(__file__).parents[2]
 
@@ -74,7 +73,7 @@ def second_defaults(blocks: Mapping[str, tuple[Any, Any]]) -> list[str]:
 @pytest.fixture(scope="module")
 def blocks() -> dict[str, tuple[Any, Any]]:
     arguments = {name: value for name, value in CONFIG_LOADER_ARGS.items() if name != "env"}
-    loader = OmegaConfigLoader(str(PROJECT / "conf"), env="base", **{**arguments, "default_run_env": "base"})
+    loader = ProjectConfigLoader(str(PROJECT / "conf"), env="base", **{**arguments, "default_run_env": "base"})
     out = {}
     for name, kind in typed_blocks().items():
         value: Any = loader["parameters"]
