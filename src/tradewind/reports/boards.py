@@ -66,7 +66,13 @@ def _metrics(values: pd.Series) -> dict[str, str]:
 
 
 def breakdown_rows(breakdown: pd.DataFrame, by: str, strategies: list[str]) -> Iterator[dict[str, str]]:
-    """Sharpe ratio and total return by fold, symbol or year, for the strategies asked for; the holdout comes last."""
+    """Sharpe ratio and total return by fold, symbol or year, for the strategies asked for; the holdout comes last.
+
+    Args:
+        breakdown: Sharpe ratio and return by part.
+        by: the kind of part: fold, symbol, year or regime.
+        strategies: those asked for, in this order.
+    """
     part = breakdown[(breakdown["by"] == by) & breakdown["strategy"].isin(strategies)]
     for role, name in ROLES.items():
         for group, rows in part[part["role"] == role].groupby("group", sort=False):

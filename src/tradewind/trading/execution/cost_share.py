@@ -39,7 +39,20 @@ def side_shares(
     fixed: float, by_volatility: float, impact: float, book: Floats, volatility: Floats, participation: float,
     value: float,
 ) -> Floats:  # fmt: skip
-    """`side_share` at each of many volatilities (n,), which is 0 where one is missing (NaN)."""
+    """`side_share` at each of many volatilities, which is 0 where one is missing (NaN).
+
+    Args:
+        fixed: share of the value that every fill costs.
+        by_volatility: share of a bar's volatility that is slipped.
+        impact: coefficient of the square-root law; 0 for none.
+        book: points (value, share) of a measured book, shape (2, points); empty for none.
+        volatility: of a bar, as log return, shape (n,).
+        participation: the order's share of a bar's usual volume.
+        value: of the order, in account currency.
+
+    Returns:
+        Shares of the value, shape (n,).
+    """
     out = np.empty(len(volatility))
     for row in range(len(volatility)):
         known = 0.0 if np.isnan(volatility[row]) else volatility[row]
