@@ -287,7 +287,7 @@ def test_tables_of_the_same_costs_agree_under_every_order_rule(execution: OrderR
     costs = Costs(taker_fee_bps=5.0, maker_fee_bps=5.0, half_spread_bps=0.0, slippage_share_of_volatility=0.0)
     setup = SETUP.model_copy(update={"costs": costs, "execution": execution})
     bars = nodes.load_market(lazily(tables), FUNDING, UNIVERSE, setup)
-    positions = nodes.make_positions(bars, folds(), NO_AGENTS, NO_ORACLE, 7, in_folds(known))
+    positions = nodes.make_positions(bars, folds(), gathered(in_folds(known)), NO_AGENTS, NO_ORACLE, 7)
     judged = lazily({"knowing": positions["knowing"]})
     at_once = nodes.measure_cost_sensitivity(judged, bars, folds(), SensitivityRules(cost_multiples=(1.0, 2.0)))
     sharpe = at_once["sharpe"].iloc[0]
@@ -425,7 +425,7 @@ def test_a_run_without_agents_has_empty_tables_of_the_same_columns() -> None:
     tables, known = market(19, 0.2)
     bars, positions = traded(tables), lazily(decide(tables, known))
     accounts, _ = nodes.run_backtests(positions, bars)
-    returns, _ = nodes.aggregate_portfolios(positions, lazily(accounts), bars, folds())
+    returns, _ = nodes.aggregate_portfolios(positions, lazily(accounts), bars, folds(), {})
     scores, profile = nodes.score_agents(returns, bars, folds(), StatisticsRules(), 7, {})
     assert scores.empty and {"strategy", "iqm", "above_holding"} <= set(scores.columns)
     assert profile.empty and list(profile.columns) == ["strategy", "threshold", "share"]

@@ -231,7 +231,7 @@ def _labels_ended_at_once(*args: Any) -> Any:
 def _unpurged(
     rows: pd.DataFrame, folds: pd.DataFrame, parameters: BoostingParameters, settings: RunSettings
 ) -> pd.DataFrame:
-    ended = rows.assign(horizon_end=rows["timestamp"])
+    ended = rows.assign(horizon_end=rows["timestamp"].where(rows["label"].notna()))
     return boosted_forecasts(ended, folds.assign(embargo=pd.Timedelta(0)), parameters, settings)
 
 
@@ -240,10 +240,11 @@ def _shuffled(
 ) -> pd.DataFrame:
     names = feature_names(rows)
     rng = np.random.default_rng(settings.seed)
-    half = rng.random(len(rows)) < 0.5
+    half, labelled = rng.random(len(rows)) < 0.5, rows["label"].notna().to_numpy()
     probability = np.empty((len(rows), 3))
     for trained in (half, ~half):
-        probability[~trained] = fit_linear(rows[trained].iloc[::20], names, 0.01).predict(rows[~trained])[PROBABILITIES]
+        few = rows[trained & labelled].iloc[::20]
+        probability[~trained] = fit_linear(few, names, 0.01).predict(rows[~trained])[PROBABILITIES]
     forecasts = boosted_forecasts(rows, folds, parameters, settings)
     found = pd.DataFrame(probability, columns=list(PROBABILITIES)).assign(
         symbol=rows["symbol"].array, timestamp=rows["timestamp"].array
@@ -256,7 +257,7 @@ def _chosen_on_everything(
     rows: pd.DataFrame, folds: pd.DataFrame, parameters: BoostingParameters, settings: RunSettings
 ) -> pd.DataFrame:
     names = feature_names(rows)
-    strength = rows[names].corrwith(rows["label"]).abs().fillna(0.0)
+    strength = rows[names].corrwith(rows["label"].astype("float64")).abs().fillna(0.0)
     weak = strength.nsmallest(len(names) // 2).index
     return boosted_forecasts(rows.assign(**dict.fromkeys(weak, 0.0)), folds, parameters, settings)
 
@@ -276,14 +277,14 @@ def _stopped_by_the_test(
         test = rows[test_mask(rows, fold)]
         train, _, calibration = split_training(rows[training_mask(rows, fold)], settings.training).samples()
         model = catalogue.row_model(MODEL)(parameters, settings.seed)
-        model.fit_samples(train, Sample.from_rows(test), calibration)
+        model.fit_samples(train, Sample.from_rows(test[test["label"].notna()]), calibration)
         parts.append(model.predict(test[feature_names(rows)]))
     found = pd.concat(parts, ignore_index=True)
     return forecasts.assign(**{name: found[name].to_numpy() for name in found.columns})
 
 
 def _loss(forecasts: pd.DataFrame, rows: pd.DataFrame) -> float:
-    joined = forecasts.merge(rows[["symbol", "timestamp", "label"]], on=["symbol", "timestamp"])
+    joined = forecasts.merge(rows[["symbol", "timestamp", "label"]].dropna(), on=["symbol", "timestamp"])
     given = joined[list(PROBABILITIES)].to_numpy()[np.arange(len(joined)), joined["label"].to_numpy() + 1]
     return float(-np.log(np.maximum(given, 1e-6)).mean())
 
@@ -293,7 +294,7 @@ def _calibrated_on_the_test(
 ) -> pd.DataFrame:
     forecasts = boosted_forecasts(rows, folds, parameters, settings)
     names = list(PROBABILITIES)
-    joined = forecasts.merge(rows[["symbol", "timestamp", "label"]], on=["symbol", "timestamp"])
+    joined = forecasts.merge(rows[["symbol", "timestamp", "label"]].dropna(), on=["symbol", "timestamp"])
     shares = joined["label"].value_counts(normalize=True).reindex([-1, 0, 1]).to_numpy()
     shifted = forecasts[names].to_numpy() * shares / forecasts[names].to_numpy().mean(axis=0)
     return forecasts.assign(**dict(zip(names, (shifted / shifted.sum(axis=1, keepdims=True)).T, strict=True)))

@@ -190,8 +190,8 @@ def _validate(model: Any, actor: Actor, task: TrainingTask, part: int) -> dict[s
         if actor.units and over.any():
             still_on = torch.from_numpy(~over).float()[None, :, None]
             hidden = tuple(one * still_on for one in hidden)
-        growth += float(np.log(np.maximum(1.0 + market.metrics[:, 0], 1e-6)).mean())
-        turnover += float(market.metrics[:, 6].mean())
+        growth += float(np.log(np.maximum(1.0 + market.last_step[:, 0], 1e-6)).mean())
+        turnover += float(market.last_step[:, 6].mean())
     metrics = {str(name): float(value) for name, value in model.logger.name_to_value.items()}
     return {
         "part": part, "steps": model.num_timesteps, "valid_growth": growth / rules.episode_bars,
