@@ -74,7 +74,7 @@ def require_imported(project: Project, market: Market, until_hour: int) -> None:
     counts = ParquetTableDataset(filepath=str(project.data("exchange") / "02_intermediate/row_counts.parquet")).load()
     store = store_of(project)
     ledger = store.ledger()
-    assert (ledger["rows_received"] == ledger[["rows_new", "rows_known", "rows_refused"]].sum(axis=1)).all()
+    assert (ledger["rows_received"] == ledger[["rows_new", "rows_known", "rows_rejected"]].sum(axis=1)).all()
     for symbol in SYMBOLS:
         key = BarKey(venue="binance", symbol=symbol, timeframe="1h")
         received = market.bars(symbol, "1h", Span(START_MS, START_MS + until_hour * HOUR_MS))

@@ -74,7 +74,7 @@ def test_a_leak_planted_in_a_portfolio_is_caught(leak: Strategy) -> None:
 def of_agent(past: Books, features: Numbers, actions: np.ndarray) -> pd.DataFrame:
     """What an agent sees, earns and owns by row, from `BEGINS` to the end of its episode."""
     market = PortfolioMarket.from_histories(past, features, dict.fromkeys(NAMES, INSTANTS))
-    terms = TradingTerms.made(COSTS, OrderRules(), EnvironmentRules(), 8766.0)
+    terms = TradingTerms.from_rules(COSTS, OrderRules(), EnvironmentRules(), 8766.0)
     environment = PortfolioEnv(market, terms, PortfolioRules(episode_bars=N))
     seen, _ = environment.reset(seed=0, options={"row": BEGINS})
     rows, over = [np.r_[seen, 0.0, 1.0]], False
