@@ -56,7 +56,7 @@ def catalog_entries(folder: Path) -> dict[str, Any]:
     entries = yaml.safe_load((CONF / "base/catalog_data_engineering.yml").read_text())
     for entry in entries.values():
         for name in {"path", "filepath"} & set(entry):
-            entry[name] = str(folder / entry[name])
+            entry[name] = str(folder / entry[name].replace("${globals:data}", "data"))
     return entries
 
 
