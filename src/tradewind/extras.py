@@ -11,10 +11,10 @@ MODULES = {
     "viz": ("kedro_viz",),
     "notebook": ("jupyterlab",),
     "exchanges": ("ccxt", "httpx"),
+    "live": ("starlette", "uvicorn", "websockets", "httpx"),
     "serve": ("fastapi", "uvicorn", "grpc", "grpc_health", "grpc_reflection", "prometheus_client"),
     "stores": ("psycopg", "s3fs", "deltalake", "httpx"),
     "cluster": ("distributed",),
-    "live": ("starlette", "uvicorn", "websockets", "httpx"),
 }
 
 
