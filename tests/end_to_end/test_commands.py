@@ -28,7 +28,7 @@ def test_a_symbol_that_the_source_lacks_is_named(idle_project: Any) -> None:
 
 
 def test_the_doctor_and_the_simulator_answer(idle_project: Any) -> None:
-    assert "matmul" in idle_project.kedro("doctor")
+    assert "matmul" in idle_project.kedro("doctor", "--speed")
     output = idle_project.kedro("simulate-market", "--symbols", "2", "--days", "30", "--edge", "0", "--seed", "3")
     assert "market.sqlite" in output
     assert (idle_project.folder / "data/01_raw/market.sqlite").stat().st_size > 10_000
