@@ -68,7 +68,8 @@ def test_each_stage_runs_alone_from_what_the_catalog_holds(finished_project: Any
     assert finished_project.digests() == before
 
 
-def test_the_notebook_tour_runs_on_the_catalog(finished_project: Any) -> None:
+def test_the_notebook_tour_runs_on_the_catalog(finished_project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEDRO_ENV", "test")  # the environment of the finished run, as a user would choose it
     (path,) = (finished_project.folder / "notebooks").glob("*.ipynb")
     notebook = nbformat.read(path, as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "outputs are stripped before a commit"
