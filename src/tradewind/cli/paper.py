@@ -123,12 +123,12 @@ def stored_model(project: Path, names: tuple[str, ...], wanted: str) -> tuple[st
     import json
 
     from tradewind.datasets.model_store import FolderModelStore
-    from tradewind.learning.models.catalogue import has_direction, stage_of
+    from tradewind.learning.models.catalogue import MODELS, has_direction, stage_of
 
     if wanted == "none":
         return None
     found = []
-    for name in (wanted,) if wanted else names:
+    for name in (wanted,) if wanted else (one for one in names if one in MODELS):  # agents do not decide here
         folder = project / "data/06_models" / f"{stage_of(name)}.{name}"
         if (folder / "models.json").is_file() and has_direction(name):
             found.append(((folder / "models.json").stat().st_mtime, name, folder))
