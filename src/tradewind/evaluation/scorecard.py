@@ -78,7 +78,7 @@ def score_criteria(
     forecast = forecast[(forecast["model"] == chosen) & forecast["fold"].isin(tested["fold"])]
     known = pd.concat(
         [load()[["symbol", "timestamp", "label", "forward_return"]].dropna() for load in tables.model_input.values()]
-    )
+    ).astype({"label": "int8"})
     rows = forecast.merge(known, on=["symbol", "timestamp"])
     histories = {symbol: history.rows(is_tested(bars, tested)) for symbol, (bars, history) in market.histories.items()}
     costs, universe = market.setup.costs, market.universe

@@ -169,7 +169,7 @@ def compare_forecasts(model_input: Partitions, folds: pd.DataFrame, *forecasts: 
     known = pd.concat(
         [load()[["symbol", "timestamp", "label", "horizon_end"]].dropna() for load in model_input.values()],
         ignore_index=True,
-    )
+    ).astype({"label": "int8"})
     tests = folds[folds["role"] == "walk_forward"]
     by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
     losses, joined = {}, pd.DataFrame()
