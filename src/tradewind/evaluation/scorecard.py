@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tradewind.evaluation.known_labels import known_labels
 from tradewind.evaluation.roles import is_tested, utc_instants
 from tradewind.evaluation.traded_market import Partitions, TradedMarket
 from tradewind.learning.models import catalogue
@@ -76,9 +77,7 @@ def score_criteria(
     tested = folds[folds["role"] == "walk_forward"]
     forecast = pd.concat(forecasts, ignore_index=True)
     forecast = forecast[(forecast["model"] == chosen) & forecast["fold"].isin(tested["fold"])]
-    known = pd.concat(
-        [load()[["symbol", "timestamp", "label", "forward_return"]].dropna() for load in tables.model_input.values()]
-    ).astype({"label": "int8"})
+    known = known_labels(tables.model_input, ["forward_return"])
     rows = forecast.merge(known, on=["symbol", "timestamp"])
     histories = {symbol: history.rows(is_tested(bars, tested)) for symbol, (bars, history) in market.histories.items()}
     costs, universe = market.setup.costs, market.universe

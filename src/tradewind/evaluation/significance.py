@@ -9,6 +9,7 @@ import pandas as pd
 
 from tradewind.errors import BadData
 from tradewind.evaluation import trials
+from tradewind.evaluation.known_labels import known_labels
 from tradewind.learning.models.base import PROBABILITIES
 from tradewind.metrics import sharpe as ratios
 from tradewind.metrics.classification import FLOOR
@@ -166,10 +167,7 @@ def compare_forecasts(model_input: Partitions, folds: pd.DataFrame, *forecasts: 
         folds: the folds table.
         forecasts: a table each model.
     """
-    known = pd.concat(
-        [load()[["symbol", "timestamp", "label", "horizon_end"]].dropna() for load in model_input.values()],
-        ignore_index=True,
-    ).astype({"label": "int8"})
+    known = known_labels(model_input, ["horizon_end"])
     tests = folds[folds["role"] == "walk_forward"]
     by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
     losses, joined = {}, pd.DataFrame()
