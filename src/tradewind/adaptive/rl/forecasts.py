@@ -25,7 +25,7 @@ CLASSES_FILE, SPREAD_FILE = "forecast_classes.json", "forecast_spread.json"
 
 
 class FoldForecasts(NamedTuple):
-    """What the agents of every fold are told.
+    """The forecasts that the agents of every fold read.
 
     Attributes:
         table: fold, symbol, timestamp and `rules.FORECASTS` of the fold's training and test rows.
