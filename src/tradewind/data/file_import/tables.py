@@ -11,21 +11,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.feather
-import pyarrow.parquet as pq
 
 from tradewind.data.file_import.layouts import sniff_layout, stated_zone
 from tradewind.data.files.cells import FloatArray, parse_text
+from tradewind.data.files.columnar import read_feather, read_parquet
 from tradewind.data.files.contents import as_utf8, kind_of_contents
 from tradewind.data.files.csv_cells import require_a_line_each
 from tradewind.data.files.dialect import BarDialect
 from tradewind.data.files.findings import ImportNotes
+from tradewind.data.files.limits import require_cells, require_json
 from tradewind.errors import BadData
 
-_LARGEST_JSON = 128 << 20
 _MISSING = r"^\s*(?i:null|none|nan|na|n/a|-)?\s*$"
-_FREE_CELLS = 8 << 20
-_MOST_CELLS_PER_BYTE = 50
 
 
 @dataclass(frozen=True)
@@ -126,17 +123,7 @@ def _plain(cell: Any) -> Any:
 
 
 def _read_arrow(content: bytes, form: str, notes: ImportNotes) -> pa.Table:
-    buffer = pa.py_buffer(content)
-    if form == "feather":
-        return pyarrow.feather.read_table(pa.BufferReader(buffer))
-    file = pq.ParquetFile(pa.BufferReader(buffer))
-    cells = file.metadata.num_rows * max(file.metadata.num_columns, 1)
-    if cells > _FREE_CELLS and cells > _MOST_CELLS_PER_BYTE * len(content):
-        raise BadData(
-            f"{notes.where} says that its {len(content):,} bytes hold {cells:,} cells, as no market data does: it is "
-            "damaged or made to fill the memory. Fetch it again"
-        )
-    return file.read(use_threads=False)
+    return (read_feather if form == "feather" else read_parquet)(content, notes.where)
 
 
 def _typed_table(table: pa.Table) -> RawTable:
@@ -165,6 +152,7 @@ def _simplified(column: pa.ChunkedArray) -> pa.Array:
 
 def _read_text(content: bytes, settings: BarDialect, notes: ImportNotes) -> RawTable:
     layout = sniff_layout(content, settings, notes)
+    require_cells(content.count(b"\n") * len(layout.names), len(layout.names), notes.where)
     ragged: list[tuple[int, str]] = []
 
     def keep(row: pa.csv.InvalidRow) -> str:
@@ -190,8 +178,7 @@ def _read_text(content: bytes, settings: BarDialect, notes: ImportNotes) -> RawT
 
 
 def _read_json(content: bytes, notes: ImportNotes) -> RawTable:
-    if len(content) > _LARGEST_JSON:
-        raise BadData(f"{notes.where} has over {_LARGEST_JSON:,} bytes of JSON: convert it to CSV or Parquet")
+    require_json(content, notes.where)
     try:
         document = json.loads(content, parse_constant=str)
     except RecursionError as error:

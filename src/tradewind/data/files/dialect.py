@@ -129,6 +129,12 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
+def usable_name(text: str) -> str:
+    """The name of a venue or symbol without slashes, colons and spaces; empty if it could name no file."""
+    plain = re.sub(r"[/: ]+", "", text)
+    return plain if re.fullmatch(NAME, plain) else ""
+
+
 def listed_names(names: list[str]) -> str:
     """The names, cut short where a file's first line is no header but a line of text."""
     shown = [repr(name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}...") for name in names]
