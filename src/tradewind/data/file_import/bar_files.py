@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.data.file_import.tables import RawTable, is_text, number_cells, optional_cells
+from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.tables import is_text, number_cells, optional_cells
 from tradewind.data.file_import.time_columns import Times, read_times
 from tradewind.data.file_import.volumes import ABSURD_OPEN, DISAGREE, absurd_opens, read_volumes, volume_columns
 from tradewind.data.files.bar_key import BarKey

@@ -13,6 +13,7 @@ import pandas as pd
 
 from tradewind.data.file_import.bar_files import ImportedBars, price_columns, read_bars
 from tradewind.data.file_import.positions import name_by_position
+from tradewind.data.file_import.raw_table import RawTable
 from tradewind.data.file_import.side_files import (
     event_columns,
     funding_column,
@@ -21,7 +22,7 @@ from tradewind.data.file_import.side_files import (
     read_funding,
 )
 from tradewind.data.file_import.stream_files import read_stream
-from tradewind.data.file_import.tables import RawTable, number_cells, read_table, rows_as_text
+from tradewind.data.file_import.tables import number_cells, read_table, rows_as_text
 from tradewind.data.file_import.trade_files import read_trades, trade_columns
 from tradewind.data.file_import.volumes import volume_columns
 from tradewind.data.files.bar_key import BarKey

@@ -8,7 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tradewind.data.file_import.tables import RawTable, is_text, number_cells
+from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.tables import is_text, number_cells
 from tradewind.data.file_import.time_columns import read_times
 from tradewind.data.file_import.trade_units import read_sizes
 from tradewind.data.files.cleaning import DUPLICATE

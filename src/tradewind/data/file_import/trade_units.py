@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tradewind.data.file_import.tables import RawTable, optional_cells
+from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.tables import optional_cells
 from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.dialect import ImportSettings
 from tradewind.data.files.findings import ImportNotes, share

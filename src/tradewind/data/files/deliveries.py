@@ -30,7 +30,6 @@ from tradewind.market.timeframes import bar_duration_ms
 VALUES = ("open", "high", "low", "close", "volume", "quote_volume", "trades")
 STILL_OPEN = "the bar had not closed when it was received"
 PROVISIONAL_MS = 1 << 47  # beyond every moment (the year 6429), and still one that every store can hold
-Columns = pd.DataFrame | Mapping[str, npt.NDArray[Any]]
 IDENTITY = ["open_time", "content_hash"]
 
 _STORED = {"open_time": "int64", **dict.fromkeys(VALUES, "float64"), "received_at": "int64", "content_hash": "int64"}
@@ -178,7 +177,7 @@ def merge_rows(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return distinct.iloc[reading_order(distinct)].reset_index(drop=True)
 
 
-def reading_order(rows: Columns) -> npt.NDArray[np.int64]:
+def reading_order(rows: pd.DataFrame | Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
     """The order in which distinct stored rows are read: by bar, and of one bar the row that counts last.
 
     Provisional rows come before the others. Of several provisional ones the one with more volume counts, then the one
