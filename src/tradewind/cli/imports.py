@@ -197,9 +197,9 @@ def _write(
     lines += [str(receipt) for receipt in write_tables(plan, folder, venue, symbol)]
     if not plan.bars and len(plan.rejected.reason):
         key = BarKey(venue="", symbol=plan.path.name, timeframe="")
-        rejected = folder_of(plan, folder, venue, symbol) / "rejected.parquet"
-        write_table(plan.quarantine(key), rejected)
-        lines.append(f"{len(plan.rejected.reason):,} rejected rows in {rejected}")
+        aside = folder_of(plan, folder, venue, symbol) / "rejected.parquet"
+        write_table(plan.quarantine(key), aside)
+        lines.append(f"{len(plan.rejected.reason):,} rejected rows in {aside}")
     return lines
 
 

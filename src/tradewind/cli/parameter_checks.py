@@ -32,11 +32,11 @@ def keys_of_base(folder: Path) -> dict[str, Any]:
     """The parameters of a folder of configuration as they are written, nothing resolved: their keys are what counts."""
     from omegaconf import OmegaConf
 
-    merged = OmegaConf.create({})
+    merged: Any = OmegaConf.create({})
     for file in sorted(folder.glob("**/parameters*.yml")):
         merged = OmegaConf.merge(merged, OmegaConf.load(file))
-    found: dict[str, Any] = OmegaConf.to_container(merged, resolve=False)
-    return found
+    found: Any = OmegaConf.to_container(merged, resolve=False)
+    return dict(found)
 
 
 def faults_of(parameters: Mapping[str, Any], pipelines: Mapping[str, Pipeline], base: Mapping[str, Any]) -> list[str]:

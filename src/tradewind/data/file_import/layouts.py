@@ -40,6 +40,8 @@ def sniff_layout(content: bytes, dialect: BarDialect, notes: ImportNotes) -> Lay
     if len(content) > _SNIFFED_BYTES:
         raw = raw[:-1]
     lines = [line.decode("utf-8", errors="replace") for line in raw[:_SNIFFED_LINES]]
+    if not raw:
+        raise BadData(f"{notes.where} has a first line of over {_SNIFFED_BYTES:,} bytes: it is no table of market data")
     if not any(line.strip() for line in lines):
         raise BadData(f"{notes.where} has no lines with text: fetch it again or remove it")
     delimiter = dialect.delimiter or _sniff_delimiter(lines, notes)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -70,7 +71,9 @@ def _names_of_bars(table: RawTable, notes: ImportNotes) -> dict[str, str] | None
     roles = {opened: "open", highs[0]: "high", lows[0]: "low", closed: "close"}
     found = {names[0]: "timestamp", **{names[1 + index]: role for index, role in roles.items()}, names[5]: "volume"}
     if len(names) in (7, 8):
-        more = _more_of_bars(table, names, moving_prices=stacked[[highs[0], lows[0]]], readable=readable, notes=notes)
+        more = _more_of_bars(
+            table, names, moving_prices=stacked[[highs[0], lows[0]]], readable=np.asarray(readable), notes=notes
+        )
         if more is None:
             return None
         found = {name: role for name, role in found.items() if role != "volume"} | more
@@ -113,10 +116,10 @@ def _with_one_time(table: RawTable) -> RawTable:
 
 
 def _more_of_bars(
-    table: RawTable, names: list[str], moving_prices: FloatArray, readable: FloatArray, notes: ImportNotes
+    table: RawTable, names: list[str], bounds: FloatArray, readable: npt.NDArray[np.bool_], notes: ImportNotes
 ) -> dict[str, str] | None:
     """What stands after the prices: volume, then trades or money; or mean price, volume and trades."""
-    high, low = moving_prices
+    high, low = bounds
     after = [_numbers(table, name, notes)[readable] for name in names[5:]]
     with np.errstate(all="ignore"):
         if len(after) == 3:

@@ -56,7 +56,7 @@ def read_feather(source: Path | bytes, where: str, choose: Choose | None = None)
     buffer = pa.memory_map(str(source)).read_buffer() if isinstance(source, Path) else pa.py_buffer(source)
     cells = unpacked = 0
     try:
-        for of_cells, of_bytes in _batches(memoryview(buffer)):
+        for of_cells, of_bytes in _batches(memoryview(buffer).cast("B")):
             cells, unpacked = cells + of_cells, unpacked + of_bytes
             require_cells(cells, 1, where)
             require_bytes(unpacked, buffer.size, where)
@@ -137,7 +137,7 @@ def _batches(content: memoryview) -> Iterator[tuple[int, int]]:
             raise IndexError("more batches than the file has room for")
         for number in range(count):
             offset, metadata_size, _ = _BLOCK.unpack_from(content, start + number * _BLOCK.size)
-            prefix = 8 if content[offset : offset + 4] == b"\xff\xff\xff\xff" else 4
+            prefix = 8 if bytes(content[offset : offset + 4]) == b"\xff\xff\xff\xff" else 4
             message = _Table.root(content, offset + prefix)
             header = message.table(2)
             batch = header.table(1) if field == 2 else header

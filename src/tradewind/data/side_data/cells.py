@@ -14,7 +14,7 @@ import pyarrow as pa
 from tradewind.data.files.cells import LATEST_MS, MS_PER_UNIT, FloatArray, epoch_units, parse_numbers
 from tradewind.data.files.columnar import read_feather, read_parquet
 from tradewind.data.files.contents import read_contents, require_regular
-from tradewind.data.files.limits import require_text
+from tradewind.data.files.limits import require_cells, require_text
 from tradewind.data.side_data.delivery import Reasons
 from tradewind.errors import BadData
 
@@ -153,6 +153,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     head = file.readline()
     delimiter = max(_DELIMITERS, key=head.count)
     header = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
+    require_cells(0, len(header), str(path))
     lines = [line for line in csv.reader(file, delimiter=delimiter) if line]
     if not header:
         raise BadData(f"{path} is empty: fetch it again")
