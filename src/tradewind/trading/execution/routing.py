@@ -59,12 +59,6 @@ class Route(NamedTuple):
     unfilled: float
     reasons: tuple[str, ...]
 
-    @property
-    def cost(self) -> float:
-        """What is paid (received, where sold) for the children, fees included, in account currency, unsigned for the
-        value and always against us for the fee; see `route`."""
-        return sum(child.expected_value + child.expected_fee for child in self.children)
-
 
 def route(books: list[VenueBook], quantity: float, max_age_s: float = 2.0) -> Route:
     """Split an order that takes liquidity over venues so that its fills and fees cost the least (water-filling).

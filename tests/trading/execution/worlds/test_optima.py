@@ -9,9 +9,17 @@ from tradewind.trading.execution.worlds.impact import Executed, ImpactWorld, Pol
 
 EPISODES = 4_000
 ALMGREN_CHRISS = ImpactWorld(
-    steps=20, permanent=2.5e-7, own_share=0.0, temporary=2.5e-6, half_spread=0.0625, volatility=0.95, inventory_penalty=4e-8
+    steps=20,
+    permanent=2.5e-7,
+    own_share=0.0,
+    temporary=2.5e-6,
+    half_spread=0.0625,
+    volatility=0.95,
+    inventory_penalty=4e-8,
 )
-OBIZHAEVA_WANG = ImpactWorld(steps=25, permanent=1e-4, transient=4e-4, resilience=0.2, half_spread=0.01, volatility=0.05)
+OBIZHAEVA_WANG = ImpactWorld(
+    steps=25, permanent=1e-4, transient=4e-4, resilience=0.2, half_spread=0.01, volatility=0.05
+)
 SIGNAL = ImpactWorld(
     steps=20, temporary=1e-4, volatility=0.05, signal_persistence=0.8, signal_volatility=0.02, inventory_penalty=1e-6
 )

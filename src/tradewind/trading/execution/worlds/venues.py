@@ -3,6 +3,7 @@
 from typing import Annotated, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from tradewind.errors import BadParameters
@@ -91,7 +92,9 @@ def compare_routes(world: VenueWorld, quantity: float, episodes: int, generator:
         refused[-1] = False
         moves = world.volatility * np.concatenate([[0.0], np.cumsum(generator.standard_normal(world.rounds - 1))])
         books = [_book(world, index, sizes[index], 0.0) for index in range(count)]
-        results[1, episode] = route(books, quantity).cost - quantity * world.mid
+        children = route(books, quantity).children
+        paid = sum(child.expected_value + child.expected_fee for child in children)
+        results[1, episode] = paid - quantity * world.mid
         best = int(np.argmin([book.prices[0] * (1 + book.taker_fee_bps * 1e-4) for book in books]))
         alone, equal = np.eye(count)[best] * quantity, np.full(count, quantity / count)
         results[0, episode], results[4, episode] = _execute(world, quantity, None, sizes, refused, moves)
@@ -103,12 +106,12 @@ def compare_routes(world: VenueWorld, quantity: float, episodes: int, generator:
 def _book(world: VenueWorld, index: int, sizes: Floats, move: float) -> VenueBook:
     venue = world.venues[index]
     first = world.mid + move + venue.half_spread
-    prices = first + venue.step * np.arange(len(sizes))
+    prices = first + venue.step * np.arange(len(sizes), dtype=np.float64)
     return VenueBook(venue.name, prices, sizes, world.mid + move - venue.half_spread - venue.step, 0.0,
                      venue.taker_fee_bps)  # fmt: skip
 
 
-def _execute(world: VenueWorld, quantity: float, shares: Floats | None, sizes: list[Floats], refused: Floats,
+def _execute(world: VenueWorld, quantity: float, shares: Floats | None, sizes: list[Floats], refused: NDArray[np.bool_],
              moves: Floats) -> tuple[float, float]:  # fmt: skip
     """Cost against arrival and what is left; `shares` are units a venue, or None where `route` decides.
 
