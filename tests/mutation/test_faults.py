@@ -22,6 +22,18 @@ def test_the_fault_is_noticed(copy: Path, fault: Fault) -> None:
     assert verdict == KILLED, said
 
 
+TESTS = sorted({(fault.tests, fault.plain) for fault in FAULTS})
+
+
+@pytest.mark.depth
+@pytest.mark.parametrize(("tests", "plain"), TESTS)
+def test_the_same_tests_pass_without_a_fault(copy: Path, tests: str, plain: bool) -> None:
+    """Else any fault would be noticed: a comment is put in instead of one."""
+    right = "class TradewindError(Exception):"
+    verdict, said = judge(copy, "errors.py", right, f"# no fault\n{right}", tests, plain)
+    assert verdict == SURVIVED, said
+
+
 def test_every_fault_can_be_put_in_and_is_named_once() -> None:
     """What was renamed or moved since is seen here, without running anything."""
     for fault in FAULTS:

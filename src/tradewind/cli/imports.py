@@ -43,7 +43,7 @@ _SHOWN_KEYS = 24
     multiple=True,
     metavar="NAME=VALUE",
     help="What the file does not say: timezone=Europe/London, volume_unit=base|quote|none, date_order=dmy|mdy|ymd, "
-    "time_is=close, time_format=STRPTIME, time_unit=ms, delimiter=;, skip_lines=2, columns.volume=NAME, "
+    "time_is=close, time_format=STRPTIME, time_unit=ms, delimiter=;, decimal=,, skip_lines=2, columns.volume=NAME, "
     "column_names=A,B,..., encoding=utf-16-le. May be given several times.",
 )
 @click.option("--store", default=None, help="A store of globals.yml to add to, instead of --output.")
