@@ -71,9 +71,7 @@ def _names_of_bars(table: RawTable, notes: ImportNotes) -> dict[str, str] | None
     roles = {opened: "open", highs[0]: "high", lows[0]: "low", closed: "close"}
     found = {names[0]: "timestamp", **{names[1 + index]: role for index, role in roles.items()}, names[5]: "volume"}
     if len(names) in (7, 8):
-        more = _more_of_bars(
-            table, names, moving_prices=stacked[[highs[0], lows[0]]], readable=np.asarray(readable), notes=notes
-        )
+        more = _more_of_bars(table, names, stacked[[highs[0], lows[0]]], np.asarray(readable), notes)
         if more is None:
             return None
         found = {name: role for name, role in found.items() if role != "volume"} | more
