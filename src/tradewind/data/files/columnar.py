@@ -51,7 +51,8 @@ def read_feather(source: Path | bytes, where: str, choose: Choose | None = None)
         choose: gets the names of its columns and says which are wanted.
 
     Raises:
-        BadData: the file holds more than it may, or is damaged.
+        BadData: the file holds more than it may.
+        pyarrow.ArrowInvalid: it is damaged.
     """
     buffer = pa.memory_map(str(source)).read_buffer() if isinstance(source, Path) else pa.py_buffer(source)
     cells = unpacked = 0
@@ -61,7 +62,7 @@ def read_feather(source: Path | bytes, where: str, choose: Choose | None = None)
             require_cells(cells, 1, where)
             require_bytes(unpacked, buffer.size, where)
     except (struct.error, IndexError) as error:
-        raise BadData(f"{where} is damaged or not a feather file ({error}): fetch it again or repair it") from error
+        raise pa.ArrowInvalid(f"not a whole Feather file: {error}") from error
     reader = pa.ipc.open_file(pa.BufferReader(buffer))
     require_cells(cells, len(reader.schema.names), where, buffer.size)
     table = reader.read_all()

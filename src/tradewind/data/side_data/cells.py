@@ -147,6 +147,9 @@ def _read_columnar(path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """Every cell as text. A line with too many or too few cells keeps its place and says so in the column `LINE`."""
+    with path.open("rb") as opened:
+        if path.suffix == ".gz" and opened.read(2) != b"\x1f\x8b":
+            raise OSError("not a gzip file")
     content = read_contents(path)
     require_text(content, _DELIMITERS, str(path))
     file = io.StringIO(content.decode("utf-8-sig"), newline="")
