@@ -13,7 +13,18 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "tradewind"
 # Rooms whose docstrings are complete; a room is added when the last of its functions is.
-ROOMS = ("trading", "metrics", "evaluation", "market", "adaptive", "validation", "reports", "learning")
+ROOMS = (
+    "trading",
+    "metrics",
+    "evaluation",
+    "market",
+    "adaptive",
+    "validation",
+    "reports",
+    "learning",
+    "data",
+    "datasets",
+)
 ALLOWED = 2
 # Decorators that register a function, and where each says what the function's parameters mean by their names.
 REGISTERING = {"strategy": "trading/strategy/spec.py", "feature": "learning/features/spec.py"}

@@ -73,9 +73,13 @@ class BinanceRest:
         """Closed candles that opened from `start_ms` on and closed by `end_ms`, oldest first.
 
         Args:
-            symbol: whose.
+            symbol: in the exchange's spelling, such as BTCUSDT.
             interval: such as 1h.
-            start_ms, end_ms: UTC milliseconds.
+            start_ms: the earliest opening time, UTC milliseconds.
+            end_ms: the latest closing time, UTC milliseconds.
+
+        Returns:
+            Oldest first; none twice.
         """
         bars: list[ClosedBar] = []
         while start_ms < end_ms:

@@ -69,7 +69,20 @@ def event_columns(table: RawTable) -> dict[str, str] | None:
 
 
 def read_funding(table: RawTable, name: str, settings: ImportSettings, notes: ImportNotes) -> SideFound | None:
-    """Funding rates, known a millisecond after their settlement; None where a setting is needed."""
+    """Funding rates, known a millisecond after their settlement.
+
+    Args:
+        table: the raw table of the file.
+        name: of the column with the rates.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: gets findings, assumptions and missing settings.
+
+    Returns:
+        The values, and why each other row is rejected; None where a setting is needed.
+
+    Raises:
+        BadData: the column of the rates holds no numbers.
+    """
     times = read_times(table, settings, notes, frozenset({"funding_time", "fundingtime"}))
     symbols = next((column for column in table.columns if plain_name(column) in ("pair", "symbol")), None)
     if settings.symbol is None and symbols is None:
@@ -102,7 +115,17 @@ def read_funding(table: RawTable, name: str, settings: ImportSettings, notes: Im
 def read_events(
     table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: ImportNotes
 ) -> SideFound | None:
-    """One series an event (`event_usd_nonfarm_payrolls`), valued 1 to 3 by impact; None where a setting is needed."""
+    """One series an event (`event_usd_nonfarm_payrolls`), valued 1 to 3 by impact.
+
+    Args:
+        table: the raw table of the file.
+        columns: by role (event, currency, impact) the file's name of the column.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: gets findings, assumptions and missing settings.
+
+    Returns:
+        The values, and why each other row is rejected; None where a setting is needed.
+    """
     notes.add_finding("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name")
     times = read_times(table, settings, notes, EVENT_TIMES)
     if times is None:

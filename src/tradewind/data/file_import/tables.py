@@ -50,6 +50,16 @@ class RawTable:
 def read_table(path: Path, content: bytes, settings: BarDialect, encoding: str | None, notes: ImportNotes) -> RawTable:
     """The table that the bytes of a file hold.
 
+    Args:
+        path: named in messages; nothing is read from it.
+        content: of the file.
+        settings: delimiter, skipped lines and column names of text tables.
+        encoding: of text; None expects UTF-8 or a byte order mark.
+        notes: gets the format and how it was recognised.
+
+    Returns:
+        Columns by name, and the file's row number of each row.
+
     Raises:
         BadData: damaged, not one table, without rows, or in no known format.
     """
@@ -74,6 +84,14 @@ def read_table(path: Path, content: bytes, settings: BarDialect, encoding: str |
 def number_cells(cells: pa.Array, name: str, where: str) -> FloatArray:
     """float64 values; NaN where a cell is missing or no number.
 
+    Args:
+        cells: of one column, text or numbers.
+        name: of the column, for messages.
+        where: the file, for messages.
+
+    Returns:
+        Shape (rows,).
+
     Raises:
         BadData: the column's type holds no numbers.
     """
@@ -88,7 +106,19 @@ def number_cells(cells: pa.Array, name: str, where: str) -> FloatArray:
 
 
 def optional_cells(cells: pa.Array, name: str, where: str) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """As `number_cells`, and which cells hold something that is no finite number; a blank or `NULL` only is missing."""
+    """As `number_cells`, and which cells hold something that is no finite number; a blank or `NULL` only is missing.
+
+    Args:
+        cells: of one column, text or numbers.
+        name: of the column, for messages.
+        where: the file, for messages.
+
+    Returns:
+        Values with NaN where there is none, and the wrong cells, shape (rows,) each.
+
+    Raises:
+        BadData: the column's type holds no numbers.
+    """
     numbers = number_cells(cells, name, where)
     wrong = np.isinf(numbers)
     if is_text(cells) and np.isnan(numbers).any():

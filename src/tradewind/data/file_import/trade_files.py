@@ -49,7 +49,20 @@ def trade_columns(table: RawTable) -> dict[str, str]:
 def read_trades(
     table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: ImportNotes
 ) -> TradesFound | None:
-    """The trades of a table whose columns are known; None where a setting is needed."""
+    """The trades of a table whose columns are known, in the order of the file.
+
+    Args:
+        table: the raw table of the file.
+        columns: by role (price, amount, and where there is one side, id or cost) the file's name of the column.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: gets findings, assumptions and missing settings.
+
+    Returns:
+        The trades, and why each other row is rejected; None where a setting is needed.
+
+    Raises:
+        BadData: a column holds no numbers.
+    """
     notes.add_finding("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name or content")
     times = read_times(table, settings, notes, _TIME)
     if times is None:

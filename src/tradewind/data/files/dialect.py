@@ -89,6 +89,14 @@ class ImportSettings(BarDialect):
 def recognise_columns(names: list[str], dialect: BarDialect, where: str) -> dict[str, str]:
     """The file's name of each column of bars that it has, by our name; all required ones are there.
 
+    Args:
+        names: of the file's columns.
+        dialect: which column is which, where the user has set it.
+        where: the file, for messages.
+
+    Returns:
+        The file's name by ours.
+
     Raises:
         BadData: a required column is missing, a configured one is not in the file, or two could be meant.
     """

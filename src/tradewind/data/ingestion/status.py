@@ -24,6 +24,14 @@ def describe_bars(store: Store, rules: IngestionRules, now: datetime) -> pd.Data
     `bars` are distinct opening times among the stored `rows`, `first` and `last` the outermost. Between these,
     `missing_bars` are not stored, in `gaps` runs; for `known_missing` of them a source has answered for good.
     `bars_since` have closed after the last. `last_delivery` is when a source was last heard, be it without rows.
+
+    Args:
+        store: that is described.
+        rules: when an answer is final.
+        now: bars that have closed by then count.
+
+    Returns:
+        `BAR_COLUMNS`, one row a key.
     """
     ledger = store.ledger()
     described = []

@@ -10,7 +10,12 @@ def compare_quotes(seconds: pd.DataFrame, quotes: pd.DataFrame, skew_ms: float) 
     """At each second of a whole book (of every book where none is whole), the best prices against the last quote.
 
     Changes of depth come in batches, quotes at once, so that a second in twenty may differ by what is under way.
-    `skew_ms` puts the receiver's clock right where quotes have no time of the exchange.
+
+    Args:
+        seconds: a row a second of the rebuilt book: timestamp, bid, ask, is_whole.
+        quotes: best prices as recorded, in order of time.
+        skew_ms: how far the exchange's clock is ahead of the receiver's; used where quotes have no time of the
+            exchange.
 
     Returns:
         seconds compared, equal_share, and largest_difference_bps between the mid-prices.

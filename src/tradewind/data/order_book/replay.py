@@ -18,12 +18,29 @@ def replay(
     time_ms: Ints, first_id: Ints, final_id: Ints, snapshot: Flags, side: npt.NDArray[np.int8], rank: Ints, qty: Floats,
     prices: Floats, contiguous: bool, contract: float, depth_bps: Floats, sizes: Floats,
 ) -> tuple[Ints, Floats, Floats, Floats, int]:  # fmt: skip
-    """Per second with a book: its end (ms), `STATE`, depth (bid then ask by `depth_bps`, quote currency) and the cost
-    of walking it (bps beyond the mid; buy then sell by `sizes`, NaN where the book is too thin); and the updates lost.
+    """The book at the end of each second, from the changes of its levels.
 
-    Rows are in the order received; `rank` is the place of a row's price in `prices`, which are sorted. A snapshot
-    replaces the book, and changes that came before it but are numbered after it are made again (Binance's rule for
-    keeping a local book). `contract` is the quote value of a contract, 0 where quantities are of the base asset.
+    A snapshot replaces the book, and changes that came before it but are numbered after it are made again (Binance's
+    rule for keeping a local book).
+
+    Args:
+        time_ms: time of each row, UTC milliseconds, in the order received, shape (rows,).
+        first_id: number of the first change in the row's update, shape (rows,).
+        final_id: number of the last one, shape (rows,).
+        snapshot: whether the row belongs to a snapshot, shape (rows,).
+        side: above 0 for a bid, else an ask, shape (rows,).
+        rank: place of the row's price in `prices`, shape (rows,).
+        qty: new quantity of the level, 0 removes it, shape (rows,).
+        prices: every price, rising, shape (prices,).
+        contiguous: whether numbers follow each other without a hole, so that a hole is a lost update.
+        contract: quote value of a contract; 0 where quantities are of the base asset.
+        depth_bps: distances from the mid within which depth is summed, basis points.
+        sizes: orders to walk the book with, quote currency.
+
+    Returns:
+        Per second with a book its end (UTC milliseconds), `STATE`, depth (bid then ask by `depth_bps`, quote currency)
+        and the cost of walking it (basis points beyond the mid; buy then sell by `sizes`, NaN where the book is too
+        thin); and how many updates were lost.
     """
     seconds = int(time_ms[-1] // 1000 - time_ms[0] // 1000 + 1)
     ends, states = np.empty(seconds, np.int64), np.empty((seconds, 7))

@@ -18,7 +18,16 @@ VOLUME_TOLERANCE = 1e-4  # the faster bars' volumes are rounded one by one
 
 
 def others_of(key: BarKey, available: Collection[str], rules: AgreementRules) -> dict[str, str]:
-    """The partitions to compare with among those available, and of which kind each is."""
+    """The partitions to compare with among those available, and of which kind each is.
+
+    Args:
+        key: the partition that is judged.
+        available: partitions that there are, as `venue/symbol/timeframe`.
+        rules: timeframes, venues and pairs to compare with.
+
+    Returns:
+        By partition "timeframe" or "venue".
+    """
     bar_ms = bar_duration_ms(key.timeframe)
     others = {}
     for timeframe in rules.timeframes:
@@ -38,6 +47,14 @@ def compare_bars(bars: pd.DataFrame, other: pd.DataFrame, tolerance_bps: float) 
     Of different timeframes, the slower table must equal the faster one's bars put together, where all of these are
     there. Of the same timeframe, closes must agree within `tolerance_bps` of the median distance: the median is what a
     quote currency or a perpetual's basis makes, and no error.
+
+    Args:
+        bars: checked bars of one symbol: the judged ones.
+        other: those that they are held against.
+        tolerance_bps: for closes of the same timeframe, basis points.
+
+    Returns:
+        One row.
 
     Raises:
         BadParameters: one timeframe is no whole multiple of the other.

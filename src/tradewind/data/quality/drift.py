@@ -45,7 +45,13 @@ def drift_by_month(bars: pd.DataFrame, rules: DriftRules) -> pd.DataFrame:
 def compare(values: Floats, reference: Floats, bins: int) -> tuple[float, float, float]:
     """Population stability index, Kolmogorov-Smirnov distance, and its asymptotic level for independent rows.
 
-    Both are sorted.
+    Args:
+        values: finite, sorted.
+        reference: finite, sorted.
+        bins: of the index.
+
+    Returns:
+        Index (0 or more), distance (0 to 1) and level (0 to 1).
     """
     from scipy.special import kolmogorov
 
@@ -58,7 +64,15 @@ def population_stability(values: Floats, reference: Floats, bins: int) -> float:
     """Sum over bins of (a - e) ln(a / e), a and e the shares of the values and the reference (Siddiqi 2006).
 
     Bins hold equal shares of the reference; where its values repeat, bins are joined. 0.1 is usually called a shift,
-    0.25 a large one. Both are sorted. Without any shift its mean is about (bins - 1) (1/n + 1/m) (Yurdakul 2018).
+    0.25 a large one. Without any shift its mean is about (bins - 1) (1/n + 1/m) (Yurdakul 2018).
+
+    Args:
+        values: finite, sorted.
+        reference: finite, sorted.
+        bins: how many, before any are joined.
+
+    Returns:
+        0 or more.
     """
     edges = np.unique(np.quantile(reference, np.linspace(0, 1, bins + 1)[1:-1]))
     actual, expected = _shares(values, edges), _shares(reference, edges)

@@ -43,7 +43,15 @@ def _place(ordered: Floats, count: int, value: float) -> int:
 def trailing_quartiles(values: Floats, window: int, least: int) -> Floats:
     """For each value the lower quartile, median and upper quartile of the `window` finite values before it.
 
-    Three columns, order statistics without interpolation; NaN until there are `least` values.
+    Order statistics without interpolation.
+
+    Args:
+        values: shape (rows,); those that are not finite are passed over.
+        window: how many finite values.
+        least: how many there must be.
+
+    Returns:
+        Shape (rows, 3); NaN until there are `least` values.
     """
     out = np.full((len(values), 3), np.nan)
     ordered = np.empty(window)
@@ -130,7 +138,16 @@ def causal_deviations(log_return: Floats, rules: OutlierRules) -> Floats:
 
 
 def reverts(log_return: Floats, is_outlier: Bools, share: float) -> Bools:
-    """Which outlying returns the next bar undoes but for `share` of them: the sign of a price that never was."""
+    """Which outlying returns the next bar undoes but for `share` of them: the sign of a price that never was.
+
+    Args:
+        log_return: of each bar, shape (bars,).
+        is_outlier: shape (bars,).
+        share: of the return that may remain after the next bar, from 0 to 1.
+
+    Returns:
+        Shape (bars,); never the last bar.
+    """
     following = np.r_[log_return[1:], np.nan]
     return is_outlier & (np.abs(log_return + following) <= share * np.abs(log_return))
 

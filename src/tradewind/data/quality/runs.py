@@ -11,7 +11,16 @@ from tradewind.data.quality.rules import RunRules
 
 
 def find_runs(bars: pd.DataFrame, rules: RunRules, grid: Grid | None = None) -> pd.DataFrame:
-    """Every gap, and the stale and volumeless runs that are long enough (`QualityRuns`), by kind and start."""
+    """Every gap, and the stale and volumeless runs that are long enough (`QualityRuns`), by kind and start.
+
+    Args:
+        bars: one symbol's checked bars.
+        rules: how many bars make a stale or volumeless run.
+        grid: the time in which bars are expected; from the first to the last bar if None.
+
+    Returns:
+        One row a run.
+    """
     grid = grid or grid_of(bars)
     opened, lengths = grid.gaps()
     key = key_of(bars)

@@ -80,6 +80,11 @@ class SeriesFiles(Parameters):
 def require_files(paths: tuple[Path, ...], series: str, symbol: str) -> None:
     """Nothing, if every file is there.
 
+    Args:
+        paths: of the files.
+        series: for the message.
+        symbol: for the message; "" for a series of the market.
+
     Raises:
         BadData: one is missing; a series must cover every symbol that it is asked for.
     """

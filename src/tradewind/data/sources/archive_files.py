@@ -67,6 +67,14 @@ class Archive:
     def tables(self, shelf: Shelf, span: Span, now_ms: int) -> Iterator[tuple[ArchiveFile, pd.DataFrame]]:
         """The tables of the span's files, oldest first: months that are over, else their days; none for absent ones.
 
+        Args:
+            shelf: what kind of files, of which symbol and timeframe.
+            span: of the rows, UTC milliseconds, the end not included.
+            now_ms: files of a month or day that is not over by then are not asked for, UTC milliseconds.
+
+        Yields:
+            Each file with its table.
+
         Raises:
             BadData: a file is not what its checksum says, or not what it ought to hold.
         """

@@ -90,7 +90,19 @@ class BinanceArchiveSource:
         yield from self._klines("klines", key.symbol, key.timeframe, span)
 
     def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
-        """funding, open_interest (um), mark_price, index_price, premium or basis; see `Source.side_series`."""
+        """funding, open_interest (um), mark_price, index_price, premium or basis; see `Source.side_series`.
+
+        Args:
+            series: name of the series.
+            symbol: in the project's spelling; "" for a series of the market.
+            span: of reference times, UTC milliseconds, the end not included.
+
+        Returns:
+            Pages, oldest first.
+
+        Raises:
+            BadParameters: this market has no such series.
+        """
         if series not in _SERIES[self.rules.market]:
             has = list(_SERIES[self.rules.market])
             raise BadParameters(f"{self.name} has no side series {series!r}; it has {has or 'none'}")

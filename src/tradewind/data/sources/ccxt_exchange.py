@@ -67,7 +67,19 @@ class CcxtSource:
         yield from self.price_bars(market, key.timeframe, settled)
 
     def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
-        """funding, open_interest, mark_price, index_price, premium or basis of a swap; see `Source.side_series`."""
+        """funding, open_interest, mark_price, index_price, premium or basis of a swap; see `Source.side_series`.
+
+        Args:
+            series: name of the series.
+            symbol: in the project's spelling; "" for a series of the market.
+            span: of reference times, UTC milliseconds, the end not included.
+
+        Returns:
+            Pages, oldest first.
+
+        Raises:
+            BadParameters: no such series, no swaps, or ccxt cannot fetch it here.
+        """
         return ccxt_side.side_series(self, series, symbol, span)
 
     def close(self) -> None:
@@ -119,9 +131,21 @@ class CcxtSource:
     def price_bars(
         self, market: str, timeframe: str, span: Span, price: str | None = None, *, may_leap: bool = True
     ) -> Iterator[Page]:
-        """Bars of trades (`price` None) or of the mark, index or premiumIndex, complete for each window.
+        """Bars of trades or of another price, complete for each window.
 
-        `may_leap` over a hole of many windows in one step; else the windows are the same for every price.
+        Args:
+            market: in ccxt's spelling.
+            timeframe: such as `1h`.
+            span: of opening times, UTC milliseconds, the end not included.
+            price: mark, index or premiumIndex; None for trades.
+            may_leap: whether a hole of many windows is passed in one step; if not, the windows are the same for every
+                price.
+
+        Yields:
+            One page a window, with the span that it answers for.
+
+        Raises:
+            TemporaryOutage: the exchange does not answer, however often it is asked.
         """
         bar_ms = bar_duration_ms(timeframe)
         since_ms, bars_asked = span.since_ms, self._page_bars(market, price)
@@ -142,6 +166,14 @@ class CcxtSource:
 
     def ask(self, call: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """What ccxt's `call` answers, its errors as ours.
+
+        Args:
+            call: a method of ccxt's exchange.
+            arguments: of the method.
+            named: of the method.
+
+        Returns:
+            Its answer, retried while the error may pass.
 
         Raises:
             TemporaryOutage, BadParameters, BadData: as `Source` says.

@@ -75,7 +75,16 @@ class CoinApiSource:
         yield from pages_oldest_first(ask, key, settled, self._transport)
 
     def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
-        """None: see `Source.side_series`."""
+        """None: see `Source.side_series`.
+
+        Args:
+            series: is refused.
+            symbol: is not read.
+            span: is not read.
+
+        Raises:
+            BadParameters: always.
+        """
         raise BadParameters(f"{self.name} has no side series {series!r}, nor any other")
 
     def close(self) -> None:

@@ -32,8 +32,14 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,3})?)?)?")
 def discover(folder: Path, venue: str, pattern: str = DEFAULT_PATTERN, timeframe: str | None = None) -> dict[str, Path]:
     """The files of `folder` that match `pattern`, by partition `venue/symbol/timeframe`, sorted.
 
-    `pattern` is a path below the folder with the fields {symbol}, {timeframe} and, if wished, {format};
-    `timeframe` is for names that do not say it.
+    Args:
+        folder: searched with all below it.
+        venue: of all files.
+        pattern: a path below the folder with the fields {symbol}, {timeframe} and, if wished, {format}.
+        timeframe: for names that do not say it.
+
+    Returns:
+        The path of each partition.
 
     Raises:
         BadParameters: the pattern lacks a field, or has an unknown one.
@@ -63,6 +69,14 @@ def read_bar_file(path: Path, key: BarKey, dialect: BarDialect) -> pd.DataFrame:
     """The rows of one file under our column names: `open_time` in epoch milliseconds, the rest as delivered.
 
     Cells that cannot be read are kept as they are; `type_bars` refuses those rows.
+
+    Args:
+        path: of the file; its ending names the format.
+        key: gives the length of a bar.
+        dialect: columns, times and layout of the file.
+
+    Returns:
+        One row a row of the file, in its order.
 
     Raises:
         BadData: the file is missing, not permitted, empty, damaged, or not in the dialect.

@@ -107,13 +107,34 @@ class TardisSource:
             yield Page(within(self._bars_of(list(read.values()), part, key.timeframe), part), part)
 
     def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
-        """basis, funding, index_price, mark_price or open_interest of a derivative; see `Source.side_series`."""
+        """basis, funding, index_price, mark_price or open_interest of a derivative; see `Source.side_series`.
+
+        Args:
+            series: name of the series.
+            symbol: in the project's spelling; "" for a series of the market.
+            span: of reference times, UTC milliseconds, the end not included.
+
+        Returns:
+            Pages, a day each, oldest first.
+
+        Raises:
+            BadParameters: it has no such series.
+        """
         if series not in SERIES:
             raise BadParameters(f"{self.name} has no side series {series!r}; it has {list(SERIES)}")
         return self._side_series(series, symbol, span)
 
     def save(self, kind: str, symbol: str, span: Span, folder: Path) -> list[Path]:
         """The files of the span's days, as they are, in `folder`: order books, quotes and trades to be read later.
+
+        Args:
+            kind: of `KINDS`.
+            symbol: in the project's spelling.
+            span: whose days are fetched, UTC milliseconds, the end not included.
+            folder: that they are saved in.
+
+        Returns:
+            Paths of the days for which there is a file.
 
         Raises:
             BadParameters: no such kind of file.

@@ -57,6 +57,14 @@ def split_symbol(symbol: str) -> tuple[str, str]:
 def period(key: BarKey, periods: Mapping[str, str], name: str) -> str:
     """What a vendor calls the timeframe of `key`.
 
+    Args:
+        key: of the bars.
+        periods: the vendor's word for each timeframe that it has.
+        name: of the vendor, for the message.
+
+    Returns:
+        The vendor's word.
+
     Raises:
         BadParameters: it has no such bars.
     """

@@ -61,7 +61,17 @@ class DeltaTables:
         return f"DeltaTables({self._path!r})"
 
     def merge(self, name: str, rows: "pa.Table", rule: MergeRule, within: str = "") -> int:
-        """How many rows are new; `within` narrows the stored rows (`t`) that they are compared with."""
+        """Insert the rows that are not there, and update those that the rule lets be updated, in one transaction.
+
+        Args:
+            name: of the table, which is made if there is none.
+            rows: to be merged; no two of one identity.
+            rule: what makes two rows the same, what is updated when, and the columns to partition by.
+            within: SQL that narrows the stored rows (`t`) that they are compared with.
+
+        Returns:
+            How many rows are new.
+        """
 
         def work() -> int:
             table = self._open(name, rows.schema, rule.partitions)
@@ -89,7 +99,13 @@ class DeltaTables:
             self._try(work)
 
     def read(self, name: str, columns: Sequence[str], condition: str = "") -> "pa.Table | None":
-        """The rows that meet the condition, in no order; None where there is no such table yet."""
+        """The rows that meet the condition, in no order; None where there is no such table yet.
+
+        Args:
+            name: of the table.
+            columns: to be read.
+            condition: SQL over the columns; "" takes all rows.
+        """
         import pyarrow as pa
         from deltalake import DeltaTable
 

@@ -85,10 +85,22 @@ class InfluxHttp:
                         yield {**tags, **dict(zip(table["columns"], values, strict=True))}
 
     def numbers(self, fields: Mapping[str, str], measurement: str, condition: str, window: Window) -> "pa.Table | None":
-        """Numeric fields of one series within a window of time, oldest first, with `time` in ns; None for none.
+        """Numeric fields of one series within a window of time, oldest first.
 
-        As CSV, which is asked and read in half the time of JSON. It has no place for an error, and a server may cut
-        an answer short (`max-row-limit`): so whether more is there is asked again as JSON.
+        As CSV, which is asked and read in half the time of JSON. It has no place for an error, and a server may cut an
+        answer short (`max-row-limit`): so whether more is there is asked again as JSON.
+
+        Args:
+            fields: by name the Arrow type, such as `float64`.
+            measurement: that they are of.
+            condition: SQL that chooses the series, made by `where`.
+            window: first time and the one after the last, nanoseconds.
+
+        Returns:
+            `time` (nanoseconds) and the fields; None if there are no rows.
+
+        Raises:
+            BadData: the server answers in another format.
         """
         import pyarrow as pa
         from pyarrow import csv

@@ -134,7 +134,16 @@ def stem_of(name: str) -> str:
 
 
 def in_threads(function: Callable[[Given], Made], items: Iterable[Given], threads: int) -> list[Made]:
-    """What the function makes of each item, some at a time, since disks and servers wait rather than work."""
+    """What the function makes of each item, some at a time, since disks and servers wait rather than work.
+
+    Args:
+        function: safe to call from several threads; its error is raised here.
+        items: its arguments.
+        threads: at most.
+
+    Returns:
+        In the order of the items.
+    """
     given = list(items)
     if len(given) < 2 or threads < 2:
         return [function(item) for item in given]

@@ -54,9 +54,17 @@ _LAST_TABLE = "ledger"
 
 
 def make_schema(connection: "SqlConnection", schema: str, timescale: Timescale) -> bool:
-    """Makes what is missing, in one transaction; whether the bars are in a hypertable.
+    """Makes what is missing, in one transaction.
 
     A role that may not create tables can use a schema that exists.
+
+    Args:
+        connection: with the role that will write.
+        schema: its name.
+        timescale: `auto` uses the extension where it is, `require` insists on it, `off` does without.
+
+    Returns:
+        Whether the bars are in a hypertable.
 
     Raises:
         BadParameters: `timescale` is `require` and the server has no such extension.
