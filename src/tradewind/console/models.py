@@ -69,7 +69,7 @@ def list_models(folder: Path) -> None:
 @click.option("--all", "show_all", is_flag=True, help="Lines that are equal, too.")
 @FOLDER
 def compare(first: int, second: int, show_all: bool, folder: Path) -> None:
-    """Two versions in one table."""
+    """Compare the versions FIRST and SECOND in one table."""
     from tradewind.operations.registry.comparison import compare as side_by_side
 
     registry = _registry(folder)
@@ -87,7 +87,7 @@ def compare(first: int, second: int, show_all: bool, folder: Path) -> None:
 def move(
     version: int, override: bool, expected: int | None, reason: str, environment: Any, folder: Path
 ) -> None:  # fmt: skip
-    """Make a version the champion of an environment, if `--expected` is champion there now (none: nobody is)."""
+    """Make VERSION the champion of an environment, if `--expected` is champion there now (none: nobody is)."""
     roles = _registry(folder).move(environment, "champion", version, expected, _reason(reason), override)
     click.echo(f"{environment}: {roles}")
 
@@ -129,7 +129,7 @@ def canary() -> None:
 def start(
     version: int, override: bool, expected: int | None, reason: str, environment: Any, folder: Path
 ) -> None:  # fmt: skip
-    """Try a version: running services score it beside the champion from now on."""
+    """Try VERSION: running services score it beside the champion from now on."""
     roles = _registry(folder).move(environment, "canary", version, expected, _reason(reason), override)
     click.echo(f"{environment}: {roles}")
 

@@ -68,7 +68,13 @@ def decide(
 
 
 def work(session: Session, state: SessionState, outputs: list[Output]) -> None:
-    """Let every executor do what is due; start one where positions are not what is wanted."""
+    """Let every executor do what is due; start one where positions are not what is wanted.
+
+    Args:
+        session: symbols, rules and terms.
+        state: moved on in place.
+        outputs: what is to be sent or written is appended.
+    """
     _ask_for_silent_orders(session, state, outputs)
     for symbol in session.symbols:
         quote, blocked = state.quotes.get(symbol), state.risk.mode == risk.HALTED or state.risk.paused

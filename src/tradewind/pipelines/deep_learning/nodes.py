@@ -57,6 +57,20 @@ def train(
 
     The same folds, purging and store as boosting; nothing is searched. `attention` has the mean attention by lag and
     the mean share that each feature is selected with.
+
+    Args:
+        model_input: by partition a function that loads its model-input rows.
+        horizon_returns: by partition a function that loads the returns over each horizon.
+        folds: the fold table.
+        model_store: opens the store of a model.
+        model: which network.
+        network: its size, learning rate and schedule.
+        training: epochs, early stopping and the shares kept for stopping and calibration.
+        labels: the labelling method, for its horizon.
+        seed: of the training.
+
+    Returns:
+        The tables of one network.
     """
     rows = _with_horizons(walk_forward.pool({name: load() for name, load in model_input.items()}), horizon_returns)
     kind = catalogue.model(model.name)
@@ -84,7 +98,15 @@ def score_horizons(
     statistics: StatisticsRules,
     seed: int,
 ) -> pd.DataFrame:
-    """model, role, horizon and the scores of its distribution and direction (`metrics.horizons.score_horizons`)."""
+    """model, role, horizon and the scores of its distribution and direction (`metrics.horizons.score_horizons`).
+
+    Args:
+        horizon_forecasts: quantiles of the returns, one row a row, horizon and model.
+        horizon_returns: by partition a function that loads the returns that came.
+        folds: the fold table.
+        statistics: how intervals and tests are made.
+        seed: of the bootstrap.
+    """
     happened = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
     return horizons.score_horizons(horizon_forecasts, happened, folds, statistics, seed)
 
@@ -92,7 +114,17 @@ def score_horizons(
 def draw_training(
     horizon_metrics: pd.DataFrame, epochs: pd.DataFrame, health: pd.DataFrame, attention: pd.DataFrame
 ) -> tuple[Any, Any, Any, Any]:
-    """Figures: coverage of the quantiles, gradients by epoch, slice of the loss, attention and selection."""
+    """Figures: coverage of the quantiles, gradients by epoch, slice of the loss, attention and selection.
+
+    Args:
+        horizon_metrics: of `score_horizons`.
+        epochs: one row a model, fold and epoch.
+        health: one row a model and fold.
+        attention: mean attention by lag, and selection by feature.
+
+    Returns:
+        Four figures of Plotly.
+    """
     return (
         sequence.coverage_figure(horizon_metrics),
         sequence.training_figure(epochs),

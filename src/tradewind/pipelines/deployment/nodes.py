@@ -64,12 +64,20 @@ def build_bundle(
 
     Args:
         procedure: of `choose_procedure`.
-        model_input, horizon_returns: by partition, as models were trained on them.
-        verdict, leaderboard: what the run found.
-        universe, trading, selection: what decides beside the model.
+        model_input: by partition a function that loads its model-input rows.
+        horizon_returns: by partition a function that loads the returns over each horizon; only networks read them.
+        verdict: of the run.
+        leaderboard: of the walk-forward folds.
+        universe: symbols, venue, timeframe and side series.
+        trading: costs, execution, signal and sizing.
+        selection: of the features.
         parameters: all of the run's.
-        bars, side_series: after which the bundle's decider stands when it is served.
-        forecasts: out of sample, one table a model.
+        bars: after which the bundle's decider stands when it is served.
+        side_series: the same.
+        *forecasts: out of sample, one table a model.
+
+    Returns:
+        Contents by file name.
 
     Raises:
         BadParameters: the procedure's parameters do not fit the model.
