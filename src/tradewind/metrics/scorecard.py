@@ -149,5 +149,5 @@ def of_board(board: pd.DataFrame, strategy: str, measure: str) -> Measured:
         strategy: its row.
         measure: its column.
     """
-    found: Mapping[str, Any] = board.set_index("strategy").loc[strategy].to_dict()
-    return Measured(float(found[measure]), float(found[f"{measure}_low"]), float(found[f"{measure}_high"]))
+    measures: Mapping[str, Any] = board.set_index("strategy").loc[strategy].to_dict()
+    return Measured(float(measures[measure]), float(measures[f"{measure}_low"]), float(measures[f"{measure}_high"]))
