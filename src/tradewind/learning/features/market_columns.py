@@ -115,8 +115,8 @@ def market_table(bars_by_symbol: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def as_known(timestamp: NDArray[np.int64], series: pd.DataFrame) -> Floats:
     """The latest value published at or before each timestamp; NaN before the first."""
     series = series.sort_values("known_at", kind="stable")
-    known, value = epoch_ms(series["known_at"]), series["value"].to_numpy(dtype=np.float64)
-    return fold_side(Published(), known, value, timestamp)[1]
+    known_at, value = epoch_ms(series["known_at"]), series["value"].to_numpy(dtype=np.float64)
+    return fold_side(Published(), known_at, value, timestamp)[1]
 
 
 class Published(NamedTuple):

@@ -32,8 +32,8 @@ def unpack(content: bytes, what: str) -> tuple[dict[str, Any], Arrays]:
     """
     line, _, body = content.partition(b"\n")
     try:
-        found = json.loads(line)
-        digest, kept = found["sha256"], {"head": found["head"], "arrays": found["arrays"]}
+        parsed = json.loads(line)
+        digest, kept = parsed["sha256"], {"head": parsed["head"], "arrays": parsed["arrays"]}
     except (ValueError, KeyError, TypeError) as error:
         raise BadData(f"a saved {what} must begin with its plan and hash: replay the history") from error
     if digest != hashlib.sha256(json.dumps(kept).encode() + body).hexdigest():

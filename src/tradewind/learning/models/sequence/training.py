@@ -58,12 +58,12 @@ class _Run:
             self.network.load_state_dict(_under(tensors, "network."))
             self.best_weights = _under(tensors, "best.")
             self.generator.set_state(tensors["generator"])
-            known = self.optimiser.state_dict()
+            present = self.optimiser.state_dict()
             states: dict[int, dict[str, Tensor]] = {}
             for name, value in _under(tensors, "optimiser.").items():
                 place, _, what = name.partition(".")
                 states.setdefault(int(place), {})[what] = value
-            self.optimiser.load_state_dict({"state": states, "param_groups": known["param_groups"]})
+            self.optimiser.load_state_dict({"state": states, "param_groups": present["param_groups"]})
             self.history, self.best = [Epoch(*one) for one in progress["history"]], int(progress["best"])
         except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
             raise BadModel(f"the checkpoint does not fit this network ({error}): delete it to train anew") from error
@@ -258,8 +258,8 @@ def apply_network(network: Network, windows: Windows, chosen: Rows) -> tuple[Flo
     parts = []
     with torch.no_grad():
         for start in range(0, len(chosen), EVALUATION_BATCH):
-            said = network(torch.from_numpy(windows.gather(chosen[start : start + EVALUATION_BATCH])))
-            parts.append([one.double() for one in said])
+            outputs = network(torch.from_numpy(windows.gather(chosen[start : start + EVALUATION_BATCH])))
+            parts.append([one.double() for one in outputs])
     logits, quantiles, attention, selection = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
     return logits, quantiles, attention, selection
 
