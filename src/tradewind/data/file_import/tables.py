@@ -145,8 +145,8 @@ def _plain_cells(cells: pa.Array) -> list[Any]:
     try:
         return [_plain(cell) for cell in cells.to_pylist()]
     except (ValueError, OverflowError):  # instants beyond the years that Python knows
-        whole = cells.view(pa.int32() if cells.type.bit_width == 32 else pa.int64())
-        return [None if cell is None else f"{cell} {cells.type}" for cell in whole.to_pylist()]
+        integers = cells.view(pa.int32() if cells.type.bit_width == 32 else pa.int64())
+        return [None if cell is None else f"{cell} {cells.type}" for cell in integers.to_pylist()]
 
 
 def _plain(cell: Any) -> Any:
@@ -188,9 +188,9 @@ def _simplified(column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_timestamp(column.type) and column.type.tz is not None:
         # The instants are the same in any zone, and the file's may be one that nobody knows.
         column = column.cast(pa.timestamp(column.type.unit, "UTC"))
-    whole = column.combine_chunks()
-    whole.validate(full=True)
-    return whole
+    combined = column.combine_chunks()
+    combined.validate(full=True)
+    return combined
 
 
 def _read_text(content: bytes, settings: BarDialect, notes: ImportNotes) -> RawTable:

@@ -43,11 +43,11 @@ class Volumes:
 
 def volume_columns(table: RawTable) -> list[str]:
     """The names of columns that are called volumes."""
-    known = ALIASES["volume"] | ALIASES["quote_volume"] | {"turnover"}
+    aliases = ALIASES["volume"] | ALIASES["quote_volume"] | {"turnover"}
     return [
         name
         for name in table.columns
-        if (plain_name(name) in known or "volume" in plain_name(name)) and not _NOT_VOLUME.search(plain_name(name))
+        if (plain_name(name) in aliases or "volume" in plain_name(name)) and not _NOT_VOLUME.search(plain_name(name))
     ]
 
 

@@ -58,11 +58,11 @@ def _describe(store: Store, key: BarKey, rules: IngestionRules, now: datetime) -
     opened = store.read(key)["open_time"].to_numpy(dtype=np.int64)
     wanted = Span(int(opened.min()), int(opened.max()) + bar_ms)
     gaps = planning.holes(wanted, bar_ms, opened)
-    known = planning.known_gaps(wanted, bar_ms, opened, store.covered(key), rules)
+    answered = planning.known_gaps(wanted, bar_ms, opened, store.covered(key), rules)
     since = (planning.epoch_ms(now) - wanted.until_ms) // bar_ms
     return (
         len(opened), len(np.unique(opened)), _instant(wanted.since_ms), _instant(wanted.until_ms - bar_ms),
-        planning.count_bars(gaps, bar_ms), planning.count_bars(known, bar_ms), len(gaps), max(0, since),
+        planning.count_bars(gaps, bar_ms), planning.count_bars(answered, bar_ms), len(gaps), max(0, since),
     )  # fmt: skip
 
 

@@ -22,8 +22,8 @@ def compare_quotes(seconds: pd.DataFrame, quotes: pd.DataFrame, skew_ms: float) 
     """
     quoted_ms = events.exchange_time_ms(quotes, skew_ms)
     at = np.searchsorted(quoted_ms, seconds["timestamp"].to_numpy("datetime64[ms]").astype(np.int64), side="right") - 1
-    whole = seconds["is_whole"].to_numpy()
-    compared = (at >= 0) & (whole if whole.any() else True)
+    is_whole = seconds["is_whole"].to_numpy()
+    compared = (at >= 0) & (is_whole if is_whole.any() else True)
     if not compared.any():
         return {"seconds": 0.0, "equal_share": float("nan"), "largest_difference_bps": float("nan")}
     last, rows = quotes.iloc[at[compared]], seconds.loc[compared]

@@ -48,7 +48,7 @@ def replay(
     bids, asks = np.zeros(len(prices)), np.zeros(len(prices))
     best = np.array([-1, len(prices)])  # ranks of the best bid and ask
     count, lost, last_id = 0, 0, np.int64(-1)
-    whole, row = False, 0
+    is_whole, row = False, 0
     for end in range((time_ms[0] // 1000 + 1) * 1000, time_ms[-1] + 1, 1000):  # only seconds that are over
         updates, weighted, open_for, since = 0.0, 0.0, 0, end - 1000
         while row < len(time_ms) and time_ms[row] < end:
@@ -66,10 +66,10 @@ def replay(
                 for earlier in range(row):
                     if not snapshot[earlier] and final_id[earlier] > final_id[row]:
                         _apply(earlier, earlier + 1, side, rank, qty, bids, asks, best)
-                whole, last_id = True, max(last_id, final_id[row])
+                is_whole, last_id = True, max(last_id, final_id[row])
             elif final_id[row] > last_id:
-                if contiguous and whole and first_id[row] > last_id + 1:
-                    whole, lost = False, lost + 1
+                if contiguous and is_whole and first_id[row] > last_id + 1:
+                    is_whole, lost = False, lost + 1
                 _apply(row, stop, side, rank, qty, bids, asks, best)
                 last_id = final_id[row]
             updates += stop - row
@@ -81,7 +81,7 @@ def replay(
         ends[count] = end
         states[count, 0], states[count, 1] = bid, ask
         states[count, 2], states[count, 3] = bids[best[0]], asks[best[1]]
-        states[count, 4], states[count, 5], states[count, 6] = weighted / open_for, updates, 1.0 if whole else 0.0
+        states[count, 4], states[count, 5], states[count, 6] = weighted / open_for, updates, 1.0 if is_whole else 0.0
         _depth(bids, prices, best[0], -1, (bid + ask) / 2, contract, depth_bps, depths[count, : len(depth_bps)])
         _depth(asks, prices, best[1], 1, (bid + ask) / 2, contract, depth_bps, depths[count, len(depth_bps) :])
         _walk(asks, prices, best[1], 1, (bid + ask) / 2, contract, sizes, walks[count, : len(sizes)])

@@ -114,7 +114,7 @@ def _second_columns(states: pd.DataFrame, depths: np.ndarray, rules: BookRules) 
 
 def _walk_table(seconds: pd.DataFrame, walks: np.ndarray, rules: BookRules) -> pd.DataFrame:
     """Long: a row for each second of a whole book, order value and side."""
-    whole = seconds["is_whole"].to_numpy()
+    is_whole = seconds["is_whole"].to_numpy()
     sizes = len(rules.order_values)
     parts = [
         pd.DataFrame(
@@ -123,7 +123,7 @@ def _walk_table(seconds: pd.DataFrame, walks: np.ndarray, rules: BookRules) -> p
                 "side": pd.Series([side] * len(seconds), dtype="str"), "order_value": value,
                 "cost_bps": walks[:, offset + number],
             }
-        )[whole]
+        )[is_whole]
         for offset, side in ((0, "buy"), (sizes, "sell"))
         for number, value in enumerate(rules.order_values)
     ]  # fmt: skip

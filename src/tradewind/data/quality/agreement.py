@@ -59,19 +59,19 @@ def compare_bars(bars: pd.DataFrame, other: pd.DataFrame, tolerance_bps: float) 
     Raises:
         BadParameters: one timeframe is no whole multiple of the other.
     """
-    here, there = key_of(bars), key_of(other)
-    bar_ms, other_ms = bar_duration_ms(here.timeframe), bar_duration_ms(there.timeframe)
+    own_key, there = key_of(bars), key_of(other)
+    bar_ms, other_ms = bar_duration_ms(own_key.timeframe), bar_duration_ms(there.timeframe)
     if max(bar_ms, other_ms) % min(bar_ms, other_ms):
         raise BadParameters(
-            f"{here} and {there} cannot be compared: one timeframe must be a whole multiple of the other. "
+            f"{own_key} and {there} cannot be compared: one timeframe must be a whole multiple of the other. "
             "Correct data_engineering.quality.agreement"
         )
     kind, tolerance = ("venue", tolerance_bps) if bar_ms == other_ms else ("timeframe", PRICE_TOLERANCE_BPS)
     if other_ms < bar_ms:
-        other = put_together(other, here.timeframe)
+        other = put_together(other, own_key.timeframe)
     elif other_ms > bar_ms:
         bars = put_together(bars, there.timeframe)
-    row = pd.DataFrame(here.columns(1))
+    row = pd.DataFrame(own_key.columns(1))
     row["other"], row["kind"] = pd.Series([str(there)], dtype="str"), pd.Series([kind], dtype="str")
     return row.assign(**_distances(bars, other, kind, tolerance))
 
@@ -100,8 +100,8 @@ def put_together(bars: pd.DataFrame, timeframe: str) -> pd.DataFrame:
 
 def _distances(bars: pd.DataFrame, other: pd.DataFrame, kind: str, tolerance_bps: float) -> dict[str, object]:
     opened, others = epoch_ms(bars["open_time"]), epoch_ms(other["open_time"])
-    common, here, there = np.intersect1d(opened, others, assume_unique=True, return_indices=True)
-    bars, other = bars.iloc[here], other.iloc[there]
+    common, own_rows, there = np.intersect1d(opened, others, assume_unique=True, return_indices=True)
+    bars, other = bars.iloc[own_rows], other.iloc[there]
     distance = 10_000 * np.log(bars["close"].to_numpy() / other["close"].to_numpy())
     median = float(np.median(distance)) if len(common) else np.nan
     if kind == "venue":

@@ -32,10 +32,10 @@ def drift_by_month(bars: pd.DataFrame, rules: DriftRules) -> pd.DataFrame:
     for quantity, values in quantities.items():
         parts = [values[start:stop] for start, stop in zip(starts, stops, strict=True)]
         parts = [np.sort(part[np.isfinite(part)]) for part in parts]
-        for before, here in itertools.pairwise(range(len(names))):
-            if min(len(parts[before]), len(parts[here])) >= rules.min_rows:
-                found = (len(parts[here]), len(parts[before]), *compare(parts[here], parts[before], rules.bins))
-                rows.append((str(names[here]), str(names[before]), quantity, *found))
+        for before, month in itertools.pairwise(range(len(names))):
+            if min(len(parts[before]), len(parts[month])) >= rules.min_rows:
+                compared = (len(parts[month]), len(parts[before]), *compare(parts[month], parts[before], rules.bins))
+                rows.append((str(names[month]), str(names[before]), quantity, *compared))
     columns = ["month", "before", "quantity", "rows", "rows_before", "psi", "ks", "ks_p_value"]
     kinds = {**dict.fromkeys(columns[:3], "str"), **dict.fromkeys(columns[3:5], "int64")}
     table = pd.DataFrame(rows, columns=columns).astype({**kinds, **dict.fromkeys(columns[5:], "float64")})

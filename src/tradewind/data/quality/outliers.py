@@ -172,17 +172,17 @@ def _least(rules: OutlierRules) -> int:
 
 
 def _beyond_deviations(values: Floats, limit: float) -> Bools:
-    known = values[np.isfinite(values)]
-    spread = known.std() if len(known) else 0.0
+    finite = values[np.isfinite(values)]
+    spread = finite.std() if len(finite) else 0.0
     if spread == 0:
         return np.zeros(len(values), dtype=bool)
-    return np.asarray(np.abs(values - known.mean()) > limit * spread, dtype=bool)
+    return np.asarray(np.abs(values - finite.mean()) > limit * spread, dtype=bool)
 
 
 def _beyond_quartiles(values: Floats, limit: float) -> Bools:
-    known = values[np.isfinite(values)]
-    if not len(known):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return np.zeros(len(values), dtype=bool)
-    lower, upper = np.quantile(known, (0.25, 0.75))
+    lower, upper = np.quantile(finite, (0.25, 0.75))
     reach = limit * (upper - lower)
     return np.asarray((values < lower - reach) | (values > upper + reach), dtype=bool) & (reach > 0)

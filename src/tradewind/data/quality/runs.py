@@ -39,9 +39,13 @@ def _runs(bars: pd.DataFrame, key: BarKey, kind: str, is_in: npt.NDArray[np.bool
     first = np.flatnonzero(is_in & ~joins)
     last = np.flatnonzero(is_in & ~np.r_[joins[1:], False])
     lengths = last - first + 1
-    kept = lengths >= least
+    is_long = lengths >= least
     return _table(
-        key, kind, epoch_ms(bars["open_time"])[first[kept]], epoch_ms(bars["timestamp"])[last[kept]], lengths[kept]
+        key,
+        kind,
+        epoch_ms(bars["open_time"])[first[is_long]],
+        epoch_ms(bars["timestamp"])[last[is_long]],
+        lengths[is_long],
     )
 
 

@@ -176,11 +176,11 @@ def _compared(agreement: pd.DataFrame, kind: str, name: str) -> Iterator[Measure
         yield Measure(name.format(row["other"]), row["agreeing"], row["compared"], causes)
 
 
-def _first_bars(bars: pd.DataFrame, found: np.ndarray) -> str:
-    if not found.any():
+def _first_bars(bars: pd.DataFrame, is_faulty: np.ndarray) -> str:
+    if not is_faulty.any():
         return ""
-    closed = epoch_ms(bars["timestamp"])[np.flatnonzero(found)[:_SHOWN]]
-    number = int(found.sum())
+    closed = epoch_ms(bars["timestamp"])[np.flatnonzero(is_faulty)[:_SHOWN]]
+    number = int(is_faulty.sum())
     shown = ", ".join(map(_instant, closed))
     return f"the one that closed {shown}" if number == 1 else f"{number} bars, first those that closed {shown}"
 

@@ -40,7 +40,7 @@ def read_cells(path: Path, wanted: Mapping[str, tuple[str, ...]], optional: froz
         raise BadData(f"{path} does not exist: add it, or take its series out of universe.side_series") from error
     except (OSError, EOFError, zlib.error, csv.Error, UnicodeDecodeError, pa.ArrowException) as error:
         raise BadData(f"{path} cannot be read ({type(error).__name__}: {error}): fetch it again") from error
-    found = {}
+    columns = {}
     for ours, names in wanted.items():
         by_plain = {_plain(name): name for name in reversed(list(table.columns))}
         match = next((by_plain[_plain(name)] for name in names if _plain(name) in by_plain), None)
@@ -50,10 +50,10 @@ def read_cells(path: Path, wanted: Mapping[str, tuple[str, ...]], optional: froz
                 f"the series' `columns`, such as {{{ours}: NAME IN THE FILE}}"
             )
         if match is not None:
-            found[ours] = table[match]
+            columns[ours] = table[match]
     if LINE in table:
-        found[LINE] = table[LINE]
-    return pd.DataFrame(found)
+        columns[LINE] = table[LINE]
+    return pd.DataFrame(columns)
 
 
 def read_instants(cells: pd.Series, time_format: str | None, where: str) -> FloatArray:

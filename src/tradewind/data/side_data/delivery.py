@@ -96,9 +96,9 @@ def deliver(key: SideKey, rows: ReadRows, spec: SideSpec | None) -> SideDelivery
         is_out = ~((rows.value >= spec.low) & (rows.value <= spec.high))
         reason[(reason == "") & is_out] = f"value lies outside {spec.low:g} to {spec.high:g} {spec.unit}"
     _mark_repeated(rows, reason)
-    kept = np.flatnonzero(reason == "")
-    vintages = vintage_table(key, rows.reference_ms[kept], rows.known_ms[kept], rows.value[kept])
-    return SideDelivery(key, len(reason), len(kept), vintages, rejected_rows(key, rows.content, reason))
+    accepted = np.flatnonzero(reason == "")
+    vintages = vintage_table(key, rows.reference_ms[accepted], rows.known_ms[accepted], rows.value[accepted])
+    return SideDelivery(key, len(reason), len(accepted), vintages, rejected_rows(key, rows.content, reason))
 
 
 def vintage_table(key: SideKey, reference_ms: FloatArray, known_ms: FloatArray, value: FloatArray) -> pd.DataFrame:
@@ -166,7 +166,7 @@ def _mark_repeated(rows: ReadRows, reason: Reasons) -> None:
     is_last[:-1] = np.diff(rows.reference_ms[valid]) != 0
     is_last[:-1] |= np.diff(rows.known_ms[valid]) != 0
     last = np.flatnonzero(is_last)
-    kept = valid[last[np.searchsorted(last, np.arange(len(valid)))]]
-    is_equal = rows.value[valid] == rows.value[kept]
+    last_row = valid[last[np.searchsorted(last, np.arange(len(valid)))]]
+    is_equal = rows.value[valid] == rows.value[last_row]
     reason[valid[~is_last & is_equal]] = DUPLICATE
     reason[valid[~is_last & ~is_equal]] = SUPERSEDED

@@ -149,11 +149,11 @@ def _open_interest(source: CcxtClient, symbol: str, span: Span) -> Iterator[Side
     for window in windows(settled, rows * step_ms) if settled else ():
         call, extra = source.exchange.fetch_open_interest_history, {"until": window.until_ms - 1}
         answer = source.ask(call, market, source.rules.side_timeframe, window.since_ms, rows, extra)
-        found = within(_instants(answer, "openInterestAmount", source), window, "timestamp")
-        if len(found) and found["value"].isna().all():
+        in_window = within(_instants(answer, "openInterestAmount", source), window, "timestamp")
+        if len(in_window) and in_window["value"].isna().all():
             raise BadData(f"{source.name} has its open interest in money alone, not in units of the base asset")
-        at = found["timestamp"]
-        page = vintages("open_interest", symbol, at, at + OPEN_INTEREST_DELAY_MS, found["value"])
+        at = in_window["timestamp"]
+        page = vintages("open_interest", symbol, at, at + OPEN_INTEREST_DELAY_MS, in_window["value"])
         yield SidePage(page, window if source.capabilities.open_interest_days is not None else None)
 
 

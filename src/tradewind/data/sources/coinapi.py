@@ -111,8 +111,10 @@ class CoinApiSource:
             isinstance(bar, dict) and "time_period_start" in bar for bar in answer
         )
         if not is_read:
-            said = self._transport.words(str(answer))
-            raise BadData(f"{self.name} must answer with a list of bars that have a time_period_start, found {said!r}")
+            excerpt = self._transport.words(str(answer))
+            raise BadData(
+                f"{self.name} must answer with a list of bars that have a time_period_start, found {excerpt!r}"
+            )
         rows = pd.DataFrame([{ours: bar.get(theirs) for theirs, ours in _FIELDS.items()} for bar in answer])
         rows = rows.reindex(columns=list(_FIELDS.values()))
         # Seven digits are tenths of microseconds: pandas reads nanoseconds.

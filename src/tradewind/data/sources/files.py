@@ -46,23 +46,23 @@ def discover(folder: Path, venue: str, pattern: str = DEFAULT_PATTERN, timeframe
         BadData: the folder is missing or unreadable, nothing matches, or two files hold one partition.
     """
     expression = _expression(pattern, timeframe)
-    found: dict[str, Path] = {}
+    path_of: dict[str, Path] = {}
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
         match = expression.fullmatch(name)
         if match is None:
             continue
         partition = f"{venue}/{match['symbol']}/{timeframe or match['timeframe']}"
-        if partition in found:
-            raise BadData(f"{found[partition]} and {path} both hold {partition}: keep one of them")
-        found[partition] = path
-    if not found:
+        if partition in path_of:
+            raise BadData(f"{path_of[partition]} and {path} both hold {partition}: keep one of them")
+        path_of[partition] = path
+    if not path_of:
         names = sorted(path.relative_to(folder).as_posix() for path in _files(folder))
         raise BadData(
             f"{folder}: no file is named {pattern!r} (formats: {', '.join(FORMATS)}); the folder has "
             f"{names[:5] or 'no files'}{' and more' if len(names) > 5 else ''}. Rename the files or set `pattern`"
         )
-    return dict(sorted(found.items()))
+    return dict(sorted(path_of.items()))
 
 
 def read_bar_file(path: Path, key: BarKey, dialect: BarDialect) -> pd.DataFrame:

@@ -99,8 +99,8 @@ class KaikoSource:
     def _read(self, answer: Any, rest: Span, bar_ms: int) -> Part:
         bars = answer.get("data") if isinstance(answer, dict) else None
         if not isinstance(bars, list) or not all(isinstance(bar, dict) and "timestamp" in bar for bar in bars):
-            said = self._transport.words(str(answer))
-            raise BadData(f"{self.name} must answer with data of bars that have a timestamp, found {said!r}")
+            excerpt = self._transport.words(str(answer))
+            raise BadData(f"{self.name} must answer with data of bars that have a timestamp, found {excerpt!r}")
         columns = ["timestamp", *_PRICES, "volume"]
         if self.rules.aggregation == "count_ohlcv_vwap":
             columns.append("count")

@@ -142,8 +142,8 @@ class TardisSource:
         if kind not in KINDS:
             raise BadParameters(f"{self.name} has no files of {kind!r}; it has {list(KINDS)}")
         name = self._called(symbol)
-        found = (self._files.save(kind, name, day_ms, folder) for day_ms in days(span.since_ms, span.until_ms))
-        return [path for path in found if path is not None]
+        saved = (self._files.save(kind, name, day_ms, folder) for day_ms in days(span.since_ms, span.until_ms))
+        return [path for path in saved if path is not None]
 
     def close(self) -> None:
         """Give back connections."""
@@ -173,10 +173,10 @@ class TardisSource:
             if table is None or settled is None:
                 continue
             part = overlap(Span(day_ms + 1, day_ms + DAY_MS + 1), settled)
-            found = _settlements(table) if series == "funding" else self._steps(table, series)
-            kept = within(found, part, "at")
+            steps = _settlements(table) if series == "funding" else self._steps(table, series)
+            in_part = within(steps, part, "at")
             delay_ms = _DELAYS_MS.get(series, 0)
-            yield SidePage(vintages(series, symbol, kept["at"], kept["at"] + delay_ms, kept["value"]), part)
+            yield SidePage(vintages(series, symbol, in_part["at"], in_part["at"] + delay_ms, in_part["value"]), part)
 
     def _steps(self, table: pa.Table, series: str) -> pd.DataFrame:
         """The last value of each step, at (epoch ms) its end."""

@@ -145,21 +145,21 @@ class DeltaTables:
         import pyarrow as pa
         from deltalake.exceptions import CommitFailedError, DeltaError
 
-        said = ""
+        failure = ""
         for pause in (*_WAITS_S, None):
             try:
                 return work()
             except CommitFailedError:
-                said = "other writers were first each time"
+                failure = "other writers were first each time"
             except OSError as error:
                 if any(word in str(error) for word in _REFUSED):
                     raise BadParameters(
                         f"{self.where}: the storage refuses access: correct its storage_options in conf/local"
                     ) from None  # its message may quote what was sent
-                said = type(error).__name__
+                failure = type(error).__name__
             except (DeltaError, pa.ArrowInvalid) as error:
                 if any(word in str(error) for word in _UNREACHED):
-                    said = "the storage does not answer"
+                    failure = "the storage does not answer"
                     if pause is not None:
                         self._wait(pause)
                     continue
@@ -173,7 +173,7 @@ class DeltaTables:
                 ) from None
             if pause is not None:
                 self._wait(pause)
-        raise TemporaryOutage(f"{self.where} could not be asked ({said}): try again later")
+        raise TemporaryOutage(f"{self.where} could not be asked ({failure}): try again later")
 
     def _settle(self, name: str, table: "DeltaTable") -> None:
         """On the disk before it is told, and now and then in few files again."""

@@ -148,8 +148,8 @@ class InfluxHttp:
 
     def _make_database(self) -> None:
         answer = self._ask("POST", "/query", params={"q": f'CREATE DATABASE "{self._rules.database}"'})
-        said = answer.text
-        if answer.status_code != 200 or '"error"' in said:
+        body = answer.text
+        if answer.status_code != 200 or '"error"' in body:
             raise BadParameters(
                 f"{self.where} does not exist and cannot be made ({_said(answer)}): make it, or in 2.x map a bucket "
                 "to it (influx v1 dbrp create), and give the user the right to write"
@@ -164,12 +164,12 @@ class InfluxHttp:
         """
         import httpx
 
-        said = ""
+        failure = ""
         for pause in (*_WAITS_S, None):
             try:
                 answer = self._open().request(method, path, **request)
             except httpx.TransportError as error:
-                said, asked_for = type(error).__name__, 0.0
+                failure, asked_for = type(error).__name__, 0.0
             else:
                 if answer.status_code in (401, 403):
                     raise BadParameters(
@@ -178,10 +178,10 @@ class InfluxHttp:
                     )
                 if answer.status_code not in _PASSING:
                     return answer
-                said, asked_for = _said(answer), _seconds(answer.headers.get("Retry-After"))
+                failure, asked_for = _said(answer), _seconds(answer.headers.get("Retry-After"))
             if pause is not None:
                 self._wait(max(pause, asked_for))
-        raise TemporaryOutage(f"{self.where} does not answer ({said}): try again later")
+        raise TemporaryOutage(f"{self.where} does not answer ({failure}): try again later")
 
     def _open(self) -> "httpx.Client":
         """The client of this process; a forked child leaves its parent's alone."""

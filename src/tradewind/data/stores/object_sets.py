@@ -87,25 +87,25 @@ class ObjectSets(Generic[Members]):
         Raises:
             BadData: an object is not what its name says.
         """
-        found: dict[str, Members] = {}
+        by_name: dict[str, Members] = {}
         names = [name for name in self.names(folder) if is_wanted(name)]
         for _ in range(_LISTINGS):
-            unread = [name for name in names if name not in found]
+            unread = [name for name in names if name not in by_name]
             for name, members in zip(unread, in_threads(self._load, unread, self._objects.threads), strict=True):
                 if members is not None:
-                    found[name] = members
+                    by_name[name] = members
             names = [name for name in self.names(folder) if is_wanted(name)]
-            if all(name in found for name in names):
-                return found
+            if all(name in by_name for name in names):
+                return by_name
         raise TemporaryOutage(f"{self._objects.where(folder)} changes all the time: read it when less is written")
 
     def compact(self, folder: str, more_than: int) -> None:
         """Merge the folder's objects into one, if there are more than so many."""
         if len(self.names(folder)) <= more_than:
             return
-        found = self.read(folder)
-        merged = self.add(folder, self._codec.merge(list(found.values())))
-        self._objects.remove(name for name in found if name != merged)
+        sets = self.read(folder)
+        merged = self.add(folder, self._codec.merge(list(sets.values())))
+        self._objects.remove(name for name in sets if name != merged)
         self._objects.tidy(folder)
 
     def _load(self, name: str) -> Members | None:

@@ -98,12 +98,12 @@ class SqliteFile:
 
     def _connection(self) -> sqlite3.Connection:
         owner = (os.getpid(), threading.get_ident())
-        found = self._connections.get(owner)
-        if found is None:
-            found = self._open()
+        connection = self._connections.get(owner)
+        if connection is None:
+            connection = self._open()
             with self._lock:
-                self._connections[owner] = found
-        return found
+                self._connections[owner] = connection
+        return connection
 
     def _open(self) -> sqlite3.Connection:
         if not self._path.exists():
