@@ -76,14 +76,14 @@ def train(
     kind = catalogue.model(model.name)
     store = model_store.of(f"deep_learning.{model.name}")
     trained = walk_forward.train_folds(kind, network, rows, folds, training, store, seed)
-    told, looks = [], []
+    horizon_tables, looks = [], []
     for result in trained:
         details = result.forecaster.details(rows, test_mask(rows, result.fold))
-        told.append(_horizon_table(result, details))
+        horizon_tables.append(_horizon_table(result, details))
         looks.append(_attention_table(result, details))
     return Trained(
         *walk_forward.trained_tables(trained, labels.horizon_bars),
-        pd.concat(told, ignore_index=True),
+        pd.concat(horizon_tables, ignore_index=True),
         _by_fold(trained, [result.forecaster.epochs() for result in trained]),
         _by_fold(trained, [result.forecaster.health() for result in trained]),
         pd.concat(looks, ignore_index=True),
@@ -148,8 +148,8 @@ def _horizon_table(result: TrainedFold[Any], details: Any) -> pd.DataFrame:
         table = keys.assign(**of, horizon=np.int64(bars))
         table[QUANTILES] = details.quantiles[:, place]
         parts.append(table.assign(evidence=details.evidence))
-    whole = pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
-    return whole[[*of, "symbol", "timestamp", "horizon", *QUANTILES, "evidence"]]
+    joined = pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
+    return joined[[*of, "symbol", "timestamp", "horizon", *QUANTILES, "evidence"]]
 
 
 def _attention_table(result: TrainedFold[Any], details: Any) -> pd.DataFrame:
@@ -168,8 +168,8 @@ def _by_fold(trained: list[TrainedFold[Any]], tables: list[pd.DataFrame]) -> pd.
         for result, table in zip(trained, tables, strict=True)
         if len(table)
     ]
-    whole = pd.concat(parts, ignore_index=True) if parts else tables[0].assign(model="", fold=np.int64(0))
-    return whole.astype({"model": "str", "fold": "int64"})
+    joined = pd.concat(parts, ignore_index=True) if parts else tables[0].assign(model="", fold=np.int64(0))
+    return joined.astype({"model": "str", "fold": "int64"})
 
 
 def _alarms(result: TrainedFold[Any]) -> list[tuple[int, str, float]]:
@@ -181,5 +181,5 @@ def _alarms(result: TrainedFold[Any]) -> list[tuple[int, str, float]]:
     probability = result.forecasts[PROBABILITIES].to_numpy()[ended]
     half = len(label) // 2
     errors = [expected_calibration_error(label[part], probability[part]) for part in (slice(half), slice(half, None))]
-    found = alarms.training_alarms(result.forecaster.epochs(), dead) + alarms.calibration_alarms(errors)
-    return [(int(result.fold.fold), kind, value) for kind, value in found]
+    by_kind = alarms.training_alarms(result.forecaster.epochs(), dead) + alarms.calibration_alarms(errors)
+    return [(int(result.fold.fold), kind, value) for kind, value in by_kind]

@@ -41,8 +41,8 @@ def choose_procedure(
     name = choose(deployment.model, leaderboard, tuple(models))
     block = parameters[catalogue.stage_of(name)][name]
     given = "network" if catalogue.stage_of(name) == "deep_learning" else "parameters"
-    found = dict(zip([one for one in models if catalogue.is_tuned(one)], best, strict=True))
-    chosen = found[name] if name in found else block[given]
+    best_of = dict(zip([one for one in models if catalogue.is_tuned(one)], best, strict=True))
+    chosen = best_of[name] if name in best_of else block[given]
     return {"name": name, "parameters": chosen, "training": block["training"], "seed": parameters["seed"]}
 
 
@@ -94,10 +94,10 @@ def build_bundle(
     if catalogue.stage_of(name) == "deep_learning":
         ahead = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
         rows = rows.merge(ahead, on=["symbol", "timestamp"], how="left", validate="one_to_one")
-    made = parameters["feature_engineering"]
+    preparation = parameters["feature_engineering"]
     terms = DecisionTerms(
         universe, trading, selection, int(parameters["data_engineering"]["market"]["max_gap_bars"]),
-        float(made["model_input"]["max_missing_share"]), int(made["labels"]["horizon_bars"]),
+        float(preparation["model_input"]["max_missing_share"]), int(preparation["labels"]["horizon_bars"]),
     )  # fmt: skip
     own = next(table for table in forecasts if str(table["model"].iloc[0]) == name)
     findings = Findings(verdict, leaderboard, own, parameters)

@@ -132,16 +132,16 @@ def installed_versions() -> dict[str, str]:
     """The versions of the project and of what it requires, extras included that are installed."""
     about = metadata("tradewind")
     extras = {"", *(about.get_all("Provides-Extra") or ())} - FOR_DEVELOPMENT
-    found = {"tradewind": version("tradewind")}
+    versions = {"tradewind": version("tradewind")}
     for line in about.get_all("Requires-Dist") or ():
         required = Requirement(line)
         if required.marker is not None and not any(required.marker.evaluate({"extra": extra}) for extra in extras):
             continue
         try:
-            found[required.name] = version(required.name)
+            versions[required.name] = version(required.name)
         except PackageNotFoundError:
             continue  # of an extra that is not installed
-    return found
+    return versions
 
 
 def _digest(bars: pd.DataFrame) -> str:

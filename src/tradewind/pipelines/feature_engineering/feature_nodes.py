@@ -86,8 +86,8 @@ def study_features(
         table = features[partition]()
         ahead = forward_returns(bars[partition](), rules.horizons_bars)
         # A horizon that reaches into the holdout is left out too.
-        known = (table["timestamp"] + max(rules.horizons_bars) * universe.bar < holdout).to_numpy()
-        tables[symbol], returns[symbol] = table[known], ahead[:, known]
+        before_holdout = (table["timestamp"] + max(rules.horizons_bars) * universe.bar < holdout).to_numpy()
+        tables[symbol], returns[symbol] = table[before_holdout], ahead[:, before_holdout]
     names = [name for name in table.columns if name not in ("symbol", "timestamp")]
     coefficients = study.information_coefficients(tables, returns, names, rules.horizons_bars, rules.confidence)
     return coefficients, study.drift_by_year(tables, names), study.histograms(tables, names)

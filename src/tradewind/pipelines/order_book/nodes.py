@@ -66,8 +66,8 @@ def check_books(book_seconds: Streams, source_quotes: Streams, source_depth: Str
     for name, load in book_seconds.items():
         if name in source_quotes:
             skew_ms = events.clock_skew_ms(source_depth[name]())
-            found = agreement.compare_quotes(load(), source_quotes[name](), skew_ms)
-            rows.append({"stream": name, "clock_skew_ms": skew_ms, **found})
+            measured = agreement.compare_quotes(load(), source_quotes[name](), skew_ms)
+            rows.append({"stream": name, "clock_skew_ms": skew_ms, **measured})
     names = ["stream", "clock_skew_ms", "seconds", "equal_share", "largest_difference_bps"]
     return pd.DataFrame(rows, columns=names)
 

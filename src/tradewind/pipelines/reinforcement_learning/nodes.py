@@ -48,12 +48,12 @@ def forecast_for_agents(model_input: Partitions, folds: pd.DataFrame) -> tuple[p
 
     And by fold the files (JSON) of what says it: they are stored beside each agent, which acts on it.
     """
-    told = fold_forecasts(pool({partition: load() for partition, load in model_input.items()}), folds)
+    by_fold = fold_forecasts(pool({partition: load() for partition, load in model_input.items()}), folds)
     files = {
         str(fold): {name: content.decode() for name, content in forecaster.files().items()}
-        for fold, forecaster in told.forecasters.items()
+        for fold, forecaster in by_fold.forecasters.items()
     }
-    return told.table, files
+    return by_fold.table, files
 
 
 def train(
@@ -92,14 +92,14 @@ def train(
         Positions, transitions, logs and the keys of the policies.
     """
     rows = pool({partition: load() for partition, load in model_input.items()})
-    known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
+    histories = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
     terms = TradingTerms.from_rules(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
-    told = {
+    forecasters = {
         int(fold): {file: text.encode() for file, text in files.items()} for fold, files in agent_forecasters.items()
     }
     store = model_store.of(_whole(name))
-    trained = walk_forward.train_folds((rows, agent_forecasts), folds, known, plan, store, told)
+    trained = walk_forward.train_folds((rows, agent_forecasts), folds, histories, plan, store, forecasters)
     transitions = pd.concat([one.transitions for one in trained], ignore_index=True)
     return TrainedAgents(
         walk_forward.mean_positions(transitions),
@@ -147,11 +147,11 @@ def search(
         Settings as a document, and one row a trial.
     """
     rows = pool({partition: load() for partition, load in model_input.items()})
-    known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
+    histories = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
     terms = TradingTerms.from_rules(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
     best, trials = find_settings(
-        (rows, agent_forecasts), folds, known, plan, search_rules, study_storage.of(_whole(name))
+        (rows, agent_forecasts), folds, histories, plan, search_rules, study_storage.of(_whole(name))
     )
     return best.model_dump(mode="json"), trials
 
@@ -169,9 +169,9 @@ def describe(
     Returns:
         Three tables.
     """
-    found = behaviour.describe(transitions)
-    failed = behaviour.failures(transitions, found, training_log, responses)
-    return found, failed, behaviour.action_map(transitions)
+    behaved = behaviour.describe(transitions)
+    failed = behaviour.failures(transitions, behaved, training_log, responses)
+    return behaved, failed, behaviour.action_map(transitions)
 
 
 def draw(training_log: pd.DataFrame, action_map: pd.DataFrame) -> tuple[Any, Any]:
