@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
-from tradewind.data.sources.base import Page
+from tradewind.data.sources.base import Page, SidePage
 from tradewind.data.sources.paging import answered
 from tradewind.data.sources.timing import RateLimiter, RetryPolicy, Timing, retry
 from tradewind.data.sources.transport import Transport
@@ -38,6 +38,39 @@ class VendorRules(Parameters):
     def transport(self, timing: Timing, headers: Mapping[str, str | SecretStr]) -> Transport:
         """A transport of these rules that sends `headers`."""
         return Transport(self.retry_policy, timing, RateLimiter(1 / self.requests_per_s, timing), headers)
+
+
+class BarsOnly:
+    """What the sources of vendors share that have bars and no side series.
+
+    Attributes:
+        rules: of the vendor; their representation shows no key.
+        name: in messages and in the ledger.
+    """
+
+    rules: VendorRules
+    name: str
+    _transport: Transport
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.rules!r})"
+
+    def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
+        """None: see `Source.side_series`.
+
+        Args:
+            series: is refused.
+            symbol: is not read.
+            span: is not read.
+
+        Raises:
+            BadParameters: always.
+        """
+        raise BadParameters(f"{self.name} has no side series {series!r}, nor any other")
+
+    def close(self) -> None:
+        """Give back connections."""
+        self._transport.close()
 
 
 def split_symbol(symbol: str) -> tuple[str, str]:
