@@ -1,4 +1,4 @@
-"""What is traded, told by the store that holds it: for configurations that name no symbols."""
+"""What is traded, read from the store that holds it: for configurations that name no symbols."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

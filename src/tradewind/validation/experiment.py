@@ -130,7 +130,7 @@ def _latest(table: pd.DataFrame, days: int) -> pd.DataFrame:
 
 
 def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings) -> dict[str, Any]:
-    """What is said of a run's positions, and what perfect knowledge would have been told.
+    """The verdict on a run's positions, and the verdict on perfect knowledge.
 
     Args:
         case: the market's kind and seed.

@@ -1,4 +1,4 @@
-"""A stored agent: its policy and what it is told by, from one set of files. No torch, and nothing of its run."""
+"""A stored agent: its policy and the forecaster that it reads, from one set of files; no torch, nothing of its run."""
 
 from collections.abc import Mapping
 from typing import Any, Self

@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from tradewind.data.feeds.book import LocalBook
-from tradewind.data.feeds.items import BookChanged, ClosedBar, Item, Note, Published, TradeTold
+from tradewind.data.feeds.items import BookChanged, ClosedBar, Item, Note, PublicTrade, Published
 from tradewind.errors import BadData, TemporaryOutage
 
 REST, STREAM = "https://api.binance.com", "wss://stream.binance.com:9443"
@@ -27,7 +27,7 @@ MOST_TRIES = 6
 
 
 class BinanceRest:
-    """The few public calls that a feed needs. Waits as told where the venue says that it is asked too often."""
+    """The few public calls that a feed needs. Waits as long as the venue says where it is asked too often."""
 
     def __init__(self, base: str = REST, sleep: Callable[[float], Any] = asyncio.sleep) -> None:
         """Calls of one venue.
@@ -225,7 +225,7 @@ class BinanceFeed:
             async for item in self._kline(message["s"], message["k"], at_ms):
                 yield item
         elif kind == "trade":
-            yield Item(at_ms, TradeTold(message["s"], float(message["p"]), float(message["q"])))
+            yield Item(at_ms, PublicTrade(message["s"], float(message["p"]), float(message["q"])))
         elif kind == "depthUpdate":
             async for item in self._depth(message, at_ms):
                 yield item
@@ -248,7 +248,7 @@ class BinanceFeed:
             yield Item(at_ms, Note(symbol, "backfilled", f"{len(candles)} of {missing} bars over REST"))
             yield Item(at_ms, Note(symbol, "fresh", "up to date"))
         self._closed[symbol] = max(last, bar.timestamp)
-        yield Item(at_ms, bar)  # one that came before is told again: who listens knows it
+        yield Item(at_ms, bar)  # one that came before is repeated: listeners know its time
 
     async def _depth(self, message: Mapping[str, Any], at_ms: int) -> AsyncIterator[Item]:
         symbol, sync = message["s"], self._books[message["s"]]

@@ -1,4 +1,4 @@
-"""Tables without column names: which column is what, told by the numbers themselves."""
+"""Tables without column names: which column is what, found by their numbers."""
 
 from dataclasses import replace
 

@@ -21,7 +21,7 @@ QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "GBP", "JPY", "
 
 
 class VendorRules(Parameters):
-    """What every vendor is told.
+    """Settings that every vendor has.
 
     `symbols` says what a symbol is called there, where the vendor's own rule does not fit; `requests_per_s` is the
     rate that all threads share; bars younger than `settle_s` are not asked for.

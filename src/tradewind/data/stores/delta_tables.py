@@ -87,7 +87,7 @@ class DeltaTables:
             return self._try(work)
 
     def append(self, name: str, rows: "pa.Table") -> None:
-        """Add the rows; told twice, they are there twice."""
+        """Add the rows; added twice, they are there twice."""
         from deltalake import write_deltalake
 
         def work() -> None:
@@ -176,7 +176,7 @@ class DeltaTables:
         raise TemporaryOutage(f"{self.where} could not be asked ({failure}): try again later")
 
     def _settle(self, name: str, table: "DeltaTable") -> None:
-        """On the disk before it is told, and now and then in few files again."""
+        """Flush to the disk before the write counts as done, and compact the files now and then."""
         if "://" not in self._path:
             _sync_commit(Path(self._at(name)), table.version())
         if table.version() and table.version() % _TIDY_EVERY == 0:

@@ -43,7 +43,7 @@ class S3Objects:
         self._access = access
         self._lock = threading.Lock()
         self._opened: tuple[int, S3FileSystem] | None = None
-        self._connect()  # so that a missing extra is told at once
+        self._connect()  # so that a missing extra raises at once
 
     def names(self, folder: str) -> list[str]:
         """The keys below the folder; names that begin with a dot or an underscore are not ours to read."""

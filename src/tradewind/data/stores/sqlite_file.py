@@ -91,7 +91,7 @@ class SqliteFile:
                 connection.execute("COMMIT")
             finally:
                 if connection.in_transaction:
-                    with suppress(sqlite3.Error):  # what made it fail is told, not this
+                    with suppress(sqlite3.Error):  # what made it fail is raised, not this
                         connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise _explain(self._path, error) from error

@@ -253,7 +253,7 @@ class RegimeModel(ABC):
 
 
 def check(bars: Bars) -> None:
-    """Refuse bars that no regime can be told from.
+    """Refuse bars from which no regime can be inferred.
 
     Raises:
         BadData: closes that are missing or not positive, or times out of order.

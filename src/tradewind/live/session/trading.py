@@ -219,7 +219,7 @@ def _ask_for_silent_orders(session: Session, state: SessionState, outputs: list[
 
 
 def _forget(state: SessionState) -> None:
-    """Orders that have ended and belong to no executor at work are told of in the journal alone."""
+    """Orders that have ended and belong to no executor at work are reported in the journal alone."""
     at_work = {one.number for one in state.executors.values()}
     gone = [name for name, one in state.orders.items() if not one.is_open and _number(one) not in at_work]
     for name in gone[:-20]:

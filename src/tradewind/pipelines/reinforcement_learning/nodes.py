@@ -44,7 +44,7 @@ class TrainedAgents(NamedTuple):
 
 
 def forecast_for_agents(model_input: Partitions, folds: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict[str, str]]]:
-    """What the agents of each fold are told of the return, and how sure it is; once, for all of them.
+    """The forecasts that the agents of each fold read, and how certain they are; made once, for all of them.
 
     And by fold the files (JSON) of what says it: they are stored beside each agent, which acts on it.
     """
