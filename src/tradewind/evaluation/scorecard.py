@@ -200,12 +200,12 @@ def seed_criterion(chosen: str, spread: pd.DataFrame, rules: ScorecardRules) -> 
     """
     sharpe = spread.loc[spread["model"] == chosen, "sharpe"].to_numpy(dtype=np.float64)
     if not catalogue.draws_at_random(chosen):
-        found, seeds = Measured(0.0, 0.0, 0.0), "over seeds (it draws nothing at random)"
+        deviation, seeds = Measured(0.0, 0.0, 0.0), "over seeds (it draws nothing at random)"
     else:
         # One training says nothing of others; `spread_over_seeds` then has no value, and the criterion is not shown.
-        found = scorecard.spread_over_seeds(sharpe, rules.seeds)
+        deviation = scorecard.spread_over_seeds(sharpe, rules.seeds)
         seeds = f"over {len(sharpe)} seeds" if len(sharpe) > 1 else "over seeds (trained from one)"
     return scorecard.row(
-        f"Sharpe's deviation {seeds}", "ratio", rules.seed_deviation, found,
+        f"Sharpe's deviation {seeds}", "ratio", rules.seed_deviation, deviation,
         ("a rule without a seed", 0.0), float("nan"), at_most=True,
     )  # fmt: skip

@@ -42,9 +42,9 @@ def macro_f1(label: Labels, probability: Floats) -> float:
 MEASURES = {"accuracy": accuracy, "log_loss": log_loss, "brier": brier, "macro_f1": macro_f1}
 
 
-def certain(said: Labels) -> Floats:
+def certain(chosen: Labels) -> Floats:
     """Probability 1 for the class that was said: what a rule without probabilities claims."""
-    return (said[:, None] == CLASSES).astype(np.float64)
+    return (chosen[:, None] == CLASSES).astype(np.float64)
 
 
 def confusion_table(label: Labels, probability: Floats) -> pd.DataFrame:

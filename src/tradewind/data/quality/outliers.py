@@ -152,14 +152,14 @@ def reverts(log_return: Floats, is_outlier: Bools, share: float) -> Bools:
     return is_outlier & (np.abs(log_return + following) <= share * np.abs(log_return))
 
 
-def flag_table(bars: pd.DataFrame, found: Outliers) -> pd.DataFrame:
+def flag_table(bars: pd.DataFrame, outliers: Outliers) -> pd.DataFrame:
     """The flagged bars (`BarFlags`)."""
-    flags = {name: values for name, values in vars(found).items() if values.dtype == bool}
+    flags = {name: values for name, values in vars(outliers).items() if values.dtype == bool}
     rows = np.flatnonzero(np.logical_or.reduce(list(flags.values())))
     table = pd.DataFrame(key_of(bars).columns(len(rows)))
     table["timestamp"] = bars["timestamp"].iloc[rows].reset_index(drop=True)
-    table["log_return"] = found.log_return[rows]
-    table["deviations"] = found.deviations[rows]
+    table["log_return"] = outliers.log_return[rows]
+    table["deviations"] = outliers.deviations[rows]
     table["volume"] = bars["volume"].to_numpy(dtype=np.float64)[rows]
     for name, values in flags.items():
         table[name] = values[rows]

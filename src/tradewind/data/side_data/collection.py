@@ -100,12 +100,14 @@ def read_series(name: str, files: SeriesFiles, folder: Path, now_ms: int, symbol
     return deliveries
 
 
-def _require_named(series: Sequence[str], found: Mapping[str, object] | Sequence[str], symbols: Sequence[str]) -> None:
-    absent = sorted(set(series) - set(found))
+def _require_named(
+    series: Sequence[str], available: Mapping[str, object] | Sequence[str], symbols: Sequence[str]
+) -> None:
+    absent = sorted(set(series) - set(available))
     if absent:
         raise BadData(
             f"universe.side_series names {absent}, which the source does not have for {list(symbols)}; it "
-            f"has {sorted(found)}. Remove them from the universe or add them to the source; a folder is named by "
+            f"has {sorted(available)}. Remove them from the universe or add them to the source; a folder is named by "
             "TRADEWIND_SIDE_DATA (docs/side_data.md)"
         )
 

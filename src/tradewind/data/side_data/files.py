@@ -69,12 +69,12 @@ class SeriesFiles(Parameters):
     def paths(self, folder: Path, symbol: str) -> tuple[Path, ...]:
         """The leading file of a symbol, then those it is held against."""
         named = {"{symbol}": symbol, "{base}": _QUOTES.sub("", symbol)}
-        found = []
+        places = []
         for pattern in (self.files, *self.against):
             for field, text in named.items():
                 pattern = pattern.replace(field, text)
-            found.append(folder / pattern)
-        return tuple(found)
+            places.append(folder / pattern)
+        return tuple(places)
 
 
 def require_files(paths: tuple[Path, ...], series: str, symbol: str) -> None:

@@ -56,16 +56,16 @@ def audit(features: Sequence[Feature], chunk: Chunk, n_cuts: int = 200, seed: in
     Returns:
         Findings in the order of the laws; those of `FAULTS` forbid the feature, those of `NOTES` do not.
     """
-    whole = compute(features, chunk)
+    computed = compute(features, chunk)
     places = _places(chunk, n_cuts, seed)
     return [
-        *check_finite(features, whole),
-        *check_cuts(features, chunk, whole, places),
+        *check_finite(features, computed),
+        *check_cuts(features, chunk, computed, places),
         *check_future(features, chunk, places, seed),
-        *check_lookback(features, chunk, whole, places[:: max(1, len(places) // 20)]),
-        *check_segments(features, chunk, whole),
-        *check_currency(features, chunk, whole),
-        *check_clock(features, chunk, whole),
+        *check_lookback(features, chunk, computed, places[:: max(1, len(places) // 20)]),
+        *check_segments(features, chunk, computed),
+        *check_currency(features, chunk, computed),
+        *check_clock(features, chunk, computed),
     ]
 
 
@@ -111,10 +111,10 @@ def scrambled_after(chunk: Chunk, cut: int, seed: int) -> Chunk:
     return replace(chunk, **columns, side={name: values * factor for name, values in chunk.side.items()})
 
 
-def check_finite(features: Sequence[Feature], whole: Floats) -> list[Finding]:
+def check_finite(features: Sequence[Feature], computed: Floats) -> list[Finding]:
     """Against infinite values, and against features that never have one."""
     findings = []
-    for feature, values in zip(features, whole, strict=True):
+    for feature, values in zip(features, computed, strict=True):
         if np.isinf(values).any():
             findings.append(Finding(feature.name, "finite", int(np.argmax(np.isinf(values))), "infinite"))
         elif not np.isfinite(values).any():
@@ -122,13 +122,13 @@ def check_finite(features: Sequence[Feature], whole: Floats) -> list[Finding]:
     return findings
 
 
-def check_cuts(features: Sequence[Feature], chunk: Chunk, whole: Floats, cuts: Sequence[int]) -> list[Finding]:
+def check_cuts(features: Sequence[Feature], chunk: Chunk, computed: Floats, cuts: Sequence[int]) -> list[Finding]:
     """Against features whose values depend on how the history came: in pieces, or bar by bar at the end.
 
     Args:
         features: those to be examined.
         chunk: several times the longest lookback of bars, more than one segment.
-        whole: what `compute` gives of the whole chunk, shape (features, bars).
+        computed: what `compute` gives of the whole chunk, shape (features, bars).
         cuts: rows to cut at; the last 200 bars also come one by one.
 
     Returns:
@@ -136,7 +136,7 @@ def check_cuts(features: Sequence[Feature], chunk: Chunk, whole: Floats, cuts: S
     """
     last = max(0, len(chunk) - 200)
     stops = sorted({*cuts, *range(last, len(chunk))})
-    return _differences(features, "cut", in_chunks(features, chunk, stops), whole, rtol=1e-9)
+    return _differences(features, "cut", in_chunks(features, chunk, stops), computed, rtol=1e-9)
 
 
 def check_future(features: Sequence[Feature], chunk: Chunk, cuts: Sequence[int], seed: int = 0) -> list[Finding]:
@@ -166,13 +166,13 @@ def check_future(features: Sequence[Feature], chunk: Chunk, cuts: Sequence[int],
     return list(by_feature.values())
 
 
-def check_lookback(features: Sequence[Feature], chunk: Chunk, whole: Floats, rows: Sequence[int]) -> list[Finding]:
+def check_lookback(features: Sequence[Feature], chunk: Chunk, computed: Floats, rows: Sequence[int]) -> list[Finding]:
     """Against features that need more of the past than they declare.
 
     Args:
         features: those to be examined.
         chunk: several times the longest lookback of bars, more than one segment.
-        whole: what `compute` gives of the whole chunk, shape (features, bars).
+        computed: what `compute` gives of the whole chunk, shape (features, bars).
         rows: rows to compute with nothing but the declared lookback before them; the last row is always added.
 
     Returns:
@@ -187,7 +187,7 @@ def check_lookback(features: Sequence[Feature], chunk: Chunk, whole: Floats, row
             if start < 0 or chunk.segment[start] != chunk.segment[row]:
                 continue
             alone = compute(chosen, chunk.rows(start, row + 1))[:, -1:]
-            usual = whole[members, row : row + 1]
+            usual = computed[members, row : row + 1]
             for finding in _differences(chosen, "lookback", alone, usual, rtol=1e-6, atol=1e-9, offset=row):
                 by_feature.setdefault(
                     finding.feature, replace(finding, detail=f"{finding.detail} with only the declared {reach} bars")
@@ -195,13 +195,13 @@ def check_lookback(features: Sequence[Feature], chunk: Chunk, whole: Floats, row
     return list(by_feature.values())
 
 
-def check_segments(features: Sequence[Feature], chunk: Chunk, whole: Floats) -> list[Finding]:
+def check_segments(features: Sequence[Feature], chunk: Chunk, computed: Floats) -> list[Finding]:
     """Against features that look across the beginning of a segment.
 
     Args:
         features: those to be examined.
         chunk: bars with more than one segment, or there is nothing to compare.
-        whole: what `compute` gives of the whole chunk, shape (features, bars).
+        computed: what `compute` gives of the whole chunk, shape (features, bars).
 
     Returns:
         At most one finding a feature, the first; none if all obey.
@@ -210,32 +210,32 @@ def check_segments(features: Sequence[Feature], chunk: Chunk, whole: Floats) -> 
     for start, stop in chunk.segments():
         if start > 0:
             alone = compute(features, chunk.rows(start, stop))
-            findings += _differences(features, "segment", alone, whole[:, start:stop], rtol=0.0, offset=start)
+            findings += _differences(features, "segment", alone, computed[:, start:stop], rtol=0.0, offset=start)
     return _first_of_each(findings)
 
 
-def check_currency(features: Sequence[Feature], chunk: Chunk, whole: Floats) -> list[Finding]:
+def check_currency(features: Sequence[Feature], chunk: Chunk, computed: Floats) -> list[Finding]:
     """Notes on features that change when prices are multiplied by 1,024.
 
     Args:
         features: those to be examined.
         chunk: several times the longest lookback of bars, more than one segment.
-        whole: what `compute` gives of the whole chunk, shape (features, bars).
+        computed: what `compute` gives of the whole chunk, shape (features, bars).
 
     Returns:
         At most one note a feature.
     """
     priced = replace(chunk, **{name: getattr(chunk, name) * 1024.0 for name in PRICES})
-    return _differences(features, "currency", compute(features, priced), whole, rtol=1e-6, atol=1e-9)
+    return _differences(features, "currency", compute(features, priced), computed, rtol=1e-6, atol=1e-9)
 
 
-def check_clock(features: Sequence[Feature], chunk: Chunk, whole: Floats) -> list[Finding]:
+def check_clock(features: Sequence[Feature], chunk: Chunk, computed: Floats) -> list[Finding]:
     """Notes on features that change when all happens five hours later, or a week later on slower bars.
 
     Args:
         features: those to be examined.
         chunk: several times the longest lookback of bars, more than one segment.
-        whole: what `compute` gives of the whole chunk, shape (features, bars).
+        computed: what `compute` gives of the whole chunk, shape (features, bars).
 
     Returns:
         At most one note a feature.
@@ -246,7 +246,7 @@ def check_clock(features: Sequence[Feature], chunk: Chunk, whole: Floats) -> lis
         chosen = [features[at] for at in members]
         shifted = replace(chunk, timestamp=chunk.timestamp + later, open_time=chunk.open_time + later)
         if chosen:
-            findings += _differences(chosen, "clock", compute(chosen, shifted), whole[members], rtol=0.0)
+            findings += _differences(chosen, "clock", compute(chosen, shifted), computed[members], rtol=0.0)
     return findings
 
 

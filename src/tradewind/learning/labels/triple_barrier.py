@@ -132,15 +132,15 @@ def _scan(opening, high, low, segment, barriers, horizon, start, out) -> None:  
             last = row
             while last + 1 < n_rows and segment[last + 1] == segment[row]:
                 last += 1
-        found, at = VERTICAL, last
+        first_touch, at = VERTICAL, last
         for bar in range(row + 1, last + 1):
             if (high[bar] >= upper) | (low[bar] <= lower):
                 at = bar
                 if opening[bar] >= upper or low[bar] > lower:
-                    found = UPPER
+                    first_touch = UPPER
                 elif opening[bar] <= lower or high[bar] < upper:
-                    found = LOWER
+                    first_touch = LOWER
                 else:
-                    found = AMBIGUOUS
+                    first_touch = AMBIGUOUS
                 break
-        ending[row], exit_row[row], last_row[row] = found if is_whole else OUT_OF_DATA, at, last
+        ending[row], exit_row[row], last_row[row] = first_touch if is_whole else OUT_OF_DATA, at, last

@@ -116,9 +116,9 @@ def _model(graph: _Graph, shape: tuple[int, ...], name: str) -> bytes:
 
     given = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["rows", *shape])
     output = helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["rows", 4])
-    whole = helper.make_graph(graph.nodes, name, [given], [output], graph.constants)
+    onnx_graph = helper.make_graph(graph.nodes, name, [given], [output], graph.constants)
     opsets = [helper.make_opsetid(domain, version) for domain, version in sorted(graph.opsets.items())]
-    model = helper.make_model(whole, opset_imports=opsets, ir_version=10, producer_name="tradewind")
+    model = helper.make_model(onnx_graph, opset_imports=opsets, ir_version=10, producer_name="tradewind")
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
 

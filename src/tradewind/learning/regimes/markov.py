@@ -98,10 +98,10 @@ def _sums(states: Floats, weights: Floats) -> Floats:
     return out
 
 
-def behaviour(found: Fitted) -> Behaviour:
+def behaviour(fitted: Fitted) -> Behaviour:
     """What the fitted states do."""
-    model = found.model
-    return Behaviour(model.drift / model.scale, model.carry, model.scale, found.occupancy)
+    model = fitted.model
+    return Behaviour(model.drift / model.scale, model.carry, model.scale, fitted.occupancy)
 
 
 def evidence(moves: Floats, starts: Bools, rules: FitRules) -> float:

@@ -118,7 +118,7 @@ class SequenceForecaster:
         history, best = train_network(network, dataset, train, stop, self.parameters, self.seed, checkpoint)
         near = stop[:: max(len(stop) // EXAMINED, 1)]
         health = examine(
-            network, dataset[near], lambda said, batch: network_loss(said, batch, self.parameters), self.seed
+            network, dataset[near], lambda outputs, batch: network_loss(outputs, batch, self.parameters), self.seed
         )
         logits, quantiles, _, _ = apply_network(network, windows, calibrate)
         rows = windows.source[calibrate]

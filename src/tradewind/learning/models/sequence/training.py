@@ -203,11 +203,11 @@ def _along(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
-def network_loss(said: Said, batch: Batch, parameters: SequenceParameters, progress: float = 1.0) -> Tensor:
+def network_loss(outputs: Said, batch: Batch, parameters: SequenceParameters, progress: float = 1.0) -> Tensor:
     """The weighted mean over the rows: loss of the classes plus `quantile_share` times that of the quantiles.
 
     Args:
-        said: the network's answers to the batch.
+        outputs: the network's answers to the batch.
         batch: labels, scaled returns and weights.
         parameters: the head and the share of the quantiles.
         progress: of the training, from 0 to 1.
@@ -215,8 +215,8 @@ def network_loss(said: Said, batch: Batch, parameters: SequenceParameters, progr
     Returns:
         A scalar.
     """
-    rows = class_loss(said.logits, batch.label, parameters.head, progress)
-    rows = rows + parameters.quantile_share * pinball_loss(said.quantiles, batch.scaled_return)
+    rows = class_loss(outputs.logits, batch.label, parameters.head, progress)
+    rows = rows + parameters.quantile_share * pinball_loss(outputs.quantiles, batch.scaled_return)
     return (rows * batch.weight).sum() / batch.weight.sum()
 
 
