@@ -49,6 +49,8 @@ class Rules(VendorRules):
 class CoinApiSource(BarsOnly):
     """Bars from CoinAPI; see `sources.base.Source`."""
 
+    rules: Rules
+
     def __init__(self, rules: Rules, timing: Timing) -> None:
         self.rules, self.timing = rules, timing
         self.name, self.venue = f"coinapi.{rules.exchange.lower()}", rules.venue

@@ -43,6 +43,8 @@ class Rules(VendorRules):
 class KaikoSource(BarsOnly):
     """Bars from Kaiko; see `sources.base.Source`."""
 
+    rules: Rules
+
     def __init__(self, rules: Rules, timing: Timing) -> None:
         self.rules, self.timing = rules, timing
         self.name, self.venue = f"kaiko.{rules.exchange}", rules.venue
