@@ -99,6 +99,16 @@ def receive(
         may_end_open: nobody says when the rows were written, so that the last may not have been closed then: it is
             provisional.
 
+    Args:
+        received: `open_time` (UTC milliseconds), prices and volumes; cells may be wrong.
+        key: venue, symbol and timeframe of all rows.
+        source: its name, for the ledger.
+        received_at: when the rows came.
+        covered: the opening times for which this answer is final: a bar missing there does not exist.
+
+    Returns:
+        Accepted rows, each once, and the others with a reason.
+
     Raises:
         BadData: a missing column, or an `open_time` in another unit.
     """
