@@ -1,4 +1,4 @@
-"""Tables without column names: which column is what, told by the numbers themselves."""
+"""Tables without column names: which column is what, found by their numbers."""
 
 from dataclasses import replace
 
@@ -69,22 +69,22 @@ def _names_of_bars(table: RawTable, notes: ImportNotes) -> dict[str, str] | None
     if not gaps[opened] < _CLEARLY * gaps[closed]:
         return None
     roles = {opened: "open", highs[0]: "high", lows[0]: "low", closed: "close"}
-    found = {names[0]: "timestamp", **{names[1 + index]: role for index, role in roles.items()}, names[5]: "volume"}
+    role_of = {names[0]: "timestamp", **{names[1 + index]: role for index, role in roles.items()}, names[5]: "volume"}
     if len(names) in (7, 8):
         more = _more_of_bars(table, names, stacked[[highs[0], lows[0]]], np.asarray(readable), notes)
         if more is None:
             return None
-        found = {name: role for name, role in found.items() if role != "volume"} | more
+        role_of = {name: role for name, role in role_of.items() if role != "volume"} | more
     if len(names) == 12:
         if [roles[index] for index in range(4)] != list(_KLINE[1:5]) or not _is_kline(table, names, notes):
             return None
-        found = dict(zip(names, _KLINE, strict=True))
+        role_of = dict(zip(names, _KLINE, strict=True))
     notes.add_finding(
-        "columns without names", ", ".join(f"{name}: {role}" for name, role in found.items()),
+        "columns without names", ", ".join(f"{name}: {role}" for name, role in role_of.items()),
         f"the high is never below nor the low above the others; opens lie {gaps[opened]:.2%} from the close before, "
         f"the other way round it would be {gaps[closed]:.2%}",
     )  # fmt: skip
-    return found
+    return role_of
 
 
 def _is_kline(table: RawTable, names: list[str], notes: ImportNotes) -> bool:
@@ -154,17 +154,17 @@ def _names_of_trades(table: RawTable, notes: ImportNotes) -> dict[str, str] | No
         return None
     if price is None or amount is None:
         return None
-    found = {names[0]: "timestamp", price: "price", amount: "amount"}
+    role_of = {names[0]: "timestamp", price: "price", amount: "amount"}
     if side and cost:
-        found |= {side: "side", cost: "cost"}
-        identities = [name for name in names[1:] if name not in found and _is_distinct(table.columns[name])]
-        found |= {identities[0]: "id"} if len(identities) == 1 else {}
+        role_of |= {side: "side", cost: "cost"}
+        identities = [name for name in names[1:] if name not in role_of and _is_distinct(table.columns[name])]
+        role_of |= {identities[0]: "id"} if len(identities) == 1 else {}
     notes.add_finding(
-        "columns without names", ", ".join(f"{name}: {role}" for name, role in found.items()),
+        "columns without names", ", ".join(f"{name}: {role}" for name, role in role_of.items()),
         f"from row to row the price moves by {_step(numbers[price]):.2%} (median), the amount by "
         f"{_step(numbers[amount]):.0%}" + (f"; {cost} is their product" if cost else ""),
     )  # fmt: skip
-    return found
+    return role_of
 
 
 def _is_side(cells: pa.Array) -> bool:
