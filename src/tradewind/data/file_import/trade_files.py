@@ -43,18 +43,31 @@ class TradesFound:
 
 def trade_columns(table: RawTable) -> dict[str, str]:
     """The file's names of what trades have."""
-    found = {}
-    for role, known in _NAMES.items():
-        names = [name for name in table.columns if plain_name(name) in known]
+    column_of = {}
+    for role, aliases in _NAMES.items():
+        names = [name for name in table.columns if plain_name(name) in aliases]
         if len(names) == 1:
-            found[role] = names[0]
-    return found
+            column_of[role] = names[0]
+    return column_of
 
 
 def read_trades(
     table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: ImportNotes
 ) -> TradesFound | None:
-    """The trades of a table whose columns are known; None where a setting is needed."""
+    """The trades of a table whose columns are known, in the order of the file.
+
+    Args:
+        table: the raw table of the file.
+        columns: by role (price, amount, and where there is one side, id or cost) the file's name of the column.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: gets findings, assumptions and missing settings.
+
+    Returns:
+        The trades, and why each other row is rejected; None where a setting is needed.
+
+    Raises:
+        BadData: a column holds no numbers.
+    """
     notes.add_finding("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name or content")
     times = read_times(table, settings, notes, _TIME)
     if times is None:
@@ -130,15 +143,15 @@ def _sides(
             text = np.array([str(cell).lower() for cell in maker.to_pylist()], dtype=object)
         else:
             raise BadData(f"{notes.where}: {columns['buyer_maker']!r} holds {maker.type}: true or false is needed")
-        known = {"true": "sell", "false": "buy"}  # if the buyer's order rested, the seller took
+        side_of = {"true": "sell", "false": "buy"}  # if the buyer's order rested, the seller took
     elif "side" in columns and is_text(table.columns[columns["side"]]):
         text = np.array(
             [(cell or "").strip().lower() for cell in table.columns[columns["side"]].to_pylist()], dtype=object
         )
-        known = _SIDES
+        side_of = _SIDES
     else:
         return np.full(rows, "", dtype=object), np.zeros(rows, dtype=bool)
-    side = np.array([known.get(cell, "?") for cell in text], dtype=object)
+    side = np.array([side_of.get(cell, "?") for cell in text], dtype=object)
     return side, side == "?"
 
 
