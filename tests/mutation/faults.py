@@ -26,7 +26,8 @@ class Fault(NamedTuple):
 _E = "trading/engine/"
 _K7 = "tests/kinds/test_kind_07_inputs_of_the_account.py"
 _BACKTEST = "tests/trading/engine/test_backtest.py"
-_STEPS = "tests/trading/engine/test_orders.py tests/trading/engine/test_backtest.py"
+# Without the laws that draw many histories: as plain Python they take minutes, and what is worked out by hand must do.
+_STEPS = "tests/trading/engine/test_orders.py tests/trading/engine/test_backtest.py -k 'not ledger and not future'"
 _FIT = "tests/learning/models/test_fitting.py"
 _FOLDS = "tests/learning/splits/test_folds.py"
 _COMBINED = "tests/learning/splits/test_combinatorial.py"
@@ -94,7 +95,7 @@ FAULTS = [
         _E + "step.py",
         "bar.opening <= limit or bar.low < limit",
         "bar.opening <= limit or bar.low <= limit",
-        _STEPS + " " + _K7,
+        _K7 + " " + _STEPS,
         True,
     ),
     Fault(

@@ -59,6 +59,16 @@ def test_a_target_that_changes_enters_again_after_a_stop() -> None:
     assert [(row, reason) for row, _, _, reason in fills(result)] == [(1, TARGET), (2, STOP), (4, TARGET)]
 
 
+def test_a_stop_stands_below_the_mean_price_of_all_that_was_bought() -> None:
+    high = (110.0, 110.0, 110.0, 110.0)
+    bars = [FLAT, FLAT, high, (105, 105, 94, 95), FLAT]
+    result = run(history(bars), np.array([0.5, 1, 1, 1, 1]), FREE, OrderRules(stop_loss=0.1))
+    first, all_units = 0.005, 1.05 / 110
+    mean = (first * 100 + (all_units - first) * 110) / all_units
+    assert [(int(f[0]), int(f[5])) for f in result.fills] == [(1, TARGET), (2, TARGET), (3, STOP)]
+    assert result.fills[2, 3] == pytest.approx(0.9 * mean)
+
+
 def test_a_position_is_held_so_long_and_no_longer() -> None:
     result = run(history([FLAT] * 7), np.ones(7), FREE, OrderRules(max_holding_bars=3))
     assert [(row, reason) for row, _, _, reason in fills(result)] == [(1, TARGET), (4, TIME)]
