@@ -27,6 +27,7 @@ from tradewind.trading.engine.step import (
     WORKING,
     Bar,
     TradingSchedule,
+    in_place,
     is_idle,
     record_fill,
     taker_cost,
@@ -112,7 +113,7 @@ def advance(
     return AccountRows(out, positions, fills)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@in_place
 def decide(symbols: Floats, at: int, target: float, volatility: float, usual_volume: float, delay: int) -> None:
     """Symbol `at` has decided on a target at a close, with what is known there; it is due `delay` bars later.
 
@@ -131,7 +132,7 @@ def decide(symbols: Floats, at: int, target: float, volatility: float, usual_vol
     symbols[at, DECIDED] += 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@in_place
 def share_of(symbols: Floats, at: int, equity: float) -> float:
     """The position's value at the last close as a share of equity.
 
@@ -143,7 +144,7 @@ def share_of(symbols: Floats, at: int, equity: float) -> float:
     return float(symbols[at, UNITS] * symbols[at, LAST_CLOSE] / equity) if equity > 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@in_place
 def step_bar(
     symbols: Floats, quotes: Floats, segments: Segments, delay: int, before: float, cost_scale: float,
     schedule: TradingSchedule, book: Floats, fills: Floats, count: int, row: int,

@@ -22,6 +22,11 @@ REASONS = np.array(["target", "stop", "take profit", "time", "liquidation", "gap
 TARGET, STOP, PROFIT, TIME, LIQUIDATION, END = range(6)
 MOST_FILLS = 5  # of a symbol in one bar: after a gap, by time, the order, its stop, and the ruin of the account
 
+# Kernels of one bar are put in place by LLVM and count no references: they make no arrays, and numba would else count
+# every array that they are given up and down on each bar, which takes longer than the bar. So that they keep the
+# state in registers, they must not be put in place by numba itself (`inline`): its copies are counted.
+in_place = njit(cache=True, nogil=True, error_model="numpy", forceinline=True, _nrt=False)
+
 
 class TradingSchedule(NamedTuple):
     """Costs and order rules as plain numbers, per bar and per unit of starting capital; 0 switches a rule off."""
@@ -147,7 +152,7 @@ def apply_fill(states: Floats, at: int, units: float, price: float) -> None:
     states[at, UNITS] = after
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@in_place
 def is_idle(
     states: Floats, at: int, target: float, equity: float, opening: float, high: float, schedule: TradingSchedule
 ) -> bool:
