@@ -8,7 +8,7 @@ protocol of https://developers.binance.com/docs/binance-spot-api-docs (streams `
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -154,7 +154,7 @@ class BinanceFeed:
         """Bars up to these closes (UTC milliseconds) are known: what comes between them and the stream is fetched."""
         self._closed = dict(closed)
 
-    async def items(self) -> AsyncIterator[Item]:
+    async def items(self) -> AsyncGenerator[Item, None]:
         """Items in the order in which they came; it never ends by itself."""
         wait, is_first = self._first_wait_s, True
         while True:

@@ -1,5 +1,6 @@
 """The only place where purge and embargo live: which rows train, which test, and how training splits again."""
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +23,25 @@ class Fold(Protocol):
     purge: Any
     embargo: Any
     role: Any
+
+
+@dataclass(frozen=True)
+class PlainFold:
+    """A row of the folds table as a value that can be sent to another process."""
+
+    fold: int
+    train_start: Any
+    train_end: Any
+    test_start: Any
+    test_end: Any
+    purge: Any
+    embargo: Any
+    role: str
+
+
+def plain_fold(fold: Any) -> PlainFold:
+    """A row of the folds table, as `itertuples` gives it, as a value that can be sent away."""
+    return PlainFold(**{name: getattr(fold, name) for name in PlainFold.__dataclass_fields__})
 
 
 def training_mask(rows: pd.DataFrame, fold: Fold) -> Mask:

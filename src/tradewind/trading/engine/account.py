@@ -29,6 +29,7 @@ from tradewind.trading.engine.step import (
     TradingSchedule,
     in_place,
     is_idle,
+    one_bar,
     record_fill,
     taker_cost,
     trade,
@@ -232,7 +233,7 @@ def step_bar(
     return BarResult(-1.0, 0.0, 0.0, -1.0, traded * share, 0.0, count)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def _close_after_gap(
     symbols: Floats, quotes: Floats, row: int, at: int, due: int, schedule: TradingSchedule, book: Floats,
     fills: Floats, count: int,
@@ -246,7 +247,7 @@ def _close_after_gap(
     return paid, count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def _trade(
     symbols: Floats, quotes: Floats, row: int, at: int, wanted: float, equity: float, delay: int,
     schedule: TradingSchedule, book: Floats, fills: Floats, count: int,
