@@ -4,13 +4,14 @@ Each worker would compile the same kernels otherwise, and so would each copy of 
 """
 
 import sys
+from pathlib import Path
 
 from tradewind.validation import kernels
 
 
 def compile_kernels() -> None:
     """Both parts side by side, each in a process of its own."""
-    kernels.compile_kernels([sys.executable, "-m", "tests.kernels"])
+    kernels.compile_kernels([sys.executable, "-m", "tests.kernels"], Path(__file__).resolve().parents[1])
 
 
 def compile_part(part: str) -> None:

@@ -7,6 +7,7 @@ is judged, and beside it, in a process of its own, some steps of an agent's epis
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,19 +15,18 @@ import pandas as pd
 PARTS = ("market", "agents")
 
 
-def compile_kernels(command: Sequence[str]) -> None:
+def compile_kernels(command: Sequence[str], folder: Path | None = None) -> None:
     """All parts, each in a process of its own.
 
     Args:
         command: what compiles a part, whose name is its last argument.
+        folder: where it is run; None: here.
 
     Raises:
         RuntimeError: a part failed; the message has what it printed.
     """
-    started = [
-        subprocess.Popen([*command, part], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for part in PARTS
-    ]
+    told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    started = [subprocess.Popen([*command, part], cwd=folder, **told) for part in PARTS]  # noqa: S603
     for part, process in zip(PARTS, started, strict=True):
         output, _ = process.communicate()
         if process.returncode:
@@ -66,7 +66,10 @@ def compile_agents() -> None:
 
     close = np.exp(0.01 * np.random.default_rng(1).standard_normal(600))
     history = History(close, close, np.full(600, 0.01), np.zeros(600), np.zeros(600, dtype=np.int32))
-    market, rules = TradingMarket.from_histories({"A": history}, {"A": np.ones((600, 4), np.float32)}), EnvironmentRules()
+    market, rules = (
+        TradingMarket.from_histories({"A": history}, {"A": np.ones((600, 4), np.float32)}),
+        EnvironmentRules(),
+    )
     terms = TradingTerms.from_rules(Costs(), OrderRules(), rules, 8766.0)
     one = TradingEnv(market, terms, rules)
     one.reset(seed=1)

@@ -98,7 +98,6 @@ class LinearForecaster(RowForecaster):
         """Probabilities (rows, 3)."""
         return self._model.probability(values)
 
-
     def _mean_changes(self, values: Values, means: Values) -> Floats:
         """As of every model of rows; here a feature that changes alone moves each score by its own term."""
         return self._model.mean_changes(values, means)

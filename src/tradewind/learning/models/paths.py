@@ -9,7 +9,12 @@ from tradewind.compute import executor, track
 from tradewind.learning.models.base import PROBABILITIES, QUANTILES, Floats, feature_names, thin
 from tradewind.learning.models.linear import ROWS_EACH, LinearForecaster, LinearParameters, fit_linear
 from tradewind.learning.models.walk_forward import forecast_columns
-from tradewind.learning.splits.combinatorial import CombinatorialPlan, CombinatorialSplit, combinatorial_splits, recombine
+from tradewind.learning.splits.combinatorial import (
+    CombinatorialPlan,
+    CombinatorialSplit,
+    combinatorial_splits,
+    recombine,
+)
 
 FITS_SIDE_BY_SIDE = 2
 FORECAST = [*PROBABILITIES, "expected_return", *QUANTILES]
