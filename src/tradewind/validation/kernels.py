@@ -25,8 +25,12 @@ def compile_kernels(command: Sequence[str], folder: Path | None = None) -> None:
     Raises:
         RuntimeError: a part failed; the message has what it printed.
     """
-    told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    started = [subprocess.Popen([*command, part], cwd=folder, **told) for part in PARTS]  # noqa: S603
+    started = [
+        subprocess.Popen(  # noqa: S603
+            [*command, part], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for part in PARTS
+    ]
     for part, process in zip(PARTS, started, strict=True):
         output, _ = process.communicate()
         if process.returncode:

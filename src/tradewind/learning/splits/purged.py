@@ -44,7 +44,7 @@ def plain_fold(fold: Any) -> PlainFold:
     return PlainFold(**{name: getattr(fold, name) for name in PlainFold.__dataclass_fields__})
 
 
-def training_mask(rows: pd.DataFrame, fold: Fold) -> Mask:
+def training_mask(rows: pd.DataFrame, fold: Fold | PlainFold) -> Mask:
     """Rows of the training window whose label has ended before the test starts, less the embargo.
 
     `rows` needs `timestamp` and `horizon_end`, the last instant that the label or the forward return looks at
@@ -55,7 +55,7 @@ def training_mask(rows: pd.DataFrame, fold: Fold) -> Mask:
     return (inside & ended).to_numpy()
 
 
-def test_mask(rows: pd.DataFrame, fold: Fold) -> Mask:
+def test_mask(rows: pd.DataFrame, fold: Fold | PlainFold) -> Mask:
     """Rows of the test window."""
     return ((rows["timestamp"] >= fold.test_start) & (rows["timestamp"] < fold.test_end)).to_numpy()
 
