@@ -20,7 +20,7 @@ $(BIN)/python:
 	$(PIP) --constraint constraints.txt torch==2.13.0
 	$(PIP) --constraint constraints.txt --editable ".[deep,agents,viz,notebook,live,serve]"
 	@echo "Compiling the kernels (half a minute) ..."
-	$(BIN)/python -m tradewind.validation.kernels
+	$(BIN)/python -m tradewind.cli.kernels
 	@touch $@
 
 .venv/installed-test: .venv/installed

@@ -6,7 +6,7 @@ Each worker would compile the same kernels otherwise, and so would each copy of 
 import sys
 from pathlib import Path
 
-from tradewind.validation import kernels
+from tradewind.cli import kernels
 
 
 def compile_kernels() -> None:

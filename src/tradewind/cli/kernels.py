@@ -1,4 +1,4 @@
-"""Compile the kernels once, before they are needed: `python -m tradewind.validation.kernels` does it, as does `make`.
+"""Compile the kernels once, before they are needed: `python -m tradewind.cli.kernels` does it, as does `make`.
 
 They compile themselves when they are called first, which takes most of a minute of the first run. Here a small market
 is judged, and beside it, in a process of its own, some steps of an agent's episodes: they have few kernels in common.
@@ -88,7 +88,7 @@ def main(part: str = "") -> None:
     from tradewind.extras import missing_modules
 
     if not part:
-        compile_kernels([sys.executable, "-m", "tradewind.validation.kernels"])
+        compile_kernels([sys.executable, "-m", "tradewind.cli.kernels"])
     elif part == "market":
         compile_market()
     elif not missing_modules("agents"):
