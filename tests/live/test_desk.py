@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.live.conftest import session_of
-from tradewind.data.feeds.binance import BinanceFeed
+from tradewind.data.feeds.binance import BinanceFeed, BinanceRest
 from tradewind.live.desk import DeskOptions, Plan, run_desk
 from tradewind.live.settings import PaperRules
 from tradewind.market.universe import Universe
@@ -29,6 +29,38 @@ def plan_of(folder: Path) -> Plan:
     rules = session.rules.model_copy(update={"warmup_bars": 60})
     universe = Universe(venue="simulated", symbols=SYMBOLS, timeframe="1h")
     return Plan(paper, rules, session.setup, universe, session.decider, "a rule", {}, folder)
+
+
+class Restless:
+    """A connection on which a message is always there already, and time passes while it is read."""
+
+    async def recv(self) -> str:
+        told = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(lambda: told.done() or told.set_result("{}"))
+        return str(await told)
+
+
+def test_a_feed_ends_when_it_is_cancelled_on_a_stream_that_never_rests() -> None:
+    """Cancelled in the very moment in which a message comes, it must not read on."""
+
+    async def follow(feed: BinanceFeed) -> None:
+        async for _ in feed._read(Restless()):
+            pass
+
+    async def live() -> int:
+        ended = 0
+        for turns in range(12):
+            feed = BinanceFeed(SYMBOLS, "1h", 3_600_000, BinanceRest("http://127.0.0.1:1"))
+            task = asyncio.create_task(follow(feed))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task], timeout=2)
+            ended += task.cancelled()
+            task.cancel()
+        return ended
+
+    assert asyncio.run(live()) == 12
 
 
 def test_nothing_is_left_when_the_time_is_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,7 +199,10 @@ class BinanceFeed:
     async def _read(self, socket: ClientConnection) -> AsyncIterator[Item]:
         while True:
             try:
-                text = await asyncio.wait_for(socket.recv(), self._silent_after_s)
+                # Not `wait_for`: before Python 3.12 it forgets that it was cancelled if a message has come meanwhile,
+                # and on a stream that never rests the feed would never end.
+                async with asyncio.timeout(self._silent_after_s):
+                    text = await socket.recv()
             except TimeoutError:
                 raise TimeoutError(f"silent for {self._silent_after_s:g} s") from None
             try:
