@@ -19,6 +19,8 @@ $(BIN)/python:
 	@echo "Installing pinned dependencies into .venv (a few minutes the first time) ..."
 	$(PIP) --constraint constraints.txt torch==2.13.0
 	$(PIP) --constraint constraints.txt --editable ".[deep,agents,viz,notebook,live,serve]"
+	@echo "Compiling the kernels (half a minute) ..."
+	$(BIN)/python -m tradewind.cli.kernels
 	@touch $@
 
 .venv/installed-test: .venv/installed
@@ -31,8 +33,7 @@ install: .venv/installed  ## make .venv with the pinned dependencies
 install-test: .venv/installed-test
 
 run: install  ## run the whole default pipeline and say where the report is
-	$(BIN)/kedro run
-	$(BIN)/kedro run --pipelines deployment
+	$(BIN)/kedro run --pipelines __default__,deployment
 	@echo "Report: $(CURDIR)/data/08_reporting/report.html"
 
 quick: install  ## two models on the demo's market: a verdict in about a minute

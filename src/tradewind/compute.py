@@ -57,6 +57,12 @@ class SerialExecutor(Executor):
         return future
 
 
+# The server of worker processes is started once, by whoever asks for processes first, and what it has imported no
+# worker imports again: whoever trains has it import what takes seconds (torch, stable-baselines3), for all trainings.
+# What is not installed it passes over.
+TRAINING_MODULES = ("tradewind.learning.models.sequence.forecaster", "tradewind.adaptive.rl.agents")
+
+
 def executor(kind: ExecutorKind, workers: int = 2, address: str = "", preload: Sequence[str] = ()) -> Executor:
     """A `concurrent.futures.Executor` of the asked kind.
 

@@ -11,7 +11,8 @@ from tradewind.datasets.model_store import FolderModelStore
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.linear import LinearParameters
 from tradewind.learning.models.paths import path_forecasts
-from tradewind.learning.models.walk_forward import TrainingRules, forecast_table, train_folds
+from tradewind.learning.models.row_model import RowForecaster
+from tradewind.learning.models.walk_forward import TrainingRules, forecast_table, split_training, train_folds
 from tradewind.learning.splits.combinatorial import CombinatorialPlan
 from tradewind.market import schema
 
@@ -128,3 +129,19 @@ def test_every_path_forecasts_every_row_before_the_holdout_once() -> None:
         assert np.corrcoef(part["p_up"] - part["p_down"], part["known"])[0, 1] > 0.9
     apart = found.pivot(index="timestamp", columns="fold", values="p_up")
     assert (apart.nunique(axis=1) == 3).all()  # each by a model of its own
+
+
+def test_importance_is_what_every_model_of_rows_measures() -> None:
+    """A regression knows what a feature at its mean would change without forecasting again."""
+    kind = catalogue.row_model("linear")
+    table = rows(600).fillna({"broken": 0.5})
+    model = kind(LinearParameters(c=0.1), 7).fit(split_training(table, TrainingRules()))
+    told = model.importance(table)
+    asked = RowForecaster._mean_changes(model, *values_and_means(table, model.features))
+    np.testing.assert_allclose(told["mean_abs_shap"], asked, rtol=1e-9, atol=1e-12)
+    assert told["mean_abs_shap"].max() > 0.01
+
+
+def values_and_means(table: pd.DataFrame, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    values = table[list(names)].to_numpy(dtype=np.float32)
+    return values, np.where(np.isfinite(values), values, 0.0).mean(axis=0).astype(np.float32)

@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import Field
 
 from tradewind.learning.models.base import Checkpoint, Floats, ModelParameters, Sample, Training, thin
-from tradewind.learning.models.row_model import Learned, RowForecaster, Values, log_losses
+from tradewind.learning.models.row_model import Learned, RowForecaster, Values, edge_of, log_losses
 from tradewind.metrics.classification import CLASSES
 
 ROWS_EACH = 12_000  # more would not move a linear fit
@@ -98,6 +98,10 @@ class LinearForecaster(RowForecaster):
         """Probabilities (rows, 3)."""
         return self._model.probability(values)
 
+    def _mean_changes(self, values: Values, means: Values) -> Floats:
+        """As of every model of rows; here a feature that changes alone moves each score by its own term."""
+        return self._model.mean_changes(values, means)
+
 
 class VolatilityForecaster(LinearForecaster):
     """The same on the features named `realised_volatility*`: it knows how large the next move may be and nothing of its
@@ -122,13 +126,25 @@ class _Regression:
         self.columns = np.searchsorted(CLASSES, state["classes"])
 
     def probability(self, values: Values) -> Floats:
-        score = _design(values.astype(np.float64), self.mean, self.spread) @ self.slope + self.offset
+        return self._shares(_design(values.astype(np.float64), self.mean, self.spread) @ self.slope + self.offset)
+
+    def mean_changes(self, values: Values, means: Values) -> Floats:
+        design = _design(values.astype(np.float64), self.mean, self.spread)
+        at_mean = _design(means[None].astype(np.float64), self.mean, self.spread)[0]
+        score = design @ self.slope + self.offset
+        edge, changes = edge_of(self._shares(score.copy())), np.zeros(len(means))
+        for at, middle in enumerate(at_mean):
+            changed = score + np.outer(middle - design[:, at], self.slope[at])
+            changes[at] = np.abs(edge - edge_of(self._shares(changed))).mean()
+        return changes
+
+    def _shares(self, score: Floats) -> Floats:
         if score.shape[1] == 1:  # two classes have one line between them
             score = np.column_stack([np.zeros(len(score)), score[:, 0]])
         score -= score.max(axis=1, keepdims=True)
         power = np.exp(score)
         # A class that was never seen is all but impossible.
-        out = np.full((len(values), len(CLASSES)), 1e-9)
+        out = np.full((len(score), len(CLASSES)), 1e-9)
         out[:, self.columns] = power / power.sum(axis=1, keepdims=True)
         return np.asarray(out / out.sum(axis=1, keepdims=True))
 
