@@ -1,16 +1,35 @@
-"""Compile what many tests run, once, before the workers begin: `python -m tests.kernels market` and `... agents`.
+"""Compile what many tests run, once, before the workers begin: `python -m tests.kernels`.
 
 Each worker would compile the same kernels otherwise, and so would each copy of the project. The two parts have few
-kernels in common and are run side by side.
+kernels in common and are run side by side, each by its name.
 """
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 PARTS = ("market", "agents")
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def kept_kernels() -> list[Path]:
+    """The compiled kernels that may be used: none where a source is newer than one, and then they are removed.
+
+    numba looks at the file of the function alone, not at the functions that were compiled into it from elsewhere: an
+    old `step.trade` would live on inside a cached `backtest.fold`.
+    """
+    source = PROJECT / "src/tradewind"
+    newest = max(file.stat().st_mtime for file in source.rglob("*.py"))
+    compiled = [file for pattern in ("*.nbi", "*.nbc") for file in source.rglob(pattern)]
+    if all(file.stat().st_mtime >= newest for file in compiled):
+        return compiled
+    for file in compiled:
+        file.unlink(missing_ok=True)
+    return []
 
 
 def compile_kernels() -> None:
@@ -22,7 +41,7 @@ def compile_kernels() -> None:
     started = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.kernels", part],
-            cwd=Path(__file__).resolve().parents[1],
+            cwd=PROJECT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -46,8 +65,7 @@ def compile_market() -> None:
     from tradewind.validation.experiment import Case, judge_run, simulated
     from tradewind.validation.research_run import MODEL, RunSettings, lazily, run_research
 
-    project = Path(__file__).resolve().parents[1]
-    parameters = CONFIG_LOADER_CLASS(str(project / "conf"), **CONFIG_LOADER_ARGS)["parameters"]
+    parameters = CONFIG_LOADER_CLASS(str(PROJECT / "conf"), **CONFIG_LOADER_ARGS)["parameters"]
     case = Case(edge=6, days=365, seed=1, n_symbols=2)
     settings, sources = RunSettings.from_parameters(parameters, seed=case.seed), simulated(case)
     run = run_research(sources, settings)
@@ -59,6 +77,28 @@ def compile_market() -> None:
     for method in SETTINGS.values():
         for scheme in SCHEMES:
             make_labels(some, LabelRules.model_validate(method), WeightRules.model_validate({"scheme": scheme}))
+
+
+def compile_pipeline() -> None:
+    """What only a run of the pipeline compiles: tables out of files are read-only, which is another type to numba.
+
+    A copy of the project is run, and its kernels are taken over.
+
+    Raises:
+        RuntimeError: the run failed; the message has what it printed.
+    """
+    from tests.end_to_end.conftest import copy_project, write_lean
+
+    with TemporaryDirectory() as folder:
+        project = copy_project(Path(folder) / "project")
+        write_lean(project)
+        process = project.start("run", "--env", "lean")
+        output, _ = process.communicate()
+        if process.returncode:
+            raise RuntimeError(output)
+        for pattern in ("*.nbc", "*.nbi"):  # an index after what it names
+            for file in (project.folder / "src").rglob(pattern):
+                shutil.copy2(file, PROJECT / file.relative_to(project.folder))
 
 
 def compile_agents() -> None:
@@ -82,4 +122,10 @@ def compile_agents() -> None:
 
 
 if __name__ == "__main__":
-    {"market": compile_market, "agents": compile_agents}[sys.argv[1]]()
+    if sys.argv[1:] == ["market"]:
+        compile_market()
+        compile_pipeline()
+    elif sys.argv[1:] == ["agents"]:
+        compile_agents()
+    elif not kept_kernels():
+        compile_kernels()

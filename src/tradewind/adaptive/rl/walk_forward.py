@@ -27,7 +27,8 @@ from tradewind.parameters import Parameters
 from tradewind.trading.engine.backtest import History
 
 # What workers import once, for all of them: torch and stable-baselines3 take seconds.
-AGENT_MODULES = ("tradewind.adaptive.rl.agents",)
+# An optimiser's first step imports torch._dynamo, which takes seconds: once here, not in every worker of every agent.
+AGENT_MODULES = ("tradewind.adaptive.rl.agents", "torch._dynamo", "torch.onnx")
 
 logger = logging.getLogger(__name__)
 
