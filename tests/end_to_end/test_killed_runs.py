@@ -14,7 +14,7 @@ from tests.depth import deep
 pytestmark = pytest.mark.slow
 
 
-STAGES = "data_engineering,feature_engineering,classifier"
+STAGES = ("data_engineering", "feature_engineering", "classifier")
 # What these stages make: all that models read, and the models.
 MADE = ("01_raw/", "02_intermediate/", "03_primary/", "04_feature/features/", "04_feature/labels/",
         "06_models/classifier.", "07_model_output/forecasts/classifier/")  # fmt: skip
@@ -37,18 +37,22 @@ WHOLE_RUN_KILLS = [(1, 0.0), (2, 0.1), (5, 0.2), (9, 1.0), (20, 1.5), (28, 0.3),
 
 
 @pytest.mark.parametrize(
-    ("stages", "moments"), [(STAGES, [(2, 0.1), (20, 0.5)]), deep("", WHOLE_RUN_KILLS)], ids=["to the trees", "whole"]
+    ("stages", "moments"), [(STAGES, [(2, 0.1), (20, 0.5)]), deep((), WHOLE_RUN_KILLS)], ids=["to the trees", "whole"]
 )
 def test_killed_runs_leave_nothing_torn_and_the_next_run_ends_as_if_undisturbed(
-    new_project: Any, stages: str, moments: Sequence[tuple[int, float]], request: pytest.FixtureRequest
+    new_project: Any, stages: Sequence[str], moments: Sequence[tuple[int, float]], request: pytest.FixtureRequest
 ) -> None:
-    """The next run has another hash seed and other numbers of threads, too: the same bytes all the same."""
-    run = ("run", "--env", "test", *(("--pipelines", stages) if stages else ()))
+    """The next run has another hash seed and other numbers of threads, too: the same bytes all the same.
+
+    Up to the trees it goes stage by stage, each alone from what the catalog holds.
+    """
+    run = ("run", "--env", "test", *(("--pipelines", ",".join(stages)) if stages else ()))
     for nodes, seconds in moments:
         kill_after(new_project, run, nodes, seconds)
         for path in new_project.data("test").rglob("*.parquet"):
             pd.read_parquet(path)
-    new_project.kedro(*run, PYTHONHASHSEED="1234", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+    for alone in [("run", "--env", "test", "--pipeline", stage) for stage in stages] or [run]:
+        new_project.kedro(*alone, PYTHONHASHSEED="1234", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
     theirs = new_project.digests()
     # A study records when each trial ran.
     ours = {path: one for path, one in request.getfixturevalue("finished_digests").items() if "studies" not in path}
