@@ -53,6 +53,14 @@ FIRST = (
     "test_exchange.py",
     "test_commands.py",
     "test_agents",
+    "sequence/test_training",
+    "test_data_engineering",
+    "sequence/test_forecaster",
+    "pipelines/test_evaluation",
+    "test_report.py",
+    "test_preparation",
+    "test_service.py",
+    "test_fuzz",
 )
 
 
