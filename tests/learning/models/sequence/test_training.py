@@ -54,7 +54,7 @@ def valid_losses(trained: Any) -> list[float]:
 
 @pytest.mark.parametrize(
     ("name", "killed_after"),
-    [("lstm", 1), ("tft", 2), *(deep(name, at) for name in ("lstm", "tft") for at in (1, 2, 3))],
+    [("lstm", 1), ("tft", 2), *(deep(*more) for more in (("lstm", 2), ("lstm", 3), ("tft", 1), ("tft", 3)))],
 )
 def test_a_killed_training_ends_with_the_same_weights(dataset: TradingDataset, name: str, killed_after: int) -> None:
     whole = train(dataset, name=name)
