@@ -98,7 +98,9 @@ def compile_pipeline() -> None:
             raise RuntimeError(output)
         for pattern in ("*.nbc", "*.nbi"):  # an index after what it names
             for file in (project.folder / "src").rglob(pattern):
-                shutil.copy2(file, PROJECT / file.relative_to(project.folder))
+                kept = PROJECT / file.relative_to(project.folder)
+                kept.parent.mkdir(exist_ok=True)  # where nothing has been imported yet
+                shutil.copy2(file, kept)
 
 
 def compile_agents() -> None:
