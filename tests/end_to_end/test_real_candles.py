@@ -42,7 +42,10 @@ def test_the_five_minute_files_keep_their_hole(new_project: Any, shared_data: Pa
     (new_project.folder / "conf/real/parameters_features.yml").write_text(
         "feature_engineering: {features: {slower_timeframes: [], include: ['log_return_*']}}\n"
     )
-    params = "universe.symbols=[SOLUSDT],universe.timeframe=5m,data_engineering.market.max_gap_bars=144"
+    params = (
+        "universe.symbols=[SOLUSDT],universe.timeframe=5m,data_engineering.market.max_gap_bars=144,"
+        "data_engineering.quality.thresholds.completeness.stop=0.3"  # so much of so few days is missing
+    )
     new_project.kedro("run", "--env", "real", "--pipelines", "data", "--params", params, TRADEWIND_DATA=str(folder))
     data = new_project.data("real")
     quality = pd.read_parquet(data / "08_reporting/data_quality.parquet").set_index("symbol")
