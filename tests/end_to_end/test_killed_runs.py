@@ -16,8 +16,8 @@ pytestmark = pytest.mark.slow
 
 STAGES = ("data_engineering", "regimes", "feature_engineering", "classifier")
 # What these stages make: all that models read, and the models.
-MADE = ("01_raw/", "02_intermediate/", "03_primary/", "04_feature/features/", "04_feature/labels/", "04_feature/regimes/",
-        "06_models/classifier.", "07_model_output/forecasts/classifier/")  # fmt: skip
+MADE = ("01_raw/", "02_intermediate/", "03_primary/", "04_feature/features/", "04_feature/labels/",
+        "04_feature/regimes/", "06_models/classifier.", "07_model_output/forecasts/classifier/")  # fmt: skip
 
 
 def kill_after(project: Any, run: Sequence[str], nodes: int, seconds: float) -> None:
