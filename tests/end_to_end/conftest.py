@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -47,11 +47,6 @@ FEW_FITS = ",".join(
     ]
 )
 
-# What only stages import, when they run: seconds for each command.
-STAGE_LIBRARIES = (
-    "lightgbm", "xgboost", "optuna", "onnxruntime", "torch._dynamo", "plotly.graph_objects",
-    "tradewind.adaptive.rl.agents", "tradewind.learning.models.sequence.training",
-)  # fmt: skip
 # The smallest run from data to the report: conf/lean of `write_lean`.
 LEAN = {
     "models": ["lightgbm", "linear"],
@@ -75,7 +70,6 @@ class Project:
     """A copied project and what a user does with it."""
 
     folder: Path
-    libraries: tuple[str, ...] = ()  # what its commands' common process imports, beside what every command needs
     _warm: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     def data(self, env: str) -> Path:
@@ -116,7 +110,7 @@ class Project:
             return process.returncode, output
         if self._warm is None:
             self._warm = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("warm.py")), *self.libraries],
+                [sys.executable, str(Path(__file__).with_name("warm.py"))],
                 cwd=self.folder,
                 env=self._environment(),
                 stdin=subprocess.PIPE,
@@ -198,10 +192,10 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proje
     folder.mkdir(exist_ok=True)
     with FileLock(folder / "lock"):
         if digests.exists():
-            project = Project(folder / "project", STAGE_LIBRARIES)
+            project = Project(folder / "project")
         else:
             shutil.rmtree(folder / "project", ignore_errors=True)
-            project = replace(copy_project(folder / "project"), libraries=STAGE_LIBRARIES)
+            project = copy_project(folder / "project")
             process = project.start("run", "--env", "test")
             output, _ = process.communicate()
             assert process.returncode == 0, output[-6000:]

@@ -1,14 +1,13 @@
 """Kedro commands of one project without a start for each: the libraries are imported once, each command is a fork.
 
-The arguments are modules to import beside what every command needs. Run in the project's folder. A request is a line of
-JSON on standard input, `{"arguments": [...], "output": path}`; the answer is a line with the exit status. A command has
-its own process, as from a shell: nothing of one is left for the next.
+Run in the project's folder. A request is a line of JSON on standard input, `{"arguments": [...], "output": path}`;
+the answer is a line with the exit status. A command has its own process, as from a shell: nothing of one is left for
+the next.
 """
 
 import json
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 
 from kedro.framework.cli.cli import KedroCLI
@@ -31,8 +30,6 @@ def main() -> None:
     import tradewind.pipeline_registry as registry
 
     registry.register_pipelines()
-    for name in sys.argv[1:]:
-        import_module(name)
     for line in sys.stdin:
         asked = json.loads(line)
         child = os.fork()
