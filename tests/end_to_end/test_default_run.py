@@ -10,6 +10,8 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.conftest import STAGES
+from tests.depth import deep
+from tests.end_to_end.test_killed_runs import STAGES as TO_THE_TREES
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +63,8 @@ def test_a_second_run_changes_no_byte(finished_project: Any) -> None:
     assert finished_project.digests() == before
 
 
-@pytest.mark.parametrize("stage", STAGES)
+# `test_killed_runs` runs the stages up to the trees alone, and compares what they make.
+@pytest.mark.parametrize("stage", [deep(stage) if stage in TO_THE_TREES else stage for stage in STAGES])
 def test_each_stage_runs_alone_from_what_the_catalog_holds(finished_project: Any, stage: str) -> None:
     before = finished_project.digests()
     finished_project.kedro("run", "--pipeline", stage, "--env", "test")
