@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.utils import find_kedro_project
@@ -38,12 +39,15 @@ class NotebookProject:
             context = session.load_context()
             self.catalog: Any = context.catalog
             self.parameters: dict[str, Any] = dict(context.params)
+            # Which models there are is told by the parameters, which have been read now.
+            self.pipelines: dict[str, Any] = dict(pipelines)
         self.data = Datasets(self.names, self.load)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names of all datasets; a dot is a namespace: the same pipeline, once for each model."""
-        return sorted(name for name in self.catalog if not name.startswith(("params:", "parameters")))
+        used = {name for pipeline in self.pipelines.values() for name in pipeline.datasets() if name in self.catalog}
+        return sorted(name for name in {*self.catalog, *used} if not name.startswith(("params:", "parameters")))
 
     def load(self, name: str, symbol: str | None = None, part: str | None = None) -> Any:
         """What a dataset holds, as one DataFrame where it is made of tables.
