@@ -1,7 +1,7 @@
 """Pictures of the documentation, made anew from a finished run: `make pictures` writes docs/images.
 
-Each picture is what a user sees: a terminal of 100 columns, pages in a browser of 1,400 and 390 pixels, light and dark, the
-first printed page. Needs the extra `pictures`, and a Chromium on the path or in the variable CHROMIUM.
+Each picture is what a user sees: a terminal of 100 columns, pages in a browser of 1,400 and 390 pixels, light and dark,
+the first printed page. Needs the extra `pictures`, and a Chromium on the path or in the variable CHROMIUM.
 """
 
 import io
@@ -204,7 +204,7 @@ def shown(said: str) -> tuple[list[str], list[str]]:
             lines += [""] * (at + 1 - len(lines))
         elif found[3]:
             continue
-        elif found[0].startswith("\x1b[") and found[0].endswith("m") or not found[0].startswith("\x1b"):
+        elif (found[0].startswith("\x1b[") and found[0].endswith("m")) or not found[0].startswith("\x1b"):
             lines[at] += found[0]
     return lines, bar
 
