@@ -95,6 +95,11 @@ def test_an_earlier_run_tells_how_long_the_rest_takes(tmp_path: Path) -> None:
     slow.finish("a.short", 19.0)  # (19 + 1) / (9 + 1): twice as long as before
     assert slow.seconds_left({}) == pytest.approx(180)
 
+    late = RunPlan(["a.short", "b.long"], {"a.short": 9.0, "b.long": 90.0})
+    assert late.seconds_left({"a.short": 90.0}) > late.seconds_left(
+        {"a.short": 9.0}
+    )  # a node that takes too long tells
+
     file = tmp_path / "seconds.json"
     keep_seconds(file, {"a.short": 1.23456})
     keep_seconds(file, {"b.long": 2.0})

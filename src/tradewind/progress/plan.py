@@ -72,7 +72,8 @@ class RunPlan:
     def seconds_left(self, running: Mapping[str, float]) -> float:
         """How long the rest will take, at the pace of what is done."""
         ended = sum(self._expected[name] for name in self._took)
-        pace = (sum(self._took.values()) + 1) / (ended + 1)
+        begun = sum(min(seconds, _FULLEST * self._expected[name]) for name, seconds in running.items())
+        pace = (sum(self._took.values()) + sum(running.values()) + 1) / (ended + begun + 1)
         return self._rest(running) * min(max(pace, _FASTEST), _SLOWEST)
 
     def _rest(self, running: Mapping[str, float]) -> float:

@@ -130,7 +130,7 @@ class RunProgress:
     def _what(self) -> str:
         if self._compiling:
             return f"compiling {self._compiling[0]} (once; later runs load it)"
-        return self._doing
+        return self._doing or ("" if self._begun else "opening what is needed")
 
     def _break_silence(self) -> None:
         while not self._closed.wait(
