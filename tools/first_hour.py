@@ -24,8 +24,8 @@ SNIPPETS = {
     "src/tradewind/trading/strategy/own.py": "@strategy",
     "src/tradewind/learning/models/scikit_learn.py": "def _decision_tree",
 }
-ASKED = re.compile(r"^\s*(kedro import-bars .*)$", re.MULTILINE)
-NEXT = re.compile(r"^\s*(kedro run .*)$", re.MULTILINE)
+ASKED = re.compile(r"^next: (kedro import-bars .*)$", re.MULTILINE)
+NEXT = re.compile(r"^next: (kedro run .*)$", re.MULTILINE)
 
 
 @dataclass

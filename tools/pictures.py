@@ -47,9 +47,8 @@ def main(names: list[str]) -> None:
 
 def terminal() -> None:
     """The end of a run of evaluation in a terminal, and the bar on its way."""
-    screen, bar = _screen_of(["kedro", "run", "--env", "quick"])
-    _of_terminal(["$ kedro run --env quick", *screen[-36:]], "terminal_end.png")
-    _of_terminal(bar, "terminal_bar.png")
+    said = _said_by(["kedro", "run", "--env", "quick"])
+    _of_run("kedro run --env quick", said)
 
 
 def report() -> None:
@@ -61,7 +60,9 @@ def report() -> None:
     with _browser() as browser:
         opened = browser.new_page(viewport={"width": 794, "height": 1123})  # A4 at 96 dpi
         opened.goto(page)
-        opened.wait_for_timeout(1500)
+        opened.wait_for_selector(
+            ".figure[data-drawn]", timeout=120_000
+        )  # the library is there, printing draws the rest
         printed = io.BytesIO(opened.pdf(format="A4", print_background=True, page_ranges="1"))
     _of_pdf(printed.getvalue(), "report_print.png")
 
@@ -148,6 +149,12 @@ def _of_pdf(content: bytes, name: str) -> None:
     _keep(out.getvalue(), name)
 
 
+def _of_run(command: str, said: str) -> None:
+    screen, bar = shown(said)
+    _of_terminal([f"$ {command}", *screen[-36:]], "terminal_end.png")
+    _of_terminal([f"$ {command}", *bar], "terminal_bar.png")
+
+
 def _of_terminal(lines: list[str], name: str) -> None:
     from rich.console import Console
     from rich.text import Text
@@ -161,8 +168,8 @@ def _of_terminal(lines: list[str], name: str) -> None:
         _keep(opened.locator("svg").first.screenshot(), name)
 
 
-def _screen_of(command: list[str]) -> tuple[list[str], list[str]]:
-    """What a terminal of 100 columns shows in the end, and the last bar that it showed."""
+def _said_by(command: list[str]) -> str:
+    """All that a command sends to a terminal of 100 columns."""
     import fcntl
     import pty
     import struct
@@ -185,28 +192,26 @@ def _screen_of(command: list[str]) -> tuple[list[str], list[str]]:
         said += part
     if process.wait():
         raise SystemExit(f"Error: {' '.join(command)} failed:\n{said.decode(errors='replace')[-2000:]}")
-    return shown(said.decode(errors="replace"))
+    return said.decode(errors="replace")
 
 
 def shown(said: str) -> tuple[list[str], list[str]]:
-    """The lines that stay on a terminal, and those of the last bar that was drawn and erased."""
-    lines, at, bar = [""], 0, list[str]()
+    """The lines that stay on a terminal, and the bar as it was drawn halfway, with a few lines above it."""
+    lines, at, bars = [""], 0, list[list[str]]()
     for found in _CONTROL.finditer(said):
-        move, new_line = found[2], found[4]
+        move, text = found[2], found[0]
         if move == "A":
             at = max(at - int(found[1] or 1), 0)
         elif move == "K":
-            if " left" in lines[at] or (at and " left" in lines[at - 1]):
-                bar = lines[max(at - 4, 0) : at + 2] if " left" in lines[at] else bar
+            if at and lines[at - 1].endswith(" left"):
+                bars.append(lines[max(at - 6, 0) : at + 1])
             lines[at] = ""
-        elif new_line:
+        elif found[4]:
             at += 1
             lines += [""] * (at + 1 - len(lines))
-        elif found[3]:
-            continue
-        elif (found[0].startswith("\x1b[") and found[0].endswith("m")) or not found[0].startswith("\x1b"):
-            lines[at] += found[0]
-    return lines, bar
+        elif not found[3] and (text.endswith("m") or not text.startswith("\x1b")):
+            lines[at] += text
+    return lines, bars[len(bars) // 2] if bars else []
 
 
 @contextmanager
