@@ -12,6 +12,20 @@ PROJECT = Path(__file__).resolve().parents[1]
 BASE = PROJECT / "conf/base"
 
 
+def on_config(config: Any) -> Any:
+    """Put pages that the menu does not name at the end of its last part, so that none is lost."""
+    docs = PROJECT / "docs"
+    last = next(iter(config["nav"][-1].values()))
+    last.extend(page for page in unnamed(str(config["nav"]), docs))
+    return config
+
+
+def unnamed(menu: str, docs: Path) -> list[str]:
+    """The pages of a folder that a menu does not name."""
+    pages = sorted(path.relative_to(docs).as_posix() for path in docs.rglob("*.md"))
+    return [page for page in pages if f"'{page}'" not in menu]
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages."""
     from mkdocs.structure.files import File

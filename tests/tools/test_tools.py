@@ -66,11 +66,16 @@ def test_pages_of_the_code_have_every_parameter_file_dataset_and_command() -> No
     assert "--dry-run" in options
 
 
-def test_every_page_is_in_the_menu_of_the_site() -> None:
-    menu = (PROJECT / "mkdocs.yml").read_text()
-    made = {"reference/options.md", "reference/parameters.md", "reference/datasets.md"}
-    pages = {str(path.relative_to(PROJECT / "docs")) for path in (PROJECT / "docs").rglob("*.md")}
-    assert {page for page in pages | made if page not in menu} == set()
+def test_every_page_is_in_the_menu_of_the_site(tmp_path: Path) -> None:
+    pages = tool("docs_pages")
+    (tmp_path / "howto").mkdir()
+    for name in ("README.md", "howto/own.md", "new.md"):
+        (tmp_path / name).write_text("# Page")
+    menu = [{"Home": "README.md"}, {"To do": [{"Own": "howto/own.md"}]}]
+    assert pages.unnamed(str(menu), tmp_path) == ["new.md"]
+    last = [{"Home": "README.md"}, {"Others": []}]
+    added = pages.on_config({"nav": last})["nav"][-1]["Others"]
+    assert "howto/own_data.md" in added and "README.md" not in added
 
 
 def test_containers_and_hooks_name_what_exists() -> None:
