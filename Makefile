@@ -6,8 +6,8 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 export KEDRO_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help install install-test run quick paper serve proto test test-all lint coverage bench truth airflow viz clean
-.PHONY: checks style format imports types kernels
+.PHONY: help install install-test run quick paper serve proto test test-all lint coverage bench truth airflow viz
+.PHONY: docs pictures first-hour clean checks style format imports types kernels
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -16,7 +16,7 @@ help:  ## show this list
 UV := $(if $(PIP_CERT),SSL_CERT_FILE=$(PIP_CERT)) $(BIN)/uv pip install --quiet --python $(BIN)/python \
 	--constraint constraints.txt $(addprefix --find-links ,$(PIP_FIND_LINKS))
 EXTRAS := deep,agents,viz,notebook,live,serve
-TEST_EXTRAS := all,test
+TEST_EXTRAS := all,docs,test
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Tradewind needs Python 3.11: set PYTHON=/path/to/python3.11"; exit 1; }
@@ -105,6 +105,21 @@ serve: install  ## serve the newest model on 127.0.0.1:8470, its page at /docs
 proto: install-test  ## make the gRPC files anew from src/tradewind/serving/rpc/prediction.proto
 	$(BIN)/python -m grpc_tools.protoc -I src --python_out=src --grpc_python_out=src src/tradewind/serving/rpc/prediction.proto
 
+docs: .venv/installed-docs  ## build the documentation in site/: searchable, without the network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "Documentation: serve it with '$(BIN)/python -m http.server --directory site' and open the address it prints"
+
+.venv/installed-docs: .venv/installed
+	$(PIP) --editable ".[docs]"
+	@touch $@
+
+pictures: docs  ## make the pictures of the documentation anew, from `make quick` and `make viz`; needs a Chromium
+	$(PIP) --editable ".[pictures]"
+	$(BIN)/python tools/pictures.py
+
+first-hour: install-test  ## do all that the first hour does, from a fresh clone: seconds of each step
+	$(BIN)/python tools/first_hour.py
+
 viz: install  ## build the pipeline graph as a static page in build/
 	$(BIN)/kedro viz build --include-previews
 	@echo "Graph: serve it with '$(BIN)/python -m http.server --directory build' and open the address it prints"
@@ -112,7 +127,7 @@ viz: install  ## build the pipeline graph as a static page in build/
 clean:  ## remove what runs have written (data layers, MLflow store, compiled kernels), keep the installation
 	find src -name '*.nb[ci]' -delete
 	find data -mindepth 2 ! -name .gitkeep -delete
-	rm -rf mlflow.db mlartifacts build
+	rm -rf mlflow.db mlartifacts build site
 
 paper: install  ## open a paper account on a simulated exchange with a dashboard; PAPER_S=60 ends it by itself
 	$(BIN)/kedro paper $(if $(PAPER_S),--seconds $(PAPER_S)) $(PAPER_OPTIONS)

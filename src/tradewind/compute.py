@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
+from tradewind import progress
 from tradewind.errors import BadParameters
 from tradewind.parameters import Parameters
 
@@ -166,7 +167,8 @@ def lazily(
             started[0].shutdown(cancel_futures=True)
             raise
         done += 1
-        logger.info("%s: %d of %d", name, done, total)
+        if not progress.note(f"{name}: {done} of {total}"):
+            logger.info("%s: %d of %d", name, done, total)
         if done == total:
             started[0].shutdown()
         return result
@@ -225,8 +227,14 @@ def map_partitions(
 
 
 def track(items: Sequence[Item], task: str) -> Iterator[Item]:
-    """The items one by one, with progress: a bar on a terminal, elsewhere a log line for every tenth done."""
+    """The items one by one, with progress: told to the run that is under way, else a bar on a terminal, elsewhere a log
+    line for every tenth done."""
     total = len(items)
+    if progress.started() is not None:
+        for done, item in enumerate(items, start=1):
+            progress.note(f"{task}: {done} of {total}")
+            yield item
+        return
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import track as bar

@@ -239,7 +239,7 @@ class MlflowHooks:
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool) -> None:
-        """Record the node's parameters.
+        """Record the node's parameters as they are written; kedro-mlflow would record what Python prints of them.
 
         Args:
             node: about to run.
@@ -247,8 +247,12 @@ class MlflowHooks:
             inputs: of the node, by dataset.
             is_async: whether datasets are loaded and saved beside the run.
         """
-        if self._opened is not None:
-            self._opened.before_node_run(node, catalog, inputs, is_async)
+        if self._opened is None or self._context is None:
+            return
+        from tradewind.tracking import record_parameters
+
+        self._opened.before_node_run(node, catalog, {}, is_async)
+        record_parameters(node.inputs, self._context.config_loader["parameters"])
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:

@@ -6,7 +6,7 @@ A dataset asks for it in the catalog, under `metadata: {tracking: KIND}`; the ki
 import math
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -21,6 +21,7 @@ from tradewind.reports.compare import Run
 COMPARED = ("leaderboard", "holdout_leaderboard", "significance", "daily_returns")
 Recorder = Callable[[str, Any, Path], None]
 _SQLITE = "sqlite:///"
+MOST_LETTERS = 6000  # that MLflow takes of a parameter
 
 
 def make_store(tracking_uri: str) -> None:
@@ -133,6 +134,31 @@ def record_verdict(name: str, verdict: dict[str, Any], path: Path) -> None:
     numbers = {f"{name}.{key}": value for key, value in verdict.items() if isinstance(value, int | float)}
     mlflow.log_metrics({key: float(value) for key, value in numbers.items() if math.isfinite(value)})
     mlflow.set_tag(name, verdict["verdict"])
+
+
+def record_parameters(inputs: Iterable[str], parameters: Mapping[str, Any]) -> None:
+    """The parameters among a node's inputs, one a value: `trading.costs.taker_fee_bps`, as `--params` takes them."""
+    import mlflow
+
+    written: dict[str, str] = {}
+    for name in inputs:
+        if name.startswith("params:"):
+            place, value = name.removeprefix("params:"), parameters
+            for key in place.split("."):
+                value = value[key] if isinstance(value, Mapping) and key in value else {}
+            written |= flat(value, place)
+    if written and mlflow.active_run() is not None:
+        mlflow.log_params({place: value[:MOST_LETTERS] for place, value in written.items()})
+
+
+def flat(value: Any, place: str) -> dict[str, str]:
+    """A block of parameters as one text a value, by its place; lists are words."""
+    if isinstance(value, Mapping):
+        inner = [flat(one, f"{place}.{key}") for key, one in value.items()]
+        return {name: text for part in inner for name, text in part.items()}
+    if isinstance(value, list | tuple):
+        return {place: " ".join(map(str, value))}
+    return {place: str(value)}
 
 
 def record_learning_curves(name: str, curves: pd.DataFrame, path: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import yaml
 from filelock import FileLock
 
 SOURCE = Path(__file__).resolve().parents[2]
+# The line of a node that has ended.
+NODE_ENDED = re.compile(r": [\d.]+ s \(\d+ of \d+\)$", re.MULTILINE)
 LAYERS_THAT_REPEAT = (
     "01_raw", "02_intermediate", "03_primary", "04_feature", "05_model_input", "06_models", "07_model_output",
 )  # fmt: skip

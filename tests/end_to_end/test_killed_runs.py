@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.depth import deep
+from tests.end_to_end.conftest import NODE_ENDED
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,7 @@ def kill_after(project: Any, run: Sequence[str], nodes: int, seconds: float) -> 
     """A run whose whole process group dies so long after so many of its nodes have ended."""
     process = project.start(*run)
     for line in process.stdout:
-        nodes -= "Completed node" in line
+        nodes -= NODE_ENDED.search(line) is not None
         if nodes == 0:
             break
     time.sleep(seconds)

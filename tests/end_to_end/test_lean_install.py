@@ -45,7 +45,7 @@ def lean(project: Project) -> dict[str, str]:
 @pytest.mark.slow
 def test_trees_run_from_data_to_the_report_without_the_extras(lean_project: Project) -> None:
     output = lean_project.kedro("run", "--env", "lean", **lean(lean_project))
-    assert "Pipeline execution completed successfully" in output
+    assert "-- evaluation: " in output  # the stage has ended
     assert "Warning:" not in output  # Python's: those of the quality gate are findings
     report = lean_project.data("lean") / "08_reporting/report.html"
     assert "lightgbm" in report.read_text()

@@ -18,6 +18,7 @@ from tradewind.metrics.verdict import best_first
 from tradewind.trading.decision.ruling import chunks_of, rule_targets
 from tradewind.trading.decision.targets import targets_from_forecasts
 from tradewind.trading.strategy import baselines
+from tradewind.trading.strategy.spec import Strategy
 
 
 class Origin(NamedTuple):
@@ -127,6 +128,50 @@ def _baseline_targets(market: TradedMarket) -> dict[str, dict[str, Floats]]:
         }
         for symbol, (_, history) in market.histories.items()
     }
+
+
+def rule_positions(rule: Strategy, market: TradedMarket, folds: pd.DataFrame) -> pd.DataFrame:
+    """The positions of one rule on the bars of the test windows: of an idea that is no strategy of the project yet.
+
+    Args:
+        rule: what decides.
+        market: the bars, and how large a position is.
+        folds: the fold table.
+    """
+    chunks = chunks_of({symbol: bars for symbol, (bars, _) in market.histories.items()}, market.universe)
+    targets = {
+        symbol: rule_targets(rule, chunks[symbol], history.volatility, market.setup.sizing, market.universe)
+        for symbol, (_, history) in market.histories.items()
+    }
+    return _on_tested(rule.name, Origin(rule.family), targets, market, folds)
+
+
+def forecast_positions(forecasts: pd.DataFrame, market: TradedMarket, folds: pd.DataFrame) -> pd.DataFrame:
+    """The positions that one model's forecasts lead to on the bars of the test windows.
+
+    Args:
+        forecasts: of one model, out of sample (`schema.Forecasts`).
+        market: the bars, and the rules of signal and sizing.
+        folds: the fold table.
+
+    Raises:
+        BadData: a forecast lies outside its fold's test window.
+    """
+    _require_own_fold(forecasts, folds)
+    targets = {
+        symbol: model_targets(market, symbol, forecasts[forecasts["symbol"] == symbol]) for symbol in market.histories
+    }
+    return _on_tested(str(forecasts["model"].iloc[0]), Origin.of(forecasts), targets, market, folds)
+
+
+def _on_tested(
+    strategy: str, origin: Origin, targets: dict[str, Floats], market: TradedMarket, folds: pd.DataFrame
+) -> pd.DataFrame:
+    parts = []
+    for symbol, (bars, _) in market.histories.items():
+        tested = is_tested(bars, folds)
+        parts.append(_table(strategy, origin, bars.loc[tested, ["symbol", "timestamp"]], targets[symbol][tested]))
+    return pd.concat(parts, ignore_index=True)
 
 
 def judged_model(positions: dict[str, pd.DataFrame], market: TradedMarket, folds: pd.DataFrame) -> str:

@@ -59,8 +59,8 @@ def how_chosen(verdict: dict[str, Any]) -> str:
     if verdict["named"]:
         return "which was named before the run: one trial, nothing was chosen."
     return (
-        f"the model with the best walk-forward Sharpe ratio of {verdict['models_compared']}. The holdout had no part "
-        "in the choice."
+        f"of the {verdict['models_compared']} models that were compared the one with the best walk-forward Sharpe "
+        "ratio. The holdout had no part in the choice."
     )
 
 
