@@ -33,7 +33,7 @@ def regimes_figure(bars: pd.DataFrame, regimes: pd.DataFrame, points: int = SHOW
     for name, colour in COLOURS.items():
         own_close = np.where(regime == name, close, np.nan)
         # A stretch goes on to the first bar of the next one, so that the line has no holes.
-        own_close[1:] = np.wown_close((regime[:-1] == name) & (regime[1:] != name), close[1:], own_close[1:])
+        own_close[1:] = np.where((regime[:-1] == name) & (regime[1:] != name), close[1:], own_close[1:])
         figure.add_trace(
             go.Scatter(x=at, y=own_close, name=name, mode="lines", line={"color": colour, "width": 1.4}), 1, 1
         )
