@@ -8,7 +8,7 @@ import pytest
 
 from tradewind.errors import BadData
 from tradewind.evaluation.accounts import SensitivityRules
-from tradewind.evaluation.positions import judged_model
+from tradewind.evaluation.positions import judged_strategy
 from tradewind.evaluation.robustness import RobustnessRules
 from tradewind.evaluation.roles import with_role
 from tradewind.evaluation.traded_market import TradedMarket
@@ -391,7 +391,7 @@ def test_agents_are_scored_seed_by_seed_against_holding() -> None:
 
 
 @pytest.mark.parametrize("judged", ["knowing", "cautious"])
-def test_the_imitating_baselines_are_made_from_the_judged_model(judged: str) -> None:
+def test_the_imitating_baselines_are_made_from_the_judged_strategy(judged: str) -> None:
     """Whichever model is the better one; the worse one has another exposure, and comes first."""
     tables, known = market(18, 0.4)
     cautious = known.assign(model="cautious")
@@ -400,7 +400,7 @@ def test_the_imitating_baselines_are_made_from_the_judged_model(judged: str) -> 
     wrong[["p_down", "p_up"]] = wrong[["p_up", "p_down"]].to_numpy()
     forecasts = (cautious, known) if judged == "knowing" else (known, cautious)
     positions = decide(tables, *forecasts)
-    assert judged_model(positions, traded(tables), folds()) == judged
+    assert judged_strategy(positions, traded(tables), folds()) == judged
     mean = {
         name: with_role(table, folds()).assign(size=table["target"].abs()).groupby(["role", "symbol"])["size"].mean()
         for name, table in positions.items()

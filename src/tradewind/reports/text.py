@@ -57,7 +57,12 @@ def day(instant: Any) -> str:
 def how_chosen(verdict: dict[str, Any]) -> str:
     """Why this strategy is the one judged, as the end of a sentence."""
     if verdict["named"]:
-        return "which was named before the run: one trial, nothing was chosen."
+        return (
+            "which was named before the run: one trial, nothing was chosen. Beside it the best single model of "
+            f"{verdict['models_compared']} is {label(verdict['best_model'])}, Sharpe ratio "
+            f"{number(verdict['best_model_sharpe'])}: above what the best of {verdict['best_model_trials']} trials "
+            f"would show by luck with probability {percent(verdict['best_model_probability'])}."
+        )
     return (
         f"the model with the best walk-forward Sharpe ratio of {verdict['models_compared']}. The holdout had no part "
         "in the choice."

@@ -23,6 +23,7 @@ from tradewind.evaluation.gathering import Card, Gathered, loaded
 from tradewind.evaluation.robustness import RobustnessRules
 from tradewind.evaluation.roles import with_role
 from tradewind.evaluation.traded_market import Partitions, TradedMarket
+from tradewind.learning.ensemble.tables import mean_forecasts
 from tradewind.learning.models.chosen import words
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, breakdown
@@ -63,9 +64,24 @@ def make_positions(
     agent_positions: Partitions,
     oracle: pd.DataFrame,
     seed: int,
+    ensemble: pd.DataFrame,
+    rules: VerdictRules,
 ) -> Tables:
-    """Target positions by strategy: models, agents, baselines, and the oracle where there is one."""
-    return positions.make_positions(market, folds, loaded(forecasts), loaded(agent_positions), oracle, seed)
+    """Target positions by strategy: models, their ensemble, agents, baselines, and the oracle where there is one."""
+    return positions.make_positions(
+        market, folds, _with(ensemble, forecasts), loaded(agent_positions), oracle, seed, rules.judged
+    )
+
+
+def combine_forecasts(forecasts: Partitions) -> pd.DataFrame:
+    """The equal-weight mean of all models of the run that know a direction; no rows where there is none."""
+    tables = loaded(forecasts)
+    directed = list(positions.traded(tables).values())
+    return mean_forecasts(directed) if directed else tables[0].iloc[:0]
+
+
+def _with(ensemble: pd.DataFrame, forecasts: Partitions) -> list[pd.DataFrame]:
+    return [*loaded(forecasts), *([ensemble] if len(ensemble) else [])]
 
 
 def run_backtests(positions: Partitions, market: TradedMarket) -> tuple[Tables, Tables]:
@@ -98,10 +114,10 @@ def stress_strategies(
 
 
 def vary_parameters(
-    market: TradedMarket, folds: pd.DataFrame, rules: RobustnessRules, forecasts: Partitions
+    market: TradedMarket, folds: pd.DataFrame, rules: RobustnessRules, forecasts: Partitions, ensemble: pd.DataFrame
 ) -> pd.DataFrame:
-    """Sharpe ratio of each model over entry thresholds and smoothing."""
-    return robustness.plateau(market, folds, rules, loaded(forecasts))
+    """Sharpe ratio of each model and of their ensemble over entry thresholds and smoothing."""
+    return robustness.plateau(market, folds, rules, _with(ensemble, forecasts))
 
 
 def run_paths(path_forecasts: Partitions, market: TradedMarket) -> pd.DataFrame:
@@ -161,9 +177,11 @@ def measure_significance(
     )
 
 
-def compare_forecasts(model_input: Partitions, folds: pd.DataFrame, forecasts: Partitions) -> pd.DataFrame:
-    """Diebold-Mariano tests of every model's log loss against the class shares and every other model."""
-    return luck.compare_forecasts(model_input, folds, *loaded(forecasts))
+def compare_forecasts(
+    model_input: Partitions, folds: pd.DataFrame, forecasts: Partitions, ensemble: pd.DataFrame
+) -> pd.DataFrame:
+    """Diebold-Mariano tests of every model's log loss, and the ensemble's, against the class shares and all others."""
+    return luck.compare_forecasts(model_input, folds, *_with(ensemble, forecasts))
 
 
 def judge_strategies(
@@ -191,10 +209,11 @@ def score_criteria(
     rules: ScorecardRules,
     seed: int,
     forecasts: Partitions,
+    ensemble: pd.DataFrame,
 ) -> pd.DataFrame:
-    """The scorecard of the judged model."""
+    """The scorecard of the judged strategy."""
     tables = scorecard.Scored(
         verdict, board, account_tables["portfolio_returns"], account_tables["trades"], model_input, folds, seed_spread,
         selection,
     )  # fmt: skip
-    return scorecard.score_criteria(tables, market, loaded(forecasts), statistics, rules, seed)
+    return scorecard.score_criteria(tables, market, _with(ensemble, forecasts), statistics, rules, seed)
