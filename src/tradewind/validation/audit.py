@@ -153,7 +153,10 @@ def _compare(
     # What is forecast must not depend on whether its label will ever be known.
     names = feature_names(next(iter(whole.model_input.values())))
     keyed = [*KEYS["model_input"], *names]
-    mine, theirs = ({key: table[keyed] for key, table in one.items()} for one in (whole.model_input, found.model_input))
+    mine, theirs = (
+        {key: table[[name for name in keyed if name in table]] for key, table in one.items()}
+        for one in (whole.model_input, found.model_input)
+    )
     yield from moved("model_input", mine, theirs, cut, cut, history)
     yield from _compare_trading(whole, found, settings, cut, history, acts)
 

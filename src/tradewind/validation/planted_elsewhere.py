@@ -39,7 +39,7 @@ def leaks_elsewhere() -> Leaks:
          {"compute_features": feature_of_bars(_before_gap)}),
         ("rows_of_later_moves_dropped", "rows", "bars before an extreme day are dropped as outliers",
          {"check_bars": bars_changed(_without_extremes)}),
-        ("constant_columns_dropped", "columns", "features are dropped that correlate little with what came later",
+        ("weak_columns_dropped", "columns", "features are dropped that correlate little with what came later",
          {"compute_features": _without_weak}),
         ("far_ahead", "feature", "the return of bars 300 to 324 ahead",
          {"compute_features": feature_of_bars(lambda bars: bars["close"].shift(-324) / bars["close"].shift(-300) - 1)}),
@@ -142,12 +142,11 @@ def _without_extremes(bars: pd.DataFrame) -> pd.DataFrame:
 
 def _without_weak(bars: Loaders, *args: Any) -> Any:
     tables = _tables(bars, *args)
-    for name, table in tables.items():
-        ahead = bars[name]()["close"].pct_change(24).shift(-24).to_numpy()
-        names = [one for one in table.columns if one not in ("symbol", "timestamp")]
-        strength = table[names].corrwith(pd.Series(ahead)).abs().fillna(0.0)
-        tables[name] = table.drop(columns=strength.nsmallest(3).index)
-    return lazily(tables)
+    first, table = next(iter(tables.items()))
+    ahead = bars[first]()["close"].pct_change(24).shift(-24).to_numpy()
+    names = [one for one in table.columns if one not in ("symbol", "timestamp")]
+    weak = table[names].corrwith(pd.Series(ahead)).abs().fillna(0.0).nsmallest(3).index
+    return lazily({name: one.drop(columns=weak) for name, one in tables.items()})
 
 
 def _index_of_survivors(bars: Loaders, *args: Any) -> Any:

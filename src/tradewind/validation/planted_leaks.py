@@ -357,5 +357,7 @@ def check_planted_leaks(parameters: Mapping[str, Any]) -> Iterator[tuple[Planted
     clean = audit_run(sources, settings)
     yield None, next(iter(clean.leaks), None)
     for planted in planted_leaks():
-        found = audit_run(sources, settings, planted.steps, stop_at_first=True, n_places=60, acts=planted.kind in ACTING)
+        found = audit_run(
+            sources, settings, planted.steps, stop_at_first=True, n_places=60, acts=planted.kind in ACTING
+        )
         yield planted, next(iter(found.leaks), None)

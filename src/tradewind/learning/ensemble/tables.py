@@ -33,7 +33,7 @@ def mean_forecasts(forecasts: Sequence[pd.DataFrame], name: str = EQUAL_WEIGHT) 
         raise BadData("an ensemble needs the forecasts of a model: list one that knows a direction in params:models")
     rows = pd.concat([table[_ROW] for table in forecasts]).drop_duplicates()
     if rows["horizon"].nunique() > 1:
-        found = sorted(rows["horizon"].unique())
+        found = sorted(rows["horizon"].unique().tolist())
         raise BadData(
             f"models of different horizons {found} have no mean: run their stages again on the present labels"
         )
