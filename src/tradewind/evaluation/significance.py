@@ -14,6 +14,7 @@ from tradewind.learning.models.base import PROBABILITIES
 from tradewind.metrics import sharpe as ratios
 from tradewind.metrics.classification import FLOOR
 from tradewind.metrics.comparison import diebold_mariano, sign_flip
+from tradewind.metrics.e_process import e_process
 from tradewind.metrics.overfitting import probability_of_overfitting
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns
@@ -108,6 +109,7 @@ def _significance(name: str, daily: Floats, whole: Floats, n_trials: float, coun
         "sharpe_all": ratios.daily_sharpe(whole) * year,
         "probabilistic_sharpe_all": probabilistic_sharpe(whole),
         "deflated_sharpe_all": probabilistic_sharpe(whole, hurdle_all),
+        "e_value_all": float(e_process(whole).max()) if len(whole) else 1.0,
     }
 
 

@@ -17,6 +17,8 @@ HEADLINE = {
     "no-go": "Not shown: nothing here has been seen to earn its costs.",
 }
 
+ALWAYS_VALID = 20.0  # 1 / 5 %
+
 COVERAGE = {
     "judged": "judged",
     "missing": "not judged: listed, and its stage has not made it",
@@ -109,6 +111,8 @@ def what_would_change_it(verdict: dict[str, Any], significance: pd.DataFrame, ba
     if verdict["trials"] > 1:
         of_trials = f"to tell it from the best of {verdict['trials']} trials without an edge"
         sentences.append(more_bars(row["minimum_days_deflated"], row["days"], bars_per_day, of_trials))
+    if "e_value_all" in row:
+        sentences.append(daily_looks(float(row["e_value_all"])))
     unmet = [reason for met, reason in zip(verdict["passed"], verdict["reasons"], strict=True) if not met]
     if verdict["verdict"] == "go":
         sentences.append(
@@ -123,6 +127,16 @@ def what_would_change_it(verdict: dict[str, Any], significance: pd.DataFrame, ba
         "would show. More history, lower costs or a better idea do."
     )
     return sentences
+
+
+def daily_looks(e_value: float) -> str:
+    """What one who looks every day may say: the largest wealth of bets against the strategy (`metrics.e_process`)."""
+    said = "has" if e_value >= ALWAYS_VALID else "has not"
+    return (
+        f"Looked at every day, an edge {said} been shown: bets that a strategy without an edge would win nothing by "
+        f"have reached {number(e_value)} times their stake, and {number(ALWAYS_VALID, 0)} times happens in 5 % of cases "
+        "at most, however often one looks."
+    )
 
 
 def bars_per_day(settings: dict[str, Any]) -> float:

@@ -96,8 +96,8 @@ def _going_with(
     close = history.close[0] * np.exp(np.cumsum(moves))
     opened = np.where(later, np.concatenate([close[:1], close[:-1]]), history.open)
     close = np.where(later, close, history.close)
-    high, low = (np.where(later, np.maximum(opened, close), history.high),
-                 np.where(later, np.minimum(opened, close), history.low))  # fmt: skip
+    high, low = (np.where(later, np.maximum(opened, close), bars["high"].to_numpy(np.float64)),
+                 np.where(later, np.minimum(opened, close), bars["low"].to_numpy(np.float64)))  # fmt: skip
     table = bars.assign(open=opened, high=high, low=low, close=close)
     return table, replace(history, open=opened, high=high, low=low, close=close)
 
