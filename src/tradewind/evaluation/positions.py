@@ -42,6 +42,7 @@ def make_positions(
     agent_positions: Sequence[pd.DataFrame],
     oracle: pd.DataFrame,
     seed: int,
+    judged: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Target positions by strategy: each model, each agent, each baseline, and the oracle where there is one.
 
@@ -56,13 +57,14 @@ def make_positions(
             nothing.
         oracle: symbol, timestamp, target of perfect knowledge; empty where there is none.
         seed: of the random times.
+        judged: the strategy that was named before the run; None: the best model is.
 
     Returns:
         By strategy one row a symbol and bar (`schema.Positions`): strategy, family, seed, path, symbol, timestamp,
         target in [-1, 1].
 
     Raises:
-        BadData: a forecast lies outside the test window of its fold.
+        BadData: a forecast lies outside the test window of its fold, or the named strategy is not there.
     """
     by_model, by_agent = traded(forecasts), by_strategy(agent_positions)
     for table in by_model.values():
@@ -88,7 +90,7 @@ def make_positions(
             rows = bars.loc[tested, ["symbol", "timestamp"]]
             tables.setdefault(name, []).append(_table(name, origin, rows, target[tested]))
     positions = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
-    judged = judged_model(positions, market, folds)
+    judged = judged_strategy(positions, market, folds, judged)
     return positions | imitations(positions[judged], folds, seed)
 
 
@@ -174,20 +176,30 @@ def _on_tested(
     return pd.concat(parts, ignore_index=True)
 
 
-def judged_model(positions: dict[str, pd.DataFrame], market: TradedMarket, folds: pd.DataFrame) -> str:
-    """The model that the verdict will be about: the best on the walk-forward folds, by the order of the leaderboard.
+def judged_strategy(
+    positions: dict[str, pd.DataFrame], market: TradedMarket, folds: pd.DataFrame, named: str | None = None
+) -> str:
+    """The strategy that the verdict will be about: the one that was named, or the model that is best on the
+    walk-forward folds, by the order of the leaderboard.
 
     Args:
         positions: by strategy its positions.
         market: what they are traded on.
         folds: the fold table.
+        named: a strategy that was named before the run.
 
     Returns:
         The name of the strategy.
 
     Raises:
-        BadData: no strategy is a model.
+        BadData: no strategy is a model, or the named one is not there.
     """
+    if named is not None:
+        if named not in positions:
+            raise BadData(
+                f"evaluation.verdict.judged: {named} is not among the strategies: name one of {sorted(positions)}"
+            )
+        return named
     models = {name: table for name, table in positions.items() if baselines.family(name) == "model"}
     if not models:
         raise BadData("there are no forecasts to trade: run a stage that makes some")

@@ -20,7 +20,7 @@ from tradewind.metrics.ranking import StatisticsRules
 from tradewind.notebook.project import NotebookProject
 from tradewind.pipelines.feature_engineering.feature_nodes import StudyRules, study_features
 from tradewind.trading.strategy.spec import Strategy
-from tradewind.validation.research_run import NullModelStore
+from tradewind.validation.acting import NullModelStore
 
 Tables = dict[str, pd.DataFrame]
 

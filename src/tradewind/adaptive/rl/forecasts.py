@@ -19,7 +19,7 @@ from tradewind.learning.splits.purged import assert_no_leak, test_mask, training
 from tradewind.metrics.classification import CLASSES
 from tradewind.trading.strategy.signals import smooth
 
-BLOCKS, ROWS_EACH, RIDGE, SMOOTHING_BARS = 3, 6000, 0.002, 12.0
+BLOCKS, ROWS_EACH, RIDGE, SMOOTHING_BARS = 3, 6000, 0.0002, 12.0
 FOLDS_SIDE_BY_SIDE = 2
 SPREAD_RIDGE = 0.01  # of the rows
 KEYS = ["symbol", "timestamp"]

@@ -28,7 +28,7 @@ from tradewind.trading.engine.backtest import History
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 5  # part of every key: raise it when training changes in a way that parameters do not show
+FORMAT = 6  # part of every key: raise it when training changes in a way that parameters do not show
 FAMILY = "agent"
 NO_SEED = -1  # of positions that are the mean of several
 KEYS = ["strategy", "seed", "fold", "symbol", "timestamp"]
