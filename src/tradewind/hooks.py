@@ -14,6 +14,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.errors import BadParameters
+from tradewind.sessions import PROVENANCE, parameters_of
 
 IN_NODE = "in node "  # how the note begins that an error of a node carries
 
@@ -46,7 +47,8 @@ class ParameterHooks:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Refuse a run whose models need libraries that are not installed, before any of its nodes."""
-        require_extras(pipeline)
+        plan = PROVENANCE.plan
+        require_extras(pipeline if plan is None else Pipeline(plan.make))
 
     @hook_impl
     def on_node_error(self, error: Exception, node: Node) -> None:
@@ -207,10 +209,20 @@ class MlflowHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Open MLflow's store and a run in it."""
+        """Open MLflow's store and a run in it, which takes over what is known of the nodes that are not run."""
+        plan = PROVENANCE.plan
+        if plan is not None and not plan.make:
+            return  # nothing happens that could be recorded
         self._opened = open_tracking(self._context)
         self._opened.after_catalog_created(**self._catalog)
         self._opened.before_pipeline_run(run_params, pipeline, catalog)
+        if plan is not None and plan.unchanged:
+            from tradewind.tracking import take_over
+
+            for node in plan.unchanged:
+                given = {name: catalog.load(name) for name in parameters_of([node])}
+                self._opened.before_node_run(node, catalog, given, False)
+            take_over(catalog, plan.unchanged, len(plan.make))
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool) -> None:

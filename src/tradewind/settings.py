@@ -11,10 +11,12 @@ from omegaconf import OmegaConf
 from tradewind.cli.plugins import defer_mlflow_commands
 from tradewind.errors import BadParameters
 from tradewind.hooks import MlflowHooks, ParameterHooks, ProjectContext, TrackingHooks
+from tradewind.sessions import PROVENANCE, ProjectSession
 
 defer_mlflow_commands()
-HOOKS = (ParameterHooks(), TrackingHooks(), MlflowHooks())
+HOOKS = (ParameterHooks(), TrackingHooks(), MlflowHooks(), PROVENANCE)  # the last is asked first
 CONTEXT_CLASS = ProjectContext
+SESSION_CLASS = ProjectSession
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT_ENVIRONMENT = "local"
