@@ -1,6 +1,7 @@
 """`tradewind`: the light commands of what is in production, above all those of a paper account that must act at once.
 
-Kedro is not loaded, but by `paper` itself; the commands of the service are in `tradewind.console`.
+`tradewind run` is `kedro run` for the installed package. Else Kedro is not loaded, but by `paper` itself; the commands
+of the service are in `tradewind.console`.
 """
 
 import argparse
@@ -33,8 +34,12 @@ def main(given: list[str] | None = None) -> int:
         from tradewind.console import main as console
 
         console(words, prog_name="tradewind")
-    options = _parser().parse_args(words)
     try:
+        if words[:1] == ["run"] or _is_option_of_run(words):
+            from tradewind.cli.pipelines import run_packaged
+
+            run_packaged(words[1:] if words[0] == "run" else words)
+        options = _parser().parse_args(words)
         options.run(options)
     except TradewindError as error:
         print(f"tradewind: {error}", file=sys.stderr)  # noqa: T201
@@ -42,9 +47,15 @@ def main(given: list[str] | None = None) -> int:
     return 0
 
 
+def _is_option_of_run(words: list[str]) -> bool:
+    """Whether the first word is an option of `kedro run`, as those of packaged Kedro projects are written."""
+    return bool(words) and words[0].startswith("-") and words[0] not in ("-h", "--help")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tradewind", description="What is in production: models, and paper accounts.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("run", help="run pipelines, in a folder with the configuration (see `tradewind run --help`)")
     commands.add_parser("paper", help="open a paper account (see `kedro paper --help`)")
     for name, purpose in SERVING.items():
         commands.add_parser(name, help=purpose)

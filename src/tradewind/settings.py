@@ -18,7 +18,9 @@ HOOKS = (ParameterHooks(), TrackingHooks(), MlflowHooks(), PROVENANCE)  # the la
 CONTEXT_CLASS = ProjectContext
 SESSION_CLASS = ProjectSession
 
-PROJECT = Path(__file__).resolve().parents[2]
+# The project's folder; of an installed package, which has none, the one that it is run in.
+_SOURCE = Path(__file__).resolve().parents[2]
+PROJECT = _SOURCE if (_SOURCE / "pyproject.toml").is_file() else Path.cwd()
 DEFAULT_ENVIRONMENT = "local"
 
 # Kedro and kedro-mlflow call what OmegaConf will retire, and evaluation reads namespaced datasets on purpose: nothing
