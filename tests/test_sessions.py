@@ -84,7 +84,7 @@ def test_runs_are_of_what_is_not_up_to_date_and_a_late_stage_stops_with_the_caus
     assert "source source_bars: edge was 3.0, is 0.0 (made by --env tiny)" in str(told.value)
     assert "`kedro run --env null --pipelines data_engineering` makes them anew" in str(told.value)
 
-    with pytest.raises(StaleInput, match="typed_bars .* parameter universe.symbols was .*SIM2"):
+    with pytest.raises(StaleInput, match="typed_bars, .* are stale: parameter universe.symbols was .*SIM2"):
         run(project, parameters={"universe": {"symbols": ["SIM1"]}}, from_nodes=["data_engineering.check_bars"])
     assert run(project, env="null") == every
     records = list((project / "data/shared/provenance").glob("[a-z]*.json"))

@@ -22,10 +22,11 @@ from tradewind.provenance.records import FOLDER, Origin, Record, Records, flat, 
 # What the tables of a stage mean; raised where they mean something else although no code that makes them has changed.
 FORMATS = {
     "data_engineering": 1, "regimes": 1, "feature_engineering": 1, "classifier": 1, "deep_learning": 1,
-    "reinforcement_learning": 1, "evaluation": 1, "order_book": 1, "deployment": 1,
+    "reinforcement_learning": 1, "evaluation": 1, "order_book": 1, "execution": 1,
+    "deployment": 1,
 }  # fmt: skip
 # Blocks that say how or where something is computed, or what is done with what a run has made.
-NOT_IN_TABLES = ("compute", "paper", "live", "order_book", "deployment")
+NOT_IN_TABLES = ("compute", "paper", "live", "order_book", "execution_study", "deployment")
 # Settings inside blocks that leave every byte as it is.
 WITHOUT_EFFECT = ("executor", "workers", "address", "threads", "fits_side_by_side")
 _PARAMETERS = "params:"
