@@ -17,7 +17,8 @@ NODES = (
     ("features", "label", ("bars", "params:labels"), ("labels",)),
     ("features", "join", ("features", "labels", "params:join"), ("rows",)),
     ("model", "train", ("rows", "params:model", "store"), ("forecasts", "models")),
-    ("model", "write_card", ("forecasts", "models"), ("card",)),
+    ("model", "draw", ("forecasts",), ("picture",)),
+    ("model", "write_card", ("forecasts", "models", "picture"), ("card",)),
     ("model", "gather_cards", ("card",), ("cards",)),
     ("judging", "load_market", ("bars", "params:costs"), ("market",)),
     ("judging", "trade", ("cards", "market", "params:signal"), ("accounts",)),
@@ -35,7 +36,12 @@ PARAMETERS = {
     "rules": {"confidence": 0.95},
 }
 SOURCES = {"source_bars": {"kind": "simulation", "edge": 8.0, "seed": 7}}
-KINDS = {"cards": "DocumentFolderDataset", "store": "ModelStoreDataset", "ledger": "TrialLedgerDataset"}
+KINDS = {
+    "cards": "DocumentFolderDataset",
+    "store": "ModelStoreDataset",
+    "picture": "FigureDataset",
+    "ledger": "TrialLedgerDataset",
+}
 MODULE = "tradewind.pipelines.{stage}"
 
 
@@ -72,7 +78,8 @@ class Small:
             return {"type": "DocumentFolderDataset", "path": str(self.folder / "data/cards")}
         kind = "TrialLedgerDataset" if name.startswith("ledger") else KINDS.get(name, "JSONDataset")
         file = "ledger" if name == "ledger_before" else f"cards/{name}" if name == "card" else name
-        return {"type": f"tradewind.datasets.{kind}", "filepath": str(self.folder / f"data/{file}.json")}
+        entry = {"type": f"tradewind.datasets.{kind}", "filepath": str(self.folder / f"data/{file}.json")}
+        return entry | ({"metadata": {"tracking": "models"}} if name == "models" else {})
 
     def project(self) -> Project:
         """What it should be made of now."""
@@ -92,7 +99,9 @@ class Small:
         folder = self.folder / "src/pipelines"
         folder.mkdir(parents=True)
         for stage in STAGES:
-            (folder / f"{stage}.py").write_text(f"STAGE = {stage!r}\n")
+            (folder / f"{stage}.py").write_text("from tradewind.reports import drawing\n")
+        (self.folder / "src/reports").mkdir()
+        (self.folder / "src/reports/drawing.py").write_text("")
 
     def run(self, nodes: Any, env: str = "test") -> None:
         """Write what the nodes write and record it, as a run does."""
@@ -104,7 +113,10 @@ class Small:
                 if project.is_kept(name):
                     path = Path(self.entry(name)["filepath"])
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    made = [project.origin(name).fingerprint] if name != "ledger" else self._tried(path)
+                    made: Any = [project.origin(name).fingerprint] if name != "ledger" else self._tried(path)
+                    if name == "models":
+                        made = {"0": made[0]}
+                        (path.parent / "folds" / made["0"][:24]).mkdir(parents=True, exist_ok=True)
                     path.write_text(json.dumps(made))
             project.record(node, env)
 

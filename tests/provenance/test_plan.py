@@ -51,18 +51,18 @@ def test_a_second_run_makes_nothing(made: Small) -> None:
     found = plan(made)
     assert found.make == ()
     assert len(found.unchanged) == len(FAKE_NODES) - 2  # the market is kept in memory, the cards are a folder
-    assert found.lines() == ["nothing to make: all 9 nodes are up to date (--force makes them anew)"]
+    assert found.lines() == ["nothing to make: all 10 nodes are up to date (--force makes them anew)"]
 
 
 def test_what_a_parameter_reaches_is_made_anew_and_said_and_nothing_else(made: Small) -> None:
     made.parameters["labels"]["horizon"] = 48
     found = plan(made)
     assert names(found.make) == [
-        "label", "join", "train", "write_card", "gather_cards", "load_market", "trade", "judge",
+        "label", "join", "train", "draw", "write_card", "gather_cards", "load_market", "trade", "judge",
     ]  # fmt: skip
     assert names(found.unchanged) == ["type_bars", "check_bars", "compute"]
     assert found.lines()[:2] == [
-        "8 of 11 nodes are to be run", "  features: parameter labels.horizon was 24, is 48 (made by --env test)",
+        "9 of 12 nodes are to be run", "  features: parameter labels.horizon was 24, is 48 (made by --env test)",
     ]  # fmt: skip
     made.run(found.make)
     assert plan(made).make == ()
@@ -141,6 +141,19 @@ def test_edited_code_makes_its_tables_stale(made: Small) -> None:
     with pytest.raises(StaleInput, match="rows is stale: the code in pipelines changed"):
         plan(made, "model")
     assert names(plan(made, "data").make) == []
+
+
+def test_edited_drawing_is_drawn_anew_and_stops_no_stage_that_reads_tables(made: Small) -> None:
+    (made.folder / "src/reports/drawing.py").write_text("COLOUR = 'red'\n")
+    assert names(plan(made).make) == ["draw"]
+    assert plan(made, "judging").make == ()
+    assert names(plan(made, "judging", force=True).make) == ["load_market", "trade", "judge"]
+
+
+def test_models_that_were_deleted_from_their_store_are_trained_anew(made: Small) -> None:
+    (kept,) = (made.folder / "data/folds").iterdir()
+    kept.rmdir()
+    assert names(plan(made).make) == ["train"]
 
 
 def test_the_ledger_that_grew_by_this_run_is_not_a_change_and_by_another_is(made: Small) -> None:

@@ -63,7 +63,9 @@ class Contents:
             return self._of_tables(path, str(entry.get("manifest") or manifest))
         if kind_of(entry) in LEDGERS or path.is_dir():
             return "" if path.exists() else None
-        return self.of_file(path) if path.is_file() else None
+        if not path.is_file() or not _models_are_there(entry, path):
+            return None
+        return self.of_file(path)
 
     def of_file(self, path: Path) -> str:
         """SHA-256 of the file's content."""
@@ -100,6 +102,17 @@ class Contents:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return hashlib.sha256(content).hexdigest()
+
+
+def _models_are_there(entry: Entry, path: Path) -> bool:
+    """Whether the models whose keys a document lists lie in the store beside it; so for every other document."""
+    if (entry.get("metadata") or {}).get("tracking") != "models":
+        return True
+    try:
+        keys = json.loads(path.read_bytes()).values()
+        return all((path.parent / "folds" / str(key)[:24]).is_dir() for key in keys)
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _clock_ns(path: Path) -> int:

@@ -95,6 +95,10 @@ class Project:
         """Whether a dataset is stored as a whole, and so has a record."""
         return is_kept(self.entry(name))
 
+    def is_table(self, name: str) -> bool:
+        """Whether a dataset is stored and is neither a page nor a figure."""
+        return self.is_kept(name) and kind_of(self.entry(name)) not in DRAWN
+
     def is_source(self, name: str) -> bool:
         """Whether a dataset comes from outside: no node writes it."""
         return name not in self.writer and kind_of(self.entry(name)) not in {*STORES, *VOLATILE}
@@ -143,8 +147,11 @@ class Project:
         code = self._code.of(node.func.__module__, is_drawn)
         made = Origin(node.name, FORMATS.get(stage, 1), parameters=own, code=code)
         for name in node.inputs:
-            is_parameter = name == "parameters" or name.startswith(_PARAMETERS)
-            if not is_parameter and kind_of(self.entry(name)) not in {*STORES, *VOLATILE}:
+            if name == "parameters" or name.startswith(_PARAMETERS):
+                continue
+            kind = kind_of(self.entry(name))
+            is_only_listed = kind in DRAWN and not is_drawn  # no table is made of a picture
+            if kind not in {*STORES, *VOLATILE} and not is_only_listed:
                 made = made.reading(name, self.origin(name))
         return made
 

@@ -173,7 +173,7 @@ def _read(project: Project, node: Any) -> Iterable[str]:
             for member in project.members(name):
                 yield member
                 named = project.writer[member].inputs if member in project.writer else ()
-                yield from (one for one in named if one in project.writer and project.is_kept(one))
+                yield from (one for one in named if one in project.writer and project.is_table(one))
         elif name in project.writer and project.is_kept(name):
             yield name
 
