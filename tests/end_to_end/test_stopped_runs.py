@@ -28,6 +28,7 @@ def wait_for(process: Any, word: str) -> str:
 def test_ctrl_c_ends_in_one_line_and_meanwhile_nobody_else_gets_the_folder(new_project: Any) -> None:
     process = new_project.start(*STAGE)
     wait_for(process, "Completed node: data_engineering.type_bars")
+    os.killpg(process.pid, signal.SIGSTOP)  # so that it is still there when the second has started
     status, printed = new_project.try_kedro(*STAGE)
     assert status == 1
     (line,) = [one for one in printed.splitlines() if one.startswith("Error: ")]
@@ -35,6 +36,7 @@ def test_ctrl_c_ends_in_one_line_and_meanwhile_nobody_else_gets_the_folder(new_p
     assert "Traceback" not in printed
 
     os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGCONT)
     output, _ = process.communicate()
     assert process.returncode == 130, output
     assert "Stopped by Ctrl-C: what was complete is kept" in output

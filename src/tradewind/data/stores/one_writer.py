@@ -24,6 +24,8 @@ def one_writer(name: str) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
+        # Also for a process that was forked meanwhile, which has the descriptor, too.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
