@@ -36,9 +36,7 @@ def main(given: list[str] | None = None) -> int:
         console(words, prog_name="tradewind")
     try:
         if words[:1] == ["run"] or _is_option_of_run(words):
-            from tradewind.cli.pipelines import run_packaged
-
-            run_packaged(words[1:] if words[0] == "run" else words)
+            _run(words[1:] if words[0] == "run" else words)
         options = _parser().parse_args(words)
         options.run(options)
     except TradewindError as error:
@@ -50,6 +48,19 @@ def main(given: list[str] | None = None) -> int:
 def _is_option_of_run(words: list[str]) -> bool:
     """Whether the first word is an option of `kedro run`, as those of packaged Kedro projects are written."""
     return bool(words) and words[0].startswith("-") and words[0] not in ("-h", "--help")
+
+
+def _run(words: list[str]) -> None:
+    """`kedro run`, with whose configuration Kedro comes to life: so that is looked for first."""
+    given = any(word.partition("=")[0] == "--conf-source" or word in ("--help", "-h") for word in words)
+    if not given and not (Path("conf") / "base").is_dir():
+        raise BadParameters(
+            f"there is no configuration in {Path.cwd()}: run it in a folder that holds the project's `conf`, or name "
+            "one with --conf-source; `kedro package` puts it beside the wheel (tar -xzf conf-tradewind.tar.gz)"
+        )
+    from tradewind.cli.pipelines import run_packaged
+
+    run_packaged(words)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,8 +10,6 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.utils import find_kedro_project
 
-from tradewind.errors import BadParameters
-
 
 def _run(force: bool = False, **options: Any) -> Any:
     """Run the pipeline."""
@@ -34,21 +32,11 @@ def run_packaged(words: Sequence[str]) -> None:
 
     Args:
         words: options of `kedro run`.
-
-    Raises:
-        BadParameters: there is no configuration.
     """
     from kedro.framework.project import configure_project
 
     from tradewind.cli.errors import plainly
 
-    given = any(word.partition("=")[0] == "--conf-source" for word in words)
-    asks = any(word in ("--help", "-h") for word in words)
-    if not given and not asks and not (Path("conf") / "base").is_dir():
-        raise BadParameters(
-            f"there is no configuration in {Path.cwd()}: run it in a folder that holds the project's `conf`, or name "
-            "one with --conf-source; `kedro package` puts it beside the wheel (tar -xzf conf-tradewind.tar.gz)"
-        )
     configure_project("tradewind")
     plainly(run).main(list(words), prog_name="tradewind run")
 
