@@ -13,6 +13,7 @@ from kedro.framework.project import configure_project
 
 from tradewind import folder_lock, hooks
 from tradewind.errors import FolderInUse, StaleInput
+from tradewind.learning.models.chosen import _Chosen
 from tradewind.sessions import PROVENANCE, ProjectSession
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -41,8 +42,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr("tradewind.tracking.take_over", lambda *_: None)
     monkeypatch.chdir(tmp_path)  # another working directory than the project's
     configure_project("tradewind")
+    monkeypatch.setattr(_Chosen, "names", None)  # what later tests find, whatever models these runs have
     yield folder
     PROVENANCE.end()
+    configure_project("tradewind")
 
 
 def run(project: Path, env: str = "tiny", parameters: dict[str, Any] | None = None, **options: Any) -> list[str]:

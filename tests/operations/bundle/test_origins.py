@@ -1,5 +1,7 @@
 """A bundle names what it came from, and is refused where that contradicts itself."""
 
+import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +63,13 @@ def test_what_contradicts_itself_is_refused_when_it_is_opened(
 
 
 def test_a_record_that_was_altered_is_refused(tmp_path: Path) -> None:
-    altered = documents()
+    altered = copy.deepcopy(documents())
     altered["bars"]["origin"]["sources"]["source_bars"]["edge"] = 0.0
     with pytest.raises(BadModel, match="origins.json, bars was altered"):
         require_agreement(origins_file(altered), {}, "bundle")
     path = tmp_path / "provenance/bars.json"
     path.parent.mkdir()
-    path.write_text(str(altered["bars"]).replace("'", '"').replace("None", "null"))
+    path.write_text(json.dumps(altered["bars"]))
     with pytest.raises(BadData, match="was altered"):
         OriginsDataset(path=str(path.parent)).load()
     with pytest.raises(BadModel, match="is damaged"):
