@@ -1,6 +1,5 @@
 """A bundle names what it came from, and is refused where that contradicts itself."""
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,7 @@ def test_what_contradicts_itself_is_refused_when_it_is_opened(
 
 
 def test_a_record_that_was_altered_is_refused(tmp_path: Path) -> None:
-    altered = copy.deepcopy(documents())
+    altered = json.loads(json.dumps(documents()))
     altered["bars"]["origin"]["sources"]["source_bars"]["edge"] = 0.0
     with pytest.raises(BadModel, match="origins.json, bars was altered"):
         require_agreement(origins_file(altered), {}, "bundle")
