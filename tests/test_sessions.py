@@ -97,7 +97,7 @@ def test_runs_are_of_what_is_not_up_to_date_and_a_late_stage_stops_with_the_caus
 def holding(folder: Path, ready: Any, done: Any) -> None:
     with folder_lock.locked(folder, "kedro run --env other"):
         ready.set()
-        done.wait(30)
+        done.wait(600)
 
 
 def test_a_second_run_in_the_same_folder_is_told_who_is_in_the_way(project: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_second_run_in_the_same_folder_is_told_who_is_in_the_way(project: Path
     other = context.Process(target=holding, args=(project / "data/shared", ready, done))
     other.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(600)
         with pytest.raises(FolderInUse, match=rf"by process {other.pid} since .* UTC \(kedro run --env other\)"):
             run(project)
     finally:
