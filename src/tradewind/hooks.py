@@ -201,7 +201,16 @@ class MlflowHooks:
         save_version: str,
         load_versions: dict[str, str],
     ) -> None:
-        """Keep what kedro-mlflow is told of the catalog when the run starts."""
+        """Keep what kedro-mlflow is told of the catalog when the run starts.
+
+        Args:
+            catalog: of the run.
+            conf_catalog: its configuration.
+            conf_creds: credentials of the configuration.
+            parameters: of the run.
+            save_version: of versioned datasets.
+            load_versions: by dataset.
+        """
         self._catalog = {
             "catalog": catalog, "conf_catalog": conf_catalog, "conf_creds": conf_creds, "parameters": parameters,
             "save_version": save_version, "load_versions": load_versions,
@@ -209,7 +218,13 @@ class MlflowHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Open MLflow's store and a run in it, which takes over what is known of the nodes that are not run."""
+        """Open MLflow's store and a run in it, which takes over what is known of the nodes that are not run.
+
+        Args:
+            run_params: what the run was started with.
+            pipeline: what is run.
+            catalog: of the run.
+        """
         plan = PROVENANCE.plan
         if plan is not None and not plan.make:
             return  # nothing happens that could be recorded
@@ -226,13 +241,26 @@ class MlflowHooks:
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool) -> None:
-        """Record the node's parameters."""
+        """Record the node's parameters.
+
+        Args:
+            node: about to run.
+            catalog: of the run.
+            inputs: of the node, by dataset.
+            is_async: whether datasets are loaded and saved beside the run.
+        """
         if self._opened is not None:
             self._opened.before_node_run(node, catalog, inputs, is_async)
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Close the run."""
+        """Close the run.
+
+        Args:
+            run_params: what the run was started with.
+            pipeline: what was run.
+            catalog: of the run.
+        """
         if self._opened is not None:
             self._opened.after_pipeline_run(run_params, pipeline, catalog)
 
@@ -240,7 +268,14 @@ class MlflowHooks:
     def on_pipeline_error(
         self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
-        """Close the run as failed."""
+        """Close the run as failed.
+
+        Args:
+            error: that ended the run.
+            run_params: what the run was started with.
+            pipeline: what was run.
+            catalog: of the run.
+        """
         if self._opened is not None:
             self._opened.on_pipeline_error(error, run_params, pipeline, catalog)
 

@@ -58,7 +58,7 @@ _SHOWN_KEYS = 24
 )
 @click.pass_obj
 def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: bool, **options: Any) -> None:
-    """Import files of bars, trades, funding rates, events or a raw exchange stream.
+    """Import FILES of bars, trades, funding rates, events or a raw exchange stream.
 
     CSV, JSON, Parquet, Feather, packed by gzip or not. Delimiter, header, columns, time unit, date order, time zone and
     volume unit are told from the file where it determines them, and each with its evidence; what it does not

@@ -135,7 +135,16 @@ class StoredSideSeriesDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
 
 
 def read_stored_bars(store: Connection, mirror: Path | None, partition: str) -> pd.DataFrame:
-    """The rows of one partition as a source gives them."""
+    """The rows of one partition as a source gives them.
+
+    Args:
+        store: how to open it.
+        mirror: folder that keeps the months already read; None keeps none.
+        partition: `venue/symbol/timeframe`.
+
+    Returns:
+        Without the store's own columns, and without optional columns that no row fills.
+    """
     key = BarKey.from_partition(partition)
     with store.store() as opened:
         rows = opened.read(key) if mirror is None else read_mirrored(opened, mirror, key)

@@ -47,6 +47,11 @@ class BarsFound:
 def price_columns(table: RawTable, settings: ImportSettings, notes: ImportNotes) -> dict[str, str] | None:
     """The file's names of open, high, low and close; None if it has not all four.
 
+    Args:
+        table: the raw table of the file.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: names the file in messages.
+
     Raises:
         BadData: two columns could be one of them.
     """
@@ -66,7 +71,20 @@ def price_columns(table: RawTable, settings: ImportSettings, notes: ImportNotes)
 def read_bars(
     table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: ImportNotes
 ) -> BarsFound | None:
-    """The bars of a table whose price columns are known; None where a setting is needed."""
+    """The bars of a table whose price columns are known; None where a setting is needed.
+
+    Args:
+        table: the raw table of the file.
+        columns: by role (open, high, low, close) the file's name of the column.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: gets findings, assumptions and missing settings.
+
+    Returns:
+        Bars by key, and why each other row is rejected; None where a setting is needed.
+
+    Raises:
+        BadData: a column holds no numbers, or a named column is not in the file.
+    """
     notes.add_finding("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name or content")
     prices = {role: number_cells(table.columns[name], name, notes.where) for role, name in columns.items()}
     times = read_times(table, settings, notes)

@@ -150,11 +150,11 @@ def _by_kind(path: Path, table: RawTable, settings: ImportSettings, notes: Impor
         kind = "events"
         notes.add_finding("kind", kind, "there are events with an impact and a currency")
     if kind == "bars" and prices is not None:
-        found = read_bars(table, prices, settings, notes)
+        bars_read = read_bars(table, prices, settings, notes)
         if rate is not None:
             notes.add_finding(f"column {rate}", "left out", "import it as well with kind=funding")
-        plan = _whole(path, kind, table, notes, found.reason if found else None)
-        plan.bars = [_in_file(bars, table) for bars in found.tables] if found else []
+        plan = _whole(path, kind, table, notes, bars_read.reason if bars_read else None)
+        plan.bars = [_in_file(bars, table) for bars in bars_read.tables] if bars_read else []
         return plan
     if kind == "trades" and {"price", "amount"} <= set(trades):
         traded = read_trades(table, trades, settings, notes)
@@ -213,12 +213,12 @@ def _whole(
 
 
 def _inspect_stream(path: Path, content: bytes, notes: ImportNotes) -> ImportPlan:
-    found = read_stream(content)
+    stream = read_stream(content)
     notes.add_finding("kind", "stream", "each line is a receive time in nanoseconds and a message in JSON")
-    if found.lines == len(found.rejected):
-        raise BadData(f"{path}: none of its {found.lines} lines is a message that is known: it is no exchange stream")
-    tables = found.tables()
-    notes.add_finding("symbols", ", ".join(sorted(found.symbols)), "the messages say them")
+    if stream.lines == len(stream.rejected):
+        raise BadData(f"{path}: none of its {stream.lines} lines is a message that is known: it is no exchange stream")
+    tables = stream.tables()
+    notes.add_finding("symbols", ", ".join(sorted(stream.symbols)), "the messages say them")
     for name, table in tables.items():
         notes.add_finding(name, f"{len(table):,} rows", "by the kind of message")
     lag = tables["trades"]["recv_ns"] / 1e6 - tables["trades"]["exch_ms"]
@@ -227,10 +227,10 @@ def _inspect_stream(path: Path, content: bytes, notes: ImportNotes) -> ImportPla
         notes.add_finding(
             "receive clock", f"{abs(lag.median()) / 1e3:.2f} s {clock} the exchange's", "median over the trades"
         )
-    numbers, reasons, lines = zip(*found.rejected, strict=True) if found.rejected else ((), (), ())
+    numbers, reasons, lines = zip(*stream.rejected, strict=True) if stream.rejected else ((), (), ())
     contents = [json.dumps({"line": line}, ensure_ascii=False) for line in lines]
     return ImportPlan(
-        path, "stream", notes, found.lines, found.lines - len(found.rejected), tables=tables,
+        path, "stream", notes, stream.lines, stream.lines - len(stream.rejected), tables=tables,
         rejected=_rejected(numbers, reasons, contents),
     )  # fmt: skip
 

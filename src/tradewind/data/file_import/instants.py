@@ -55,8 +55,8 @@ class DatedText:
     @classmethod
     def split(cls, text: pa.Array) -> "DatedText":
         """The parts of each cell; NaN where a cell is no time."""
-        found = pc.extract_regex(text, _PATTERN)
-        cells = {name: pc.struct_field(found, name) for name in _GROUPS}
+        groups = pc.extract_regex(text, _PATTERN)
+        cells = {name: pc.struct_field(groups, name) for name in _GROUPS}
         numbers = {name: _numbers(cells[name]) for name in ("a", "b", "c", "hour", "minute", "second")}
         padded = pc.utf8_rpad(pc.if_else(pc.equal(cells["part"], ""), "0", cells["part"]), 9, "0")
         numbers["part"] = _numbers(padded) / 1e6
@@ -132,18 +132,18 @@ def to_utc(clock: Clock, zone: str | None) -> tuple[FloatArray, FloatArray]:
 
     Without a zone only what the text itself says of its offset counts.
     """
-    known = np.isfinite(clock.offset_ms)
-    utc, again = np.where(known, clock.ms - clock.offset_ms, np.nan), np.full(len(known), np.nan)
-    rows = np.flatnonzero(~known & np.isfinite(clock.ms))
+    has_offset = np.isfinite(clock.offset_ms)
+    utc, again = np.where(has_offset, clock.ms - clock.offset_ms, np.nan), np.full(len(has_offset), np.nan)
+    rows = np.flatnonzero(~has_offset & np.isfinite(clock.ms))
     if zone is None or len(rows) == 0:
         return utc, again
     if zone in ("UTC", "Etc/UTC"):
         utc[rows] = clock.ms[rows]
         return utc, again
-    whole = np.floor(clock.ms[rows])
-    local = pd.DatetimeIndex(whole.astype(np.int64).astype("datetime64[ms]"))
+    whole_ms = np.floor(clock.ms[rows])
+    local = pd.DatetimeIndex(whole_ms.astype(np.int64).astype("datetime64[ms]"))
     summer, winter = (_localised(local, zone, is_summer) for is_summer in (True, False))
-    utc[rows] = np.fmin(summer, winter) + (clock.ms[rows] - whole)
+    utc[rows] = np.fmin(summer, winter) + (clock.ms[rows] - whole_ms)
     again[rows] = np.where(summer != winter, np.fmax(summer, winter), np.nan)
     return utc, again
 
@@ -200,12 +200,12 @@ def _by_other_evidence(left: dict[str, Clock], epochs: FloatArray | None, name: 
     """The one order that agrees with the epochs to within a day, or else in which the times step evenly."""
     if epochs is not None and np.isfinite(epochs).any():
         agreeing = {order: int((np.abs(clock.ms - epochs) <= _DAY_MS).sum()) for order, clock in left.items()}
-        known = int(np.isfinite(epochs).sum())
-        fits = [order for order, rows in agreeing.items() if rows > 0.95 * known]
+        n_epochs = int(np.isfinite(epochs).sum())
+        fits = [order for order, rows in agreeing.items() if rows > 0.95 * n_epochs]
         if len(fits) == 1:
             notes.add_finding(
                 f"date order of {name}", _WORDS[fits[0]],
-                f"agrees with the epochs in {share(agreeing[fits[0]], known)}, no other order does",
+                f"agrees with the epochs in {share(agreeing[fits[0]], n_epochs)}, no other order does",
             )  # fmt: skip
             return fits[0]
     jumps = {order: _largest_step_days(clock.ms) for order, clock in left.items()}

@@ -31,6 +31,14 @@ class Layout:
 def sniff_layout(content: bytes, dialect: BarDialect, notes: ImportNotes) -> Layout:
     """The layout of a text table; columns of a file without a header are called `column 1` and so on.
 
+    Args:
+        content: of the file, UTF-8.
+        dialect: delimiter, skipped lines and column names, where the user has set them.
+        notes: gets findings, assumptions and missing settings.
+
+    Returns:
+        Delimiter, first row, names, whether there is a header, and the lines before it.
+
     Raises:
         BadData: no lines, no clear delimiter, two columns of one name.
     """

@@ -34,6 +34,14 @@ class BarSummary:
 def summarise(plan: ImportPlan, bars: ImportedBars, now: datetime) -> BarSummary:
     """The summary of one key of bars of a file.
 
+    Args:
+        plan: of the file that the bars are from; it holds the rows rejected so far.
+        bars: of one key, as read.
+        now: a bar that has not closed by then is rejected.
+
+    Returns:
+        Rows received, accepted and rejected, gaps, missing bars and repeated ones.
+
     Raises:
         BadData: the rows do not add up.
     """

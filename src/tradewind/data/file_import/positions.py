@@ -1,4 +1,4 @@
-"""Tables without column names: which column is what, told by the numbers themselves."""
+"""Tables without column names: which column is what, found by their numbers."""
 
 from dataclasses import replace
 
@@ -20,13 +20,13 @@ _CLEARLY = 0.7
 def name_by_position(table: RawTable, notes: ImportNotes) -> RawTable:
     """The table with names for its columns where the numbers prove them; as it was, and a need, where they do not."""
     names = list(table.columns)
-    found = _names_of_trades(table, notes) or _names_of_bars(table, notes)
-    if found is None:
+    role_of = _names_of_trades(table, notes) or _names_of_bars(table, notes)
+    if role_of is None:
         notes.add_missing(
             "column_names=A,B,...", f"the file has no header, and its {len(names)} columns do not prove what they are"
         )
         return table
-    renamed = {found.get(name, name): cells for name, cells in table.columns.items()}
+    renamed = {role_of.get(name, name): cells for name, cells in table.columns.items()}
     return replace(table, columns=renamed, has_names=True)
 
 
@@ -64,17 +64,17 @@ def _names_of_bars(table: RawTable, notes: ImportNotes) -> dict[str, str] | None
     if not gaps[opened] < _CLEARLY * gaps[closed]:
         return None
     roles = {opened: "open", highs[0]: "high", lows[0]: "low", closed: "close"}
-    found = {names[0]: "timestamp", **{names[1 + index]: role for index, role in roles.items()}, names[5]: "volume"}
+    role_of = {names[0]: "timestamp", **{names[1 + index]: role for index, role in roles.items()}, names[5]: "volume"}
     if len(names) == 12:
         if [roles[index] for index in range(4)] != list(_KLINE[1:5]) or not _is_kline(table, names, notes):
             return None
-        found = dict(zip(names, _KLINE, strict=True))
+        role_of = dict(zip(names, _KLINE, strict=True))
     notes.add_finding(
-        "columns without names", ", ".join(f"{name}: {role}" for name, role in found.items()),
+        "columns without names", ", ".join(f"{name}: {role}" for name, role in role_of.items()),
         f"the high is never below nor the low above the others; opens lie {gaps[opened]:.2%} from the close before, "
         f"the other way round it would be {gaps[closed]:.2%}",
     )  # fmt: skip
-    return found
+    return role_of
 
 
 def _is_kline(table: RawTable, names: list[str], notes: ImportNotes) -> bool:
@@ -105,17 +105,17 @@ def _names_of_trades(table: RawTable, notes: ImportNotes) -> dict[str, str] | No
         return None
     if price is None or amount is None:
         return None
-    found = {names[0]: "timestamp", price: "price", amount: "amount"}
+    role_of = {names[0]: "timestamp", price: "price", amount: "amount"}
     if side and cost:
-        found |= {side: "side", cost: "cost"}
-        identities = [name for name in names[1:] if name not in found and _is_distinct(table.columns[name])]
-        found |= {identities[0]: "id"} if len(identities) == 1 else {}
+        role_of |= {side: "side", cost: "cost"}
+        identities = [name for name in names[1:] if name not in role_of and _is_distinct(table.columns[name])]
+        role_of |= {identities[0]: "id"} if len(identities) == 1 else {}
     notes.add_finding(
-        "columns without names", ", ".join(f"{name}: {role}" for name, role in found.items()),
+        "columns without names", ", ".join(f"{name}: {role}" for name, role in role_of.items()),
         f"from row to row the price moves by {_step(numbers[price]):.2%} (median), the amount by "
         f"{_step(numbers[amount]):.0%}" + (f"; {cost} is their product" if cost else ""),
     )  # fmt: skip
-    return found
+    return role_of
 
 
 def _is_side(cells: pa.Array) -> bool:

@@ -50,6 +50,16 @@ class RawTable:
 def read_table(path: Path, content: bytes, settings: BarDialect, encoding: str | None, notes: ImportNotes) -> RawTable:
     """The table that the bytes of a file hold.
 
+    Args:
+        path: named in messages; nothing is read from it.
+        content: of the file.
+        settings: delimiter, skipped lines and column names of text tables.
+        encoding: of text; None expects UTF-8 or a byte order mark.
+        notes: gets the format and how it was recognised.
+
+    Returns:
+        Columns by name, and the file's row number of each row.
+
     Raises:
         BadData: damaged, not one table, without rows, or in no known format.
     """
@@ -74,6 +84,14 @@ def read_table(path: Path, content: bytes, settings: BarDialect, encoding: str |
 def number_cells(cells: pa.Array, name: str, where: str) -> FloatArray:
     """float64 values; NaN where a cell is missing or no number.
 
+    Args:
+        cells: of one column, text or numbers.
+        name: of the column, for messages.
+        where: the file, for messages.
+
+    Returns:
+        Shape (rows,).
+
     Raises:
         BadData: the column's type holds no numbers.
     """
@@ -88,7 +106,19 @@ def number_cells(cells: pa.Array, name: str, where: str) -> FloatArray:
 
 
 def optional_cells(cells: pa.Array, name: str, where: str) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """As `number_cells`, and which cells hold something that is no finite number; a blank or `NULL` only is missing."""
+    """As `number_cells`, and which cells hold something that is no finite number; a blank or `NULL` only is missing.
+
+    Args:
+        cells: of one column, text or numbers.
+        name: of the column, for messages.
+        where: the file, for messages.
+
+    Returns:
+        Values with NaN where there is none, and the wrong cells, shape (rows,) each.
+
+    Raises:
+        BadData: the column's type holds no numbers.
+    """
     numbers = number_cells(cells, name, where)
     wrong = np.isinf(numbers)
     if is_text(cells) and np.isnan(numbers).any():
@@ -115,8 +145,8 @@ def _plain_cells(cells: pa.Array) -> list[Any]:
     try:
         return [_plain(cell) for cell in cells.to_pylist()]
     except (ValueError, OverflowError):  # instants beyond the years that Python knows
-        whole = cells.view(pa.int32() if cells.type.bit_width == 32 else pa.int64())
-        return [None if cell is None else f"{cell} {cells.type}" for cell in whole.to_pylist()]
+        integers = cells.view(pa.int32() if cells.type.bit_width == 32 else pa.int64())
+        return [None if cell is None else f"{cell} {cells.type}" for cell in integers.to_pylist()]
 
 
 def _plain(cell: Any) -> Any:
@@ -158,9 +188,9 @@ def _simplified(column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_timestamp(column.type) and column.type.tz is not None:
         # The instants are the same in any zone, and the file's may be one that nobody knows.
         column = column.cast(pa.timestamp(column.type.unit, "UTC"))
-    whole = column.combine_chunks()
-    whole.validate(full=True)
-    return whole
+    combined = column.combine_chunks()
+    combined.validate(full=True)
+    return combined
 
 
 def _read_text(content: bytes, settings: BarDialect, notes: ImportNotes) -> RawTable:

@@ -112,13 +112,13 @@ def _time_columns(table: RawTable, settings: ImportSettings, also: frozenset[str
     if not table.has_names and not settings.column_names:
         return dict(list(table.columns.items())[:1])
     role = ALIASES["close_time" if settings.time_is == "close" else "open_time"]
-    found = {name: cells for name, cells in table.columns.items() if plain_name(name) in role | TIME_NAMES | also}
-    clocks = [name for name, cells in found.items() if plain_name(name) == "time" and _is_clock_only(cells)]
-    dates = [name for name in found if plain_name(name) == "date"]
+    candidates = {name: cells for name, cells in table.columns.items() if plain_name(name) in role | TIME_NAMES | also}
+    clocks = [name for name, cells in candidates.items() if plain_name(name) == "time" and _is_clock_only(cells)]
+    dates = [name for name in candidates if plain_name(name) == "date"]
     if clocks and dates:
-        joined = pc.binary_join_element_wise(found.pop(dates[0]), found.pop(clocks[0]), " ")
-        found[f"{dates[0]} {clocks[0]}"] = joined
-    return found
+        joined = pc.binary_join_element_wise(candidates.pop(dates[0]), candidates.pop(clocks[0]), " ")
+        candidates[f"{dates[0]} {clocks[0]}"] = joined
+    return candidates
 
 
 def _is_clock_only(cells: pa.Array) -> bool:
@@ -166,9 +166,9 @@ def _rounding(cells: pa.Array) -> FloatArray:
     """A unit of the last digit that scientific notation left of each cell, 0 where nothing was lost."""
     if not is_text(cells):
         return np.zeros(len(cells))
-    found = pc.extract_regex(cells, _MANTISSA)
-    digits = pc.utf8_length(pc.struct_field(found, "digits")).fill_null(_EXACT_DIGITS).to_numpy(zero_copy_only=False)
-    power = pc.cast(pc.struct_field(found, "power"), pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
+    groups = pc.extract_regex(cells, _MANTISSA)
+    digits = pc.utf8_length(pc.struct_field(groups, "digits")).fill_null(_EXACT_DIGITS).to_numpy(zero_copy_only=False)
+    power = pc.cast(pc.struct_field(groups, "power"), pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
     lost = power - digits
     return np.where((digits < _EXACT_DIGITS) & (lost > 0) & (power < 30), 10.0 ** np.minimum(lost, 30), 0.0)
 
@@ -264,13 +264,13 @@ def _zone_of_text(
     if clock.is_utc_known:
         return None, False
     away = clock.ms - epochs.exact
-    known = np.isfinite(away)
-    equal, total = int((np.abs(away[known]) < _SECOND_MS).sum()), int(known.sum())
-    halved = known & (np.abs(away) == _HALF_DAY_MS)
+    is_finite = np.isfinite(away)
+    equal, total = int((np.abs(away[is_finite]) < _SECOND_MS).sum()), int(is_finite.sum())
+    halved = is_finite & (np.abs(away) == _HALF_DAY_MS)
     if total and equal > 0.9 * total:
         notes.add_finding("time zone", "UTC", f"{name} equals the epoch {epochs.name} in {share(equal, total)}")
         return "UTC", False
-    if total and equal + int(halved.sum()) > 0.9 * total and np.nanmax(clock.hours[known]) <= 12:
+    if total and equal + int(halved.sum()) > 0.9 * total and np.nanmax(clock.hours[is_finite]) <= 12:
         notes.add_finding(
             f"clock of {name}", "12 hours, AM and PM lost",
             f"{int(halved.sum()):,} of {total:,} rows lie 12 hours from their epoch, and no hour beside an exact "
@@ -281,6 +281,6 @@ def _zone_of_text(
         notes.add_finding("time zone", settings.timezone, "given")
         return settings.timezone, False
     if total:
-        hours = np.median(away[known]) / 3_600_000
+        hours = np.median(away[is_finite]) / 3_600_000
         notes.add_finding(f"time zone of {name}", "not UTC", f"mostly {hours:+g} hours from the epoch, which counts")
     return None, False

@@ -38,18 +38,31 @@ class TradesFound:
 
 def trade_columns(table: RawTable) -> dict[str, str]:
     """The file's names of what trades have."""
-    found = {}
-    for role, known in _NAMES.items():
-        names = [name for name in table.columns if plain_name(name) in known]
+    column_of = {}
+    for role, aliases in _NAMES.items():
+        names = [name for name in table.columns if plain_name(name) in aliases]
         if len(names) == 1:
-            found[role] = names[0]
-    return found
+            column_of[role] = names[0]
+    return column_of
 
 
 def read_trades(
     table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: ImportNotes
 ) -> TradesFound | None:
-    """The trades of a table whose columns are known; None where a setting is needed."""
+    """The trades of a table whose columns are known, in the order of the file.
+
+    Args:
+        table: the raw table of the file.
+        columns: by role (price, amount, and where there is one side, id or cost) the file's name of the column.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: gets findings, assumptions and missing settings.
+
+    Returns:
+        The trades, and why each other row is rejected; None where a setting is needed.
+
+    Raises:
+        BadData: a column holds no numbers.
+    """
     notes.add_finding("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name or content")
     times = read_times(table, settings, notes, _TIME)
     if times is None:
@@ -69,8 +82,8 @@ def read_trades(
     with np.errstate(over="ignore", invalid="ignore"):
         cost = price * amount
     if "cost" in columns:
-        said, wrong = optional_cells(table.columns[columns["cost"]], columns["cost"], notes.where)
-        is_off = wrong | (np.abs(said - cost) > _COST_TOLERANCE * np.abs(cost))
+        stated, wrong = optional_cells(table.columns[columns["cost"]], columns["cost"], notes.where)
+        is_off = wrong | (np.abs(stated - cost) > _COST_TOLERANCE * np.abs(cost))
         faults["cost is not price x amount"] = is_off
         notes.add_finding("cost", columns["cost"], f"price x amount in {share(int((~is_off).sum()), len(is_off))}")
     faults["price x amount is not finite"] = ~np.isfinite(cost)
@@ -78,15 +91,17 @@ def read_trades(
     for why, rows in reversed(faults.items()):
         reason[rows] = why
     identity = _identities(table, columns, reason)
-    kept = np.flatnonzero(reason == "")
+    accepted = np.flatnonzero(reason == "")
     rows = pd.DataFrame(
         {
-            "timestamp": pd.DatetimeIndex(np.floor(times.ms[kept]).astype(np.int64).astype("datetime64[ms]"), tz="UTC"),
-            "id": pd.array(identity[kept], dtype="str"),
-            "side": pd.array(side[kept], dtype="str"),
-            "price": price[kept],
-            "amount": amount[kept],
-            "cost": cost[kept],
+            "timestamp": pd.DatetimeIndex(
+                np.floor(times.ms[accepted]).astype(np.int64).astype("datetime64[ms]"), tz="UTC"
+            ),
+            "id": pd.array(identity[accepted], dtype="str"),
+            "side": pd.array(side[accepted], dtype="str"),
+            "price": price[accepted],
+            "amount": amount[accepted],
+            "cost": cost[accepted],
         }
     )
     return TradesFound(rows, reason)
@@ -105,15 +120,15 @@ def _sides(
             text = np.array([str(cell).lower() for cell in maker.to_pylist()], dtype=object)
         else:
             raise BadData(f"{notes.where}: {columns['buyer_maker']!r} holds {maker.type}: true or false is needed")
-        known = {"true": "sell", "false": "buy"}  # if the buyer's order rested, the seller took
+        side_of = {"true": "sell", "false": "buy"}  # if the buyer's order rested, the seller took
     elif "side" in columns and is_text(table.columns[columns["side"]]):
         text = np.array(
             [(cell or "").strip().lower() for cell in table.columns[columns["side"]].to_pylist()], dtype=object
         )
-        known = _SIDES
+        side_of = _SIDES
     else:
         return np.full(rows, "", dtype=object), np.zeros(rows, dtype=bool)
-    side = np.array([known.get(cell, "?") for cell in text], dtype=object)
+    side = np.array([side_of.get(cell, "?") for cell in text], dtype=object)
     return side, side == "?"
 
 

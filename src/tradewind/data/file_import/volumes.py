@@ -43,18 +43,32 @@ class Volumes:
 
 def volume_columns(table: RawTable) -> list[str]:
     """The names of columns that are called volumes."""
-    known = ALIASES["volume"] | ALIASES["quote_volume"] | {"turnover"}
+    aliases = ALIASES["volume"] | ALIASES["quote_volume"] | {"turnover"}
     return [
         name
         for name in table.columns
-        if (plain_name(name) in known or "volume" in plain_name(name)) and not _NOT_VOLUME.search(plain_name(name))
+        if (plain_name(name) in aliases or "volume" in plain_name(name)) and not _NOT_VOLUME.search(plain_name(name))
     ]
 
 
 def read_volumes(
     table: RawTable, prices: dict[str, FloatArray], settings: ImportSettings, notes: ImportNotes, names: list[str]
 ) -> Volumes | None:
-    """The volumes of a table of bars; None where a setting is needed."""
+    """The volumes of a table of bars; None where a setting is needed.
+
+    Args:
+        table: the raw table of the file.
+        prices: by role (open, high, low, close) one number a row.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: gets findings, assumptions and missing settings.
+        names: columns that could be volumes, in the order of the file.
+
+    Returns:
+        In units of the base asset, and of the quote currency where the file has them; None where a setting is needed.
+
+    Raises:
+        BadData: a column that the settings name is not in the file, or holds no numbers.
+    """
     rows = len(prices["close"])
     named = {role: settings.columns.get(role) for role in ("volume", "quote_volume")}
     if named["volume"]:
@@ -101,6 +115,14 @@ def absurd_opens(ms: FloatArray, prices: dict[str, FloatArray], volumes: Volumes
     """Rows whose open is over twice, or under half, everything it should be near.
 
     Only where money and volume prove the bar's mean price. A real jump is near the close before it or after it.
+
+    Args:
+        ms: opening times, UTC milliseconds; in any order.
+        prices: open and close, one number a row.
+        volumes: of the same rows.
+
+    Returns:
+        Shape (rows,).
     """
     absurd = np.zeros(len(ms), dtype=bool)
     if not volumes.is_proven or volumes.quote is None:

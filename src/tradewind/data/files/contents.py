@@ -93,6 +93,14 @@ def kind_of_contents(content: bytes) -> str:
 def as_utf8(content: bytes, encoding: str | None, notes: ImportNotes) -> bytes:
     """The text as UTF-8 without a byte order mark.
 
+    Args:
+        content: of the file.
+        encoding: a codec of Python; None expects UTF-8 or a byte order mark.
+        notes: names the file in messages, and gets the encoding.
+
+    Returns:
+        UTF-8.
+
     Raises:
         BadData: the bytes are no text in the encoding, or do not say which they are in.
     """

@@ -82,6 +82,16 @@ def receive(
 
     A bar that was still open at `received_at` is rejected for good: later nobody could tell it from a closed one.
 
+    Args:
+        received: `open_time` (UTC milliseconds), prices and volumes; cells may be wrong.
+        key: venue, symbol and timeframe of all rows.
+        source: its name, for the ledger.
+        received_at: when the rows came.
+        covered: the opening times for which this answer is final: a bar missing there does not exist.
+
+    Returns:
+        Accepted rows, each once, and the others with a reason.
+
     Raises:
         BadData: a missing column, or an `open_time` in another unit.
     """

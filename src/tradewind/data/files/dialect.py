@@ -89,6 +89,14 @@ class ImportSettings(BarDialect):
 def recognise_columns(names: list[str], dialect: BarDialect, where: str) -> dict[str, str]:
     """The file's name of each column of bars that it has, by our name; all required ones are there.
 
+    Args:
+        names: of the file's columns.
+        dialect: which column is which, where the user has set it.
+        where: the file, for messages.
+
+    Returns:
+        The file's name by ours.
+
     Raises:
         BadData: a required column is missing, a configured one is not in the file, or two could be meant.
     """
@@ -98,17 +106,17 @@ def recognise_columns(names: list[str], dialect: BarDialect, where: str) -> dict
         raise BadData(
             f"{where}: dialect.columns names {absent}, which the file does not have; it has {listed_names(names)}"
         )
-    found = {
+    name_of = {
         column: configured.get(column) or _recognise(column, names, dialect, where) for column in (*REQUIRED, *OPTIONAL)
     }
-    missing = [column for column in REQUIRED if not found[column]]
+    missing = [column for column in REQUIRED if not name_of[column]]
     if missing:
         raise BadData(
             f"{where}: missing {listed_names(missing)}; the file has the columns {listed_names(names)}. Name them in "
             f"dialect.columns (such as {{{missing[0]}: NAME IN THE FILE}}), or use dialect.skip_lines or "
             "dialect.column_names if that is not the header line"
         )
-    return {column: name for column, name in found.items() if name}
+    return {column: name for column, name in name_of.items() if name}
 
 
 def _recognise(column: str, names: list[str], dialect: BarDialect, where: str) -> str | None:

@@ -77,6 +77,15 @@ class Outcome:
 def plan(store: Store, wanted: Wanted, rules: IngestionRules, now: datetime) -> list[Task]:
     """What to ask a source for, a task for each key, in the order of `wanted`; a task without spans asks nothing.
 
+    Args:
+        store: what is there already.
+        wanted: keys of bars and of side series, and the span.
+        rules: how long answers settle, what is asked for again, pages and workers.
+        now: bars that have not closed by then are not asked for.
+
+    Returns:
+        One task a key.
+
     Raises:
         BadParameters: the end of what is wanted is not after its beginning.
     """
@@ -99,6 +108,19 @@ def backfill(source: Source, store: Store, wanted: Wanted, rules: IngestionRules
     Keys are worked on side by side by `rules.workers` threads. An error of the source or of one delivery ends that
     key alone and stands in its outcome. Killed at any point, nothing is lost that was stored, and running it again
     asks only for the rest.
+
+    Args:
+        source: who is asked.
+        store: where the pages go.
+        wanted: keys of bars and of side series, and the span.
+        rules: how long answers settle, what is asked for again, pages and workers.
+        now: gives the time.
+
+    Returns:
+        What became of each key, in the order of `wanted`.
+
+    Raises:
+        BadParameters: the end of what is wanted is not after its beginning.
     """
     tasks = plan(store, wanted, rules, now())
     stop = threading.Event()

@@ -69,16 +69,21 @@ class SeriesFiles(Parameters):
     def paths(self, folder: Path, symbol: str) -> tuple[Path, ...]:
         """The leading file of a symbol, then those it is held against."""
         named = {"{symbol}": symbol, "{base}": _QUOTES.sub("", symbol)}
-        found = []
+        places = []
         for pattern in (self.files, *self.against):
             for field, text in named.items():
                 pattern = pattern.replace(field, text)
-            found.append(folder / pattern)
-        return tuple(found)
+            places.append(folder / pattern)
+        return tuple(places)
 
 
 def require_files(paths: tuple[Path, ...], series: str, symbol: str) -> None:
     """Nothing, if every file is there.
+
+    Args:
+        paths: of the files.
+        series: for the message.
+        symbol: for the message; "" for a series of the market.
 
     Raises:
         BadData: one is missing; a series must cover every symbol that it is asked for.

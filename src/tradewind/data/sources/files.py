@@ -32,37 +32,51 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,3})?)?)?")
 def discover(folder: Path, venue: str, pattern: str = DEFAULT_PATTERN, timeframe: str | None = None) -> dict[str, Path]:
     """The files of `folder` that match `pattern`, by partition `venue/symbol/timeframe`, sorted.
 
-    `pattern` is a path below the folder with the fields {symbol}, {timeframe} and, if wished, {format};
-    `timeframe` is for names that do not say it.
+    Args:
+        folder: searched with all below it.
+        venue: of all files.
+        pattern: a path below the folder with the fields {symbol}, {timeframe} and, if wished, {format}.
+        timeframe: for names that do not say it.
+
+    Returns:
+        The path of each partition.
 
     Raises:
         BadParameters: the pattern lacks a field, or has an unknown one.
         BadData: the folder is missing or unreadable, nothing matches, or two files hold one partition.
     """
     expression = _expression(pattern, timeframe)
-    found: dict[str, Path] = {}
+    path_of: dict[str, Path] = {}
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
         match = expression.fullmatch(name)
         if match is None:
             continue
         partition = f"{venue}/{match['symbol']}/{timeframe or match['timeframe']}"
-        if partition in found:
-            raise BadData(f"{found[partition]} and {path} both hold {partition}: keep one of them")
-        found[partition] = path
-    if not found:
+        if partition in path_of:
+            raise BadData(f"{path_of[partition]} and {path} both hold {partition}: keep one of them")
+        path_of[partition] = path
+    if not path_of:
         names = sorted(path.relative_to(folder).as_posix() for path in _files(folder))
         raise BadData(
             f"{folder}: no file is named {pattern!r} (formats: {', '.join(FORMATS)}); the folder has "
             f"{names[:5] or 'no files'}{' and more' if len(names) > 5 else ''}. Rename the files or set `pattern`"
         )
-    return dict(sorted(found.items()))
+    return dict(sorted(path_of.items()))
 
 
 def read_bar_file(path: Path, key: BarKey, dialect: BarDialect) -> pd.DataFrame:
     """The rows of one file under our column names: `open_time` in epoch milliseconds, the rest as delivered.
 
     Cells that cannot be read are kept as they are; `type_bars` refuses those rows.
+
+    Args:
+        path: of the file; its ending names the format.
+        key: gives the length of a bar.
+        dialect: columns, times and layout of the file.
+
+    Returns:
+        One row a row of the file, in its order.
 
     Raises:
         BadData: the file is missing, not permitted, empty, damaged, or not in the dialect.

@@ -12,9 +12,16 @@ _HAS_OFFSET = r"(?:[zZ]|[+-]\d\d:?\d\d)\s*$"
 
 
 def read_open_time(times: pd.Series, dialect: BarDialect, bar_ms: int, where: str) -> pd.Series:
-    """Opening times in epoch milliseconds; cells that cannot be read stay as they are, for quarantine.
+    """Opening times; cells that cannot be read stay as they are, for quarantine.
 
-    The result is int64 where every cell was read, otherwise a column of objects.
+    Args:
+        times: of the bars, as they stand in the file.
+        dialect: unit, format and zone of the times, and whether they are of the open or the close.
+        bar_ms: length of a bar, milliseconds.
+        where: the file, for messages.
+
+    Returns:
+        UTC milliseconds: int64 where every cell was read, otherwise a column of objects.
 
     Raises:
         BadData: the unit, the format or the zone is not clear, or is not the configured one.

@@ -49,7 +49,7 @@ class DeltaStore:
 
     def __init__(self, rules: Rules, wait: Callable[[float], None] = time.sleep) -> None:
         """The store that `rules` name, made when it is first written. `wait` gets the seconds between attempts."""
-        import deltalake  # noqa: F401 - a missing extra is told here
+        import deltalake  # noqa: F401 - a missing extra raises here
 
         self._tables = DeltaTables(rules, wait)
 

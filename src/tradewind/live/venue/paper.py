@@ -135,7 +135,13 @@ class PaperVenue:
         return list(self._told[client_id])
 
     def on_book(self, symbol: str, book: LocalBook, now_ms: int) -> None:
-        """The book has changed: orders that have arrived take what they may."""
+        """The book has changed: orders that have arrived take what they may.
+
+        Args:
+            symbol: whose book.
+            book: as it is now.
+            now_ms: by the venue's clock, UTC milliseconds.
+        """
         self.books[symbol] = book
         if not book.is_whole:
             return
@@ -152,7 +158,14 @@ class PaperVenue:
         self._say(said)
 
     def on_trade(self, symbol: str, price: float, quantity: float, now_ms: int) -> None:
-        """Others traded: a resting order gets what is left behind its queue, or all where it went through."""
+        """Others traded: a resting order gets what is left behind its queue, or all where it went through.
+
+        Args:
+            symbol: that was traded.
+            price: of the trade.
+            quantity: of the trade, in units.
+            now_ms: by the venue's clock, UTC milliseconds.
+        """
         said: list[Report] = []
         for order in self._arrived(symbol, now_ms):
             if order.kind != "limit" or order.ahead < 0:
