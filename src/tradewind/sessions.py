@@ -62,6 +62,11 @@ def identity_of_source(project: Project, name: str, catalog: DataCatalog) -> dic
     """What tells the content of a source from another: what its dataset says, or a hash of its file.
 
     A source that is not in the catalog, and one that is kept by other means, is known by its type alone.
+
+    Args:
+        project: whose source it is.
+        name: of the source in the catalog.
+        catalog: that has it.
     """
     entry = project.entry(name)
     if not entry:
@@ -94,7 +99,17 @@ class ProvenanceHooks:
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Take the data folder, look at what there is, and say what is made."""
+        """Take the data folder, look at what there is, and decide what is made.
+
+        Args:
+            run_params: what the run was started with.
+            pipeline: what was asked for.
+            catalog: of the run.
+
+        Raises:
+            FolderInUse: another run has the data folder.
+            StaleInput: the run would read what something else has made, or what is missing.
+        """
         self.end()
         if self._context is None:
             return
@@ -160,7 +175,13 @@ class ProjectSession(KedroSession):
     """Kedro's session, whose run passes over what is up to date."""
 
     def run(self, *arguments: Any, runner: Any = None, **options: Any) -> dict[str, Any]:
-        """As Kedro's. What is to be run is said first; `--only-missing-outputs` leaves stale tables to the user."""
+        """As Kedro's, but for what is up to date; what is to be run is said first.
+
+        Args:
+            *arguments: as Kedro's.
+            runner: of the nodes; default: one after the other.
+            **options: as Kedro's.
+        """
         chosen = runner or SequentialRunner()
         whole = chosen.run
 

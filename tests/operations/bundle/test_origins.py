@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kedro.io import DatasetError
 
 from tests.operations.bundles import TERMS
 from tests.pipelines.test_deployment import build
 from tradewind.datasets.origins import OriginsDataset
-from tradewind.errors import BadData, BadModel
+from tradewind.errors import BadModel
 from tradewind.operations.bundle.origins import ORIGINS, fingerprints, origins_file, require_agreement
 from tradewind.provenance.records import Origin, Record, Records, flat
 
@@ -69,7 +70,7 @@ def test_a_record_that_was_altered_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "provenance/bars.json"
     path.parent.mkdir()
     path.write_text(json.dumps(altered["bars"]))
-    with pytest.raises(BadData, match="was altered"):
+    with pytest.raises(DatasetError, match="was altered"):
         OriginsDataset(path=str(path.parent)).load()
     with pytest.raises(BadModel, match="is damaged"):
         fingerprints(b"[")
