@@ -30,12 +30,17 @@ MOVED = {
 class ParameterHooks:
     """Looks at the parameters before Kedro makes the pipelines, and at what they need before it runs them."""
 
+    def __init__(self) -> None:
+        """No context yet; Kedro hands it over before the run."""
+        self._context: KedroContext | None = None
+
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         """Refuse blocks in their old places, and choose the models and agents that `params:models` lists."""
         from tradewind.adaptive.rl.parameters import AGENTS
         from tradewind.learning.models.chosen import choose
 
+        self._context = context
         parameters = context.config_loader["parameters"]
         refuse_moved_blocks(parameters)
         if type(parameters["seed"]) is not int:
@@ -46,9 +51,13 @@ class ParameterHooks:
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Refuse a run whose models need libraries that are not installed, before any of its nodes."""
-        plan = PROVENANCE.plan
-        require_extras(pipeline if plan is None else Pipeline(plan.make))
+        """Refuse parameters that are wrong in any stage or contradict each other, and models whose libraries are not
+        installed, before any node."""
+        if self._context is not None:
+            from tradewind.cli.parameter_checks import check_all
+
+            check_all(self._context)
+        require_extras(pipeline)
 
     @hook_impl
     def on_node_error(self, error: Exception, node: Node) -> None:

@@ -14,7 +14,8 @@ from tradewind.hooks import MlflowHooks, ParameterHooks, ProjectContext, Trackin
 from tradewind.sessions import PROVENANCE, ProjectSession
 
 defer_mlflow_commands()
-HOOKS = (ParameterHooks(), TrackingHooks(), MlflowHooks(), PROVENANCE)  # the last is asked first
+# Of those that want to be first, the last is asked first: parameters before tables.
+HOOKS = (PROVENANCE, ParameterHooks(), TrackingHooks(), MlflowHooks())
 CONTEXT_CLASS = ProjectContext
 SESSION_CLASS = ProjectSession
 

@@ -17,9 +17,13 @@ _HOUR_MS = 3_600_000
 _PATTERN = (
     r"^\s*(?P<a>\d{1,4})[-/.](?P<b>\d{1,2})[-/.](?P<c>\d{1,4})"
     r"(?:[T ,]+(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?)?"
-    r"(?:[- ]?(?P<half>[AaPp])[Mm])?)?\s*(?P<zone>Z|z|UTC|GMT|[+-]\d{2}:?\d{2})?\s*$"
+    r"(?:[- ]?(?P<half>[AaPp])[Mm])?)?\s*(?P<zone>Z|z|(?:UTC|GMT)?[+-]\d{2}:?\d{2}|UTC|GMT)?\s*$"
 )
 _GROUPS = ("a", "b", "c", "hour", "minute", "second", "part", "half", "zone")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_COMPACT = r"^\s*((?:19|20)\d{2})(\d{2})(\d{2})[ T]?(\d{2}):?(\d{2})\s*$"
+_COMPACT_SECONDS = r"^\s*((?:19|20)\d{2})(\d{2})(\d{2})[ T]?(\d{2}):?(\d{2}):?(\d{2})\s*$"
+_COMPACT_DAY = r"^\s*((?:19|20)\d{2})(\d{2})(\d{2})\s*$"
 _FIELDS = {"ymd": ("a", "b", "c"), "dmy": ("c", "b", "a"), "mdy": ("c", "a", "b")}
 _WORDS = {"ymd": "year first", "dmy": "day first", "mdy": "month first"}
 
@@ -55,8 +59,8 @@ class DatedText:
     @classmethod
     def split(cls, text: pa.Array) -> "DatedText":
         """The parts of each cell; NaN where a cell is no time."""
-        groups = pc.extract_regex(text, _PATTERN)
-        cells = {name: pc.struct_field(groups, name) for name in _GROUPS}
+        found = pc.extract_regex(_spelled_out(text), _PATTERN)
+        cells = {name: pc.struct_field(found, name) for name in _GROUPS}
         numbers = {name: _numbers(cells[name]) for name in ("a", "b", "c", "hour", "minute", "second")}
         padded = pc.utf8_rpad(pc.if_else(pc.equal(cells["part"], ""), "0", cells["part"]), 9, "0")
         numbers["part"] = _numbers(padded) / 1e6
@@ -171,7 +175,32 @@ def _offsets(zones: pa.Array) -> FloatArray:
     return offsets
 
 
+def _spelled_out(text: pa.Array) -> pa.Array:
+    """The cells with months by number and with marks between the fields: 05-Jan-24, Jan 5, 2024, 20240105 093000."""
+    if _has(text, r"(?i)[a-z]{3}"):
+        for number, month in enumerate(_MONTHS, start=1):
+            if not _has(text, f"(?i){month}"):
+                continue
+            for year, to in ((r"(\d{4})", ""), (r"(\d{2})", "20")):
+                day_first = rf"(?i)^\s*(\d{{1,2}})[-/ .]{month}[a-z]*[-/ ,.]+{year}\b"
+                month_first = rf"(?i)^\s*{month}[a-z]*[-/ .]+(\d{{1,2}})[-/ ,]+{year}\b"
+                for pattern in (day_first, month_first):
+                    text = pc.replace_substring_regex(text, pattern, rf"{to}\2-{number:02d}-\1")
+    if _has(text, _COMPACT):
+        text = pc.replace_substring_regex(text, _COMPACT, r"\1-\2-\3 \4:\5:00")
+    if _has(text, _COMPACT_SECONDS):
+        text = pc.replace_substring_regex(text, _COMPACT_SECONDS, r"\1-\2-\3 \4:\5:\6")
+    if _has(text, _COMPACT_DAY):
+        text = pc.replace_substring_regex(text, _COMPACT_DAY, r"\1-\2-\3")
+    return text
+
+
+def _has(text: pa.Array, pattern: str) -> bool:
+    return bool(pc.any(pc.match_substring_regex(text, pattern)).as_py())
+
+
 def _offset(zone: str) -> float:
+    zone = zone.upper().removeprefix("UTC").removeprefix("GMT") or "Z"
     if zone[0] not in "+-":
         return 0.0
     minutes = int(zone[1:3]) * 60 + int(zone[-2:])

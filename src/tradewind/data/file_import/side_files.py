@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.data.file_import.tables import RawTable, is_text, number_cells
+from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.tables import is_text, number_cells
 from tradewind.data.file_import.time_columns import read_times
 from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.cleaning import DUPLICATE

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tradewind.data.file_import.instants import Clock, read_text_times, to_utc
-from tradewind.data.file_import.tables import RawTable, is_text, number_cells
+from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.tables import is_text, number_cells
 from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, MS_PER_UNIT, FloatArray, epoch_units
 from tradewind.data.files.dialect import ALIASES, TIME_NAMES, ImportSettings, plain_name
 from tradewind.data.files.findings import ImportNotes, share
@@ -20,6 +21,8 @@ _SECOND_MS = 1_000
 _CLOCK_ONLY = r"^\s*\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?\s*$"
 _MANTISSA = r"^\s*[+-]?\d(?:\.(?P<digits>\d*))?[eE]\+?(?P<power>\d+)\s*$"
 _EXACT_DIGITS = 9
+_NAMELESS = ("column_1", "unnamed_0", "index", "level_0")
+_STATES_UTC = ("gmt", "utc")
 RejectedTimes = dict[str, npt.NDArray[np.bool_]]
 
 
@@ -112,13 +115,17 @@ def _time_columns(table: RawTable, settings: ImportSettings, also: frozenset[str
     if not table.has_names and not settings.column_names:
         return dict(list(table.columns.items())[:1])
     role = ALIASES["close_time" if settings.time_is == "close" else "open_time"]
-    candidates = {name: cells for name, cells in table.columns.items() if plain_name(name) in role | TIME_NAMES | also}
-    clocks = [name for name, cells in candidates.items() if plain_name(name) == "time" and _is_clock_only(cells)]
-    dates = [name for name in candidates if plain_name(name) == "date"]
+    found = {name: cells for name, cells in table.columns.items() if plain_name(name) in role | TIME_NAMES | also}
+    if not found:
+        # An index that was written without its name, by pandas for one; numbers of rows are no times.
+        first = next(iter(table.columns))
+        found = {first: table.columns[first]} if plain_name(first) in _NAMELESS else {}
+    clocks = [name for name, cells in found.items() if plain_name(name) == "time" and _is_clock_only(cells)]
+    dates = [name for name in found if plain_name(name) == "date"]
     if clocks and dates:
-        joined = pc.binary_join_element_wise(candidates.pop(dates[0]), candidates.pop(clocks[0]), " ")
-        candidates[f"{dates[0]} {clocks[0]}"] = joined
-    return candidates
+        joined = pc.binary_join_element_wise(found.pop(dates[0]), found.pop(clocks[0]), " ")
+        found[f"{dates[0]} {clocks[0]}"] = joined
+    return found
 
 
 def _is_clock_only(cells: pa.Array) -> bool:
@@ -210,6 +217,9 @@ def _text_alone(
         notes.add_finding("time zone", "UTC", f"column {name!r} says how far each time is from UTC")
     elif zone is not None:
         notes.add_finding("time zone", zone, "given")
+    elif any(word in plain_name(name).split("_") for word in _STATES_UTC):
+        zone = "UTC"
+        notes.add_finding("time zone", "UTC", f"the name of the column {name!r} says it")
     elif stated is not None:
         zone = stated[0]
         notes.add_finding("time zone", zone, f"a line before the header says {stated[1]!r}")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tradewind.data.file_import.tables import RawTable, is_text, optional_cells
+from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.tables import is_text, optional_cells
 from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.dialect import ALIASES, ImportSettings, plain_name
 from tradewind.data.files.findings import ImportNotes, share
@@ -20,7 +21,7 @@ _ENOUGH = 0.9
 _OPEN_IS_ABSURD = 2.0
 
 _QUOTE_NAMES = re.compile(r"quote|turnover|usd|eur|gbp|jpy|krw|amount_quote")
-_NOT_VOLUME = re.compile(r"taker|trade|count|number")
+_NOT_VOLUME = re.compile(r"taker|trade(?!d)|count|number")
 DISAGREE = "the volumes agree with the prices in neither order"
 ABSURD_OPEN = "the open agrees with nothing: neither the close before it, nor the bar's mean price, nor its close"
 
@@ -43,12 +44,14 @@ class Volumes:
 
 def volume_columns(table: RawTable) -> list[str]:
     """The names of columns that are called volumes."""
-    aliases = ALIASES["volume"] | ALIASES["quote_volume"] | {"turnover"}
-    return [
-        name
-        for name in table.columns
-        if (plain_name(name) in aliases or "volume" in plain_name(name)) and not _NOT_VOLUME.search(plain_name(name))
-    ]
+    known = ALIASES["volume"] | ALIASES["quote_volume"] | {"turnover"}
+    found = []
+    for name in table.columns:
+        plain = plain_name(name)
+        is_volume = plain in known or "volume" in plain or plain.startswith("turnover_")
+        if is_volume and not _NOT_VOLUME.search(plain):
+            found.append(name)
+    return found
 
 
 def read_volumes(

@@ -1,9 +1,10 @@
 """A store brought up to date from a source: planned from what is stored, page by page, resumed by being run again."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -12,14 +13,14 @@ import pandas as pd
 
 from tradewind.compute import executor
 from tradewind.data.files.bar_key import BarKey
-from tradewind.data.files.deliveries import Receipt, Span, receive
+from tradewind.data.files.deliveries import STILL_OPEN, Receipt, Span, receive
 from tradewind.data.ingestion import planning
 from tradewind.data.ingestion.progress import Progress
 from tradewind.data.ingestion.rules import IngestionRules
 from tradewind.data.sources.base import Source
 from tradewind.data.stores.base import Store
 from tradewind.data.stores.tables import no_vintages
-from tradewind.errors import BadParameters, TradewindError
+from tradewind.errors import BadData, BadParameters, TradewindError
 from tradewind.market.timeframes import bar_duration_ms
 
 Now = Callable[[], datetime]
@@ -155,6 +156,8 @@ class _Run:
                 self._fetch_side(task, task.key, tally)
         except TradewindError as raised:
             error = raised
+        if error is None:
+            error = tally.nothing_usable(task.key)
         try:
             missing = self._count_missing(task)
         except TradewindError as raised:
@@ -168,6 +171,7 @@ class _Run:
             for asked_at, page in self._pages(self.source.bars(key, span)):
                 delivery = receive(page.rows, key, self.source.name, asked_at, page.covered)
                 tally.add(self.store.append(delivery))
+                tally.reasons.update(delivery.rejected["reason"].tolist())
                 reached = _reached(delivery.rows, page.covered, bar_ms, span)
                 self.progress.advance(max(0, reached - done))
                 done = max(done, reached)
@@ -215,6 +219,16 @@ class _Tally:
     new: int = 0
     known: int = 0
     rejected: int = 0
+
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def nothing_usable(self, key: BarKey | SideKey) -> BadData | None:
+        """What to say if every row was rejected, other than for not having closed yet."""
+        told = {why: count for why, count in self.reasons.items() if why != STILL_OPEN}
+        if not told or self.new or self.known:
+            return None
+        listed = "; ".join(f"{count:,} of {self.received:,} rows: {why}" for why, count in told.items())
+        return BadData(f"{key}: none of the rows received becomes a bar: {listed}; correct the timeframe or the source")
 
     def add(self, receipt: Receipt) -> None:
         self.received += receipt.rows_received

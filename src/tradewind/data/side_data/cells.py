@@ -1,20 +1,20 @@
 """The cells of a side file, under our names, and the instants and numbers in them."""
 
 import csv
-import gzip
+import io
 import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.feather
-import pyarrow.parquet as pq
 
 from tradewind.data.files.cells import LATEST_MS, MS_PER_UNIT, FloatArray, epoch_units, parse_numbers
+from tradewind.data.files.columnar import read_feather, read_parquet
+from tradewind.data.files.contents import read_contents, require_regular
+from tradewind.data.files.limits import require_cells, require_text
 from tradewind.data.side_data.delivery import Reasons
 from tradewind.errors import BadData
 
@@ -168,24 +168,24 @@ def _is_text(path: Path) -> bool:
 
 
 def _read_columnar(path: Path) -> pd.DataFrame:
-    is_parquet = path.name.lower().endswith(".parquet")
-    table = pq.ParquetFile(path).read() if is_parquet else pyarrow.feather.read_table(path)
+    require_regular(path)
+    table = (read_parquet if path.name.lower().endswith(".parquet") else read_feather)(path, str(path))
     return table.to_pandas(ignore_metadata=True)
-
-
-def _open_text(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """Every cell as text. A line with too many or too few cells keeps its place and says so in the column `LINE`."""
-    with _open_text(path) as file:
-        head = file.readline()
-        delimiter = max(_DELIMITERS, key=head.count)
-        header = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
-        lines = [line for line in csv.reader(file, delimiter=delimiter) if line]
+    with path.open("rb") as opened:
+        if path.suffix == ".gz" and opened.read(2) != b"\x1f\x8b":
+            raise OSError("not a gzip file")
+    content = read_contents(path)
+    require_text(content, _DELIMITERS, str(path))
+    file = io.StringIO(content.decode("utf-8-sig"), newline="")
+    head = file.readline()
+    delimiter = max(_DELIMITERS, key=head.count)
+    header = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
+    require_cells(0, len(header), str(path))
+    lines = [line for line in csv.reader(file, delimiter=delimiter) if line]
     if not header:
         raise BadData(f"{path} is empty: fetch it again")
     width = len(header)

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -25,6 +25,8 @@ class SeriesFiles(Parameters):
     that are not ISO 8601. `timeframe` is that of bar files, `tick` how often a calendar's hours are counted,
     `delay_hours` comes on top of the series' own publication delay.
     """
+
+    whole: ClassVar[frozenset[str]] = frozenset({"against"})
 
     files: str
     against: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from tradewind.data.files.deliveries import Span
+from tradewind.data.files.limits import require_bytes
 from tradewind.data.sources.transport import Transport
 from tradewind.errors import BadData
 
@@ -119,6 +120,7 @@ class Archive:
                 if [entry.filename for entry in entries] != [f"{file.stem}.csv"]:
                     names = [entry.filename[:60] for entry in entries[:3]]
                     raise BadData(f"{file.path} must hold {file.stem}.csv alone, found {names}")
+                require_bytes(entries[0].file_size, len(packed), file.path)
                 with archive.open(entries[0]) as unpacked:
                     text = unpacked.read(self._limit + 1)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.feather
-import pyarrow.parquet as pq
 
 from tradewind.data.files.bar_key import BarKey
-from tradewind.data.files.contents import read_contents
+from tradewind.data.files.columnar import read_feather, read_parquet
+from tradewind.data.files.contents import read_contents, require_regular
 from tradewind.data.files.csv_cells import CsvLayout, read_as_numbers, read_as_text, require_a_line_each
 from tradewind.data.files.dialect import BarDialect, recognise_columns
+from tradewind.data.files.limits import require_cells
 from tradewind.data.sources.times import read_open_time
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
@@ -83,8 +83,7 @@ def read_bar_file(path: Path, key: BarKey, dialect: BarDialect) -> pd.DataFrame:
     """
     where = str(path)
     try:
-        if path.stat().st_size == 0:
-            raise BadData(f"{where} is empty (0 bytes): fetch it again or remove it")
+        require_regular(path)
         read = _read_csv if _format(path).startswith("csv") else _read_columnar
         table, names = read(path, dialect)
     except FileNotFoundError as error:
@@ -130,13 +129,13 @@ def _format(path: Path) -> str:
 
 def _read_columnar(path: Path, dialect: BarDialect) -> tuple[pd.DataFrame, dict[str, str]]:
     """The recognised columns under the file's names, and those names by ours."""
-    if _format(path) == "parquet":
-        file = pq.ParquetFile(path)
-        columns = recognise_columns(file.schema_arrow.names, dialect, str(path))
-        table = file.read(columns=list(columns.values()))
-    else:
-        table = pyarrow.feather.read_table(path)
-        columns = recognise_columns(table.column_names, dialect, str(path))
+    columns: dict[str, str] = {}
+
+    def choose(names: list[str]) -> list[str]:
+        columns.update(recognise_columns(names, dialect, str(path)))
+        return list(columns.values())
+
+    table = (read_parquet if _format(path) == "parquet" else read_feather)(path, str(path), choose)
     table = table.select(list(columns.values()))
     for index, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type) and field.type.tz is not None:
@@ -154,6 +153,7 @@ def _read_csv(path: Path, dialect: BarDialect) -> tuple[pd.DataFrame, dict[str, 
     content = read_contents(path)
     header = _header(content, path, dialect)
     delimiter = dialect.delimiter or _sniff_delimiter(header, path)
+    require_cells(content.count(b"\n") * (header.count(delimiter) + 1), header.count(delimiter) + 1, str(path))
     names = list(dialect.column_names) or [name.strip().strip('"').strip() for name in header.split(delimiter)]
     columns = recognise_columns(names, dialect, str(path))
     repeated = {name for name in columns.values() if names.count(name) > 1}

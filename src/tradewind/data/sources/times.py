@@ -66,6 +66,8 @@ def _from_epochs(numbers: FloatArray, dialect: BarDialect, where: str) -> FloatA
     seen = {unit: int(rows.sum()) for unit, rows in fits.items() if rows.any()}
     unit: str = dialect.time_unit
     if unit == "auto":
+        if len(seen) > 1 and (joined := _one_after_the_other(numbers, fits)) is not None:
+            return joined
         if len(seen) > 1:
             rows = ", ".join(f"row {_first(fits[name])} as {name}" for name in seen)
             raise BadData(
@@ -88,6 +90,21 @@ def _from_epochs(numbers: FloatArray, dialect: BarDialect, where: str) -> FloatA
     in_ms = numbers * MS_PER_UNIT[unit]
     # Nanoseconds exceed 2**53: rounding takes back what float64 lost.
     return np.where(fits[unit], np.rint(in_ms), np.nan)
+
+
+def _one_after_the_other(numbers: FloatArray, fits: dict[str, npt.NDArray[np.bool_]]) -> FloatArray | None:
+    """Instants of a file whose unit changed once and for all, as an exchange's files do; None if it is otherwise.
+
+    No value fits two units, so only a stray one could mislead: all that are read must go on in time.
+    """
+    found = np.full(len(numbers), np.nan)
+    unit = np.full(len(numbers), -1)
+    for number, (name, rows) in enumerate(fits.items()):
+        found[rows], unit[rows] = np.rint(numbers[rows] * MS_PER_UNIT[name]), number
+    read = np.isfinite(found)
+    changes = int((np.diff(unit[read]) != 0).sum())
+    steps = np.diff(found[read])
+    return found if changes == 1 and ((steps >= 0).all() or (steps <= 0).all()) else None
 
 
 def _from_text(times: pd.Series, dialect: BarDialect, where: str) -> FloatArray:

@@ -189,7 +189,7 @@ class PaperVenue:
         """A bar of a symbol of which there is no book: what was sent before it closed is filled within it.
 
         A market order pays from the open towards the bar's worse end, half the spread and slippage, and gets a share of
-        the volume; a limit order is met only where the bar trades through it.
+        the volume; a limit order is met where the bar opens at its price or trades through it.
         """
         if bar.symbol in self.books:
             return
@@ -208,7 +208,7 @@ class PaperVenue:
                 worse = bar.high if side > 0 else bar.low
                 price = (bar.open + self._rules.bar_latency_share * (worse - bar.open)) * (1 + side * half)
                 said.append(self._fill(order, units, price, bar.open, now_ms, False))
-            elif (bar.low < order.price) if side > 0 else (bar.high > order.price):
+            elif bar.open == order.price or (bar.low < order.price if side > 0 else bar.high > order.price):
                 said.append(self._fill(order, units, order.price, bar.open, now_ms, True))
         self._say(said)
 
