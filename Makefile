@@ -122,7 +122,7 @@ first-hour: install-test  ## do all that the first hour does, from a fresh clone
 
 viz: install  ## build the pipeline graph as a static page in build/
 	$(BIN)/kedro viz build --include-previews
-	@echo "Graph: serve it with '$(BIN)/python -m http.server --directory build' and open the address it prints"
+	@echo "Graph: serve it with '$(BIN)/python -m http.server --bind 127.0.0.1 --directory build' and open the address it prints"
 
 clean:  ## remove what runs have written (data layers, MLflow store, compiled kernels), keep the installation
 	find src -name '*.nb[ci]' -delete

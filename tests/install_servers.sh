@@ -1,7 +1,7 @@
 #!/bin/sh
-# The real servers that tests/data/stores talk to: says what is missing and how to install it. With INSTALL_SERVERS=yes it
-# does so itself, where this is Debian's apt and we are root. Never fails: without a server its tests skip and say so.
-# No service is started; the tests start their own on private ports.
+# Installs the real servers that tests/data/stores talk to, where this is Debian's apt, we are root, and somebody said
+# yes: INSTALL_SERVERS=yes beforehand (CI), or an answer at a terminal. Never fails: without a server its tests skip and
+# say so. No service is started; the tests start their own on private ports.
 set -u
 
 missing=""
@@ -13,9 +13,17 @@ explain() {
     echo "Test servers:$missing not installed ($1); the tests that need them will skip"
     exit 0
 }
-[ "${INSTALL_SERVERS:-}" = yes ] || explain "as root: apt-get install$missing, or INSTALL_SERVERS=yes make test"
 command -v apt-get >/dev/null 2>&1 || explain "no apt-get here"
-[ "$(id -u)" = 0 ] || explain "not root: sudo apt-get install$missing"
+[ "$(id -u)" = 0 ] || explain "not root; install them with: sudo apt-get install$missing"
+answer="${INSTALL_SERVERS:-}"
+if [ -z "$answer" ] && [ -t 0 ]; then
+    printf 'Install the test servers%s with apt-get install? [y/N] ' "$missing"
+    read -r answer
+fi
+case "$answer" in
+    y | Y | yes) ;;
+    *) explain "INSTALL_SERVERS=yes installs them, or: apt-get install$missing" ;;
+esac
 
 # A package's scripts ask policy-rc.d before they start a service: 101 means no.
 policy=/usr/sbin/policy-rc.d

@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -94,7 +95,10 @@ def executor(kind: ExecutorKind, workers: int = 2, address: str = "", preload: S
             # A process forked from one whose threads hold locks (Arrow's, numba's) waits for them for ever.
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(["__main__", *preload])
-            return ProcessPoolExecutor(max_workers=workers, mp_context=context)
+            # Ctrl-C reaches every process of the terminal: workers end without a word, the first one says it.
+            return ProcessPoolExecutor(
+                workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)
+            )
         case "dask":
             return _dask_executor(workers, address)
     raise BadParameters(f"compute.executor must be one of serial, threads, processes, dask, found {kind!r}")

@@ -14,6 +14,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.errors import BadParameters
+from tradewind.sessions import PROVENANCE, parameters_of
 
 IN_NODE = "in node "  # how the note begins that an error of a node carries
 
@@ -226,16 +227,26 @@ class MlflowHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Open MLflow's store and a run in it.
+        """Open MLflow's store and a run in it, which takes over what is known of the nodes that are not run.
 
         Args:
             run_params: what the run was started with.
             pipeline: what is run.
             catalog: of the run.
         """
+        plan = PROVENANCE.plan
+        if plan is not None and not plan.make:
+            return  # nothing happens that could be recorded
         self._opened = open_tracking(self._context)
         self._opened.after_catalog_created(**self._catalog)
         self._opened.before_pipeline_run(run_params, pipeline, catalog)
+        if plan is not None and plan.unchanged:
+            from tradewind.tracking import take_over
+
+            for node in plan.unchanged:
+                given = {name: catalog.load(name) for name in parameters_of([node])}
+                self._opened.before_node_run(node, catalog, given, False)
+            take_over(catalog, plan.unchanged, len(plan.make))
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool) -> None:

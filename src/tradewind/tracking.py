@@ -6,7 +6,7 @@ A dataset asks for it in the catalog, under `metadata: {tracking: KIND}`; the ki
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -213,6 +213,28 @@ def _write_scalars(table: pd.DataFrame, tags: list[str], path: Path, kind: str) 
         writer.close()
 
 
+def take_over(catalog: Any, unchanged: Sequence[Any], made: int) -> None:
+    """What earlier runs made and this one leaves as it is, so that the run is whole: its numbers, tables and verdict.
+
+    Figures, models and trials stay with the run that made them; the tag `unchanged_nodes` says how much was taken over.
+
+    Args:
+        catalog: where it is stored.
+        unchanged: the nodes that are not run.
+        made: how many are.
+    """
+    import mlflow
+
+    mlflow.set_tag("unchanged_nodes", f"{len(unchanged)} of {len(unchanged) + made}")
+    for name in (name for node in unchanged for name in node.outputs):
+        dataset = catalog.get(name)
+        kind = (getattr(dataset, "metadata", None) or {}).get("tracking")
+        if kind in TAKEN_OVER:
+            place = Path(str(getattr(dataset, "_filepath", None) or getattr(dataset, "_path", "")))
+            RECORDERS[kind](name, catalog.load(name), place)
+
+
+TAKEN_OVER = ("metrics", "file", "verdict")
 RECORDERS: dict[str, Recorder] = {
     "metrics": record_metrics,
     "trials": record_trials,

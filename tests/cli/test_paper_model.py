@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tradewind.cli.paper import models_folder, stored_model
+from tradewind.cli.paper import stored_model
 from tradewind.errors import BadParameters
+from tradewind.sessions import data_folder
 from tradewind.settings import CONFIG_LOADER_ARGS, PROJECT, ProjectConfigLoader
 
 
@@ -22,8 +23,9 @@ def test_a_wanted_model_that_is_not_stored_is_named(tmp_path: Path) -> None:
 
 def test_models_are_those_of_the_environment() -> None:
     """Another environment keeps its models in a folder of its own."""
-    for env, folder in ((None, "data/06_models"), ("quick", "data/env/quick/06_models")):
+    for env, folder in ((None, "data"), ("quick", "data/env/quick")):
         loader = ProjectConfigLoader(str(PROJECT / "conf"), env, **CONFIG_LOADER_ARGS)
         context = SimpleNamespace(project_path=PROJECT, config_loader=loader)
-        assert models_folder(context) == PROJECT / folder
-        assert loader["parameters"]["paper"]["folder"] == str(Path(folder).parent / "09_paper/run")
+        assert data_folder(context) == PROJECT / folder
+        assert loader["catalog"]["model_store"]["path"] == f"{folder}/06_models"
+        assert loader["parameters"]["paper"]["folder"] == str(Path(folder) / "09_paper/run")

@@ -57,10 +57,23 @@ def test_forecasts_are_out_of_sample_in_every_fold(finished_project: Any) -> Non
         assert set(forecasts["fold"]) == set(folds.index)
 
 
+def test_a_run_after_that_makes_nothing_and_records_nothing(finished_project: Any) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{finished_project.folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("tradewind").experiment_id
+    before, recorded = finished_project.digests(), len(client.search_runs([experiment]))
+    printed = finished_project.kedro("run", "--env", "test")
+    assert "nothing to make" in printed and "Completed node" not in printed
+    assert finished_project.digests() == before and len(client.search_runs([experiment])) == recorded
+    status = finished_project.kedro("status", "--env", "test", "--stale")
+    assert "stale:" not in status and " of them stale" not in status
+
+
 @pytest.mark.depth
 def test_a_second_run_changes_no_byte(finished_project: Any) -> None:
     before = finished_project.digests()
-    finished_project.kedro("run", "--env", "test")
+    finished_project.kedro("run", "--env", "test", "--force")
     assert finished_project.digests() == before
 
 
@@ -68,7 +81,7 @@ def test_a_second_run_changes_no_byte(finished_project: Any) -> None:
 @pytest.mark.parametrize("stage", [deep(stage) if stage in TO_THE_TREES else stage for stage in STAGES])
 def test_each_stage_runs_alone_from_what_the_catalog_holds(finished_project: Any, stage: str) -> None:
     before = finished_project.digests()
-    finished_project.kedro("run", "--pipeline", stage, "--env", "test")
+    finished_project.kedro("run", "--pipeline", stage, "--env", "test", "--force")
     assert finished_project.digests() == before
 
 
