@@ -1,11 +1,12 @@
 """What is traded, and on which bar."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
-import pandas as pd
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from tradewind.market.calendars import Calendar, calendar_name
 from tradewind.market.series import QUALITY_SERIES
 from tradewind.market.timeframes import bar_duration
 from tradewind.parameters import Parameters
@@ -19,7 +20,8 @@ class Universe(Parameters):
     `reference_symbol` is the asset that cross-asset features compare against (the first symbol unless given).
     Lists may be written as words in one string, since Kedro splits `--params` at commas. `side_series` names the
     side series joined to every bar; empty where a source has none. Those of `quality.rules.QUALITY_SERIES` are made of
-    the bars, all others come from the source.
+    the bars, all others come from the source. `calendar` says when the market trades (`market.calendars`): 24/7, 24/5,
+    FX or an exchange's MIC; null is the venue's, 24/7 where it is not known. Weekly bars open on `week_start`.
     """
 
     venue: Name
@@ -27,6 +29,8 @@ class Universe(Parameters):
     timeframe: str
     reference_symbol: Name | None = None
     side_series: tuple[Name, ...] = ()
+    calendar: str | None = None
+    week_start: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = "mon"
 
     @field_validator("symbols", "side_series", mode="before")
     @classmethod
@@ -36,6 +40,7 @@ class Universe(Parameters):
     @model_validator(mode="after")
     def _check(self) -> "Universe":
         bar_duration(self.timeframe)
+        calendar_name(self.venue, self.calendar)
         if len(set(self.symbols)) != len(self.symbols):
             raise ValueError(f"universe.symbols holds a symbol twice: {list(self.symbols)}")
         if self.reference_symbol is not None and self.reference_symbol not in self.symbols:
@@ -59,10 +64,20 @@ class Universe(Parameters):
         """Duration of one bar."""
         return bar_duration(self.timeframe)
 
+    @cached_property
+    def trading_calendar(self) -> Calendar:
+        """When the market trades, for bars of this timeframe."""
+        return Calendar.of(self.timeframe, calendar_name(self.venue, self.calendar), self.week_start)
+
     @property
     def bars_per_year(self) -> float:
-        """Bars in a year of round-the-clock trading (365.25 days)."""
-        return pd.Timedelta(days=365.25) / pd.Timedelta(self.bar)
+        """Bars in a year of this market's trading."""
+        return self.trading_calendar.bars_per_year
+
+    @property
+    def bars_per_day(self) -> float:
+        """Bars in a session, below 1 where they are longer."""
+        return self.trading_calendar.bars_per_day
 
     def partition(self, symbol: str) -> str:
         """The partition of `symbol` in every per-symbol table: `venue/symbol/timeframe`."""

@@ -11,8 +11,7 @@ from tradewind.data.file_import.importer import ImportPlan
 from tradewind.data.files.cleaning import DUPLICATE, SUPERSEDED, check_bars, type_bars
 from tradewind.data.files.deliveries import Delivery, receive
 from tradewind.data.files.quarantine import require_all_rows
-from tradewind.market.segments import missing_before
-from tradewind.market.timeframes import bar_duration_ms
+from tradewind.market.calendars import Calendar, calendar_name
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def summarise(plan: ImportPlan, bars: ImportedBars, now: datetime) -> BarSummary
     missing = np.zeros(0, dtype=np.int64)
     if len(checked):
         opened = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
-        missing = missing_before(opened, bar_duration_ms(bars.key.timeframe))
+        missing = Calendar.of(bars.key.timeframe, calendar_name(bars.key.venue)).missing_before(opened)
     repeated = int(rejected["reason"].isin([DUPLICATE, SUPERSEDED]).sum())
     return BarSummary(rows, checked, rejected, int((missing > 0).sum()), int(missing.sum()), repeated)
 

@@ -13,8 +13,8 @@ from tradewind.data.files.cleaning import MarketRules
 from tradewind.data.files.quarantine import require_all_rows, require_few_rejected
 from tradewind.data.quality.counts import count_rows, join_rows
 from tradewind.errors import BadData
+from tradewind.market.calendars import Calendar
 from tradewind.market.segments import assign_segments
-from tradewind.market.timeframes import bar_duration_ms
 from tradewind.market.universe import Universe
 
 TableLoaders = Mapping[str, Callable[[], pd.DataFrame]]
@@ -64,7 +64,7 @@ def check_bars(
         BadData: more rows are rejected than the rules allow, or none is left.
     """
     work = {
-        partition: (partition, typed_bars[partition], rejected_at_typing[partition], rules)
+        partition: (partition, typed_bars[partition], rejected_at_typing[partition], rules, universe.trading_calendar)
         for partition in universe.partitions
     }
     bars, rejected, counted = split(_checked, work, compute, results=3)
@@ -93,20 +93,21 @@ def _checked(
     load_typed: Callable[[], pd.DataFrame],
     load_rejected: Callable[[], pd.DataFrame],
     rules: MarketRules,
+    calendar: Calendar,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     key = BarKey.from_partition(partition)
     typed = load_typed()
     unreadable = load_rejected()
-    checked, rejected = cleaning.check_bars(typed, key, clock.now())
+    checked, rejected = cleaning.check_bars(typed, key, clock.now(), calendar)
     rejected = join_rows([unreadable, rejected])
     received = len(typed) + len(unreadable)
     require_few_rejected(key, received, rejected, rules.reject_share_limit)
     if checked.empty:
         raise BadData(f"{key}: none of the {received} rows received is a bar: look into the quarantine table")
     counts = count_rows(key, received, len(checked), len(rejected))
-    return _segmented(checked, key, rules.max_gap_bars), rejected, counts
+    return _segmented(checked, calendar, rules.max_gap_bars), rejected, counts
 
 
-def _segmented(checked: pd.DataFrame, key: BarKey, max_gap_bars: int) -> pd.DataFrame:
+def _segmented(checked: pd.DataFrame, calendar: Calendar, max_gap_bars: int) -> pd.DataFrame:
     opened_ms = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
-    return checked.assign(segment=assign_segments(opened_ms, bar_duration_ms(key.timeframe), max_gap_bars))
+    return checked.assign(segment=assign_segments(opened_ms, calendar.bar_ms, max_gap_bars, calendar))

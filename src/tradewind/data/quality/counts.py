@@ -33,7 +33,7 @@ def describe_bars(
 ) -> pd.DataFrame:
     """One row of `BarCounts` for the checked bars of one symbol, its row counts and its rejected rows."""
     grid = grid or grid_of(bars)
-    _, lengths = grid.gaps()
+    _, lengths, _ = grid.gaps()
     reasons = rejected["reason"].value_counts()
     segment_sizes = np.bincount(bars["segment"].to_numpy())
     row = {

@@ -15,7 +15,7 @@ from tradewind.data.quality.outliers import find_outliers, flag_table
 from tradewind.data.quality.rules import QualityRules, Score
 from tradewind.data.quality.runs import find_runs
 from tradewind.data.quality.scores import Evidence, Measure, measure_bars, score_table, timeliness
-from tradewind.market.timeframes import bar_duration_ms
+from tradewind.market.calendars import Calendar
 
 _STATES = ("pass", "warn", "stop")
 
@@ -40,17 +40,26 @@ class Examination:
 
 
 def examine(
-    bars: pd.DataFrame, counts: pd.DataFrame, rejected: pd.DataFrame, agreement: pd.DataFrame, rules: QualityRules
-) -> Examination:
+    bars: pd.DataFrame, counts: pd.DataFrame, rejected: pd.DataFrame, agreement: pd.DataFrame, rules: QualityRules,
+    calendar: Calendar | None = None,
+) -> Examination:  # fmt: skip
     """All that can be said of one symbol's checked bars, its row counts, rejected rows and comparisons.
 
     Timeliness is missing: it depends on when the other symbols end.
+
+    Args:
+        bars: of one symbol, checked.
+        counts: its row counts.
+        rejected: its rejected rows.
+        agreement: its comparisons with other tables.
+        rules: what counts as what.
+        calendar: when the market trades; None: around the clock.
     """
     asked = None
     if rules.since is not None or rules.until is not None:
         own = grid_of(bars)
         asked = rules.asked_ms(own.first_ms, own.end_ms)
-    grid = grid_of(bars, asked)
+    grid = grid_of(bars, asked, calendar)
     described = describe_bars(bars, counts, rejected, grid)
     outliers = find_outliers(bars, rules.outliers)
     evidence = Evidence(bars, grid, described.iloc[0], Counter(rejected["reason"]), outliers, agreement)
@@ -64,14 +73,22 @@ def examine(
         drift=drift_by_month(bars, rules.drift),
         days=missing_by_day(bars, grid),
         months=missing_by_month(bars, grid),
-        series=daily_scores(bars, outliers),
+        series=daily_scores(bars, outliers, calendar),
     )
 
 
-def score(examined: Examination, as_of_ms: int, rules: QualityRules) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The symbol's row of `DataQuality` and its rows of `QualityScores`; at `as_of_ms` it should be up to date."""
-    bar_ms = bar_duration_ms(examined.key.timeframe)
-    late = timeliness(examined.last_ms, as_of_ms, bar_ms, rules)
+def score(
+    examined: Examination, as_of_ms: int, rules: QualityRules, calendar: Calendar | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The symbol's row of `DataQuality` and its rows of `QualityScores`; at `as_of_ms` it should be up to date.
+
+    Args:
+        examined: what `examine` found.
+        as_of_ms: when it should be up to date.
+        rules: how late is late, and the limits.
+        calendar: when the market trades; None: around the clock.
+    """
+    late = timeliness(examined.last_ms, as_of_ms, calendar or Calendar.of(examined.key.timeframe), rules)
     scores = score_table(examined.key, {**examined.measures, "timeliness": late}, rules)
     values = dict(zip(scores["score"], scores["value"], strict=True))
     row = examined.counts.assign(**values)

@@ -63,7 +63,7 @@ def tables_of(session: Session, bars: Sequence[Bar]) -> dict[str, pd.DataFrame]:
         table = pd.DataFrame(own, columns=Bar._fields)
         opened = table["open_time"].to_numpy(dtype=np.int64)
         assembly = session.decider.assembly
-        table["segment"] = assign_segments(opened, assembly.bar_ms, assembly.max_gap_bars)
+        table["segment"] = assign_segments(opened, assembly.bar_ms, assembly.max_gap_bars, assembly.calendar)
         for name in ("open_time", "timestamp"):
             table[name] = pd.to_datetime(table[name], unit="ms", utc=True).astype("datetime64[ms, UTC]")
         tables[symbol] = table

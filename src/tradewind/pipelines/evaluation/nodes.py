@@ -80,7 +80,9 @@ def aggregate_portfolios(
     returns = accounts.portfolio_returns(positions, market, folds)
     by_strategy = {name: with_role(load(), folds) for name, load in backtests.items()}
     announced = [load()[["symbol", "timestamp", "regime"]] for load in regimes.values()]
-    return returns, breakdown(returns, by_strategy, pd.concat(announced) if announced else None)
+    return returns, breakdown(
+        returns, by_strategy, pd.concat(announced) if announced else None, market.universe.trading_calendar
+    )
 
 
 def measure_cost_sensitivity(
@@ -135,10 +137,10 @@ def score_agents(
 
 
 def rank_strategies(
-    portfolio_returns: pd.DataFrame, statistics: StatisticsRules, seed: int
+    portfolio_returns: pd.DataFrame, statistics: StatisticsRules, seed: int, market: TradedMarket
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The leaderboard over the walk-forward folds, and the same over the holdout."""
-    return judging.rank_strategies(portfolio_returns, statistics, seed)
+    return judging.rank_strategies(portfolio_returns, statistics, seed, market.universe.trading_calendar)
 
 
 def measure_significance(
@@ -158,6 +160,7 @@ def measure_significance(
         trials.configurations(parameters, models),
         statistics,
         seed,
+        market.universe.trading_calendar,
     )
 
 

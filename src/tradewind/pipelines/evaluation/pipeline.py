@@ -102,7 +102,7 @@ def _judging_nodes() -> list[Node]:
     return [
         Node(
             nodes.rank_strategies,
-            ["portfolio_returns", STATISTICS, SEED],
+            ["portfolio_returns", STATISTICS, SEED, MARKET],
             ["leaderboard", "holdout_leaderboard"],
             name="rank_strategies",
         ),

@@ -18,7 +18,6 @@ from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 
 Floats = NDArray[np.float64]
-HOURS_A_YEAR = 8766.0
 MARKET = OrderRules()
 _ROWS = ("open", "high", "low", "close", "volume", "volatility", "usual_volume", "funding_rate")
 
@@ -120,7 +119,7 @@ class Result:
 
 
 def backtest(
-    history: History, target: Floats, costs: Costs, rules: OrderRules = MARKET, bars_per_year: float = HOURS_A_YEAR
+    history: History, target: Floats, costs: Costs, rules: OrderRules = MARKET, bars_per_year: float | None = None
 ) -> pd.DataFrame:
     """The account of one symbol bar by bar: position (share of equity at the close), gross, cost, funding, net, equity.
 
@@ -134,7 +133,7 @@ def backtest(
         target: shape (bars,), signed share of equity decided at each close.
         costs: fees, spread, slippage, impact, funding, latency.
         rules: the order rules.
-        bars_per_year: by which borrowing costs are charged.
+        bars_per_year: by which borrowing costs are charged; needed where there are any.
 
     Raises:
         BadData: targets and bars differ in length, or a target is missing or beyond the leverage allowed.
@@ -143,7 +142,7 @@ def backtest(
 
 
 def run(
-    history: History, target: Floats, costs: Costs, rules: OrderRules = MARKET, bars_per_year: float = HOURS_A_YEAR
+    history: History, target: Floats, costs: Costs, rules: OrderRules = MARKET, bars_per_year: float | None = None
 ) -> Result:
     """The same with the fills; see `backtest`.
 
@@ -152,7 +151,7 @@ def run(
         target: shape (bars,), signed share of equity decided at each close.
         costs: fees, spread, slippage, impact, funding, latency.
         rules: the order rules.
-        bars_per_year: by which borrowing costs are charged.
+        bars_per_year: by which borrowing costs are charged; needed where there are any.
     """
     _check(target, len(history.close), rules, "")
     return _run(
@@ -163,7 +162,7 @@ def run(
 
 def portfolio(
     histories: Mapping[str, History], targets: Mapping[str, Floats], timestamps: Mapping[str, NDArray[Any]],
-    costs: Costs, rules: OrderRules = MARKET, bars_per_year: float = HOURS_A_YEAR,
+    costs: Costs, rules: OrderRules = MARKET, bars_per_year: float | None = None,
 ) -> tuple[NDArray[Any], Result]:  # fmt: skip
     """Symbols that share one account's cash: the instants of all bars together, and the account over them.
 
@@ -176,7 +175,7 @@ def portfolio(
         timestamps: by symbol, the close of each bar, rising.
         costs: fees, spread, slippage, impact, funding, latency.
         rules: the order rules.
-        bars_per_year: by which borrowing costs are charged.
+        bars_per_year: by which borrowing costs are charged; needed where there are any.
 
     Raises:
         BadData: as `backtest`, with the symbol; or its timestamps do not rise.
@@ -216,7 +215,12 @@ def _check(target: Floats, n_bars: int, rules: OrderRules, whose: str) -> None:
 
 
 def _run(
-    bars: Floats, segment: NDArray[np.int32], target: Floats, costs: Costs, rules: OrderRules, bars_per_year: float
+    bars: Floats,
+    segment: NDArray[np.int32],
+    target: Floats,
+    costs: Costs,
+    rules: OrderRules,
+    bars_per_year: float | None,
 ) -> Result:
     rows = advance(
         begin(len(bars), 1 + costs.latency_bars), bars, segment, target, trading_schedule(costs, rules, bars_per_year),
