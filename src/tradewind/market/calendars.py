@@ -257,7 +257,7 @@ def _exchange(name: str) -> pd.DataFrame:
 
 @lru_cache(maxsize=32)
 def _sessions_per_year(name: str) -> float:
-    """365.25, five sevenths of it on weekdays; of an exchange the sessions of a mean year as a whole number, 252 say."""
+    """365.25, five sevenths of it on weekdays; of an exchange the sessions of a mean year, as a whole number."""
     if name == ALWAYS:
         return YEAR_DAYS
     if name == WEEKDAYS:

@@ -51,9 +51,9 @@ def measure(daily: Floats, days_per_year: float = YEAR_DAYS) -> Floats:
     `days_per_year` is `Calendar.days_per_year`: how many of the days there are in a year, 365.25 around the clock.
 
     total_return; annual_return (compound); annual_volatility; sharpe = mean / deviation * sqrt(days_per_year) (Sharpe
-    1966); sortino, with the root mean square of the losses below (Sortino and Price 1994); max_drawdown, from peak to trough,
-    0 to 1; win_rate, the share of days with a profit among those with a profit or a loss; calmar, the annual return
-    over the largest drawdown (Young 1991). A ratio over 0 is 0: nothing happened.
+    1966); sortino, with the root mean square of the losses below (Sortino and Price 1994); max_drawdown, from peak to
+    trough, 0 to 1; win_rate, the share of days with a profit among those with a profit or a loss; calmar, the annual
+    return over the largest drawdown (Young 1991). A ratio over 0 is 0: nothing happened.
     """
     out = np.zeros(N_MEASURES)
     n_days = len(daily)

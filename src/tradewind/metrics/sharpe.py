@@ -33,8 +33,8 @@ def autocorrelation_factor(daily: Floats, max_lag: int = 20, days_per_year: floa
     """What annualises a daily Sharpe ratio when days depend on each other (Lo 2002, equation 20).
 
     q / sqrt(q + 2 * sum((q - k) * rho_k)) with q the days of a year and autocorrelations up to `max_lag`; sqrt(q)
-    where there are none. Below sqrt(q) for trending returns, whose risk grows faster than the root of time. NaN where the measured
-    correlations leave less than a tenth of the variance: so few days have moved that they tell nothing.
+    where there are none. Below sqrt(q) for trending returns, whose risk grows faster than the root of time. NaN where
+    the measured correlations leave less than a tenth of the variance: so few days have moved that they tell nothing.
 
     Args:
         daily: shape (days,), net returns.

@@ -113,7 +113,13 @@ def backtest_again(session: Session, lived: Lived, decides: bool = True) -> dict
             own = np.array([lived.targets.get((symbol, at), np.nan) for at in closed[lives].tolist()])
         targets[symbol], times[symbol] = own * (1.0 / len(session.symbols)), closed[lives]
     instants, result = portfolio(
-        histories, targets, times, session.setup.costs, session.setup.execution, session.bars_per_year
+        histories,
+        targets,
+        times,
+        session.setup.costs,
+        session.setup.execution,
+        session.bars_per_year,
+        session.ends,
     )
     equity = result.account["equity"].to_numpy() * session.capital
     return dict(zip(instants.tolist(), equity.tolist(), strict=True))

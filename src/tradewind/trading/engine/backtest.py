@@ -13,6 +13,7 @@ from tradewind.errors import BadData
 from tradewind.market.volatility import usual_volume
 from tradewind.trading.engine.account import ACCOUNT as ACCOUNT  # the columns, for those who read a `Result`
 from tradewind.trading.engine.account import advance, begin
+from tradewind.trading.engine.endings import add_closing_bars
 from tradewind.trading.engine.step import trading_schedule
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
@@ -163,11 +164,13 @@ def run(
 def portfolio(
     histories: Mapping[str, History], targets: Mapping[str, Floats], timestamps: Mapping[str, NDArray[Any]],
     costs: Costs, rules: OrderRules = MARKET, bars_per_year: float | None = None,
+    ends: Mapping[str, Any] | None = None,
 ) -> tuple[NDArray[Any], Result]:  # fmt: skip
     """Symbols that share one account's cash: the instants of all bars together, and the account over them.
 
     A target is a share of the whole account's equity. Where a symbol has no bar it is not traded and keeps its last
-    price. Positions are sized by the equity at the bar's open, all symbols marked there.
+    price. Positions are sized by the equity at the bar's open, all symbols marked there. What is held of a symbol whose
+    bars are over is closed at its last close, at cost, on the next instant (`endings`).
 
     Args:
         histories: each symbol's bars as the account reads them.
@@ -176,6 +179,8 @@ def portfolio(
         costs: fees, spread, slippage, impact, funding, latency.
         rules: the order rules.
         bars_per_year: by which borrowing costs are charged; needed where there are any.
+        ends: by symbol the instant after which it has no bars, as far as that is stated; None: each ends with its last
+            bar.
 
     Raises:
         BadData: as `backtest`, with the symbol; or its timestamps do not rise.
@@ -199,6 +204,7 @@ def portfolio(
         bars[at][:, place] = histories[name].matrix
         segment[at, place] = histories[name].segment
         wanted[at, place] = targets[name]
+    add_closing_bars(instants, bars, segment, names, ends)
     return instants, _run(bars, segment, wanted, costs, rules, bars_per_year)
 
 
