@@ -8,6 +8,7 @@ from tradewind.pipelines import (
     deep_learning,
     deployment,
     evaluation,
+    execution,
     feature_engineering,
     order_book,
     regimes,
@@ -19,7 +20,7 @@ MODELS = ("classifier", "deep_learning", "reinforcement_learning")
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Each stage under its own name; `data` makes everything that models read; `__default__` runs all but
-    `order_book`, `deployment` and `agent_search`."""
+    `order_book`, `execution`, `deployment` and `agent_search`."""
     stages = {
         "data_engineering": data_engineering.create_pipeline(),
         "regimes": regimes.create_pipeline(),
@@ -32,6 +33,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     return {
         **stages,
         "order_book": order_book.create_pipeline(),
+        "execution": execution.create_pipeline(),
         "deployment": deployment.create_pipeline(),
         "agent_search": reinforcement_learning.create_search_pipeline(),
         "data": stages["data_engineering"] + stages["regimes"] + stages["feature_engineering"],

@@ -1,17 +1,22 @@
-"""Public functions of more than two parameters say in their docstring what each of them is."""
+"""Public functions of more than two parameters say in their docstring what each of them is.
+
+What a decorator registers (features, strategies) has its parameters described once for all, by the decorator.
+"""
 
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "tradewind"
 # Rooms whose docstrings are complete; a room is added when the last of its functions is.
-ROOMS = ("trading", "metrics", "evaluation", "market", "adaptive", "validation", "reports")
+ROOMS = ("trading", "metrics", "evaluation", "market", "adaptive", "validation", "reports", "learning")
 ALLOWED = 2
-DECLARED = ("strategy",)
+# Decorators that register a function, and where each says what the function's parameters mean by their names.
+REGISTERING = {"strategy": "trading/strategy/spec.py", "feature": "learning/features/spec.py"}
 SECTION = re.compile(r"^ *(Args|Returns|Raises|Yields|Attributes|Examples?):$", re.MULTILINE)
 ENTRY = re.compile(r"^ +\*{0,2}(\w+)(?: \([^)]*\))?:", re.MULTILINE)
 
@@ -19,21 +24,28 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def public_functions(tree: ast.Module | ast.ClassDef, owner: str = "") -> Iterator[tuple[str, Function]]:
-    """Public functions and methods by name, those of private classes and functions inside functions left out.
-
-    What a decorator of `DECLARED` registers has its parameters described there, once for all.
-    """
+    """Public functions and methods by name, those of private classes and functions inside functions left out."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from public_functions(node, f"{node.name}.")
-        elif isinstance(node, Function) and not node.name.startswith("_") and not is_declared(node):
+        elif isinstance(node, Function) and not node.name.startswith("_"):
             yield owner + node.name, node
 
 
-def is_declared(function: Function) -> bool:
-    """Whether a decorator of `DECLARED` registers it."""
+def registered_by(function: Function) -> str | None:
+    """The decorator of `REGISTERING` that it has, if any."""
     called = [one.func for one in function.decorator_list if isinstance(one, ast.Call)]
-    return any(isinstance(name, ast.Name) and name.id in DECLARED for name in called)
+    names = [name.id for name in called if isinstance(name, ast.Name) and name.id in REGISTERING]
+    return names[0] if names else None
+
+
+@cache
+def registered_parameters(decorator: str) -> frozenset[str]:
+    """The parameters that the decorator's docstring explains for all functions that it registers."""
+    tree = ast.parse((SOURCE / REGISTERING[decorator]).read_text())
+    docstring = next(ast.get_docstring(one) or "" for name, one in public_functions(tree) if name == decorator)
+    _, _, after = docstring.partition("Parameters of the function, by their names")
+    return frozenset(ENTRY.findall(after.partition("\n\n")[0]))
 
 
 def parameters(function: Function) -> list[str]:
@@ -54,11 +66,15 @@ def undescribed(source: str) -> list[str]:
     """Functions of more than `ALLOWED` parameters, with the parameters that their docstring leaves out or makes up."""
     out = []
     for name, function in public_functions(ast.parse(source)):
-        names = parameters(function)
-        if len(names) > ALLOWED:
-            found = described(ast.get_docstring(function) or "")
-            if found != set(names):
-                out.append(f"{function.lineno} {name}: {', '.join(sorted(found ^ set(names)))}")
+        names, decorator = set(parameters(function)), registered_by(function)
+        if decorator is not None:
+            wrong = names - registered_parameters(decorator)
+        elif len(names) > ALLOWED:
+            wrong = names ^ described(ast.get_docstring(function) or "")
+        else:
+            continue
+        if wrong:
+            out.append(f"{function.lineno} {name}: {', '.join(sorted(wrong))}")
     return out
 
 
@@ -95,3 +111,11 @@ def test_a_parameter_that_is_left_out_or_made_up_is_found() -> None:
     )
     assert undescribed(method) == ["3 Book.cost: units, x"]
     assert undescribed(COMPLETE.replace("def cost", "def _cost").replace("fee:", "tax:")) == []
+
+
+def test_what_a_decorator_registers_uses_the_names_that_the_decorator_explains() -> None:
+    feature = '@feature(tier=1)\ndef slope(bars: Bars, lag: int, window: int) -> Expression:\n    """Slope."""\n'
+    assert undescribed(feature) == []
+    assert undescribed(feature.replace("lag:", "stride:")) == ["2 slope: stride"]
+    assert undescribed(feature.replace("@feature", "@strategy")) == ["2 slope: lag, window"]
+    assert undescribed(feature.replace("@feature", "@other")) == ["2 slope: bars, lag, window"]

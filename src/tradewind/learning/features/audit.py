@@ -46,6 +46,15 @@ def audit(features: Sequence[Feature], chunk: Chunk, n_cuts: int = 200, seed: in
 
     `chunk` should hold several times the longest lookback, and more than one segment. Each law looks at `n_cuts`
     places, spread over the history and chosen at random between.
+
+    Args:
+        features: those to be examined.
+        chunk: several times the longest lookback of bars, more than one segment.
+        n_cuts: places to look at for each law, about evenly spread; those beside the beginnings of segments are added.
+        seed: of the places and of what stands in for the future.
+
+    Returns:
+        Findings in the order of the laws; those of `FAULTS` forbid the feature, those of `NOTES` do not.
     """
     whole = compute(features, chunk)
     places = _places(chunk, n_cuts, seed)
@@ -67,7 +76,16 @@ def compute(features: Sequence[Feature], chunk: Chunk) -> Floats:
 
 
 def in_chunks(features: Sequence[Feature], chunk: Chunk, cuts: Iterable[int]) -> Floats:
-    """The same, with the history cut at `cuts` and the state carried."""
+    """The features as `compute` gives them, with the history cut at `cuts` and the state carried.
+
+    Args:
+        features: one row each.
+        chunk: bars of one symbol.
+        cuts: rows that begin a new piece, rising, none of them 0.
+
+    Returns:
+        float64, shape (features, bars).
+    """
     plan = Plan(features)
     state, parts, start = plan.begin(), [], 0
     for stop in [*cuts, len(chunk)]:
@@ -77,7 +95,16 @@ def in_chunks(features: Sequence[Feature], chunk: Chunk, cuts: Iterable[int]) ->
 
 
 def scrambled_after(chunk: Chunk, cut: int, seed: int) -> Chunk:
-    """The same bars up to `cut`, and any others after it: prices, volumes, other symbols and side series."""
+    """The same bars up to `cut`, and any others after it: prices, volumes, other symbols and side series.
+
+    Args:
+        chunk: bars of one symbol.
+        cut: the first row that changes.
+        seed: of the log-normal factors (deviation 0.5) by which the later rows are multiplied.
+
+    Returns:
+        A chunk of the same length; times and segments stay.
+    """
     rng = np.random.default_rng([seed, cut])
     factor = np.where(np.arange(len(chunk)) < cut, 1.0, np.exp(rng.normal(0, 0.5, len(chunk))))
     columns = {name: getattr(chunk, name) * factor for name in MOVING}
@@ -96,14 +123,34 @@ def check_finite(features: Sequence[Feature], whole: Floats) -> list[Finding]:
 
 
 def check_cuts(features: Sequence[Feature], chunk: Chunk, whole: Floats, cuts: Sequence[int]) -> list[Finding]:
-    """Against features whose values depend on how the history came: in pieces, or bar by bar at the end."""
+    """Against features whose values depend on how the history came: in pieces, or bar by bar at the end.
+
+    Args:
+        features: those to be examined.
+        chunk: several times the longest lookback of bars, more than one segment.
+        whole: what `compute` gives of the whole chunk, shape (features, bars).
+        cuts: rows to cut at; the last 200 bars also come one by one.
+
+    Returns:
+        At most one finding a feature, the first; none if all obey.
+    """
     last = max(0, len(chunk) - 200)
     stops = sorted({*cuts, *range(last, len(chunk))})
     return _differences(features, "cut", in_chunks(features, chunk, stops), whole, rtol=1e-9)
 
 
 def check_future(features: Sequence[Feature], chunk: Chunk, cuts: Sequence[int], seed: int = 0) -> list[Finding]:
-    """Against features that move when what comes after is other than it was."""
+    """Against features that move when what comes after is other than it was.
+
+    Args:
+        features: those to be examined.
+        chunk: several times the longest lookback of bars, more than one segment.
+        cuts: rows after which everything changes.
+        seed: of the changes.
+
+    Returns:
+        At most one finding a feature, the first; none if all obey.
+    """
     context = max((feature.lookback for feature in features), default=0) + 10
     found: dict[str, Finding] = {}
     for cut in cuts:
@@ -120,7 +167,17 @@ def check_future(features: Sequence[Feature], chunk: Chunk, cuts: Sequence[int],
 
 
 def check_lookback(features: Sequence[Feature], chunk: Chunk, whole: Floats, rows: Sequence[int]) -> list[Finding]:
-    """Against features that need more of the past than they declare."""
+    """Against features that need more of the past than they declare.
+
+    Args:
+        features: those to be examined.
+        chunk: several times the longest lookback of bars, more than one segment.
+        whole: what `compute` gives of the whole chunk, shape (features, bars).
+        rows: rows to compute with nothing but the declared lookback before them; the last row is always added.
+
+    Returns:
+        At most one finding a feature, the first; none if all obey.
+    """
     found: dict[str, Finding] = {}
     for reach in sorted({feature.lookback for feature in features}):
         members = [at for at, feature in enumerate(features) if feature.lookback == reach]
@@ -139,7 +196,16 @@ def check_lookback(features: Sequence[Feature], chunk: Chunk, whole: Floats, row
 
 
 def check_segments(features: Sequence[Feature], chunk: Chunk, whole: Floats) -> list[Finding]:
-    """Against features that look across the beginning of a segment."""
+    """Against features that look across the beginning of a segment.
+
+    Args:
+        features: those to be examined.
+        chunk: bars with more than one segment, or there is nothing to compare.
+        whole: what `compute` gives of the whole chunk, shape (features, bars).
+
+    Returns:
+        At most one finding a feature, the first; none if all obey.
+    """
     found = []
     for start, stop in chunk.segments():
         if start > 0:
@@ -149,13 +215,31 @@ def check_segments(features: Sequence[Feature], chunk: Chunk, whole: Floats) -> 
 
 
 def check_currency(features: Sequence[Feature], chunk: Chunk, whole: Floats) -> list[Finding]:
-    """Notes on features that change when prices are multiplied by 1,024."""
+    """Notes on features that change when prices are multiplied by 1,024.
+
+    Args:
+        features: those to be examined.
+        chunk: several times the longest lookback of bars, more than one segment.
+        whole: what `compute` gives of the whole chunk, shape (features, bars).
+
+    Returns:
+        At most one note a feature.
+    """
     priced = replace(chunk, **{name: getattr(chunk, name) * 1024.0 for name in PRICES})
     return _differences(features, "currency", compute(features, priced), whole, rtol=1e-6, atol=1e-9)
 
 
 def check_clock(features: Sequence[Feature], chunk: Chunk, whole: Floats) -> list[Finding]:
-    """Notes on features that change when all happens five hours later, or a week later on slower bars."""
+    """Notes on features that change when all happens five hours later, or a week later on slower bars.
+
+    Args:
+        features: those to be examined.
+        chunk: several times the longest lookback of bars, more than one segment.
+        whole: what `compute` gives of the whole chunk, shape (features, bars).
+
+    Returns:
+        At most one note a feature.
+    """
     found = []
     for is_slow, later in ((False, 5 * DAY_MS // 24), (True, WEEK_MS)):
         members = [at for at, feature in enumerate(features) if bool(feature.slow_ms) == is_slow]

@@ -87,6 +87,14 @@ class FeatureSelection(Parameters):
 def select(selection: FeatureSelection, timeframe: str, side_series: tuple[str, ...]) -> tuple[Feature, ...]:
     """The chosen features, in a fixed order.
 
+    Args:
+        selection: tiers, sets, slower timeframes and patterns of names to include and exclude.
+        timeframe: of the bars, such as `1h`.
+        side_series: names of the universe's side series; each gets the features of `side_data`.
+
+    Returns:
+        In the order of the catalogue, which is that of the columns of the feature table.
+
     Raises:
         BadParameters: a slower timeframe that is none, a name or family that no feature has, or nothing left.
     """

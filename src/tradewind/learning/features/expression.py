@@ -98,14 +98,33 @@ def as_expression(value: Number) -> Expression:
 
 
 def unary(operation: str, value: Number, form: str) -> Expression:
-    """An operation on one value, bar by bar; `form` is its formula with {} for the value."""
+    """An operation on one value, bar by bar; `form` is its formula with {} for the value.
+
+    Args:
+        operation: a key of `machine.OPERATIONS`.
+        value: an expression or a constant.
+        form: the formula, with {} for the value.
+
+    Returns:
+        An expression with the lookback of the value.
+    """
     inner = as_expression(value)
     text = form.format(inner.text if form.endswith("({})") else _inner(inner))
     return Expression(operation, (inner,), lookback=inner.lookback, text=text)
 
 
 def binary(operation: str, left: Number, right: Number, form: str) -> Expression:
-    """An operation on two values, bar by bar."""
+    """An operation on two values, bar by bar.
+
+    Args:
+        operation: a key of `machine.OPERATIONS`.
+        left: an expression or a constant.
+        right: the same.
+        form: the formula, with {} for either value.
+
+    Returns:
+        An expression with the longer lookback of the two.
+    """
     a, b = as_expression(left), as_expression(right)
     plain = "(" in form
     text = form.format(a.text if plain else _inner(a), b.text if plain else _inner(b))
@@ -113,7 +132,16 @@ def binary(operation: str, left: Number, right: Number, form: str) -> Expression
 
 
 def choose(condition: Number, then: Number, otherwise: Number) -> Expression:
-    """`then` where the condition is not 0, `otherwise` where it is; missing where the condition is."""
+    """`then` where the condition is not 0, `otherwise` where it is; missing where the condition is.
+
+    Args:
+        condition: 0 or not, bar by bar.
+        then: value where it is not 0.
+        otherwise: value where it is 0.
+
+    Returns:
+        An expression with the longest lookback of the three.
+    """
     parts = tuple(as_expression(part) for part in (condition, then, otherwise))
     text = f"where({', '.join(part.text for part in parts)})"
     return Expression("choose", parts, lookback=max(part.lookback for part in parts), text=text)
@@ -122,7 +150,18 @@ def choose(condition: Number, then: Number, otherwise: Number) -> Expression:
 def over_window(
     operation: str, inputs: tuple[Number, ...], window: int, label: str, *, output: int = 0, reach: int | None = None
 ) -> Expression:
-    """An operation on the last `window` values; `reach` is the bars before the current one if not `window - 1`.
+    """An operation on the last `window` values.
+
+    Args:
+        operation: a key of `machine.OPERATIONS`.
+        inputs: one or more expressions that the kernel reads.
+        window: bars, the present one included.
+        label: the name in formulas and messages.
+        output: which of the kernel's results this is, from 0.
+        reach: bars before the present one that count; `window - 1` if None.
+
+    Returns:
+        An expression whose lookback is the longest of the inputs' plus the reach.
 
     Raises:
         BadParameters: a window that is not a whole number, or is too short to look backwards.
@@ -139,7 +178,21 @@ def over_window(
 
 
 def recursion(operation: str, value: Number, span: int, label: str, *, settling: float) -> Expression:
-    """A recursive mean; its lookback is where the past weighs less than 1e-8."""
+    """A recursive mean; its lookback is where the past weighs less than 1e-8.
+
+    Args:
+        operation: a key of `machine.OPERATIONS`.
+        value: an expression or a constant.
+        span: of the mean, bars.
+        label: the name in formulas and messages.
+        settling: bars; the span of the exponential mean that forgets as fast.
+
+    Returns:
+        An expression.
+
+    Raises:
+        BadParameters: a span that is not a whole number of bars from 1 on.
+    """
     inner = as_expression(value)
     if not isinstance(span, int) or span < 1:
         raise BadParameters(f"{label} needs a span of at least one whole bar, found {span!r}")

@@ -215,10 +215,18 @@ def run(
     table: Table, numbers: Floats, state: Floats, slots: Floats, columns: Floats, results: NDArray,
     bars: tuple[int, int, int],
 ) -> None:  # fmt: skip
-    """Advance `state` over `columns[:, start:stop]` of one segment, and write one row a feature into `results`.
+    """Advance `state` over bars of one segment and write one row a feature into `results`.
 
-    `bars` is (start, stop, bars of this segment before start). A result is missing on the first bars of its segment, as
-    many as its lookback has. `slots` is scratch space of `BLOCK` numbers a row. `results` may be of either precision.
+    A result is missing on the first bars of its segment, as many as its lookback has.
+
+    Args:
+        table: the program, one row an operation.
+        numbers: constants, shares and filter weights that the operations refer to.
+        state: what the operations carry from bar to bar, changed in place.
+        slots: scratch space, shape (slots of the program, `BLOCK`).
+        columns: what the program reads, shape (columns, bars).
+        results: gets the values, shape (features, bars), float32 or float64.
+        bars: start, stop, and how many bars of this segment came before start.
     """
     start, stop, seen = bars
     while start < stop:

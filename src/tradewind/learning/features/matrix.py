@@ -27,9 +27,17 @@ def build_chunk(
 ) -> Chunk:
     """One symbol's bars with everything else that was known at each close.
 
-    `reference` are the reference symbol's bars; `market` is a `market_table`; `side_series` holds one table of
-    `known_at` and `value` for each series. Other symbols are joined on the same timestamp (their bars close at the same
-    moment), side series backwards on `known_at`. What is absent is NaN.
+    Other symbols are joined on the same timestamp (their bars close at the same moment), side series backwards on
+    `known_at`. What is absent is NaN.
+
+    Args:
+        bars: one symbol's checked bars, oldest first.
+        reference: the reference symbol's bars.
+        market: a `market_table` of the universe.
+        side_series: by name a table of `known_at` and `value`.
+
+    Returns:
+        One row a bar.
 
     Raises:
         BadData: the bars are not sorted.
@@ -66,6 +74,14 @@ def _market_columns(market: pd.DataFrame, timestamp: np.ndarray, symbol: str) ->
 def feature_matrix(chunk: Chunk, features: Sequence[Feature], threads: int = 2) -> np.ndarray:
     """float32 values, one row a feature; infinite values are an error, NaN means not yet known.
 
+    Args:
+        chunk: bars of one symbol, oldest first.
+        features: one row each.
+        threads: at work; the values do not depend on how many.
+
+    Returns:
+        float32, shape (features, bars).
+
     Raises:
         BadData: a feature became infinite, with its name and the row.
     """
@@ -80,7 +96,20 @@ def feature_matrix(chunk: Chunk, features: Sequence[Feature], threads: int = 2) 
 
 
 def feature_table(symbol: str, chunk: Chunk, features: Sequence[Feature], threads: int = 2) -> pd.DataFrame:
-    """The features of one symbol in the shape of `schema.Features`; the values are not copied."""
+    """The features of one symbol in the shape of `schema.Features`; the values are not copied.
+
+    Args:
+        symbol: of all its rows.
+        chunk: bars of that symbol, oldest first.
+        features: one column each.
+        threads: at work; the values do not depend on how many.
+
+    Returns:
+        symbol, timestamp and a float32 column a feature, one row a bar.
+
+    Raises:
+        BadData: a feature became infinite.
+    """
     instants = pd.to_datetime(chunk.timestamp, unit="ms", utc=True).as_unit("ms")
     names = [feature.name for feature in features]
     table = pd.DataFrame(feature_matrix(chunk, features, threads).T, columns=names, copy=False)

@@ -57,6 +57,14 @@ def _symbol_features(
 def series_of(side_series: pd.DataFrame, name: str, symbol: str) -> pd.DataFrame:
     """The rows of a side series that concern the symbol or all symbols.
 
+    Args:
+        side_series: rows of `schema.SideSeries`: series, symbol ("" for all symbols), known_at, value.
+        name: of the series.
+        symbol: of the universe.
+
+    Returns:
+        Those rows, in their order.
+
     Raises:
         BadData: there are none.
     """

@@ -126,12 +126,30 @@ def smaller(left: Number, right: Number) -> Expression:
 
 
 def ratio(above: Number, below: Number, otherwise: float = 0.0) -> Expression:
-    """`above / below`, `otherwise` where `below` is 0: what has no range or no movement says nothing."""
+    """`above / below`, `otherwise` where `below` is 0: what has no range or no movement says nothing.
+
+    Args:
+        above: the numerator.
+        below: the denominator.
+        otherwise: the value where the denominator is 0.
+
+    Returns:
+        An expression; missing where either part is.
+    """
     return replace(binary("ratio", above, below, "{} / {}"), numbers=(float(otherwise),))
 
 
 def where(condition: Number, then: Number, otherwise: Number) -> Expression:
-    """`then` where the condition is not 0, else `otherwise`; missing where the condition is."""
+    """`then` where the condition is not 0, else `otherwise`; missing where the condition is.
+
+    Args:
+        condition: 0 or not, bar by bar.
+        then: value where it is not 0.
+        otherwise: value where it is 0.
+
+    Returns:
+        An expression.
+    """
     return choose(condition, then, otherwise)
 
 
@@ -207,19 +225,46 @@ def bars_since_lowest(value: Number, window: int) -> Expression:
 
 
 def covariance(left: Number, right: Number, window: int) -> Expression:
-    """Population covariance over the window."""
+    """Population covariance over the window.
+
+    Args:
+        left: an expression or a constant.
+        right: the same.
+        window: bars, the present one included.
+
+    Returns:
+        In units of one times units of the other.
+    """
     return over_window("window_comoments", (left, right), window, "covariance")
 
 
 def beta(value: Number, on: Number, window: int) -> Expression:
-    """Covariance with `on` over the variance of `on`; 0 where that does not move."""
+    """Covariance with `on` over the variance of `on`; 0 where that does not move.
+
+    Args:
+        value: what is explained.
+        on: what explains it.
+        window: bars, the present one included.
+
+    Returns:
+        The least-squares slope of `value` on `on`.
+    """
     spread = over_window("window_comoments", (value, on), window, "variance", output=2)
     both = covariance(value, on, window)
     return replace(ratio(both, spread), text=both.text.replace("covariance(", "beta(", 1))
 
 
 def correlation(left: Number, right: Number, window: int) -> Expression:
-    """Pearson correlation over the window; 0 where either side does not move."""
+    """Pearson correlation over the window; 0 where either side does not move.
+
+    Args:
+        left: an expression or a constant.
+        right: the same.
+        window: bars, the present one included.
+
+    Returns:
+        From -1 to 1, but for rounding.
+    """
     both = covariance(left, right, window)
     one = over_window("window_comoments", (left, right), window, "variance", output=1)
     other = over_window("window_comoments", (left, right), window, "variance", output=2)
@@ -268,7 +313,19 @@ def rank(value: Number, window: int) -> Expression:
 
 
 def quantile(value: Number, window: int, share: float) -> Expression:
-    """The `share` quantile of the window, by linear interpolation."""
+    """The `share` quantile of the window, by linear interpolation.
+
+    Args:
+        value: an expression or a constant.
+        window: bars, the present one included.
+        share: of the values that lie below, from 0 to 1.
+
+    Returns:
+        In units of the value.
+
+    Raises:
+        BadParameters: the share lies outside 0 to 1.
+    """
     if not 0 <= share <= 1:
         raise BadParameters(f"quantile needs a share from 0 to 1, found {share}")
     inner = over_window("window_quantile", (value,), window, "quantile")
@@ -281,7 +338,16 @@ def mean_absolute_deviation(value: Number, window: int) -> Expression:
 
 
 def weighted(value: Number, weights: tuple[float, ...], label: str) -> Expression:
-    """Sum of the last values times `weights`, the oldest first."""
+    """Sum of the last values times `weights`, the oldest first.
+
+    Args:
+        value: an expression or a constant.
+        weights: one a bar, the oldest first; so many bars the window has.
+        label: the name in the formula.
+
+    Returns:
+        In units of the value times those of the weights.
+    """
     inner = over_window("window_filter", (value,), len(weights), label)
     return replace(inner, numbers=tuple(float(weight) for weight in weights))
 
@@ -301,7 +367,16 @@ def fractional_weights(order: float, window: int) -> tuple[float, ...]:
 
 
 def fractional_difference(value: Number, order: float, window: int) -> Expression:
-    """Difference of a fractional order, truncated to the window (Hosking 1981; Lopez de Prado 2018, chapter 5)."""
+    """Difference of a fractional order, truncated to the window (Hosking 1981; Lopez de Prado 2018, chapter 5).
+
+    Args:
+        value: an expression or a constant.
+        order: of the difference; 1 is the plain one, 0 the value itself.
+        window: bars of the filter, the present one included.
+
+    Returns:
+        In units of the value.
+    """
     inner = weighted(value, fractional_weights(order, window), "fractional_difference")
     return replace(inner, text=f"{inner.text[:-1]}, order {order:g})")
 

@@ -41,9 +41,15 @@ class _Line:
 
 
 def compile_program(roots: Sequence[Expression], columns: Sequence[str], rows: Sequence[int] = ()) -> Program:
-    """The program that computes `roots`, given `columns` in this order. Equal parts of the roots are computed once.
+    """The program that computes `roots`. Equal parts of the roots are computed once.
 
-    `rows` says which row of the results each root fills; one after another if it is empty.
+    Args:
+        roots: one expression a feature.
+        columns: names of the columns that the machine will be given, in their order.
+        rows: for each root its row of the results; one after another if empty.
+
+    Returns:
+        What `machine.run` runs.
     """
     lines: list[_Line] = []
     known: dict[tuple, int] = {}

@@ -33,12 +33,23 @@ def close_slow_bars(
     columns: Floats, times: NDArray[np.int64], span: tuple[int, int], how: NDArray[np.int64], grid: tuple[int, int],
     state: Floats, slow: Floats, newest: NDArray[np.int64],
 ) -> int:  # fmt: skip
-    """Fill `slow` with the slower bars that close in the bars of `span`, and return how many do.
+    """Fill `slow` with the slower bars that close in the bars of `span`.
 
-    `span` lies within one segment. `times` has the rows open_time and timestamp. A slower bar is made of the bars whose
-    open lies in it. It has closed when the bar that ends with it has, or, if that one is missing, when a later bar has.
-    The first of a segment is left out unless it has its beginning. `newest` gets, for each bar, how many have closed by
-    then.
+    A slower bar is made of the bars whose open lies in it. It has closed when the bar that ends with it has, or, if
+    that one is missing, when a later bar has. The first of a segment is left out unless it has its beginning.
+
+    Args:
+        columns: shape (columns, bars).
+        times: open_time and timestamp, UTC milliseconds, shape (2, bars).
+        span: first bar and the one after the last, within one segment.
+        how: of each column, how it is aggregated (`aggregations`).
+        grid: length and origin of the slower bars, milliseconds (`grid_ms`).
+        state: shape (`state_size(columns)`,), changed in place.
+        slow: gets the closed ones, shape (columns, bars of the span + 1).
+        newest: gets for each bar of the span how many have closed by then.
+
+    Returns:
+        How many have closed.
     """
     slow_ms, anchor = grid
     n_columns, closed = len(how), 0
@@ -77,9 +88,15 @@ def close_slow_bars(
 def hold(
     values: Floats, newest: NDArray[np.int64], last: Floats, results: NDArray, rows: NDArray[np.int64], start: int
 ) -> None:
-    """Write each slower value on every bar from its close on, into its row of `results` from bar `start` on.
+    """Write each slower value on every bar from its close on, into its row of `results`.
 
-    `last` is what was held before, and is brought up to date.
+    Args:
+        values: of the slower bars that closed, shape (features, closed).
+        newest: for each bar how many have closed by then.
+        last: of each feature what was held before; brought up to date.
+        results: gets the values, shape (rows, bars).
+        rows: of each feature its row of the results.
+        start: the first bar that is written.
     """
     n = len(newest)
     for line in range(len(rows)):

@@ -105,10 +105,40 @@ def feature(
 ) -> Callable[[Callable[..., Any]], FeatureFamily]:  # fmt: skip
     """Make features of a function `f(bars, *parameters)`, one for each of `variants`.
 
-    The function gets `Bars` and gives an expression; its lookback and formula follow from that. With `lookback` (bars,
-    or a function of the parameters) it gets a `Chunk` of plain arrays instead and gives one float64 a bar: for what the
-    operators cannot say. Its name, its parameters and the first line of its docstring name and explain the feature;
-    `naming` is a pattern for other names, with {} for each parameter.
+    The function gets `Bars` and gives an expression; its lookback and formula follow from that. With `lookback` it gets
+    a `Chunk` of plain arrays instead and gives one float64 a bar: for what the operators cannot say. Its name, its
+    parameters and the first line of its docstring name and explain the feature.
+
+    Parameters of the function, by their names (numbers of bars where nothing else is said):
+        bars: the bar's columns, as expressions or as arrays.
+        window: bars that are looked at, the present one included.
+        lag: how long ago the other value is.
+        skip: the latest bars, left out.
+        span: of an exponential mean, whose newest value weighs 2 / (span + 1).
+        period: of a mean of Wilder's, whose newest value weighs 1 / period.
+        smooth: of the mean that smooths the result.
+        fast: of the shortest mean or window.
+        middle: of the one between.
+        slow: of the longer one.
+        lead: of the longest window of three.
+        order: of a fractional difference, a number.
+        share: of the window's values that lie below, from 0 to 1.
+        width: largest distance that still counts, as a share of the price.
+        series: name of a side series.
+        name: which measure of a set.
+
+    Args:
+        tier: a key of `TIERS`.
+        unit: of its values, in words.
+        source: where the definition is from.
+        variants: the parameters of each feature, a tuple each or the one parameter; None makes one feature without any.
+        lookback: bars before the present one that an array function reads, or a function of the parameters that gives
+            them.
+        neutral: what it says of a price that does not move.
+        naming: a pattern for other names than `NAME_PARAMETERS`, with {} for each parameter.
+
+    Returns:
+        A decorator that gives the family of features.
 
     Raises:
         BadParameters: no docstring, an unknown tier, or a result that is no expression.
@@ -170,6 +200,14 @@ def windowed(compute: Callable[[Chunk], Floats], lookback: int) -> Step:
 
 def on_timeframe(feature: Feature, timeframe: str, base_ms: int) -> Feature:
     """The same feature on slower bars; a slower bar is visible from the bar at which it has closed.
+
+    Args:
+        feature: on the bars themselves.
+        timeframe: of the slower bars, such as `4h`.
+        base_ms: length of the bars, milliseconds.
+
+    Returns:
+        A feature of tier 4 named `NAME_TIMEFRAME`; its lookback is still in bars.
 
     Raises:
         BadParameters: the timeframe is not a whole multiple of the bar, or the feature is written in Python.

@@ -149,7 +149,16 @@ class Plan:
         state.python = {}
 
     def advance(self, state: PlanState, chunk: Chunk, out: Lines | None = None) -> Lines:
-        """One row a feature and one value a bar; `state` is moved on. `out` is filled where it is given."""
+        """The features of the next bars.
+
+        Args:
+            state: made by `begin`; moved on in place.
+            chunk: bars that follow those already seen.
+            out: is filled and handed back where it is given; float32 or float64, shape (features, bars).
+
+        Returns:
+            Shape (features, bars); NaN means not yet known.
+        """
         out = np.empty((len(self.features), len(chunk))) if out is None else out
         columns, times = chunk.matrix(self.columns), np.stack([chunk.open_time, chunk.timestamp])
         for start, stop in chunk.segments():
@@ -166,7 +175,15 @@ class Plan:
     def advance_columns(
         self, state: PlanState, columns: Floats, times: NDArray[np.int64], out: Lines, span: tuple[int, int]
     ) -> None:
-        """As `advance`, for bars of one segment (`span`), given as `self.columns` and (open_time, timestamp)."""
+        """As `advance`, for bars of one segment given as plain columns, without features written in Python.
+
+        Args:
+            state: made by `begin` and set to this segment; moved on in place.
+            columns: `self.columns` in their order, shape (columns, bars).
+            times: open_time and timestamp, UTC milliseconds, shape (2, bars).
+            out: is filled, shape (features, bars).
+            span: first bar and the one after the last.
+        """
         start, stop = span
         program = self._base
         numbers = state.numbers[self._base_state]
@@ -254,6 +271,14 @@ def compute_batch(features: Sequence[Feature], chunk: Chunk, threads: int = 2) -
     """float32 values of a whole history, one row a feature, in the order of `features`.
 
     The features are shared out between threads in runs of equal cost; the result does not depend on how many.
+
+    Args:
+        features: one row each.
+        chunk: a whole history of one symbol.
+        threads: at work.
+
+    Returns:
+        float32, shape (features, bars).
     """
     out = np.empty((len(features), len(chunk)), dtype=np.float32)
     bounds = _equal_runs(features, threads)

@@ -20,11 +20,22 @@ def information_coefficients(
     tables: Mapping[str, pd.DataFrame], returns: Mapping[str, Floats], names: Sequence[str], horizons: Sequence[int],
     confidence: float = 0.9,
 ) -> pd.DataFrame:  # fmt: skip
-    """Rank correlation of each feature with what came after, by horizon: feature, horizon, ic, low, high, months.
+    """Rank correlation of each feature with what came after, by horizon.
 
-    `tables` and `returns` (one row a horizon, one column a bar) hold the same bars of each symbol. Ranks are taken
-    within a symbol (Spearman). The interval comes from the spread of the monthly coefficients, so that the overlap of
-    horizons and the clustering of regimes within a month do not narrow it (Grinold and Kahn 2000, chapter 6).
+    Ranks are taken within a symbol (Spearman). The interval comes from the spread of the monthly coefficients, so that
+    the overlap of horizons and the clustering of regimes within a month do not narrow it (Grinold and Kahn 2000,
+    chapter 6).
+
+    Args:
+        tables: by symbol its features, one row a bar.
+        returns: by symbol the forward log returns of the same bars, shape (horizons, bars); NaN where the end is
+            unknown.
+        names: the features to be examined.
+        horizons: bars, one for each row of the returns.
+        confidence: of the interval, between 0 and 1.
+
+    Returns:
+        feature, horizon (bars), ic, low, high, and how many months there were; empty without rows.
     """
     from scipy.stats import norm
 

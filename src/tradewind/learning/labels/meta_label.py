@@ -38,6 +38,14 @@ def primary_side(bars: pd.DataFrame, primary: str, window: int) -> NDArray[np.in
     """The side of the rule's bet at each close: the sign of the return over `window` bars, or its opposite.
 
     0 where the segment has no such return yet or the price has not moved.
+
+    Args:
+        bars: one symbol's checked bars, oldest first.
+        primary: "momentum" bets on the sign, any other name on its opposite.
+        window: bars of the return.
+
+    Returns:
+        1, -1 or 0, shape (bars,); known at each close.
     """
     logs, segment = np.log(bars["close"].to_numpy(dtype=np.float64)), bars["segment"].to_numpy()
     side = np.zeros(len(bars), dtype=np.int8)
@@ -48,7 +56,16 @@ def primary_side(bars: pd.DataFrame, primary: str, window: int) -> NDArray[np.in
 
 
 def judge_bets(bars: pd.DataFrame, side: NDArray[np.int8], rules: MetaLabel) -> Outcomes:
-    """Meta-labels for bets of any origin: `side` is 1, -1 or 0 (no bet), one entry a bar, known at its close."""
+    """Meta-labels for bets of any origin.
+
+    Args:
+        bars: one symbol's checked bars, oldest first.
+        side: 1, -1 or 0 (no bet), shape (bars,), known at each close.
+        rules: horizon, profit and stop in units of volatility, and the cost in basis points.
+
+    Returns:
+        The label is the bet's side where it paid more than its cost, otherwise 0.
+    """
     barriers = TripleBarrier(
         horizon_bars=rules.horizon_bars, upper_multiple=rules.profit_multiple, lower_multiple=rules.stop_multiple,
         volatility_window=rules.volatility_window, cost_bps=rules.cost_bps,

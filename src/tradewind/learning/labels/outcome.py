@@ -47,7 +47,16 @@ class Outcomes:
 
 
 def label_table(bars: pd.DataFrame, outcomes: Outcomes, weight: NDArray[np.float64]) -> pd.DataFrame:
-    """The labelled rows as `schema.Labels`; `weight` has one entry a bar."""
+    """The labelled rows as `schema.Labels`.
+
+    Args:
+        bars: one symbol's checked bars, oldest first.
+        outcomes: one entry a bar.
+        weight: shape (bars,); NaN on rows without a label.
+
+    Returns:
+        One row a label; `forward_return` is the log return from the next open to the close of `horizon_end`.
+    """
     rows = np.flatnonzero(outcomes.labelled)
     lasts = outcomes.last_row[rows]
     opening, close = (bars[name].to_numpy(dtype=np.float64) for name in ("open", "close"))

@@ -19,6 +19,14 @@ def describe_labels(labels: pd.DataFrame, outcomes: Outcomes, seed: int) -> dict
     `effective_labels` is the sum of the average uniquenesses: so many labels without overlap would say as much.
     `bootstrap_uniqueness` is the mean uniqueness in a plain bootstrap sample of the first 5,000 labels,
     `sequential_uniqueness` in a sequential one (Lopez de Prado 2018, section 4.5).
+
+    Args:
+        labels: one symbol's label table.
+        outcomes: of all bars of the symbol.
+        seed: of the bootstrap samples.
+
+    Returns:
+        Numbers by name: the share of each class and of ambiguous ends, mean concurrency and uniqueness, and the above.
     """
     rows = np.flatnonzero(outcomes.alive)
     first, last, n_bars = rows + 1, outcomes.exit_row[rows], len(outcomes.ending)

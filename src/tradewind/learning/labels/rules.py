@@ -42,6 +42,14 @@ def make_labels(bars: pd.DataFrame, rules: LabelRules, weights: WeightRules) -> 
 
     `forward_return` is the log return from the next open to the close at the end of the horizon. A row whose horizon
     leaves its segment or the data has no label, nor has one for which the method lacks a volatility or a side.
+
+    Args:
+        bars: one symbol's checked bars, oldest first.
+        rules: of one labelling method.
+        weights: the scheme of the sample weights and their half-life.
+
+    Returns:
+        The labels, and one outcome a bar.
     """
     outcomes = rules.outcomes(bars)
     return label_table(bars, outcomes, sample_weights(bars, outcomes, weights)), outcomes

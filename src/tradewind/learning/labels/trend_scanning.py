@@ -54,6 +54,14 @@ def scan_trends(
     Ordinary least squares of the log close on 1 to n. All spans of a row share their running sums, taken from the
     span's first value so that large prices lose no digits. A perfect line has a t-value of 1e8, a constant one of 0.
     Rows with fewer than `min_bars` bars left in their segment get 0 and their last bar.
+
+    Args:
+        logs: log closes, shape (bars,).
+        last: for each row the last row that may be looked at: the end of its horizon or segment.
+        min_bars: the shortest span; three or more.
+
+    Returns:
+        t-values and rows, shape (bars,) each.
     """
     best_t, best_row = np.zeros(len(logs)), last.copy()
     for row in range(len(logs)):

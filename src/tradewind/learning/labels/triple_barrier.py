@@ -60,13 +60,24 @@ def find_barriers(
 ) -> tuple[NDArray[np.int8], NDArray[np.int64], NDArray[np.int64]]:
     """For each row: the barrier touched first, the row where, and the last row of the horizon.
 
-    `prices` is open, high and low. The entry is the next bar's open; the bars from there to the end of the horizon
-    are looked at. A bar that opens beyond a barrier touches that one. A bar that reaches both is ambiguous: its path
-    is unknown, and guessing either way would bias the labels.
+    The entry is the next bar's open; the bars from there to the end of the horizon are looked at. A bar that opens
+    beyond a barrier touches that one. A bar that reaches both is ambiguous: its path is unknown, and guessing either
+    way would bias the labels (Lopez de Prado 2018, section 3.4).
 
-    `widths` is the multiple for the profit, for the stop, and the cost as a log return. Where `side` is 1 the profit
-    lies above and the stop below, where it is -1 the other way round; the profit stands further off by the cost.
-    Where it is 0 either direction may be bet on, the profit's multiple above, and both stand further off by the cost.
+    Where `side` is 1 the profit lies above and the stop below, where it is -1 the other way round; the profit stands
+    further off by the cost. Where it is 0 either direction may be bet on, the profit's multiple above, and both stand
+    further off by the cost.
+
+    Args:
+        prices: open, high and low, shape (bars,) each.
+        segment: shape (bars,); no horizon leaves it.
+        volatility: of a bar's log return, known at each close, shape (bars,); a row without one has no label.
+        side: of the bet, 1, -1 or 0, shape (bars,).
+        horizon: bars.
+        widths: multiples of the horizon's volatility for the profit and for the stop, and the cost as a log return.
+
+    Returns:
+        Endings (indices into `outcome.ENDINGS`, negative without a label), exit rows and last rows, shape (bars,) each.
     """
     n_rows = len(segment)
     opening, high, low = prices

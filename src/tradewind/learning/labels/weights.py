@@ -29,7 +29,16 @@ class WeightRules(Parameters):
 
 
 def sample_weights(bars: pd.DataFrame, outcomes: Outcomes, rules: WeightRules) -> Floats:
-    """One weight a bar, NaN where there is no label."""
+    """One weight a bar, NaN where there is no label.
+
+    Args:
+        bars: one symbol's checked bars, oldest first.
+        outcomes: one entry a bar.
+        rules: the scheme (equal, uniqueness, attributed return) and the half-life in days, if any.
+
+    Returns:
+        Shape (bars,).
+    """
     rows = np.flatnonzero(outcomes.alive)
     first, last = rows + 1, outcomes.exit_row[rows]
     if rules.scheme == "equal":
@@ -57,7 +66,16 @@ def bar_returns(bars: pd.DataFrame) -> Floats:
 
 @njit(cache=True, nogil=True)
 def concurrency(first: Rows, last: Rows, n_bars: int) -> NDArray[np.int64]:
-    """How many labels are alive on each bar; a label lives from bar `first` to bar `last`, both included."""
+    """How many labels are alive on each bar.
+
+    Args:
+        first: of each label the first bar of its life, shape (labels,).
+        last: the last bar of its life, included.
+        n_bars: how many bars there are.
+
+    Returns:
+        Shape (n_bars,).
+    """
     steps = np.zeros(n_bars + 1, dtype=np.int64)
     for label in range(len(first)):
         steps[first[label]] += 1
@@ -67,7 +85,16 @@ def concurrency(first: Rows, last: Rows, n_bars: int) -> NDArray[np.int64]:
 
 @njit(cache=True, nogil=True)
 def average_uniqueness(first: Rows, last: Rows, n_bars: int) -> Floats:
-    """Mean over each label's life of 1 / (labels alive on that bar), in (0, 1] (Lopez de Prado 2018, chapter 4)."""
+    """Mean over each label's life of 1 / (labels alive on that bar), in (0, 1] (Lopez de Prado 2018, chapter 4).
+
+    Args:
+        first: of each label the first bar of its life, shape (labels,).
+        last: the last bar of its life, included.
+        n_bars: how many bars there are.
+
+    Returns:
+        Shape (labels,).
+    """
     alive = concurrency(first, last, n_bars)
     shares = np.zeros(n_bars + 1)  # running sum of 1 / (labels alive)
     for bar in range(n_bars):
@@ -83,6 +110,14 @@ def attributed_return(first: Rows, last: Rows, returns: Floats) -> Floats:
     """|sum over a label's life of return / (labels alive)|, in basis points of log return (same, section 4.6).
 
     The book scales the weights to a mean of one over the sample; that would let the future set today's scale.
+
+    Args:
+        first: of each label the first bar of its life, shape (labels,).
+        last: the last bar of its life, included.
+        returns: log return of each bar, shape (bars,).
+
+    Returns:
+        Shape (labels,), basis points.
     """
     alive = concurrency(first, last, len(returns))
     out = np.empty(len(first))
@@ -98,10 +133,18 @@ def attributed_return(first: Rows, last: Rows, returns: Floats) -> Floats:
 def sequential_bootstrap(first: Rows, last: Rows, n_bars: int, uniform: Floats) -> Rows:
     """Labels drawn with replacement, each by its average uniqueness given what is drawn (same, section 4.5).
 
-    One draw for each random number of `uniform`, in [0, 1). Where a dozen labels or more are alive on every bar, as
-    with one label a bar, this gains next to nothing over a plain bootstrap. Only labels that overlap the drawn one
-    change their chances, so a draw costs their lives and not a pass over all labels; chances are kept in a binary
-    indexed tree. `first` must be sorted.
+    Where a dozen labels or more are alive on every bar, as with one label a bar, this gains next to nothing over a
+    plain bootstrap. Only labels that overlap the drawn one change their chances, so a draw costs their lives and not a
+    pass over all labels; chances are kept in a binary indexed tree.
+
+    Args:
+        first: of each label the first bar of its life, shape (labels,), sorted.
+        last: the last bar of its life, included.
+        n_bars: how many bars there are.
+        uniform: random numbers in [0, 1), one a draw.
+
+    Returns:
+        Places of the drawn labels, one a draw.
     """
     n_labels, n_draws = len(first), len(uniform)
     longest = 0

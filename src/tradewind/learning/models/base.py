@@ -182,7 +182,13 @@ class ModelStore(Protocol):
         ...
 
     def put(self, key: str, files: Files, about: dict[str, Any]) -> None:
-        """Keep the files, all or nothing, with what there is to know about them."""
+        """Keep the files, all or nothing, with what there is to know about them.
+
+        Args:
+            key: a fingerprint of all that the files follow from.
+            files: contents by name.
+            about: facts for the manifest, as JSON.
+        """
         ...
 
     def forget(self, key: str) -> None:

@@ -47,7 +47,19 @@ class LinearForecaster(RowForecaster):
         return self.fit_samples(few, few, few)
 
     def fit_samples(self, train: Sample, valid: Sample, calibration: Sample) -> Self:
-        """Fitted on the features that it reads."""
+        """Fitted on the features that it reads.
+
+        Args:
+            train: rows to learn from.
+            valid: rows that stop the training early.
+            calibration: rows that calibrate the probabilities.
+
+        Returns:
+            Itself.
+
+        Raises:
+            BadData: a part without rows, or training labels of one class only.
+        """
         names = self.reads(list(train.x.columns))
         parts = (Sample(one.x[names], one.label, one.forward_return, one.weight) for one in (train, valid, calibration))
         return super().fit_samples(*parts)

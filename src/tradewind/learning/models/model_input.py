@@ -86,6 +86,19 @@ def _with_regimes(rows: pd.DataFrame, partition: str, regimes: Partitions) -> pd
 
 
 def make_folds(model_input: Partitions, universe: Universe, plan: FoldPlan, method: LabelRules) -> pd.DataFrame:
-    """Walk-forward folds and the holdout, over the time that the universe covers."""
+    """Walk-forward folds and the holdout, over the time that the universe covers.
+
+    Args:
+        model_input: by symbol a function that loads its rows.
+        universe: gives the length of a bar.
+        plan: how many folds, the holdout and the embargo.
+        method: the labelling method, whose horizon is purged.
+
+    Returns:
+        `schema.Folds`, the holdout last.
+
+    Raises:
+        BadParameters: the history is too short for the plan.
+    """
     timestamp = pd.concat([load()["timestamp"] for load in model_input.values()])
     return walk_forward.make_folds(timestamp, plan, universe.bar, method.horizon_bars)

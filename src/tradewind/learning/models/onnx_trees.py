@@ -31,7 +31,14 @@ class TreeNodes:
     base: tuple[float, ...] = (0.0,) * CLASSES
 
     def add_leaf(self, tree: int, node: int, kind: int, value: float) -> None:
-        """A leaf of one class."""
+        """A leaf of one class.
+
+        Args:
+            tree: number of the tree.
+            node: its number within the tree.
+            kind: index of the class that the value counts for.
+            value: added to the raw score of the class.
+        """
         self.rows.append((tree, node, 0, 0.0, "LEAF", 0, 0, 0))
         self.leaves.append((tree, node, kind, value))
 

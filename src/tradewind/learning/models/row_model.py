@@ -117,6 +117,14 @@ class RowForecaster(ABC):
     def fit_samples(self, train: Sample, valid: Sample, calibration: Sample) -> Self:
         """Fitted on `train`, stopped early on `valid`, its probabilities calibrated on `calibration`.
 
+        Args:
+            train: features (rows, features), labels, forward returns and weights to learn from.
+            valid: those that stop the training early.
+            calibration: those that the probabilities are scaled on.
+
+        Returns:
+            Itself.
+
         Raises:
             BadData: a part without rows, or training labels of one class only.
         """
@@ -236,7 +244,16 @@ class RowForecaster(ABC):
 
 
 def log_losses(model: RowForecaster, train: Sample, valid: Sample) -> list[tuple[float, float]]:
-    """The one row of the learning curve of a model that does not learn in rounds."""
+    """The one row of the learning curve of a model that does not learn in rounds.
+
+    Args:
+        model: fitted.
+        train: rows that it learned from.
+        valid: rows kept from it.
+
+    Returns:
+        One pair of weighted mean log losses, in nats.
+    """
     losses = []
     for sample in (train, valid):
         given = model.raw(sample.x.to_numpy(dtype=np.float32))[np.arange(len(sample.label)), sample.label + 1]

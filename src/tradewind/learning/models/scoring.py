@@ -23,6 +23,14 @@ def score(forecasts: pd.DataFrame, rows: pd.DataFrame, folds: pd.DataFrame) -> t
     (for accuracy and F1: the commonest class). The previous-sign baseline says the sign of the last bar's return,
     and has no probabilities.
 
+    Args:
+        forecasts: one model's, at most one a row: symbol, timestamp, fold, model, probabilities.
+        rows: model-input rows that they are forecasts of; labels may be missing, and such rows are not scored.
+        folds: the fold table.
+
+    Returns:
+        Metrics, confusion and reliability tables.
+
     Raises:
         BadData: a forecast is of none of the rows, or its fold is not among the folds.
     """

@@ -39,12 +39,27 @@ def tune(
     storage: Any,
     seed: int,
 ) -> tuple[ModelParameters, pd.DataFrame]:
-    """The best parameters, and one row a trial: number, value (log loss), state and the parameters.
+    """The best parameters of the trials.
 
-    The objective is the weighted log loss on the last part of the first fold's training rows, purged: every test
-    fold lies later, so that no forecast that is ever judged has been tuned on. `storage` is an Optuna storage; the
-    study's name carries a fingerprint of rows, rules and seed, so that finished trials count only where they belong.
-    Each trial has a sampler of its own, seeded by its number: a search that was killed goes on as if it had not been.
+    The objective is the weighted log loss on the last part of the first fold's training rows, purged: every test fold
+    lies later, so that no forecast that is ever judged has been tuned on. The study's name carries a fingerprint of
+    rows, rules and seed, so that finished trials count only where they belong. Each trial has a sampler of its own,
+    seeded by its number: a search that was killed goes on as if it had not been.
+
+    Args:
+        kind: of model.
+        rows: model-input rows of all symbols, in the order of time.
+        folds: the fold table.
+        rules: how many trials, the ranges, the stride of the rows.
+        storage: of Optuna; finished trials are taken from it.
+        seed: of model and sampler.
+
+    Returns:
+        The parameters with the least loss, and one row a trial: number, value (log loss, nats), state and the
+        parameters.
+
+    Raises:
+        BadData: the training rows overlap those that judge.
     """
     import optuna
 

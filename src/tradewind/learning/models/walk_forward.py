@@ -118,7 +118,20 @@ def train_folds(
 ) -> list[TrainedFold[Kind]]:
     """Every fold trained on its purged past (or taken from the store) and forecast over its test window.
 
-    `parameters` are of the kind's own class; the rules say how many rounds (or epochs) they may take.
+    Args:
+        kind: of forecaster.
+        parameters: of the kind's own class.
+        rows: model-input rows of all symbols, in the order of time then symbol.
+        folds: the fold table.
+        rules: rounds (or epochs), early stopping and the shares kept for stopping and calibration.
+        store: of finished models and of half-finished trainings.
+        seed: of the training.
+
+    Returns:
+        One a fold, in the order of the table; rows without a whole window have no forecast.
+
+    Raises:
+        BadData: a fold has no test rows, or a training row overlaps the test.
     """
     from threadpoolctl import threadpool_limits
 
@@ -161,7 +174,16 @@ def train_folds(
 
 
 def track_results(results: Iterator[TrainedFold[Kind]], total: int, task: str) -> Iterator[TrainedFold[Kind]]:
-    """The results as they come, with progress."""
+    """The results as they come, with progress.
+
+    Args:
+        results: one a unit of work.
+        total: how many there will be.
+        task: the words beside the progress.
+
+    Yields:
+        The same results.
+    """
     for _, result in zip(track(range(total), task), results, strict=True):
         yield result
 

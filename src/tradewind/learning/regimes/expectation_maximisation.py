@@ -51,7 +51,16 @@ STARTS = ((0.10, -0.2, (0.85, 0.65, 1.6)), (0.05, -0.1, (0.95, 0.85, 1.35)), (0.
 
 def fit(moves: Floats, starts: Bools, rules: FitRules) -> Fitted:
     """Four regimes: from each of the `STARTS` without the volatility factor and with it; the likeliest of each kind
-    goes on, and the factor stays if it is worth its two parameters (Schwarz 1978)."""
+    goes on, and the factor stays if it is worth its two parameters (Schwarz 1978).
+
+    Args:
+        moves: standardised returns, shape (bars,); NaN where there is none.
+        starts: True where a segment begins, shape (bars,).
+        rules: nodes of the factor, rounds and tolerance.
+
+    Returns:
+        The model that the criterion prefers.
+    """
     plain = _best(moves, starts, STARTS, 0.0, rules.model_copy(update={"nodes": 1}))
     if rules.nodes == 1:
         return plain
@@ -72,7 +81,16 @@ def _best(
 
 
 def fit_one(moves: Floats, starts: Bools, rules: FitRules) -> Fitted:
-    """One regime with the factor: what several must beat."""
+    """One regime with the factor: what several must beat.
+
+    Args:
+        moves: standardised returns, shape (bars,); NaN where there is none.
+        starts: True where a segment begins, shape (bars,).
+        rules: nodes of the factor, rounds and tolerance.
+
+    Returns:
+        A model of one regime.
+    """
     typical = _typical(moves)
     nodes, grid, weight = rouwenhorst(rules.nodes, 0.5 ** (1.0 / rules.half_life_bars))
     one = np.ones(1)
@@ -83,7 +101,16 @@ def fit_one(moves: Floats, starts: Bools, rules: FitRules) -> Fitted:
 
 
 def beginning(moves: Floats, start: tuple[float, float, Scales], rules: FitRules) -> Emission:
-    """The model that one of the `STARTS` describes."""
+    """The model that one of the `STARTS` describes.
+
+    Args:
+        moves: standardised returns, of which the usual size is taken.
+        start: drift and reversal, and the scales of trends, range and storm, in deviations of the past.
+        rules: gives the expected length of a visit.
+
+    Returns:
+        A model of four regimes without the volatility factor.
+    """
     drift, reversal, (trending, ranging, volatile) = start
     typical = _typical(moves)
     scale = 0.75 * typical * np.array([trending, trending, ranging, volatile])
@@ -98,13 +125,32 @@ def beginning(moves: Floats, start: tuple[float, float, Scales], rules: FitRules
 
 
 def with_factor(model: Emission, deviation: float, rules: FitRules) -> Emission:
-    """The model with a volatility factor of this deviation on the grid of the rules."""
+    """The model with a volatility factor of this deviation on the grid of the rules.
+
+    Args:
+        model: with any grid of nodes.
+        deviation: of the log of the factor.
+        rules: how many nodes, and the half-life of the factor in bars.
+
+    Returns:
+        The same regimes on the new grid.
+    """
     nodes, grid, weight = rouwenhorst(rules.nodes, 0.5 ** (1.0 / rules.half_life_bars))
     return model._replace(nodes=deviation * nodes, grid=grid, weight=weight)
 
 
 def maximise(moves: Floats, starts: Bools, model: Emission, rules: FitRules) -> Fitted:
-    """EM from `model` until a round gains less than the tolerance."""
+    """EM from `model` until a round gains less than the tolerance.
+
+    Args:
+        moves: standardised returns, shape (bars,); NaN where there is none.
+        starts: True where a segment begins, shape (bars,).
+        model: where it begins.
+        rules: rounds at most, and the tolerance in log likelihood a move.
+
+    Returns:
+        The last model whose likelihood was taken.
+    """
     before, found = -np.inf, Fitted(model, -np.inf, np.zeros(len(model.drift)))
     for _ in range(rules.rounds):
         total, exchanged, sums, extra, counts = expectations(moves, starts, model)

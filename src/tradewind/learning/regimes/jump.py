@@ -72,6 +72,16 @@ def advance_values(described: Floats, starts: Bools, centres: Floats, penalty: f
     """The least cost of a path that ends in each cluster, after each bar; `values` is moved on in place.
 
     `values` is NaN before the first description of a segment. Only differences matter: the smallest is kept at 0.
+
+    Args:
+        described: descriptions of the bars, shape (bars, 3); NaN where there is none.
+        starts: True where a segment begins, shape (bars,).
+        centres: of the clusters, shape (clusters, 3).
+        penalty: of a change, in units of half a squared distance.
+        values: shape (clusters,); NaN before the first description of a segment.
+
+    Returns:
+        Shape (bars, clusters); only differences within a bar mean anything.
     """
     out = np.empty((len(described), len(centres)))
     for bar in range(len(described)):
@@ -92,7 +102,16 @@ def advance_values(described: Floats, starts: Bools, centres: Floats, penalty: f
 
 @njit(cache=True, nogil=True)
 def best_path(described: Floats, centres: Floats, penalty: float) -> tuple[NDArray[np.int64], float]:
-    """The cheapest path of clusters through a past, and its cost."""
+    """The cheapest path of clusters through a past, and its cost (dynamic programming).
+
+    Args:
+        described: descriptions without NaN, shape (bars, 3).
+        centres: of the clusters, shape (clusters, 3).
+        penalty: of a change, in units of half a squared distance.
+
+    Returns:
+        One cluster a bar, and the sum of half squared distances and penalties.
+    """
     bars, count = len(described), len(centres)
     values, path = np.zeros((bars, count)), np.empty(bars, dtype=np.int64)
     for bar in range(bars):

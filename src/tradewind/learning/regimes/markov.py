@@ -110,6 +110,14 @@ def evidence(moves: Floats, starts: Bools, rules: FitRules) -> float:
     Each half of the past is foretold by the model of the other half, once as it is and once with every state's drift
     at zero and reversal at the mean of all. States that differ in volatility alone gain nothing by this measure:
     volatility that clusters is no regime.
+
+    Args:
+        moves: standardised returns, shape (bars,); NaN where there is none.
+        starts: True where a segment begins, shape (bars,).
+        rules: of the fits to each half.
+
+    Returns:
+        0 where the gain does not vary.
     """
     half, gains = len(moves) // 2, []
     parts = ((slice(0, half), slice(half, None)), (slice(half, None), slice(0, half)))

@@ -174,6 +174,11 @@ def filter_moves(
 def expectations(moves: Floats, starts: Bools, model: Emission) -> tuple[float, Floats, Floats, Floats, Floats]:
     """What EM needs of the whole past: forwards, backwards.
 
+    Args:
+        moves: standardised returns, shape (bars,); NaN where there is none.
+        starts: True where a segment begins, shape (bars,).
+        model: the present parameters, of S regimes and K nodes.
+
     Returns:
         Log likelihood; expected moves between regimes (S, S); for each regime (S, 6) the weighted sums of 1, x, x x, y,
         x y, y y and its occupancy (S, 7), with y the move and x the one before, weighted by the Student-t and factor

@@ -56,6 +56,14 @@ def walk(bars: pd.DataFrame, plan: RegimePlan, seed: int) -> Walked:
     """The regimes of one symbol's checked bars, each bar by the latest model fitted on bars before it.
 
     A bar depends on nothing after it: neither through its model nor through the filter.
+
+    Args:
+        bars: one symbol's checked bars, oldest first.
+        plan: the model, its rules and when it is fitted anew.
+        seed: of the fits.
+
+    Returns:
+        A table of one row a bar, with the number of its fit (-1 before the first), and the fitted models.
     """
     whole, fits = Bars.of_table(bars), plan.fits(len(bars))
     matrix = np.zeros((len(bars), len(COLUMNS)))

@@ -59,11 +59,19 @@ class CombinatorialSplit:
 
 
 def combinatorial_splits(rows: pd.DataFrame, plan: CombinatorialPlan, bar: timedelta) -> Iterator[CombinatorialSplit]:
-    """Every combination in lexical order; `rows` needs `timestamp` and `horizon_end`, in any order.
+    """Every combination in lexical order (Lopez de Prado 2018, chapter 12).
 
     The groups hold equally many instants, the last what remains. A training row is purged where the span from its
     timestamp to its horizon's end meets that of a tested group, and embargoed where it begins within `embargo_bars`
     after the last horizon of a tested group has ended.
+
+    Args:
+        rows: with `timestamp` and `horizon_end`, in any order.
+        plan: how many groups, how many of them are tested, and the embargo in bars.
+        bar: length of a bar.
+
+    Yields:
+        One split a combination; its masks have one entry a row.
 
     Raises:
         BadData: fewer instants than groups.
@@ -98,9 +106,16 @@ def combinatorial_splits(rows: pd.DataFrame, plan: CombinatorialPlan, bar: timed
 def recombine(
     forecasts: Mapping[int, NDArray[np.float64]], splits: list[CombinatorialSplit], plan: CombinatorialPlan
 ) -> NDArray[np.float64]:
-    """Forecasts by path, shape (n_paths, n_rows, ...): each path forecasts every row once.
+    """Forecasts by path: each path forecasts every row once.
 
-    `forecasts` has for each split's number an array over all rows, of which only the tested rows are used.
+    Args:
+        forecasts: by a split's number an array over all rows, of which only the tested rows are used, shape (rows,
+            ...).
+        splits: all of the plan.
+        plan: gives the number of paths.
+
+    Returns:
+        Shape (paths, rows, ...).
     """
     first = next(iter(forecasts.values()))
     out = np.full((plan.n_paths, *first.shape), np.nan)

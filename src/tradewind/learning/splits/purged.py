@@ -64,6 +64,11 @@ def inner_split(rows: pd.DataFrame, valid_share: float) -> tuple[Mask, Mask]:
 def assert_no_leak(rows: pd.DataFrame, training: Mask, testing: Mask) -> None:
     """Nothing, if no training row's label looks at or beyond the first test row.
 
+    Args:
+        rows: with `timestamp` and `horizon_end`.
+        training: which rows are learned from, shape (rows,).
+        testing: which rows are forecast, shape (rows,).
+
     Raises:
         BadData: a training row overlaps the test, with how many do and the first of them.
     """

@@ -32,6 +32,15 @@ def make_folds(timestamp: pd.Series, plan: FoldPlan, bar: timedelta, horizon_bar
     `purge` is the life of a label: the horizon and the bar of the decision. A training row must have ended its life
     `embargo` before the test starts; `splits.purged.training_mask` sees to that.
 
+    Args:
+        timestamp: of all rows, in any order.
+        plan: how many folds, the shares, the embargo in bars, rolling or growing.
+        bar: length of a bar.
+        horizon_bars: of the labels.
+
+    Returns:
+        One row a fold: number, training and test window, purge, embargo and role.
+
     Raises:
         BadParameters: the history is too short for the plan.
     """

@@ -105,6 +105,11 @@ def strategy(
 
     Its name and the first line of its docstring name and explain it.
 
+    Parameters of the function, by their names:
+        bars: one symbol's bars, as arrays of shape (bars,).
+        features: by name the values of the features that it reads, float32, shape (bars,).
+        bars_per_day: how many bars a day has.
+
     Args:
         lookback: bars before the current one that it reads, or a function of bars a day.
         features: names of the features that it reads, from the catalogue of features.

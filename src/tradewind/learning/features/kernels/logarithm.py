@@ -22,6 +22,11 @@ def logarithm(values: Floats, out: Floats, n: int) -> None:
     """log of the first `n` values: -inf of 0, missing of negative and missing ones.
 
     The library's own is one call a value; this loop has no call in it, so the compiler runs it on whole vectors.
+
+    Args:
+        values: shape (n,) or longer.
+        out: gets the logarithms; not the array of the values.
+        n: how many.
     """
     bits, mantissa = values.view(np.int64), out.view(np.int64)
     for i in range(n):

@@ -15,7 +15,17 @@ Floats = NDArray[np.float64]
 def window_moments(
     values: Floats, mean_out: Floats, variance_out: Floats, n: int, window: int, state: Floats, at: int
 ) -> None:
-    """Mean and population variance of the last `window` values."""
+    """Mean and population variance of the last `window` values.
+
+    Args:
+        values: the input, one number a bar; NaN where it is missing.
+        mean_out: gets one number a bar; NaN until the window is full and while it holds a NaN.
+        variance_out: the same, of the variance.
+        n: how many of the bars to advance.
+        window: bars, the present one included.
+        state: numbers carried from block to block, changed in place; laid out as the head of this file says.
+        at: where this operation's numbers begin in `state`.
+    """
     place, complete, mean, square = int(state[at]), state[at + 1] > 0, state[at + 2], state[at + 3]
     raw, means, squares = at + 4, at + 4 + window, at + 4 + 2 * window
     inverse = 1.0 / window
@@ -75,6 +85,15 @@ def window_shape(values: Floats, skew: Floats, kurtosis: Floats, n: int, window:
     """Skewness and excess kurtosis of the last `window` values; 0 where they are all equal.
 
     State: place, complete, four moments of this block, then raw values and four backward moments.
+
+    Args:
+        values: the input, one number a bar; NaN where it is missing.
+        skew: gets one number a bar; NaN until the window is full and while it holds a NaN.
+        kurtosis: the same, of the excess kurtosis.
+        n: how many of the bars to advance.
+        window: bars, the present one included.
+        state: numbers carried from block to block, changed in place.
+        at: where this operation's numbers begin in `state`.
     """
     place, complete = int(state[at]), state[at + 1] > 0
     head = (state[at + 2], state[at + 3], state[at + 4], state[at + 5])
@@ -122,6 +141,17 @@ def window_comoments(
     """Covariance of the last `window` pairs and the variance of either side.
 
     State: place, complete, the two means and three sums of this block, then two raw columns and five backward ones.
+
+    Args:
+        left: the input, one number a bar; NaN where it is missing.
+        right: the other input.
+        both: gets the covariance a bar; NaN until the window is full and while it holds a NaN.
+        left_out: the same, of the variance of `left`.
+        right_out: the same, of the variance of `right`.
+        n: how many of the bars to advance.
+        window: bars, the present one included.
+        state: numbers carried from block to block, changed in place.
+        at: where this operation's numbers begin in `state`.
     """
     place, complete = int(state[at]), state[at + 1] > 0
     mx, my, cxy, cxx, cyy = state[at + 2], state[at + 3], state[at + 4], state[at + 5], state[at + 6]
@@ -178,6 +208,16 @@ def window_trend(
 
     State: place, complete, mean, square sum and cross sum with time of this block, then raw values and three backward
     columns.
+
+    Args:
+        values: the input, one number a bar; NaN where it is missing.
+        slope_out: gets the slope; NaN until the window is full and while it holds a NaN.
+        mean_out: the same, of the mean.
+        variance_out: the same, of the variance.
+        n: how many of the bars to advance.
+        window: bars, the present one included.
+        state: numbers carried from block to block, changed in place.
+        at: where this operation's numbers begin in `state`.
     """
     place, complete = int(state[at]), state[at + 1] > 0
     mean, square, cross = state[at + 2], state[at + 3], state[at + 4]

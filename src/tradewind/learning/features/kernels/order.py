@@ -30,7 +30,16 @@ def _push(value, window, state, at):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, fastmath={"reassoc"})
 def window_rank(values: Floats, out: Floats, n: int, window: int, state: Floats, at: int) -> None:
-    """Share of the other values of the window that lie below its last, ties counted half; in [0, 1]."""
+    """Share of the other values of the window that lie below its last, ties counted half; in [0, 1].
+
+    Args:
+        values: the input, one number a bar; NaN where it is missing.
+        out: gets one number a bar; NaN until the window is full and while it holds a NaN.
+        n: how many of the bars to advance.
+        window: bars, the present one included; two or more.
+        state: numbers carried from block to block, changed in place; laid out as the head of this file says.
+        at: where this operation's numbers begin in `state`.
+    """
     for row in range(n):
         value = values[row]
         first = _push(value, window, state, at)
@@ -48,7 +57,16 @@ def window_rank(values: Floats, out: Floats, n: int, window: int, state: Floats,
 
 @njit(cache=True, nogil=True, fastmath={"reassoc"})
 def window_deviation(values: Floats, out: Floats, n: int, window: int, state: Floats, at: int) -> None:
-    """Mean absolute distance to the window's mean; 0 where all its values are equal."""
+    """Mean absolute distance to the window's mean; 0 where all its values are equal.
+
+    Args:
+        values: the input, one number a bar; NaN where it is missing.
+        out: gets one number a bar; NaN until the window is full and while it holds a NaN.
+        n: how many of the bars to advance.
+        window: bars, the present one included.
+        state: numbers carried from block to block, changed in place; laid out as the head of this file says.
+        at: where this operation's numbers begin in `state`.
+    """
     for row in range(n):
         first = _push(values[row], window, state, at)
         if first < 0:
@@ -67,7 +85,17 @@ def window_deviation(values: Floats, out: Floats, n: int, window: int, state: Fl
 
 @njit(cache=True, nogil=True, fastmath={"reassoc"})
 def window_filter(values: Floats, out: Floats, n: int, window: int, weights: Floats, state: Floats, at: int) -> None:
-    """Sum of the window's values times `weights`, the oldest first."""
+    """Sum of the window's values times `weights`, the oldest first.
+
+    Args:
+        values: the input, one number a bar; NaN where it is missing.
+        out: gets one number a bar; NaN until the window is full and while it holds a NaN.
+        n: how many of the bars to advance.
+        window: bars, the present one included.
+        weights: shape (window,), the oldest bar's first.
+        state: numbers carried from block to block, changed in place; laid out as the head of this file says.
+        at: where this operation's numbers begin in `state`.
+    """
     for row in range(n):
         first = _push(values[row], window, state, at)
         if first < 0:
@@ -85,6 +113,15 @@ def window_quantile(values: Floats, out: Floats, n: int, window: int, share: flo
     """The `share` quantile of the last `window` values, by linear interpolation.
 
     The present values are kept sorted; one leaves and one enters with each bar. They follow the window in the state.
+
+    Args:
+        values: the input, one number a bar; NaN where it is missing.
+        out: gets one number a bar; NaN until the window is full and while it holds a NaN.
+        n: how many of the bars to advance.
+        window: bars, the present one included.
+        share: of the values that lie below the quantile, from 0 to 1.
+        state: numbers carried from block to block, changed in place; laid out as the head of this file says.
+        at: where this operation's numbers begin in `state`.
     """
     in_order = at + 2 + 2 * window
     position = share * (window - 1)

@@ -38,7 +38,16 @@ def _sum_backwards(state: Floats, raw: int, ahead: int, window: int) -> None:
 
 @njit(cache=True, nogil=True)
 def window_sum(values: Floats, out: Floats, n: int, window: int, state: Floats, at: int) -> None:
-    """Sum of the last `window` values."""
+    """Sum of the last `window` values.
+
+    Args:
+        values: the input, one number a bar; NaN where it is missing.
+        out: gets one number a bar; NaN until the window is full and while it holds a NaN.
+        n: how many of the bars to advance.
+        window: bars, the present one included.
+        state: numbers carried from block to block, changed in place; laid out as the head of this file says.
+        at: where this operation's numbers begin in `state`.
+    """
     place, complete, total = int(state[at]), state[at + 1] > 0, state[at + 2]
     raw, ahead = at + 3, at + 3 + window
     row = 0
@@ -72,7 +81,17 @@ def _larger(left: float, right: float) -> float:
 
 @njit(cache=True, nogil=True)
 def window_max(values: Floats, out: Floats, n: int, window: int, sign: float, state: Floats, at: int) -> None:
-    """Largest of the last `window` values; the smallest where `sign` is -1."""
+    """Largest of the last `window` values; the smallest where `sign` is -1.
+
+    Args:
+        values: the input, one number a bar; NaN where it is missing.
+        out: gets one number a bar; NaN until the window is full and while it holds a NaN.
+        n: how many of the bars to advance.
+        window: bars, the present one included.
+        sign: 1 for the maximum, -1 for the minimum.
+        state: numbers carried from block to block, changed in place; laid out as the head of this file says.
+        at: where this operation's numbers begin in `state`.
+    """
     place, complete, best = int(state[at]), state[at + 1] > 0, state[at + 2]
     raw, ahead = state[at + 3 : at + 3 + window], state[at + 3 + window : at + 3 + 2 * window]
     row = 0
@@ -110,6 +129,15 @@ def bars_since_max(values: Floats, out: Floats, n: int, window: int, sign: float
     The window is searched only when its extreme has left it. State: bars so far, age of the extreme (`window` where it
     is unknown), the extreme, how many values of the window are missing, and the window twice over, so that it always
     lies in one piece.
+
+    Args:
+        values: the input, one number a bar; NaN where it is missing.
+        out: gets one number a bar; NaN until the window is full and while it holds a NaN.
+        n: how many of the bars to advance.
+        window: bars, the present one included.
+        sign: 1 for the maximum, -1 for the minimum.
+        state: numbers carried from block to block, changed in place.
+        at: where this operation's numbers begin in `state`.
     """
     count, age, best, missing = int(state[at]), int(state[at + 1]), state[at + 2], int(state[at + 3])
     raw = at + 4

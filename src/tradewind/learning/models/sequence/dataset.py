@@ -83,7 +83,18 @@ class Batches(Sampler[Rows]):
 def make_loader(
     dataset: Dataset[Any], places: Rows, batch_size: int, generator: torch.Generator | None = None, workers: int = 0
 ) -> DataLoader[Any]:
-    """A `DataLoader` of whole batches over the windows at `places`, such as the training rows of a purged fold."""
+    """A `DataLoader` of whole batches over the windows at `places`, such as the training rows of a purged fold.
+
+    Args:
+        dataset: that takes an array of places and gives a batch.
+        places: of the windows, such as those of a purged fold's training rows.
+        batch_size: windows.
+        generator: shuffles anew with each pass; None keeps their order.
+        workers: processes that read; 0 reads in this one.
+
+    Returns:
+        A loader of whole batches.
+    """
     return DataLoader(dataset, sampler=Batches(places, batch_size, generator), batch_size=None, num_workers=workers)
 
 

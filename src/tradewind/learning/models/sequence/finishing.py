@@ -51,7 +51,20 @@ class Finishing(BaseModel):
         logits: Floats, quantiles: Floats, label: NDArray[np.int8], scaled_return: Floats,
     ) -> "Finishing":  # fmt: skip
         """Temperature scaling, and one shift a quantile and horizon so that its share of the rows lies below it
-        (conformal: Romano, Patterson and Candes 2019, one side at a time)."""
+        (conformal: Romano, Patterson and Candes 2019, one side at a time).
+
+        Args:
+            head: what the logits are: of a softmax, or evidence of a Dirichlet distribution.
+            horizons: bars of the returns, rising.
+            return_scale: log return that stands for one, by horizon.
+            logits: shape (rows, 3).
+            quantiles: of the scaled returns, shape (rows, horizons, 5).
+            label: -1, 0 or 1, shape (rows,).
+            scaled_return: what came, shape (rows, horizons).
+
+        Returns:
+            Fitted on these rows, which must have taken no part in training.
+        """
         miss = scaled_return[:, :, None] - quantiles
         shift = tuple(
             tuple(float(np.quantile(miss[:, row, at], level)) for at, level in enumerate(QUANTILE_LEVELS))

@@ -65,9 +65,17 @@ class MappedMatrix:
 
 
 def write_matrix(path: Path, tables: Iterable[pd.DataFrame], standardiser: Standardiser) -> None:
-    """The tables' features, standardised, as one Arrow file; each table is one symbol's rows in the order of time.
+    """The tables' features, standardised, as one Arrow file.
 
     One table is in memory at a time. The file appears whole or not at all.
+
+    Args:
+        path: of the file.
+        tables: each one symbol's rows in the order of time.
+        standardiser: fitted; its features are the columns of the file.
+
+    Raises:
+        BadData: a table of several symbols, or out of order.
     """
     width = len(standardiser.features)
     schema = pa.schema(

@@ -78,6 +78,15 @@ def class_loss(logits: Tensor, label: Tensor, head: Head, progress: float) -> Te
 
     The latter (Sensoy, Kaplan and Kandemir 2018) reads softplus(logits) as evidence; evidence for what did not happen
     is pulled to nothing, more so as training goes on (`progress` from 0 to 1).
+
+    Args:
+        logits: shape (rows, 3).
+        label: class of each row, 0 to 2, shape (rows,).
+        head: "softmax" or "dirichlet".
+        progress: of the training, from 0 to 1.
+
+    Returns:
+        Shape (rows,), nats.
     """
     if head == "softmax":
         return nn.functional.cross_entropy(logits, label, reduction="none")

@@ -32,6 +32,14 @@ class _Words(nn.Module):
 def to_onnx(network: Network, length: int, features: int) -> bytes:
     """The network as ONNX: `x` (batch, length, features) to `logits` and `quantiles`.
 
+    Args:
+        network: trained, on the CPU.
+        length: bars of a window.
+        features: of a bar.
+
+    Returns:
+        The file's contents.
+
     Raises:
         BadModel: the two differ by more than 1e-5 on windows of noise.
     """

@@ -37,7 +37,13 @@ class GradientNoise:
         self._norms: list[float] = []
 
     def see(self, network: Network, norm: float, clipped_at: float) -> None:
-        """One step's gradient; `norm` is its length before it was clipped."""
+        """One step's gradient, taken back to its length before clipping.
+
+        Args:
+            network: after `backward`, its gradients clipped.
+            norm: of the gradient before it was clipped.
+            clipped_at: the largest norm that clipping leaves.
+        """
         flat = torch.cat([p.grad.reshape(-1) for p in network.parameters() if p.grad is not None]).double()
         flat *= max(norm / clipped_at, 1.0)
         self._total = flat if self._total is None else self._total + flat
@@ -74,6 +80,15 @@ def examine(network: Network, batch: Batch, loss: Callable[[Said, Batch], Tensor
     A unit of the backbone's vector is dead where it never moves. The entropy is that of a uniform look at 1. The slice
     goes along one random direction, scaled to each weight's length (Li, Xu, Taylor, Studer and Goldstein 2018): a good
     end lies in a bowl.
+
+    Args:
+        network: trained; its weights are as before afterwards.
+        batch: windows and their targets.
+        loss: of the network's answers on a batch, a scalar.
+        seed: of the direction of the slice.
+
+    Returns:
+        Share of dead units, entropy of the attention from 0 to 1, and the loss at each of `STEPS`.
     """
     network.eval()
     with torch.no_grad():

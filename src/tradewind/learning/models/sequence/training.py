@@ -78,11 +78,23 @@ def train_network(
     seed: int,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[list[Epoch], int]:
-    """The history of epochs, and which of them was best on the validation windows; its weights are in `network`.
+    """Train until the rounds are used up or the validation loss has not fallen for `early_stopping_rounds`; the best
+    epoch's weights are in `network`.
 
-    `train` and `valid` are places in the data set. AdamW (Loshchilov and Hutter 2019) with clipped gradients. After
-    each epoch the whole state goes to the checkpoint; a run that was killed goes on from there and ends with the same
-    weights as one that was not.
+    AdamW (Loshchilov and Hutter 2019) with clipped gradients. After each epoch the whole state goes to the checkpoint;
+    a run that was killed goes on from there and ends with the same weights as one that was not.
+
+    Args:
+        network: any weights; they are drawn anew.
+        dataset: the windows with their targets.
+        train: places in the data set to learn from.
+        valid: places that stop the training early.
+        parameters: rounds, batch, schedule, device.
+        seed: of the first weights and of the order of the windows.
+        checkpoint: where the state is kept; None keeps none.
+
+    Returns:
+        The history of epochs, and which of them was best on the validation windows, from 0.
 
     Raises:
         BadData: the gradient is not a number: it exploded.
@@ -171,6 +183,14 @@ def learning_rate(step: int, steps: int, parameters: SequenceParameters) -> floa
 
     One-cycle (Smith and Topin 2019) ends at a ten-thousandth of the largest, cosine (Loshchilov and Hutter 2017) at a
     hundredth.
+
+    Args:
+        step: from 0.
+        steps: how many the whole training may have.
+        parameters: the largest rate, the share of steps to warm up, and the schedule.
+
+    Returns:
+        The rate of this step.
     """
     largest, turn = parameters.learning_rate, parameters.warm_up_share * steps
     last = largest / (10_000 if parameters.schedule == "one_cycle" else 100)
@@ -184,14 +204,34 @@ def _along(start: float, end: float, share: float) -> float:
 
 
 def network_loss(said: Said, batch: Batch, parameters: SequenceParameters, progress: float = 1.0) -> Tensor:
-    """The weighted mean over the rows: loss of the classes plus `quantile_share` times that of the quantiles."""
+    """The weighted mean over the rows: loss of the classes plus `quantile_share` times that of the quantiles.
+
+    Args:
+        said: the network's answers to the batch.
+        batch: labels, scaled returns and weights.
+        parameters: the head and the share of the quantiles.
+        progress: of the training, from 0 to 1.
+
+    Returns:
+        A scalar.
+    """
     rows = class_loss(said.logits, batch.label, parameters.head, progress)
     rows = rows + parameters.quantile_share * pinball_loss(said.quantiles, batch.scaled_return)
     return (rows * batch.weight).sum() / batch.weight.sum()
 
 
 def evaluate(network: Network, dataset: TradingDataset, chosen: Rows, parameters: SequenceParameters) -> float:
-    """Mean loss over the chosen windows."""
+    """Mean loss over the chosen windows.
+
+    Args:
+        network: on any device; left in evaluation mode.
+        dataset: the windows with their targets.
+        chosen: places in the data set.
+        parameters: the head and the share of the quantiles.
+
+    Returns:
+        The batches' losses, weighted by their number of windows; 0 if there is none.
+    """
     network.eval()
     device = next(network.parameters()).device
     total = 0.0
@@ -203,8 +243,17 @@ def evaluate(network: Network, dataset: TradingDataset, chosen: Rows, parameters
 
 
 def apply_network(network: Network, windows: Windows, chosen: Rows) -> tuple[Floats, Floats, Floats, Floats]:
-    """Logits (n, 3), quantiles of the scaled returns (n, horizons, 5), attention (n, length) and selection (n, features
-    or 0) of the chosen windows."""
+    """What a network says of the chosen windows.
+
+    Args:
+        network: on the CPU; left in evaluation mode.
+        windows: standardised.
+        chosen: places among the windows.
+
+    Returns:
+        Logits (n, 3), quantiles of the scaled returns (n, horizons, 5), attention (n, length) and selection (n,
+        features or 0).
+    """
     network.eval()
     parts = []
     with torch.no_grad():

@@ -96,6 +96,14 @@ class Windows:
 def make_windows(rows: pd.DataFrame, standardiser: Standardiser, length: int) -> Windows:
     """Every window of `length` rows that neither leaves its symbol nor crosses a gap in time (`window_ends`).
 
+    Args:
+        rows: of any number of symbols, in any order.
+        standardiser: fitted; gives the features and their order.
+        length: bars of a window.
+
+    Returns:
+        The windows; `source` says which of the rows ends each.
+
     Raises:
         BadData: no symbol has a run of rows as long as the window, or a feature is missing.
     """
@@ -110,6 +118,14 @@ def window_ends(symbol: NDArray[Any], at: Rows, length: int) -> Rows:
     """The rows that end a whole window, of rows in the order of symbol and time.
 
     A gap is any step longer than the usual one: after it, windows begin anew.
+
+    Args:
+        symbol: of each row, shape (rows,).
+        at: time of each row in milliseconds, rising within a symbol.
+        length: bars of a window.
+
+    Returns:
+        Rising row numbers.
 
     Raises:
         BadData: no symbol has a run of rows as long as the window.

@@ -26,6 +26,16 @@ class Encoded(NamedTuple):
 
 
 def make_backbone(name: str, n_features: int, horizons: tuple[int, ...], parameters: SequenceParameters) -> nn.Module:
-    """The backbone of that file. It has `width`, the size of its vectors. No other file is imported."""
+    """The backbone of that file. It has `width`, the size of its vectors. No other file is imported.
+
+    Args:
+        name: of a file in this folder.
+        n_features: size of the last axis of its input.
+        horizons: bars of the returns that are forecast, rising.
+        parameters: width, layers and what else the network is made by.
+
+    Returns:
+        A module from (batch, length, features) to an `Encoded`, with random weights.
+    """
     made: Callable[[int, tuple[int, ...], SequenceParameters], nn.Module] = import_module(f"{__name__}.{name}").Backbone
     return made(n_features, horizons, parameters)

@@ -1,0 +1,21 @@
+"""The stage that compares ways to execute. It is run by name: it needs no market data."""
+
+from kedro.pipeline import Node, Pipeline
+
+from tradewind.pipelines.execution.nodes import compare_executions, draw_execution
+
+
+def create_pipeline() -> Pipeline:
+    """Costs of each policy in each world, and a page."""
+    return Pipeline(
+        [
+            Node(
+                compare_executions, ["params:execution_study", "params:seed"], "execution_costs",
+                name="compare_executions",
+            ),
+            Node(draw_execution, "execution_costs", "execution_page", name="draw_execution"),
+        ],
+        namespace="execution",
+        prefix_datasets_with_namespace=False,
+        tags="execution",
+    )  # fmt: skip

@@ -1,0 +1,156 @@
+"""One order split over the books of several venues: the cheapest levels first, fees counted."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tradewind.errors import BadParameters
+
+Floats = NDArray[np.float64]
+
+
+class VenueBook(NamedTuple):
+    """What one venue offers on the side that the order takes.
+
+    Attributes:
+        venue: its name.
+        prices: of the levels, best first, (levels,).
+        sizes: units at each, (levels,).
+        opposite: best price of the other side; NaN where that side is empty.
+        age_s: since the book was last heard of.
+        taker_fee_bps: of the value.
+        lot_size: quantities are multiples of it; 0 where any will do.
+        min_quantity: the smallest order that the venue takes.
+    """
+
+    venue: str
+    prices: Floats
+    sizes: Floats
+    opposite: float = float("nan")
+    age_s: float = 0.0
+    taker_fee_bps: float = 0.0
+    lot_size: float = 0.0
+    min_quantity: float = 0.0
+
+
+class Child(NamedTuple):
+    """An order for one venue.
+
+    Attributes:
+        venue: where.
+        quantity: units, positive.
+        limit_price: the worst level that it may reach.
+        expected_value: price times quantity over the levels that it takes, without the fee.
+        expected_fee: in account currency.
+    """
+
+    venue: str
+    quantity: float
+    limit_price: float
+    expected_value: float
+    expected_fee: float
+
+
+class Route(NamedTuple):
+    """Children, the quantity that finds no taker, and the reason for each venue that was left out or cut short."""
+
+    children: tuple[Child, ...]
+    unfilled: float
+    reasons: tuple[str, ...]
+
+
+def route(books: list[VenueBook], quantity: float, max_age_s: float = 2.0) -> Route:
+    """Split an order that takes liquidity over venues so that its fills and fees cost the least (water-filling).
+
+    Levels of all venues are taken in the order of their price after the fee until the quantity is done. Where levels
+    are known and fees are proportional no other split is cheaper, and an order that is refused by one venue and spread
+    over the rest of the same books ends where it would have been without that venue. Rounding to lots is towards zero;
+    a venue whose share falls below its minimum is left out, and its share goes to the others.
+
+    Args:
+        books: one a venue, of the side that is taken (asks for a purchase).
+        quantity: units, positive for a purchase, negative for a sale.
+        max_age_s: an older book is not traded on.
+
+    Raises:
+        BadParameters: the quantity is 0 or no number, or two books have one name.
+    """
+    if not np.isfinite(quantity) or quantity == 0:
+        raise BadParameters(f"quantity must be a finite number other than 0: found {quantity}")
+    names = [book.venue for book in books]
+    if len(set(names)) < len(names):
+        raise BadParameters(f"every venue gives one book: found {', '.join(names)}")
+    buys = quantity > 0
+    reasons = {book.venue: reason for book in books if (reason := _unusable(book, buys, max_age_s))}
+    usable = [book for book in books if book.venue not in reasons]
+    while True:
+        children, rounded = _fill(usable, abs(quantity), buys)
+        small = [
+            book for book in usable if 0 < rounded.get(book.venue, 0.0) < book.min_quantity
+            or (book.venue in rounded and rounded[book.venue] == 0)
+        ]  # fmt: skip
+        if not small:
+            break
+        least = min(small, key=lambda book: rounded[book.venue])
+        reasons[least.venue] = (
+            f"{least.venue}: its share of {rounded[least.venue]:g} is below its minimum of "
+            f"{max(least.min_quantity, least.lot_size):g}"
+        )
+        usable = [book for book in usable if book.venue != least.venue]
+    unfilled = max(abs(quantity) - sum(child.quantity for child in children), 0.0)
+    unfilled = 0.0 if unfilled < 1e-12 * abs(quantity) else unfilled
+    if unfilled and usable:
+        reasons["depth"] = f"{unfilled:g} units find no taker: the books end, or lots are rounded towards zero"
+    return Route(children, unfilled, tuple(reasons.values()))
+
+
+def _unusable(book: VenueBook, buys: bool, max_age_s: float) -> str | None:
+    prices, sizes = book.prices, book.sizes
+    if len(prices) == 0 or len(prices) != len(sizes):
+        return f"{book.venue}: there is nothing on this side of its book"
+    if not (np.isfinite(prices).all() and np.isfinite(sizes).all() and (prices > 0).all() and (sizes >= 0).all()):
+        return f"{book.venue}: its book holds a price or size that is no positive number"
+    if (np.diff(prices) * (1 if buys else -1) <= 0).any():
+        return f"{book.venue}: its levels are not in the order of their prices"
+    if not np.isfinite(book.opposite):
+        return f"{book.venue}: the other side of its book is empty"
+    if (prices[0] - book.opposite) * (1 if buys else -1) <= 0:
+        return f"{book.venue}: its book is crossed"
+    if not book.age_s <= max_age_s:
+        return f"{book.venue}: its book is {book.age_s:g} s old, more than {max_age_s:g} s"
+    return None
+
+
+def _fill(books: list[VenueBook], quantity: float, buys: bool) -> tuple[tuple[Child, ...], dict[str, float]]:
+    sign = 1 if buys else -1
+    levels = sorted(
+        (sign * price * (1.0 + sign * book.taker_fee_bps * 1e-4), index, level)
+        for index, book in enumerate(books)
+        for level, price in enumerate(book.prices)
+    )
+    taken = np.zeros(len(books))
+    left = quantity
+    for _, index, level in levels:
+        amount = min(left, books[index].sizes[level])
+        taken[index] += amount
+        left -= amount
+        if left <= 0:
+            break
+    children, rounded = [], {}
+    for book, amount in zip(books, taken, strict=True):
+        if amount <= 0:
+            continue
+        exact = np.floor(amount / book.lot_size * (1 + 1e-12)) * book.lot_size if book.lot_size > 0 else amount
+        rounded[book.venue] = float(exact)
+        if exact > 0:
+            children.append(_child(book, float(exact)))
+    return tuple(children), rounded
+
+
+def _child(book: VenueBook, quantity: float) -> Child:
+    before = np.concatenate([[0.0], np.cumsum(book.sizes)[:-1]])
+    amounts = np.clip(quantity - before, 0.0, book.sizes)
+    value = float(amounts @ book.prices)
+    deepest = int(np.flatnonzero(amounts > 0)[-1])
+    return Child(book.venue, quantity, float(book.prices[deepest]), value, value * book.taker_fee_bps * 1e-4)

@@ -1,0 +1,193 @@
+"""Ways to execute, compared in worlds whose best way is known: what each costs, and its share of what can be saved."""
+
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from tradewind.parameters import Parameters
+from tradewind.trading.execution.worlds import optimal, schedules
+from tradewind.trading.execution.worlds.impact import (
+    PARTS,
+    Executed,
+    Floats,
+    ImpactWorld,
+    NotNegative,
+    Policy,
+    draw_paths,
+    execute,
+)
+from tradewind.trading.execution.worlds.venues import Positive, VenueWorld, compare_routes
+
+ONE_ORDER, TWAP, VWAP, OPTIMUM = "one_order", "twap", "vwap", "optimum"
+
+
+class Task(Parameters):
+    """What is to be executed.
+
+    Attributes:
+        quantity: units, negative for a sale.
+        price: at arrival, by which costs are stated in basis points.
+    """
+
+    quantity: Annotated[float, Field(allow_inf_nan=False)]
+    price: Positive = 100.0
+
+
+class ImpactTask(Task):
+    """A task in one world."""
+
+    world: ImpactWorld
+
+
+class SwitchingTask(Task):
+    """A task in worlds between which a hidden Markov chain switches.
+
+    Attributes:
+        worlds: one a regime.
+        transitions: rows of probabilities, one a regime.
+        first: probabilities of the regimes at the first step.
+    """
+
+    worlds: Annotated[tuple[ImpactWorld, ...], Field(min_length=2)]
+    transitions: tuple[tuple[NotNegative, ...], ...]
+    first: tuple[NotNegative, ...]
+
+    @model_validator(mode="after")
+    def _probabilities(self) -> "SwitchingTask":
+        count = len(self.worlds)
+        rows = (*self.transitions, self.first)
+        if len(self.transitions) != count or any(len(row) != count or abs(sum(row) - 1.0) > 1e-9 for row in rows):
+            raise ValueError(f"transitions must hold {count} rows, and they and first {count} numbers that sum to 1")
+        return self
+
+
+class VenueTask(Task):
+    """A purchase over several venues."""
+
+    world: VenueWorld
+
+
+class ExecutionStudy(Parameters):
+    """What is compared (`params:execution_study`).
+
+    Attributes:
+        episodes: executions a world and policy, on the same noise for all policies of a world.
+        wrong_by: the share by which a planner's idea of the impact is wrong in the row that shows what this costs.
+        impact: tasks by name.
+        switching: tasks by name.
+        venues: tasks by name; a tenth of the episodes, since each is routed by itself.
+    """
+
+    episodes: Annotated[int, Field(ge=100)] = 10_000
+    wrong_by: Annotated[float, Field(gt=-1, allow_inf_nan=False)] = 0.2
+    impact: dict[str, ImpactTask] = {}
+    switching: dict[str, SwitchingTask] = {}
+    venues: dict[str, VenueTask] = {}
+
+
+def compare(study: ExecutionStudy, generator: np.random.Generator) -> pd.DataFrame:
+    """Every world's policies side by side.
+
+    Args:
+        study: the worlds and how many executions.
+        generator: the only source of randomness.
+
+    Returns:
+        One row a world and policy: cost in basis points of the value at arrival with its standard error, the parts of
+        it, the share of one order's cost that is saved, and the share of the gap between TWAP (of the venues: an even
+        split) and the optimum that is closed, with its standard error; NaN where there is no gap.
+    """
+    rows: list[dict[str, object]] = []
+    for name, task in study.impact.items():
+        rows += _impact_rows(name, task, study, generator)
+    for name, switching in study.switching.items():
+        rows += _switching_rows(name, switching, study, generator)
+    for name, venue in study.venues.items():
+        rows += _venue_rows(name, venue, study.episodes // 10, generator)
+    return pd.DataFrame(rows)
+
+
+def _impact_rows(name: str, task: ImpactTask, study: ExecutionStudy,
+                 generator: np.random.Generator) -> list[dict[str, object]]:  # fmt: skip
+    world, quantity = task.world, task.quantity
+    paths = draw_paths(world, study.episodes, generator)
+    policies = {
+        ONE_ORDER: schedules.fixed(schedules.at_once(world, quantity)),
+        TWAP: schedules.fixed(schedules.equal_slices(world, quantity)),
+        VWAP: schedules.fixed(schedules.by_volume(world, quantity)),
+        "planned_with_wrong_impact": _planned(_wrong(world, 1.0 + study.wrong_by), quantity),
+        OPTIMUM: _planned(world, quantity),
+    }
+    if not world.volumes:
+        del policies[VWAP]
+    return _rows(name, task, {each: execute(world, quantity, policy, paths) for each, policy in policies.items()}, TWAP)
+
+
+def _switching_rows(name: str, task: SwitchingTask, study: ExecutionStudy,
+                    generator: np.random.Generator) -> list[dict[str, object]]:  # fmt: skip
+    regimes = optimal.Regimes(list(task.worlds), np.array(task.transitions), np.array(task.first))
+    plan = optimal.solve(regimes, task.quantity)
+    ruling, paths = regimes.draw(study.episodes, generator), draw_paths(task.worlds[0], study.episodes, generator)
+    first = task.worlds[0]
+    policies: dict[str, Policy] = {
+        ONE_ORDER: schedules.fixed(schedules.at_once(first, task.quantity)),
+        TWAP: schedules.fixed(schedules.equal_slices(first, task.quantity)),
+        "planned_as_if_the_first_regime_stayed": _planned(first, task.quantity),
+        "filtered_regime": optimal.Filtering(regimes, plan),
+        OPTIMUM: optimal.informed(plan, ruling),
+    }
+    runs = {each: execute(regimes.worlds, task.quantity, policy, paths, ruling) for each, policy in policies.items()}
+    return _rows(name, task, runs, TWAP)
+
+
+def _venue_rows(name: str, task: VenueTask, episodes: int, generator: np.random.Generator) -> list[dict[str, object]]:
+    costs = compare_routes(task.world, task.quantity, episodes, generator)
+    named = {"one_venue": costs.one_venue, "even_split": costs.even, "routed": costs.routed, OPTIMUM: costs.bound}
+    return [
+        _row(name, policy, task, cost, named["one_venue"], named["even_split"], costs.bound, None)
+        for policy, cost in named.items()
+    ]
+
+
+def _planned(world: ImpactWorld, quantity: float) -> Policy:
+    if world.square_root > 0:
+        return schedules.fixed(optimal.convex_programme(world, quantity).orders)
+    alone = optimal.Regimes([world], np.ones((1, 1)), np.ones(1))
+    return optimal.single(optimal.solve(alone, quantity))
+
+
+def _wrong(world: ImpactWorld, times: float) -> ImpactWorld:
+    names = ("permanent", "transient", "temporary", "square_root")
+    return world.model_copy(update={each: times * getattr(world, each) for each in names})
+
+
+def _rows(name: str, task: Task, runs: dict[str, Executed], baseline: str) -> list[dict[str, object]]:
+    one, base, best = (runs[each].total for each in (ONE_ORDER, baseline, OPTIMUM))
+    return [_row(name, policy, task, run.total, one, base, best, run.costs) for policy, run in runs.items()]
+
+
+def _row(name: str, policy: str, task: Task, cost: Floats, one: Floats, baseline: Floats, best: Floats,
+         parts: Floats | None) -> dict[str, object]:  # fmt: skip
+    bps = 1e4 / (abs(task.quantity) * task.price)
+    gap, closed = baseline - best, baseline - cost
+    share, error = float("nan"), float("nan")
+    if gap.mean() > 2 * _error(gap) and gap.mean() > 1e-6 * abs(baseline.mean()):
+        share = float(closed.mean() / gap.mean())
+        error = float(_error(closed - share * gap) / gap.mean())
+    row: dict[str, object] = {
+        "world": name,
+        "policy": policy,
+        "cost_bps": float(cost.mean() * bps),
+        "standard_error_bps": float(_error(cost) * bps),
+        "saved_against_one_order": float((one - cost).mean() / one.mean()),
+        "share_of_gap": share,
+        "share_of_gap_error": error,
+    }
+    shown = np.full(len(PARTS), np.nan) if parts is None else parts.mean(axis=0) * bps
+    return row | {f"{part}_bps": float(value) for part, value in zip(PARTS, shown, strict=True)}
+
+
+def _error(values: Floats) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values)))

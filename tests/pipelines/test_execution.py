@@ -1,0 +1,58 @@
+"""The execution stage: what it compares, what may not happen in it, and its page."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from tradewind.pipelines.execution.nodes import compare_executions, draw_execution
+from tradewind.trading.execution.worlds.comparison import ExecutionStudy, SwitchingTask
+
+
+@pytest.fixture(scope="module")
+def study() -> ExecutionStudy:
+    shipped = yaml.safe_load((Path(__file__).parents[2] / "conf/base/parameters_execution.yml").read_text())
+    return ExecutionStudy.model_validate(shipped["execution_study"] | {"episodes": 2_000})
+
+
+@pytest.fixture(scope="module")
+def costs(study: ExecutionStudy) -> pd.DataFrame:
+    return compare_executions(study, 7)
+
+
+def test_every_world_is_compared_and_the_same_seed_gives_the_same_costs(
+    study: ExecutionStudy, costs: pd.DataFrame
+) -> None:
+    assert set(costs["world"]) == {*study.impact, *study.switching, *study.venues}
+    pd.testing.assert_frame_equal(costs, compare_executions(study, 7))
+
+
+def test_nobody_closes_more_than_the_whole_gap(costs: pd.DataFrame) -> None:
+    found = costs.dropna(subset="share_of_gap")
+    assert (found["share_of_gap"] < 1 + 2 * found["share_of_gap_error"] + 1e-9).all()
+
+
+def test_equal_slices_are_the_optimum_where_only_cost_counts(costs: pd.DataFrame) -> None:
+    rows = costs[costs["world"] == "almgren_chriss_cost_alone"].set_index("policy")
+    assert rows["share_of_gap"].isna().all()
+    assert rows.loc["twap", "cost_bps"] == pytest.approx(rows.loc["optimum", "cost_bps"], rel=1e-9)
+
+
+def test_the_router_and_the_filter_come_near_to_the_optimum(costs: pd.DataFrame) -> None:
+    of = costs.set_index(["world", "policy"])["share_of_gap"]
+    assert of["three_venues", "routed"] > 0.9
+    assert of["thin_and_deep", "filtered_regime"] > 0.5
+
+
+def test_the_page_shows_every_world_with_its_policies(costs: pd.DataFrame) -> None:
+    page = draw_execution(costs)
+    assert all(f'id="{world.replace("_", "-")}"' in page for world in costs["world"].unique())
+    assert "planned with wrong impact" in page and "no gap" in page and "SIMULATED MARKETS" in page
+
+
+def test_probabilities_that_do_not_sum_to_one_are_refused(study: ExecutionStudy) -> None:
+    given = study.switching["thin_and_deep"].model_dump() | {"transitions": ((0.9, 0.2), (0.1, 0.9))}
+    with pytest.raises(ValidationError, match="sum to 1"):
+        SwitchingTask.model_validate(given)

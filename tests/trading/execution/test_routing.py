@@ -1,0 +1,87 @@
+"""Orders split over venues: the cheapest split there is, and a reason wherever one is left out."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from tradewind.errors import BadParameters
+from tradewind.trading.execution.routing import VenueBook, route
+
+
+def book(venue: str, best: float = 100.0, **changes: object) -> VenueBook:
+    return VenueBook(venue, best + np.arange(5.0), np.full(5, 10.0), opposite=best - 1)._replace(**changes)
+
+
+def test_the_cheapest_levels_after_fees_are_taken_first() -> None:
+    plan = route([book("dear", taker_fee_bps=150.0), book("cheap", best=100.5)], 25.0)
+    assert {child.venue: child.quantity for child in plan.children} == {"cheap": 15.0, "dear": 10.0}
+    assert plan.unfilled == 0 and plan.reasons == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_no_other_split_is_cheaper(seed: int, buys: bool) -> None:
+    """Against a linear programme over all levels."""
+    generator = np.random.default_rng(seed)
+    sign = 1 if buys else -1
+    books = []
+    for index in range(generator.integers(1, 5)):
+        steps = np.cumsum(generator.uniform(0.01, 1.0, 6))
+        books.append(
+            VenueBook(f"v{index}", 100.0 + sign * steps, generator.uniform(0.0, 5.0, 6), 100.0 - sign,
+                      taker_fee_bps=float(generator.uniform(0, 30)))
+        )  # fmt: skip
+    quantity = float(generator.uniform(0.1, 0.9) * sum(each.sizes.sum() for each in books))
+    plan = route(books, sign * quantity)
+    paid = sum(sign * child.expected_value + child.expected_fee for child in plan.children)
+    cost = np.concatenate([sign * each.prices * (1 + sign * each.taker_fee_bps * 1e-4) for each in books])
+    sizes = np.concatenate([each.sizes for each in books])
+    best = linprog(cost, A_eq=np.ones((1, len(cost))), b_eq=[quantity], bounds=list(zip(0 * sizes, sizes, strict=True)))
+    assert paid == pytest.approx(best.fun, rel=1e-9)
+    assert sum(child.quantity for child in plan.children) == pytest.approx(quantity, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"prices": np.array([]), "sizes": np.array([])}, "nothing on this side"),
+        ({"opposite": float("nan")}, "other side of its book is empty"),
+        ({"opposite": 100.0}, "crossed"),
+        ({"age_s": 3.0}, "3 s old"),
+        ({"age_s": float("nan")}, "s old"),
+        ({"prices": np.array([100.0, np.nan, 102, 103, 104])}, "no positive number"),
+        ({"sizes": np.array([1.0, -1, 1, 1, 1])}, "no positive number"),
+        ({"prices": np.array([101.0, 100, 102, 103, 104])}, "not in the order"),
+    ],
+)
+def test_a_book_that_cannot_be_believed_is_not_traded_on(changes: dict[str, object], reason: str) -> None:
+    alone = route([book("a", **changes)], 5.0)
+    assert alone.children == () and alone.unfilled == 5.0 and reason in alone.reasons[0]
+    beside = route([book("a", **changes), book("b")], 5.0)
+    assert [child.venue for child in beside.children] == ["b"] and beside.unfilled == 0
+
+
+def test_depth_below_the_size_gives_a_smaller_plan_and_says_so() -> None:
+    plan = route([book("a")], 80.0)
+    assert plan.unfilled == 30.0 and "30 units find no taker" in plan.reasons[-1]
+
+
+def test_lots_are_rounded_towards_zero_and_minimums_go_to_the_others() -> None:
+    plan = route([book("a", lot_size=3.0), book("b", best=100.2, min_quantity=8.0)], 12.0)
+    assert {child.venue: child.quantity for child in plan.children} == {"a": 12.0}
+    assert "below its minimum" in plan.reasons[0]
+    odd = route([book("a", lot_size=5.0)], 12.0)
+    assert odd.children[0].quantity == 10.0 and odd.unfilled == 2.0
+
+
+@pytest.mark.parametrize("quantity", [0.0, float("nan"), float("-inf")])
+def test_a_quantity_that_is_none_is_refused(quantity: float) -> None:
+    with pytest.raises(BadParameters, match="quantity"):
+        route([book("a")], quantity)
+
+
+def test_a_venue_gives_one_book() -> None:
+    with pytest.raises(BadParameters, match="every venue gives one book"):
+        route([book("a"), book("a")], 1.0)
