@@ -150,7 +150,7 @@ def _report_nodes() -> list[Node]:
     return [
         Node(
             report_nodes.draw_performance,
-            ["portfolio_returns", "cost_sensitivity", "verdict"],
+            ["portfolio_returns", "cost_sensitivity", "verdict", UNIVERSE],
             ["equity_figure", "drawdown_figure", "cost_figure"],
             name="draw_performance",
         ),
