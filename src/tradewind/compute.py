@@ -39,7 +39,16 @@ class SerialExecutor(Executor):
     """Runs every call at once, in the caller's thread: the easiest to debug."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """A future that is already done."""
+        """A future that is already done.
+
+        Args:
+            fn: called at once.
+            *args: its arguments.
+            **kwargs: its named arguments.
+
+        Returns:
+            Holds the result, or the error that was raised.
+        """
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -52,8 +61,17 @@ def executor(kind: ExecutorKind, workers: int = 2, address: str = "", preload: S
     """A `concurrent.futures.Executor` of the asked kind.
 
     Threads suit numba kernels, which release the interpreter lock; processes suit pure Python; Dask suits many
-    machines: `address` is its scheduler's, such as `tcp://10.0.0.5:8786`. `preload` are modules that worker processes
-    need and that are slow to import: they are imported once, for all worker processes of this one.
+    machines.
+
+    Args:
+        kind: serial, threads, processes or dask.
+        workers: how many at once.
+        address: of Dask's scheduler, such as `tcp://10.0.0.5:8786`.
+        preload: modules that worker processes need and that are slow to import: imported once, for all worker processes
+            of this one.
+
+    Returns:
+        To be shut down by whoever asked for it.
 
     Raises:
         BadParameters: unknown kind, fewer than one worker, or Dask is not installed or not there.
@@ -111,6 +129,14 @@ def lazily(
     Nothing runs before the first call. Then at most `workers` items are under way or wait to be fetched, so that
     memory does not grow with their number; with the serial executor it is the one that is asked for. The executor is
     started by the first call and shut down with the last, or when a call fails.
+
+    Args:
+        function: what is done with each item.
+        items: its arguments by name.
+        rules: executor and workers.
+
+    Returns:
+        By name the call; asked out of order or twice, it raises BadParameters.
     """
     pending: deque[tuple[str, Future[Result]]] = deque()
     waiting = deque(items.items())
@@ -145,10 +171,19 @@ def lazily(
 def split(
     function: Callable[..., tuple[Any, ...]], items: Mapping[str, tuple[Any, ...]], rules: ComputeRules, results: int
 ) -> tuple[dict[str, Callable[[], Any]], ...]:
-    """As `lazily`, for a function with so many `results`: one mapping for each of them, in their order.
+    """As `lazily`, for a function with several results: one mapping for each of them.
 
-    The items are worked on in the order of their names, as the calls of the first mapping ask for them; what the
-    other mappings give waits until it is asked for, once. So the first should be the large one.
+    The items are worked on in the order of their names, as the calls of the first mapping ask for them; what the other
+    mappings give waits until it is asked for, once. So the first should be the large one.
+
+    Args:
+        function: gives a tuple.
+        items: its arguments by name.
+        rules: executor and workers.
+        results: how many it gives.
+
+    Returns:
+        One mapping a result, in their order.
     """
     ordered = {name: items[name] for name in sorted(items)}
     calls = lazily(function, ordered, rules)
@@ -168,7 +203,16 @@ def split(
 def map_partitions(
     function: Callable[..., Any], *partitions: Iterable[Any], on: Executor | None = None
 ) -> Iterator[Any]:
-    """Results of `function` over the partitions, in their order; serial unless an executor is given."""
+    """Results of `function` over the partitions, in their order; serial unless an executor is given.
+
+    Args:
+        function: of one partition of each.
+        *partitions: as many in each.
+        on: where it runs; None runs it here.
+
+    Returns:
+        In the order of the partitions.
+    """
     if on is None:
         return iter(list(map(function, *partitions)))
     return on.map(function, *partitions)

@@ -41,7 +41,13 @@ def make_store(tracking_uri: str) -> None:
 
 
 def record_metrics(name: str, metrics: pd.DataFrame, path: Path) -> None:
-    """One MLflow metric a model and measure; folds are its steps, totals carry the role in their name."""
+    """One MLflow metric a model and measure; folds are its steps, totals carry the role in their name.
+
+    Args:
+        name: name of the dataset.
+        metrics: model, metric, fold (-1 for totals), role, value; values that are not finite are left out.
+        path: where it was saved.
+    """
     import mlflow
 
     for row in metrics.itertuples():
@@ -54,7 +60,13 @@ def record_metrics(name: str, metrics: pd.DataFrame, path: Path) -> None:
 
 
 def record_trials(name: str, trials: pd.DataFrame, path: Path) -> None:
-    """One nested MLflow run a trial, with its parameters and its objective."""
+    """One nested MLflow run a trial, with its parameters and its objective.
+
+    Args:
+        name: name of the dataset.
+        trials: number, value, state and the parameters of each.
+        path: where it was saved.
+    """
     import mlflow
 
     for row in trials.to_dict("records"):
@@ -66,14 +78,26 @@ def record_trials(name: str, trials: pd.DataFrame, path: Path) -> None:
 
 
 def record_figure(name: str, figure: Any, path: Path) -> None:
-    """The figure as an HTML artifact of the active MLflow run."""
+    """The figure as an HTML artifact of the active MLflow run.
+
+    Args:
+        name: name of the dataset.
+        figure: of Plotly.
+        path: where it was saved.
+    """
     import mlflow
 
     mlflow.log_figure(figure, f"figures/{name}.html")
 
 
 def record_file(name: str, content: Any, path: Path) -> None:
-    """The saved file, or everything in the saved folder, as an artifact of the active MLflow run."""
+    """The saved file, or everything in the saved folder, as an artifact of the active MLflow run.
+
+    Args:
+        name: name of the dataset.
+        content: what was saved.
+        path: where it was saved.
+    """
     import mlflow
 
     if path.is_dir():
@@ -83,7 +107,13 @@ def record_file(name: str, content: Any, path: Path) -> None:
 
 
 def record_models(name: str, keys: dict[str, str], path: Path) -> None:
-    """The models of all folds, as they lie in the store beside the list of their keys."""
+    """The models of all folds, as they lie in the store beside the list of their keys.
+
+    Args:
+        name: name of the dataset.
+        keys: of the store, by fold.
+        path: of the list of keys; the models lie beside it.
+    """
     import mlflow
 
     for fold, key in keys.items():
@@ -91,7 +121,13 @@ def record_models(name: str, keys: dict[str, str], path: Path) -> None:
 
 
 def record_verdict(name: str, verdict: dict[str, Any], path: Path) -> None:
-    """The verdict's numbers as MLflow metrics, the word itself as a tag."""
+    """The verdict's numbers as MLflow metrics, the word itself as a tag.
+
+    Args:
+        name: name of the dataset.
+        verdict: with the word under `verdict`.
+        path: where it was saved.
+    """
     import mlflow
 
     numbers = {f"{name}.{key}": value for key, value in verdict.items() if isinstance(value, int | float)}
@@ -100,12 +136,24 @@ def record_verdict(name: str, verdict: dict[str, Any], path: Path) -> None:
 
 
 def record_learning_curves(name: str, curves: pd.DataFrame, path: Path) -> None:
-    """TensorBoard scalars beside the table, `tensorboard/MODEL/fold_N`, made anew by each run."""
+    """TensorBoard scalars beside the table, `tensorboard/MODEL/fold_N`, made anew by each run.
+
+    Args:
+        name: name of the dataset.
+        curves: model, fold, iteration, train_loss and valid_loss.
+        path: of the table; the scalars lie beside it.
+    """
     _write_scalars(curves.rename(columns={"iteration": "step"}), ["train_loss", "valid_loss"], path, "losses")
 
 
 def record_epochs(name: str, epochs: pd.DataFrame, path: Path) -> None:
-    """A training's numbers by model, fold and epoch, as TensorBoard scalars and MLflow metrics with a history."""
+    """A training's numbers by model, fold and epoch, as TensorBoard scalars and MLflow metrics with a history.
+
+    Args:
+        name: name of the dataset.
+        epochs: model, fold, epoch, and any columns of numbers.
+        path: of the table; the scalars lie beside it.
+    """
     import mlflow
     from mlflow.entities import Metric
 
@@ -153,6 +201,14 @@ RECORDERS: dict[str, Recorder] = {
 
 def load_run(reference: str, tracking_uri: str, experiment: str) -> Run:
     """A finished evaluation from MLflow: `last`, `last~1` (the one before), a run's name, or the start of its id.
+
+    Args:
+        reference: `last`, `last~N`, a name, or the start of an id.
+        tracking_uri: of MLflow's store.
+        experiment: its name.
+
+    Returns:
+        Verdict, parameters and the compared tables.
 
     Raises:
         BadData: there is no such run, several fit, or it lacks the tables that are compared.

@@ -1,6 +1,7 @@
 """A run that is killed leaves nothing torn, and the next one ends as if nobody had been."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Sequence
@@ -25,6 +26,40 @@ def kill_after(project: Any, nodes: int, seconds: float) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL, "the run was over before it was killed"
+
+
+STAGES = ("data_engineering", "regimes", "feature_engineering", "classifier", "evaluation")
+
+
+def kill_in(project: Any, stage: str) -> str:
+    """A run that dies while a node of the stage is at work; the node."""
+    process, begun = project.start("run", "--env", "test"), ""
+    for line in process.stdout:
+        found = re.search(rf"Running node: ({stage}\.\S+?):", line)
+        if found:
+            begun = found[1]
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert begun, f"no node of {stage} had begun"
+    assert process.returncode == -signal.SIGKILL, "the run was over before it was killed"
+    return begun
+
+
+@pytest.mark.depth
+def test_a_run_that_is_killed_within_a_node_of_each_stage_leaves_nothing_torn(
+    new_project: Any, request: pytest.FixtureRequest
+) -> None:
+    killed = []
+    for stage in STAGES:
+        killed.append(kill_in(new_project, stage))
+        for path in new_project.data("test").rglob("*.parquet"):
+            pd.read_parquet(path)
+    assert [one.partition(".")[0] for one in killed] == list(STAGES)
+    new_project.kedro("run", "--env", "test")
+    ours, theirs = request.getfixturevalue("finished_digests"), new_project.digests()
+    kept = {path for path in ours if "studies" not in path}
+    assert {path: ours[path] for path in kept} == {path: theirs.get(path) for path in kept}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from tradewind.errors import BadParameters, TradewindError
 @click.option("--env", default=None, help="Environment whose configuration and models are taken.")
 @click.option("--params", default="", help="Changed parameters, such as live.executor.kind=twap.")
 @click.option("--seconds", type=float, default=None, help="End by itself after so many seconds; else on Ctrl-C.")
-@click.option("--exchange", type=click.Choice(["simulated", "binance"]), default="simulated", show_default=True)
+@click.option("--exchange", type=click.Choice(["simulated", "binance"]), default="simulated", show_default=True,
+              help="Where quotes and trades come from.")  # fmt: skip
 @click.option("--symbols", default="", help="Symbols of the venue, such as BTCUSDT; empty: those of params:universe.")
 @click.option("--new-run", is_flag=True, help="Put the run that is there aside and begin another.")
 @click.pass_obj

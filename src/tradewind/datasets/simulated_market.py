@@ -42,7 +42,13 @@ Origin = Literal["catalog", "command"]
 
 
 def write_market(market: SimulatedMarket, path: Path, origin: Origin) -> None:
-    """Write the market to a SQLite file, atomically; equal markets give equal bytes."""
+    """Write the market to a SQLite file, atomically; equal markets give equal bytes.
+
+    Args:
+        market: bars, side series, oracle and regimes.
+        path: of the file, which is replaced as a whole.
+        origin: who made it, for its table `meta`.
+    """
     with atomic_file(path) as temporary, closing(sqlite3.connect(temporary)) as connection:
         connection.executescript(_SCHEMA)
         for partition, bars in market.bars.items():

@@ -75,13 +75,13 @@ def make_positions(
             model: model_targets(market, symbol, table[table["symbol"] == symbol]) for model, table in by_model.items()
         }
         for agent, table in by_agent.items():
-            here = table[table["symbol"] == symbol]
-            if len(here):
-                targets[agent] = _on_bars(here, bars)
+            agent_rows = table[table["symbol"] == symbol]
+            if len(agent_rows):
+                targets[agent] = _on_bars(agent_rows, bars)
         targets |= without_model[symbol]
-        known = oracle[oracle["symbol"] == symbol]
-        if len(known):
-            targets[baselines.ORACLE] = _on_bars(known, bars)
+        oracle_rows = oracle[oracle["symbol"] == symbol]
+        if len(oracle_rows):
+            targets[baselines.ORACLE] = _on_bars(oracle_rows, bars)
         for name, target in targets.items():
             origin = origins.get(name) or Origin(baselines.family(name))
             rows = bars.loc[tested, ["symbol", "timestamp"]]
@@ -176,7 +176,7 @@ def imitations(judged: pd.DataFrame, folds: pd.DataFrame, seed: int) -> dict[str
         By strategy its positions, on the same rows.
     """
     rng = np.random.default_rng(seed)
-    made: dict[str, list[pd.DataFrame]] = {baselines.RANDOM: [], baselines.MATCHED: []}
+    tables: dict[str, list[pd.DataFrame]] = {baselines.RANDOM: [], baselines.MATCHED: []}
     for _, rows in judged.groupby("symbol", sort=False):
         target, role = rows["target"].to_numpy(), with_role(rows, folds)["role"].to_numpy()
         shuffled = np.zeros(len(target))
@@ -184,8 +184,8 @@ def imitations(judged: pd.DataFrame, folds: pd.DataFrame, seed: int) -> dict[str
             shuffled[role == name] = baselines.at_random_times(target[role == name], rng)
         held = pd.Series(np.abs(target)).groupby(role).transform("mean").to_numpy()
         for name, positions in ((baselines.RANDOM, shuffled), (baselines.MATCHED, held)):
-            made[name].append(_table(name, Origin(baselines.family(name)), rows, positions))
-    return {name: pd.concat(parts, ignore_index=True) for name, parts in made.items()}
+            tables[name].append(_table(name, Origin(baselines.family(name)), rows, positions))
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
 
 def _on_bars(targets: pd.DataFrame, bars: pd.DataFrame) -> Floats:

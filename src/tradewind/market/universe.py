@@ -2,9 +2,9 @@
 
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from tradewind.market.calendars import DAY_MS, Calendar, calendar_name
 from tradewind.market.series import QUALITY_SERIES
@@ -34,10 +34,10 @@ class Universe(Parameters):
     """The symbols of one venue on one timeframe (`params:universe`).
 
     `reference_symbol` is the asset that cross-asset features compare against (the first symbol unless given).
-    Lists may be written as words in one string, since Kedro splits `--params` at commas. `side_series` names the
-    side series joined to every bar; empty where a source has none. Those of `quality.rules.QUALITY_SERIES` are made of
-    the bars, all others come from the source. `calendar` says when the market trades (`market.calendars`): 24/7, 24/5,
-    FX or an exchange's MIC; null is the venue's, 24/7 where it is not known. Weekly bars open on `week_start`.
+    `side_series` names the side series joined to every bar; empty where a source has none. Those of
+    `quality.rules.QUALITY_SERIES` are made of the bars, all others come from the source. `calendar` says when
+    the market trades (`market.calendars`): 24/7, 24/5, FX or an exchange's MIC; null is the venue's, 24/7 where it is
+    not known. Weekly bars open on `week_start`.
 
     `members` says when symbols enter and leave: bars outside are left out, and what is held when a symbol leaves is
     closed at its last close. `chosen` says whether the symbols were picked beforehand, or afterwards, knowing which
@@ -55,11 +55,6 @@ class Universe(Parameters):
     chosen: Literal["beforehand", "afterwards"] | None = None
     price_adjustment: Literal["none", "splits", "splits_and_dividends"] | None = None
     week_start: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = "mon"
-
-    @field_validator("symbols", "side_series", mode="before")
-    @classmethod
-    def _split_words(cls, value: Any) -> Any:
-        return tuple(value.split()) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> "Universe":

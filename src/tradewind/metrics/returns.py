@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tradewind.errors import BadData
 from tradewind.market.calendars import AROUND_THE_CLOCK, Calendar
 
 
@@ -25,7 +26,12 @@ def daily_returns(
         timestamp: the close of each bar.
         net: shape (bars,), shares of the equity before.
         calendar: of the market, for these bars.
+
+    Raises:
+        BadData: not one return for each timestamp.
     """
+    if len(timestamp) != len(net):
+        raise BadData(f"a return is needed for each timestamp: {len(timestamp)} timestamps, {len(net)} returns")
     milliseconds = timestamp.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
     day = calendar.days(milliseconds)
     order = np.argsort(day, kind="stable") if np.any(np.diff(day) < 0) else slice(None)

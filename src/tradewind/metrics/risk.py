@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.errors import BadData
 from tradewind.market.calendars import YEAR_DAYS
 
 Floats = NDArray[np.float64]
@@ -40,7 +41,15 @@ N_MEASURES = len(MEASURES)
 
 
 def measures_of(daily: Floats, days_per_year: float = YEAR_DAYS) -> dict[str, float]:
-    """The measures by name, of daily net returns; `measure` says how each is defined."""
+    """The measures by name, of daily net returns; `measure` says how each is defined.
+
+    Raises:
+        BadData: a return is missing or infinite.
+    """
+    daily = np.ascontiguousarray(daily, dtype=np.float64)
+    if not np.isfinite(daily).all():
+        row = int(np.flatnonzero(~np.isfinite(daily))[0])
+        raise BadData(f"daily returns must be finite: row {row} is {daily[row]}; drop days without a return")
     return dict(zip(MEASURES, measure(daily, days_per_year).tolist(), strict=True))
 
 

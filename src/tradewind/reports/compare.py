@@ -18,7 +18,7 @@ from tradewind.reports.performance import label
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: who it is, what it was told, and what it found on the walk-forward folds and the holdout."""
+    """A finished run: its identity, its parameters, and its results on the walk-forward folds and the holdout."""
 
     key: str
     name: str

@@ -28,11 +28,11 @@ def regimes_figure(bars: pd.DataFrame, regimes: pd.DataFrame) -> Any:
     regime = regimes["regime"].to_numpy()[rows]
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.04)
     for name, colour in COLOURS.items():
-        here = np.where(regime == name, close, np.nan)
+        own_close = np.where(regime == name, close, np.nan)
         # A stretch goes on to the first bar of the next one, so that the line has no holes.
-        here[1:] = np.where((regime[:-1] == name) & (regime[1:] != name), close[1:], here[1:])
+        own_close[1:] = np.where((regime[:-1] == name) & (regime[1:] != name), close[1:], own_close[1:])
         figure.add_trace(
-            go.Scatter(x=at, y=here.tolist(), name=name, mode="lines", line={"color": colour, "width": 1.4}), 1, 1
+            go.Scatter(x=at, y=own_close.tolist(), name=name, mode="lines", line={"color": colour, "width": 1.4}), 1, 1
         )
         chance = regimes[f"p_{name}"].to_numpy()[rows].tolist()
         area = go.Scatter(

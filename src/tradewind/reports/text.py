@@ -311,8 +311,8 @@ def side_cost_rows(robustness: Any, order: list[str]) -> Iterator[dict[str, str]
 
 
 def _of(robustness: Any, table: str, chosen: str) -> list[dict[str, Any]]:
-    found = robustness[table]
-    rows: list[dict[str, Any]] = found[found["strategy"] == chosen].to_dict("records")
+    stressed = robustness[table]
+    rows: list[dict[str, Any]] = stressed[stressed["strategy"] == chosen].to_dict("records")
     return rows
 
 

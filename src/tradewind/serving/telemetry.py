@@ -9,7 +9,7 @@ KEPT = 256
 
 
 class Telemetry:
-    """One sender, any number of listeners. A listener that does not keep up loses the oldest events, and is told."""
+    """One sender, any number of listeners. A listener that does not keep up loses the oldest events and gets a note."""
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[dict[str, Any] | None]] = set()

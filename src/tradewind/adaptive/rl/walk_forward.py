@@ -116,8 +116,8 @@ def train_folds(
         jobs = [_Job(tuple(sorted(plain, key=lambda fold: fold.test_start)), (seed,)) for seed in plan.seeds()]
     with executor(plan.training.executor, plan.training.workers, plan.training.address, AGENT_MODULES) as on:
         tasks = [on.submit(_work, job, inputs, symbols, plan, store, dict(forecasters or {})) for job in jobs]
-        found = [one for task in tasks for one in task.result()]
-    return [_together([one for one in found if one.fold == fold.fold]) for fold in plain]
+        trained = [one for task in tasks for one in task.result()]
+    return [_together([one for one in trained if one.fold == fold.fold]) for fold in plain]
 
 
 def _together(parts: Sequence[TrainedFold]) -> TrainedFold:
@@ -259,8 +259,8 @@ def _live(
         table[[f"observed_{name}" for name in ACCOUNT_FEATURES]] = (
             rollouts[0].observations[:, -len(ACCOUNT_FEATURES) :].astype(np.float64)
         )
-        kept = [at for at, name in enumerate(STEP_FIELDS) if name != "equity"]
-        table[[STEP_FIELDS[at] for at in kept]] = rollouts[0].steps[:, kept]
+        columns = [at for at, name in enumerate(STEP_FIELDS) if name != "equity"]
+        table[[STEP_FIELDS[at] for at in columns]] = rollouts[0].steps[:, columns]
         transitions.append(table[[*KEYS, *(name for name in table.columns if name not in KEYS)]])
         answers.append(responses(market, rollouts).assign(**which))
     text = {"strategy": "str"}

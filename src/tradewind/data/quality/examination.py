@@ -48,12 +48,15 @@ def examine(
     Timeliness is missing: it depends on when the other symbols end.
 
     Args:
-        bars: of one symbol, checked.
-        counts: its row counts.
+        bars: one symbol's checked bars.
+        counts: its row of `RowCounts`.
         rejected: its rejected rows.
-        agreement: its comparisons with other tables.
-        rules: what counts as what.
+        agreement: its rows of `QualityAgreement`.
+        rules: the span that was asked for, limits of outliers, runs and drift.
         calendar: when the market trades; None: around the clock.
+
+    Returns:
+        Tables and measures of the symbol.
     """
     asked = None
     if rules.since is not None or rules.until is not None:
@@ -80,13 +83,16 @@ def examine(
 def score(
     examined: Examination, as_of_ms: int, rules: QualityRules, calendar: Calendar | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The symbol's row of `DataQuality` and its rows of `QualityScores`; at `as_of_ms` it should be up to date.
+    """The symbol's row of `DataQuality` and its rows of `QualityScores`.
 
     Args:
-        examined: what `examine` found.
-        as_of_ms: when it should be up to date.
-        rules: how late is late, and the limits.
+        examined: of the symbol.
+        as_of_ms: when it should be up to date, UTC milliseconds.
+        rules: limits of each score, and when bars are late.
         calendar: when the market trades; None: around the clock.
+
+    Returns:
+        One row, and one row a score.
     """
     late = timeliness(examined.last_ms, as_of_ms, calendar or Calendar.of(examined.key.timeframe), rules)
     scores = score_table(examined.key, {**examined.measures, "timeliness": late}, rules)

@@ -162,10 +162,10 @@ def train_folds(
             forecaster = kind.from_files(files)
             begun.drop()  # a run that was killed between its last two writes left it
             logger.info("%s fold %d: taken from the store", kind.name, fold.fold)
-        found = forecaster.predict(rows, testing)
+        forecasts = forecaster.predict(rows, testing)
         # A window that is not whole, at the beginning of a segment, has no forecast.
-        known = found["p_up"].notna().to_numpy()
-        return TrainedFold(fold, seed, key, forecaster, test[known], found[known])
+        has_forecast = forecasts["p_up"].notna().to_numpy()
+        return TrainedFold(fold, seed, key, forecaster, test[has_forecast], forecasts[has_forecast])
 
     plan = list(folds.itertuples(index=False))
     # One thread a fit: matrix products that are shared out differently differ in their last bits.

@@ -19,6 +19,15 @@ def find_regimes(
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any], pd.DataFrame]:
     """The regime of every bar by partition, the fitted models of each, and what the regimes came to.
 
+    Args:
+        bars: by partition a function that loads checked bars.
+        universe: symbols, venue, timeframe and side series.
+        plan: the model, its rules and when it is fitted anew.
+        seed: of the fits.
+
+    Returns:
+        Tables by partition, fitted models as JSON by partition, and one row a symbol and regime.
+
     Raises:
         BadData: a symbol of the universe has no bars.
     """
@@ -37,6 +46,15 @@ def find_regimes(
 
 
 def draw_regimes(bars: Partitions, regimes: Partitions, summary: pd.DataFrame) -> str:
-    """The page: for each symbol its price coloured by regime, the probabilities, and what the regimes came to."""
+    """The page: for each symbol its price coloured by regime, the probabilities, and what the regimes came to.
+
+    Args:
+        bars: by partition a function that loads checked bars.
+        regimes: by partition a function that loads its regimes.
+        summary: one row a symbol and regime.
+
+    Returns:
+        HTML.
+    """
     loaded = {name: (bars[name](), load()) for name, load in sorted(regimes.items())}
     return render_regimes_page(loaded, summary)

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.trading.engine.inputs import check_rows
 from tradewind.trading.engine.step import (
     ACCEPTED,
     END,
@@ -104,7 +105,11 @@ def advance(
 
     Returns:
         The bars' rows, and the fills; their bar is counted from the account's beginning.
+
+    Raises:
+        BadData: shapes that do not agree, or a price, rate or target that is missing where there is a bar.
     """
+    check_rows(bars, segment, target)
     out, positions = np.empty((len(ACCOUNT), bars.shape[2])), np.zeros((bars.shape[0], bars.shape[2]))
     fills = run_account(
         state.symbols, state.equity, state.n_bars, bars, segment, target, schedule, book, out, positions

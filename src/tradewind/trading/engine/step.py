@@ -185,6 +185,14 @@ def is_idle(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _is_met(bar: Bar, limit: float, side: float) -> bool:
+    # A bar that opens at the price was traded there; one that only touches it later may not have come to this order.
+    if side > 0.0:
+        return bar.opening <= limit or bar.low < limit
+    return bar.opening >= limit or bar.high > limit
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def trade(
     states: Floats, at: int, target: float, equity: float, bar: Bar, schedule: TradingSchedule, book: Floats,
     fills: Floats, count: int,
@@ -233,8 +241,8 @@ def trade(
                 apply_fill(states, at, missing, price)
                 if missing == whole:  # exactly: else the rounding of the sum would be traded on the next bar
                     states[at, UNITS] = states[at, WORKING]
-        elif missing != 0.0 and limit > 0.0 and (bar.low < limit if missing > 0.0 else bar.high > limit):
-            # Met at the open if that is better already; what was held until then earns up to the fill.
+        elif missing != 0.0 and limit > 0.0 and _is_met(bar, limit, np.sign(missing)):
+            # Met at the open if that is as good or better; what was held until then earns up to the fill.
             there = min(price, limit) if missing > 0.0 else max(price, limit)
             gross += states[at, UNITS] * (there - price)
             price, met = there, True
@@ -263,7 +271,7 @@ def trade(
         there, left = 0.0, False
         if lowest <= worst:
             there, left = side * min(worst, side * price), True
-        elif highest > best:
+        elif highest > best or side * price >= best:
             there, left, reason = side * max(best, side * price), True, PROFIT
         if left:
             gross += units * (there - price)

@@ -55,6 +55,6 @@ def side_shares(
     """
     out = np.empty(len(volatility))
     for row in range(len(volatility)):
-        known = 0.0 if np.isnan(volatility[row]) else volatility[row]
-        out[row] = side_share(fixed, by_volatility, impact, book, known, participation, value)
+        bar_volatility = 0.0 if np.isnan(volatility[row]) else volatility[row]
+        out[row] = side_share(fixed, by_volatility, impact, book, bar_volatility, participation, value)
     return out
