@@ -39,6 +39,7 @@ class ParameterHooks:
         """Refuse blocks in their old places, and choose the models and agents that `params:models` lists."""
         from tradewind.adaptive.rl.parameters import AGENTS
         from tradewind.learning.models.chosen import choose
+        from tradewind.market.bar_counts import with_bar_counts
 
         self._context = context
         parameters = context.config_loader["parameters"]
@@ -46,7 +47,8 @@ class ParameterHooks:
         if type(parameters["seed"]) is not int:
             raise BadParameters(f"parameters: seed must be a whole number, found {parameters['seed']!r}")
         if is_left_to_store(parameters["universe"]):
-            context.config_loader["parameters"] = {**parameters, "universe": _universe_of_store(context)}
+            told = {**parameters, "universe": _universe_of_store(context)}
+            context.config_loader["parameters"] = with_bar_counts(told)
         choose(parameters["models"], AGENTS)
 
     @hook_impl(tryfirst=True)

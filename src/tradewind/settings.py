@@ -73,8 +73,9 @@ class ProjectConfigLoader(OmegaConfigLoader):
         """The configuration of this kind."""
         if key == "parameters" and key not in self:
             from tradewind.learning.models.chosen import with_every_block
+            from tradewind.market.bar_counts import with_bar_counts
 
-            return with_every_block(super().__getitem__(key))
+            return with_bar_counts(with_every_block(super().__getitem__(key)))
         if key != "credentials" or key in self:
             return super().__getitem__(key)
         found, missing = dict[str, Any](), list[MissingConfigException]()

@@ -131,7 +131,7 @@ def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFr
     assert set(parts["by"]) == {"fold", "symbol", "year"}
     stress = SensitivityRules(cost_multiples=(0.0, 1.0, 2.0, 3.0))
     costs = nodes.measure_cost_sensitivity(positions, bars, folds(), stress)
-    boards = nodes.rank_strategies(returns, StatisticsRules(n_resamples=200, mean_block_days=3), 7)
+    boards = nodes.rank_strategies(returns, StatisticsRules(n_resamples=200, mean_block_days=3), 7, bars)
     at_once = costs[costs["cost_multiple"] == 1.0].set_index("strategy")["total_return"]
     pd.testing.assert_series_equal(
         at_once.sort_index(), boards[0].set_index("strategy")["total_return"].sort_index(), rtol=2e-3, atol=2e-3

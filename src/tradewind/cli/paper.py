@@ -100,7 +100,7 @@ def decider_of(
             raise BadParameters(f"paper.rule is one of {', '.join(DIRECTIONS)}; not {chosen.rule!r}")
         rule = DIRECTIONS[chosen.rule]
         features = select(selection, universe.timeframe, universe.side_series)
-        policy: Policy = RulePolicy(rule, setup.sizing, universe.bars_per_year)
+        policy: Policy = RulePolicy(rule, setup.sizing, universe.bars_per_year, universe.bars_per_day)
         return Decider(assembly, features, policy, setup.sizing, chosen.rule), chosen.rule, {}
     name, key, files = stored
     require_same_origin(data, name, {"universe.timeframe": universe.timeframe}, selection)

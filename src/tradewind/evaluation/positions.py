@@ -206,8 +206,11 @@ def judged_strategy(
     # The account runs through the holdout, too, since a position of the last fold is left only there.
     returns = portfolio_returns({name: partial(pd.DataFrame, table) for name, table in models.items()}, market, folds)
     rows = returns[returns["role"] == "walk_forward"]
+    calendar = market.universe.trading_calendar
     sharpe = {
-        str(name): measures_of(daily_returns(part["timestamp"], part["net"].to_numpy()))["sharpe"]
+        str(name): measures_of(
+            daily_returns(part["timestamp"], part["net"].to_numpy(), calendar), calendar.days_per_year
+        )["sharpe"]
         for name, part in rows.groupby("strategy", sort=True)
     }
     if not sharpe:

@@ -204,7 +204,9 @@ async def _open(plan: Plan, rest: BinanceRest, stream: str, folder: Path, exchan
     run = (
         next(iter(read(journal))).body["run"] if journal.is_file() and journal.stat().st_size else secrets.token_hex(4)
     )
-    session = Session(run, plan.decider, plan.setup, plan.rules, instruments, plan.universe.bars_per_year)
+    session = Session(
+        run, plan.decider, plan.setup, plan.rules, instruments, plan.universe.bars_per_year, plan.universe.ends_ms
+    )
     about = {
         "decider": plan.name, "models": plan.models, "venue": "simulated" if exchange else "binance",
         "symbols": list(symbols), "timeframe": plan.universe.timeframe, "code": __version__,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from plotly import graph_objects as go
 
+from tradewind.market.calendars import YEAR_DAYS
 from tradewind.metrics.comparison import sharpe_difference
 from tradewind.reports import text
 from tradewind.reports.page import div, render, table
@@ -52,6 +53,15 @@ def parameter_rows(first: Run, second: Run) -> Iterator[dict[str, str]]:
         yield {"parameter": f"{block} ...", heads[0]: a, heads[1]: b}
 
 
+def days_per_year(run: Run) -> float:
+    """The days of a year that the run annualised by: its volatilities a year against those a day."""
+    for name, volatility in zip(run.leaderboard["strategy"], run.leaderboard["annual_volatility"], strict=True):
+        daily = run.daily_returns[name].std()
+        if daily > 0 and volatility > 0:
+            return float((volatility / daily) ** 2)
+    return YEAR_DAYS
+
+
 def strategy_rows(first: Run, second: Run, seed: int = 0) -> Iterator[dict[str, str]]:
     """Every strategy that both have: Sharpe ratios, and the difference over the days that both have.
 
@@ -66,7 +76,9 @@ def strategy_rows(first: Run, second: Run, seed: int = 0) -> Iterator[dict[str, 
         if name not in boards[1].index:
             continue
         pair = days[[f"{name}_a", f"{name}_b"]].to_numpy()
-        difference, low, high = sharpe_difference(pair[:, 1], pair[:, 0], np.random.default_rng(seed))
+        difference, low, high = sharpe_difference(
+            pair[:, 1], pair[:, 0], np.random.default_rng(seed), days_per_year=days_per_year(first)
+        )
         same = bool(len(pair)) and np.array_equal(pair[:, 0], pair[:, 1])
         told = "the same" if same else "more than noise" if low > 0 or high < 0 else "not told apart"
         yield {

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from tradewind.market.calendars import Calendar
 from tradewind.market.universe import Universe
-from tradewind.metrics.risk import DAYS_PER_YEAR
 from tradewind.reports.performance import label
 from tradewind.reports.tables import ReportTables
 
@@ -141,7 +141,13 @@ def daily_looks(e_value: float) -> str:
 
 def bars_per_day(settings: dict[str, Any]) -> float:
     """Of the universe that the run's settings name."""
-    return Universe.model_validate(settings["universe"]).bars_per_year / DAYS_PER_YEAR
+    calendar = calendar_of(settings)
+    return calendar.bars_per_year / calendar.days_per_year
+
+
+def calendar_of(settings: dict[str, Any]) -> Calendar:
+    """When the market of the run's universe trades."""
+    return Universe.model_validate(settings["universe"]).trading_calendar
 
 
 def more_bars(needed_days: float, days: float, bars_per_day: float, purpose: str) -> str:

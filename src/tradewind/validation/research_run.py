@@ -223,7 +223,7 @@ def make_bars(sources: Sources, settings: RunSettings, steps: Steps) -> tuple[Ta
     bars, _, _ = steps.check_bars(typed, untyped, universe, settings.market, ComputeRules())
     tables = {name: load() for name, load in bars.items()}
     is_scored = universe.received_side_series != universe.side_series
-    scores = quality_series(tables.values() if is_scored else (), settings.quality.outliers)
+    scores = quality_series(tables.values() if is_scored else (), settings.quality.outliers, universe.trading_calendar)
     return tables, steps.select_side_series(sources.side_series, scores, universe)
 
 

@@ -151,7 +151,9 @@ def aggregate_portfolios(
     returns = accounts.portfolio_returns(positions, market, folds)
     by_strategy = {name: with_role(load(), folds) for name, load in backtests.items()}
     announced = [load()[["symbol", "timestamp", "regime"]] for load in regimes.values()]
-    return returns, breakdown(returns, by_strategy, pd.concat(announced) if announced else None)
+    return returns, breakdown(
+        returns, by_strategy, pd.concat(announced) if announced else None, market.universe.trading_calendar
+    )
 
 
 def measure_cost_sensitivity(
@@ -269,7 +271,7 @@ def score_agents(
 
 
 def rank_strategies(
-    portfolio_returns: pd.DataFrame, statistics: StatisticsRules, seed: int
+    portfolio_returns: pd.DataFrame, statistics: StatisticsRules, seed: int, market: TradedMarket
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The leaderboard over the walk-forward folds, and the same over the holdout.
 
@@ -277,11 +279,12 @@ def rank_strategies(
         portfolio_returns: one row a strategy and bar.
         statistics: how intervals and tests are made.
         seed: of the bootstrap.
+        market: what was traded, and when it trades.
 
     Returns:
         Two leaderboards, the best first.
     """
-    return judging.rank_strategies(portfolio_returns, statistics, seed)
+    return judging.rank_strategies(portfolio_returns, statistics, seed, market.universe.trading_calendar)
 
 
 def measure_significance(
@@ -313,6 +316,7 @@ def measure_significance(
         trials.configurations(parameters, models),
         statistics,
         seed,
+        market.universe.trading_calendar,
     )
 
 

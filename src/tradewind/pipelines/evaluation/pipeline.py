@@ -107,7 +107,7 @@ def _judging_nodes() -> list[Node]:
     return [
         Node(
             nodes.rank_strategies,
-            ["portfolio_returns", STATISTICS, SEED],
+            ["portfolio_returns", STATISTICS, SEED, MARKET],
             ["leaderboard", "holdout_leaderboard"],
             name="rank_strategies",
         ),
@@ -155,7 +155,7 @@ def _report_nodes() -> list[Node]:
     return [
         Node(
             report_nodes.draw_performance,
-            ["portfolio_returns", "cost_sensitivity", "verdict"],
+            ["portfolio_returns", "cost_sensitivity", "verdict", UNIVERSE],
             ["equity_figure", "drawdown_figure", "cost_figure"],
             name="draw_performance",
         ),

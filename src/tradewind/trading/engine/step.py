@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.errors import BadParameters
 from tradewind.trading.execution.cost_share import side_share
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
@@ -67,18 +68,27 @@ class Bar(NamedTuple):
     funding_rate: float
 
 
-def trading_schedule(costs: Costs, rules: OrderRules, bars_per_year: float) -> TradingSchedule:
+def trading_schedule(costs: Costs, rules: OrderRules, bars_per_year: float | None) -> TradingSchedule:
     """The numbers that `trade` reads.
 
     Args:
         costs: fees, spread, slippage, impact, borrowing.
         rules: the order rules.
-        bars_per_year: by which the yearly borrowing rate is divided.
+        bars_per_year: by which the yearly borrowing rate is divided (`Calendar.bars_per_year`); None where there is
+            none.
+
+    Raises:
+        BadParameters: borrowing costs something and the bars of a year are not given.
     """
+    if bars_per_year is None and costs.borrow_rate_annual:
+        raise BadParameters(
+            "bars_per_year is needed where costs.borrow_rate_annual is not 0: give Universe.bars_per_year, which knows "
+            "the market's calendar"
+        )
     return TradingSchedule(
         taker=costs.taker_fee_bps * 1e-4, maker=costs.maker_fee_bps * 1e-4, spread=costs.half_spread_bps * 1e-4,
         slip_fixed=costs.slippage_bps * 1e-4, slip_volatility=costs.slippage_share_of_volatility,
-        impact=costs.impact_coefficient, borrow=costs.borrow_rate_annual / bars_per_year,
+        impact=costs.impact_coefficient, borrow=costs.borrow_rate_annual / (bars_per_year or 1.0),
         resting=float(rules.order == "limit"), stop=rules.stop_loss or 0.0, profit=rules.take_profit or 0.0,
         longest=float(rules.max_holding_bars or 0), leverage=rules.max_leverage,
         maintenance=rules.maintenance_margin, liquidation=rules.liquidation_fee_bps * 1e-4,
