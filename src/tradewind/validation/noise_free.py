@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from tradewind.errors import BadData
+from tradewind.market.calendars import YEAR_DAYS
 from tradewind.metrics.returns import daily_returns
-from tradewind.metrics.risk import DAYS_PER_YEAR
 
 
 def noise_free_sharpe(positions: pd.DataFrame, account: pd.DataFrame, oracle: pd.DataFrame) -> float:
@@ -39,4 +39,4 @@ def noise_free_sharpe(positions: pd.DataFrame, account: pd.DataFrame, oracle: pd
     deviation = float(daily.std(ddof=1)) if len(daily) > 2 else 0.0
     if deviation <= 1e-12:
         return 0.0
-    return mean * len(account) / len(daily) / deviation * float(np.sqrt(DAYS_PER_YEAR))
+    return mean * len(account) / len(daily) / deviation * float(np.sqrt(YEAR_DAYS))
