@@ -116,7 +116,7 @@ def _swept(given: Any) -> Any:
 
 
 def _shared(given: Any) -> Any:
-    return portfolio_account(Market({"A": History(**columns())}, {"A": np.arange(N)}, 8766.0), {"A": given}, FREE)
+    return portfolio_account(Market({"A": History(**columns())}, {"A": np.arange(N)}), {"A": given}, FREE)
 
 
 def test_a_share_is_below_one() -> None:

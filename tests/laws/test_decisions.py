@@ -333,7 +333,7 @@ def test_reasons_say_why(simulated: World) -> None:
 @pytest.mark.parametrize("name", baselines.DIRECTIONS)
 def test_a_rule_replayed_bar_by_bar_is_its_backtest(name: str, simulated: World) -> None:
     rule, universe = baselines.DIRECTIONS[name], simulated.universe
-    policy = RulePolicy(rule, SIZING, universe.bars_per_year)
+    policy = RulePolicy(rule, SIZING, universe.bars_per_year, universe.bars_per_day)
     chosen = catalogue.select(FeatureSelection(include=("rsi_14",)), "1h", universe.side_series)
     found = replayed(Decider(assembly_of(universe, MAX_GAP_BARS), chosen, policy, SIZING), simulated.arrivals(), (99,))
     for symbol, chunk in chunks_of(simulated.bars, universe).items():

@@ -14,12 +14,13 @@ from tests.oracles.old_loops import fold as old_fold
 from tests.oracles.old_loops import step as old_step
 from tests.trading.engine.test_orders import RULES, random_history
 from tradewind.trading.engine.account import ACCOUNT, SYMBOL_SIZE, AccountRows, AccountState, advance, begin
-from tradewind.trading.engine.backtest import HOURS_A_YEAR, MARKET, History, backtest
+from tradewind.trading.engine.backtest import MARKET, History, backtest
 from tradewind.trading.engine.step import trading_schedule
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 
 N = 200
+HOURLY = 8766.0  # bars of an hour in a year
 COSTS = Costs(taker_fee_bps=5.0, half_spread_bps=1.0, slippage_share_of_volatility=0.05)
 Account = Callable[[History, np.ndarray, Costs], pd.DataFrame]
 
@@ -72,7 +73,7 @@ def scaled_by_the_whole_sample(past: History, target: np.ndarray, costs: Costs) 
 def closed_before_the_gap(past: History, target: np.ndarray, costs: Costs) -> pd.DataFrame:
     """The account as it was: `engine.account` has the rule that took its place."""
     account, positions = np.empty((len(ACCOUNT), N)), np.zeros((1, N))
-    terms = old_step.terms(costs, MARKET, HOURS_A_YEAR)
+    terms = old_step.terms(costs, MARKET, HOURLY)
     old_fold.fold(
         past.matrix[None], past.segment[None], target[None], terms, costs.book_shares, 1 + costs.latency_bars, account,
         positions,
@@ -127,7 +128,7 @@ def in_parts(seed: int, symbols: int, rules: OrderRules, cuts: list[int], carry:
     if symbols > 1:
         gone = np.random.default_rng(seed).random(segment.shape) < 0.1
         segment, target = np.where(gone, -1, segment).astype(np.int32), np.where(gone, 0.0, target)
-    schedule, book = trading_schedule(LATE, rules, HOURS_A_YEAR), LATE.book_shares
+    schedule, book = trading_schedule(LATE, rules, HOURLY), LATE.book_shares
     state, parts = begin(symbols, 1 + LATE.latency_bars), []
     for first, after in itertools.pairwise([0, *sorted(cuts), segment.shape[1]]):
         here = slice(first, after)

@@ -35,7 +35,7 @@ def books(cut: int | None = None) -> Books:
 
 
 def of_strategy(past: Books, wished: Numbers, instants: Numbers) -> pd.DataFrame:
-    return portfolio_account(Market(past, instants, 8766.0), wished, COSTS, OrderRules())
+    return portfolio_account(Market(past, instants), wished, COSTS, OrderRules())
 
 
 def check_strategies(account: Strategy, cut: int) -> None:

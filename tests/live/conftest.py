@@ -70,7 +70,7 @@ def session_of(
         costs=costs or Costs(), execution=OrderRules(), signal=SignalRules(), sizing=SizingRules(volatility_window=24)
     )
     chosen = catalogue.select(FeatureSelection(include=features), "1h", side)
-    policy = RulePolicy(DIRECTIONS[rule], setup.sizing, universe.bars_per_year)
+    policy = RulePolicy(DIRECTIONS[rule], setup.sizing, universe.bars_per_year, universe.bars_per_day)
     decider = Decider(assembly_of(universe, 3, grace_ms=5000), chosen, policy, setup.sizing)
     instruments = {
         name: Instrument(symbol=name, tick_size=0.01, lot_size=0.001, min_notional=5.0) for name in universe.symbols

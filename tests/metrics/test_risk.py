@@ -53,6 +53,6 @@ def test_the_calmar_ratio_is_the_annual_return_over_the_largest_drawdown() -> No
     daily = np.array([0.10, -0.05, 0.02, -0.10, 0.08])
     equity = np.cumprod(1 + daily)
     drawdown = np.max(1 - equity / np.maximum.accumulate(np.r_[1.0, equity])[1:])
-    annual = equity[-1] ** (risk.DAYS_PER_YEAR / len(daily)) - 1
+    annual = equity[-1] ** (risk.YEAR_DAYS / len(daily)) - 1
     assert risk.measures_of(daily)["calmar"] == pytest.approx(annual / drawdown, rel=1e-12)
     assert risk.measures_of(np.full(5, 0.01))["calmar"] == 0.0

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from tradewind.market.calendars import YEAR_DAYS
 from tradewind.metrics import sharpe
-from tradewind.metrics.risk import DAYS_PER_YEAR
 from tradewind.metrics.significance import probabilistic_sharpe, sharpe_standard_error
 
 
@@ -23,7 +23,7 @@ def test_trending_days_are_annualised_by_less() -> None:
     noise = rng.standard_normal(200_000)
     trending = np.convolve(noise, [1, 0.5])[:-1]
     rho = 0.5 / 1.25  # of a moving average of order one
-    q = DAYS_PER_YEAR
+    q = YEAR_DAYS
     assert sharpe.autocorrelation_factor(trending, 1) == pytest.approx(q / np.sqrt(q + 2 * (q - 1) * rho), rel=0.01)
     assert sharpe.autocorrelation_factor(noise, 20) == pytest.approx(np.sqrt(q), rel=0.03)
     assert sharpe.autocorrelation_factor(np.zeros(100)) == np.sqrt(q)

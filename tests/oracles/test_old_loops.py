@@ -18,12 +18,12 @@ from tests.trading.engine.test_orders import random_history
 from tradewind.adaptive.rl import episodes, portfolio_stepping, stepping
 from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
 from tradewind.trading.engine.account import DECISION_SIZE, SYMBOL_SIZE, advance, begin
-from tradewind.trading.engine.backtest import HOURS_A_YEAR
 from tradewind.trading.engine.step import trading_schedule
 from tradewind.trading.engine.sweep import _event_driven
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 
+HOURLY = 8766.0  # bars of an hour in a year
 COSTS = Costs(impact_coefficient=0.1, borrow_rate_annual=0.05, slippage_bps=0.5, latency_bars=1)
 RULES = (
     OrderRules(),
@@ -51,9 +51,9 @@ def test_accounts_are_the_same_to_the_bit(rules: OrderRules, symbols: int) -> No
         bars = np.where(segment[:, None, :] < 0, np.nan, bars)
     wanted = np.where(segment < 0, 0.0, targets((symbols, N), rules.max_leverage / symbols**0.5))
     account, positions = np.empty((6, N)), np.zeros((symbols, N))
-    terms, book = old_step.terms(COSTS, rules, HOURS_A_YEAR), COSTS.book_shares
+    terms, book = old_step.terms(COSTS, rules, HOURLY), COSTS.book_shares
     fills = old_fold.fold(bars, segment, wanted, terms, book, 2, account, positions)
-    schedule = trading_schedule(COSTS, rules, HOURS_A_YEAR)
+    schedule = trading_schedule(COSTS, rules, HOURLY)
     found = advance(begin(symbols, 2), bars, segment, wanted, schedule, book)
     assert len(fills) > 20
     np.testing.assert_array_equal(found.account, account)
@@ -67,9 +67,9 @@ def test_the_sweep_is_the_same_to_rounding(latency: int) -> None:
     bars, segment, starts = market(1), np.zeros((1, N), dtype=np.int32), np.arange(0, N, 24)
     wanted, funding, book = targets((N,), 0.5), np.cumsum(bars[0, 0] * bars[0, 7]), costs.book_shares
     old = old_sweep.skim(
-        bars[0], funding, segment[0], wanted, old_step.terms(costs, RULES[0], HOURS_A_YEAR), book, latency, starts
+        bars[0], funding, segment[0], wanted, old_step.terms(costs, RULES[0], HOURLY), book, latency, starts
     )
-    schedule = trading_schedule(costs, RULES[0], HOURS_A_YEAR)
+    schedule = trading_schedule(costs, RULES[0], HOURLY)
     new = _event_driven(bars, funding, segment, wanted, schedule, book, latency, starts)
     assert old[3] and new[3] and old[2] == new[2] > 20
     np.testing.assert_allclose(new[0], old[0], rtol=1e-12)
@@ -82,10 +82,10 @@ def test_episodes_are_the_same(rules: OrderRules) -> None:
     bars, book, seen = market(1)[0], COSTS.book_shares, np.random.default_rng(2).random((N, 2))
     new_tape, old_tape = np.column_stack([bars.T, seen]), np.column_stack([bars.T, np.zeros(N), seen])
     new_rules = episodes.pack_parameters(
-        trading_schedule(COSTS, rules, HOURS_A_YEAR), book, episodes.Reward.from_rules(reward, 0.97), environment
+        trading_schedule(COSTS, rules, HOURLY), book, episodes.Reward.from_rules(reward, 0.97), environment
     )
     old_rules = old_episodes.packed(
-        old_step.terms(COSTS, rules, HOURS_A_YEAR), book, old_episodes.Reward.made(reward, 0.97), environment
+        old_step.terms(COSTS, rules, HOURLY), book, old_episodes.Reward.made(reward, 0.97), environment
     )
     new, old = episodes.make_states(4, 3), old_episodes.make_memory(4, 3)
     for at in range(4):  # each with its own delay, at its own costs
@@ -118,7 +118,7 @@ def test_portfolios_are_the_same() -> None:
     for at in range(count):
         portfolio_stepping.begin_portfolio(new, states, at, 10 * at, N - 1, tape, 1.0 + 0.2 * at)
         old_portfolios.begin_portfolio(old, old_states, pending, at, 10 * at, N - 1, old_tape, 1.0 + 0.2 * at)
-    schedule, terms = (make(COSTS, RULES[1], HOURS_A_YEAR) for make in (trading_schedule, old_step.terms))
+    schedule, terms = (make(COSTS, RULES[1], HOURLY) for make in (trading_schedule, old_step.terms))
     wanted = targets((count, symbols, N), 0.3)
     for row in range(N - 20):
         weights = np.ascontiguousarray(wanted[:, :, row])

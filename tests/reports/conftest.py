@@ -265,7 +265,7 @@ def _trades() -> pd.DataFrame:
 def _robustness() -> dict[str, pd.DataFrame]:
     past, target = _history()
     at = pd.date_range("2023-01-01", periods=500, freq="h").as_unit("ms")
-    market, targets = Market({"SIM1": past}, {"SIM1": at.to_numpy()}, 8766.0), {"SIM1": target}
+    market, targets = Market({"SIM1": past}, {"SIM1": at.to_numpy()}), {"SIM1": target}
     account = portfolio_account(market, targets, Costs())
     stress = {"event": "fall of FTX", "from": at[0], "to": at[9], "total_return": -0.1, "max_drawdown": 0.2}
     found = {

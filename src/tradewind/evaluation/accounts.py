@@ -83,12 +83,13 @@ def cost_sensitivity(
     Returns:
         One row a strategy and multiple: strategy, cost_multiple, sharpe (annual), total_return (share).
     """
-    rows = []
+    rows, calendar = [], market.universe.trading_calendar
     for name, load in positions.items():
         under, targets = market.portfolio(walk_forward_only(load(), folds))
         for multiple in rules.cost_multiples:
             account = portfolio_account(under, targets, market.setup.costs.scaled(multiple), market.setup.execution)
-            measured = measures_of(daily_returns(account["timestamp"], account["net"].to_numpy()))
+            daily = daily_returns(account["timestamp"], account["net"].to_numpy(), calendar)
+            measured = measures_of(daily, calendar.days_per_year)
             rows.append(
                 {
                     "strategy": name, "cost_multiple": float(multiple), "sharpe": measured["sharpe"],

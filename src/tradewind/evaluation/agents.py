@@ -45,7 +45,7 @@ def score_agents(
         highest, and the shares above zero and above buying and holding in the same fold; and the performance profile
         (strategy, threshold, share): how many of them lie above each Sharpe ratio. No rows in a run without agents.
     """
-    holding = _by_fold(returns[(returns["strategy"] == HOLDING) & (returns["role"] == "walk_forward")])
+    holding = _by_fold(returns[(returns["strategy"] == HOLDING) & (returns["role"] == "walk_forward")], market)
     rows, profiles = [], []
     for strategy, positions in by_strategy(seed_positions).items():
         scores = _seed_scores(positions, market, folds)
@@ -73,18 +73,18 @@ def _seed_scores(positions: pd.DataFrame, market: TradedMarket, folds: pd.DataFr
     """The Sharpe ratio of each seed (rows) in each fold (columns)."""
     by_seed = {str(seed): walk_forward_only(part, folds) for seed, part in positions.groupby("seed", sort=False)}
     account = portfolio_returns({seed: partial(_itself, part) for seed, part in by_seed.items()}, market, folds)
-    return pd.DataFrame({seed: _by_fold(part) for seed, part in account.groupby("strategy", sort=False)}).T
+    return pd.DataFrame({seed: _by_fold(part, market) for seed, part in account.groupby("strategy", sort=False)}).T
 
 
 def _itself(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _by_fold(account: pd.DataFrame) -> pd.Series:
+def _by_fold(account: pd.DataFrame, market: TradedMarket) -> pd.Series:
     """The Sharpe ratio of each fold; 0 where nothing was held."""
-    place = MEASURES.index("sharpe")
+    place, calendar = MEASURES.index("sharpe"), market.universe.trading_calendar
     by_name = {
-        fold: measure(daily_returns(part["timestamp"], part["net"].to_numpy()))[place]
+        fold: measure(daily_returns(part["timestamp"], part["net"].to_numpy(), calendar), calendar.days_per_year)[place]
         for fold, part in account.groupby("fold")
     }
     return pd.Series(by_name, dtype="float64").fillna(0.0)

@@ -57,7 +57,7 @@ def path_accounts(path_forecasts: Sequence[pd.DataFrame], market: TradedMarket) 
                 for symbol, (bars, _) in market.histories.items()
             }
             account = forecast_account(forecasts, market, inside)
-            rows.append({"model": model, "path": path, **robustness.summary(account)})
+            rows.append({"model": model, "path": path, **robustness.summary(account, market.universe.trading_calendar)})
     return _measured(rows, "path")
 
 
@@ -76,7 +76,9 @@ def seed_accounts(market: TradedMarket, folds: pd.DataFrame, forecasts: Sequence
     rows = []
     for table in forecasts:
         for (model, seed), part in table.groupby(["model", "seed"], sort=False):
-            rows.append({"model": model, "seed": seed, **robustness.summary(forecast_account(part, market, tested))})
+            account = forecast_account(part, market, tested)
+            found = robustness.summary(account, market.universe.trading_calendar)
+            rows.append({"model": model, "seed": seed, **found})
     return _measured(rows, "seed")
 
 
@@ -112,7 +114,9 @@ def horizon_accounts(
             )
             shorter = signal.model_copy(update={"smoothing_bars": min(signal.smoothing_bars, bars_ahead / 2)})
             account = forecast_account(sided, market.with_signal(shorter), tested)
-            rows.append({"model": model, "horizon": bars_ahead, **robustness.summary(account)})
+            rows.append(
+                {"model": model, "horizon": bars_ahead, **robustness.summary(account, market.universe.trading_calendar)}
+            )
     return _measured(rows, "horizon")
 
 

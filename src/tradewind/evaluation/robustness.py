@@ -69,7 +69,7 @@ def stress(
         under, targets = market.portfolio(walk_forward_only(positions[name](), folds))
         costs, execution = market.setup.costs, market.setup.execution
         by_table = {"costs": robustness.at_costs(under, targets, costs, rules.side_bps, execution)}
-        if baselines.family(name) == "model":
+        if baselines.family(name) in ("model", "ensemble"):
             by_table |= _stress_model(market, under, targets, rules, seed)
         for table, values in by_table.items():
             rows[table] += [{"strategy": name, **row} for row in values]
@@ -92,7 +92,7 @@ def _stress_model(
         "delays": robustness.at_delays(under, targets, costs, rules.cost_multiples, rules.delays_bars, execution),
         "capacity": robustness.at_capital(under, targets, costs, rules.capitals, rules.impact_coefficient, execution),
         "leave_one_out": robustness.leave_one_out(under, targets, costs, account, execution),
-        "conditions": robustness.conditions(account, market_return),
+        "conditions": robustness.conditions(account, market_return, under.calendar),
         # The dates mean nothing on a simulated market.
         "stress": [] if market.universe.venue == "simulated" else robustness.stress_replays(account),
         "worlds": robustness.worse_worlds(under, targets, costs, seed, execution),
@@ -127,7 +127,8 @@ def plateau(
             smoothing_bars=smoothing, entry_threshold=entry, exit_threshold=entry * share,
             cost_multiple=signal.cost_multiple,
         )  # fmt: skip
-        measured = robustness.summary(forecast_account(by_model[model], market.with_signal(varied), tested))
+        account = forecast_account(by_model[model], market.with_signal(varied), tested)
+        measured = robustness.summary(account, market.universe.trading_calendar)
         rows.append(
             {"strategy": model, "entry_threshold": entry, "smoothing_bars": smoothing, "sharpe": measured["sharpe"]}
         )

@@ -83,7 +83,7 @@ def score_criteria(
     costs, universe = market.setup.costs, market.universe
     criteria = [
         *_forecast_criteria(rows, histories, statistics, rules, seed),
-        *_trading_criteria(chosen, tables.board, tables.returns, tables.selection, statistics, rules, seed),
+        *_trading_criteria(chosen, tables.board, tables.returns, tables.selection, statistics, rules, seed, universe),
         _win_rate(chosen, tables.trades, tested, histories, costs, universe, statistics, rules, seed),
         seed_criterion(chosen, tables.seed_spread, rules),
     ]
@@ -124,7 +124,7 @@ def _reversal_hits(histories: Mapping[str, History]) -> float:
 
 def _trading_criteria(
     chosen: str, board: pd.DataFrame, returns: pd.DataFrame, selection: dict[str, Any], statistics: StatisticsRules,
-    rules: ScorecardRules, seed: int,
+    rules: ScorecardRules, seed: int, universe: Universe,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     rivals = board[board["family"] == "baseline"].sort_values("sharpe", ascending=False).iloc[0]
     by_name = board.set_index("strategy")
@@ -138,7 +138,7 @@ def _trading_criteria(
     )  # fmt: skip
     rows = returns[returns["role"] == "walk_forward"]
     daily = {
-        name: daily_returns(part["timestamp"], part["net"].to_numpy())
+        name: daily_returns(part["timestamp"], part["net"].to_numpy(), universe.trading_calendar)
         for name, part in rows.groupby("strategy")
         if name in (chosen, "buy_and_hold", baselines.RANDOM)
     }

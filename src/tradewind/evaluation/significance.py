@@ -11,13 +11,14 @@ from tradewind.errors import BadData
 from tradewind.evaluation import trials
 from tradewind.evaluation.known_labels import known_labels
 from tradewind.learning.models.base import PROBABILITIES
+from tradewind.market.calendars import AROUND_THE_CLOCK, Calendar
 from tradewind.metrics import sharpe as ratios
 from tradewind.metrics.classification import FLOOR
 from tradewind.metrics.comparison import diebold_mariano, sign_flip
+from tradewind.metrics.e_process import e_process
 from tradewind.metrics.overfitting import probability_of_overfitting
 from tradewind.metrics.ranking import StatisticsRules
-from tradewind.metrics.returns import daily_returns
-from tradewind.metrics.risk import DAYS_PER_YEAR
+from tradewind.metrics.returns import daily_returns, trading_days
 from tradewind.metrics.significance import probabilistic_sharpe, sharpe_standard_error
 from tradewind.metrics.superiority import superior_ability
 from tradewind.trading.strategy import baselines
@@ -34,6 +35,7 @@ def measure_significance(
     tried: Mapping[str, str],
     statistics: StatisticsRules,
     seed: int,
+    calendar: Calendar = AROUND_THE_CLOCK,
 ) -> tuple[pd.DataFrame, dict[str, Any], list[dict[str, Any]], pd.DataFrame]:
     """Every strategy's Sharpe ratio with its errors and deflation, and what choosing the best did.
 
@@ -48,6 +50,7 @@ def measure_significance(
         tried: by model its configuration (`trials.configurations`); those that were not run are left out.
         statistics: how resampling is done.
         seed: of the resampling.
+        calendar: of the market: which days there are, and how many make a year.
 
     Returns:
         The table by strategy (walk-forward folds, and `*_all` for folds and holdout together); what selection did; the
@@ -57,35 +60,35 @@ def measure_significance(
         BadData: the strategies were not run on the same days.
     """
     rows = portfolio_returns[portfolio_returns["role"] == "walk_forward"]
-    daily, daily_all = _by_strategy(rows), _by_strategy(portfolio_returns)
+    daily, daily_all = (_by_strategy(part, calendar) for part in (rows, portfolio_returns))
     models = [name for name in daily if baselines.family(name) == "model"]
     look = portfolio_returns.loc[portfolio_returns["role"] == trials.HOLDOUT, ["strategy", "timestamp", "net"]]
     counted = trials.count(history, marks, {name: tried[name] for name in models}, look)
-    day = (rows["timestamp"] - pd.Timedelta(1, unit="ms")).dt.floor("D").drop_duplicates().sort_values()
+    day = trading_days(rows["timestamp"], calendar).unique().sort_values()
     if any(len(one) != len(day) for one in daily.values()):
         raise BadData("the strategies were not run on the same days: run the evaluation stage as a whole")
     ours = np.column_stack([daily[name] for name in models]) if models else np.empty((len(day), 0))
     n_trials = max(ratios.effective_trials(ours) * counted.trials / max(len(models), 1), 1.0)
     table = pd.DataFrame(
-        [_significance(name, daily[name], daily_all[name], n_trials, counted.trials, seed) for name in daily]
+        [_significance(name, daily[name], daily_all[name], n_trials, counted.trials, seed, calendar) for name in daily]
     ).astype({"strategy": "str"})
-    days = pd.DataFrame({"day": day.array, **daily})
-    selection = _selection(daily, models, n_trials, statistics, seed)
-    selection |= {"trials": counted.trials, "holdout_looks": counted.looks}
+    days = pd.DataFrame({"day": day, **daily})
+    selection = _selection(daily, models, n_trials, statistics, seed, calendar)
+    selection |= {"trials": counted.trials, "holdout_looks": counted.looks, "days_per_year": calendar.days_per_year}
     return table, selection, counted.entries, days
 
 
-def _by_strategy(rows: pd.DataFrame) -> dict[str, Floats]:
+def _by_strategy(rows: pd.DataFrame, calendar: Calendar) -> dict[str, Floats]:
     return {
-        str(name): daily_returns(part["timestamp"], part["net"].to_numpy())
+        str(name): daily_returns(part["timestamp"], part["net"].to_numpy(), calendar)
         for name, part in rows.groupby("strategy", sort=True)
     }
 
 
 def _significance(
-    name: str, daily: Floats, daily_all: Floats, n_trials: float, counted: int, seed: int
+    name: str, daily: Floats, daily_all: Floats, n_trials: float, counted: int, seed: int, calendar: Calendar
 ) -> dict[str, Any]:
-    year = math.sqrt(DAYS_PER_YEAR)
+    year = math.sqrt(calendar.days_per_year)
     sharpe = ratios.daily_sharpe(daily)
     is_model = baselines.family(name) == "model"
     n = n_trials if is_model else 1.0
@@ -96,7 +99,7 @@ def _significance(
         "sharpe": sharpe * year,
         "error_normal": ratios.lo_standard_error(daily) * year,
         "error": sharpe_standard_error(daily) * year,
-        "sharpe_autocorrelated": sharpe * ratios.autocorrelation_factor(daily),
+        "sharpe_autocorrelated": sharpe * ratios.autocorrelation_factor(daily, days_per_year=calendar.days_per_year),
         "probabilistic_sharpe": probabilistic_sharpe(daily),
         "trials": counted if is_model else 1,
         "effective_trials": n,
@@ -110,6 +113,7 @@ def _significance(
         "sharpe_all": ratios.daily_sharpe(daily_all) * year,
         "probabilistic_sharpe_all": probabilistic_sharpe(daily_all),
         "deflated_sharpe_all": probabilistic_sharpe(daily_all, hurdle_all),
+        "e_value_all": float(e_process(daily_all).max()) if len(daily_all) else 1.0,
     }
 
 
@@ -124,17 +128,17 @@ def _moment(daily: Floats, order: int) -> float:
 
 
 def _selection(
-    daily: dict[str, Floats], models: list[str], n_trials: float, rules: StatisticsRules, seed: int
+    daily: dict[str, Floats], models: list[str], n_trials: float, rules: StatisticsRules, seed: int, calendar: Calendar
 ) -> dict[str, Any]:
     matrix = np.column_stack([daily[name] for name in models]) if models else np.empty((0, 0))
     out: dict[str, Any] = {
         "effective_trials": n_trials,
-        "expected_largest_sharpe": _luck(n_trials, matrix) * math.sqrt(DAYS_PER_YEAR),
+        "expected_largest_sharpe": _luck(n_trials, matrix) * math.sqrt(calendar.days_per_year),
         "strategies": models,
         "overfitting": None,
     }
     if len(models) >= 2 and len(matrix) >= 2 * BLOCKS:
-        overfitting = probability_of_overfitting(matrix, BLOCKS)
+        overfitting = probability_of_overfitting(matrix, BLOCKS, calendar.days_per_year)
         step = max(len(overfitting.logits) // 500, 1)
         out["overfitting"] = {
             "probability": overfitting.probability,

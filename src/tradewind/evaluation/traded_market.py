@@ -83,6 +83,6 @@ class TradedMarket:
         market = Market(
             {symbol: history for symbol, (_, history, _) in by_symbol.items()},
             {symbol: utc_instants(table["timestamp"]) for symbol, (_, _, table) in by_symbol.items()},
-            self.universe.bars_per_year,
+            self.universe.trading_calendar,
         )
         return market, {symbol: targets["target"].to_numpy() for symbol, (targets, _, _) in by_symbol.items()}

@@ -34,6 +34,7 @@ from tradewind.trading.setup import TradingSetup
 
 FUTURE_DAYS = 400
 EDGE = 6.0
+CLOSING_S = 5.0  # a server's connections are waited for
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,19 @@ async def run_desk(plan: Plan, options: DeskOptions, say: Callable[[str], None])
     if exchange:
         await exchange.stop()
     for server in servers:
-        server.should_exit = True
-        await server.task
+        await _close(server)
     return found
+
+
+async def _close(server: _Server) -> None:
+    """Let the server end, or make it: who reads its pages must not keep the process."""
+    server.should_exit = True
+    try:
+        async with asyncio.timeout(CLOSING_S):
+            await asyncio.shield(server.task)
+    except TimeoutError:
+        server.force_exit = True
+        await server.task
 
 
 def _last_close(folder: Path) -> int:
@@ -193,7 +204,9 @@ async def _open(plan: Plan, rest: BinanceRest, stream: str, folder: Path, exchan
     run = (
         next(iter(read(journal))).body["run"] if journal.is_file() and journal.stat().st_size else secrets.token_hex(4)
     )
-    session = Session(run, plan.decider, plan.setup, plan.rules, instruments, plan.universe.bars_per_year)
+    session = Session(
+        run, plan.decider, plan.setup, plan.rules, instruments, plan.universe.bars_per_year, plan.universe.ends_ms
+    )
     about = {
         "decider": plan.name, "models": plan.models, "venue": "simulated" if exchange else "binance",
         "symbols": list(symbols), "timeframe": plan.universe.timeframe, "code": __version__,

@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.market.calendars import YEAR_DAYS
 from tradewind.metrics.resampling import next_day
 from tradewind.metrics.significance import Floats
 
@@ -76,7 +77,7 @@ def _turned(position: Floats, returns: Floats, shifts: NDArray[np.int64]) -> Flo
 
 def sharpe_difference(
     daily: Floats, other: Floats, rng: np.random.Generator, confidence: float = 0.9, n_resamples: int = 2000,
-    mean_block_days: float = 10,
+    mean_block_days: float = 10, days_per_year: float = YEAR_DAYS,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Annual Sharpe ratio of `daily` less that of `other`, with the interval of the difference over the same days.
 
@@ -90,16 +91,17 @@ def sharpe_difference(
         confidence: of the interval, in (0, 1).
         n_resamples: how many resamples are drawn.
         mean_block_days: the mean length of a block.
+        days_per_year: of the market's calendar.
     """
-    n = len(daily)
+    n, year = len(daily), np.sqrt(days_per_year)
     pair = np.column_stack([daily, other])
     if n < 3:
         return 0.0, float("nan"), float("nan")
     starts = rng.integers(0, n, (n_resamples, n))
     renew = rng.random((n_resamples, n)) < 1 / mean_block_days
-    values = _resampled_difference(np.ascontiguousarray(pair), starts, renew)
+    values = year * _resampled_difference(np.ascontiguousarray(pair), starts, renew)
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return _difference(pair), float(low), float(high)
+    return float(year * _difference(pair)), float(low), float(high)
 
 
 @njit(cache=True, nogil=True)
@@ -109,7 +111,7 @@ def _difference(pair: Floats) -> float:
         mean = pair[:, column].mean()
         deviation = np.sqrt(((pair[:, column] - mean) ** 2).sum() / (len(pair) - 1))
         out += sign * mean / deviation if deviation > 1e-12 else 0.0
-    return float(out * np.sqrt(365.25))
+    return float(out)
 
 
 @njit(cache=True, nogil=True)

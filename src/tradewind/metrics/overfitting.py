@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.errors import BadData
-from tradewind.metrics.risk import DAYS_PER_YEAR
+from tradewind.market.calendars import YEAR_DAYS
 
 Floats = NDArray[np.float64]
 
@@ -28,11 +28,16 @@ class Overfitting:
     out_of_sample: Floats
 
 
-def probability_of_overfitting(daily: Floats, n_blocks: int = 14) -> Overfitting:
+def probability_of_overfitting(daily: Floats, n_blocks: int = 14, days_per_year: float = YEAR_DAYS) -> Overfitting:
     """Combinatorially symmetric cross-validation over strategies (Bailey, Borwein, Lopez de Prado and Zhu 2017).
 
     `daily` has the shape (days, strategies). The days are cut into `n_blocks` (even) blocks; in every combination half
     of the blocks choose the best Sharpe ratio, the other half judge it. Ties share their rank.
+
+    Args:
+        daily: net returns.
+        n_blocks: even.
+        days_per_year: of the market's calendar.
 
     Raises:
         BadData: fewer than two strategies, or fewer than two days a block.
@@ -50,8 +55,9 @@ def probability_of_overfitting(daily: Floats, n_blocks: int = 14) -> Overfitting
     chosen = np.zeros((len(list(itertools.combinations(range(n_blocks), n_blocks // 2))), n_blocks))
     for row, blocks in enumerate(itertools.combinations(range(n_blocks), n_blocks // 2)):
         chosen[row, list(blocks)] = 1.0
-    inside = _sharpe(chosen @ total, chosen @ squares, (chosen @ count)[:, None])
+    inside = _sharpe(chosen @ total, chosen @ squares, (chosen @ count)[:, None]) * np.sqrt(days_per_year)
     outside = _sharpe((1 - chosen) @ total, (1 - chosen) @ squares, ((1 - chosen) @ count)[:, None])
+    outside = outside * np.sqrt(days_per_year)
     best = inside.argmax(axis=1)
     rows = np.arange(len(best))
     theirs = outside[rows, best]
@@ -68,4 +74,4 @@ def _sharpe(total: Floats, squares: Floats, count: Floats) -> Floats:
     mean = total / count
     variance = np.maximum(squares / count - mean**2, 0.0) * count / np.maximum(count - 1, 1)
     deviation = np.sqrt(variance)
-    return np.divide(mean, deviation, out=np.zeros_like(mean), where=deviation > 1e-12) * np.sqrt(DAYS_PER_YEAR)
+    return np.divide(mean, deviation, out=np.zeros_like(mean), where=deviation > 1e-12)

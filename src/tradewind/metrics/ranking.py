@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from tradewind.market.calendars import AROUND_THE_CLOCK, Calendar
 from tradewind.metrics.returns import daily_returns
-from tradewind.metrics.risk import DAYS_PER_YEAR, measures_of
+from tradewind.metrics.risk import measures_of
 from tradewind.metrics.significance import bootstrap_intervals, probabilistic_sharpe
 from tradewind.parameters import Parameters
 
@@ -21,7 +22,10 @@ class StatisticsRules(Parameters):
     mean_block_days: Annotated[float, Field(ge=1)] = 10.0
 
 
-def leaderboard(returns: pd.DataFrame, families: Mapping[str, str], rules: StatisticsRules, seed: int) -> pd.DataFrame:
+def leaderboard(
+    returns: pd.DataFrame, families: Mapping[str, str], rules: StatisticsRules, seed: int,
+    calendar: Calendar = AROUND_THE_CLOCK,
+) -> pd.DataFrame:  # fmt: skip
     """One row a strategy, best Sharpe ratio first: the measures of daily net returns, each with its interval.
 
     `returns` has the portfolio rows of all strategies. The same resampled days serve every strategy, so that they can
@@ -32,15 +36,17 @@ def leaderboard(returns: pd.DataFrame, families: Mapping[str, str], rules: Stati
         families: the family of each strategy.
         rules: of the resampling.
         seed: of the resampling.
+        calendar: of the market: which days there are, and how many make a year.
     """
     rows = []
     for strategy, part in returns.groupby("strategy", sort=True):
-        daily = daily_returns(part["timestamp"], part["net"].to_numpy())
-        years = max(len(daily) / DAYS_PER_YEAR, 1e-9)
-        values = measures_of(daily)
+        daily = daily_returns(part["timestamp"], part["net"].to_numpy(), calendar)
+        years = max(len(daily) / calendar.days_per_year, 1e-9)
+        values = measures_of(daily, calendar.days_per_year)
         intervals = bootstrap_intervals(
-            daily, np.random.default_rng(seed), rules.confidence, rules.n_resamples, rules.mean_block_days
-        )
+            daily, np.random.default_rng(seed), rules.confidence, rules.n_resamples, rules.mean_block_days,
+            calendar.days_per_year,
+        )  # fmt: skip
         rows.append(
             {
                 "strategy": strategy,
@@ -62,8 +68,9 @@ def leaderboard(returns: pd.DataFrame, families: Mapping[str, str], rules: Stati
 
 
 def breakdown(
-    returns: pd.DataFrame, accounts: Mapping[str, pd.DataFrame], regimes: pd.DataFrame | None = None
-) -> pd.DataFrame:
+    returns: pd.DataFrame, accounts: Mapping[str, pd.DataFrame], regimes: pd.DataFrame | None = None,
+    calendar: Calendar = AROUND_THE_CLOCK,
+) -> pd.DataFrame:  # fmt: skip
     """strategy, by (fold, symbol, year, regime), group, role, sharpe, total_return, max_drawdown, bars; net of costs.
 
     Args:
@@ -71,6 +78,7 @@ def breakdown(
         accounts: the rows of single symbols with role, by strategy.
         regimes: symbol, timestamp and regime; a bar belongs to the regime announced at the close before it, and bars of
             several symbols in one regime are held in equal parts.
+        calendar: of the market: which days there are, and how many make a year.
     """
     rows = []
     for strategy, part in returns.groupby("strategy", sort=True):
@@ -83,7 +91,9 @@ def breakdown(
             *(("regime", key, group) for key, group in _by_regime(account, regimes)),
         ]
         for by, (role, name), group in groups:
-            values = measures_of(daily_returns(group["timestamp"], group["net"].to_numpy()))
+            values = measures_of(
+                daily_returns(group["timestamp"], group["net"].to_numpy(), calendar), calendar.days_per_year
+            )
             rows.append(
                 {
                     "strategy": strategy,

@@ -12,8 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tradewind.errors import BadData
-
-DAYS_PER_YEAR = 365.25
+from tradewind.market.calendars import YEAR_DAYS
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +40,7 @@ MEASURES = tuple(described.name for described in DESCRIBED)
 N_MEASURES = len(MEASURES)
 
 
-def measures_of(daily: Floats) -> dict[str, float]:
+def measures_of(daily: Floats, days_per_year: float = YEAR_DAYS) -> dict[str, float]:
     """The measures by name, of daily net returns; `measure` says how each is defined.
 
     Raises:
@@ -51,17 +50,19 @@ def measures_of(daily: Floats) -> dict[str, float]:
     if not np.isfinite(daily).all():
         row = int(np.flatnonzero(~np.isfinite(daily))[0])
         raise BadData(f"daily returns must be finite: row {row} is {daily[row]}; drop days without a return")
-    return dict(zip(MEASURES, measure(daily).tolist(), strict=True))
+    return dict(zip(MEASURES, measure(daily, days_per_year).tolist(), strict=True))
 
 
 @njit(cache=True, nogil=True)
-def measure(daily: Floats) -> Floats:
+def measure(daily: Floats, days_per_year: float = YEAR_DAYS) -> Floats:
     """The measures in the order of `MEASURES`, from daily net returns; shape (N_MEASURES,).
 
-    total_return; annual_return (compound); annual_volatility; sharpe = mean / deviation * sqrt(365.25) (Sharpe 1966);
-    sortino, with the root mean square of the losses below (Sortino and Price 1994); max_drawdown, from peak to trough,
-    0 to 1; win_rate, the share of days with a profit among those with a profit or a loss; calmar, the annual return
-    over the largest drawdown (Young 1991). A ratio over 0 is 0: nothing happened.
+    `days_per_year` is `Calendar.days_per_year`: how many of the days there are in a year, 365.25 around the clock.
+
+    total_return; annual_return (compound); annual_volatility; sharpe = mean / deviation * sqrt(days_per_year) (Sharpe
+    1966); sortino, with the root mean square of the losses below (Sortino and Price 1994); max_drawdown, from peak to
+    trough, 0 to 1; win_rate, the share of days with a profit among those with a profit or a loss; calmar, the annual
+    return over the largest drawdown (Young 1991). A ratio over 0 is 0: nothing happened.
     """
     out = np.zeros(N_MEASURES)
     n_days = len(daily)
@@ -86,9 +87,9 @@ def measure(daily: Floats) -> Floats:
         squares += (value - mean) ** 2
     deviation = np.sqrt(squares / (n_days - 1)) if n_days > 1 else 0.0
     downside = np.sqrt(losses / n_days)
-    year = np.sqrt(DAYS_PER_YEAR)
+    year = np.sqrt(days_per_year)
     out[0] = equity - 1.0
-    out[1] = max(equity, 0.0) ** (DAYS_PER_YEAR / n_days) - 1.0
+    out[1] = max(equity, 0.0) ** (days_per_year / n_days) - 1.0
     out[2] = deviation * year
     # A constant series has rounding noise for a deviation; its ratio would be absurd.
     out[3] = mean / deviation * year if deviation > 1e-12 else 0.0

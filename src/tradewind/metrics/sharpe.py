@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from tradewind.metrics.risk import DAYS_PER_YEAR
+from tradewind.market.calendars import YEAR_DAYS
 from tradewind.metrics.significance import probabilistic_sharpe, sharpe_standard_error
 
 Floats = NDArray[np.float64]
@@ -29,19 +29,24 @@ def daily_sharpe(daily: Floats) -> float:
     return float(daily.mean() / deviation) if deviation > 1e-12 else float("nan")
 
 
-def autocorrelation_factor(daily: Floats, max_lag: int = 20) -> float:
+def autocorrelation_factor(daily: Floats, max_lag: int = 20, days_per_year: float = YEAR_DAYS) -> float:
     """What annualises a daily Sharpe ratio when days depend on each other (Lo 2002, equation 20).
 
-    q / sqrt(q + 2 * sum((q - k) * rho_k)) with q = 365.25 and autocorrelations up to `max_lag`; sqrt(q) where there
-    are none. Below sqrt(q) for trending returns, whose risk grows faster than the root of time. NaN where the measured
-    correlations leave less than a tenth of the variance: so few days have moved that they tell nothing.
+    q / sqrt(q + 2 * sum((q - k) * rho_k)) with q the days of a year and autocorrelations up to `max_lag`; sqrt(q)
+    where there are none. Below sqrt(q) for trending returns, whose risk grows faster than the root of time. NaN where
+    the measured correlations leave less than a tenth of the variance: so few days have moved that they tell nothing.
+
+    Args:
+        daily: shape (days,), net returns.
+        max_lag: in days.
+        days_per_year: of the market's calendar.
     """
     centred = daily - daily.mean()
     total = float(centred @ centred)
     if len(daily) <= max_lag or total <= 1e-24:
-        return math.sqrt(DAYS_PER_YEAR)
+        return math.sqrt(days_per_year)
     rho = [float(centred[lag:] @ centred[:-lag]) / total for lag in range(1, max_lag + 1)]
-    q = DAYS_PER_YEAR
+    q = days_per_year
     weighted = sum((q - lag) * value for lag, value in enumerate(rho, start=1))
     left = q + 2 * weighted
     return float(q / math.sqrt(left)) if left >= LEAST_VARIANCE * q else float("nan")

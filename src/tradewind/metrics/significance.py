@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.market.calendars import YEAR_DAYS
 from tradewind.metrics.resampling import next_day
 from tradewind.metrics.risk import MEASURES, N_MEASURES, measure
 
@@ -46,6 +47,7 @@ def bootstrap_intervals(
     confidence: float = 0.9,
     n_resamples: int = 1000,
     mean_block_days: float = 10,
+    days_per_year: float = YEAR_DAYS,
 ) -> dict[str, tuple[float, float]]:
     """Percentile intervals of every measure by the stationary bootstrap (Politis and Romano 1994).
 
@@ -58,18 +60,19 @@ def bootstrap_intervals(
         confidence: of the intervals, in (0, 1).
         n_resamples: how many resamples are drawn.
         mean_block_days: the mean length of a block.
+        days_per_year: of the market's calendar.
     """
     if len(daily) < 2:
         return dict.fromkeys(MEASURES, (float("nan"), float("nan")))
     starts = rng.integers(0, len(daily), (n_resamples, len(daily)))
     renew = rng.random((n_resamples, len(daily))) < 1 / mean_block_days
-    values = _resample(daily, starts, renew)
+    values = _resample(daily, starts, renew, days_per_year)
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
     return {name: (float(low[at]), float(high[at])) for at, name in enumerate(MEASURES)}
 
 
 @njit(cache=True, nogil=True)
-def _resample(daily: Floats, starts: NDArray[np.int64], renew: NDArray[np.bool_]) -> Floats:
+def _resample(daily: Floats, starts: NDArray[np.int64], renew: NDArray[np.bool_], days_per_year: float) -> Floats:
     n_resamples, n_days = starts.shape
     out = np.empty((n_resamples, N_MEASURES))
     sample = np.empty(n_days)
@@ -78,5 +81,5 @@ def _resample(daily: Floats, starts: NDArray[np.int64], renew: NDArray[np.bool_]
         for day in range(n_days):
             at = next_day(at, number, day, starts, renew)
             sample[day] = daily[at]
-        out[number] = measure(sample)
+        out[number] = measure(sample, days_per_year)
     return out

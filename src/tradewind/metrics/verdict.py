@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from tradewind.errors import BadData
-from tradewind.metrics.risk import DAYS_PER_YEAR
+from tradewind.market.calendars import YEAR_DAYS
 from tradewind.metrics.sharpe import expected_largest
 from tradewind.parameters import Parameters
 
@@ -47,12 +47,14 @@ class Selection:
         effective_trials: how many independent ones they are worth.
         loss: share of halvings of the history in which the best model of one half loses money in the other; None where
             there is one model, or the history is too short to say.
+        days_per_year: of the market's calendar.
     """
 
     significance: pd.DataFrame
     trials: int
     effective_trials: float
     loss: float | None
+    days_per_year: float = YEAR_DAYS
 
 
 def judge(
@@ -60,15 +62,9 @@ def judge(
 ) -> dict[str, Any]:
     """The verdict on the named strategy, or on the best model of the walk-forward folds.
 
-    Args:
-        board: the leaderboard of the walk-forward folds.
-        holdout: that of the holdout, which chooses nothing.
-        sensitivity: strategy, cost_multiple, sharpe, total_return over the walk-forward folds.
-        selection: what choosing did.
-        rules: the limits.
-
     Returns:
-        The verdict with its reasons, and the numbers that they are made of.
+        The verdict with its reasons, and the numbers that they are made of; beside them the best single model with the
+        probability that remains after its choice is paid for.
 
     Args:
         board: the leaderboard over the walk-forward folds.
@@ -124,16 +120,30 @@ def judge(
         "sharpe_all": float(luck["sharpe_all"]),
         "days_all": int(luck["days_all"]),
         "probability_of_edge": shown,
-        "detectable_sharpe": detectable_sharpe(int(luck["days_all"]), choice, rules.confidence),
+        "detectable_sharpe": detectable_sharpe(
+            int(luck["days_all"]), choice, rules.confidence, selection.days_per_year
+        ),
         "trials": 1 if is_named else selection.trials,
         "effective_trials": 1.0 if is_named else selection.effective_trials,
         "probability_of_loss": None if is_named else selection.loss,
         "models_compared": len(models),
+        **_best_single(models, selection),
         "holdout_sharpe": float(last["sharpe"]),
         "holdout_sharpe_low": float(last["sharpe_low"]),
         "holdout_sharpe_high": float(last["sharpe_high"]),
         "break_even_cost_multiple": break_even(sensitivity, name),
         "oracle_share": float(row["sharpe"] / oracle["sharpe"].iloc[0]) if known else None,
+    }
+
+
+def _best_single(models: pd.DataFrame, selection: Selection) -> dict[str, Any]:
+    best = best_first(models).iloc[0]
+    luck = selection.significance.set_index("strategy").loc[best["strategy"]]
+    return {
+        "best_model": str(best["strategy"]),
+        "best_model_sharpe": float(best["sharpe"]),
+        "best_model_probability": float(luck["deflated_sharpe_all"]),
+        "best_model_trials": selection.trials,
     }
 
 
@@ -175,17 +185,18 @@ def _choice(loss: float | None, n_models: int, limit: float) -> Check:
     return loss <= limit, text, f"{text}, more than the {limit:.0%} allowed"
 
 
-def detectable_sharpe(days: int, choice: float, confidence: float) -> float:
+def detectable_sharpe(days: int, choice: float, confidence: float, days_per_year: float = YEAR_DAYS) -> float:
     """The true annual Sharpe ratio that a test of so many days misses in half of all cases.
 
     Args:
         days: of the test.
         choice: the daily Sharpe ratio that choosing the best is expected to show by luck.
         confidence: that the test asks for.
+        days_per_year: of the market's calendar.
     """
     from scipy.stats import norm
 
-    return float((choice + norm.ppf(confidence) / math.sqrt(max(days - 1, 1))) * math.sqrt(DAYS_PER_YEAR))
+    return float((choice + norm.ppf(confidence) / math.sqrt(max(days - 1, 1))) * math.sqrt(days_per_year))
 
 
 def best_first(board: pd.DataFrame) -> pd.DataFrame:

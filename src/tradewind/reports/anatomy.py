@@ -8,8 +8,8 @@ import pandas as pd
 from plotly import graph_objects as go
 from plotly.subplots import make_subplots
 
-from tradewind.metrics.returns import daily_returns
-from tradewind.metrics.risk import DAYS_PER_YEAR
+from tradewind.market.calendars import AROUND_THE_CLOCK, YEAR_DAYS, Calendar
+from tradewind.metrics.returns import daily_returns, trading_days
 from tradewind.reports.palette import BLACK, BLUE, GREY, SKY, VERMILION, style
 from tradewind.reports.performance import POINTS, label
 
@@ -19,12 +19,12 @@ SHOWN_TRADES = 1500
 DIVERGING = [[0.0, VERMILION], [0.5, "#ffffff"], [1.0, BLUE]]
 
 
-def daily_table(portfolio_returns: pd.DataFrame) -> pd.DataFrame:
-    """Net returns by UTC day, one column a strategy."""
+def daily_table(portfolio_returns: pd.DataFrame, calendar: Calendar = AROUND_THE_CLOCK) -> pd.DataFrame:
+    """Net returns by day of the calendar, one column a strategy."""
     columns = {}
     for name, part in portfolio_returns.groupby("strategy", sort=False):
-        days = (part["timestamp"] - pd.Timedelta(1, unit="ms")).dt.floor("D").unique()
-        columns[str(name)] = pd.Series(daily_returns(part["timestamp"], part["net"].to_numpy()), index=days)
+        days = trading_days(part["timestamp"], calendar).unique()
+        columns[str(name)] = pd.Series(daily_returns(part["timestamp"], part["net"].to_numpy(), calendar), index=days)
     return pd.DataFrame(columns).sort_index()
 
 
@@ -49,14 +49,14 @@ def monthly_figure(daily: pd.Series) -> go.Figure:
     return figure.update_layout(margin={"t": 10, "b": 30})
 
 
-def rolling_figure(daily: pd.DataFrame, chosen: str) -> go.Figure:
+def rolling_figure(daily: pd.DataFrame, chosen: str, days_per_year: float = YEAR_DAYS) -> go.Figure:
     """Sharpe ratio over the last 90 days."""
     figure = go.Figure()
     for name, colour, width in ((chosen, BLUE, 2.2), ("buy_and_hold", GREY, 1.2)):
         if name in daily:
             window = daily[name].rolling(ROLLING_DAYS)
             spread = window.std()
-            ratio = (window.mean() / spread.where(spread > 1e-12)) * np.sqrt(DAYS_PER_YEAR)
+            ratio = (window.mean() / spread.where(spread > 1e-12)) * np.sqrt(days_per_year)
             ratio = ratio.iloc[:: max(len(ratio) // POINTS, 1)]
             figure.add_scatter(
                 x=ratio.index, y=ratio, mode="lines", name=label(name), line={"color": colour, "width": width},
@@ -141,7 +141,7 @@ def trade_rows(trades: pd.DataFrame) -> Iterator[dict[str, Any]]:
         }
 
 
-def market_share(daily: pd.DataFrame, chosen: str) -> dict[str, float] | None:
+def market_share(daily: pd.DataFrame, chosen: str, days_per_year: float = YEAR_DAYS) -> dict[str, float] | None:
     """Alpha, beta and R2 of the chosen strategy's daily returns on buying and holding, with the alpha's error.
 
     Ordinary least squares with Newey and West's error (1987) over 10 lags; alpha and its error a year. None where the
@@ -163,8 +163,8 @@ def market_share(daily: pd.DataFrame, chosen: str) -> dict[str, float] | None:
         middle += (1 - lag / 11) * (cross + cross.T)
     error = np.sqrt(np.diag(inverse @ middle @ inverse))
     return {
-        "alpha": float(beta[0] * DAYS_PER_YEAR),
-        "alpha_error": float(error[0] * DAYS_PER_YEAR),
+        "alpha": float(beta[0] * days_per_year),
+        "alpha_error": float(error[0] * days_per_year),
         "beta": float(beta[1]),
         "r2": float(1 - residual.var() / y.var()),
     }

@@ -1,6 +1,6 @@
 """Two runs side by side: what was changed, and whether the difference is more than noise."""
 
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from plotly import graph_objects as go
 
+from tradewind.market.calendars import YEAR_DAYS
 from tradewind.metrics.comparison import sharpe_difference
 from tradewind.reports import text
 from tradewind.reports.page import div, render, table
@@ -37,21 +38,28 @@ class Run:
 
 
 def parameter_rows(first: Run, second: Run) -> Iterator[dict[str, str]]:
-    """The parameters that differ; of a block of settings only those that do."""
-    settings = [_single_settings(run.parameters) for run in (first, second)]
-    for name in sorted({*settings[0], *settings[1]}):
-        pair = [one.get(name, "–") for one in settings]
-        if pair[0] != pair[1]:
-            yield {"parameter": name, f"A {first.key}": pair[0], f"B {second.key}": pair[1]}
+    """The parameters that differ; those of what only one of the runs did are counted, a row a stage."""
+    heads = f"A {first.key}", f"B {second.key}"
+    one_sided: Counter[tuple[str, bool]] = Counter()
+    for name in sorted({*first.parameters, *second.parameters}):
+        a, b = first.parameters.get(name), second.parameters.get(name)
+        if a is None or b is None:
+            one_sided[name.partition(".")[0], b is None] += 1
+        elif a != b:
+            yield {"parameter": name, heads[0]: a, heads[1]: b}
+    for (block, in_first), count in sorted(one_sided.items()):
+        told = f"{count} recorded", "not run, or another version"
+        a, b = told if in_first else told[::-1]
+        yield {"parameter": f"{block} ...", heads[0]: a, heads[1]: b}
 
 
-def _single_settings(parameters: Mapping[str, str]) -> dict[str, str]:
-    # A typed block is recorded as "name=value name=value".
-    out: dict[str, str] = {}
-    for block, value in parameters.items():
-        parts = re.findall(r"(\w+)=(.*?)(?= \w+=|$)", value)
-        out |= {f"{block}.{name}": setting for name, setting in parts} if parts else {block: value}
-    return out
+def days_per_year(run: Run) -> float:
+    """The days of a year that the run annualised by: its volatilities a year against those a day."""
+    for name, volatility in zip(run.leaderboard["strategy"], run.leaderboard["annual_volatility"], strict=True):
+        daily = run.daily_returns[name].std()
+        if daily > 0 and volatility > 0:
+            return float((volatility / daily) ** 2)
+    return YEAR_DAYS
 
 
 def strategy_rows(first: Run, second: Run, seed: int = 0) -> Iterator[dict[str, str]]:
@@ -68,7 +76,9 @@ def strategy_rows(first: Run, second: Run, seed: int = 0) -> Iterator[dict[str, 
         if name not in boards[1].index:
             continue
         pair = days[[f"{name}_a", f"{name}_b"]].to_numpy()
-        difference, low, high = sharpe_difference(pair[:, 1], pair[:, 0], np.random.default_rng(seed))
+        difference, low, high = sharpe_difference(
+            pair[:, 1], pair[:, 0], np.random.default_rng(seed), days_per_year=days_per_year(first)
+        )
         same = bool(len(pair)) and np.array_equal(pair[:, 0], pair[:, 1])
         told = "the same" if same else "more than noise" if low > 0 or high < 0 else "not told apart"
         yield {

@@ -63,9 +63,10 @@ def _tear_sheet(tables: ReportTables, chosen: str) -> dict[str, Any]:
     """The whole tested time, the holdout shaded in the charts and part of the tables."""
     returns, trades = tables.portfolio_returns, tables.trades[chosen]
     shown = tear_sheet.shown_strategies(tables.leaderboard, chosen)
-    daily = anatomy.daily_table(returns[returns["strategy"].isin(shown)])
+    calendar = text.calendar_of(tables.settings)
+    daily = anatomy.daily_table(returns[returns["strategy"].isin(shown)], calendar)
     return {
-        "equity": div(performance.equity_figure(returns[returns["strategy"].isin(shown)], chosen)),
+        "equity": div(performance.equity_figure(returns[returns["strategy"].isin(shown)], chosen, calendar)),
         "drawdown": div(performance.drawdown_figure(returns, chosen)),
         "drawdowns": table(tear_sheet.drawdown_rows(daily[chosen])),
         "monthly": div(anatomy.monthly_figure(daily[chosen])),
@@ -80,12 +81,16 @@ def _tear_sheet(tables: ReportTables, chosen: str) -> dict[str, Any]:
 
 
 def _performance(tables: ReportTables, chosen: str) -> dict[str, Any]:
-    present = set(tables.leaderboard["strategy"])
+    present, calendar = set(tables.leaderboard["strategy"]), text.calendar_of(tables.settings)
     compared = [name for name in dict.fromkeys([chosen, "buy_and_hold", "oracle"]) if name in present]
     return {
         "intervals": div(performance.interval_figure(tables.leaderboard, tables.holdout_leaderboard)),
-        "equity_of_all": div(performance.equity_figure(tables.portfolio_returns, chosen)),
-        "rolling": div(anatomy.rolling_figure(anatomy.daily_table(tables.portfolio_returns), chosen)),
+        "equity_of_all": div(performance.equity_figure(tables.portfolio_returns, chosen, calendar)),
+        "rolling": div(
+            anatomy.rolling_figure(
+                anatomy.daily_table(tables.portfolio_returns, calendar), chosen, calendar.days_per_year
+            )
+        ),
         "board": table(boards.board_rows(tables.leaderboard)),
         "more_board": table(boards.more_board_rows(tables.leaderboard)),
         "holdout_board": table(boards.board_rows(tables.holdout_leaderboard)),
@@ -99,12 +104,13 @@ def _performance(tables: ReportTables, chosen: str) -> dict[str, Any]:
 
 def _trades(tables: ReportTables, chosen: str) -> dict[str, Any]:
     trades, robustness, returns = tables.trades[chosen], tables.robustness, tables.portfolio_returns
-    walk_forward = anatomy.daily_table(returns[returns["role"] == "walk_forward"])
+    calendar = text.calendar_of(tables.settings)
+    walk_forward = anatomy.daily_table(returns[returns["role"] == "walk_forward"], calendar)
     return {
         "excursions": div(anatomy.excursion_figure(trades)) if len(trades) else "",
         "trades": table(text.trade_rows(anatomy.trade_rows(trades))),
         "exits": table(text.exit_rows(trades)),
-        "market": text.market_sentence(anatomy.market_share(walk_forward, chosen)),
+        "market": text.market_sentence(anatomy.market_share(walk_forward, chosen, calendar.days_per_year)),
         "by_hour": div(anatomy.hour_figure(robustness["conditions"], chosen)),
         "by_regime": table(text.condition_rows(robustness, chosen, "regime")),
         "groups": table(text.group_rows(tables)),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from tradewind.market.universe import Universe
 from tradewind.reports.tables import ReportTables
 from tradewind.reports.text import day
 
@@ -34,12 +35,47 @@ def facts(tables: ReportTables) -> list[tuple[str, str]]:
         ("judged on", f"{_span(tested)}, {len(tested)} walk-forward folds"),
         ("confirmed on", f"{_span(holdout)}, the holdout" if len(holdout) else "no holdout"),
         ("costs a side", costs(tables.settings.get("costs", {}))),
+        *_market_facts(tables),
         ("run", f"{run.get('date', '–')}, {run.get('run', '–')}"),
         ("command", run.get("command", "–")),
         ("commit", run.get("commit", "–")),
         ("data, SHA-256", data_hash(tables.settings)),
     ]
     return [(name, str(value)) for name, value in pairs]
+
+
+PRICES = {
+    "none": "as traded: neither splits nor dividends are taken out",
+    "splits": "adjusted for splits; dividends are not in the returns",
+    "splits_and_dividends": "adjusted for splits and dividends: returns hold the dividends (shorts pay them), and "
+    "levels of the past were changed by later ones",
+    None: "not stated whether adjusted for splits and dividends (universe.price_adjustment)",
+}
+CHOSEN = {
+    "beforehand": "chosen beforehand",
+    "afterwards": "chosen afterwards: symbols that did not survive are missing (survivorship), which flatters results",
+    None: "not stated when it was chosen (universe.chosen); if afterwards, symbols that did not survive are missing "
+    "(survivorship), which flatters results",
+}
+
+
+def _market_facts(tables: ReportTables) -> list[tuple[str, str]]:
+    """When the market trades, how prices are adjusted, and how the symbols were chosen; nothing where it is simulated
+    around the clock."""
+    universe = Universe.model_validate(tables.settings["universe"])
+    calendar = universe.trading_calendar
+    found = []
+    if not calendar.is_continuous:
+        found.append(("calendar", f"{calendar.name}: {calendar.days_per_year:.4g} days a year"))
+        found.append(("prices", PRICES[universe.price_adjustment]))
+    if not is_simulated(tables) or universe.members:
+        found.append(("universe", CHOSEN[universe.chosen] + _ended(universe)))
+    return found
+
+
+def _ended(universe: Universe) -> str:
+    gone = [f"{name} on {member.until}" for name, member in universe.members.items() if member.until is not None]
+    return f"; left by {', '.join(gone)}" if gone else ""
 
 
 def costs(settings: dict[str, Any]) -> str:

@@ -8,7 +8,8 @@ from plotly import graph_objects as go
 
 from tradewind.adaptive.rl.parameters import TITLES as AGENT_TITLES
 from tradewind.learning.models import catalogue
-from tradewind.metrics.returns import daily_returns
+from tradewind.market.calendars import AROUND_THE_CLOCK, Calendar
+from tradewind.metrics.returns import daily_returns, trading_days
 from tradewind.reports.palette import BLACK, BLUE, GREY, SERIES, SKY, style
 from tradewind.trading.strategy import baselines
 
@@ -33,11 +34,17 @@ def equity_curves(portfolio_returns: pd.DataFrame) -> pd.DataFrame:
     return equity.iloc[::step] if len(equity) else equity
 
 
-def equity_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
-    """Net equity of every strategy on a logarithmic scale; the shaded end is the holdout."""
+def equity_figure(portfolio_returns: pd.DataFrame, chosen: str, calendar: Calendar = AROUND_THE_CLOCK) -> go.Figure:
+    """Net equity of every strategy on a logarithmic scale; the shaded end is the holdout.
+
+    Args:
+        portfolio_returns: rows of all strategies.
+        chosen: the judged strategy.
+        calendar: of the market: which days there are.
+    """
     equity = equity_curves(portfolio_returns)
     figure = go.Figure()
-    _add_band(figure, portfolio_returns[portfolio_returns["strategy"] == chosen])
+    _add_band(figure, portfolio_returns[portfolio_returns["strategy"] == chosen], calendar)
     for strategy, line in _styles(list(equity.columns), chosen):
         figure.add_scatter(
             x=equity.index, y=equity[strategy].clip(lower=1e-4), mode="lines", name=label(strategy),
@@ -49,9 +56,9 @@ def equity_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
     return style(figure, height=460)
 
 
-def _add_band(figure: go.Figure, rows: pd.DataFrame) -> None:
+def _add_band(figure: go.Figure, rows: pd.DataFrame, calendar: Calendar) -> None:
     """Where 90 % of the histories lie that are made of the same days in blocks of about ten, drawn anew."""
-    daily = daily_returns(rows["timestamp"], rows["net"].to_numpy())
+    daily = daily_returns(rows["timestamp"], rows["net"].to_numpy(), calendar)
     if len(daily) < 2:
         return
     rng = np.random.default_rng(0)  # a picture of the spread; the intervals in the tables have the run's own seed
@@ -60,7 +67,7 @@ def _add_band(figure: go.Figure, rows: pd.DataFrame) -> None:
     equity = np.exp(np.cumsum(np.log1p(np.maximum(daily[order], -0.9999)), axis=1))
     low, high = np.quantile(equity, [0.05, 0.95], axis=0)
     thin = slice(None, None, max(len(daily) // POINTS, 1))
-    days = (rows["timestamp"] - pd.Timedelta(1, unit="ms")).dt.floor("D").drop_duplicates()[thin]
+    days = trading_days(rows["timestamp"], calendar).unique()[thin]
     for values, fill in ((high, None), (low, "tonexty")):
         figure.add_scatter(
             x=days, y=np.maximum(values[thin], 1e-4), mode="lines", line={"width": 0}, fill=fill, fillcolor=BAND_COLOUR,

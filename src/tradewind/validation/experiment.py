@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tradewind.errors import BadData
 from tradewind.evaluation import accounts, judging, positions, significance
 from tradewind.evaluation.traded_market import TradedMarket
+from tradewind.market.calendars import Calendar
 from tradewind.market.simulation.null_worlds import block_shuffled, sign_flipped
 from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 from tradewind.market.universe import Universe
@@ -140,7 +141,7 @@ def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings
     """
     verdict, board, holdout, returns = _judge(sources, run, run.positions, settings)
     strategies = board.set_index("strategy")
-    models = strategies[strategies["family"] == "model"]["sharpe"]
+    models = strategies[strategies["family"].isin(["model", "ensemble"])]["sharpe"]
     fields = (
         "verdict", "strategy", "sharpe", "sharpe_low", "sharpe_high", "holdout_sharpe", "probability_of_edge",
         "probability_of_loss", "passed",
@@ -152,11 +153,14 @@ def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings
         "best_lost_money": _best_lost(board, holdout),
     }  # fmt: skip
     if case.edge == 0:
-        return out | {"gross": _gross_intervals(returns, settings.statistics, case.seed)}
+        return out | {
+            "gross": _gross_intervals(returns, settings.statistics, case.seed, sources.universe.trading_calendar)
+        }
     oracle = run.positions[baselines.ORACLE].assign(strategy=PERFECT)
     rivals = {name: one for name, one in run.positions.items() if baselines.family(name) == "baseline"}
     rivals |= positions.imitations(oracle, run.folds, settings.seed)  # those of what is judged here
-    verdict_on_oracle, perfect, _, _ = _judge(sources, run, {PERFECT: oracle, **rivals}, settings)
+    alone = settings.changed(verdict=settings.verdict.model_copy(update={"judged": PERFECT}))
+    verdict_on_oracle, perfect, _, _ = _judge(sources, run, {PERFECT: oracle, **rivals}, alone)
     row = perfect.set_index("strategy").loc[PERFECT]
     return out | {
         "oracle_sharpe": float(row["sharpe"]), "oracle_low": float(row["sharpe_low"]),
@@ -171,11 +175,12 @@ def _judge(
     targets = lazily(traded)
     market = TradedMarket.load(lazily(run.bars), run.side_series, sources.universe, settings.trading)
     returns = accounts.portfolio_returns(targets, market, run.folds)
+    calendar = sources.universe.trading_calendar
     sensitivity = accounts.cost_sensitivity(targets, market, run.folds, accounts.SensitivityRules())
-    board, holdout = judging.rank_strategies(returns, settings.statistics, settings.seed)
+    board, holdout = judging.rank_strategies(returns, settings.statistics, settings.seed, calendar)
     tried = {str(name): str(name) for name in returns["strategy"].unique()}
     sharpe_table, chosen, _, _ = significance.measure_significance(
-        returns, [], (), tried, settings.statistics, settings.seed
+        returns, [], (), tried, settings.statistics, settings.seed, calendar
     )
     verdict = judging.judge_strategies(board, holdout, sensitivity, sharpe_table, chosen, settings.verdict)
     return verdict, board, holdout, returns
@@ -189,16 +194,19 @@ def _best_lost(board: pd.DataFrame, holdout: pd.DataFrame) -> float:
     return float(np.select([sharpe < 0, sharpe > 0], [1.0, 0.0], 0.5))
 
 
-def _gross_intervals(returns: pd.DataFrame, rules: StatisticsRules, seed: int) -> dict[str, tuple[float, float]]:
+def _gross_intervals(
+    returns: pd.DataFrame, rules: StatisticsRules, seed: int, calendar: Calendar
+) -> dict[str, tuple[float, float]]:
     """Intervals of the Sharpe ratios before costs and funding, which on a null market are truly zero, whatever the
     rule; over the folds and the holdout together. Strategies that never traded are left out."""
     by_strategy = {}
     for name, part in returns.groupby("strategy", sort=True):
-        daily = daily_returns(part["timestamp"], part["gross"].to_numpy())
+        daily = daily_returns(part["timestamp"], part["gross"].to_numpy(), calendar)
         # The turned and the matched positions are made of the model's own later ones: their truth is not zero.
         if name not in (baselines.ORACLE, baselines.RANDOM, baselines.MATCHED) and daily.std() > 0:
             intervals = bootstrap_intervals(
-                daily, np.random.default_rng(seed), rules.confidence, rules.n_resamples, rules.mean_block_days
-            )
+                daily, np.random.default_rng(seed), rules.confidence, rules.n_resamples, rules.mean_block_days,
+                calendar.days_per_year,
+            )  # fmt: skip
             by_strategy[str(name)] = intervals["sharpe"]
     return by_strategy

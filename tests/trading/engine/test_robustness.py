@@ -28,7 +28,7 @@ def market(seed: int = 1, lead: int = 1) -> tuple[Market, dict[str, np.ndarray]]
             volume=np.full(N, 1e4), usual_volume=np.full(N, 1e4),
         )  # fmt: skip
         targets[name] = known
-    return Market(histories, {"A": at, "B": at}, 8766.0), targets
+    return Market(histories, {"A": at, "B": at}), targets
 
 
 def test_the_break_even_is_where_the_profit_is_gone() -> None:

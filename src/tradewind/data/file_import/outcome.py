@@ -15,8 +15,7 @@ from tradewind.data.files.deliveries import Delivery, receive
 from tradewind.data.files.grid_hints import explain_off_grid
 from tradewind.data.files.quarantine import require_all_rows
 from tradewind.errors import BadData
-from tradewind.market.segments import missing_before
-from tradewind.market.timeframes import bar_duration_ms
+from tradewind.market.calendars import Calendar, calendar_name
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def summarise(plan: ImportPlan, bars: ImportedBars, now: datetime) -> BarSummary
     missing = np.zeros(0, dtype=np.int64)
     if len(checked):
         opened = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
-        missing = missing_before(opened, bar_duration_ms(bars.key.timeframe))
+        missing = Calendar.of(bars.key.timeframe, calendar_name(bars.key.venue)).missing_before(opened)
     repeated = int(rejected["reason"].isin([DUPLICATE, SUPERSEDED]).sum())
     return BarSummary(rows, checked, rejected, int((missing > 0).sum()), int(missing.sum()), repeated)
 

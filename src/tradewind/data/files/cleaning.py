@@ -11,7 +11,8 @@ from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, FloatArray, epoch_units, parse_numbers
 from tradewind.data.files.quarantine import quarantine_rows
 from tradewind.errors import BadData
-from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
+from tradewind.market.calendars import Calendar, calendar_name
+from tradewind.market.timeframes import bar_duration_ms
 from tradewind.parameters import Parameters
 
 REQUIRED = ("open_time", "open", "high", "low", "close", "volume")
@@ -65,7 +66,9 @@ def type_bars(received: pd.DataFrame, key: BarKey) -> tuple[pd.DataFrame, pd.Dat
     return pd.DataFrame(typed), rejected
 
 
-def check_bars(typed: pd.DataFrame, key: BarKey, now: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
+def check_bars(
+    typed: pd.DataFrame, key: BarKey, now: datetime, calendar: Calendar | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The bars that hold together, oldest first and unique (`schema.Bars` without `segment`), and the others.
 
     Of several rows for one bar the last received is kept: a venue that delivers a bar again corrects it, often
@@ -76,8 +79,9 @@ def check_bars(typed: pd.DataFrame, key: BarKey, now: datetime) -> tuple[pd.Data
         typed: rows of `type_bars`.
         key: which bars these are.
         now: bars that close later are rejected, since they are still open.
+        calendar: on whose grid bars open; None: that of the venue, weeks from Monday.
     """
-    reason = reasons_to_reject(typed, key, now)
+    reason = reasons_to_reject(typed, key, now, calendar)
     order = _oldest_first(typed)
     kept = order[reason[order] == ""]
     bars = typed.iloc[kept].drop(columns="source_row").reset_index(drop=True)
@@ -85,7 +89,9 @@ def check_bars(typed: pd.DataFrame, key: BarKey, now: datetime) -> tuple[pd.Data
     return bars, quarantine_rows(content, key, typed["source_row"].to_numpy(), reason)
 
 
-def reasons_to_reject(typed: pd.DataFrame, key: BarKey, now: datetime) -> npt.NDArray[np.object_]:
+def reasons_to_reject(
+    typed: pd.DataFrame, key: BarKey, now: datetime, calendar: Calendar | None = None
+) -> npt.NDArray[np.object_]:
     """Why each row is not a bar, by itself or beside the others (`check_bars`); empty where it is one.
 
     What is received is held against it, too (`deliveries.receive`), so that a row that is accepted becomes a bar.
@@ -94,8 +100,9 @@ def reasons_to_reject(typed: pd.DataFrame, key: BarKey, now: datetime) -> npt.ND
         typed: rows of `type_bars`.
         key: which bars these are.
         now: bars that close later are still open.
+        calendar: on whose grid bars open; None: that of the venue, weeks from Monday.
     """
-    reason = _reasons_by_row(typed, key, now)
+    reason = _reasons_by_row(typed, key, now, calendar)
     _mark_repeated(typed, _oldest_first(typed), reason)
     return reason
 
@@ -170,14 +177,17 @@ def _is_absent(values: pd.Series) -> npt.NDArray[np.bool_]:
     return absent
 
 
-def _reasons_by_row(typed: pd.DataFrame, key: BarKey, now: datetime) -> npt.NDArray[np.object_]:
+def _reasons_by_row(
+    typed: pd.DataFrame, key: BarKey, now: datetime, calendar: Calendar | None
+) -> npt.NDArray[np.object_]:
     """Why each row is not a bar, looking at that row alone; empty where it is one."""
     bar_ms = bar_duration_ms(key.timeframe)
+    grid = calendar or Calendar.of(key.timeframe, calendar_name(key.venue))
     opened_ms = typed["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
     prices = typed[["open", "high", "low", "close"]].to_numpy()
     top, bottom = prices[:, [0, 3]].max(axis=1), prices[:, [0, 3]].min(axis=1)
     faults = {
-        f"open_time is off the {key.timeframe} grid": (opened_ms - bar_anchor_ms(bar_ms)) % bar_ms != 0,
+        f"open_time is off the {key.timeframe} grid": ~grid.is_on_grid(opened_ms),
         "the bar has not closed yet": opened_ms + bar_ms > int(now.timestamp() * 1000),
         "a price is not positive": (prices <= 0).any(axis=1),
         "high is below low": prices[:, 1] < prices[:, 2],

@@ -10,11 +10,11 @@ from tradewind.compute import ComputeRules, split
 from tradewind.data.files import cleaning
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import MarketRules
-from tradewind.data.files.quarantine import require_all_rows, require_few_rejected
+from tradewind.data.files.quarantine import quarantine_rows, require_all_rows, require_few_rejected
 from tradewind.data.quality.counts import count_rows, join_rows
 from tradewind.errors import BadData
+from tradewind.market.calendars import Calendar
 from tradewind.market.segments import assign_segments
-from tradewind.market.timeframes import bar_duration_ms
 from tradewind.market.universe import Universe
 
 TableLoaders = Mapping[str, Callable[[], pd.DataFrame]]
@@ -64,7 +64,7 @@ def check_bars(
         BadData: more rows are rejected than the rules allow, or none is left.
     """
     work = {
-        partition: (partition, typed_bars[partition], rejected_at_typing[partition], rules)
+        partition: (partition, typed_bars[partition], rejected_at_typing[partition], rules, universe)
         for partition in universe.partitions
     }
     bars, rejected, counted = split(_checked, work, compute, results=3)
@@ -93,20 +93,38 @@ def _checked(
     load_typed: Callable[[], pd.DataFrame],
     load_rejected: Callable[[], pd.DataFrame],
     rules: MarketRules,
+    universe: Universe,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    key = BarKey.from_partition(partition)
+    key, calendar = BarKey.from_partition(partition), universe.trading_calendar
     typed = load_typed()
     unreadable = load_rejected()
-    checked, rejected = cleaning.check_bars(typed, key, clock.now())
+    checked, rejected = cleaning.check_bars(typed, key, clock.now(), calendar)
     rejected = join_rows([unreadable, rejected])
     received = len(typed) + len(unreadable)
     require_few_rejected(key, received, rejected, rules.reject_share_limit)
+    checked, outside = _within_life(checked, typed, key, universe)
+    rejected = join_rows([rejected, outside])
     if checked.empty:
         raise BadData(f"{key}: none of the {received} rows received is a bar: look into the quarantine table")
     counts = count_rows(key, received, len(checked), len(rejected))
-    return _segmented(checked, key, rules.max_gap_bars), rejected, counts
+    return _segmented(checked, calendar, rules.max_gap_bars), rejected, counts
 
 
-def _segmented(checked: pd.DataFrame, key: BarKey, max_gap_bars: int) -> pd.DataFrame:
+def _within_life(
+    checked: pd.DataFrame, typed: pd.DataFrame, key: BarKey, universe: Universe
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The bars of the time in which the symbol belongs to the universe, and the others, which are no fault."""
+    first_ms, end_ms = universe.lifetime_ms(key.symbol)
     opened_ms = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
-    return checked.assign(segment=assign_segments(opened_ms, bar_duration_ms(key.timeframe), max_gap_bars))
+    belongs = (opened_ms >= first_ms) & (opened_ms < end_ms)
+    away = typed["open_time"].isin(checked["open_time"][~belongs]).to_numpy()
+    last = ~typed["open_time"].duplicated(keep="last").to_numpy()
+    reason = np.where(away & last, "outside the symbol's time in the universe", "").astype(object)
+    content = typed.drop(columns=["venue", "symbol", "timeframe", "timestamp", "source_row"])
+    outside = quarantine_rows(content, key, typed["source_row"].to_numpy(), reason)
+    return checked[belongs].reset_index(drop=True), outside
+
+
+def _segmented(checked: pd.DataFrame, calendar: Calendar, max_gap_bars: int) -> pd.DataFrame:
+    opened_ms = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
+    return checked.assign(segment=assign_segments(opened_ms, calendar.bar_ms, max_gap_bars, calendar))

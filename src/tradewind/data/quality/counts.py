@@ -52,7 +52,7 @@ def describe_bars(
         A table of one row.
     """
     grid = grid or grid_of(bars)
-    _, lengths = grid.gaps()
+    _, lengths, _ = grid.gaps()
     reasons = rejected["reason"].value_counts()
     segment_sizes = np.bincount(bars["segment"].to_numpy())
     row = {

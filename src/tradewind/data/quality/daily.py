@@ -12,6 +12,7 @@ from tradewind.data.quality.outliers import Outliers, find_outliers
 from tradewind.data.quality.relations import broken_relations
 from tradewind.data.quality.rules import OutlierRules
 from tradewind.data.side_data.selection import select_side_series
+from tradewind.market.calendars import Calendar
 from tradewind.market.series import QUALITY_SERIES
 from tradewind.market.universe import Universe
 
@@ -21,10 +22,12 @@ WINDOW_DAYS = 30
 Floats = npt.NDArray[np.float64]
 
 
-def quality_series(tables: Iterable[pd.DataFrame], rules: OutlierRules) -> pd.DataFrame:
+def quality_series(
+    tables: Iterable[pd.DataFrame], rules: OutlierRules, calendar: Calendar | None = None
+) -> pd.DataFrame:
     """The `daily_scores` of any number of symbols' bars, one below the other (`schema.SideSeries`)."""
     nothing = _side_series("", np.empty(0, dtype=np.int64), {QUALITY_SERIES[0]: np.empty(0)})
-    scores = [daily_scores(bars, find_outliers(bars, rules)) for bars in tables]
+    scores = [daily_scores(bars, find_outliers(bars, rules), calendar) for bars in tables]
     return join_rows([table for table in scores if len(table)] or [nothing])
 
 
@@ -57,7 +60,7 @@ def join_quality(side_series: pd.DataFrame, scores: pd.DataFrame, names: Collect
     return joined.sort_values(["series", "symbol", "known_at"], kind="stable").reset_index(drop=True)
 
 
-def daily_scores(bars: pd.DataFrame, outliers: Outliers) -> pd.DataFrame:
+def daily_scores(bars: pd.DataFrame, outliers: Outliers, calendar: Calendar | None = None) -> pd.DataFrame:
     """The `QUALITY_SERIES` of one symbol's checked bars in the shape of `schema.SideSeries`.
 
     One value for each UTC day that has ended by the last close, known at its end, of the bars that closed in the
@@ -66,6 +69,11 @@ def daily_scores(bars: pd.DataFrame, outliers: Outliers) -> pd.DataFrame:
     staleness, the shares that are robust outliers and that repeat the close before. A move counts as a bad tick when
     the next bar has closed, since it is not known before; the rules that know the whole table have no part. A window
     without bars has a completeness alone.
+
+    Args:
+        bars: of one symbol, oldest first.
+        outliers: of these bars.
+        calendar: when the market trades; None: around the clock.
     """
     closed_ms = epoch_ms(bars["timestamp"])
     bar_ms = int(closed_ms[0] - epoch_ms(bars["open_time"])[0])
@@ -83,7 +91,7 @@ def daily_scores(bars: pd.DataFrame, outliers: Outliers) -> pd.DataFrame:
     there = window_sum(closed_ms)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = {
-            "quality_completeness": there / window_sum(np.arange(closed_ms[0], closed_ms[-1] + 1, bar_ms)),
+            "quality_completeness": there / window_sum(_expected_closes(closed_ms, bar_ms, calendar)),
             "quality_consistency": 1 - window_sum(closed_ms[is_broken]) / there,
             "quality_accuracy": 1 - window_sum(closed_ms[shows_bad]) / there,
             "quality_outliers": window_sum(closed_ms[outliers.return_robust]) / there,
@@ -91,6 +99,12 @@ def daily_scores(bars: pd.DataFrame, outliers: Outliers) -> pd.DataFrame:
         }
     known_ms = (first_day + 1 + np.arange(n_days)) * DAY_MS
     return _side_series(str(key_of(bars).symbol), known_ms, values)
+
+
+def _expected_closes(closed_ms: npt.NDArray[np.int64], bar_ms: int, calendar: Calendar | None) -> npt.NDArray[np.int64]:
+    if calendar is None or calendar.is_continuous:
+        return np.arange(closed_ms[0], closed_ms[-1] + 1, bar_ms)
+    return calendar.expected(int(closed_ms[0]) - bar_ms, int(closed_ms[-1])) + bar_ms
 
 
 def _side_series(symbol: str, known_ms: npt.NDArray[np.int64], values: dict[str, Floats]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from tradewind.data.quality.outliers import find_outliers, flag_table
 from tradewind.data.quality.rules import QualityRules, Score
 from tradewind.data.quality.runs import find_runs
 from tradewind.data.quality.scores import Evidence, Measure, measure_bars, score_table, timeliness
-from tradewind.market.timeframes import bar_duration_ms
+from tradewind.market.calendars import Calendar
 
 _STATES = ("pass", "warn", "stop")
 
@@ -40,8 +40,9 @@ class Examination:
 
 
 def examine(
-    bars: pd.DataFrame, counts: pd.DataFrame, rejected: pd.DataFrame, agreement: pd.DataFrame, rules: QualityRules
-) -> Examination:
+    bars: pd.DataFrame, counts: pd.DataFrame, rejected: pd.DataFrame, agreement: pd.DataFrame, rules: QualityRules,
+    calendar: Calendar | None = None,
+) -> Examination:  # fmt: skip
     """All that can be said of one symbol's checked bars, its row counts, rejected rows and comparisons.
 
     Timeliness is missing: it depends on when the other symbols end.
@@ -52,6 +53,7 @@ def examine(
         rejected: its rejected rows.
         agreement: its rows of `QualityAgreement`.
         rules: the span that was asked for, limits of outliers, runs and drift.
+        calendar: when the market trades; None: around the clock.
 
     Returns:
         Tables and measures of the symbol.
@@ -60,7 +62,7 @@ def examine(
     if rules.since is not None or rules.until is not None:
         own = grid_of(bars)
         asked = rules.asked_ms(own.first_ms, own.end_ms)
-    grid = grid_of(bars, asked)
+    grid = grid_of(bars, asked, calendar)
     described = describe_bars(bars, counts, rejected, grid)
     outliers = find_outliers(bars, rules.outliers)
     evidence = Evidence(bars, grid, described.iloc[0], Counter(rejected["reason"]), outliers, agreement)
@@ -74,23 +76,25 @@ def examine(
         drift=drift_by_month(bars, rules.drift),
         days=missing_by_day(bars, grid),
         months=missing_by_month(bars, grid),
-        series=daily_scores(bars, outliers),
+        series=daily_scores(bars, outliers, calendar),
     )
 
 
-def score(examined: Examination, as_of_ms: int, rules: QualityRules) -> tuple[pd.DataFrame, pd.DataFrame]:
+def score(
+    examined: Examination, as_of_ms: int, rules: QualityRules, calendar: Calendar | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The symbol's row of `DataQuality` and its rows of `QualityScores`.
 
     Args:
         examined: of the symbol.
         as_of_ms: when it should be up to date, UTC milliseconds.
         rules: limits of each score, and when bars are late.
+        calendar: when the market trades; None: around the clock.
 
     Returns:
         One row, and one row a score.
     """
-    bar_ms = bar_duration_ms(examined.key.timeframe)
-    late = timeliness(examined.last_ms, as_of_ms, bar_ms, rules)
+    late = timeliness(examined.last_ms, as_of_ms, calendar or Calendar.of(examined.key.timeframe), rules)
     scores = score_table(examined.key, {**examined.measures, "timeliness": late}, rules)
     values = dict(zip(scores["score"], scores["value"], strict=True))
     row = examined.counts.assign(**values)

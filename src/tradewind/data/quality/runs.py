@@ -22,11 +22,11 @@ def find_runs(bars: pd.DataFrame, rules: RunRules, grid: Grid | None = None) -> 
         One row a run.
     """
     grid = grid or grid_of(bars)
-    opened, lengths = grid.gaps()
+    opened, lengths, closed = grid.gaps()
     key = key_of(bars)
     return join_rows(
         [
-            _table(key, "gap", opened, opened + lengths * grid.bar_ms, lengths),
+            _table(key, "gap", opened, closed, lengths),
             _runs(bars, key, "stale", is_stale(bars), rules.stale_bars),
             _runs(bars, key, "zero_volume", bars["volume"].to_numpy() == 0, rules.zero_volume_bars),
         ]

@@ -17,11 +17,13 @@ from tradewind.data.quality.grid import Grid, epoch_ms
 from tradewind.data.quality.outliers import Outliers
 from tradewind.data.quality.relations import broken_relations
 from tradewind.data.quality.rules import SCORES, QualityRules, Score
+from tradewind.market.calendars import Calendar
 
 REPEATED = (DUPLICATE, SUPERSEDED)
 DISORDERED = ("high is below low", "open or close lies outside low to high")
 DAY_MS = 86_400_000
 _SHOWN = 3
+_WEEKS = 4  # of weekdays alone, from which on a market is taken to close at weekends
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,26 @@ def score_table(key: BarKey, measures: Mapping[Score, Measure], rules: QualityRu
 def completeness(evidence: Evidence) -> Iterator[Measure]:
     """Bars that are there / bars that the grid has, from the first to the last or in the span that is asked for."""
     grid = evidence.grid
-    starts, lengths = grid.gaps()
+    starts, lengths, _ = grid.gaps()
     longest = np.argsort(-lengths, kind="stable")[:_SHOWN]
-    causes = "; ".join(f"{lengths[at]} from {_instant(starts[at])}" for at in longest)
+    causes = "; ".join(f"{lengths[at]} from {_instant(starts[at])}" for at in longest) + _looks_closed(evidence)
     yield Measure(
         "bars that are there", grid.expected - grid.missing, grid.expected,
         f"{len(lengths)} {'gap' if len(lengths) == 1 else 'gaps'}, the longest {causes}" if len(lengths) else "",
     )  # fmt: skip
+
+
+def _looks_closed(evidence: Evidence) -> str:
+    """A remark where every bar of a market that is taken to be always open lies on a weekday."""
+    grid = evidence.grid
+    is_continuous = grid.calendar is None or grid.calendar.is_continuous
+    weekday = (grid.opened_ms // DAY_MS + 3) % 7  # 1970-01-01 was a Thursday
+    if not is_continuous or grid.bar_ms > DAY_MS or len(weekday) < _WEEKS * 5 or (weekday >= 5).any():
+        return ""
+    return (
+        "; every bar lies on a weekday, and the market is taken to trade around the clock: name its calendar, such as "
+        "universe.calendar=XNYS (an exchange's MIC), 24/5 or FX"
+    )
 
 
 def validity(evidence: Evidence) -> Iterator[Measure]:
@@ -121,21 +136,22 @@ def consistency(evidence: Evidence) -> Iterator[Measure]:
     yield from _compared(evidence.agreement, "timeframe", "bars equal to those of {}")
 
 
-def timeliness(last_ms: int, as_of_ms: int, bar_ms: int, rules: QualityRules) -> Measure:
+def timeliness(last_ms: int, as_of_ms: int, calendar: Calendar, rules: QualityRules) -> Measure:
     """1 - (bars by which the last close lags - `late_bars`) / (bars in `stale_days`), within [0, 1].
 
     Args:
         last_ms: the last close, UTC milliseconds.
         as_of_ms: the newest close in the universe, or now if the rules say so: a file of history is not late because it
             is old, but because it ends before the others. UTC milliseconds.
-        bar_ms: length of a bar, milliseconds.
+        calendar: the bars that there should be.
         rules: bars that may lag, and days after which nothing is left of the score.
 
     Returns:
         Bars not late, of those allowed.
     """
-    lag = max((as_of_ms - last_ms) // bar_ms, 0)
-    allowed = rules.stale_days * DAY_MS / bar_ms
+    opened = np.array([last_ms, as_of_ms]) - calendar.bar_ms
+    lag = max(int(np.diff(calendar.places(opened))[0]), 0)
+    allowed = rules.stale_days * DAY_MS / calendar.spacing_ms
     late = min(max(lag - rules.late_bars, 0), allowed)
     causes = f"the last bar closed {_instant(last_ms)}, {lag} bars before {_instant(as_of_ms)}"
     return Measure("bars not late", allowed - late, allowed, causes if late else "")

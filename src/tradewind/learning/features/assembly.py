@@ -20,6 +20,7 @@ from tradewind.learning.features.market_columns import (
     fold_side,
 )
 from tradewind.learning.features.packing import Arrays
+from tradewind.market.calendars import Calendar
 from tradewind.market.segments import SegmentState, fold_segments
 
 
@@ -113,6 +114,7 @@ class Assembly:
         side_series: names of the series that are joined to every bar.
         grace_ms: how long after its close a timestamp waits for symbols that have not arrived.
         stale_after_ms: silence after which a series is missing, by name; of others a value stays.
+        calendar: when the market trades; None: around the clock.
     """
 
     symbols: tuple[str, ...]
@@ -122,6 +124,7 @@ class Assembly:
     side_series: tuple[str, ...] = ()
     grace_ms: int = 0
     stale_after_ms: Mapping[str, int] = field(default_factory=dict)
+    calendar: Calendar | None = None
 
     def begin(self) -> AssemblyState:
         """The state before the first bar."""
@@ -181,7 +184,7 @@ class Assembly:
             times = np.array([bar[1:3] for bar in own], dtype=np.int64).T.copy()
             values = np.array([bar[3:] for bar in own], dtype=np.float64).T.copy()
             segments[symbol], segment = fold_segments(
-                segments.get(symbol, SegmentState()), times[0], self.bar_ms, self.max_gap_bars
+                segments.get(symbol, SegmentState()), times[0], self.bar_ms, self.max_gap_bars, self.calendar
             )
             at = np.searchsorted(ready, times[1])
             last[symbol], returns[number, at] = fold_returns(

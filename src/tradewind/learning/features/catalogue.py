@@ -1,10 +1,11 @@
 """Every feature there is: a new one is a decorated function in its family, or a line here if it is on slower bars."""
 
+import logging
 from fnmatch import fnmatchcase
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tradewind.errors import BadParameters
 from tradewind.learning.features import (
@@ -21,6 +22,8 @@ from tradewind.learning.features import (
 from tradewind.learning.features.spec import Feature, FeatureFamily, on_timeframe
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.parameters import Parameters
+
+logger = logging.getLogger(__name__)
 
 ROOMS = (price, trend, volatility, volume, cross_asset, calendar, own)
 
@@ -61,11 +64,23 @@ class FeatureSelection(Parameters):
     exclude: tuple[str, ...] = ()
     variants: dict[str, tuple[tuple[Any, ...], ...]] = {}
 
+    @field_validator("slower_timeframes", mode="before")
+    @classmethod
+    def _split_words(cls, value: Any) -> Any:
+        return tuple(value.split()) if isinstance(value, str) else value
+
     def slower_than(self, timeframe: str) -> tuple[str, ...]:
-        """The slower timeframes that go with this bar."""
-        if self.slower_timeframes is not None:
-            return self.slower_timeframes
+        """The slower timeframes that go with this bar; those that are not slower are left out, which is logged."""
         bar = bar_duration_ms(timeframe)
+        if self.slower_timeframes is not None:
+            slower = tuple(one for one in self.slower_timeframes if bar_duration_ms(one) > bar)
+            left = [one for one in self.slower_timeframes if one not in slower]
+            if left:
+                logger.warning(
+                    "feature_engineering.features.slower_timeframes: %s not slower than the bar of %s, left out",
+                    f"{', '.join(left)} {'is' if len(left) == 1 else 'are'}", timeframe,
+                )  # fmt: skip
+            return slower
         return tuple(slow for slow in USUAL_SLOWER if bar_duration_ms(slow) > bar and bar_duration_ms(slow) % bar == 0)
 
 

@@ -1,6 +1,7 @@
 """Features beside labels: the rows that models see, and the folds that divide them."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Annotated, Literal
 
 import numpy as np
@@ -101,4 +102,5 @@ def make_folds(model_input: Partitions, universe: Universe, plan: FoldPlan, meth
         BadParameters: the history is too short for the plan.
     """
     timestamp = pd.concat([load()["timestamp"] for load in model_input.values()])
-    return walk_forward.make_folds(timestamp, plan, universe.bar, method.horizon_bars)
+    spacing = timedelta(milliseconds=universe.trading_calendar.spacing_ms)
+    return walk_forward.make_folds(timestamp, plan, universe.bar, method.horizon_bars, spacing)

@@ -26,11 +26,20 @@ class FoldPlan(Parameters):
     embargo_bars: Annotated[int, Field(ge=0)] = 24
 
 
-def make_folds(timestamp: pd.Series, plan: FoldPlan, bar: timedelta, horizon_bars: int) -> pd.DataFrame:
+def make_folds(
+    timestamp: pd.Series, plan: FoldPlan, bar: timedelta, horizon_bars: int, spacing: timedelta | None = None
+) -> pd.DataFrame:
     """The folds (`schema.Folds`), the holdout last; windows are half-open and depend on time alone, not on any value.
 
     `purge` is the life of a label: the horizon and the bar of the decision. A training row must have ended its life
     `embargo` before the test starts; `splits.purged.training_mask` sees to that.
+
+    Args:
+        timestamp: of all rows.
+        plan: how history is divided.
+        bar: duration of a bar.
+        horizon_bars: how far labels look.
+        spacing: mean time from bar to bar, nights and weekends included (`Calendar.spacing_ms`); None: the duration.
 
     Args:
         timestamp: of all rows, in any order.
@@ -46,7 +55,7 @@ def make_folds(timestamp: pd.Series, plan: FoldPlan, bar: timedelta, horizon_bar
     """
     first, end = timestamp.min(), timestamp.max() + pd.Timedelta(1, unit="ms")
     span = end - first
-    purge, embargo = (horizon_bars + 1) * bar, plan.embargo_bars * bar
+    purge, embargo = ((horizon_bars + 1) * (spacing or bar), plan.embargo_bars * (spacing or bar))
     holdout_start = (end - plan.holdout_share * span).floor(pd.Timedelta(bar))
     test_start = (first + plan.initial_share * span).floor(pd.Timedelta(bar))
     width = (holdout_start - test_start) / plan.n_folds

@@ -63,7 +63,7 @@ def tables_of(session: Session, bars: Sequence[Bar]) -> dict[str, pd.DataFrame]:
         table = pd.DataFrame(own, columns=Bar._fields)
         opened = table["open_time"].to_numpy(dtype=np.int64)
         assembly = session.decider.assembly
-        table["segment"] = assign_segments(opened, assembly.bar_ms, assembly.max_gap_bars)
+        table["segment"] = assign_segments(opened, assembly.bar_ms, assembly.max_gap_bars, assembly.calendar)
         for name in ("open_time", "timestamp"):
             table[name] = pd.to_datetime(table[name], unit="ms", utc=True).astype("datetime64[ms, UTC]")
         tables[symbol] = table
@@ -113,7 +113,13 @@ def backtest_again(session: Session, lived: Lived, decides: bool = True) -> dict
             own = np.array([lived.targets.get((symbol, at), np.nan) for at in closed[lives].tolist()])
         targets[symbol], times[symbol] = own * (1.0 / len(session.symbols)), closed[lives]
     instants, result = portfolio(
-        histories, targets, times, session.setup.costs, session.setup.execution, session.bars_per_year
+        histories,
+        targets,
+        times,
+        session.setup.costs,
+        session.setup.execution,
+        session.bars_per_year,
+        session.ends,
     )
     equity = result.account["equity"].to_numpy() * session.capital
     return dict(zip(instants.tolist(), equity.tolist(), strict=True))

@@ -12,7 +12,8 @@ from tradewind.learning.features.packing import Arrays
 from tradewind.market.volatility import fold_usual_volume
 from tradewind.trading.decision.protocols import Observed
 from tradewind.trading.engine import account
-from tradewind.trading.engine.step import UNITS, trading_schedule
+from tradewind.trading.engine.endings import closing_bar
+from tradewind.trading.engine.step import LAST_CLOSE, UNITS, trading_schedule
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 
@@ -89,15 +90,20 @@ class TwinStep(NamedTuple):
 class Twin:
     """Carries the account of a backtest over the bars that a decider has completed."""
 
-    def __init__(self, symbols: Sequence[str], costs: Costs, rules: OrderRules, bars_per_year: float) -> None:
+    def __init__(
+        self, symbols: Sequence[str], costs: Costs, rules: OrderRules, bars_per_year: float,
+        ends: Mapping[str, int] | None = None,
+    ) -> None:  # fmt: skip
         """A twin of symbols that share one account's cash.
 
         Args:
             symbols: in the order in which they trade.
             costs, rules: as of the backtest.
             bars_per_year: of the universe.
+            ends: by symbol the close (ms) after which it has no bars, as far as delistings are stated.
         """
         self.symbols = tuple(symbols)
+        self._ends = dict(ends or {})
         self._delay = 1 + costs.latency_bars
         self._schedule, self._book = trading_schedule(costs, rules, bars_per_year), costs.book_shares
 
@@ -131,6 +137,7 @@ class Twin:
             self._fill(state, one, times, bars, segment, target, weights[one.seen.symbol])
         steps = []
         for column, timestamp in enumerate(times):
+            self._close_ended(state, timestamp, column, bars, segment)
             before, worth = state.account.symbols[:, UNITS].copy(), state.equity
             part = slice(column, column + 1)
             rows = account.advance(
@@ -149,6 +156,17 @@ class Twin:
             rates = {name: float(bars[self.symbols.index(name), account.FUNDING_RATE, column]) for name in lived}
             steps.append(TwinStep(timestamp, lived, float(rows.account[3, 0]) * worth, rates))
         return steps
+
+    def _close_ended(
+        self, state: TwinState, timestamp: int, column: int, bars: Floats, segment: NDArray[np.int32]
+    ) -> None:
+        """The closing bar of what has ended before the timestamp and is still held or asked for."""
+        for name, end_ms in self._ends.items():
+            at = self.symbols.index(name)
+            held = state.account.symbols[at]
+            if timestamp > end_ms and segment[at, column] < 0 and (held[UNITS] != 0.0 or held[account.DUE] != 0.0):
+                bars[at, :, column] = closing_bar(float(held[LAST_CLOSE]))
+                segment[at, column] = int(held[account.SEGMENT]) + 1
 
     def _fill(
         self, state: TwinState, one: Observed, times: list[int], bars: Floats, segment: NDArray[np.int32],

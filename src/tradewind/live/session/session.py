@@ -1,7 +1,7 @@
 """One event to what follows from it: `step(state, event)` gives the outputs, and asks no clock, no file, no network."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class Session:
         rules: limits, guardrails, executors.
         instruments: of the venue, by symbol.
         bars_per_year: of the universe.
+        ends: by symbol the close (ms) after which it has no bars, as far as delistings are stated.
     """
 
     run: str
@@ -47,6 +48,7 @@ class Session:
     rules: LiveRules
     instruments: dict[str, Instrument]
     bars_per_year: float
+    ends: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ class Session:
     @property
     def twin(self) -> Twin:
         """The backtest going on."""
-        return Twin(self.symbols, self.setup.costs, self.setup.execution, self.bars_per_year)
+        return Twin(self.symbols, self.setup.costs, self.setup.execution, self.bars_per_year, self.ends)
 
     @property
     def capital(self) -> float:

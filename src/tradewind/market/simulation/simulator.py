@@ -10,7 +10,7 @@ from numba import njit
 from pydantic import Field, field_validator
 
 from tradewind.market.simulation.regimes import RegimePath, RegimeSpec, draw_innovations, draw_path
-from tradewind.market.timeframes import bar_duration_ms
+from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
 from tradewind.parameters import Parameters
 
 HOUR_MS = 3_600_000
@@ -34,7 +34,8 @@ ORACLE_BAND = 0.6  # the oracle trades when its target has moved this far: costs
 class SimulationSpec(Parameters):
     """What market to simulate. `edge` is the annualised gross Sharpe ratio of a position proportional to the score.
 
-    `regimes` (a block, or the name of a preset of `regimes.PRESETS`) replaces stochastic volatility by states.
+    `regimes` (a block, or the name of a preset of `regimes.PRESETS`) replaces stochastic volatility by states. Where
+    `days` hold fewer bars than `least_bars` the market begins earlier, where more than `most_bars` it ends earlier.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"dirty_rows": "inject_errors"}
@@ -49,13 +50,40 @@ class SimulationSpec(Parameters):
     outages: Annotated[int, Field(ge=0, le=1000)] = 0
     inject_errors: Annotated[int, Field(ge=0, le=100_000)] = 0
     regimes: RegimeSpec | None = None
+    least_bars: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    most_bars: Annotated[int, Field(ge=1)] | None = None
 
     @field_validator("timeframe")
     @classmethod
-    def _divides_a_funding_interval(cls, timeframe: str) -> str:
-        if (8 * HOUR_MS) % bar_duration_ms(timeframe):
-            raise ValueError(f"timeframe must divide 8 hours, the funding interval; found {timeframe}")
+    def _fits_a_funding_interval(cls, timeframe: str) -> str:
+        bar_ms = bar_duration_ms(timeframe)
+        if (8 * HOUR_MS) % bar_ms and bar_ms % DAY_MS:
+            raise ValueError(
+                f"timeframe must divide 8 hours, the funding interval, or be whole days; found {timeframe}"
+            )
         return timeframe
+
+    @property
+    def open_ms(self) -> np.ndarray:
+        """When each bar opens, in milliseconds."""
+        bar_ms = bar_duration_ms(self.timeframe)
+        start = int(pd.Timestamp(self.start, tz="UTC").timestamp() * 1000)
+        wanted = self.days * DAY_MS // bar_ms
+        n_bars = min(max(wanted, self.least_bars), self.most_bars or wanted + self.least_bars)
+        start -= max(n_bars - wanted, 0) * bar_ms
+        start += (bar_anchor_ms(bar_ms) - start) % bar_ms if bar_ms > DAY_MS else 0
+        return start + bar_ms * np.arange(n_bars, dtype=np.int64)
+
+    @property
+    def n_outages(self) -> int:
+        """How many outages there are: in a market that ends earlier, as many in the same time."""
+        wanted = self.days * DAY_MS // bar_duration_ms(self.timeframe)
+        return round(self.outages * min(1.0, len(self.open_ms) / wanted))
+
+    @property
+    def n_errors(self) -> int:
+        """How many bad rows each symbol has; where bars were added, no more than a source may have."""
+        return min(self.inject_errors, len(self.open_ms) // 144) if self.least_bars else self.inject_errors
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -103,17 +131,17 @@ def simulate_market(spec: SimulationSpec) -> SimulatedMarket:
     """
     rng = np.random.default_rng(spec.seed)
     bar_ms = bar_duration_ms(spec.timeframe)
-    n_bars = spec.days * DAY_MS // bar_ms
-    open_ms = int(pd.Timestamp(spec.start, tz="UTC").timestamp() * 1000) + bar_ms * np.arange(n_bars, dtype=np.int64)
+    open_ms = spec.open_ms
+    n_bars = len(open_ms)
     paths = _simulate_paths(spec, open_ms, bar_ms, rng)
     wanted, has_edge = _wanted(spec, paths)
     oracle_target = _hysteresis(np.clip(wanted, -1.0, 1.0), ORACLE_BAND if has_edge else np.inf)
     bars_rng, outage_rng, dirt_rng = rng.spawn(3)
-    is_open = _trading_hours(n_bars, spec.outages, HOUR_MS / bar_ms, outage_rng)
+    is_open = _trading_hours(n_bars, spec.n_outages, HOUR_MS / bar_ms, outage_rng)
     bars = {}
     for column, symbol in enumerate(spec.symbols):
         clean = _make_bars(open_ms, bar_ms, paths.volatility[:, column], paths.log_return[:, column], bars_rng)
-        bars[f"{spec.venue}/{symbol}/{spec.timeframe}"] = _inject_errors(clean[is_open], spec.inject_errors, dirt_rng)
+        bars[f"{spec.venue}/{symbol}/{spec.timeframe}"] = _inject_errors(clean[is_open], spec.n_errors, dirt_rng)
     instants = pd.to_datetime(paths.close_ms, unit="ms", utc=True).as_unit("ms")
     expected = paths.regimes.strength * paths.volatility * paths.score + paths.regimes.foresight
     oracle = pd.concat(

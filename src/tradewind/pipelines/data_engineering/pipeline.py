@@ -58,7 +58,8 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 quality_nodes.describe_quality,
-                inputs=["checked_bars", "row_counts", "quarantine", "quality_agreement", QUALITY, "params:compute"],
+                inputs=["checked_bars", "row_counts", "quarantine", "quality_agreement", QUALITY, "params:compute",
+                        "params:universe"],
                 outputs=[
                     "data_quality",
                     "quality_scores",

@@ -17,6 +17,7 @@ from tradewind.data.quality.agreement import compare_bars, no_agreement, others_
 from tradewind.data.quality.examination import Examination, examine, score
 from tradewind.data.quality.gate import require_good
 from tradewind.data.quality.rules import QualityRules
+from tradewind.market.calendars import Calendar
 from tradewind.market.universe import Universe
 from tradewind.reports.gaps import gap_heatmap
 from tradewind.reports.quality_charts import drift_figure, score_figure
@@ -66,6 +67,7 @@ def describe_quality(
     agreement: pd.DataFrame,
     rules: QualityRules,
     compute: ComputeRules,
+    universe: Universe,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame], pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame,
            Figure, Figure, Figure, str]:  # fmt: skip
     """The quality of every symbol: counts and scores, scores in long form, flagged bars by symbol, runs, missing bars
@@ -82,11 +84,14 @@ def describe_quality(
     work = {}
     for partition, load in checked_bars.items():
         key = BarKey.from_partition(partition)
-        work[partition] = (load, *(_of(table, key) for table in (row_counts, quarantine, agreement)), rules)
+        work[partition] = (load, *(_of(table, key) for table in (row_counts, quarantine, agreement)), rules,
+                           universe.trading_calendar)  # fmt: skip
     examined = {partition: call() for partition, call in lazily(_examined, work, compute).items()}
     newest_ms = max(one.last_ms for one in examined.values())
     as_of_ms = newest_ms if rules.as_of == "latest" else int(clock.now().timestamp() * 1000)
-    rows, scores = zip(*(score(one, as_of_ms, rules) for one in examined.values()), strict=True)
+    rows, scores = zip(
+        *(score(one, as_of_ms, rules, universe.trading_calendar) for one in examined.values()), strict=True
+    )
 
     def joined(name: str) -> pd.DataFrame:
         return quality.join_rows([getattr(one, name) for one in examined.values()])
@@ -130,8 +135,9 @@ def _examined(
     rejected: pd.DataFrame,
     agreement: pd.DataFrame,
     rules: QualityRules,
+    calendar: Calendar,
 ) -> Examination:
-    return examine(load(), counts, rejected, agreement, rules)
+    return examine(load(), counts, rejected, agreement, rules, calendar)
 
 
 def _of(table: pd.DataFrame, key: BarKey) -> pd.DataFrame:

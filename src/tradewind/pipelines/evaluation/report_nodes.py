@@ -25,7 +25,7 @@ FIELDS = frozenset(field.name for field in fields(ReportTables))
 
 
 def draw_performance(
-    portfolio_returns: pd.DataFrame, cost_sensitivity: pd.DataFrame, verdict: dict[str, Any]
+    portfolio_returns: pd.DataFrame, cost_sensitivity: pd.DataFrame, verdict: dict[str, Any], universe: Universe
 ) -> tuple[Any, Any, Any]:
     """Figures: equity, drawdown, cost sensitivity.
 
@@ -38,7 +38,7 @@ def draw_performance(
         Three figures of Plotly.
     """
     return (
-        performance.equity_figure(portfolio_returns, verdict["strategy"]),
+        performance.equity_figure(portfolio_returns, verdict["strategy"], universe.trading_calendar),
         performance.drawdown_figure(portfolio_returns, verdict["strategy"]),
         performance.cost_figure(cost_sensitivity, verdict["strategy"]),
     )

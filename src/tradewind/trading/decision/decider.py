@@ -37,7 +37,7 @@ def assembly_of(
     """
     return Assembly(
         universe.symbols, universe.reference, int(universe.bar.total_seconds() * 1000), max_gap_bars,
-        universe.side_series, grace_ms, stale_after_ms or {},
+        universe.side_series, grace_ms, stale_after_ms or {}, universe.trading_calendar,
     )  # fmt: skip
 
 

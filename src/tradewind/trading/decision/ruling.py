@@ -29,11 +29,13 @@ class RulePolicy:
         strategy: the rule.
         sizing: how large a position is.
         bars_per_year: of the universe.
+        bars_per_day: of the universe, in a session.
     """
 
     strategy: Strategy
     sizing: SizingRules
     bars_per_year: float
+    bars_per_day: float
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -54,7 +56,7 @@ class RulePolicy:
         """
         read = {name: seen.features[:, seen.names.index(name)].astype(np.float64) for name in self.features}
         before = {name.removeprefix(RULE): values for name, values in state.items() if name.startswith(RULE)}
-        after, chosen = self.strategy.advance(before, seen.chunk, self.bars_per_year / 365.25, read)
+        after, chosen = self.strategy.advance(before, seen.chunk, self.bars_per_day, read)
         held = Held(*state["held"].tolist())
         last = 0.0 if np.isnan(held.direction) else held.direction
         if self.strategy.is_sized:
@@ -93,6 +95,6 @@ def rule_targets(
     if strategy.features:
         chosen = select(FeatureSelection(include=strategy.features), universe.timeframe, ())
         values, names = compute_batch(chosen, chunk).T, tuple(one.name for one in chosen)
-    policy = RulePolicy(strategy, sizing, universe.bars_per_year)
+    policy = RulePolicy(strategy, sizing, universe.bars_per_year, universe.bars_per_day)
     seen = Seen("", chunk, names, values, volatility)
     return policy.advance(policy.begin(), seen, Account())[1].target

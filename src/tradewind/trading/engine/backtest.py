@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tradewind.market.volatility import usual_volume
 from tradewind.trading.engine.account import ACCOUNT as ACCOUNT  # the columns, for those who read a `Result`
 from tradewind.trading.engine.account import advance, begin
+from tradewind.trading.engine.endings import add_closing_bars
 from tradewind.trading.engine.inputs import (
     check_bars,
     check_history,
@@ -26,7 +27,6 @@ from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 
 Floats = NDArray[np.float64]
-HOURS_A_YEAR = 8766.0
 MARKET = OrderRules()
 _ROWS = ("open", "high", "low", "close", "volume", "volatility", "usual_volume", "funding_rate")
 
@@ -140,7 +140,7 @@ class Result:
 
 
 def backtest(
-    history: History, target: Floats, costs: Costs, rules: OrderRules = MARKET, bars_per_year: float = HOURS_A_YEAR
+    history: History, target: Floats, costs: Costs, rules: OrderRules = MARKET, bars_per_year: float | None = None
 ) -> pd.DataFrame:
     """The account of one symbol bar by bar: position (share of equity at the close), gross, cost, funding, net, equity.
 
@@ -154,7 +154,7 @@ def backtest(
         target: shape (bars,), signed share of equity decided at each close.
         costs: fees, spread, slippage, impact, funding, latency.
         rules: the order rules.
-        bars_per_year: by which borrowing costs are charged.
+        bars_per_year: by which borrowing costs are charged; needed where there are any.
 
     Raises:
         BadData: targets and bars differ in length, or a target is missing or beyond the leverage allowed.
@@ -163,7 +163,7 @@ def backtest(
 
 
 def run(
-    history: History, target: Floats, costs: Costs, rules: OrderRules = MARKET, bars_per_year: float = HOURS_A_YEAR
+    history: History, target: Floats, costs: Costs, rules: OrderRules = MARKET, bars_per_year: float | None = None
 ) -> Result:
     """The same with the fills; see `backtest`.
 
@@ -172,7 +172,7 @@ def run(
         target: shape (bars,), signed share of equity decided at each close.
         costs: fees, spread, slippage, impact, funding, latency.
         rules: the order rules.
-        bars_per_year: by which borrowing costs are charged.
+        bars_per_year: by which borrowing costs are charged; needed where there are any.
     """
     wanted = checked_targets(target, len(history.close), rules)
     return _run(history.matrix[None], history.segment[None], wanted[None], costs, rules, bars_per_year)
@@ -180,12 +180,14 @@ def run(
 
 def portfolio(
     histories: Mapping[str, History], targets: Mapping[str, Floats], timestamps: Mapping[str, NDArray[Any]],
-    costs: Costs, rules: OrderRules = MARKET, bars_per_year: float = HOURS_A_YEAR,
+    costs: Costs, rules: OrderRules = MARKET, bars_per_year: float | None = None,
+    ends: Mapping[str, Any] | None = None,
 ) -> tuple[NDArray[Any], Result]:  # fmt: skip
     """Symbols that share one account's cash: the instants of all bars together, and the account over them.
 
     A target is a share of the whole account's equity. Where a symbol has no bar it is not traded and keeps its last
-    price. Positions are sized by the equity at the bar's open, all symbols marked there.
+    price. Positions are sized by the equity at the bar's open, all symbols marked there. What is held of a symbol whose
+    bars are over is closed at its last close, at cost, on the next instant (`endings`).
 
     Args:
         histories: each symbol's bars as the account reads them.
@@ -193,7 +195,9 @@ def portfolio(
         timestamps: by symbol, the close of each bar, rising.
         costs: fees, spread, slippage, impact, funding, latency.
         rules: the order rules.
-        bars_per_year: by which borrowing costs are charged.
+        bars_per_year: by which borrowing costs are charged; needed where there are any.
+        ends: by symbol the instant after which it has no bars, as far as that is stated; None: each ends with its last
+            bar.
 
     Raises:
         BadData: as `backtest`, with the symbol; or its timestamps do not rise.
@@ -210,11 +214,17 @@ def portfolio(
         bars[at][:, place] = histories[name].matrix
         segment[at, place] = histories[name].segment
         wanted[at, place] = checked_targets(targets[name], len(histories[name].close), rules, f"{name}: ")
+    add_closing_bars(instants, bars, segment, names, ends)
     return instants, _run(bars, segment, wanted, costs, rules, bars_per_year)
 
 
 def _run(
-    bars: Floats, segment: NDArray[np.int32], target: Floats, costs: Costs, rules: OrderRules, bars_per_year: float
+    bars: Floats,
+    segment: NDArray[np.int32],
+    target: Floats,
+    costs: Costs,
+    rules: OrderRules,
+    bars_per_year: float | None,
 ) -> Result:
     check_year(bars_per_year)
     rows = advance(

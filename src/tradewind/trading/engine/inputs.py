@@ -233,9 +233,9 @@ def check_symbols(histories: Mapping[str, Any], **others: Mapping[str, Any]) -> 
             raise BadData(f"{what} must have the symbols of the histories: {told}")
 
 
-def check_year(bars_per_year: float) -> None:
-    """Raises BadParameters unless there are bars in a year."""
-    if not 0 < bars_per_year < np.inf:
+def check_year(bars_per_year: float | None) -> None:
+    """Raises BadParameters unless there are bars in a year, or it is not said (None) how many."""
+    if bars_per_year is not None and not 0 < bars_per_year < np.inf:
         raise BadParameters(f"bars_per_year must be above 0 and finite: found {bars_per_year}")
 
 

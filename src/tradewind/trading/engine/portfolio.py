@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tradewind.market.calendars import AROUND_THE_CLOCK, Calendar
 from tradewind.trading.engine.backtest import MARKET, History, portfolio
 from tradewind.trading.engine.inputs import check_symbols, numbers
 from tradewind.trading.execution.costs import Costs
@@ -19,17 +20,22 @@ Targets = Mapping[str, Floats]
 
 @dataclass(frozen=True)
 class Market:
-    """The histories that strategies are run on, by symbol, with the instants of their bars."""
+    """The histories that strategies are run on, by symbol, with their bars' instants, and when it trades."""
 
     histories: Mapping[str, History]
     timestamps: Mapping[str, NDArray[Any]]
-    bars_per_year: float
+    calendar: Calendar = AROUND_THE_CLOCK
+
+    @property
+    def bars_per_year(self) -> float:
+        """By which borrowing costs are charged."""
+        return self.calendar.bars_per_year
 
     def of(self, symbols: list[str]) -> "Market":
         """The same with these symbols only."""
         return Market(
             {name: self.histories[name] for name in symbols}, {name: self.timestamps[name] for name in symbols},
-            self.bars_per_year,
+            self.calendar,
         )  # fmt: skip
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tradewind.metrics.returns import daily_returns
+from tradewind.market.calendars import AROUND_THE_CLOCK, Calendar
+from tradewind.metrics.returns import daily_returns, trading_days
 from tradewind.metrics.risk import measures_of
 from tradewind.trading.engine.backtest import MARKET, History
 from tradewind.trading.engine.portfolio import Market, Targets, portfolio_account
@@ -24,9 +25,10 @@ STRESS_DAYS = {
 }
 
 
-def summary(account: pd.DataFrame) -> dict[str, float]:
+def summary(account: pd.DataFrame, calendar: Calendar) -> dict[str, float]:
     """The measures of an account's daily net returns."""
-    return measures_of(daily_returns(account["timestamp"], account["net"].to_numpy()))
+    daily = daily_returns(account["timestamp"], account["net"].to_numpy(), calendar)
+    return measures_of(daily, calendar.days_per_year)
 
 
 def at_costs(
@@ -50,7 +52,7 @@ def at_costs(
     rows = []
     for side in bps:
         account = free if side == 0 else portfolio_account(market, targets, costs.of_side(side), rules)
-        measured = summary(account)
+        measured = summary(account, market.calendar)
         rows.append(
             {
                 "bps": side,
@@ -80,7 +82,7 @@ def at_delays(
     for multiple in multiples:
         for delay in delays:
             dearer = costs.scaled(multiple).model_copy(update={"latency_bars": costs.latency_bars + delay})
-            measured = summary(portfolio_account(market, targets, dearer, rules))
+            measured = summary(portfolio_account(market, targets, dearer, rules), market.calendar)
             rows.append({"cost_multiple": multiple, "delay_bars": delay, "sharpe": measured["sharpe"]})
     return rows
 
@@ -103,7 +105,7 @@ def at_capital(
     rows = []
     for capital in capitals:
         account = portfolio_account(market, targets, impact, rules.model_copy(update={"capital": capital}))
-        measured = summary(account)
+        measured = summary(account, market.calendar)
         rows.append(
             {
                 "capital": capital, "sharpe": measured["sharpe"], "annual_return": measured["annual_return"],
@@ -127,24 +129,33 @@ def leave_one_out(
     """
     year = (account["timestamp"] - pd.Timedelta(1, unit="ms")).dt.year
     rows: list[dict[str, Any]] = [
-        {"left_out": "year", "group": str(one), "sharpe": summary(account[year != one])["sharpe"]}
+        {"left_out": "year", "group": str(one), "sharpe": summary(account[year != one], market.calendar)["sharpe"]}
         for one in sorted(year.unique())
         if year.nunique() > 1
     ]
     for symbol in targets if len(targets) > 1 else ():
         rest = [name for name in targets if name != symbol]
-        measured = summary(portfolio_account(market.of(rest), {name: targets[name] for name in rest}, costs, rules))
+        measured = summary(
+            portfolio_account(market.of(rest), {name: targets[name] for name in rest}, costs, rules), market.calendar
+        )
         rows.append({"left_out": "symbol", "group": symbol, "sharpe": measured["sharpe"]})
     return rows
 
 
-def conditions(account: pd.DataFrame, market_return: pd.Series) -> list[dict[str, Any]]:
+def conditions(
+    account: pd.DataFrame, market_return: pd.Series, calendar: Calendar = AROUND_THE_CLOCK
+) -> list[dict[str, Any]]:
     """Net return by hour of the day and by the market's state as it was known the day before.
 
     `market_return` is the mean return of the symbols by instant, as `account`. The state is the volatility of the last
     30 days, calm, usual or wild by its terciles, and the direction of the last 30 days. `share` is that of the bars.
+
+    Args:
+        account: of `portfolio_account`.
+        market_return: as above.
+        calendar: of the market: which days there are.
     """
-    day = (account["timestamp"] - pd.Timedelta(1, unit="ms")).dt.floor("D")
+    day = pd.Series(trading_days(account["timestamp"], calendar), index=account.index)
     daily = pd.Series(market_return.to_numpy()).groupby(day.to_numpy()).sum()
     spread = daily.rolling(30, min_periods=10).std().shift()
     trend = daily.rolling(30, min_periods=10).sum().shift()
@@ -240,7 +251,7 @@ def worse_worlds(
 
         return apply
 
-    bars_per_day = max(round(market.bars_per_year / 365.25), 1)
+    bars_per_day = max(round(market.calendar.bars_per_day), 1)
     louder = {
         factor: replace(market, histories={name: _scaled(one, factor) for name, one in market.histories.items()})
         for factor in (1.5, 2.0)
@@ -255,7 +266,7 @@ def worse_worlds(
     ]
     rows = []
     for name, world, decided in worlds:
-        measured = summary(portfolio_account(world, decided, costs, rules))
+        measured = summary(portfolio_account(world, decided, costs, rules), market.calendar)
         rows.append(
             {
                 "world": name, "sharpe": measured["sharpe"], "total_return": measured["total_return"],

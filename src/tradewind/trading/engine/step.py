@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.errors import BadParameters
 from tradewind.trading.execution.cost_share import side_share
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
@@ -21,6 +22,13 @@ FILL_SIZE = 7
 REASONS = np.array(["target", "stop", "take profit", "time", "liquidation", "gap"])
 TARGET, STOP, PROFIT, TIME, LIQUIDATION, END = range(6)
 MOST_FILLS = 5  # of a symbol in one bar: after a gap, by time, the order, its stop, and the ruin of the account
+
+# Kernels of one bar count no references (`_nrt`): they make no arrays, and numba would else count every array that they
+# are given up and down on each bar, which takes longer than the bar. Those that run on every bar are put in place, by
+# LLVM and not by numba (`inline`), whose copies are counted; the others are calls, so that a bar that only holds does
+# not pay for their many variables.
+one_bar = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+in_place = njit(cache=True, nogil=True, error_model="numpy", _nrt=False, forceinline=True)
 
 
 class TradingSchedule(NamedTuple):
@@ -60,18 +68,27 @@ class Bar(NamedTuple):
     funding_rate: float
 
 
-def trading_schedule(costs: Costs, rules: OrderRules, bars_per_year: float) -> TradingSchedule:
+def trading_schedule(costs: Costs, rules: OrderRules, bars_per_year: float | None) -> TradingSchedule:
     """The numbers that `trade` reads.
 
     Args:
         costs: fees, spread, slippage, impact, borrowing.
         rules: the order rules.
-        bars_per_year: by which the yearly borrowing rate is divided.
+        bars_per_year: by which the yearly borrowing rate is divided (`Calendar.bars_per_year`); None where there is
+            none.
+
+    Raises:
+        BadParameters: borrowing costs something and the bars of a year are not given.
     """
+    if bars_per_year is None and costs.borrow_rate_annual:
+        raise BadParameters(
+            "bars_per_year is needed where costs.borrow_rate_annual is not 0: give Universe.bars_per_year, which knows "
+            "the market's calendar"
+        )
     return TradingSchedule(
         taker=costs.taker_fee_bps * 1e-4, maker=costs.maker_fee_bps * 1e-4, spread=costs.half_spread_bps * 1e-4,
         slip_fixed=costs.slippage_bps * 1e-4, slip_volatility=costs.slippage_share_of_volatility,
-        impact=costs.impact_coefficient, borrow=costs.borrow_rate_annual / bars_per_year,
+        impact=costs.impact_coefficient, borrow=costs.borrow_rate_annual / (bars_per_year or 1.0),
         resting=float(rules.order == "limit"), stop=rules.stop_loss or 0.0, profit=rules.take_profit or 0.0,
         longest=float(rules.max_holding_bars or 0), leverage=rules.max_leverage,
         maintenance=rules.maintenance_margin, liquidation=rules.liquidation_fee_bps * 1e-4,
@@ -80,7 +97,7 @@ def trading_schedule(costs: Costs, rules: OrderRules, bars_per_year: float) -> T
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def taker_cost(schedule: TradingSchedule, book: Floats, bar: Bar, units: float, price: float) -> float:
     """Cost of taking `units` at `price`, in money: fee, half-spread, slippage, and the step to the next tick.
 
@@ -103,13 +120,13 @@ def taker_cost(schedule: TradingSchedule, book: Floats, bar: Bar, units: float, 
     return float(cost)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def rounded(units: float, lot: float) -> float:
     """Units rounded towards zero to whole lots."""
     return float(np.trunc(units / lot + np.sign(units) * 1e-9) * lot) if lot > 0.0 else units
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def record_fill(fills: Floats, at: int, units: float, price: float, cost: float, reason: int) -> int:
     """Record units, price, cost and reason in row `at`; the next free row. The caller keeps room, and writes bar,
     symbol and equity.
@@ -126,7 +143,7 @@ def record_fill(fills: Floats, at: int, units: float, price: float, cost: float,
     return at + 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def apply_fill(states: Floats, at: int, units: float, price: float) -> None:
     """Add units bought at a price to symbol `at`: what is added moves the mean entry price, what is taken off keeps it,
     a turn begins anew.
@@ -147,7 +164,7 @@ def apply_fill(states: Floats, at: int, units: float, price: float) -> None:
     states[at, UNITS] = after
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@in_place
 def is_idle(
     states: Floats, at: int, target: float, equity: float, opening: float, high: float, schedule: TradingSchedule
 ) -> bool:
@@ -174,7 +191,7 @@ def is_idle(
     return units >= 0.0 or equity + units * (high - opening) > -2.0 * (schedule.maintenance + 0.05) * units * high
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def _is_met(bar: Bar, limit: float, side: float) -> bool:
     # A bar that opens at the price was traded there; one that only touches it later may not have come to this order.
     if side > 0.0:
@@ -182,7 +199,7 @@ def _is_met(bar: Bar, limit: float, side: float) -> bool:
     return bar.opening >= limit or bar.high > limit
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def trade(
     states: Floats, at: int, target: float, equity: float, bar: Bar, schedule: TradingSchedule, book: Floats,
     fills: Floats, count: int,

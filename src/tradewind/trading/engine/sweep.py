@@ -10,6 +10,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tradewind.compute import track
+from tradewind.market.calendars import AROUND_THE_CLOCK, Calendar
+from tradewind.metrics.returns import trading_days
 from tradewind.metrics.risk import MEASURES, measure
 from tradewind.trading.engine.account import (
     DECISION_SIZE,
@@ -22,7 +24,7 @@ from tradewind.trading.engine.account import (
     run_account,
     step_bar,
 )
-from tradewind.trading.engine.backtest import HOURS_A_YEAR, MARKET, History
+from tradewind.trading.engine.backtest import MARKET, History
 from tradewind.trading.engine.inputs import check_year, checked_targets, checked_timestamps
 from tradewind.trading.engine.step import (
     ACCEPTED,
@@ -45,8 +47,9 @@ def sweep(
     grid: Sequence[dict[str, Any]],
     costs: Costs,
     rules: OrderRules = MARKET,
-    bars_per_year: float = HOURS_A_YEAR,
+    bars_per_year: float | None = None,
     threads: int = 2,
+    calendar: Calendar = AROUND_THE_CLOCK,
 ) -> pd.DataFrame:
     """One row for each set of parameters: the parameters, the measures of daily net returns, trades and turnover.
 
@@ -61,8 +64,9 @@ def sweep(
         grid: the sets of parameters.
         costs: fees, spread, slippage, impact, funding, latency.
         rules: the order rules.
-        bars_per_year: by which borrowing costs are charged.
+        bars_per_year: by which borrowing costs are charged; needed where there are any.
         threads: sets worked on at once.
+        calendar: of the market: which days there are, and how many make a year.
 
     Raises:
         BadData: a target of the wrong length, missing, or beyond the leverage allowed.
@@ -74,7 +78,7 @@ def sweep(
     delay = 1 + costs.latency_bars
     plain = is_plain(rules) and costs.borrow_rate_annual == 0
     funding = np.cumsum(bars[0][0] * bars[0][7])  # paid on one unit since the first bar, at the open
-    day = ((closes - pd.Timedelta(1, unit="ms")).dt.floor("D")).to_numpy()
+    day = trading_days(closes, calendar).to_numpy()
     starts = np.flatnonzero(np.r_[True, day[1:] != day[:-1]])
 
     def one(parameters: dict[str, Any]) -> list[float]:
@@ -84,7 +88,7 @@ def sweep(
             found = (*_bar_by_bar(begin(1, delay), bars, segment, target[None], schedule, book, starts), True)
         equity, turnover, n_fills, _ = found
         daily = np.diff(equity, prepend=1.0) / np.maximum(np.r_[1.0, equity[:-1]], 1e-300)
-        return [*measure(daily), float(n_fills), turnover]
+        return [*measure(daily, calendar.days_per_year), float(n_fills), turnover]
 
     with ThreadPoolExecutor(threads) as on:
         done = on.map(one, grid)

@@ -1,0 +1,114 @@
+"""Numbers of bars that are given as durations, and every timeframe planned by its name alone."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tradewind.compute import ComputeRules
+from tradewind.data.files.cleaning import MarketRules
+from tradewind.data.quality import checked_bars
+from tradewind.data.quality.rules import QualityRules
+from tradewind.errors import BadParameters
+from tradewind.evaluation.robustness import RobustnessRules
+from tradewind.learning.features import matrix
+from tradewind.learning.features.catalogue import FeatureSelection, select
+from tradewind.learning.labels.triple_barrier import TripleBarrier
+from tradewind.learning.regimes.walk_forward import RegimePlan
+from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
+from tradewind.market.bar_counts import bars_in, with_bar_counts
+from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
+from tradewind.market.universe import Universe
+from tradewind.settings import CONFIG_LOADER_ARGS, ProjectConfigLoader
+from tradewind.trading.setup import TradingSetup
+
+PROJECT = Path(__file__).parents[2]
+TIMEFRAMES = ("1m", "5m", "15m", "1h", "4h", "1d", "1w")
+
+
+def loader(env: str | None, **universe: str) -> ProjectConfigLoader:
+    runtime = {"universe": universe} if universe else {}
+    return ProjectConfigLoader(str(PROJECT / "conf"), env, runtime_params=runtime, **CONFIG_LOADER_ARGS)
+
+
+def test_a_duration_is_counted_in_bars_within_its_bounds() -> None:
+    text = "4d in bars, at least 5, at most 24"
+    assert [bars_in(text, timeframe) for timeframe in TIMEFRAMES] == [24, 24, 24, 24, 24, 5, 5]
+    assert bars_in("1d in bars", "1h") == 24
+    given = {"universe": {"timeframe": "1d"}, "a": {"b": [3, "8d in bars"]}, "text": "as it is"}
+    assert with_bar_counts(given) == {**given, "a": {"b": [3, 8]}}
+    unknown = {"universe": {"timeframe": None}, "a": text}
+    assert with_bar_counts(unknown) == unknown
+
+
+def test_what_is_no_number_of_bars_is_refused_with_its_place() -> None:
+    with pytest.raises(BadParameters, match=r"a.b\[0\]: a number of bars is a whole number or such as"):
+        with_bar_counts({"universe": {"timeframe": "1d"}, "a": {"b": ["4 d in bars"]}})
+    with pytest.raises(BadParameters, match="cannot both be"):
+        bars_in("1d in bars, at least 5, at most 4", "1h")
+
+
+@pytest.mark.parametrize("month", ["1M", "1mo", "2months"])
+def test_months_are_refused_as_months(month: str) -> None:
+    with pytest.raises(BadParameters, match="are months, which have no one duration"):
+        with_bar_counts({"universe": {"timeframe": month}})
+
+
+def test_the_demo_and_the_tests_count_what_they_always_counted() -> None:
+    for env in (None, "test"):
+        given = loader(env)["parameters"]
+        assert given["feature_engineering"]["labels"]["horizon_bars"] == 24
+        assert given["feature_engineering"]["horizons"]["bars"] == [1, 4, 12, 24]
+        assert given["feature_engineering"]["study"]["horizons_bars"] == [1, 4, 12, 24, 96]
+        assert given["feature_engineering"]["folds"]["embargo_bars"] == 24
+        assert given["data_engineering"]["market"]["max_gap_bars"] == 12
+        assert given["evaluation"]["robustness"]["smoothing_bars"] == [0, 6, 12, 24, 48]
+        assert given["trading"]["signal"]["smoothing_bars"] == 12
+        assert given["regimes"]["first_fit_bars"] == 2160 and given["regimes"]["refit_bars"] == 6000
+
+
+@pytest.mark.parametrize("timeframe", TIMEFRAMES)
+def test_every_timeframe_is_planned_by_its_name_alone(timeframe: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Parameters, market, bars, features, labels and folds of `--params=universe.timeframe=...` (`--env test`)."""
+    config = loader("test", timeframe=timeframe)
+    given: dict[str, Any] = config["parameters"]
+    universe = Universe.model_validate(given["universe"])
+    engineering = given["feature_engineering"]
+    labels = TripleBarrier.model_validate(engineering["labels"])
+    market, trading = MarketRules.model_validate(given["data_engineering"]["market"]), given["trading"]
+    QualityRules.model_validate(given["data_engineering"]["quality"])
+    TradingSetup.model_validate(trading)
+    RegimePlan.model_validate(given["regimes"])
+    RobustnessRules.model_validate(given["evaluation"]["robustness"])
+    assert max(engineering["horizons"]["bars"]) <= labels.horizon_bars
+
+    simulated = config["catalog"]["source_bars"]["simulation"]
+    assert simulated["timeframe"] == timeframe
+    spec = SimulationSpec.model_validate({**simulated, "n_symbols": 1, "most_bars": 3000})
+    partition = f"simulated/SIM1/{timeframe}"
+    source = {partition: lambda: simulate_market(spec).bars[partition]}
+    one = universe.model_copy(update={"symbols": ("SIM1",)})
+    typed, untyped = checked_bars.type_bars(source, one, ComputeRules())
+    checked, _, _ = checked_bars.check_bars(typed, untyped, one, market, ComputeRules())
+    bars = checked[partition]()
+    assert len(bars) > 980
+
+    chosen = select(FeatureSelection(tiers=(1, 4), include=("*return*",)), timeframe, ())
+    table = matrix.feature_table(
+        "SIM1", matrix.build_chunk(bars, bars, matrix.market_table({"SIM1": bars}), {}), chosen
+    )
+    assert table.iloc[-1].notna().all()
+    outcomes = labels.outcomes(bars)
+    assert outcomes.labelled.mean() > 0.9
+    folds = make_folds(
+        bars["timestamp"], FoldPlan.model_validate(engineering["folds"]), universe.bar, labels.horizon_bars
+    )
+    assert len(folds) == engineering["folds"]["n_folds"] + 1
+
+
+def test_slower_timeframes_that_are_not_slower_are_left_out_with_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert FeatureSelection(slower_timeframes="4h 1w").slower_than("1d") == ("1w",)  # type: ignore[arg-type]
+    assert "4h is not slower than the bar of 1d, left out" in caplog.text
+    assert FeatureSelection().slower_than("1d") == ()
