@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs the real servers that tests/data/stores talk to, where this is Debian's apt and we are root. Never fails:
-# without a server its tests skip and say so. No service is started; the tests start their own on private ports.
+# Installs the real servers that tests/data/stores talk to, where this is Debian's apt, we are root, and somebody said
+# yes: INSTALL_SERVERS=yes beforehand (CI), or an answer at a terminal. Never fails: without a server its tests skip and
+# say so. No service is started; the tests start their own on private ports.
 set -u
 
 missing=""
@@ -14,6 +15,15 @@ explain() {
 }
 command -v apt-get >/dev/null 2>&1 || explain "no apt-get here"
 [ "$(id -u)" = 0 ] || explain "not root; install them with: sudo apt-get install$missing"
+answer="${INSTALL_SERVERS:-}"
+if [ -z "$answer" ] && [ -t 0 ]; then
+    printf 'Install the test servers%s with apt-get install? [y/N] ' "$missing"
+    read -r answer
+fi
+case "$answer" in
+    y | Y | yes) ;;
+    *) explain "INSTALL_SERVERS=yes installs them, or: apt-get install$missing" ;;
+esac
 
 # A package's scripts ask policy-rc.d before they start a service: 101 means no.
 policy=/usr/sbin/policy-rc.d

@@ -1,6 +1,7 @@
 """`tradewind`: the light commands of what is in production, above all those of a paper account that must act at once.
 
-Kedro is not loaded, but by `paper` itself; the commands of the service are in `tradewind.console`.
+`tradewind run` is `kedro run` for the installed package. Else Kedro is not loaded, but by `paper` itself; the commands
+of the service are in `tradewind.console`.
 """
 
 import argparse
@@ -33,8 +34,10 @@ def main(given: list[str] | None = None) -> int:
         from tradewind.console import main as console
 
         console(words, prog_name="tradewind")
-    options = _parser().parse_args(words)
     try:
+        if words[:1] == ["run"] or _is_option_of_run(words):
+            _run(words[1:] if words[0] == "run" else words)
+        options = _parser().parse_args(words)
         options.run(options)
     except TradewindError as error:
         print(f"tradewind: {error}", file=sys.stderr)  # noqa: T201
@@ -42,9 +45,28 @@ def main(given: list[str] | None = None) -> int:
     return 0
 
 
+def _is_option_of_run(words: list[str]) -> bool:
+    """Whether the first word is an option of `kedro run`, as those of packaged Kedro projects are written."""
+    return bool(words) and words[0].startswith("-") and words[0] not in ("-h", "--help")
+
+
+def _run(words: list[str]) -> None:
+    """`kedro run`, with whose configuration Kedro comes to life: so that is looked for first."""
+    given = any(word.partition("=")[0] == "--conf-source" or word in ("--help", "-h") for word in words)
+    if not given and not (Path("conf") / "base").is_dir():
+        raise BadParameters(
+            f"there is no configuration in {Path.cwd()}: run it in a folder that holds the project's `conf`, or name "
+            "one with --conf-source; `kedro package` puts it beside the wheel (tar -xzf conf-tradewind.tar.gz)"
+        )
+    from tradewind.cli.pipelines import run_packaged
+
+    run_packaged(words)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tradewind", description="What is in production: models, and paper accounts.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("run", help="run pipelines, in a folder with the configuration (see `tradewind run --help`)")
     commands.add_parser("paper", help="open a paper account (see `kedro paper --help`)")
     for name, purpose in SERVING.items():
         commands.add_parser(name, help=purpose)

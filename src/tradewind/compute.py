@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
+from tradewind import progress
 from tradewind.errors import BadParameters
 from tradewind.parameters import Parameters
 
@@ -57,6 +59,12 @@ class SerialExecutor(Executor):
         return future
 
 
+# The server of worker processes is started once, by whoever asks for processes first, and what it has imported no
+# worker imports again: whoever trains has it import what takes seconds (torch, stable-baselines3), for all trainings.
+# What is not installed it passes over.
+TRAINING_MODULES = ("tradewind.learning.models.sequence.forecaster", "tradewind.adaptive.rl.agents")
+
+
 def executor(kind: ExecutorKind, workers: int = 2, address: str = "", preload: Sequence[str] = ()) -> Executor:
     """A `concurrent.futures.Executor` of the asked kind.
 
@@ -87,7 +95,10 @@ def executor(kind: ExecutorKind, workers: int = 2, address: str = "", preload: S
             # A process forked from one whose threads hold locks (Arrow's, numba's) waits for them for ever.
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(["__main__", *preload])
-            return ProcessPoolExecutor(max_workers=workers, mp_context=context)
+            # Ctrl-C reaches every process of the terminal: workers end without a word, the first one says it.
+            return ProcessPoolExecutor(
+                workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)
+            )
         case "dask":
             return _dask_executor(workers, address)
     raise BadParameters(f"compute.executor must be one of serial, threads, processes, dask, found {kind!r}")
@@ -160,7 +171,8 @@ def lazily(
             started[0].shutdown(cancel_futures=True)
             raise
         done += 1
-        logger.info("%s: %d of %d", name, done, total)
+        if not progress.note(f"{name}: {done} of {total}"):
+            logger.info("%s: %d of %d", name, done, total)
         if done == total:
             started[0].shutdown()
         return result
@@ -219,8 +231,14 @@ def map_partitions(
 
 
 def track(items: Sequence[Item], task: str) -> Iterator[Item]:
-    """The items one by one, with progress: a bar on a terminal, elsewhere a log line for every tenth done."""
+    """The items one by one, with progress: told to the run that is under way, else a bar on a terminal, elsewhere a log
+    line for every tenth done."""
     total = len(items)
+    if progress.started() is not None:
+        for done, item in enumerate(items, start=1):
+            progress.note(f"{task}: {done} of {total}")
+            yield item
+        return
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import track as bar

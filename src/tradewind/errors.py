@@ -23,3 +23,11 @@ class BadModel(TradewindError):
 
 class TemporaryOutage(TradewindError):
     """Something outside did not answer: try again later."""
+
+
+class StaleInput(BadData):
+    """A stored table is missing, or was made by other settings, sources or code: run the command that is named."""
+
+
+class FolderInUse(TemporaryOutage):
+    """Another run writes to the data folder: wait for it."""

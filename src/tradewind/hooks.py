@@ -14,6 +14,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.errors import BadParameters
+from tradewind.sessions import PROVENANCE, parameters_of
 
 IN_NODE = "in node "  # how the note begins that an error of a node carries
 
@@ -228,20 +229,30 @@ class MlflowHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Open MLflow's store and a run in it.
+        """Open MLflow's store and a run in it, which takes over what is known of the nodes that are not run.
 
         Args:
             run_params: what the run was started with.
             pipeline: what is run.
             catalog: of the run.
         """
+        plan = PROVENANCE.plan
+        if plan is not None and not plan.make:
+            return  # nothing happens that could be recorded
         self._opened = open_tracking(self._context)
         self._opened.after_catalog_created(**self._catalog)
         self._opened.before_pipeline_run(run_params, pipeline, catalog)
+        if plan is not None and plan.unchanged:
+            from tradewind.tracking import take_over
+
+            for node in plan.unchanged:
+                given = {name: catalog.load(name) for name in parameters_of([node])}
+                self._opened.before_node_run(node, catalog, given, False)
+            take_over(catalog, plan.unchanged, len(plan.make))
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool) -> None:
-        """Record the node's parameters.
+        """Record the node's parameters as they are written; kedro-mlflow would record what Python prints of them.
 
         Args:
             node: about to run.
@@ -249,8 +260,12 @@ class MlflowHooks:
             inputs: of the node, by dataset.
             is_async: whether datasets are loaded and saved beside the run.
         """
-        if self._opened is not None:
-            self._opened.before_node_run(node, catalog, inputs, is_async)
+        if self._opened is None or self._context is None:
+            return
+        from tradewind.tracking import record_parameters
+
+        self._opened.before_node_run(node, catalog, {}, is_async)
+        record_parameters(node.inputs, self._context.config_loader["parameters"])
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:

@@ -9,14 +9,20 @@ from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
 
 from tradewind.cli.plugins import defer_mlflow_commands
+from tradewind.cli.run_progress import ProgressHooks
 from tradewind.errors import BadParameters
 from tradewind.hooks import MlflowHooks, ParameterHooks, ProjectContext, TrackingHooks
+from tradewind.sessions import PROVENANCE, ProjectSession
 
 defer_mlflow_commands()
-HOOKS = (ParameterHooks(), TrackingHooks(), MlflowHooks())
+# Of those that want to be first, the last is asked first: parameters before tables.
+HOOKS = (PROVENANCE, ParameterHooks(), ProgressHooks(), TrackingHooks(), MlflowHooks())
 CONTEXT_CLASS = ProjectContext
+SESSION_CLASS = ProjectSession
 
-PROJECT = Path(__file__).resolve().parents[2]
+# The project's folder; of an installed package, which has none, the one that it is run in.
+_SOURCE = Path(__file__).resolve().parents[2]
+PROJECT = _SOURCE if (_SOURCE / "pyproject.toml").is_file() else Path.cwd()
 DEFAULT_ENVIRONMENT = "local"
 
 # Kedro and kedro-mlflow call what OmegaConf will retire, and evaluation reads namespaced datasets on purpose: nothing

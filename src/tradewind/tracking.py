@@ -6,7 +6,7 @@ A dataset asks for it in the catalog, under `metadata: {tracking: KIND}`; the ki
 import math
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -21,6 +21,7 @@ from tradewind.reports.compare import Run
 COMPARED = ("leaderboard", "holdout_leaderboard", "significance", "daily_returns")
 Recorder = Callable[[str, Any, Path], None]
 _SQLITE = "sqlite:///"
+MOST_LETTERS = 6000  # that MLflow takes of a parameter
 
 
 def make_store(tracking_uri: str) -> None:
@@ -135,6 +136,31 @@ def record_verdict(name: str, verdict: dict[str, Any], path: Path) -> None:
     mlflow.set_tag(name, verdict["verdict"])
 
 
+def record_parameters(inputs: Iterable[str], parameters: Mapping[str, Any]) -> None:
+    """The parameters among a node's inputs, one a value: `trading.costs.taker_fee_bps`, as `--params` takes them."""
+    import mlflow
+
+    written: dict[str, str] = {}
+    for name in inputs:
+        if name.startswith("params:"):
+            place, value = name.removeprefix("params:"), parameters
+            for key in place.split("."):
+                value = value[key] if isinstance(value, Mapping) and key in value else {}
+            written |= flat(value, place)
+    if written and mlflow.active_run() is not None:
+        mlflow.log_params({place: value[:MOST_LETTERS] for place, value in written.items()})
+
+
+def flat(value: Any, place: str) -> dict[str, str]:
+    """A block of parameters as one text a value, by its place; lists are words."""
+    if isinstance(value, Mapping):
+        inner = [flat(one, f"{place}.{key}") for key, one in value.items()]
+        return {name: text for part in inner for name, text in part.items()}
+    if isinstance(value, list | tuple):
+        return {place: " ".join(map(str, value))}
+    return {place: str(value)}
+
+
 def record_learning_curves(name: str, curves: pd.DataFrame, path: Path) -> None:
     """TensorBoard scalars beside the table, `tensorboard/MODEL/fold_N`, made anew by each run.
 
@@ -187,6 +213,28 @@ def _write_scalars(table: pd.DataFrame, tags: list[str], path: Path, kind: str) 
         writer.close()
 
 
+def take_over(catalog: Any, unchanged: Sequence[Any], made: int) -> None:
+    """What earlier runs made and this one leaves as it is, so that the run is whole: its numbers, tables and verdict.
+
+    Figures, models and trials stay with the run that made them; the tag `unchanged_nodes` says how much was taken over.
+
+    Args:
+        catalog: where it is stored.
+        unchanged: the nodes that are not run.
+        made: how many are.
+    """
+    import mlflow
+
+    mlflow.set_tag("unchanged_nodes", f"{len(unchanged)} of {len(unchanged) + made}")
+    for name in (name for node in unchanged for name in node.outputs):
+        dataset = catalog.get(name)
+        kind = (getattr(dataset, "metadata", None) or {}).get("tracking")
+        if kind in TAKEN_OVER:
+            place = Path(str(getattr(dataset, "_filepath", None) or getattr(dataset, "_path", "")))
+            RECORDERS[kind](name, catalog.load(name), place)
+
+
+TAKEN_OVER = ("metrics", "file", "verdict")
 RECORDERS: dict[str, Recorder] = {
     "metrics": record_metrics,
     "trials": record_trials,

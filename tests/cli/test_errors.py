@@ -52,7 +52,7 @@ WRONG = {
     "a missing extra": ("run --env extra", "ppo.*needs gymnasium.*pip install 'tradewind\\[agents\\]'"),
     "a missing stage": (
         "run --pipelines feature_engineering --env empty",
-        "03_primary/bars holds no complete set of tables: run the stage that writes it",
+        "bars, .* missing, which .* reads: `kedro run --env empty --pipelines data_engineering,.*` makes them",
     ),
     "a catalog of another environment": ("catalog describe-datasets --env nope", "there is no environment 'nope'"),
     "a file that there is not": ("import-bars {tmp}/nope.csv", "nope.csv' does not exist; see 'kedro import-bars"),

@@ -38,12 +38,15 @@ def load(env: str | None = None) -> ProjectConfigLoader:
     return ProjectConfigLoader(str(PROJECT / "conf"), env=env, **{k: v for k, v in arguments.items() if k != "env"})
 
 
+IN_NO_LAYER = ("MemoryDataset", "tradewind.datasets.RunFactsDataset", "tradewind.datasets.OriginsDataset")
+
+
 def entries(catalog: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The datasets that are kept on disk; what stays in memory has no layer."""
     return {
         name: entry
         for name, entry in catalog.items()
-        if not name.startswith("_") and entry.get("type") not in ("MemoryDataset", "tradewind.datasets.RunFactsDataset")
+        if not name.startswith("_") and entry.get("type") not in IN_NO_LAYER
     }
 
 

@@ -182,3 +182,18 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, damage: str, every_dtype:
     assert not tables.exists()
     with pytest.raises(DatasetError, match=r"_manifest.json is damaged"):
         tables.load()
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.parquet", "/outside.parquet", "A/../../outside.parquet", ".hidden.parquet"]
+)
+def test_a_manifest_cannot_name_a_file_outside_its_folder(tmp_path: Path, name: str, every_dtype: pd.DataFrame) -> None:
+    dataset = partitioned(tmp_path)
+    dataset.save({"A": every_dtype})
+    manifest = tmp_path / "tables/_manifest.json"
+    (own,) = (tmp_path / "tables").glob("*.parquet")
+    (tmp_path / "outside.parquet").write_bytes(own.read_bytes())  # with the very content that the manifest names
+    manifest.write_text(manifest.read_text().replace(own.name, name))
+    with pytest.raises(DatasetError, match="_manifest.json is damaged"):
+        dataset.load()
+    assert not dataset.exists()

@@ -559,8 +559,8 @@ FAULTS = [
     Fault(
         "side values known a bar early",
         "learning/features/market_columns.py",
-        'known, value = epoch_ms(series["known_at"]),',
-        'known, value = epoch_ms(series["known_at"]) - 3_600_000,',
+        'known_at, value = epoch_ms(series["known_at"]),',
+        'known_at, value = epoch_ms(series["known_at"]) - 3_600_000,',
         "tests/laws/test_joins.py",
     ),
     # risk

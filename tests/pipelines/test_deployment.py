@@ -26,7 +26,7 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-def build(wanted: str, path: Path, **changes: Any) -> Any:
+def build(wanted: str, path: Path, origins: dict[str, Any] | None = None, **changes: Any) -> Any:
     rows = model_rows(1)
     told = findings("linear", "go", rows)
     board = pd.concat([told.leaderboard, told.leaderboard.assign(strategy="lightgbm", sharpe=1.2)], ignore_index=True)
@@ -38,7 +38,7 @@ def build(wanted: str, path: Path, **changes: Any) -> Any:
     bars = {partition: partial(_bars, name) for partition, name in zip(partitions, TERMS.universe.symbols, strict=True)}
     files = build_bundle(
         procedure, partitions, {}, told.verdict, board, TERMS.universe, TERMS.trading, TERMS.selection, PARAMETERS,
-        bars, NO_SIDE_SERIES, *forecasts,
+        bars, NO_SIDE_SERIES, origins or {}, *forecasts,
     )  # fmt: skip
     dataset = RegistryDataset(path=str(path))
     dataset.save(files)

@@ -13,6 +13,8 @@ from kedro.framework.cli.utils import KedroCliError, LazyGroup
 from tradewind.errors import TradewindError
 
 _VERBOSE = "tradewind.verbose"
+STOPPED = "Stopped by Ctrl-C: what was complete is kept, nothing is half written; the same command goes on from there"
+INTERRUPTED = 130  # as shells say of a command that Ctrl-C ended
 _ADVICE = re.compile(r"\s*For further information visit \S+")
 # OmegaConf puts an error of a resolver into its own words.
 _RESOLVED = re.compile(r"^\w+ raised while resolving interpolation: (.*?)\s+full_key: .*$", re.DOTALL)
@@ -83,6 +85,9 @@ def _told(ctx: click.Context, call: Callable[[], Any]) -> Any:
         return call()
     except (click.exceptions.Exit, click.Abort):
         raise
+    except KeyboardInterrupt as interrupt:
+        click.echo(f"\n{STOPPED}", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from interrupt
     except Exception as error:
         line = explain(error)
         if line is None:

@@ -9,7 +9,7 @@ import click
 from kedro.framework.startup import ProjectMetadata
 
 from tradewind.cli.project import project_context
-from tradewind.errors import BadParameters, TradewindError
+from tradewind.errors import BadModel, BadParameters, TradewindError
 
 
 @click.command()
@@ -27,10 +27,11 @@ def paper(project: ProjectMetadata, /, env: str | None, params: str, **options: 
     The run lies in the folder of params:paper. It goes on where it ended, unless --new-run.
     """
     from tradewind.live.desk import DeskOptions, run_desk
+    from tradewind.sessions import data_folder
 
     with project_context(project, env, params) as context:
         try:
-            plan = plan_of(context.params, Path(context.project_path), options["symbols"])
+            plan = plan_of(context.params, Path(context.project_path), options["symbols"], data_folder(context))
             chosen = DeskOptions(options["exchange"], options["seconds"], options["new_run"])
             asyncio.run(run_desk(plan, chosen, click.echo))
         except KeyboardInterrupt:
@@ -39,13 +40,15 @@ def paper(project: ProjectMetadata, /, env: str | None, params: str, **options: 
             raise click.ClickException(str(error)) from error
 
 
-def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "") -> Any:
+def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "", data: Path | None = None) -> Any:
     """What is run, from the project's parameters and stored models.
 
     Args:
         params: the project's.
         project: its folder.
+        models: folder of the stored models.
         symbols: of a live venue, as words; empty: the universe's.
+        data: the environment's data folder; default: that of the default environment.
 
     Raises:
         BadParameters: a setting or a model's name is wrong.
@@ -61,18 +64,18 @@ def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "") -> Any:
         universe = Universe(venue="binance", symbols=tuple(symbols.split()), timeframe=universe.timeframe)
     setup = TradingSetup.model_validate(params["trading"])
     gap_bars = _setting(params["data_engineering"]["market"], "max_gap_bars")
-    decider, name, models = decider_of(params, project, universe, setup, chosen, gap_bars)
+    decider, name, models = decider_of(params, data or project / "data", universe, setup, chosen, gap_bars)
     return Plan(chosen, LiveRules.model_validate(params["live"]), setup, universe, decider, name, models, project)
 
 
 def decider_of(
-    params: Mapping[str, Any], project: Path, universe: Any, setup: Any, chosen: Any, max_gap_bars: int
+    params: Mapping[str, Any], data: Path, universe: Any, setup: Any, chosen: Any, max_gap_bars: int
 ) -> tuple[Any, str, dict[str, str]]:
     """The decider of the stored model that is chosen, or of the rule; its name, and the stored models by key.
 
     Args:
         params: the project's.
-        project: its folder.
+        data: where the models are.
         universe: what is traded.
         setup: signal, sizing and costs.
         chosen: `PaperRules`.
@@ -90,7 +93,7 @@ def decider_of(
 
     grace_ms = int(LiveRules.model_validate(params["live"]).grace_s * 1000)
     assembly = assembly_of(universe, max_gap_bars, grace_ms)
-    stored = stored_model(project, tuple(params["models"]), chosen.model)
+    stored = stored_model(data, tuple(params["models"]), chosen.model)
     selection = FeatureSelection.model_validate(params["feature_engineering"]["features"])
     if stored is None:
         if chosen.rule not in DIRECTIONS:
@@ -100,6 +103,7 @@ def decider_of(
         policy: Policy = RulePolicy(rule, setup.sizing, universe.bars_per_year, universe.bars_per_day)
         return Decider(assembly, features, policy, setup.sizing, chosen.rule), chosen.rule, {}
     name, key, files = stored
+    require_same_origin(data, name, {"universe.timeframe": universe.timeframe}, selection)
     forecaster = model(name).from_files(files)
     rules = TargetRules(setup.signal, setup.sizing, setup.costs, universe.bars_per_year)
     share = _setting(params["feature_engineering"]["model_input"], "max_missing_share")
@@ -113,11 +117,36 @@ def decider_of(
     return Decider(assembly, features, ForecastPolicy(forecaster, rules, share), setup.sizing, key), name, {name: key}
 
 
-def stored_model(project: Path, names: tuple[str, ...], wanted: str) -> tuple[str, str, dict[str, bytes]] | None:
+def require_same_origin(data: Path, name: str, settings: Mapping[str, Any], selection: Any) -> None:
+    """Nothing, where the stored model was trained with the settings that the account would use it with.
+
+    Args:
+        data: where the models are, and the records of what made them.
+        name: of the model.
+        settings: by dotted path, those that features and forecasts depend on.
+        selection: of features.
+
+    Raises:
+        BadModel: it was trained with another value.
+    """
+    from tradewind.learning.models.catalogue import stage_of
+    from tradewind.provenance.records import Records, flat
+
+    record = Records(data).read(f"{stage_of(name)}.{name}.models")
+    trained = record.origin.parameters if record is not None else {}
+    for key, value in {**settings, **flat(selection, "feature_engineering.features")}.items():
+        if key in trained and trained[key] != value:
+            raise BadModel(
+                f"{name} was trained with {key} = {trained[key]!r}, and {value!r} is set now: `kedro run` trains it "
+                "anew, or choose a rule with --params paper.model=none"
+            )
+
+
+def stored_model(data: Path, names: tuple[str, ...], wanted: str) -> tuple[str, str, dict[str, bytes]] | None:
     """Name, key and files of the last fold of a stored model: the wanted one, or the newest that knows up from down.
 
     Args:
-        project: its folder.
+        data: where the models are.
         names: of `params:models`.
         wanted: a name; empty: the newest; none: no model.
     """
@@ -130,7 +159,7 @@ def stored_model(project: Path, names: tuple[str, ...], wanted: str) -> tuple[st
         return None
     found = []
     for name in (wanted,) if wanted else (one for one in names if one in MODELS):  # agents do not decide here
-        folder = project / "data/06_models" / f"{stage_of(name)}.{name}"
+        folder = data / "06_models" / f"{stage_of(name)}.{name}"
         if (folder / "models.json").is_file() and has_direction(name):
             found.append(((folder / "models.json").stat().st_mtime, name, folder))
     if not found:

@@ -1,7 +1,7 @@
 """The command that says which datasets are there."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,34 +31,62 @@ class Stored(NamedTuple):
 
 
 class DatasetStatus(NamedTuple):
-    """A dataset of the catalog, by the stage that makes it; `stored` is None where it is missing."""
+    """A dataset of the catalog, by the stage that makes it.
+
+    Attributes:
+        stage: that makes it.
+        name: in the catalog.
+        stored: None where it is missing.
+        state: fresh, or stale and because of what; empty for sources and stores, which no run makes.
+    """
 
     stage: str
     name: str
     stored: Stored | None
+    state: str = ""
 
 
 @click.command()
 @click.option("--env", default=None, help="Environment whose catalog counts, such as real.")
 @click.option("--stage", "stages", multiple=True, help="Show this stage alone. May be given several times.")
 @click.option("--missing", is_flag=True, help="Show only what is missing.")
+@click.option("--stale", is_flag=True, help="Show only what is stale.")
+@click.option("--params", "-p", default="", help="Parameters to change, as for kedro run.")
 @click.pass_obj
-def status(project: ProjectMetadata, env: str | None, stages: tuple[str, ...], missing: bool) -> None:
+def status(
+    project: ProjectMetadata, env: str | None, stages: tuple[str, ...], missing: bool, stale: bool, params: str
+) -> None:
     """Show every dataset of the catalog, by stage: when it was written, its rows and size, or that it is missing.
 
-    Looks at files alone: whether what is there still belongs to the present parameters is not told.
+    Fresh is what a run with the present settings, sources and code would make again as it is; of what is stale the
+    reason is told.
     """
     from kedro.framework.project import pipelines
 
-    with project_context(project, env) as context:
+    from tradewind.errors import TradewindError
+    from tradewind.sessions import project_of
+
+    with project_context(project, env, params) as context:
         made_by = stages_of_datasets({name: pipelines[name] for name in pipelines})
-        resolver = context.catalog._config_resolver
-        found = list(statuses(made_by, resolver.resolve_pattern, Path(project.project_path)))
+        catalog = context.catalog
+        recorded = project_of(context, catalog)
+
+        def state_of(name: str) -> str:
+            if name not in recorded.writer or not recorded.is_kept(name):
+                return ""
+            try:
+                state = recorded.state(name)
+            except TradewindError as error:
+                return f"not known: {error}"
+            return "fresh" if state.is_fresh else f"stale: {state.why}"
+
+        found = list(statuses(made_by, catalog.config_resolver.resolve_pattern, Path(project.project_path), state_of))
+        recorded.contents.keep()
     known = {one.stage for one in found}
     if set(stages) - known:
         raise click.UsageError(f"--stage is one of {', '.join(sorted(known))}")
     for line in table(one for one in found if not stages or one.stage in stages):
-        if not missing or not line.made:
+        if line.is_shown(missing, stale):
             click.echo(line.text)
 
 
@@ -75,19 +103,23 @@ def stages_of_datasets(pipelines: Mapping[str, Any]) -> dict[str, str]:
     return dict(sorted(every.items(), key=lambda pair: (order[pair[1]], pair[0])))
 
 
-def statuses(made_by: Mapping[str, str], configuration: Any, project: Path) -> Iterator[DatasetStatus]:
+def statuses(
+    made_by: Mapping[str, str], configuration: Any, project: Path, state_of: Callable[[str], str] = lambda name: ""
+) -> Iterator[DatasetStatus]:
     """What there is of each dataset that is kept in a file or folder.
 
     Args:
         made_by: dataset to stage.
         configuration: from a dataset's name to its entry in the catalog.
         project: the folder that paths are relative to.
+        state_of: whether a dataset that is there is fresh, or why not.
     """
     for name, stage in made_by.items():
         entry = configuration(name)
         place = entry.get("filepath") or entry.get("path")
         if place is not None:
-            yield DatasetStatus(stage, name, stored_at(project / str(place)))
+            stored = stored_at(project / str(place))
+            yield DatasetStatus(stage, name, stored, "" if stored is None else state_of(name))
 
 
 def stored_at(path: Path) -> Stored | None:
@@ -128,6 +160,12 @@ class Line(NamedTuple):
 
     text: str
     made: bool
+    stale: bool = False
+    heading: bool = False
+
+    def is_shown(self, missing: bool, stale: bool) -> bool:
+        """Whether it belongs to what was asked for: all, what is missing, what is stale, or both."""
+        return self.heading or not (missing or stale) or (missing and not self.made) or (stale and self.stale)
 
 
 def table(found: Iterable[DatasetStatus]) -> Iterator[Line]:
@@ -138,9 +176,12 @@ def table(found: Iterable[DatasetStatus]) -> Iterator[Line]:
     width = max((len(one.name) for rows in by_stage.values() for one in rows), default=0)
     for stage, rows in by_stage.items():
         there = sum(one.stored is not None for one in rows)
-        yield Line(f"\n{stage}: {there} of {len(rows)} datasets are there", False)
+        stale = sum(one.state.startswith("stale") for one in rows)
+        also = f", {stale} of them stale" if stale else ""
+        yield Line(f"\n{stage}: {there} of {len(rows)} datasets are there{also}", False, heading=True)
         for one in rows:
-            yield Line(f"  {one.name:<{width}}  {_told(one.stored)}".rstrip(), one.stored is not None)
+            text = f"  {one.name:<{width}}  {_told(one.stored)}  {one.state}".rstrip()
+            yield Line(text, one.stored is not None, one.state.startswith("stale"))
 
 
 def _told(stored: Stored | None) -> str:

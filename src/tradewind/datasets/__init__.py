@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tradewind.datasets.model_store import ModelStoreDataset
     from tradewind.datasets.no_table import NoTableDataset
     from tradewind.datasets.optuna_storage import OptunaStorageDataset
+    from tradewind.datasets.origins import OriginsDataset
     from tradewind.datasets.partitioned import PartitionedTableDataset
     from tradewind.datasets.registry import RegistryDataset
     from tradewind.datasets.run_facts import RunFactsDataset
@@ -34,6 +35,7 @@ _HOME = {
     "ModelStoreDataset": "model_store",
     "NoTableDataset": "no_table",
     "OptunaStorageDataset": "optuna_storage",
+    "OriginsDataset": "origins",
     "ParquetTableDataset": "table",
     "PartitionedTableDataset": "partitioned",
     "RunFactsDataset": "run_facts",
@@ -58,6 +60,7 @@ __all__ = [
     "ModelStoreDataset",
     "NoTableDataset",
     "OptunaStorageDataset",
+    "OriginsDataset",
     "ParquetTableDataset",
     "PartitionedTableDataset",
     "RegistryDataset",

@@ -51,6 +51,13 @@ class BarFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFrame
             for partition, file in files.items()
         }
 
+    def identity(self, universe: Any, of_file: Callable[[Path], str]) -> dict[str, Any]:
+        """Hashes of the files of the universe's symbols by partition, and how they are read."""
+        files = discover(self._path, self._venue, self._pattern, self._timeframe)
+        wanted = {name: file for name, file in files.items() if BarKey.from_partition(name).symbol in universe.symbols}
+        read_as = {"dialect": self._dialect.model_dump(mode="json")}
+        return read_as | {name: of_file(file)[:16] for name, file in wanted.items()}
+
     def save(self, data: None) -> None:
         """Refused: the folder belongs to its user."""
         raise DatasetError(f"the bar files in {self._path} are only read")

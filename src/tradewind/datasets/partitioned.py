@@ -18,7 +18,9 @@ from tradewind.datasets import parquet
 from tradewind.errors import BadData
 
 MANIFEST = "_manifest.json"
-_PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+# Below the dataset's folder: no part of it begins with a dot, none is empty, so none leads out.
+_FILE = r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*"
+_PARTITION = re.compile(_FILE)
 
 TableLoader = Callable[[], pd.DataFrame]
 
@@ -28,7 +30,7 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: str
+    file: str = Field(pattern=rf"^{_FILE}$")
     rows: int = Field(ge=0)
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")

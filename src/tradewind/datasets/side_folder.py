@@ -52,6 +52,19 @@ class SideFolderDataset(AbstractDataset[None, SideFolder]):
         now_ms = int(clock.now().timestamp() * 1000)
         return {name: partial(read_series, name, files, folder, now_ms) for name, files in self._files.items()}
 
+    def identity(self, universe: Any, of_file: Callable[[Path], str]) -> dict[str, Any]:
+        """Hashes of the files of the universe's series and symbols, and how they are read."""
+        folder, found = Path(self._path), dict[str, Any]()
+        for name in universe.received_side_series if self._path else ():
+            files = self._files.get(name)
+            if files is None:
+                continue
+            symbols = dict.fromkeys((*universe.symbols, *([files.of] if files.of else []), ""))
+            paths = dict.fromkeys(path for symbol in symbols for path in files.paths(folder, symbol))
+            hashes = {path.relative_to(folder).as_posix(): of_file(path)[:16] for path in paths if path.is_file()}
+            found[name] = {"read_as": files.model_dump(mode="json"), "files": hashes}
+        return found
+
     def save(self, data: None) -> None:
         """Refused: the folder belongs to its user."""
         raise DatasetError(f"the side files in {self._path} are only read")

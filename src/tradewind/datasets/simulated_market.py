@@ -131,10 +131,18 @@ class SimulatedMarketDataset(AbstractDataset[None, Any]):
         """Refused: a source is read only."""
         raise BadData(f"{self._filepath} is a source: make one with `kedro simulate-market`")
 
+    def identity(self, universe: Any, of_file: Callable[[Path], str]) -> dict[str, Any]:
+        """What tells this market from another: how it is simulated, or the hash of a file that is read as it is."""
+        meta = _read_meta(self._filepath) if self._filepath.exists() else None
+        if meta is not None and meta.get("origin") != "catalog":
+            return {"kind": "file", "sha256": of_file(self._filepath)}
+        return {"kind": "simulation", **self._spec.model_dump(mode="json")}
+
     def _ensure_file(self) -> None:
         meta = _read_meta(self._filepath) if self._filepath.exists() else None
         if meta is not None and meta.get("origin") != "catalog":
-            logger.info("%s is read as it is: it was not made from the catalog", self._filepath.name)
+            told = "%s is read as it is: it was not made from the catalog"
+            logger.info(told, self._filepath.name, extra={"lasting": True})
             return
         if meta is None or meta.get("specification") != self._spec.model_dump_json():
             logger.info(

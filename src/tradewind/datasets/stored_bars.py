@@ -1,5 +1,6 @@
 """Bars and side series in a store. Loading only reads; `kedro backfill` fetches."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,14 @@ class StoredBarsDataset(AbstractDataset[Mapping[str, Any], dict[str, Loader]]):
             partitions = [str(key) for key in store.keys()]  # noqa: SIM118 - a store is no mapping
         return {name: partial(read_stored_bars, self._store, self._path, name) for name in partitions}
 
+    def identity(self, universe: Any, of_file: Callable[[Path], str]) -> dict[str, Any]:
+        """What the stored rows of the universe's symbols add up to, by partition; when they came plays no part."""
+        with self._store.store() as store:
+            keys = [key for key in store.keys() if key.symbol in universe.symbols]  # noqa: SIM118 - no mapping
+            months = {str(key): sorted(store.fingerprints(key).items()) for key in keys}
+        told = {name: [(month, one.rows, one.hash_sum) for month, one in found] for name, found in months.items()}
+        return {name: hashlib.sha256(repr(one).encode()).hexdigest()[:16] for name, one in told.items()}
+
     def save(self, data: Mapping[str, pd.DataFrame | Loader]) -> None:
         """Add the rows of every partition as a delivery; rows that are stored already change nothing.
 
@@ -102,6 +111,15 @@ class StoredSideSeriesDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         """All vintages of all series, by series, symbol, reference_at and known_at."""
         with self._store.store() as store:
             return store.read_side()
+
+    def identity(self, universe: Any, of_file: Callable[[Path], str]) -> dict[str, Any]:
+        """A hash of the stored vintages of each of the universe's series."""
+        found = {}
+        with self._store.store() as store:
+            for name in universe.received_side_series:
+                rows = pd.util.hash_pandas_object(store.read_side([name]), index=False).to_numpy()
+                found[name] = hashlib.sha256(rows.tobytes()).hexdigest()[:16]
+        return found
 
     def save(self, data: pd.DataFrame) -> None:
         """Add the vintages; those that are stored already change nothing."""

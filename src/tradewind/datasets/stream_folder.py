@@ -45,6 +45,11 @@ class StreamFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFr
             )
         return found
 
+    def identity(self, universe: Any, of_file: Callable[[Path], str]) -> dict[str, Any]:
+        """Hashes of all files by their place in the folder."""
+        files = sorted(self._path.rglob("*.parquet"))
+        return {file.relative_to(self._path).as_posix(): of_file(file)[:16] for file in files}
+
     def save(self, data: None) -> None:
         """Refused: the folder belongs to its user."""
         raise DatasetError(f"the streams in {self._path} are only read")

@@ -69,7 +69,7 @@ def stress(
         under, targets = market.portfolio(walk_forward_only(positions[name](), folds))
         costs, execution = market.setup.costs, market.setup.execution
         by_table = {"costs": robustness.at_costs(under, targets, costs, rules.side_bps, execution)}
-        if baselines.family(name) == "model":
+        if baselines.family(name) in ("model", "ensemble"):
             by_table |= _stress_model(market, under, targets, rules, seed)
         for table, values in by_table.items():
             rows[table] += [{"strategy": name, **row} for row in values]

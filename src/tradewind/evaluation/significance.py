@@ -15,6 +15,7 @@ from tradewind.market.calendars import AROUND_THE_CLOCK, Calendar
 from tradewind.metrics import sharpe as ratios
 from tradewind.metrics.classification import FLOOR
 from tradewind.metrics.comparison import diebold_mariano, sign_flip
+from tradewind.metrics.e_process import e_process
 from tradewind.metrics.overfitting import probability_of_overfitting
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns, trading_days
@@ -112,6 +113,7 @@ def _significance(
         "sharpe_all": ratios.daily_sharpe(daily_all) * year,
         "probabilistic_sharpe_all": probabilistic_sharpe(daily_all),
         "deflated_sharpe_all": probabilistic_sharpe(daily_all, hurdle_all),
+        "e_value_all": float(e_process(daily_all).max()) if len(daily_all) else 1.0,
     }
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,11 +96,13 @@ class Process:
                 self.failure = str(error)
 
     async def _follow(self, until: Callable[[], bool] | None) -> None:
-        async for item in self.feed.items():
-            self.take(item)
-            if until is not None and until():
-                return
-            await asyncio.sleep(0)  # pages, the HALT file and the socket have their turn
+        # Closed here, with its connection: one that was merely left would keep whoever sends to it waiting.
+        async with aclosing(self.feed.items()) as items:
+            async for item in items:
+                self.take(item)
+                if until is not None and until():
+                    return
+                await asyncio.sleep(0)  # pages, the HALT file and the socket have their turn
 
     async def _watch(self) -> None:
         while True:

@@ -42,7 +42,8 @@ class Telemetry:
             yield {"kind": "begun"}
             while True:
                 try:
-                    event = await asyncio.wait_for(queue.get(), heartbeat_s)
+                    async with asyncio.timeout(heartbeat_s):  # `wait_for` may forget that it was cancelled
+                        event = await queue.get()
                 except TimeoutError:
                     event = {"kind": "heartbeat"}
                 if event is None:

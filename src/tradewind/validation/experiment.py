@@ -141,7 +141,7 @@ def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings
     """
     verdict, board, holdout, returns = _judge(sources, run, run.positions, settings)
     strategies = board.set_index("strategy")
-    models = strategies[strategies["family"] == "model"]["sharpe"]
+    models = strategies[strategies["family"].isin(["model", "ensemble"])]["sharpe"]
     fields = (
         "verdict", "strategy", "sharpe", "sharpe_low", "sharpe_high", "holdout_sharpe", "probability_of_edge",
         "probability_of_loss", "passed",
@@ -159,7 +159,8 @@ def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings
     oracle = run.positions[baselines.ORACLE].assign(strategy=PERFECT)
     rivals = {name: one for name, one in run.positions.items() if baselines.family(name) == "baseline"}
     rivals |= positions.imitations(oracle, run.folds, settings.seed)  # those of what is judged here
-    verdict_on_oracle, perfect, _, _ = _judge(sources, run, {PERFECT: oracle, **rivals}, settings)
+    alone = settings.changed(verdict=settings.verdict.model_copy(update={"judged": PERFECT}))
+    verdict_on_oracle, perfect, _, _ = _judge(sources, run, {PERFECT: oracle, **rivals}, alone)
     row = perfect.set_index("strategy").loc[PERFECT]
     return out | {
         "oracle_sharpe": float(row["sharpe"]), "oracle_low": float(row["sharpe_low"]),

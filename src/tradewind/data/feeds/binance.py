@@ -8,7 +8,7 @@ protocol of https://developers.binance.com/docs/binance-spot-api-docs (streams `
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,7 +158,7 @@ class BinanceFeed:
         """Bars up to these closes (UTC milliseconds) are known: what comes between them and the stream is fetched."""
         self._closed = dict(closed)
 
-    async def items(self) -> AsyncIterator[Item]:
+    async def items(self) -> AsyncGenerator[Item, None]:
         """Items in the order in which they came; it never ends by itself."""
         wait, is_first = self._first_wait_s, True
         while True:
@@ -203,7 +203,10 @@ class BinanceFeed:
     async def _read(self, socket: ClientConnection) -> AsyncIterator[Item]:
         while True:
             try:
-                text = await asyncio.wait_for(socket.recv(), self._silent_after_s)
+                # Not `wait_for`: before Python 3.12 it forgets that it was cancelled if a message has come meanwhile,
+                # and on a stream that never rests the feed would never end.
+                async with asyncio.timeout(self._silent_after_s):
+                    text = await socket.recv()
             except TimeoutError:
                 raise TimeoutError(f"silent for {self._silent_after_s:g} s") from None
             try:

@@ -1,6 +1,6 @@
 """What a feed tells: closed bars, trades, books, published values, and what is wrong with the data."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import NamedTuple, Protocol
 
 from tradewind.data.feeds.book import LocalBook
@@ -64,6 +64,6 @@ class Item(NamedTuple):
 class Feed(Protocol):
     """A stream of items that never ends by itself: what breaks is mended, and reported in notes."""
 
-    def items(self) -> AsyncIterator[Item]:
+    def items(self) -> AsyncGenerator[Item, None]:
         """Items in the order in which they came."""
         ...

@@ -148,8 +148,8 @@ def _scaled(values: Values, mean: Floats, spread: Floats) -> Values:
     return np.clip(np.nan_to_num((values.astype(np.float64) - mean) / spread), -CLIP, CLIP).astype(np.float32)
 
 
-def estimator_forecaster(name: str) -> type[EstimatorForecaster]:
-    """The forecaster around the classifier of scikit-learn called `name` here."""
-    estimator = ESTIMATORS[name]
-    about = {"name": name, "family": estimator.family, "estimator": estimator, "__doc__": f"scikit-learn's {name}."}
+def estimator_forecaster(name: str, estimator: Estimator | None = None) -> type[EstimatorForecaster]:
+    """The forecaster around a classifier of scikit-learn: the one called `name` here, unless one is given."""
+    of = estimator or ESTIMATORS[name]
+    about = {"name": name, "family": of.family, "estimator": of, "__doc__": f"scikit-learn's {name}."}
     return type(f"{name}_forecaster", (EstimatorForecaster,), about)

@@ -25,7 +25,7 @@ class RegimePlan(Parameters):
 
     model: str = "markov"
     first_fit_bars: Annotated[int, Field(ge=200)] = 2160
-    refit_bars: Annotated[int, Field(ge=24)] = 6000
+    refit_bars: Annotated[int, Field(ge=24)] = 8000
     rules: dict[str, Any] = {}
 
     @field_validator("model")

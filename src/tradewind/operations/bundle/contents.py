@@ -15,6 +15,7 @@ from tradewind.learning.features.catalogue import FeatureSelection, select
 from tradewind.learning.features.stream import Plan
 from tradewind.learning.models.onnx_forecaster import OnnxForecaster
 from tradewind.market.universe import Universe
+from tradewind.operations.bundle.origins import ORIGINS, require_agreement
 from tradewind.operations.bundle.sealing import Files
 from tradewind.parameters import Parameters
 from tradewind.trading.decision.decider import Decider, assembly_of
@@ -110,7 +111,7 @@ class Bundle:
 
         Raises:
             BadModel: a file is missing or was written by another version, or the features of this installation are
-                not those that the model was trained on.
+                not those that the model was trained on, or what it came from contradicts itself.
         """
         missing = {SPEC, GRAPH, REFERENCE, LATENCY, VERDICT, PROBE, EXPECTED, WALK_FORWARD} - set(files)
         if missing:
@@ -127,6 +128,9 @@ class Bundle:
                 f"bundle {identity[:24]} was trained on features that this installation computes otherwise: deploy the "
                 "model again, or serve it with the version that made it"
             )
+        if ORIGINS in files:
+            own = {"universe": spec.universe, "feature_engineering.features": spec.selection}
+            require_agreement(files[ORIGINS], own, f"bundle {identity[:24]}")
         return cls(identity, spec, OnnxForecaster.from_bytes(files[GRAPH], spec.features), files)
 
     def decider(self, grace_ms: int = 0) -> Decider:

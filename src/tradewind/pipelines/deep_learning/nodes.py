@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tradewind.compute import executor
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.models import catalogue, walk_forward
 from tradewind.learning.models.base import PROBABILITIES, QUANTILES
@@ -76,17 +77,15 @@ def train(
     kind = catalogue.model(model.name)
     store = model_store.of(f"deep_learning.{model.name}")
     trained = walk_forward.train_folds(kind, network, rows, folds, training, store, seed)
-    horizon_tables, looks = [], []
-    for result in trained:
-        details = result.forecaster.details(rows, test_mask(rows, result.fold))
-        horizon_tables.append(_horizon_table(result, details))
-        looks.append(_attention_table(result, details))
+    with executor("threads", training.fits_side_by_side) as on:
+        details = list(on.map(lambda one: one.forecaster.details(rows, test_mask(rows, one.fold)), trained))
+    pairs = list(zip(trained, details, strict=True))
     return Trained(
         *walk_forward.trained_tables(trained, labels.horizon_bars),
-        pd.concat(horizon_tables, ignore_index=True),
+        pd.concat([_horizon_table(*pair) for pair in pairs], ignore_index=True),
         _by_fold(trained, [result.forecaster.epochs() for result in trained]),
         _by_fold(trained, [result.forecaster.health() for result in trained]),
-        pd.concat(looks, ignore_index=True),
+        pd.concat([_attention_table(*pair) for pair in pairs], ignore_index=True),
         alarms.alarm_table(model.name, [alarm for result in trained for alarm in _alarms(result)]),
     )
 

@@ -13,6 +13,7 @@ from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.market.universe import Universe
 from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, choose, make_bundle
+from tradewind.operations.bundle.origins import ORIGINS, origins_file
 from tradewind.operations.bundle.warming import warm_files
 from tradewind.parameters import Parameters
 from tradewind.trading.setup import TradingSetup
@@ -58,6 +59,7 @@ def build_bundle(
     parameters: dict[str, Any],
     bars: Partitions,
     side_series: pd.DataFrame,
+    origins: dict[str, Any],
     *forecasts: pd.DataFrame,
 ) -> dict[str, bytes]:
     """The files of the bundle.
@@ -74,6 +76,7 @@ def build_bundle(
         parameters: all of the run's.
         bars: after which the bundle's decider stands when it is served.
         side_series: the same.
+        origins: what made the stored tables, by dataset.
         *forecasts: out of sample, one table a model.
 
     Returns:
@@ -102,5 +105,7 @@ def build_bundle(
     own = next(table for table in forecasts if str(table["model"].iloc[0]) == name)
     findings = Findings(verdict, leaderboard, own, parameters)
     files = make_bundle(typed, rows, terms, findings, now().isoformat(timespec="seconds"))
+    if origins:
+        files[ORIGINS] = origins_file(origins)
     history = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}
     return files | warm_files(Bundle.from_files(files, ""), history, side_series)

@@ -23,6 +23,7 @@ from tradewind.evaluation.gathering import Card, Gathered, loaded
 from tradewind.evaluation.robustness import RobustnessRules
 from tradewind.evaluation.roles import with_role
 from tradewind.evaluation.traded_market import Partitions, TradedMarket
+from tradewind.learning.ensemble.tables import mean_forecasts
 from tradewind.learning.models.chosen import words
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, breakdown
@@ -93,8 +94,10 @@ def make_positions(
     agent_positions: Partitions,
     oracle: pd.DataFrame,
     seed: int,
+    ensemble: pd.DataFrame,
+    rules: VerdictRules,
 ) -> Tables:
-    """Target positions by strategy: models, agents, baselines, and the oracle where there is one.
+    """Target positions by strategy: models, their ensemble, agents, baselines, and the oracle where there is one.
 
     Args:
         market: the histories of all symbols with the terms of trade.
@@ -103,11 +106,26 @@ def make_positions(
         agent_positions: by agent a function that loads its positions out of sample.
         oracle: the best positions on a simulated market; empty on a real one.
         seed: of the random baselines.
+        ensemble: forecasts of the ensemble, or no rows.
+        rules: of the verdict, with the strategy that is judged.
 
     Returns:
         One table a strategy.
     """
-    return positions.make_positions(market, folds, loaded(forecasts), loaded(agent_positions), oracle, seed)
+    return positions.make_positions(
+        market, folds, _with(ensemble, forecasts), loaded(agent_positions), oracle, seed, rules.judged
+    )
+
+
+def combine_forecasts(forecasts: Partitions) -> pd.DataFrame:
+    """The equal-weight mean of all models of the run that know a direction; no rows where there is none."""
+    tables = loaded(forecasts)
+    directed = list(positions.traded(tables).values())
+    return mean_forecasts(directed) if directed else tables[0].iloc[:0]
+
+
+def _with(ensemble: pd.DataFrame, forecasts: Partitions) -> list[pd.DataFrame]:
+    return [*loaded(forecasts), *([ensemble] if len(ensemble) else [])]
 
 
 def run_backtests(positions: Partitions, market: TradedMarket) -> tuple[Tables, Tables]:
@@ -174,20 +192,21 @@ def stress_strategies(
 
 
 def vary_parameters(
-    market: TradedMarket, folds: pd.DataFrame, rules: RobustnessRules, forecasts: Partitions
+    market: TradedMarket, folds: pd.DataFrame, rules: RobustnessRules, forecasts: Partitions, ensemble: pd.DataFrame
 ) -> pd.DataFrame:
-    """Sharpe ratio of each model over entry thresholds and smoothing.
+    """Sharpe ratio of each model and of their ensemble over entry thresholds and smoothing.
 
     Args:
         market: the histories of all symbols with the terms of trade.
         folds: the fold table.
         rules: thresholds and smoothing to try.
         forecasts: by model a function that loads its forecasts out of sample.
+        ensemble: forecasts of the ensemble, or no rows.
 
     Returns:
         One row a model and pair of settings.
     """
-    return robustness.plateau(market, folds, rules, loaded(forecasts))
+    return robustness.plateau(market, folds, rules, _with(ensemble, forecasts))
 
 
 def run_paths(path_forecasts: Partitions, market: TradedMarket) -> pd.DataFrame:
@@ -301,18 +320,21 @@ def measure_significance(
     )
 
 
-def compare_forecasts(model_input: Partitions, folds: pd.DataFrame, forecasts: Partitions) -> pd.DataFrame:
-    """Diebold-Mariano tests of every model's log loss against the class shares and every other model.
+def compare_forecasts(
+    model_input: Partitions, folds: pd.DataFrame, forecasts: Partitions, ensemble: pd.DataFrame
+) -> pd.DataFrame:
+    """Diebold-Mariano tests of every model's log loss, and the ensemble's, against the class shares and all others.
 
     Args:
         model_input: by partition a function that loads its model-input rows.
         folds: the fold table.
         forecasts: by model a function that loads its forecasts out of sample.
+        ensemble: forecasts of the ensemble, or no rows.
 
     Returns:
         One row a pair.
     """
-    return luck.compare_forecasts(model_input, folds, *loaded(forecasts))
+    return luck.compare_forecasts(model_input, folds, *_with(ensemble, forecasts))
 
 
 def judge_strategies(
@@ -352,8 +374,9 @@ def score_criteria(
     rules: ScorecardRules,
     seed: int,
     forecasts: Partitions,
+    ensemble: pd.DataFrame,
 ) -> pd.DataFrame:
-    """The scorecard of the judged model.
+    """The scorecard of the judged strategy.
 
     Args:
         verdict: gives the judged strategy.
@@ -368,6 +391,7 @@ def score_criteria(
         rules: the limits of each criterion.
         seed: of the bootstrap.
         forecasts: by model a function that loads its forecasts out of sample.
+        ensemble: forecasts of the ensemble, or no rows.
 
     Returns:
         One row a criterion.
@@ -376,4 +400,4 @@ def score_criteria(
         verdict, board, account_tables["portfolio_returns"], account_tables["trades"], model_input, folds, seed_spread,
         selection,
     )  # fmt: skip
-    return scorecard.score_criteria(tables, market, loaded(forecasts), statistics, rules, seed)
+    return scorecard.score_criteria(tables, market, _with(ensemble, forecasts), statistics, rules, seed)

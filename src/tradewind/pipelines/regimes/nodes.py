@@ -5,12 +5,14 @@ from typing import Any
 
 import pandas as pd
 
+from tradewind.compute import executor
 from tradewind.errors import BadData
 from tradewind.learning.regimes.base import FILE
 from tradewind.learning.regimes.walk_forward import RegimePlan, summarise, walk
 from tradewind.market.universe import Universe
 from tradewind.reports.regimes import render_regimes_page
 
+SYMBOLS_SIDE_BY_SIDE = 2  # the kernels release the interpreter's lock
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
 
@@ -32,17 +34,21 @@ def find_regimes(
         BadData: a symbol of the universe has no bars.
     """
     horizon = plan.unfitted(seed).rules.horizon_bars
-    tables, models, summaries = {}, {}, []
-    for symbol in universe.symbols:
-        partition = universe.partition(symbol)
+    partitions = [universe.partition(symbol) for symbol in universe.symbols]
+    for symbol, partition in zip(universe.symbols, partitions, strict=True):
         if partition not in bars:
             raise BadData(f"universe.symbols has {symbol}, but there are no bars of {partition}: provide them")
-        history = bars[partition]()
+
+    def one(history: pd.DataFrame) -> tuple[pd.DataFrame, list[str], pd.DataFrame]:
         walked = walk(history, plan, seed)
-        tables[partition] = walked.table
-        models[partition] = [one.files()[FILE].decode() for one in walked.models]
-        summaries.append(summarise(walked.table, history, horizon))
-    return tables, models, pd.concat(summaries, ignore_index=True)
+        models = [model.files()[FILE].decode() for model in walked.models]
+        return walked.table, models, summarise(walked.table, history, horizon)
+
+    with executor("threads", SYMBOLS_SIDE_BY_SIDE) as on:
+        found = dict(zip(partitions, on.map(one, [bars[name]() for name in partitions]), strict=True))
+    tables = {partition: table for partition, (table, _, _) in found.items()}
+    models = {partition: models for partition, (_, models, _) in found.items()}
+    return tables, models, pd.concat([summary for _, _, summary in found.values()], ignore_index=True)
 
 
 def draw_regimes(bars: Partitions, regimes: Partitions, summary: pd.DataFrame) -> str:

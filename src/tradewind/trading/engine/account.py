@@ -28,7 +28,9 @@ from tradewind.trading.engine.step import (
     WORKING,
     Bar,
     TradingSchedule,
+    in_place,
     is_idle,
+    one_bar,
     record_fill,
     taker_cost,
     trade,
@@ -117,7 +119,7 @@ def advance(
     return AccountRows(out, positions, fills)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@in_place
 def decide(symbols: Floats, at: int, target: float, volatility: float, usual_volume: float, delay: int) -> None:
     """Symbol `at` has decided on a target at a close, with what is known there; it is due `delay` bars later.
 
@@ -136,7 +138,7 @@ def decide(symbols: Floats, at: int, target: float, volatility: float, usual_vol
     symbols[at, DECIDED] += 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@in_place
 def share_of(symbols: Floats, at: int, equity: float) -> float:
     """The position's value at the last close as a share of equity.
 
@@ -148,7 +150,7 @@ def share_of(symbols: Floats, at: int, equity: float) -> float:
     return float(symbols[at, UNITS] * symbols[at, LAST_CLOSE] / equity) if equity > 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@in_place
 def step_bar(
     symbols: Floats, quotes: Floats, segments: Segments, delay: int, before: float, cost_scale: float,
     schedule: TradingSchedule, book: Floats, fills: Floats, count: int, row: int,
@@ -236,7 +238,7 @@ def step_bar(
     return BarResult(-1.0, 0.0, 0.0, -1.0, traded * share, 0.0, count)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def _close_after_gap(
     symbols: Floats, quotes: Floats, row: int, at: int, due: int, schedule: TradingSchedule, book: Floats,
     fills: Floats, count: int,
@@ -250,7 +252,7 @@ def _close_after_gap(
     return paid, count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def _trade(
     symbols: Floats, quotes: Floats, row: int, at: int, wanted: float, equity: float, delay: int,
     schedule: TradingSchedule, book: Floats, fills: Floats, count: int,

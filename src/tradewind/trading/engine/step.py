@@ -23,6 +23,13 @@ REASONS = np.array(["target", "stop", "take profit", "time", "liquidation", "gap
 TARGET, STOP, PROFIT, TIME, LIQUIDATION, END = range(6)
 MOST_FILLS = 5  # of a symbol in one bar: after a gap, by time, the order, its stop, and the ruin of the account
 
+# Kernels of one bar count no references (`_nrt`): they make no arrays, and numba would else count every array that they
+# are given up and down on each bar, which takes longer than the bar. Those that run on every bar are put in place, by
+# LLVM and not by numba (`inline`), whose copies are counted; the others are calls, so that a bar that only holds does
+# not pay for their many variables.
+one_bar = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+in_place = njit(cache=True, nogil=True, error_model="numpy", _nrt=False, forceinline=True)
+
 
 class TradingSchedule(NamedTuple):
     """Costs and order rules as plain numbers, per bar and per unit of starting capital; 0 switches a rule off."""
@@ -90,7 +97,7 @@ def trading_schedule(costs: Costs, rules: OrderRules, bars_per_year: float | Non
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def taker_cost(schedule: TradingSchedule, book: Floats, bar: Bar, units: float, price: float) -> float:
     """Cost of taking `units` at `price`, in money: fee, half-spread, slippage, and the step to the next tick.
 
@@ -113,13 +120,13 @@ def taker_cost(schedule: TradingSchedule, book: Floats, bar: Bar, units: float, 
     return float(cost)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def rounded(units: float, lot: float) -> float:
     """Units rounded towards zero to whole lots."""
     return float(np.trunc(units / lot + np.sign(units) * 1e-9) * lot) if lot > 0.0 else units
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def record_fill(fills: Floats, at: int, units: float, price: float, cost: float, reason: int) -> int:
     """Record units, price, cost and reason in row `at`; the next free row. The caller keeps room, and writes bar,
     symbol and equity.
@@ -136,7 +143,7 @@ def record_fill(fills: Floats, at: int, units: float, price: float, cost: float,
     return at + 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def apply_fill(states: Floats, at: int, units: float, price: float) -> None:
     """Add units bought at a price to symbol `at`: what is added moves the mean entry price, what is taken off keeps it,
     a turn begins anew.
@@ -157,7 +164,7 @@ def apply_fill(states: Floats, at: int, units: float, price: float) -> None:
     states[at, UNITS] = after
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@in_place
 def is_idle(
     states: Floats, at: int, target: float, equity: float, opening: float, high: float, schedule: TradingSchedule
 ) -> bool:
@@ -184,7 +191,7 @@ def is_idle(
     return units >= 0.0 or equity + units * (high - opening) > -2.0 * (schedule.maintenance + 0.05) * units * high
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def _is_met(bar: Bar, limit: float, side: float) -> bool:
     # A bar that opens at the price was traded there; one that only touches it later may not have come to this order.
     if side > 0.0:
@@ -192,7 +199,7 @@ def _is_met(bar: Bar, limit: float, side: float) -> bool:
     return bar.opening >= limit or bar.high > limit
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def trade(
     states: Floats, at: int, target: float, equity: float, bar: Bar, schedule: TradingSchedule, book: Floats,
     fills: Floats, count: int,

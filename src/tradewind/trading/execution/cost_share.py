@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+# References are counted even where the account calls, which counts none: interpolation makes arrays.
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=True)
 def side_share(
     fixed: float, by_volatility: float, impact: float, book: Floats, volatility: float, participation: float,
     value: float,
