@@ -94,7 +94,7 @@ def test_every_timeframe_is_planned_by_its_name_alone(timeframe: str, caplog: py
     bars = checked[partition]()
     assert len(bars) > 980
 
-    chosen = select(FeatureSelection(tiers=(1, 4), include=("*return*",)), timeframe, ())
+    chosen = select(FeatureSelection(tiers=(1,), include=("*return*",)), timeframe, ())
     table = matrix.feature_table(
         "SIM1", matrix.build_chunk(bars, bars, matrix.market_table({"SIM1": bars}), {}), chosen
     )

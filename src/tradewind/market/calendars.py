@@ -83,7 +83,13 @@ class Calendar:
 
     @classmethod
     def of(cls, timeframe: str, name: str = ALWAYS, week_start: str = "mon") -> "Calendar":
-        """The calendar of this name for bars of `timeframe`."""
+        """The calendar of this name for bars of `timeframe`.
+
+        Args:
+            timeframe: of the bars, such as 1h.
+            name: 24/7, 24/5, FX or the MIC of an exchange.
+            week_start: the day on which weekly bars open.
+        """
         return cls(name, bar_duration_ms(timeframe), week_start)
 
     def on(self, timeframe: str) -> "Calendar":

@@ -50,7 +50,13 @@ def monthly_figure(daily: pd.Series) -> go.Figure:
 
 
 def rolling_figure(daily: pd.DataFrame, chosen: str, days_per_year: float = YEAR_DAYS) -> go.Figure:
-    """Sharpe ratio over the last 90 days."""
+    """Sharpe ratio over the last 90 days.
+
+    Args:
+        daily: net returns by day, one column a strategy.
+        chosen: the judged strategy.
+        days_per_year: of the market's calendar.
+    """
     figure = go.Figure()
     for name, colour, width in ((chosen, BLUE, 2.2), ("buy_and_hold", GREY, 1.2)):
         if name in daily:
@@ -146,6 +152,11 @@ def market_share(daily: pd.DataFrame, chosen: str, days_per_year: float = YEAR_D
 
     Ordinary least squares with Newey and West's error (1987) over 10 lags; alpha and its error a year. None where the
     market or the strategy does not move.
+
+    Args:
+        daily: net returns by day, one column a strategy.
+        chosen: the judged strategy.
+        days_per_year: of the market's calendar.
     """
     if "buy_and_hold" not in daily or len(daily) < 30:
         return None

@@ -25,7 +25,13 @@ Floats = npt.NDArray[np.float64]
 def quality_series(
     tables: Iterable[pd.DataFrame], rules: OutlierRules, calendar: Calendar | None = None
 ) -> pd.DataFrame:
-    """The `daily_scores` of any number of symbols' bars, one below the other (`schema.SideSeries`)."""
+    """The `daily_scores` of any number of symbols' bars, one below the other (`schema.SideSeries`).
+
+    Args:
+        tables: the bars of one symbol each.
+        rules: what counts as an outlier.
+        calendar: when the market trades; None: around the clock.
+    """
     nothing = _side_series("", np.empty(0, dtype=np.int64), {QUALITY_SERIES[0]: np.empty(0)})
     scores = [daily_scores(bars, find_outliers(bars, rules), calendar) for bars in tables]
     return join_rows([table for table in scores if len(table)] or [nothing])

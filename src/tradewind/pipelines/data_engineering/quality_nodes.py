@@ -80,6 +80,7 @@ def describe_quality(
         agreement: comparisons of all symbols.
         rules: limits of the scores, outliers, runs and drift.
         compute: executor and workers.
+        universe: when its market trades.
     """
     work = {}
     for partition, load in checked_bars.items():

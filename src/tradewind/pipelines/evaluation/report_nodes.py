@@ -33,6 +33,7 @@ def draw_performance(
         portfolio_returns: one row a strategy and bar.
         cost_sensitivity: one row a strategy and multiple.
         verdict: gives the strategy that is set out.
+        universe: when its market trades.
 
     Returns:
         Three figures of Plotly.
