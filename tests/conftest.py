@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.kernels import compile_kernels
+from tests.kernels import compile_kernels, kept_kernels
 from tradewind.learning.features import catalogue, matrix
 from tradewind.learning.features.bars import Chunk
 from tradewind.learning.features.catalogue import FeatureSelection
@@ -34,21 +34,10 @@ BESIDES = ("order_book", "execution", "deployment", "monitoring")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compiled kernels that are older than a kernel's source are removed; workers and copied projects find new ones.
-
-    numba looks at the file of the function alone, not at the functions that were compiled into it from elsewhere: an
-    old `step.trade` would live on inside a cached `backtest.fold`.
-    """
+    """Compiled kernels that are older than a kernel's source are removed; workers and copied projects find new ones."""
     if hasattr(config, "workerinput"):
         return  # the first process has done it
-    source = PROJECT / "src/tradewind"
-    newest = max(file.stat().st_mtime for file in source.rglob("*.py"))
-    compiled = [file for pattern in ("*.nbi", "*.nbc") for file in source.rglob(pattern)]
-    if any(file.stat().st_mtime < newest for file in compiled):
-        for file in compiled:
-            file.unlink(missing_ok=True)
-        compiled = []
-    if not compiled and config.getoption("numprocesses", None) and not config.option.collectonly:
+    if not kept_kernels() and config.getoption("numprocesses", None) and not config.option.collectonly:
         compile_kernels()
 
 
@@ -64,6 +53,14 @@ FIRST = (
     "test_exchange.py",
     "test_commands.py",
     "test_agents",
+    "sequence/test_training",
+    "test_data_engineering",
+    "sequence/test_forecaster",
+    "pipelines/test_evaluation",
+    "test_report.py",
+    "test_preparation",
+    "test_service.py",
+    "test_fuzz",
 )
 
 

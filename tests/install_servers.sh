@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs the real servers that tests/data/stores talk to, where this is Debian's apt and we are root. Never fails:
-# without a server its tests skip and say so. No service is started; the tests start their own on private ports.
+# The real servers that tests/data/stores talk to: says what is missing and how to install it. With INSTALL_SERVERS=yes it
+# does so itself, where this is Debian's apt and we are root. Never fails: without a server its tests skip and say so.
+# No service is started; the tests start their own on private ports.
 set -u
 
 missing=""
@@ -12,8 +13,9 @@ explain() {
     echo "Test servers:$missing not installed ($1); the tests that need them will skip"
     exit 0
 }
+[ "${INSTALL_SERVERS:-}" = yes ] || explain "as root: apt-get install$missing, or INSTALL_SERVERS=yes make test"
 command -v apt-get >/dev/null 2>&1 || explain "no apt-get here"
-[ "$(id -u)" = 0 ] || explain "not root; install them with: sudo apt-get install$missing"
+[ "$(id -u)" = 0 ] || explain "not root: sudo apt-get install$missing"
 
 # A package's scripts ask policy-rc.d before they start a service: 101 means no.
 policy=/usr/sbin/policy-rc.d

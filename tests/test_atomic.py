@@ -1,7 +1,11 @@
 import errno
+import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -169,3 +173,57 @@ def test_a_kill_at_any_moment_leaves_whole_tables_of_one_write(tmp_path: Path, s
     assert len(numbers) == 1
     (number,) = set(ParquetTableDataset(filepath=str(tmp_path / "table.parquet")).load()["number"])
     assert abs(number - numbers.pop()) <= 1
+
+
+def test_content_reaches_the_disk_before_the_name_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """fsync of the file, then the rename, then fsync of the folder: what a power cut may undo is in this order."""
+    target, calls = tmp_path / "file.txt", list[tuple[str, str]]()
+    write_bytes(target, b"old")
+    sync, replace = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        calls.append(("fsync", str(Path(f"/proc/self/fd/{descriptor}").readlink())))
+        sync(descriptor)
+
+    def renamed(self: Path, to: Path) -> Path:
+        calls.append(("replace", str(self)))
+        return replace(self, to)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", renamed)
+    with atomic_file(target) as temporary:
+        temporary.write_bytes(b"new")
+        number = temporary.stat().st_ino
+    assert calls == [("fsync", str(temporary)), ("replace", str(temporary)), ("fsync", str(tmp_path))]
+    assert target.stat().st_ino == number, "renamed, not copied"
+
+
+def copied(target: Path, content: bytes) -> None:
+    """The twin that copies instead of renaming: a kill within the copy leaves a torn file."""
+    temporary = target.with_name("temporary")
+    temporary.write_bytes(content)
+    shutil.copyfile(temporary, target)
+
+
+def torn_by_kills(target: Path, write: Callable[[Path, bytes], None], kills: int) -> int:
+    """How often a file was neither the old nor the new after its writer had been killed within the write."""
+    torn, contents = 0, [bytes([letter]) * 8_000_000 for letter in b"ab"]
+    write(target, contents[0])
+    for number in range(kills):
+        child = os.fork()
+        if child == 0:
+            while True:
+                for content in contents:
+                    write(target, content)
+        time.sleep(0.05 + 0.01 * (number % 7))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        torn += target.read_bytes() not in contents
+        write(target, contents[0])
+    return torn
+
+
+@pytest.mark.depth
+def test_a_kill_within_the_write_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+    assert torn_by_kills(tmp_path / "a", write_bytes, 40) == 0
+    assert torn_by_kills(tmp_path / "b", copied, 40) > 0

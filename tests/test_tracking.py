@@ -13,7 +13,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tradewind.errors import BadData, BadParameters
 from tradewind.hooks import TrackingHooks
-from tradewind.tracking import COMPARED, RECORDERS, load_run, make_store, record_epochs, record_learning_curves
+from tradewind.tracking import (
+    COMPARED,
+    RECORDERS,
+    load_run,
+    make_store,
+    record_epochs,
+    record_learning_curves,
+    record_parameters,
+)
 
 
 class Stored:
@@ -196,3 +204,22 @@ def test_a_run_is_found_by_place_name_or_id_and_else_named_in_the_error(tmp_path
         load_run("run 0", uri, "tradewind")
     with pytest.raises(BadData, match="are: none"):
         load_run("last", uri, "another")
+
+
+def test_parameters_are_recorded_one_a_value_as_they_are_written(client: Any) -> None:
+    import mlflow
+
+    parameters = {
+        "seed": 7,
+        "trading": {"costs": {"taker_fee_bps": 5.0, "book": {}}},
+        "universe": {"symbols": ["A", "B"]},
+        "classifier": {"xgboost": {"tuning": {"n_trials": 4}}},
+    }
+    with mlflow.start_run() as run:
+        record_parameters(["params:seed", "params:trading.costs", "params:universe", "bars", "parameters"], parameters)
+        record_parameters(["params:seed", "params:not.there"], parameters)
+    assert client.get_run(run.info.run_id).data.params == {
+        "seed": "7",
+        "trading.costs.taker_fee_bps": "5.0",
+        "universe.symbols": "A B",
+    }

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
+from tradewind import progress
 from tradewind.errors import BadParameters
 from tradewind.parameters import Parameters
 
@@ -39,7 +40,16 @@ class SerialExecutor(Executor):
     """Runs every call at once, in the caller's thread: the easiest to debug."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """A future that is already done."""
+        """A future that is already done.
+
+        Args:
+            fn: called at once.
+            *args: its arguments.
+            **kwargs: its named arguments.
+
+        Returns:
+            Holds the result, or the error that was raised.
+        """
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -48,12 +58,27 @@ class SerialExecutor(Executor):
         return future
 
 
+# The server of worker processes is started once, by whoever asks for processes first, and what it has imported no
+# worker imports again: whoever trains has it import what takes seconds (torch, stable-baselines3), for all trainings.
+# What is not installed it passes over.
+TRAINING_MODULES = ("tradewind.learning.models.sequence.forecaster", "tradewind.adaptive.rl.agents")
+
+
 def executor(kind: ExecutorKind, workers: int = 2, address: str = "", preload: Sequence[str] = ()) -> Executor:
     """A `concurrent.futures.Executor` of the asked kind.
 
     Threads suit numba kernels, which release the interpreter lock; processes suit pure Python; Dask suits many
-    machines: `address` is its scheduler's, such as `tcp://10.0.0.5:8786`. `preload` are modules that worker processes
-    need and that are slow to import: they are imported once, for all worker processes of this one.
+    machines.
+
+    Args:
+        kind: serial, threads, processes or dask.
+        workers: how many at once.
+        address: of Dask's scheduler, such as `tcp://10.0.0.5:8786`.
+        preload: modules that worker processes need and that are slow to import: imported once, for all worker processes
+            of this one.
+
+    Returns:
+        To be shut down by whoever asked for it.
 
     Raises:
         BadParameters: unknown kind, fewer than one worker, or Dask is not installed or not there.
@@ -111,6 +136,14 @@ def lazily(
     Nothing runs before the first call. Then at most `workers` items are under way or wait to be fetched, so that
     memory does not grow with their number; with the serial executor it is the one that is asked for. The executor is
     started by the first call and shut down with the last, or when a call fails.
+
+    Args:
+        function: what is done with each item.
+        items: its arguments by name.
+        rules: executor and workers.
+
+    Returns:
+        By name the call; asked out of order or twice, it raises BadParameters.
     """
     pending: deque[tuple[str, Future[Result]]] = deque()
     waiting = deque(items.items())
@@ -134,7 +167,8 @@ def lazily(
             started[0].shutdown(cancel_futures=True)
             raise
         done += 1
-        logger.info("%s: %d of %d", name, done, total)
+        if not progress.note(f"{name}: {done} of {total}"):
+            logger.info("%s: %d of %d", name, done, total)
         if done == total:
             started[0].shutdown()
         return result
@@ -145,10 +179,19 @@ def lazily(
 def split(
     function: Callable[..., tuple[Any, ...]], items: Mapping[str, tuple[Any, ...]], rules: ComputeRules, results: int
 ) -> tuple[dict[str, Callable[[], Any]], ...]:
-    """As `lazily`, for a function with so many `results`: one mapping for each of them, in their order.
+    """As `lazily`, for a function with several results: one mapping for each of them.
 
-    The items are worked on in the order of their names, as the calls of the first mapping ask for them; what the
-    other mappings give waits until it is asked for, once. So the first should be the large one.
+    The items are worked on in the order of their names, as the calls of the first mapping ask for them; what the other
+    mappings give waits until it is asked for, once. So the first should be the large one.
+
+    Args:
+        function: gives a tuple.
+        items: its arguments by name.
+        rules: executor and workers.
+        results: how many it gives.
+
+    Returns:
+        One mapping a result, in their order.
     """
     ordered = {name: items[name] for name in sorted(items)}
     calls = lazily(function, ordered, rules)
@@ -168,15 +211,30 @@ def split(
 def map_partitions(
     function: Callable[..., Any], *partitions: Iterable[Any], on: Executor | None = None
 ) -> Iterator[Any]:
-    """Results of `function` over the partitions, in their order; serial unless an executor is given."""
+    """Results of `function` over the partitions, in their order; serial unless an executor is given.
+
+    Args:
+        function: of one partition of each.
+        *partitions: as many in each.
+        on: where it runs; None runs it here.
+
+    Returns:
+        In the order of the partitions.
+    """
     if on is None:
         return iter(list(map(function, *partitions)))
     return on.map(function, *partitions)
 
 
 def track(items: Sequence[Item], task: str) -> Iterator[Item]:
-    """The items one by one, with progress: a bar on a terminal, elsewhere a log line for every tenth done."""
+    """The items one by one, with progress: told to the run that is under way, else a bar on a terminal, elsewhere a log
+    line for every tenth done."""
     total = len(items)
+    if progress.started() is not None:
+        for done, item in enumerate(items, start=1):
+            progress.note(f"{task}: {done} of {total}")
+            yield item
+        return
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import track as bar

@@ -56,8 +56,8 @@ def check_extras() -> Iterator[Finding]:
     """Which extras are installed, and how to install the others; none of them is needed by all runs."""
     for extra in MODULES:
         missing = missing_modules(extra)
-        told = f"not installed ({', '.join(missing)}): pip install 'tradewind[{extra}]'" if missing else "installed"
-        yield Finding(f"extra {extra}", "ok", told)
+        state = f"not installed ({', '.join(missing)}): pip install 'tradewind[{extra}]'" if missing else "installed"
+        yield Finding(f"extra {extra}", "ok", state)
 
 
 def check_machine(project: Path) -> Iterator[Finding]:

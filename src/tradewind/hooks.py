@@ -29,12 +29,17 @@ MOVED = {
 class ParameterHooks:
     """Looks at the parameters before Kedro makes the pipelines, and at what they need before it runs them."""
 
+    def __init__(self) -> None:
+        """No context yet; Kedro hands it over before the run."""
+        self._context: KedroContext | None = None
+
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         """Refuse blocks in their old places, and choose the models and agents that `params:models` lists."""
         from tradewind.adaptive.rl.parameters import AGENTS
         from tradewind.learning.models.chosen import choose
 
+        self._context = context
         parameters = context.config_loader["parameters"]
         refuse_moved_blocks(parameters)
         if type(parameters["seed"]) is not int:
@@ -45,7 +50,12 @@ class ParameterHooks:
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Refuse a run whose models need libraries that are not installed, before any of its nodes."""
+        """Refuse parameters that are wrong in any stage or contradict each other, and models whose libraries are not
+        installed, before any node."""
+        if self._context is not None:
+            from tradewind.cli.parameter_checks import check_all
+
+            check_all(self._context)
         require_extras(pipeline)
 
     @hook_impl
@@ -199,7 +209,16 @@ class MlflowHooks:
         save_version: str,
         load_versions: dict[str, str],
     ) -> None:
-        """Keep what kedro-mlflow is told of the catalog when the run starts."""
+        """Keep what kedro-mlflow is told of the catalog when the run starts.
+
+        Args:
+            catalog: of the run.
+            conf_catalog: its configuration.
+            conf_creds: credentials of the configuration.
+            parameters: of the run.
+            save_version: of versioned datasets.
+            load_versions: by dataset.
+        """
         self._catalog = {
             "catalog": catalog, "conf_catalog": conf_catalog, "conf_creds": conf_creds, "parameters": parameters,
             "save_version": save_version, "load_versions": load_versions,
@@ -207,20 +226,43 @@ class MlflowHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Open MLflow's store and a run in it."""
+        """Open MLflow's store and a run in it.
+
+        Args:
+            run_params: what the run was started with.
+            pipeline: what is run.
+            catalog: of the run.
+        """
         self._opened = open_tracking(self._context)
         self._opened.after_catalog_created(**self._catalog)
         self._opened.before_pipeline_run(run_params, pipeline, catalog)
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool) -> None:
-        """Record the node's parameters."""
-        if self._opened is not None:
-            self._opened.before_node_run(node, catalog, inputs, is_async)
+        """Record the node's parameters as they are written; kedro-mlflow would record what Python prints of them.
+
+        Args:
+            node: about to run.
+            catalog: of the run.
+            inputs: of the node, by dataset.
+            is_async: whether datasets are loaded and saved beside the run.
+        """
+        if self._opened is None or self._context is None:
+            return
+        from tradewind.tracking import record_parameters
+
+        self._opened.before_node_run(node, catalog, {}, is_async)
+        record_parameters(node.inputs, self._context.config_loader["parameters"])
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Close the run."""
+        """Close the run.
+
+        Args:
+            run_params: what the run was started with.
+            pipeline: what was run.
+            catalog: of the run.
+        """
         if self._opened is not None:
             self._opened.after_pipeline_run(run_params, pipeline, catalog)
 
@@ -228,7 +270,14 @@ class MlflowHooks:
     def on_pipeline_error(
         self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
-        """Close the run as failed."""
+        """Close the run as failed.
+
+        Args:
+            error: that ended the run.
+            run_params: what the run was started with.
+            pipeline: what was run.
+            catalog: of the run.
+        """
         if self._opened is not None:
             self._opened.on_pipeline_error(error, run_params, pipeline, catalog)
 

@@ -1,7 +1,8 @@
 """The base of every parameter block: frozen, unknown keys refused, renamed keys refused with their new name."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -12,11 +13,16 @@ class Parameters(BaseModel):
     Attributes:
         renamed: old key to new key. A configuration that still uses the old one is refused with the new name in the
             message.
+        whole: fields of lists whose text is one entry, though it may have spaces.
+
+    A list may be given as words in one string (`--params='models=a b'`, since Kedro splits `--params` at commas), or as
+    its only entry; of pairs, each word is `A:B`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     renamed: ClassVar[Mapping[str, str]] = {}
+    whole: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
     @classmethod
@@ -25,7 +31,38 @@ class Parameters(BaseModel):
             for old, new in cls.renamed.items():
                 if old in given:
                     raise ValueError(f"{old} is called {new} now: rename the key")
+            return {name: cls._as_list(name, value) for name, value in given.items()}
         return given
+
+    @classmethod
+    def _as_list(cls, name: str, value: Any) -> Any:
+        """What was given as words, for a field that takes a list; anything else as it is."""
+        if isinstance(value, bool) or not isinstance(value, str | int | float) or name in cls.whole:
+            return value
+        field = cls.model_fields.get(name)
+        kinds = _list_kinds(field.annotation) if field is not None else None
+        if kinds is None:
+            return value
+        of_pairs, may_be_none = kinds
+        if may_be_none and str(value).lower() in ("null", "none"):
+            return None
+        words = value.split() if isinstance(value, str) else [value]
+        return tuple(tuple(word.split(":")) if of_pairs and isinstance(word, str) else word for word in words)
+
+
+def _list_kinds(annotation: Any) -> tuple[bool, bool] | None:
+    """Whether a field that takes a list takes pairs, and whether it may be None; None where it takes no list."""
+    parts = [annotation]
+    if get_origin(annotation) is Annotated:
+        return _list_kinds(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        parts = list(get_args(annotation))
+    for part in parts:
+        inner = get_args(part)[0] if get_origin(part) is Annotated else part
+        if get_origin(inner) in (tuple, list) or inner in (tuple, list):
+            entries = get_args(inner)
+            return bool(entries) and get_origin(entries[0]) is tuple, type(None) in parts
+    return None
 
 
 def faults(error: ValidationError, before: str = "", show_values: bool = True) -> str:

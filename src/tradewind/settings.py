@@ -9,11 +9,12 @@ from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
 
 from tradewind.cli.plugins import defer_mlflow_commands
+from tradewind.cli.run_progress import ProgressHooks
 from tradewind.errors import BadParameters
 from tradewind.hooks import MlflowHooks, ParameterHooks, ProjectContext, TrackingHooks
 
 defer_mlflow_commands()
-HOOKS = (ParameterHooks(), TrackingHooks(), MlflowHooks())
+HOOKS = (ParameterHooks(), ProgressHooks(), TrackingHooks(), MlflowHooks())
 CONTEXT_CLASS = ProjectContext
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ A dataset asks for it in the catalog, under `metadata: {tracking: KIND}`; the ki
 import math
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -21,6 +21,7 @@ from tradewind.reports.compare import Run
 COMPARED = ("leaderboard", "holdout_leaderboard", "significance", "daily_returns")
 Recorder = Callable[[str, Any, Path], None]
 _SQLITE = "sqlite:///"
+MOST_LETTERS = 6000  # that MLflow takes of a parameter
 
 
 def make_store(tracking_uri: str) -> None:
@@ -41,7 +42,13 @@ def make_store(tracking_uri: str) -> None:
 
 
 def record_metrics(name: str, metrics: pd.DataFrame, path: Path) -> None:
-    """One MLflow metric a model and measure; folds are its steps, totals carry the role in their name."""
+    """One MLflow metric a model and measure; folds are its steps, totals carry the role in their name.
+
+    Args:
+        name: name of the dataset.
+        metrics: model, metric, fold (-1 for totals), role, value; values that are not finite are left out.
+        path: where it was saved.
+    """
     import mlflow
 
     for row in metrics.itertuples():
@@ -54,7 +61,13 @@ def record_metrics(name: str, metrics: pd.DataFrame, path: Path) -> None:
 
 
 def record_trials(name: str, trials: pd.DataFrame, path: Path) -> None:
-    """One nested MLflow run a trial, with its parameters and its objective."""
+    """One nested MLflow run a trial, with its parameters and its objective.
+
+    Args:
+        name: name of the dataset.
+        trials: number, value, state and the parameters of each.
+        path: where it was saved.
+    """
     import mlflow
 
     for row in trials.to_dict("records"):
@@ -66,14 +79,26 @@ def record_trials(name: str, trials: pd.DataFrame, path: Path) -> None:
 
 
 def record_figure(name: str, figure: Any, path: Path) -> None:
-    """The figure as an HTML artifact of the active MLflow run."""
+    """The figure as an HTML artifact of the active MLflow run.
+
+    Args:
+        name: name of the dataset.
+        figure: of Plotly.
+        path: where it was saved.
+    """
     import mlflow
 
     mlflow.log_figure(figure, f"figures/{name}.html")
 
 
 def record_file(name: str, content: Any, path: Path) -> None:
-    """The saved file, or everything in the saved folder, as an artifact of the active MLflow run."""
+    """The saved file, or everything in the saved folder, as an artifact of the active MLflow run.
+
+    Args:
+        name: name of the dataset.
+        content: what was saved.
+        path: where it was saved.
+    """
     import mlflow
 
     if path.is_dir():
@@ -83,7 +108,13 @@ def record_file(name: str, content: Any, path: Path) -> None:
 
 
 def record_models(name: str, keys: dict[str, str], path: Path) -> None:
-    """The models of all folds, as they lie in the store beside the list of their keys."""
+    """The models of all folds, as they lie in the store beside the list of their keys.
+
+    Args:
+        name: name of the dataset.
+        keys: of the store, by fold.
+        path: of the list of keys; the models lie beside it.
+    """
     import mlflow
 
     for fold, key in keys.items():
@@ -91,7 +122,13 @@ def record_models(name: str, keys: dict[str, str], path: Path) -> None:
 
 
 def record_verdict(name: str, verdict: dict[str, Any], path: Path) -> None:
-    """The verdict's numbers as MLflow metrics, the word itself as a tag."""
+    """The verdict's numbers as MLflow metrics, the word itself as a tag.
+
+    Args:
+        name: name of the dataset.
+        verdict: with the word under `verdict`.
+        path: where it was saved.
+    """
     import mlflow
 
     numbers = {f"{name}.{key}": value for key, value in verdict.items() if isinstance(value, int | float)}
@@ -99,13 +136,50 @@ def record_verdict(name: str, verdict: dict[str, Any], path: Path) -> None:
     mlflow.set_tag(name, verdict["verdict"])
 
 
+def record_parameters(inputs: Iterable[str], parameters: Mapping[str, Any]) -> None:
+    """The parameters among a node's inputs, one a value: `trading.costs.taker_fee_bps`, as `--params` takes them."""
+    import mlflow
+
+    written: dict[str, str] = {}
+    for name in inputs:
+        if name.startswith("params:"):
+            place, value = name.removeprefix("params:"), parameters
+            for key in place.split("."):
+                value = value[key] if isinstance(value, Mapping) and key in value else {}
+            written |= flat(value, place)
+    if written and mlflow.active_run() is not None:
+        mlflow.log_params({place: value[:MOST_LETTERS] for place, value in written.items()})
+
+
+def flat(value: Any, place: str) -> dict[str, str]:
+    """A block of parameters as one text a value, by its place; lists are words."""
+    if isinstance(value, Mapping):
+        inner = [flat(one, f"{place}.{key}") for key, one in value.items()]
+        return {name: text for part in inner for name, text in part.items()}
+    if isinstance(value, list | tuple):
+        return {place: " ".join(map(str, value))}
+    return {place: str(value)}
+
+
 def record_learning_curves(name: str, curves: pd.DataFrame, path: Path) -> None:
-    """TensorBoard scalars beside the table, `tensorboard/MODEL/fold_N`, made anew by each run."""
+    """TensorBoard scalars beside the table, `tensorboard/MODEL/fold_N`, made anew by each run.
+
+    Args:
+        name: name of the dataset.
+        curves: model, fold, iteration, train_loss and valid_loss.
+        path: of the table; the scalars lie beside it.
+    """
     _write_scalars(curves.rename(columns={"iteration": "step"}), ["train_loss", "valid_loss"], path, "losses")
 
 
 def record_epochs(name: str, epochs: pd.DataFrame, path: Path) -> None:
-    """A training's numbers by model, fold and epoch, as TensorBoard scalars and MLflow metrics with a history."""
+    """A training's numbers by model, fold and epoch, as TensorBoard scalars and MLflow metrics with a history.
+
+    Args:
+        name: name of the dataset.
+        epochs: model, fold, epoch, and any columns of numbers.
+        path: of the table; the scalars lie beside it.
+    """
     import mlflow
     from mlflow.entities import Metric
 
@@ -153,6 +227,14 @@ RECORDERS: dict[str, Recorder] = {
 
 def load_run(reference: str, tracking_uri: str, experiment: str) -> Run:
     """A finished evaluation from MLflow: `last`, `last~1` (the one before), a run's name, or the start of its id.
+
+    Args:
+        reference: `last`, `last~N`, a name, or the start of an id.
+        tracking_uri: of MLflow's store.
+        experiment: its name.
+
+    Returns:
+        Verdict, parameters and the compared tables.
 
     Raises:
         BadData: there is no such run, several fit, or it lacks the tables that are compared.

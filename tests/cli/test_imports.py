@@ -112,7 +112,8 @@ def test_a_store_of_the_configuration_is_added_to(run: Any, tmp_path: Path) -> N
 def test_trades_become_a_table_of_their_own(run: Any, tmp_path: Path) -> None:
     result = run("trades.json")
     assert result.exit_code == 0, result.output
-    table = pd.read_parquet(tmp_path / "data/01_raw/imported/trades.json/trades.parquet")
+    (path,) = (tmp_path / "data/01_raw/imported/unnamed/unnamed").rglob("trades.parquet")
+    table = pd.read_parquet(path)
     assert list(table) == ["timestamp", "id", "side", "price", "amount", "cost"] and len(table) == 30
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 
 SOURCE = Path(__file__).resolve().parents[2]
+# The line of a node that has ended.
+NODE_ENDED = re.compile(r": [\d.]+ s \(\d+ of \d+\)$", re.MULTILINE)
 LAYERS_THAT_REPEAT = (
     "01_raw", "02_intermediate", "03_primary", "04_feature", "05_model_input", "06_models", "07_model_output",
 )  # fmt: skip
@@ -45,6 +49,23 @@ FEW_FITS = ",".join(
         SMALL_NETWORKS,
     ]
 )
+
+# The smallest run from data to the report: conf/lean of `write_lean`.
+LEAN = {
+    "models": ["lightgbm", "linear"],
+    "feature_engineering": {"folds": {"n_folds": 2}, "features": {"tiers": [1], "slower_timeframes": []}},
+    "classifier": {
+        "lightgbm": {
+            "tuning": {"n_trials": 1, "max_rounds": 10}, "training": {"max_rounds": 20}, "seeds": {"others": 1},
+        },
+    },
+    "evaluation": {
+        "statistics": {"n_resamples": 200},
+        "robustness": {
+            "cost_multiples": [1, 2], "delays_bars": [0, 1], "entry_thresholds": [0.05, 0.1], "smoothing_bars": [0, 12],
+        },
+    },
+}  # fmt: skip
 
 
 @dataclass
@@ -136,6 +157,14 @@ def copy_project(folder: Path) -> Project:
     for layer in (SOURCE / "data").glob("0*"):
         (folder / "data" / layer.name).mkdir(parents=True)
     return Project(folder)
+
+
+def write_lean(project: Project) -> None:
+    """An environment `lean`: the market of `test`, two models, few features and figures."""
+    environment = project.folder / "conf/lean"
+    environment.mkdir()
+    (environment / "globals.yml").write_text((project.folder / "conf/test/globals.yml").read_text())
+    (environment / "parameters.yml").write_text(yaml.safe_dump(LEAN))
 
 
 @pytest.fixture

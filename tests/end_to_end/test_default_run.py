@@ -10,6 +10,9 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.conftest import STAGES
+from tests.conventions.test_snippets import code_of
+from tests.depth import deep
+from tests.end_to_end.test_killed_runs import STAGES as TO_THE_TREES
 
 pytestmark = pytest.mark.slow
 
@@ -61,19 +64,52 @@ def test_a_second_run_changes_no_byte(finished_project: Any) -> None:
     assert finished_project.digests() == before
 
 
-@pytest.mark.parametrize("stage", STAGES)
+# `test_killed_runs` runs the stages up to the trees alone, and compares what they make.
+@pytest.mark.parametrize("stage", [deep(stage) if stage in TO_THE_TREES else stage for stage in STAGES])
 def test_each_stage_runs_alone_from_what_the_catalog_holds(finished_project: Any, stage: str) -> None:
     before = finished_project.digests()
     finished_project.kedro("run", "--pipeline", stage, "--env", "test")
     assert finished_project.digests() == before
 
 
-def test_the_notebook_tour_runs_on_the_catalog(finished_project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def printed_by(notebook: Any) -> list[str]:
+    """Lines of logs and warnings among a notebook's outputs."""
+    texts = [
+        one["text"] for cell in notebook.cells for one in cell.get("outputs", ()) if one["output_type"] == "stream"
+    ]
+    return [line for text in texts for line in text.splitlines() if re.search(r"INFO|WARNING|Warning:", line)]
+
+
+@pytest.mark.parametrize(
+    "name", ["01_catalog_tour.ipynb", pytest.param("02_try_an_idea.ipynb", marks=pytest.mark.depth)]
+)
+def test_notebooks_run_on_the_catalog_without_lines_of_logs(
+    finished_project: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setenv("KEDRO_ENV", "test")  # the environment of the finished run, as a user would choose it
-    (path,) = (finished_project.folder / "notebooks").glob("*.ipynb")
+    path = finished_project.folder / "notebooks" / name
     notebook = nbformat.read(path, as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "outputs are stripped before a commit"
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+    assert printed_by(notebook) == []
+    outputs = [one for cell in notebook.cells for one in cell.get("outputs", ())]
+    # What an exported page shows: a figure as HTML with its library, beside what Jupyter draws itself.
+    assert any("text/html" in one.get("data", {}) and "plotly" in one["data"]["text/html"].lower() for one in outputs)
+
+
+def test_the_snippet_of_an_exported_network_runs(finished_project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = code_of("docs/howto/own_ideas.md", "import json")
+    folder = finished_project.data("test")
+    (partition, *_) = sorted((folder / "05_model_input/model_input").rglob("*.parquet"))
+    rows = pd.read_parquet(partition)
+    names: dict[str, Any] = {"feature_rows": rows}
+    exec(
+        code.replace("data/06_models", str(folder / "06_models")).replace(
+            "\nexported.predict", "\nsaid = exported.predict"
+        ),
+        names,
+    )
+    assert len(names["said"]) > 0
 
 
 def test_the_run_is_recorded_in_mlflow_with_nested_trials(finished_project: Any) -> None:
@@ -94,8 +130,8 @@ def test_the_run_is_recorded_in_mlflow_with_nested_trials(finished_project: Any)
 
 def test_the_run_can_be_audited_scored_and_its_verdict_tried(finished_project: Any) -> None:
     folder = finished_project.data("test") / "08_reporting"
-    printed = finished_project.kedro("audit", "--env", "test", "--cuts", "1", "--workers", "1")
-    assert "Nothing at or before any cut moved" in printed and "| lstm |" not in printed
+    printed = finished_project.kedro("audit", "--env", "test", "--cuts", "1", "--places", "20", "--workers", "1")
+    assert "Nothing at or before any cut moved" in printed and "| lstm |" in printed
     assert (folder / "leak_audit.md").read_text() in printed
     printed = finished_project.kedro("scorecard", "--env", "test")
     assert "three-class accuracy" in printed and "lightgbm: one forecast, ms, 99 % of calls" in printed

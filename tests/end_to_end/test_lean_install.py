@@ -3,9 +3,8 @@
 import os
 
 import pytest
-import yaml
 
-from tests.end_to_end.conftest import Project
+from tests.end_to_end.conftest import Project, write_lean
 from tradewind.extras import MODULES
 
 # What only extras bring. kedro-viz and JupyterLab are left: Kedro loads their entry points where they are installed.
@@ -26,30 +25,12 @@ class Refusing(MetaPathFinder):
 
 sys.meta_path.insert(0, Refusing())
 """
-SMALL = {
-    "models": ["lightgbm", "linear"],
-    "feature_engineering": {"folds": {"n_folds": 2}, "features": {"tiers": [1], "slower_timeframes": []}},
-    "classifier": {
-        "lightgbm": {
-            "tuning": {"n_trials": 1, "max_rounds": 10}, "training": {"max_rounds": 20}, "seeds": {"others": 1},
-        },
-    },
-    "evaluation": {
-        "statistics": {"n_resamples": 200},
-        "robustness": {
-            "cost_multiples": [1, 2], "delays_bars": [0, 1], "entry_thresholds": [0.05, 0.1], "smoothing_bars": [0, 12],
-        },
-    },
-}  # fmt: skip
 
 
 @pytest.fixture
 def lean_project(new_project: Project) -> Project:
     """A project that nobody has run, with a small environment `lean`."""
-    environment = new_project.folder / "conf/lean"
-    environment.mkdir()
-    (environment / "globals.yml").write_text((new_project.folder / "conf/test/globals.yml").read_text())
-    (environment / "parameters.yml").write_text(yaml.safe_dump(SMALL))
+    write_lean(new_project)
     blocker = new_project.folder / "blocker"
     blocker.mkdir()
     (blocker / "sitecustomize.py").write_text(BLOCKER.format(refused=REFUSED))
@@ -64,7 +45,7 @@ def lean(project: Project) -> dict[str, str]:
 @pytest.mark.slow
 def test_trees_run_from_data_to_the_report_without_the_extras(lean_project: Project) -> None:
     output = lean_project.kedro("run", "--env", "lean", **lean(lean_project))
-    assert "Pipeline execution completed successfully" in output
+    assert "-- evaluation: " in output  # the stage has ended
     assert "Warning:" not in output  # Python's: those of the quality gate are findings
     report = lean_project.data("lean") / "08_reporting/report.html"
     assert "lightgbm" in report.read_text()

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from tests.depth import deep
 from tests.end_to_end.conftest import FEW_FITS
 
 pytestmark = pytest.mark.slow
@@ -26,14 +28,24 @@ def test_real_candles_run_to_a_report_with_their_gaps(new_project: Any, shared_d
     assert board.loc["last_bar_reversal", "sharpe"] < -5  # costs eat what the sign is right about
 
 
-def test_the_five_minute_files_keep_their_hole(new_project: Any, shared_data: Path) -> None:
-    """95 days are missing: no return, feature or label crosses them."""
-    one = "universe.symbols=[SOLUSDT]"
+@pytest.mark.parametrize("days", [45, deep(1000)])
+def test_the_five_minute_files_keep_their_hole(new_project: Any, shared_data: Path, tmp_path: Path, days: int) -> None:
+    """95 days are missing: no return, feature or label crosses them. The file is cut so many days around the hole."""
+    file = "SOLUSDT-5m.parquet"
+    candles = pd.read_parquet(shared_data / "ohlcv_spot/binance" / file)
+    after = int(candles["timestamp"].diff().argmax())
+    # What a return across the hole would be.
+    assert np.log(candles["close"][after] / candles["close"][after - 1]) > 1.6
+    folder = tmp_path / "candles"
+    folder.mkdir()
+    candles[max(after - days * 288, 0) : after + days * 288].to_parquet(folder / file, index=False)
     (new_project.folder / "conf/real/parameters_features.yml").write_text(
         "feature_engineering: {features: {slower_timeframes: [], include: ['log_return_*']}}\n"
     )
-    params = f"{one},universe.timeframe=5m,data_engineering.market.max_gap_bars=144"
-    folder = shared_data / "ohlcv_spot/binance"
+    params = (
+        "universe.symbols=[SOLUSDT],universe.timeframe=5m,data_engineering.market.max_gap_bars=144,"
+        "data_engineering.quality.thresholds.completeness.stop=0.3"  # so much of so few days is missing
+    )
     new_project.kedro("run", "--env", "real", "--pipelines", "data", "--params", params, TRADEWIND_DATA=str(folder))
     data = new_project.data("real")
     quality = pd.read_parquet(data / "08_reporting/data_quality.parquet").set_index("symbol")

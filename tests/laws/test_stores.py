@@ -56,21 +56,23 @@ def check_order(store: Store) -> None:
 
 
 def check_repetition(store: Store) -> None:
-    """A delivery made again changes nothing but the ledger; with a later moment, only that."""
+    """A delivery made again changes nothing but the ledger: it says only earlier when a row was first known."""
     of = key()
-    first, later = delivery(of, range(0, 30), 50, broken=(2, 3)), delivery(of, range(10, 20), 60)
+    first, earlier = delivery(of, range(0, 30), 50, broken=(2, 3)), delivery(of, range(10, 20), 40)
     store.append(first)
     before = contents(store, of)
     receipt = store.append(first)
     assert (receipt.rows_new, receipt.rows_known, receipt.rows_rejected) == (0, 28, 2)
     assert contents(store, of) == before
-    assert store.append(later).rows_new == 0
+    assert store.append(delivery(of, range(10, 20), 60)).rows_new == 0
+    assert contents(store, of) == before
+    assert store.append(earlier).rows_new == 0
     assert store.append(first).rows_new == 0
     rows = store.read(of).set_index("open_time")["received_at"]
-    assert (rows.loc[START_MS + 10 * HOUR_MS : START_MS + 19 * HOUR_MS] == later.received_at_ms).all()
-    assert (rows == later.received_at_ms).sum() == 10
+    assert (rows.loc[START_MS + 10 * HOUR_MS : START_MS + 19 * HOUR_MS] == earlier.received_at_ms).all()
+    assert (rows == earlier.received_at_ms).sum() == 10
     assert store.fingerprints(of) != before[1]
-    assert len(store.ledger()) == 4
+    assert len(store.ledger()) == 5
 
 
 def check_rejected(store: Store) -> None:

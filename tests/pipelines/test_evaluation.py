@@ -8,7 +8,7 @@ import pytest
 
 from tradewind.errors import BadData
 from tradewind.evaluation.accounts import SensitivityRules
-from tradewind.evaluation.positions import judged_model
+from tradewind.evaluation.positions import judged_strategy
 from tradewind.evaluation.robustness import RobustnessRules
 from tradewind.evaluation.roles import with_role
 from tradewind.evaluation.traded_market import TradedMarket
@@ -100,6 +100,7 @@ def in_folds(forecasts: pd.DataFrame) -> pd.DataFrame:
 
 NO_ORACLE = pd.DataFrame({"symbol": [], "timestamp": [], "target": []}).astype({"symbol": "str"})
 NO_AGENTS: Tables = {}
+NO_ENSEMBLE = pd.DataFrame()
 FUNDING = pd.DataFrame(
     {"series": "funding", "symbol": "A", "known_at": ORIGIN + 8 * HOUR * np.arange(300), "value": 1e-4}
 )
@@ -116,7 +117,7 @@ def gathered(*tables: pd.DataFrame) -> Tables:
 
 def decide(tables: dict[str, pd.DataFrame], *forecasts: pd.DataFrame) -> dict[str, pd.DataFrame]:
     told = gathered(*map(in_folds, forecasts))
-    return nodes.make_positions(traded(tables), folds(), told, NO_AGENTS, NO_ORACLE, 7)
+    return nodes.make_positions(traded(tables), folds(), told, NO_AGENTS, NO_ORACLE, 7, NO_ENSEMBLE, VerdictRules())
 
 
 def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFrame]:
@@ -219,7 +220,9 @@ def test_a_forecast_from_another_folds_model_stops_the_run() -> None:
     tables, forecasts = market(8, 0.2)
     stale = in_folds(forecasts).assign(fold=lambda table: (table["fold"] + 1) % 4)
     with pytest.raises(BadData, match="outside their fold.s test window"):
-        nodes.make_positions(traded(tables), folds(), gathered(stale), NO_AGENTS, NO_ORACLE, 7)
+        nodes.make_positions(
+            traded(tables), folds(), gathered(stale), NO_AGENTS, NO_ORACLE, 7, NO_ENSEMBLE, VerdictRules()
+        )
 
 
 def test_a_rule_does_not_look_back_across_a_gap() -> None:
@@ -271,7 +274,7 @@ def test_what_is_varied_looks_at_the_walk_forward_folds_alone() -> None:
         positions = lazily(decide(tables, known))
         bars = traded(tables)
         stressed = nodes.stress_strategies(positions, bars, folds(), few, 7)
-        plateau = nodes.vary_parameters(bars, folds(), few, gathered(in_folds(known)))
+        plateau = nodes.vary_parameters(bars, folds(), few, gathered(in_folds(known)), NO_ENSEMBLE)
         found.append({**stressed, "plateau": plateau})
     for name, table in found[0].items():
         # The last decision of the last fold is filled by a bar of the holdout, which is not there.
@@ -287,7 +290,9 @@ def test_tables_of_the_same_costs_agree_under_every_order_rule(execution: OrderR
     costs = Costs(taker_fee_bps=5.0, maker_fee_bps=5.0, half_spread_bps=0.0, slippage_share_of_volatility=0.0)
     setup = SETUP.model_copy(update={"costs": costs, "execution": execution})
     bars = nodes.load_market(lazily(tables), FUNDING, UNIVERSE, setup)
-    positions = nodes.make_positions(bars, folds(), gathered(in_folds(known)), NO_AGENTS, NO_ORACLE, 7)
+    positions = nodes.make_positions(
+        bars, folds(), gathered(in_folds(known)), NO_AGENTS, NO_ORACLE, 7, NO_ENSEMBLE, VerdictRules()
+    )
     judged = lazily({"knowing": positions["knowing"]})
     at_once = nodes.measure_cost_sensitivity(judged, bars, folds(), SensitivityRules(cost_multiples=(1.0, 2.0)))
     sharpe = at_once["sharpe"].iloc[0]
@@ -316,7 +321,7 @@ def test_forecasts_are_compared_on_the_same_instants() -> None:
         label = np.where(rng.random(len(table)) < chance, 1, -1).astype(np.int8)
         inputs[symbol] = table[["symbol", "timestamp"]].assign(label=label, horizon_end=table["timestamp"] + HOUR)
     blind = known.assign(model="blind", p_up=0.5, p_down=0.5)
-    found = nodes.compare_forecasts(lazily(inputs), folds(), gathered(in_folds(known), in_folds(blind)))
+    found = nodes.compare_forecasts(lazily(inputs), folds(), gathered(in_folds(known), in_folds(blind)), NO_ENSEMBLE)
     pairs = found.set_index(["model", "against"])
     assert pairs.loc[("knowing", "blind"), "statistic"] < -3
     assert pairs.loc[("knowing", "class shares"), "p_value"] < 0.01
@@ -360,7 +365,9 @@ def test_an_agents_positions_stand_beside_the_models() -> None:
         strategy="ppo", family="agent", seed=-1, path=-1, target=0.25
     )
     agents = held[held["timestamp"] >= held["timestamp"].iloc[10]]
-    positions = nodes.make_positions(traded(tables), folds(), gathered(in_folds(known)), gathered(agents), NO_ORACLE, 7)
+    positions = nodes.make_positions(
+        traded(tables), folds(), gathered(in_folds(known)), gathered(agents), NO_ORACLE, 7, NO_ENSEMBLE, VerdictRules()
+    )
     found = positions["ppo"].groupby("symbol", sort=False)["target"]
     assert positions["ppo"][["symbol", "timestamp"]].equals(positions["knowing"][["symbol", "timestamp"]])
     origin = ["family", "seed", "path"]
@@ -391,7 +398,7 @@ def test_agents_are_scored_seed_by_seed_against_holding() -> None:
 
 
 @pytest.mark.parametrize("judged", ["knowing", "cautious"])
-def test_the_imitating_baselines_are_made_from_the_judged_model(judged: str) -> None:
+def test_the_imitating_baselines_are_made_from_the_judged_strategy(judged: str) -> None:
     """Whichever model is the better one; the worse one has another exposure, and comes first."""
     tables, known = market(18, 0.4)
     cautious = known.assign(model="cautious")
@@ -400,7 +407,7 @@ def test_the_imitating_baselines_are_made_from_the_judged_model(judged: str) -> 
     wrong[["p_down", "p_up"]] = wrong[["p_up", "p_down"]].to_numpy()
     forecasts = (cautious, known) if judged == "knowing" else (known, cautious)
     positions = decide(tables, *forecasts)
-    assert judged_model(positions, traded(tables), folds()) == judged
+    assert judged_strategy(positions, traded(tables), folds()) == judged
     mean = {
         name: with_role(table, folds()).assign(size=table["target"].abs()).groupby(["role", "symbol"])["size"].mean()
         for name, table in positions.items()
@@ -409,6 +416,23 @@ def test_the_imitating_baselines_are_made_from_the_judged_model(judged: str) -> 
     for imitation in ("random_same_turnover", "holding_same_exposure"):
         pd.testing.assert_series_equal(mean[imitation], mean[judged])
         assert not np.allclose(mean[imitation], mean[other])
+
+
+def test_the_ensemble_is_judged_if_it_is_named_and_imitated() -> None:
+    tables, known = market(18, 0.4)
+    other = known.assign(model="other", **{"p_down": 1 / 3, "p_flat": 1 / 3, "p_up": 1 / 3})
+    told = gathered(in_folds(known), in_folds(other))
+    mean = nodes.combine_forecasts(told)
+    named = VerdictRules(judged="equal_weight")
+    positions = nodes.make_positions(traded(tables), folds(), told, NO_AGENTS, NO_ORACLE, 7, mean, named)
+    expected = in_folds(known).set_index(["symbol", "timestamp"])["p_up"] / 2 + 1 / 6
+    found = mean.set_index(["symbol", "timestamp"])["p_up"]
+    np.testing.assert_allclose(found, expected.reindex(found.index))
+    size = {name: table["target"].abs().sum() for name, table in positions.items()}
+    assert size["random_same_turnover"] == pytest.approx(size["equal_weight"])
+    assert size["random_same_turnover"] != pytest.approx(size["knowing"])
+    with pytest.raises(BadData, match="evaluation.verdict.judged: nobody is not among the strategies"):
+        judged_strategy(positions, traded(tables), folds(), "nobody")
 
 
 def test_a_run_without_networks_or_searched_models_has_empty_tables() -> None:

@@ -51,6 +51,7 @@ def test_tables_models_summary_and_page(bars: Bars, found: Any) -> None:
     page = draw_regimes(bars, lazily(tables), summary)
     assert page.count("<h2>") == 2 and "p_leave" not in page
     assert 'src="http' not in page
+    assert len(page) < 3_000_000
 
 
 def test_a_symbol_without_bars_is_named(bars: Bars) -> None:

@@ -20,17 +20,29 @@ def run(tables: ReportTables, key: str, seed: int, better: float = 0.0) -> Run:
         days[name] = common + own
     return Run(
         key, "__default__", pd.Timestamp("2026-01-01", tz="UTC"), "go",
-        {"seed": "7", "costs": "taker_fee_bps=5.0 book=() latency_bars=0"}, tables.leaderboard,
+        {"seed": "7", "trading.costs.taker_fee_bps": "5.0", "trading.costs.latency_bars": "0"}, tables.leaderboard,
         tables.holdout_leaderboard, tables.significance, days,
     )  # fmt: skip
 
 
 def test_only_what_differs_is_shown(tables: ReportTables) -> None:
     first = run(tables, "aaaa", 2)
-    second = replace(first, key="bbbb", parameters={"seed": "8", "costs": "taker_fee_bps=9.0 book=() latency_bars=0"})
+    second = replace(
+        first, key="bbbb", parameters={**first.parameters, "seed": "8", "trading.costs.taker_fee_bps": "9.0"}
+    )
     rows = list(parameter_rows(first, second))
-    assert [tuple(row.values()) for row in rows] == [("costs.taker_fee_bps", "5.0", "9.0"), ("seed", "7", "8")]
+    assert [tuple(row.values()) for row in rows] == [("seed", "7", "8"), ("trading.costs.taker_fee_bps", "5.0", "9.0")]
     assert not list(parameter_rows(first, first))
+
+
+def test_parameters_of_stages_that_one_run_left_out_are_a_row_a_stage(tables: ReportTables) -> None:
+    second = run(tables, "bbbb", 2)
+    trained = {f"classifier.lightgbm.tuning.{name}": "1" for name in ("n_trials", "row_stride", "max_rounds")}
+    first = replace(second, key="aaaa", parameters={**second.parameters, **trained})
+    (row,) = parameter_rows(first, second)
+    assert tuple(row.values()) == ("classifier ...", "3 recorded", "not run, or another version")
+    (row,) = parameter_rows(second, first)
+    assert tuple(row.values()) == ("classifier ...", "not run, or another version", "3 recorded")
 
 
 def test_noise_is_called_noise_and_a_difference_is_not(tables: ReportTables) -> None:

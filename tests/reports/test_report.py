@@ -258,3 +258,30 @@ def test_agents_have_their_seeds_behaviour_and_failures(tables: ReportTables) ->
     assert "Sharpe ratio of a fold" in page and "timesteps (bars)" in page and "probability of flat" in page
     calm = render_html(replace(tables, failures=tables.failures.iloc[:0]))
     assert "No agent was degenerate" in calm and "No agent was degenerate" not in page
+
+
+def test_the_words_say_what_the_tables_say(tables: ReportTables) -> None:
+    """Every number in the sentences on the judged strategy, against the tables that they speak of."""
+    verdict, luck = tables.verdict, tables.significance.set_index("strategy")
+    models = tables.leaderboard[tables.leaderboard["family"] == "model"].set_index("strategy")["sharpe"]
+    best = str(models.idxmax())
+    named = verdict | {
+        "named": True, "best_model": best, "best_model_sharpe": float(models[best]), "best_model_trials": 12,
+        "best_model_probability": 0.789, "models_compared": len(models),
+    }  # fmt: skip
+    said = text.how_chosen(named)
+    assert f"best single model of {len(models)} is {text.label(best)}, Sharpe ratio {models[best]:.2f}" in said
+    assert "the best of 12 trials would show by luck with probability 78.9 %" in said
+    assert f"of {verdict['models_compared']}." in text.how_chosen(verdict | {"named": False})
+    changes = " ".join(text.what_would_change_it(verdict, tables.significance, 24.0))
+    assert (
+        f"with these {verdict['days_all']:,} days a true Sharpe ratio of {verdict['detectable_sharpe']:.2f}" in changes
+    )
+    days = luck.loc[verdict["strategy"], "days"]
+    assert f"{days:,.0f}" in changes
+    assert "no edge" not in changes.lower().replace("without an edge", "")
+
+
+@pytest.mark.parametrize(("wealth", "word"), [(19.9, "has not been shown"), (20.0, "has been shown")])
+def test_looks_of_every_day_are_told_in_words(wealth: float, word: str) -> None:
+    assert word in text.daily_looks(wealth) and f"{wealth:.2f} times their stake" in text.daily_looks(wealth)

@@ -1,6 +1,6 @@
 """The project's own Kedro commands, one module for each kind, loaded when they are called.
 
-`kedro run` and Kedro's commands of catalog, registry and pipelines stand here, too, so that their errors are told as
+`kedro run` and Kedro's commands of catalog, registry and pipelines stand here, too, so that their errors are shown as
 those of all others are.
 """
 

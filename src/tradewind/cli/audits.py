@@ -108,24 +108,40 @@ def truth(
 @click.command()
 @click.option("--env", default=None, help="Environment to audit, such as real.")
 @click.option("--params", "-p", default="", help="Parameters to change, as for kedro run.")
-@click.option("--cuts", type=click.IntRange(1, 50), default=6, show_default=True, help="Cut points, three runs each.")
+@click.option("--cuts", type=click.IntRange(1, 50), default=3, show_default=True, help="Whole runs: cuts, four each.")
+@click.option(
+    "--places",
+    type=click.IntRange(0),
+    default=2000,
+    show_default=True,
+    help="Cuts of bars, features and labels alone, and as many again on rare events.",
+)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Runs side by side.")
 @click.option("--planted", is_flag=True, help="Audit the audit instead: plant known leaks in a small simulated market.")
 @reports_option("leak_audit.md", "Text to write; an existing one is replaced.", dir_okay=False)
 @click.pass_obj
 def audit(
-    project: ProjectMetadata, env: str | None, params: str, cuts: int, workers: int, planted: bool, output: Path | None
+    project: ProjectMetadata,
+    env: str | None,
+    params: str,
+    cuts: int,
+    places: int,
+    workers: int,
+    planted: bool,
+    output: Path | None,
 ) -> None:
-    """Search a whole run for leaks, from received rows to positions.
+    """Search a whole run for leaks, from received rows to accounts.
 
     Repeats the run on histories that end at a cut and on histories that are other after it: nothing known at or before
-    the cut may move. Then says what features need to warm up. Exits with 1 if anything leaks.
+    the cut may move. Makes futures in which another choice would have been better, and refuses what reads anything
+    beside its inputs. Then says what features need to warm up. Exits with 1 if anything leaks.
     """
     from tradewind.atomic import write_bytes
     from tradewind.validation import audit_report
-    from tradewind.validation.audit import audit_run, audit_settings, warm_up
+    from tradewind.validation.audit import audit_run, audit_settings
     from tradewind.validation.planted_leaks import check_planted_leaks
     from tradewind.validation.research_run import load_sources
+    from tradewind.validation.warm_up import warm_up
 
     with project_context(project, env, params) as context:
         if planted:
@@ -136,7 +152,7 @@ def audit(
             click.echo("all are caught, and no false alarm" if not missed else f"{missed} wrong answers")
             raise SystemExit(1 if missed else 0)
         sources, settings = load_sources(context.catalog, context.params), audit_settings(context.params)
-        found = audit_run(sources, settings, n_cuts=cuts, workers=workers)
+        found = audit_run(sources, settings, n_cuts=cuts, workers=workers, n_places=places)
         name = f"{env or 'base'}: {', '.join(sources.universe.symbols)}"
         text = audit_report.render(found, warm_up(sources, settings), name)
         path = reports_path(context, output, "leak_audit.md")

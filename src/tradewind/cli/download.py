@@ -51,8 +51,8 @@ def download(project: ProjectMetadata, /, venue: str, store: str, env: str | Non
         )
     click.echo(aligned(report.outcome_rows(outcomes)))
     if failed:
-        told = "; ".join(f"{one.key}: {one.error}" for one in failed)
-        raise click.ClickException(f"{len(failed)} of {len(outcomes)} failed: {told}")
+        failures = "; ".join(f"{one.key}: {one.error}" for one in failed)
+        raise click.ClickException(f"{len(failed)} of {len(outcomes)} failed: {failures}")
     if store == STORE:
         click.echo(f"\nnext: {run_command(wanted.bars, held, STORE)}")
 

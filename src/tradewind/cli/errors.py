@@ -39,7 +39,7 @@ _GIVEN = re.compile(r" \[type=\w+, input_value=(.*), input_type=\w+\]$")
 
 
 class PlainGroup(LazyGroup):
-    """A group of commands whose errors are told in one line."""
+    """A group of commands whose errors are shown in one line."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, loaded when it is asked for."""

@@ -32,7 +32,7 @@ def _registry(project: ProjectMetadata, folder: Path) -> Any:
 @REGISTRY
 @click.pass_obj
 def export_model(project: ProjectMetadata, version: int, form: str, output: Path, folder: Path) -> None:
-    """Write a registered version in another server's form, after its hashes were checked."""
+    """Write the registered VERSION in another server's form, after its hashes were checked."""
     from tradewind.atomic import write_bytes
     from tradewind.operations.bundle.contents import GRAPH
     from tradewind.operations.bundle.exports import triton_repository

@@ -43,7 +43,7 @@ _SHOWN_KEYS = 24
     multiple=True,
     metavar="NAME=VALUE",
     help="What the file does not say: timezone=Europe/London, volume_unit=base|quote|none, date_order=dmy|mdy|ymd, "
-    "time_is=close, time_format=STRPTIME, time_unit=ms, delimiter=;, skip_lines=2, columns.volume=NAME, "
+    "time_is=close, time_format=STRPTIME, time_unit=ms, delimiter=;, decimal=,, skip_lines=2, columns.volume=NAME, "
     "column_names=A,B,..., encoding=utf-16-le. May be given several times.",
 )
 @click.option("--store", default=None, help="A store of globals.yml to add to, instead of --output.")
@@ -58,7 +58,7 @@ _SHOWN_KEYS = 24
 )
 @click.pass_obj
 def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: bool, **options: Any) -> None:
-    """Import files of bars, trades, funding rates, events or a raw exchange stream.
+    """Import FILES of bars, trades, funding rates, events or a raw exchange stream.
 
     CSV, JSON, Parquet, Feather, packed by gzip or not. Delimiter, header, columns, time unit, date order, time zone and
     volume unit are told from the file where it determines them, and each with its evidence; what it does not
@@ -67,10 +67,14 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
     """
     from rich.console import Console
 
+    from tradewind import clock
+    from tradewind.cli.import_targets import OneCommand
     from tradewind.data.file_import.importer import inspect_file
+    from tradewind.data.file_import.outcome import require_usable, to_deliveries
     from tradewind.data.files.bar_key import BarKey
     from tradewind.datasets.stored_universe import run_command
 
+    together = OneCommand()
     console, failed, imported = Console(highlight=False), 0, list[BarKey]()
     given = {name: options[name] for name in ("venue", "symbol", "timeframe", "kind")}
     chosen = import_settings(given, options["settings"])
@@ -81,11 +85,14 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
             if dry_run:
                 _show(plan, console)
                 failed += bool(plan.notes.missing_settings)
+                if not plan.notes.missing_settings:
+                    require_usable(to_deliveries(plan, clock.now()))
                 asked = [one.setting for one in plan.notes.missing_settings]
                 console.print(f"\nnext: {_command(path, options, asked)}", soft_wrap=True, markup=False)
             else:
                 plan.require_complete()
-                for line in _write(plan, store, project.project_path / options["tables"]):
+                together.require_alike(plan)
+                for line in _write(plan, store, project.project_path / options["tables"], options):
                     console.print(f"{path.name}: {line}", soft_wrap=True, markup=False)
                 imported += [bars.key for bars in plan.bars]
         except TradewindError as error:
@@ -161,41 +168,39 @@ def _open_store(project: ProjectMetadata, options: dict[str, Any]) -> "AbstractC
     return closing(open_store({"kind": "sqlite", "path": project.project_path / options["output"]}))
 
 
-def _write(plan: "ImportPlan", opened: "Callable[[], AbstractContextManager[Store]]", folder: Path) -> list[str]:
+def _write(
+    plan: "ImportPlan", opened: "Callable[[], AbstractContextManager[Store]]", folder: Path, options: dict[str, Any]
+) -> list[str]:
     """Write what a file holds; a line for each thing written."""
     from tradewind import clock
-    from tradewind.data.file_import.outcome import to_deliveries
+    from tradewind.cli.import_targets import folder_of, write_table, write_tables
+    from tradewind.data.file_import.outcome import rejections, require_usable, to_deliveries
     from tradewind.data.files.bar_key import BarKey
 
-    lines, own = [], folder / plan.path.name
+    lines = []
     if plan.bars or plan.vintages is not None:
+        deliveries = to_deliveries(plan, clock.now())
+        require_usable(deliveries)
         with opened() as store:
-            for delivery in to_deliveries(plan, clock.now()):
+            for delivery in deliveries:
                 receipt = store.append(delivery)
                 lines.append(
                     f"{delivery.key}: {receipt.rows_received:,} rows: {receipt.rows_new:,} new, "
                     f"{receipt.rows_known:,} known, {receipt.rows_rejected:,} rejected"
+                    + (f" ({rejections(delivery)})" if receipt.rows_rejected else "")
                 )
             if plan.vintages is not None:
                 new = store.append_side(plan.vintages)
                 accepted, rejected = plan.accepted, len(plan.rejected.reason)
                 lines.append(f"{plan.rows:,} rows: {accepted:,} values, {new:,} new, {rejected:,} rejected")
-    for name, table in plan.tables.items():
-        _write_table(table, own / f"{name}.parquet")
-        lines.append(f"{len(table):,} rows in {own / f'{name}.parquet'}")
+    venue, symbol = options["venue"], options["symbol"]
+    lines += [str(receipt) for receipt in write_tables(plan, folder, venue, symbol)]
     if not plan.bars and len(plan.rejected.reason):
         key = BarKey(venue="", symbol=plan.path.name, timeframe="")
-        _write_table(plan.quarantine(key), own / "rejected.parquet")
-        lines.append(f"{len(plan.rejected.reason):,} rejected rows in {own / 'rejected.parquet'}")
+        aside = folder_of(plan, folder, venue, symbol) / "rejected.parquet"
+        write_table(plan.quarantine(key), aside)
+        lines.append(f"{len(plan.rejected.reason):,} rejected rows in {aside}")
     return lines
-
-
-def _write_table(table: Any, path: Path) -> None:
-    from tradewind.atomic import atomic_file
-    from tradewind.datasets.parquet import write_table
-
-    with atomic_file(path) as temporary:
-        write_table(table, temporary, path)
 
 
 def _show(plan: "ImportPlan", console: "Console") -> None:

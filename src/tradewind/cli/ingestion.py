@@ -65,9 +65,9 @@ def backfill(project: ProjectMetadata, /, env: str | None, dry_run: bool, **opti
     click.echo(aligned(report.outcome_rows(outcomes)))
     failed = report.failed(outcomes)
     if failed:
-        told = "".join(f"\n  {one.key}: {one.error}" for one in failed)
+        failures = "".join(f"\n  {one.key}: {one.error}" for one in failed)
         raise click.ClickException(
-            f"{len(failed)} of {len(outcomes)} are not up to date; the same command, given again, goes on:{told}"
+            f"{len(failed)} of {len(outcomes)} are not up to date; the same command, given again, goes on:{failures}"
         )
 
 

@@ -16,7 +16,8 @@ from tradewind.errors import BadParameters, TradewindError
 @click.option("--env", default=None, help="Environment whose configuration and models are taken.")
 @click.option("--params", default="", help="Changed parameters, such as live.executor.kind=twap.")
 @click.option("--seconds", type=float, default=None, help="End by itself after so many seconds; else on Ctrl-C.")
-@click.option("--exchange", type=click.Choice(["simulated", "binance"]), default="simulated", show_default=True)
+@click.option("--exchange", type=click.Choice(["simulated", "binance"]), default="simulated", show_default=True,
+              help="Where quotes and trades come from.")  # fmt: skip
 @click.option("--symbols", default="", help="Symbols of the venue, such as BTCUSDT; empty: those of params:universe.")
 @click.option("--new-run", is_flag=True, help="Put the run that is there aside and begin another.")
 @click.pass_obj
@@ -29,7 +30,7 @@ def paper(project: ProjectMetadata, /, env: str | None, params: str, **options: 
 
     with project_context(project, env, params) as context:
         try:
-            plan = plan_of(context.params, Path(context.project_path), options["symbols"])
+            plan = plan_of(context.params, Path(context.project_path), models_folder(context), options["symbols"])
             chosen = DeskOptions(options["exchange"], options["seconds"], options["new_run"])
             asyncio.run(run_desk(plan, chosen, click.echo))
         except KeyboardInterrupt:
@@ -38,12 +39,18 @@ def paper(project: ProjectMetadata, /, env: str | None, params: str, **options: 
             raise click.ClickException(str(error)) from error
 
 
-def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "") -> Any:
+def models_folder(context: Any) -> Path:
+    """Where the catalogue keeps the models of the context's environment."""
+    return Path(context.project_path) / context.config_loader["catalog"]["model_store"]["path"]
+
+
+def plan_of(params: Mapping[str, Any], project: Path, models: Path, symbols: str = "") -> Any:
     """What is run, from the project's parameters and stored models.
 
     Args:
         params: the project's.
         project: its folder.
+        models: folder of the stored models.
         symbols: of a live venue, as words; empty: the universe's.
 
     Raises:
@@ -60,18 +67,18 @@ def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "") -> Any:
         universe = Universe(venue="binance", symbols=tuple(symbols.split()), timeframe=universe.timeframe)
     setup = TradingSetup.model_validate(params["trading"])
     gap_bars = _setting(params["data_engineering"]["market"], "max_gap_bars")
-    decider, name, models = decider_of(params, project, universe, setup, chosen, gap_bars)
-    return Plan(chosen, LiveRules.model_validate(params["live"]), setup, universe, decider, name, models, project)
+    decider, name, keys = decider_of(params, models, universe, setup, chosen, gap_bars)
+    return Plan(chosen, LiveRules.model_validate(params["live"]), setup, universe, decider, name, keys, project)
 
 
 def decider_of(
-    params: Mapping[str, Any], project: Path, universe: Any, setup: Any, chosen: Any, max_gap_bars: int
+    params: Mapping[str, Any], models: Path, universe: Any, setup: Any, chosen: Any, max_gap_bars: int
 ) -> tuple[Any, str, dict[str, str]]:
     """The decider of the stored model that is chosen, or of the rule; its name, and the stored models by key.
 
     Args:
         params: the project's.
-        project: its folder.
+        models: folder of the stored models.
         universe: what is traded.
         setup: signal, sizing and costs.
         chosen: `PaperRules`.
@@ -89,7 +96,7 @@ def decider_of(
 
     grace_ms = int(LiveRules.model_validate(params["live"]).grace_s * 1000)
     assembly = assembly_of(universe, max_gap_bars, grace_ms)
-    stored = stored_model(project, tuple(params["models"]), chosen.model)
+    stored = stored_model(models, tuple(params["models"]), chosen.model)
     selection = FeatureSelection.model_validate(params["feature_engineering"]["features"])
     if stored is None:
         if chosen.rule not in DIRECTIONS:
@@ -112,11 +119,11 @@ def decider_of(
     return Decider(assembly, features, ForecastPolicy(forecaster, rules, share), setup.sizing, key), name, {name: key}
 
 
-def stored_model(project: Path, names: tuple[str, ...], wanted: str) -> tuple[str, str, dict[str, bytes]] | None:
+def stored_model(models: Path, names: tuple[str, ...], wanted: str) -> tuple[str, str, dict[str, bytes]] | None:
     """Name, key and files of the last fold of a stored model: the wanted one, or the newest that knows up from down.
 
     Args:
-        project: its folder.
+        models: folder of the stored models.
         names: of `params:models`.
         wanted: a name; empty: the newest; none: no model.
     """
@@ -129,7 +136,7 @@ def stored_model(project: Path, names: tuple[str, ...], wanted: str) -> tuple[st
         return None
     found = []
     for name in (wanted,) if wanted else (one for one in names if one in MODELS):  # agents do not decide here
-        folder = project / "data/06_models" / f"{stage_of(name)}.{name}"
+        folder = models / f"{stage_of(name)}.{name}"
         if (folder / "models.json").is_file() and has_direction(name):
             found.append(((folder / "models.json").stat().st_mtime, name, folder))
     if not found:

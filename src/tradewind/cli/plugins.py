@@ -53,9 +53,9 @@ def import_kedro_mlflow(name: str) -> ModuleType:
 
     MLflow puts a filter of its own before all others when it warns of that, so that none of ours could hold it back.
     """
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         module = import_module(name)
-    for one in told:
+    for one in caught:
         if "Add type hints to the `predict` method" not in str(one.message):
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     return module

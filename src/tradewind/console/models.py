@@ -1,7 +1,7 @@
 """Commands of the registry."""
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ ENVIRONMENT = click.option(
     "--environment", type=click.Choice(["development", "staging", "production"]), default="production",
     show_default=True, help="Where.",
 )  # fmt: skip
+VERSION = click.argument("version", type=int)
+OVERRIDE = click.option("--override", is_flag=True,
+                        help="Let it into production against the gate; this is kept and shown.")  # fmt: skip
 REASON = click.option("--reason", required=True, help="Why; it is kept with the move.")
 EXPECTED = click.option("--expected", type=int, default=None, help="The version that has the role now.")
 FOLDER = click.option("--registry", "folder", type=click.Path(path_type=Path), default=REGISTRY, show_default=True,
@@ -31,6 +34,20 @@ def _reason(why: str) -> Any:
     from tradewind.operations.registry.records import Reason
 
     return Reason(getpass.getuser(), why)
+
+
+def _takes_a_version(command: Callable[..., None]) -> Callable[..., None]:
+    """The argument and options of a command that gives a role to a version."""
+    for option in (FOLDER, ENVIRONMENT, REASON, EXPECTED, OVERRIDE, VERSION):
+        command = option(command)
+    return command
+
+
+def _give(
+    role: str, *, version: int, override: bool, expected: int | None, reason: str, environment: Any, folder: Path
+) -> None:
+    roles = _registry(folder).move(environment, role, version, expected, _reason(reason), override)
+    click.echo(f"{environment}: {roles}")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -69,27 +86,19 @@ def list_models(folder: Path) -> None:
 @click.option("--all", "show_all", is_flag=True, help="Lines that are equal, too.")
 @FOLDER
 def compare(first: int, second: int, show_all: bool, folder: Path) -> None:
-    """Two versions in one table."""
+    """Compare the versions FIRST and SECOND in one table."""
     from tradewind.operations.registry.comparison import compare as side_by_side
 
     registry = _registry(folder)
-    found = side_by_side(registry.load(first), registry.load(second))
-    _table(("", str(first), str(second)), [row for row in found if show_all or row.differs])
+    compared = side_by_side(registry.load(first), registry.load(second))
+    _table(("", str(first), str(second)), [row for row in compared if show_all or row.differs])
 
 
 @models.command()
-@click.argument("version", type=int)
-@click.option("--override", is_flag=True, help="Let it into production against the gate; this is kept and shown.")
-@EXPECTED
-@REASON
-@ENVIRONMENT
-@FOLDER
-def move(
-    version: int, override: bool, expected: int | None, reason: str, environment: Any, folder: Path
-) -> None:  # fmt: skip
-    """Make a version the champion of an environment, if `--expected` is champion there now (none: nobody is)."""
-    roles = _registry(folder).move(environment, "champion", version, expected, _reason(reason), override)
-    click.echo(f"{environment}: {roles}")
+@_takes_a_version
+def move(**chosen: Any) -> None:
+    """Make VERSION the champion of an environment, if `--expected` is champion there now (none: nobody is)."""
+    _give("champion", **chosen)
 
 
 @models.command()
@@ -120,18 +129,10 @@ def canary() -> None:
 
 
 @canary.command()
-@click.argument("version", type=int)
-@click.option("--override", is_flag=True, help="Let it into production against the gate; this is kept and shown.")
-@EXPECTED
-@REASON
-@ENVIRONMENT
-@FOLDER
-def start(
-    version: int, override: bool, expected: int | None, reason: str, environment: Any, folder: Path
-) -> None:  # fmt: skip
-    """Try a version: running services score it beside the champion from now on."""
-    roles = _registry(folder).move(environment, "canary", version, expected, _reason(reason), override)
-    click.echo(f"{environment}: {roles}")
+@_takes_a_version
+def start(**chosen: Any) -> None:
+    """Try VERSION: running services score it beside the champion from now on."""
+    _give("canary", **chosen)
 
 
 @canary.command()

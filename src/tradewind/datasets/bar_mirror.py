@@ -26,7 +26,16 @@ _LOW_BITS = 0x7FFFFFFF
 
 
 def read_mirrored(store: Store, mirror: Path, key: BarKey) -> pd.DataFrame:
-    """All stored rows of the key (`deliveries.ORDER`), only changed months from the store, the others from `mirror`."""
+    """All stored rows of the key (`deliveries.reading_order`): changed months from the store, others from `mirror`.
+
+    Args:
+        store: asked for fingerprints, and for the months that changed.
+        mirror: folder of the mirrored months; what is no longer stored is removed from it.
+        key: of the bars.
+
+    Returns:
+        All stored rows, oldest first.
+    """
     folder = mirror.joinpath(*_parts(key))
     files = _files_by_month(folder)
     months, kept = [], set()

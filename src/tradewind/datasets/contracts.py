@@ -101,10 +101,10 @@ def _check(model: type[DataFrameModel], partition: str, table: pd.DataFrame) -> 
     try:
         return model.validate(table, lazy=True, inplace=True)  # else a copy of the table is made
     except SchemaErrors as error:
-        found = _describe_failures(error.failure_cases)
+        failures = _describe_failures(error.failure_cases)
     except SchemaError as error:
-        found = str(error)
-    raise BadData(f"partition {partition} breaks the contract {model.__name__}: {found}")
+        failures = str(error)
+    raise BadData(f"partition {partition} breaks the contract {model.__name__}: {failures}")
 
 
 def _describe_failures(cases: pd.DataFrame) -> str:

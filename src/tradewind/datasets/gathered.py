@@ -39,8 +39,8 @@ class GatheredTablesDataset(PartitionedTableDataset):
 
     def _entry(self, name: str) -> Entry:
         file = f"{name}.parquet"
-        found = parquet.measured(self._path / file)
-        return Entry(file=file, rows=found.rows, bytes=found.bytes, sha256=found.sha256)
+        measured = parquet.measured(self._path / file)
+        return Entry(file=file, rows=measured.rows, bytes=measured.bytes, sha256=measured.sha256)
 
 
 class DocumentFolderDataset(AbstractDataset[list[dict[str, Any]], list[dict[str, Any]]]):

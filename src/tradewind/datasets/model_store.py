@@ -49,7 +49,13 @@ class FolderModelStore:
         return files
 
     def put(self, key: str, files: Files, about: dict[str, Any]) -> None:
-        """Keep the files and what there is to know about them; a folder renamed into place is whole."""
+        """Keep the files and what there is to know about them; a folder renamed into place is whole.
+
+        Args:
+            key: a fingerprint of all that the files follow from.
+            files: contents by name.
+            about: facts for the manifest, as JSON.
+        """
         place = self._place(key)
         self._folder.mkdir(parents=True, exist_ok=True)
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}

@@ -27,11 +27,19 @@ class Written:
 
 
 def write_table(table: pd.DataFrame, file: Path, path: Path) -> Written:
-    """Write `table` to `file` as Parquet; equal tables give equal bytes. Errors name `path`.
+    """Write `table` as Parquet; equal tables give equal bytes.
 
-    Floating columns are split by byte and not dictionary-encoded, which suits noisy numbers: two thirds of the size
-    and a third of the time of the defaults. Text and integers keep their dictionary. The index is not part of a
-    table and is not kept. Row groups go to the disk as they are encoded, so that the file is never held in memory.
+    Floating columns are split by byte and not dictionary-encoded, which suits noisy numbers: two thirds of the size and
+    a third of the time of the defaults. Text and integers keep their dictionary. The index is not part of a table and
+    is not kept. Row groups go to the disk as they are encoded, so that the file is never held in memory.
+
+    Args:
+        table: any index.
+        file: that is written.
+        path: where it will stand in the end, for messages.
+
+    Returns:
+        Size in bytes and SHA-256 of the file.
 
     Raises:
         BadData: not a table, a column name that is not text, or a column Parquet cannot hold.

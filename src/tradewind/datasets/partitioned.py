@@ -113,9 +113,9 @@ class PartitionedTableDataset(AbstractDataset[Mapping[str, Any], dict[str, Table
         file = self._path / entry.file
         size = file.stat().st_size if file.is_file() else None
         if size != entry.bytes:
-            found = "no such file" if size is None else f"{size} bytes"
+            size_found = "no such file" if size is None else f"{size} bytes"
             raise BadData(
-                f"{file} (partition {partition}) should have {entry.bytes} bytes, found {found}: "
+                f"{file} (partition {partition}) should have {entry.bytes} bytes, found {size_found}: "
                 "run the stage that writes it"
             )
 

@@ -36,7 +36,8 @@ class RegistryDataset(AbstractDataset[dict[str, bytes], Any]):
         if present != version.version:
             reason = Reason("deployment", "the newest bundle is served in development")
             registry.move("development", "champion", version.version, present, reason)
-        logger.info("%s is registered in %s (verdict: %s)", version.label, self._path, version.verdict)
+        told = "%s is registered in %s (verdict: %s)"
+        logger.info(told, version.label, self._path, version.verdict, extra={"lasting": True})
 
     def _exists(self) -> bool:
         return self._path.is_dir()

@@ -39,11 +39,11 @@ class RunFactsDataset(AbstractDataset[Any, dict[str, str]]):
 
 def _commit() -> str:
     """The commit of the code, and whether files differ from it; without git or a repository, that."""
-    git, here = shutil.which("git"), Path(__file__).resolve().parent
+    git, folder = shutil.which("git"), Path(__file__).resolve().parent
     if git is None:
         return "unknown: git is not installed"
     asked = ([git, "rev-parse", "--short=12", "HEAD"], [git, "status", "--porcelain", "--untracked-files=no"])
-    answers = [subprocess.run(words, cwd=here, capture_output=True, text=True, check=False) for words in asked]  # noqa: S603
+    answers = [subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False) for words in asked]  # noqa: S603
     if any(one.returncode for one in answers):
         return "unknown: not a git repository"
     commit, changed = (one.stdout.strip() for one in answers)

@@ -42,7 +42,13 @@ Origin = Literal["catalog", "command"]
 
 
 def write_market(market: SimulatedMarket, path: Path, origin: Origin) -> None:
-    """Write the market to a SQLite file, atomically; equal markets give equal bytes."""
+    """Write the market to a SQLite file, atomically; equal markets give equal bytes.
+
+    Args:
+        market: bars, side series, oracle and regimes.
+        path: of the file, which is replaced as a whole.
+        origin: who made it, for its table `meta`.
+    """
     with atomic_file(path) as temporary, closing(sqlite3.connect(temporary)) as connection:
         connection.executescript(_SCHEMA)
         for partition, bars in market.bars.items():
@@ -128,7 +134,8 @@ class SimulatedMarketDataset(AbstractDataset[None, Any]):
     def _ensure_file(self) -> None:
         meta = _read_meta(self._filepath) if self._filepath.exists() else None
         if meta is not None and meta.get("origin") != "catalog":
-            logger.info("%s is read as it is: it was not made from the catalog", self._filepath.name)
+            told = "%s is read as it is: it was not made from the catalog"
+            logger.info(told, self._filepath.name, extra={"lasting": True})
             return
         if meta is None or meta.get("specification") != self._spec.model_dump_json():
             logger.info(

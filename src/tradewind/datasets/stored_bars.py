@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tradewind import clock
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import OPTIONAL
-from tradewind.data.files.deliveries import receive
+from tradewind.data.files.deliveries import receive, settled
 from tradewind.data.ingestion.fetch import FetchSettings
 from tradewind.data.ingestion.freshness import require_up_to_date
 from tradewind.datasets.bar_mirror import read_mirrored
@@ -117,10 +117,20 @@ class StoredSideSeriesDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
 
 
 def read_stored_bars(store: Connection, mirror: Path | None, partition: str) -> pd.DataFrame:
-    """The rows of one partition as a source gives them."""
+    """The rows of one partition as a source gives them.
+
+    Args:
+        store: how to open it.
+        mirror: folder that keeps the months already read; None keeps none.
+        partition: `venue/symbol/timeframe`.
+
+    Returns:
+        Without the store's own columns, and without optional columns that no row fills.
+    """
     key = BarKey.from_partition(partition)
     with store.store() as opened:
         rows = opened.read(key) if mirror is None else read_mirrored(opened, mirror, key)
+    rows = settled(rows)
     absent = [name for name in OPTIONAL if rows[name].isna().all()]
     return rows.drop(columns=["received_at", "content_hash", *absent])
 

@@ -1,4 +1,4 @@
-"""What is traded, told by the store that holds it: for configurations that name no symbols."""
+"""What is traded, read from the store that holds it: for configurations that name no symbols."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +33,14 @@ def told_by_store(universe: Mapping[str, Any], store: Mapping[str, Any], project
 
 def complete(universe: Mapping[str, Any], keys: Sequence[BarKey], where: str) -> dict[str, Any]:
     """`params:universe` with what it leaves open filled in from the keys of a store.
+
+    Args:
+        universe: `params:universe`, in which venue, timeframe and symbols may be missing.
+        keys: that the store holds.
+        where: the store, for messages.
+
+    Returns:
+        The same with venue, timeframe and symbols.
 
     Raises:
         BadParameters: no key fits what is given, or those that fit are of several venues or timeframes.
@@ -70,7 +78,16 @@ def choice(venue: str, timeframe: str) -> str:
 
 
 def run_command(imported: Sequence[BarKey], held: Sequence[BarKey], env: str) -> str:
-    """The command that runs on what was just imported, `held` being all that the store now has."""
+    """The command that runs on what was just imported.
+
+    Args:
+        imported: keys that an import wrote.
+        held: all that the store now has.
+        env: Kedro environment.
+
+    Returns:
+        One line for a shell.
+    """
     several = len({(key.venue, key.timeframe) for key in held}) > 1
     chosen = f" --params={choice(imported[0].venue, imported[0].timeframe)}" if several else ""
     return f"kedro run --env {env}{chosen}"

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 from kedro.io import AbstractDataset, DatasetError
 
-from tradewind.datasets import parquet
+from tradewind.data.files.columnar import read_parquet
+from tradewind.data.files.contents import require_regular
 from tradewind.errors import BadData
 
 _NAME = re.compile(r"(?P<venue>[A-Za-z0-9._-]+)/(?P<symbol>[A-Za-z0-9._-]+)_(?P<day>[0-9]{8})\.parquet")
@@ -35,7 +37,7 @@ class StreamFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFr
         for file in sorted(self._path.rglob("*.parquet")):
             name = _NAME.fullmatch(file.relative_to(self._path).as_posix())
             if name:
-                found[f"{name['venue']}/{name['symbol']}/{name['day']}"] = partial(parquet.read_table, file)
+                found[f"{name['venue']}/{name['symbol']}/{name['day']}"] = partial(_read, file)
         if not found:
             raise BadData(
                 f"{self._path} holds no file VENUE/SYMBOL_YYYYMMDD.parquet: put recorded streams there, or name their "
@@ -52,3 +54,12 @@ class StreamFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFr
 
     def _describe(self) -> dict[str, Any]:
         return {"path": str(self._path)}
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """The table of a recorded stream, within the limits on files."""
+    try:
+        require_regular(file)
+        return read_parquet(file, str(file)).to_pandas()
+    except (pa.ArrowException, OSError) as error:
+        raise BadData(f"{file} is not a complete Parquet file ({error}): record or fetch it again") from error

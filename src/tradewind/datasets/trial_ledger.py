@@ -43,8 +43,8 @@ class TrialLedgerDataset(AbstractDataset[Entries, Entries]):
     def save(self, data: Entries) -> None:
         """Add what is new."""
         entries = self.load()
-        known = {entry["key"] for entry in entries}
-        fresh = [entry for entry in data if entry["key"] not in known]
+        keys = {entry["key"] for entry in entries}
+        fresh = [entry for entry in data if entry["key"] not in keys]
         if fresh or not self._filepath.exists():
             lines = [json.dumps(entry, sort_keys=True, allow_nan=False) for entry in [*entries, *fresh]]
             write_bytes(self._filepath, "".join(f"{line}\n" for line in lines).encode())

@@ -38,13 +38,13 @@ def _backtest(strategy: str, positions: pd.DataFrame, market: TradedMarket) -> t
         result = run(history, targets["target"].to_numpy(), setup.costs, setup.execution, bars_per_year)
         keys = targets[["strategy", "symbol", "timestamp"]]
         accounts.append(pd.concat([keys, result.account[ACCOUNT]], axis=1))
-        found = trade_table(result, history)
+        own_trades = trade_table(result, history)
         opened, closed = table["open_time"].reset_index(drop=True), table["timestamp"].reset_index(drop=True)
-        found.insert(0, "exit_time", closed.iloc[found["exit_row"]].array)
-        found.insert(0, "entry_time", opened.iloc[found["entry_row"]].array)
-        found.insert(0, "symbol", symbol)
-        found.insert(0, "strategy", strategy)
-        trades.append(found.drop(columns=["entry_row", "exit_row"]))
+        own_trades.insert(0, "exit_time", closed.iloc[own_trades["exit_row"]].array)
+        own_trades.insert(0, "entry_time", opened.iloc[own_trades["entry_row"]].array)
+        own_trades.insert(0, "symbol", symbol)
+        own_trades.insert(0, "strategy", strategy)
+        trades.append(own_trades.drop(columns=["entry_row", "exit_row"]))
     all_trades = pd.concat(trades, ignore_index=True).astype({"strategy": "str", "symbol": "str"})
     return pd.concat(accounts, ignore_index=True), all_trades
 
@@ -88,11 +88,11 @@ def cost_sensitivity(
         under, targets = market.portfolio(walk_forward_only(load(), folds))
         for multiple in rules.cost_multiples:
             account = portfolio_account(under, targets, market.setup.costs.scaled(multiple), market.setup.execution)
-            found = measures_of(daily_returns(account["timestamp"], account["net"].to_numpy()))
+            measured = measures_of(daily_returns(account["timestamp"], account["net"].to_numpy()))
             rows.append(
                 {
-                    "strategy": name, "cost_multiple": float(multiple), "sharpe": found["sharpe"],
-                    "total_return": found["total_return"],
+                    "strategy": name, "cost_multiple": float(multiple), "sharpe": measured["sharpe"],
+                    "total_return": measured["total_return"],
                 }
             )  # fmt: skip
     return pd.DataFrame(rows).astype({"strategy": "str"})

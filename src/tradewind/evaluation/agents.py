@@ -83,8 +83,8 @@ def _itself(table: pd.DataFrame) -> pd.DataFrame:
 def _by_fold(account: pd.DataFrame) -> pd.Series:
     """The Sharpe ratio of each fold; 0 where nothing was held."""
     place = MEASURES.index("sharpe")
-    found = {
+    by_name = {
         fold: measure(daily_returns(part["timestamp"], part["net"].to_numpy()))[place]
         for fold, part in account.groupby("fold")
     }
-    return pd.Series(found, dtype="float64").fillna(0.0)
+    return pd.Series(by_name, dtype="float64").fillna(0.0)

@@ -52,13 +52,13 @@ def gather_forecasts(cards: Sequence[Card], models: Sequence[str], agents: Seque
     """
     listed = {name: catalogue.stage_of(name) for name in models} | dict.fromkeys(agents, AGENTS_STAGE)
     of_model = {str(card["model"]): card for card in cards if {"forecasts", "positions"} & set(card["tables"])}
-    found = [of_model[name] for name in listed if name in of_model]
-    if not any("forecasts" in card["tables"] for card in found):
+    listed_cards = [of_model[name] for name in listed if name in of_model]
+    if not any("forecasts" in card["tables"] for card in listed_cards):
         raise BadData(
             f"there are no forecasts of {', '.join(models)} to judge: run a stage that makes some, such as classifier"
         )
 
-    def holding(table: str, among: Iterable[Card] = found) -> list[str]:
+    def holding(table: str, among: Iterable[Card] = listed_cards) -> list[str]:
         return [f"{card['stage']}/{card['model']}" for card in among if table in card["tables"]]
 
     return Gathered(

@@ -18,6 +18,7 @@ from tradewind.metrics.verdict import best_first
 from tradewind.trading.decision.ruling import chunks_of, rule_targets
 from tradewind.trading.decision.targets import targets_from_forecasts
 from tradewind.trading.strategy import baselines
+from tradewind.trading.strategy.spec import Strategy
 
 
 class Origin(NamedTuple):
@@ -41,6 +42,7 @@ def make_positions(
     agent_positions: Sequence[pd.DataFrame],
     oracle: pd.DataFrame,
     seed: int,
+    judged: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Target positions by strategy: each model, each agent, each baseline, and the oracle where there is one.
 
@@ -55,13 +57,14 @@ def make_positions(
             nothing.
         oracle: symbol, timestamp, target of perfect knowledge; empty where there is none.
         seed: of the random times.
+        judged: the strategy that was named before the run; None: the best model is.
 
     Returns:
         By strategy one row a symbol and bar (`schema.Positions`): strategy, family, seed, path, symbol, timestamp,
         target in [-1, 1].
 
     Raises:
-        BadData: a forecast lies outside the test window of its fold.
+        BadData: a forecast lies outside the test window of its fold, or the named strategy is not there.
     """
     by_model, by_agent = traded(forecasts), by_strategy(agent_positions)
     for table in by_model.values():
@@ -75,19 +78,19 @@ def make_positions(
             model: model_targets(market, symbol, table[table["symbol"] == symbol]) for model, table in by_model.items()
         }
         for agent, table in by_agent.items():
-            here = table[table["symbol"] == symbol]
-            if len(here):
-                targets[agent] = _on_bars(here, bars)
+            agent_rows = table[table["symbol"] == symbol]
+            if len(agent_rows):
+                targets[agent] = _on_bars(agent_rows, bars)
         targets |= without_model[symbol]
-        known = oracle[oracle["symbol"] == symbol]
-        if len(known):
-            targets[baselines.ORACLE] = _on_bars(known, bars)
+        oracle_rows = oracle[oracle["symbol"] == symbol]
+        if len(oracle_rows):
+            targets[baselines.ORACLE] = _on_bars(oracle_rows, bars)
         for name, target in targets.items():
             origin = origins.get(name) or Origin(baselines.family(name))
             rows = bars.loc[tested, ["symbol", "timestamp"]]
             tables.setdefault(name, []).append(_table(name, origin, rows, target[tested]))
     positions = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
-    judged = judged_model(positions, market, folds)
+    judged = judged_strategy(positions, market, folds, judged)
     return positions | imitations(positions[judged], folds, seed)
 
 
@@ -129,20 +132,74 @@ def _baseline_targets(market: TradedMarket) -> dict[str, dict[str, Floats]]:
     }
 
 
-def judged_model(positions: dict[str, pd.DataFrame], market: TradedMarket, folds: pd.DataFrame) -> str:
-    """The model that the verdict will be about: the best on the walk-forward folds, by the order of the leaderboard.
+def rule_positions(rule: Strategy, market: TradedMarket, folds: pd.DataFrame) -> pd.DataFrame:
+    """The positions of one rule on the bars of the test windows: of an idea that is no strategy of the project yet.
+
+    Args:
+        rule: what decides.
+        market: the bars, and how large a position is.
+        folds: the fold table.
+    """
+    chunks = chunks_of({symbol: bars for symbol, (bars, _) in market.histories.items()}, market.universe)
+    targets = {
+        symbol: rule_targets(rule, chunks[symbol], history.volatility, market.setup.sizing, market.universe)
+        for symbol, (_, history) in market.histories.items()
+    }
+    return _on_tested(rule.name, Origin(rule.family), targets, market, folds)
+
+
+def forecast_positions(forecasts: pd.DataFrame, market: TradedMarket, folds: pd.DataFrame) -> pd.DataFrame:
+    """The positions that one model's forecasts lead to on the bars of the test windows.
+
+    Args:
+        forecasts: of one model, out of sample (`schema.Forecasts`).
+        market: the bars, and the rules of signal and sizing.
+        folds: the fold table.
+
+    Raises:
+        BadData: a forecast lies outside its fold's test window.
+    """
+    _require_own_fold(forecasts, folds)
+    targets = {
+        symbol: model_targets(market, symbol, forecasts[forecasts["symbol"] == symbol]) for symbol in market.histories
+    }
+    return _on_tested(str(forecasts["model"].iloc[0]), Origin.of(forecasts), targets, market, folds)
+
+
+def _on_tested(
+    strategy: str, origin: Origin, targets: dict[str, Floats], market: TradedMarket, folds: pd.DataFrame
+) -> pd.DataFrame:
+    parts = []
+    for symbol, (bars, _) in market.histories.items():
+        tested = is_tested(bars, folds)
+        parts.append(_table(strategy, origin, bars.loc[tested, ["symbol", "timestamp"]], targets[symbol][tested]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def judged_strategy(
+    positions: dict[str, pd.DataFrame], market: TradedMarket, folds: pd.DataFrame, named: str | None = None
+) -> str:
+    """The strategy that the verdict will be about: the one that was named, or the model that is best on the
+    walk-forward folds, by the order of the leaderboard.
 
     Args:
         positions: by strategy its positions.
         market: what they are traded on.
         folds: the fold table.
+        named: a strategy that was named before the run.
 
     Returns:
         The name of the strategy.
 
     Raises:
-        BadData: no strategy is a model.
+        BadData: no strategy is a model, or the named one is not there.
     """
+    if named is not None:
+        if named not in positions:
+            raise BadData(
+                f"evaluation.verdict.judged: {named} is not among the strategies: name one of {sorted(positions)}"
+            )
+        return named
     models = {name: table for name, table in positions.items() if baselines.family(name) == "model"}
     if not models:
         raise BadData("there are no forecasts to trade: run a stage that makes some")
@@ -173,7 +230,7 @@ def imitations(judged: pd.DataFrame, folds: pd.DataFrame, seed: int) -> dict[str
         By strategy its positions, on the same rows.
     """
     rng = np.random.default_rng(seed)
-    made: dict[str, list[pd.DataFrame]] = {baselines.RANDOM: [], baselines.MATCHED: []}
+    tables: dict[str, list[pd.DataFrame]] = {baselines.RANDOM: [], baselines.MATCHED: []}
     for _, rows in judged.groupby("symbol", sort=False):
         target, role = rows["target"].to_numpy(), with_role(rows, folds)["role"].to_numpy()
         shuffled = np.zeros(len(target))
@@ -181,8 +238,8 @@ def imitations(judged: pd.DataFrame, folds: pd.DataFrame, seed: int) -> dict[str
             shuffled[role == name] = baselines.at_random_times(target[role == name], rng)
         held = pd.Series(np.abs(target)).groupby(role).transform("mean").to_numpy()
         for name, positions in ((baselines.RANDOM, shuffled), (baselines.MATCHED, held)):
-            made[name].append(_table(name, Origin(baselines.family(name)), rows, positions))
-    return {name: pd.concat(parts, ignore_index=True) for name, parts in made.items()}
+            tables[name].append(_table(name, Origin(baselines.family(name)), rows, positions))
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
 
 def _on_bars(targets: pd.DataFrame, bars: pd.DataFrame) -> Floats:

@@ -68,10 +68,10 @@ def stress(
     for name in track(sorted(positions), "robustness"):
         under, targets = market.portfolio(walk_forward_only(positions[name](), folds))
         costs, execution = market.setup.costs, market.setup.execution
-        found = {"costs": robustness.at_costs(under, targets, costs, rules.side_bps, execution)}
-        if baselines.family(name) == "model":
-            found |= _stress_model(market, under, targets, rules, seed)
-        for table, values in found.items():
+        by_table = {"costs": robustness.at_costs(under, targets, costs, rules.side_bps, execution)}
+        if baselines.family(name) in ("model", "ensemble"):
+            by_table |= _stress_model(market, under, targets, rules, seed)
+        for table, values in by_table.items():
             rows[table] += [{"strategy": name, **row} for row in values]
     return {
         table: pd.DataFrame(rows[table], columns=["strategy", *columns]).astype({"strategy": "str"})
@@ -127,8 +127,8 @@ def plateau(
             smoothing_bars=smoothing, entry_threshold=entry, exit_threshold=entry * share,
             cost_multiple=signal.cost_multiple,
         )  # fmt: skip
-        found = robustness.summary(forecast_account(by_model[model], market.with_signal(varied), tested))
+        measured = robustness.summary(forecast_account(by_model[model], market.with_signal(varied), tested))
         rows.append(
-            {"strategy": model, "entry_threshold": entry, "smoothing_bars": smoothing, "sharpe": found["sharpe"]}
+            {"strategy": model, "entry_threshold": entry, "smoothing_bars": smoothing, "sharpe": measured["sharpe"]}
         )
     return pd.DataFrame(rows).astype({"strategy": "str"})

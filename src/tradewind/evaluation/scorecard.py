@@ -77,17 +77,17 @@ def score_criteria(
     tested = folds[folds["role"] == "walk_forward"]
     forecast = pd.concat(forecasts, ignore_index=True)
     forecast = forecast[(forecast["model"] == chosen) & forecast["fold"].isin(tested["fold"])]
-    known = known_labels(tables.model_input, ["forward_return"])
-    rows = forecast.merge(known, on=["symbol", "timestamp"])
+    labelled = known_labels(tables.model_input, ["forward_return"])
+    rows = forecast.merge(labelled, on=["symbol", "timestamp"])
     histories = {symbol: history.rows(is_tested(bars, tested)) for symbol, (bars, history) in market.histories.items()}
     costs, universe = market.setup.costs, market.universe
-    found = [
+    criteria = [
         *_forecast_criteria(rows, histories, statistics, rules, seed),
         *_trading_criteria(chosen, tables.board, tables.returns, tables.selection, statistics, rules, seed),
         _win_rate(chosen, tables.trades, tested, histories, costs, universe, statistics, rules, seed),
         seed_criterion(chosen, tables.seed_spread, rules),
     ]
-    return pd.DataFrame(found).astype(dict.fromkeys(("criterion", "unit", "state", "trivial_rule"), "str"))
+    return pd.DataFrame(criteria).astype(dict.fromkeys(("criterion", "unit", "state", "trivial_rule"), "str"))
 
 
 def _forecast_criteria(
@@ -151,10 +151,10 @@ def _trading_criteria(
     )  # fmt: skip
 
 
-def _depth(found: Measured) -> Measured:
+def _depth(drawdown: Measured) -> Measured:
     """A drawdown as a positive share."""
-    low, high = sorted((abs(found.low), abs(found.high)))
-    return Measured(abs(found.value), low, high)
+    low, high = sorted((abs(drawdown.low), abs(drawdown.high)))
+    return Measured(abs(drawdown.value), low, high)
 
 
 def _win_rate(
@@ -168,8 +168,8 @@ def _win_rate(
         # A target that changes by next to nothing enters again after every stop and every profit taken.
         target = np.where(np.arange(len(history.close)) % 2 == 0, 1.0, 1.0 - 1e-9).astype(np.float64)
         result = run(history, target, costs, LURE, universe.bars_per_year)
-        made = trade_table(result, history)
-        lure.append(made.loc[~made["is_open"], "gross"].to_numpy() > 0)
+        lure_trades = trade_table(result, history)
+        lure.append(lure_trades.loc[~lure_trades["is_open"], "gross"].to_numpy() > 0)
         earned += float(np.prod(1.0 + result.account["net"]) - 1.0) / len(histories)
     name = f"target 0.5 %, stop 5 %: returns {earned:+.0%} in all"
     return scorecard.row(
@@ -200,12 +200,12 @@ def seed_criterion(chosen: str, spread: pd.DataFrame, rules: ScorecardRules) -> 
     """
     sharpe = spread.loc[spread["model"] == chosen, "sharpe"].to_numpy(dtype=np.float64)
     if not catalogue.draws_at_random(chosen):
-        found, seeds = Measured(0.0, 0.0, 0.0), "over seeds (it draws nothing at random)"
+        deviation, seeds = Measured(0.0, 0.0, 0.0), "over seeds (it draws nothing at random)"
     else:
         # One training says nothing of others; `spread_over_seeds` then has no value, and the criterion is not shown.
-        found = scorecard.spread_over_seeds(sharpe, rules.seeds)
+        deviation = scorecard.spread_over_seeds(sharpe, rules.seeds)
         seeds = f"over {len(sharpe)} seeds" if len(sharpe) > 1 else "over seeds (trained from one)"
     return scorecard.row(
-        f"Sharpe's deviation {seeds}", "ratio", rules.seed_deviation, found,
+        f"Sharpe's deviation {seeds}", "ratio", rules.seed_deviation, deviation,
         ("a rule without a seed", 0.0), float("nan"), at_most=True,
     )  # fmt: skip

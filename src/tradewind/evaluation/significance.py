@@ -14,6 +14,7 @@ from tradewind.learning.models.base import PROBABILITIES
 from tradewind.metrics import sharpe as ratios
 from tradewind.metrics.classification import FLOOR
 from tradewind.metrics.comparison import diebold_mariano, sign_flip
+from tradewind.metrics.e_process import e_process
 from tradewind.metrics.overfitting import probability_of_overfitting
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns
@@ -57,7 +58,7 @@ def measure_significance(
         BadData: the strategies were not run on the same days.
     """
     rows = portfolio_returns[portfolio_returns["role"] == "walk_forward"]
-    daily, whole = _by_strategy(rows), _by_strategy(portfolio_returns)
+    daily, daily_all = _by_strategy(rows), _by_strategy(portfolio_returns)
     models = [name for name in daily if baselines.family(name) == "model"]
     look = portfolio_returns.loc[portfolio_returns["role"] == trials.HOLDOUT, ["strategy", "timestamp", "net"]]
     counted = trials.count(history, marks, {name: tried[name] for name in models}, look)
@@ -67,7 +68,7 @@ def measure_significance(
     ours = np.column_stack([daily[name] for name in models]) if models else np.empty((len(day), 0))
     n_trials = max(ratios.effective_trials(ours) * counted.trials / max(len(models), 1), 1.0)
     table = pd.DataFrame(
-        [_significance(name, daily[name], whole[name], n_trials, counted.trials, seed) for name in daily]
+        [_significance(name, daily[name], daily_all[name], n_trials, counted.trials, seed) for name in daily]
     ).astype({"strategy": "str"})
     days = pd.DataFrame({"day": day.array, **daily})
     selection = _selection(daily, models, n_trials, statistics, seed)
@@ -82,19 +83,21 @@ def _by_strategy(rows: pd.DataFrame) -> dict[str, Floats]:
     }
 
 
-def _significance(name: str, daily: Floats, whole: Floats, n_trials: float, counted: int, seed: int) -> dict[str, Any]:
+def _significance(
+    name: str, daily: Floats, daily_all: Floats, n_trials: float, counted: int, seed: int
+) -> dict[str, Any]:
     year = math.sqrt(DAYS_PER_YEAR)
-    found = ratios.daily_sharpe(daily)
+    sharpe = ratios.daily_sharpe(daily)
     is_model = baselines.family(name) == "model"
     n = n_trials if is_model else 1.0
-    hurdle, hurdle_all = (_luck(n, one) for one in (daily, whole))
+    hurdle, hurdle_all = (_luck(n, one) for one in (daily, daily_all))
     return {
         "strategy": name,
         "days": len(daily),
-        "sharpe": found * year,
+        "sharpe": sharpe * year,
         "error_normal": ratios.lo_standard_error(daily) * year,
         "error": sharpe_standard_error(daily) * year,
-        "sharpe_autocorrelated": found * ratios.autocorrelation_factor(daily),
+        "sharpe_autocorrelated": sharpe * ratios.autocorrelation_factor(daily),
         "probabilistic_sharpe": probabilistic_sharpe(daily),
         "trials": counted if is_model else 1,
         "effective_trials": n,
@@ -104,10 +107,11 @@ def _significance(name: str, daily: Floats, whole: Floats, n_trials: float, coun
         "sign_flip": sign_flip(daily, np.random.default_rng(seed)),
         "skewness": _moment(daily, 3),
         "kurtosis": _moment(daily, 4),
-        "days_all": len(whole),
-        "sharpe_all": ratios.daily_sharpe(whole) * year,
-        "probabilistic_sharpe_all": probabilistic_sharpe(whole),
-        "deflated_sharpe_all": probabilistic_sharpe(whole, hurdle_all),
+        "days_all": len(daily_all),
+        "sharpe_all": ratios.daily_sharpe(daily_all) * year,
+        "probabilistic_sharpe_all": probabilistic_sharpe(daily_all),
+        "deflated_sharpe_all": probabilistic_sharpe(daily_all, hurdle_all),
+        "e_value_all": float(e_process(daily_all).max()) if len(daily_all) else 1.0,
     }
 
 
@@ -132,15 +136,15 @@ def _selection(
         "overfitting": None,
     }
     if len(models) >= 2 and len(matrix) >= 2 * BLOCKS:
-        found = probability_of_overfitting(matrix, BLOCKS)
-        step = max(len(found.logits) // 500, 1)
+        overfitting = probability_of_overfitting(matrix, BLOCKS)
+        step = max(len(overfitting.logits) // 500, 1)
         out["overfitting"] = {
-            "probability": found.probability,
-            "loss": found.loss,
+            "probability": overfitting.probability,
+            "loss": overfitting.loss,
             "blocks": BLOCKS,
-            "logits": np.round(found.logits[::step], 4).tolist(),
-            "in_sample": np.round(found.in_sample[::step], 3).tolist(),
-            "out_of_sample": np.round(found.out_of_sample[::step], 3).tolist(),
+            "logits": np.round(overfitting.logits[::step], 4).tolist(),
+            "in_sample": np.round(overfitting.in_sample[::step], 3).tolist(),
+            "out_of_sample": np.round(overfitting.out_of_sample[::step], 3).tolist(),
         }
     for name, benchmark in (("against_cash", None), ("against_holding", "buy_and_hold")):
         if benchmark is not None and benchmark not in daily:
@@ -167,18 +171,18 @@ def compare_forecasts(model_input: Partitions, folds: pd.DataFrame, *forecasts: 
         folds: the folds table.
         forecasts: a table each model.
     """
-    known = known_labels(model_input, ["horizon_end"])
+    labelled = known_labels(model_input, ["horizon_end"])
     tests = folds[folds["role"] == "walk_forward"]
     by_model = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
     losses, joined = {}, pd.DataFrame()
     for name, part in by_model.items():
-        joined = part[part["fold"].isin(tests["fold"])].merge(known, on=["symbol", "timestamp"])
+        joined = part[part["fold"].isin(tests["fold"])].merge(labelled, on=["symbol", "timestamp"])
         losses[name] = _log_loss(joined, joined[PROBABILITIES].to_numpy())
     prior = {
-        fold.fold: known.loc[known["horizon_end"] < fold.test_start, "label"].value_counts(normalize=True)
+        fold.fold: labelled.loc[labelled["horizon_end"] < fold.test_start, "label"].value_counts(normalize=True)
         for fold in tests.itertuples()
     }
-    shares = {fold: [found.get(kind, 0.0) for kind in (-1, 0, 1)] for fold, found in prior.items()}
+    shares = {fold: [counts.get(kind, 0.0) for kind in (-1, 0, 1)] for fold, counts in prior.items()}
     losses["class shares"] = _log_loss(joined, np.array([shares[fold] for fold in joined["fold"]]))
     horizon = int(next(iter(by_model.values()))["horizon"].iloc[0])
     rows = []

@@ -68,21 +68,21 @@ class TradedMarket:
         Raises:
             BadData: there are targets on bars that do not exist.
         """
-        found = {}
+        by_symbol = {}
         for symbol, targets in positions.groupby("symbol", sort=False):
             table, history = self.histories[str(symbol)]
             tested = table["timestamp"].isin(targets["timestamp"]).to_numpy()
             if tested.sum() != len(targets):
                 raise BadData(f"{symbol}: {len(targets) - tested.sum()} positions stand on bars that do not exist")
-            found[str(symbol)] = (targets.reset_index(drop=True), history.rows(tested), table[tested])
-        return found
+            by_symbol[str(symbol)] = (targets.reset_index(drop=True), history.rows(tested), table[tested])
+        return by_symbol
 
     def portfolio(self, positions: pd.DataFrame) -> tuple[Market, dict[str, Floats]]:
         """What one account for all symbols is run on: the market under the positions, and the targets by symbol."""
-        found = self.under(positions)
+        by_symbol = self.under(positions)
         market = Market(
-            {symbol: history for symbol, (_, history, _) in found.items()},
-            {symbol: utc_instants(table["timestamp"]) for symbol, (_, _, table) in found.items()},
+            {symbol: history for symbol, (_, history, _) in by_symbol.items()},
+            {symbol: utc_instants(table["timestamp"]) for symbol, (_, _, table) in by_symbol.items()},
             self.universe.bars_per_year,
         )
-        return market, {symbol: targets["target"].to_numpy() for symbol, (targets, _, _) in found.items()}
+        return market, {symbol: targets["target"].to_numpy() for symbol, (targets, _, _) in by_symbol.items()}

@@ -64,7 +64,7 @@ def configurations(parameters: Mapping[str, Any], models: Iterable[str]) -> dict
     shared = {key: value for key, value in parameters.items() if key not in (*_NOT_AN_IDEA, "trading")}
     trading = parameters.get("trading", {})
     shared["trading"] = {name: trading[name] for name in _TRADED_BY if name in trading}
-    found = {}
+    digests = {}
     for model in models:
         others = {*MODELS, *AGENTS} - {model}
         mine = {
@@ -73,8 +73,8 @@ def configurations(parameters: Mapping[str, Any], models: Iterable[str]) -> dict
             else block
             for key, block in shared.items()
         }
-        found[model] = _digest(f"{model} {json.dumps(mine, sort_keys=True, default=str)}")
-    return found
+        digests[model] = _digest(f"{model} {json.dumps(mine, sort_keys=True, default=str)}")
+    return digests
 
 
 def count(history: Entries, marks: Sequence[str], tried: Mapping[str, str], holdout: pd.DataFrame) -> Counted:
@@ -93,8 +93,8 @@ def count(history: Entries, marks: Sequence[str], tried: Mapping[str, str], hold
         {entry["market"] for entry in history if entry.get("kind") == MARKET and set(entry["marks"]) & set(marks)}
     )
     market = shared[0] if shared else _digest(" ".join(marks))
-    known = {mark for entry in history if entry.get("kind") == MARKET for mark in entry["marks"]}
-    fresh = sorted(set(marks) - known)
+    marked = {mark for entry in history if entry.get("kind") == MARKET for mark in entry["marks"]}
+    fresh = sorted(set(marks) - marked)
     entries: list[dict[str, Any]] = []
     if fresh:
         entries.append({"key": _digest(f"{market} {fresh}"), "kind": MARKET, "market": market, "marks": fresh})
@@ -103,9 +103,9 @@ def count(history: Entries, marks: Sequence[str], tried: Mapping[str, str], hold
         for name, one in sorted(tried.items())
     ]
     entries.append(_look(market, holdout, sorted(tried)))
-    here = [entry for entry in [*history, *entries] if entry.get("market") in {market, *shared}]
-    ideas = {(entry["strategy"], entry["idea"]) for entry in here if entry["kind"] == TRIAL}
-    looks = {entry["key"] for entry in here if entry["kind"] == HOLDOUT}
+    same_market = [entry for entry in [*history, *entries] if entry.get("market") in {market, *shared}]
+    ideas = {(entry["strategy"], entry["idea"]) for entry in same_market if entry["kind"] == TRIAL}
+    looks = {entry["key"] for entry in same_market if entry["kind"] == HOLDOUT}
     return Counted(len(ideas), len(looks), entries)
 
 

@@ -34,6 +34,7 @@ from tradewind.trading.setup import TradingSetup
 
 FUTURE_DAYS = 400
 EDGE = 6.0
+CLOSING_S = 5.0  # a server's connections are waited for
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,19 @@ async def run_desk(plan: Plan, options: DeskOptions, say: Callable[[str], None])
     if exchange:
         await exchange.stop()
     for server in servers:
-        server.should_exit = True
-        await server.task
+        await _close(server)
     return found
+
+
+async def _close(server: _Server) -> None:
+    """Let the server end, or make it: who reads its pages must not keep the process."""
+    server.should_exit = True
+    try:
+        async with asyncio.timeout(CLOSING_S):
+            await asyncio.shield(server.task)
+    except TimeoutError:
+        server.force_exit = True
+        await server.task
 
 
 def _last_close(folder: Path) -> int:

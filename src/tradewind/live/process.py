@@ -3,14 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tradewind import clock
-from tradewind.data.feeds.items import BookChanged, ClosedBar, Feed, Item, Note, Published, TradeTold
+from tradewind.data.feeds.items import BookChanged, ClosedBar, Feed, Item, Note, PublicTrade, Published
 from tradewind.errors import TradewindError
 from tradewind.learning.features.assembly import Bar, SideValue
 from tradewind.live.accounts.later import backtest_again, differences, lived_through
@@ -96,11 +96,13 @@ class Process:
                 self.failure = str(error)
 
     async def _follow(self, until: Callable[[], bool] | None) -> None:
-        async for item in self.feed.items():
-            self.take(item)
-            if until is not None and until():
-                return
-            await asyncio.sleep(0)  # pages, the HALT file and the socket have their turn
+        # Closed here, with its connection: one that was merely left would keep whoever sends to it waiting.
+        async with aclosing(self.feed.items()) as items:
+            async for item in items:
+                self.take(item)
+                if until is not None and until():
+                    return
+                await asyncio.sleep(0)  # pages, the HALT file and the socket have their turn
 
     async def _watch(self) -> None:
         while True:
@@ -111,34 +113,34 @@ class Process:
         """One item of the feed."""
         now_ms, skew_ms = self.venue_clock.read(item.at_ms) if item.at_ms else (self.runtime.state.now_ms, 0)
         self._venue_first_ms = self._venue_first_ms or now_ms
-        told = item.told
-        if isinstance(told, Note):
-            self.runtime.feed(feed_event(now_ms, told.symbol, told.what, told.detail))
+        message = item.message
+        if isinstance(message, Note):
+            self.runtime.feed(feed_event(now_ms, message.symbol, message.what, message.detail))
             return
         if now_ms > self._pending_ms and self._quotes:
             self._tell(self._pending_ms)
         if skew_ms and abs(skew_ms) > self.runtime.session.rules.limits.max_clock_skew_s * 1000:
             self.runtime.handle(market_event(now_ms, skew_ms=skew_ms))
             return
-        if isinstance(told, ClosedBar):
-            bar = Bar(*told)
+        if isinstance(message, ClosedBar):
+            bar = Bar(*message)
             self.venue.on_bar(bar, now_ms)
             self._reports()
             quotes, side = self._quotes, self._side
             self._quotes, self._side = {}, []
             self.runtime.handle(market_event(max(now_ms, bar.timestamp), [bar], side, quotes, skew_ms))
-        elif isinstance(told, Published):
-            self._side.append(SideValue(*told))
-        elif isinstance(told, TradeTold):
-            self._last[told.symbol] = told.price
-            if told.price > 0:
-                self.venue.on_trade(told.symbol, told.price, told.quantity, now_ms)
+        elif isinstance(message, Published):
+            self._side.append(SideValue(*message))
+        elif isinstance(message, PublicTrade):
+            self._last[message.symbol] = message.price
+            if message.price > 0:
+                self.venue.on_trade(message.symbol, message.price, message.quantity, now_ms)
                 self._reports()
-        elif isinstance(told, BookChanged):
-            self.venue.on_book(told.symbol, told.book, now_ms)
+        elif isinstance(message, BookChanged):
+            self.venue.on_book(message.symbol, message.book, now_ms)
             self._reports()
-            bid, ask = told.book.best
-            self._quotes[told.symbol] = Quote(bid, ask, self._last.get(told.symbol, (bid + ask) / 2), now_ms)
+            bid, ask = message.book.best
+            self._quotes[message.symbol] = Quote(bid, ask, self._last.get(message.symbol, (bid + ask) / 2), now_ms)
             self._pending_ms = now_ms
 
     def _reports(self) -> None:

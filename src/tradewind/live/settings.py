@@ -1,4 +1,4 @@
-"""What a live account is told: limits, guardrails, how orders are worked, and how fills are simulated."""
+"""Settings of a live account: limits, guardrails, how orders are worked, and how fills are simulated."""
 
 from typing import Annotated, Literal
 
@@ -77,7 +77,7 @@ class PaperFills(Parameters):
 
 
 class LiveRules(Parameters):
-    """Everything that a live account is told (`params:live`).
+    """All settings of a live account (`params:live`).
 
     Attributes:
         limits: what the risk gate allows.

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 from numba import njit
 
-from tradewind.errors import BadParameters
+from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
 
 _SUMMED = ("volume", "quote_volume", "trades")
@@ -52,7 +52,11 @@ def resample_closed(bars: pd.DataFrame, timeframe: str) -> pd.DataFrame:
 
     Raises:
         BadParameters: `timeframe` is not a whole multiple of the bars' own.
+        BadData: a column is missing.
     """
+    missing = [name for name in ("timeframe", "open_time", "timestamp", "segment") if name not in bars]
+    if missing:
+        raise BadData(f"bars must have the column {', '.join(missing)}: found {', '.join(map(str, bars))}")
     base_ms = bar_duration_ms(str(bars["timeframe"].iloc[0])) if len(bars) else 1
     slow_ms = bar_duration_ms(timeframe)
     if slow_ms % base_ms or slow_ms <= base_ms:

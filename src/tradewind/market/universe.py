@@ -1,10 +1,10 @@
 """What is traded, and on which bar."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from tradewind.market.series import QUALITY_SERIES
 from tradewind.market.timeframes import bar_duration
@@ -17,9 +17,8 @@ class Universe(Parameters):
     """The symbols of one venue on one timeframe (`params:universe`).
 
     `reference_symbol` is the asset that cross-asset features compare against (the first symbol unless given).
-    Lists may be written as words in one string, since Kedro splits `--params` at commas. `side_series` names the
-    side series joined to every bar; empty where a source has none. Those of `quality.rules.QUALITY_SERIES` are made of
-    the bars, all others come from the source.
+    `side_series` names the side series joined to every bar; empty where a source has none. Those of
+    `quality.rules.QUALITY_SERIES` are made of the bars, all others come from the source.
     """
 
     venue: Name
@@ -27,11 +26,6 @@ class Universe(Parameters):
     timeframe: str
     reference_symbol: Name | None = None
     side_series: tuple[Name, ...] = ()
-
-    @field_validator("symbols", "side_series", mode="before")
-    @classmethod
-    def _split_words(cls, value: Any) -> Any:
-        return tuple(value.split()) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> "Universe":

@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.errors import BadData
+
 Floats = NDArray[np.float64]
 
 
@@ -78,7 +80,16 @@ def realised_volatility(close: Floats, segment: NDArray[np.int32], window: int) 
         close: shape (bars,).
         segment: shape (bars,).
         window: how many returns, in bars.
+
+    Raises:
+        BadData: not one segment for each close, or a window of no bar.
     """
+    close, segment = np.ascontiguousarray(close, dtype=np.float64), np.ascontiguousarray(segment, dtype=np.int32)
+    if close.ndim != 1 or close.shape != segment.shape or window < 1:
+        raise BadData(
+            f"a volatility needs one segment for each close and a window of 1 bar or more: found {close.shape} closes, "
+            f"{segment.shape} segments, window {window}"
+        )
     return fold_volatility(begin_volatility(window), close, segment)[1]
 
 
@@ -110,5 +121,14 @@ def _means(volume: Floats, first: int, window: int) -> Floats:
 
 
 def usual_volume(volume: Floats, window: int) -> Floats:
-    """Mean of the last `window` volumes, the present one included, of fewer at the beginning; one a bar."""
+    """Mean of the last `window` volumes, the present one included, of fewer at the beginning; one a bar.
+
+    Raises:
+        BadData: a window of no bar.
+    """
+    volume = np.ascontiguousarray(volume, dtype=np.float64)
+    if window < 1 or volume.ndim != 1:
+        raise BadData(
+            f"a usual volume needs one volume a bar and a window of 1 or more: {volume.shape}, window {window}"
+        )
     return fold_usual_volume(np.empty(0), volume, window)[1]

@@ -30,11 +30,11 @@ def brier(label: Labels, probability: Floats) -> float:
 
 def macro_f1(label: Labels, probability: Floats) -> float:
     """Mean over the classes of the harmonic mean of precision and recall; 0 for a class never seen nor said."""
-    said = CLASSES[probability.argmax(axis=1)]
+    predicted = CLASSES[probability.argmax(axis=1)]
     scores = []
     for kind in CLASSES:
-        hits = np.sum((said == kind) & (label == kind))
-        total = np.sum(said == kind) + np.sum(label == kind)
+        hits = np.sum((predicted == kind) & (label == kind))
+        total = np.sum(predicted == kind) + np.sum(label == kind)
         scores.append(2 * hits / total if total else 0.0)
     return float(np.mean(scores))
 
@@ -42,18 +42,18 @@ def macro_f1(label: Labels, probability: Floats) -> float:
 MEASURES = {"accuracy": accuracy, "log_loss": log_loss, "brier": brier, "macro_f1": macro_f1}
 
 
-def certain(said: Labels) -> Floats:
+def certain(chosen: Labels) -> Floats:
     """Probability 1 for the class that was said: what a rule without probabilities claims."""
-    return (said[:, None] == CLASSES).astype(np.float64)
+    return (chosen[:, None] == CLASSES).astype(np.float64)
 
 
 def confusion_table(label: Labels, probability: Floats) -> pd.DataFrame:
     """actual, predicted (down, flat, up), count, and share of the actual class."""
-    said = CLASSES[probability.argmax(axis=1)]
+    likeliest = CLASSES[probability.argmax(axis=1)]
     rows = []
     for actual in CLASSES:
         total = np.sum(label == actual)
         for predicted in CLASSES:
-            count = int(np.sum((label == actual) & (said == predicted)))
+            count = int(np.sum((label == actual) & (likeliest == predicted)))
             rows.append((CLASS_NAMES[actual], CLASS_NAMES[predicted], count, count / total if total else np.nan))
     return pd.DataFrame(rows, columns=["actual", "predicted", "count", "share"])

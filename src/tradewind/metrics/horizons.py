@@ -32,15 +32,15 @@ def score_horizons(
     role = dict(zip(folds["fold"], folds["role"], strict=True))
     joined = forecasts.merge(happened, on=["symbol", "timestamp"], how="left", validate="many_to_one")
     joined["role"] = joined["fold"].map(role)
-    found = []
+    rows = []
     for (model, of, bars), part in joined.groupby(["model", "role", "horizon"], sort=False):
         moved = part[f"forward_return_{bars}"].to_numpy(dtype=np.float64)
         ended = np.isfinite(moved)
-        known, outcome = part[ended], moved[ended]
-        scores = score(outcome, known[list(COLUMNS)].to_numpy(dtype=np.float64))
-        hits = _hit_rate(known["timestamp"], known["q50"].to_numpy(), outcome, statistics, seed)
+        ended_rows, outcome = part[ended], moved[ended]
+        scores = score(outcome, ended_rows[list(COLUMNS)].to_numpy(dtype=np.float64))
+        hits = _hit_rate(ended_rows["timestamp"], ended_rows["q50"].to_numpy(), outcome, statistics, seed)
         below = {f"below_{name}": share for name, share in zip(COLUMNS, scores.below, strict=True)}
-        found.append(
+        rows.append(
             {
                 "model": model, "role": of, "horizon": bars, "rows": len(outcome), **hits,
                 "pinball_bps": 1e4 * scores.pinball, "crps_bps": 1e4 * scores.crps,
@@ -48,7 +48,7 @@ def score_horizons(
                 "width_50_bps": 1e4 * scores.width_50, "width_90_bps": 1e4 * scores.width_90, **below,
             }
         )  # fmt: skip
-    return pd.DataFrame(found).astype({"model": "str", "role": "str", "horizon": "int64", "rows": "int64"})
+    return pd.DataFrame(rows).astype({"model": "str", "role": "str", "horizon": "int64", "rows": "int64"})
 
 
 def _hit_rate(

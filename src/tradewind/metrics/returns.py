@@ -4,11 +4,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tradewind.errors import BadData
+
 DAY_MS = 86_400_000
 
 
 def daily_returns(timestamp: pd.Series, net: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compounded net return of each UTC day; a bar belongs to the day in which it closes (midnight: the day before)."""
+    """Compounded net return of each UTC day; a bar belongs to the day in which it closes (midnight: the day before).
+
+    Raises:
+        BadData: not one return for each timestamp.
+    """
+    if len(timestamp) != len(net):
+        raise BadData(f"a return is needed for each timestamp: {len(timestamp)} timestamps, {len(net)} returns")
     milliseconds = timestamp.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
     day = (milliseconds - 1) // DAY_MS
     order = np.argsort(day, kind="stable") if np.any(np.diff(day) < 0) else slice(None)

@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.errors import BadData
+
 DAYS_PER_YEAR = 365.25
 
 Floats = NDArray[np.float64]
@@ -40,7 +42,15 @@ N_MEASURES = len(MEASURES)
 
 
 def measures_of(daily: Floats) -> dict[str, float]:
-    """The measures by name, of daily net returns; `measure` says how each is defined."""
+    """The measures by name, of daily net returns; `measure` says how each is defined.
+
+    Raises:
+        BadData: a return is missing or infinite.
+    """
+    daily = np.ascontiguousarray(daily, dtype=np.float64)
+    if not np.isfinite(daily).all():
+        row = int(np.flatnonzero(~np.isfinite(daily))[0])
+        raise BadData(f"daily returns must be finite: row {row} is {daily[row]}; drop days without a return")
     return dict(zip(MEASURES, measure(daily).tolist(), strict=True))
 
 

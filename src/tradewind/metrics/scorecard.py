@@ -48,7 +48,7 @@ class Measured:
 
 
 def row(
-    criterion: str, unit: str, target: float, found: Measured, trivial: tuple[str, float], by_chance: float,
+    criterion: str, unit: str, target: float, measured: Measured, trivial: tuple[str, float], by_chance: float,
     at_most: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """One criterion. `trivial` is a rule without skill and what it scores; `by_chance` the same positions at random
@@ -58,28 +58,29 @@ def row(
         criterion: its name.
         unit: of the target and the measured value.
         target: what is asked.
-        found: the measured value with its interval.
+        measured: the measured value with its interval.
         trivial: a rule without skill, and its value.
         by_chance: the value of the same positions at random times, or what luck alone is expected to show.
         at_most: whether the target is an upper limit.
     """
     return {
-        "criterion": criterion, "unit": unit, "target": target, "at_most": at_most, "value": found.value,
-        "low": found.low, "high": found.high, "state": state(found, target, at_most), "trivial_rule": trivial[0],
+        "criterion": criterion, "unit": unit, "target": target, "at_most": at_most, "value": measured.value,
+        "low": measured.low, "high": measured.high, "state": state(measured, target, at_most),
+        "trivial_rule": trivial[0],
         "trivial_value": trivial[1], "by_chance": by_chance,
     }  # fmt: skip
 
 
-def state(found: Measured, target: float, at_most: bool = False) -> State:
+def state(measured: Measured, target: float, at_most: bool = False) -> State:
     """Met or not met where the whole interval lies on one side of the target; not shown where it holds it, or where
     there is no interval.
 
     Args:
-        found: the measured value with its interval.
+        measured: the measured value with its interval.
         target: what is asked.
         at_most: whether the target is an upper limit.
     """
-    low, high = (-found.high, -found.low) if at_most else (found.low, found.high)
+    low, high = (-measured.high, -measured.low) if at_most else (measured.low, measured.high)
     target = -target if at_most else target
     if math.isnan(low) or math.isnan(high):
         return "not shown"
@@ -149,5 +150,5 @@ def of_board(board: pd.DataFrame, strategy: str, measure: str) -> Measured:
         strategy: its row.
         measure: its column.
     """
-    found: Mapping[str, Any] = board.set_index("strategy").loc[strategy].to_dict()
-    return Measured(float(found[measure]), float(found[f"{measure}_low"]), float(found[f"{measure}_high"]))
+    measures: Mapping[str, Any] = board.set_index("strategy").loc[strategy].to_dict()
+    return Measured(float(measures[measure]), float(measures[f"{measure}_low"]), float(measures[f"{measure}_high"]))

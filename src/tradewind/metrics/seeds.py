@@ -26,8 +26,8 @@ def stratified_interval(
     """
     seeds, tasks = scores.shape
     drawn = rng.integers(0, seeds, (n_resamples, seeds, tasks))
-    found = [interquartile_mean(scores[one, np.arange(tasks)]) for one in drawn]
-    low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
+    means = [interquartile_mean(scores[one, np.arange(tasks)]) for one in drawn]
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 

@@ -60,15 +60,9 @@ def judge(
 ) -> dict[str, Any]:
     """The verdict on the named strategy, or on the best model of the walk-forward folds.
 
-    Args:
-        board: the leaderboard of the walk-forward folds.
-        holdout: that of the holdout, which chooses nothing.
-        sensitivity: strategy, cost_multiple, sharpe, total_return over the walk-forward folds.
-        selection: what choosing did.
-        rules: the limits.
-
     Returns:
-        The verdict with its reasons, and the numbers that they are made of.
+        The verdict with its reasons, and the numbers that they are made of; beside them the best single model with the
+        probability that remains after its choice is paid for.
 
     Args:
         board: the leaderboard over the walk-forward folds.
@@ -129,11 +123,23 @@ def judge(
         "effective_trials": 1.0 if is_named else selection.effective_trials,
         "probability_of_loss": None if is_named else selection.loss,
         "models_compared": len(models),
+        **_best_single(models, selection),
         "holdout_sharpe": float(last["sharpe"]),
         "holdout_sharpe_low": float(last["sharpe_low"]),
         "holdout_sharpe_high": float(last["sharpe_high"]),
         "break_even_cost_multiple": break_even(sensitivity, name),
         "oracle_share": float(row["sharpe"] / oracle["sharpe"].iloc[0]) if known else None,
+    }
+
+
+def _best_single(models: pd.DataFrame, selection: Selection) -> dict[str, Any]:
+    best = best_first(models).iloc[0]
+    luck = selection.significance.set_index("strategy").loc[best["strategy"]]
+    return {
+        "best_model": str(best["strategy"]),
+        "best_model_sharpe": float(best["sharpe"]),
+        "best_model_probability": float(luck["deflated_sharpe_all"]),
+        "best_model_trials": selection.trials,
     }
 
 

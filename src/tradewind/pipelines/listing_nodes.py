@@ -42,7 +42,16 @@ def write_card(model: str, models: Document, forecasts: pd.DataFrame, **tables: 
 
 
 def write_agent_card(model: str, models: Document, **tables: pd.DataFrame) -> Document:
-    """Which positions an agent has written: stage, model, family, tables."""
+    """Which positions an agent has written: stage, model, family, tables.
+
+    Args:
+        model: name of the agent.
+        models: keys of its policies; waited for, so that the card is written last.
+        **tables: those that it has written, by the name that evaluation knows them by; only the names are used.
+
+    Returns:
+        The card.
+    """
     return _card("reinforcement_learning", model, "agent", list(tables))
 
 

@@ -79,33 +79,33 @@ def breakdown_rows(breakdown: pd.DataFrame, by: str, strategies: list[str]) -> I
             by_strategy = rows.set_index("strategy")
             row = {by: str(group), "part": name}
             for strategy in strategies:
-                known = strategy in by_strategy.index
-                found = by_strategy.loc[strategy] if known else {"sharpe": None, "total_return": None}
-                row[f"{label(strategy)}: Sharpe"] = number(found["sharpe"])
-                row[f"{label(strategy)}: return"] = percent(found["total_return"])
+                is_ranked = strategy in by_strategy.index
+                result = by_strategy.loc[strategy] if is_ranked else {"sharpe": None, "total_return": None}
+                row[f"{label(strategy)}: Sharpe"] = number(result["sharpe"])
+                row[f"{label(strategy)}: return"] = percent(result["total_return"])
             yield row
 
 
 def comparison_rows(comparison: pd.DataFrame) -> Iterator[dict[str, str]]:
     """Diebold-Mariano tests as a matrix: is the row's forecast better (+) than the column's, and how surely."""
-    known: dict[tuple[str, str], tuple[float, float]] = {}
+    tests: dict[tuple[str, str], tuple[float, float]] = {}
     losses: dict[str, float] = {}
     for row in comparison.to_dict("records"):
-        known[row["model"], row["against"]] = (-row["statistic"], row["p_value"])
-        known.setdefault((row["against"], row["model"]), (row["statistic"], row["p_value"]))
+        tests[row["model"], row["against"]] = (-row["statistic"], row["p_value"])
+        tests.setdefault((row["against"], row["model"]), (row["statistic"], row["p_value"]))
         losses[row["model"]] = row["loss"]
         losses.setdefault(row["against"], row["other_loss"])
     order = sorted(losses, key=lambda name: losses[name])
     for name in order:
         yield {"log loss of": label(name), "loss": number(losses[name], 4)} | {
-            f"than {label(other)}": _told_apart(known.get((name, other))) for other in order
+            f"than {label(other)}": _told_apart(tests.get((name, other))) for other in order
         }
 
 
-def _told_apart(found: tuple[float, float] | None) -> str:
-    if found is None:
+def _told_apart(test: tuple[float, float] | None) -> str:
+    if test is None:
         return ""
-    statistic, p_value = found
+    statistic, p_value = test
     if p_value >= TOLD_APART:
         return f"{statistic:+.1f}"
     return f"{statistic:+.1f} {'better' if statistic > 0 else 'worse'}"

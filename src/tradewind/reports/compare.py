@@ -1,6 +1,6 @@
 """Two runs side by side: what was changed, and whether the difference is more than noise."""
 
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from tradewind.reports.performance import label
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: who it is, what it was told, and what it found on the walk-forward folds and the holdout."""
+    """A finished run: its identity, its parameters, and its results on the walk-forward folds and the holdout."""
 
     key: str
     name: str
@@ -37,21 +37,19 @@ class Run:
 
 
 def parameter_rows(first: Run, second: Run) -> Iterator[dict[str, str]]:
-    """The parameters that differ; of a block of settings only those that do."""
-    settings = [_single_settings(run.parameters) for run in (first, second)]
-    for name in sorted({*settings[0], *settings[1]}):
-        pair = [one.get(name, "–") for one in settings]
-        if pair[0] != pair[1]:
-            yield {"parameter": name, f"A {first.key}": pair[0], f"B {second.key}": pair[1]}
-
-
-def _single_settings(parameters: Mapping[str, str]) -> dict[str, str]:
-    # A typed block is recorded as "name=value name=value".
-    out: dict[str, str] = {}
-    for block, value in parameters.items():
-        parts = re.findall(r"(\w+)=(.*?)(?= \w+=|$)", value)
-        out |= {f"{block}.{name}": setting for name, setting in parts} if parts else {block: value}
-    return out
+    """The parameters that differ; those of what only one of the runs did are counted, a row a stage."""
+    heads = f"A {first.key}", f"B {second.key}"
+    one_sided: Counter[tuple[str, bool]] = Counter()
+    for name in sorted({*first.parameters, *second.parameters}):
+        a, b = first.parameters.get(name), second.parameters.get(name)
+        if a is None or b is None:
+            one_sided[name.partition(".")[0], b is None] += 1
+        elif a != b:
+            yield {"parameter": name, heads[0]: a, heads[1]: b}
+    for (block, in_first), count in sorted(one_sided.items()):
+        told = f"{count} recorded", "not run, or another version"
+        a, b = told if in_first else told[::-1]
+        yield {"parameter": f"{block} ...", heads[0]: a, heads[1]: b}
 
 
 def strategy_rows(first: Run, second: Run, seed: int = 0) -> Iterator[dict[str, str]]:

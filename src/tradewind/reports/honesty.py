@@ -15,10 +15,10 @@ SEQUENTIAL = [[0.0, "#f3f7fb"], [1.0, BLUE]]
 
 def overfitting_figure(selection: Mapping[str, Any]) -> go.Figure:
     """Where the best of one half of the history stood in the other half, over all ways of halving it."""
-    found = selection.get("overfitting")
+    overfitting = selection.get("overfitting")
     figure = go.Figure()
-    if found:
-        logits = np.asarray(found["logits"])
+    if overfitting:
+        logits = np.asarray(overfitting["logits"])
         for part, name, colour in (
             (logits[logits < 0], "below the middle", VERMILION), (logits[logits >= 0], "above it", BLUE),
         ):  # fmt: skip

@@ -30,7 +30,7 @@ def facts(tables: ReportTables) -> list[tuple[str, str]]:
     """Name and value of what a reader asks first."""
     tested, run = tables.folds[tables.folds["role"] == "walk_forward"], tables.run
     holdout = tables.folds[tables.folds["role"] == "holdout"]
-    found = [
+    pairs = [
         ("judged on", f"{_span(tested)}, {len(tested)} walk-forward folds"),
         ("confirmed on", f"{_span(holdout)}, the holdout" if len(holdout) else "no holdout"),
         ("costs a side", costs(tables.settings.get("costs", {}))),
@@ -39,7 +39,7 @@ def facts(tables: ReportTables) -> list[tuple[str, str]]:
         ("commit", run.get("commit", "–")),
         ("data, SHA-256", data_hash(tables.settings)),
     ]
-    return [(name, str(value)) for name, value in found]
+    return [(name, str(value)) for name, value in pairs]
 
 
 def costs(settings: dict[str, Any]) -> str:

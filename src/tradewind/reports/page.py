@@ -54,10 +54,10 @@ def _short(value: Any) -> Any:
         return {name: part if name == "text" else _short(part) for name, part in value.items()}
     if isinstance(value, list):
         return [_short(part) for part in value]
-    found = _INSTANT.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    matched = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+    if matched is None:
         return value
-    return found["day"] if found["time"] == "00:00" else f"{found['day']} {found['time']}"
+    return matched["day"] if matched["time"] == "00:00" else f"{matched['day']} {matched['time']}"
 
 
 def table(rows: Iterable[dict[str, str]]) -> dict[str, Any]:

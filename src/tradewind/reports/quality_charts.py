@@ -44,7 +44,7 @@ def _year_svg(year: int, days: pd.DataFrame) -> str:
     expected, missing = days["expected_bars"].to_numpy(), days["missing_bars"].to_numpy()
     names = days["day"].dt.strftime("%Y-%m-%d").tolist()
     # Days without a gap are one path, so that a page of many years stays small.
-    whole = "".join(f"M{across[at]} {down[at]}h{CELL}v{CELL}h-{CELL}z" for at in np.flatnonzero(missing == 0))
+    complete_days = "".join(f"M{across[at]} {down[at]}h{CELL}v{CELL}h-{CELL}z" for at in np.flatnonzero(missing == 0))
     holes = "".join(
         f'<rect x="{across[at]}" y="{down[at]}" width="{CELL}" height="{CELL}" '
         f'fill="{colour(missing[at] / expected[at], MISSING)}">'
@@ -60,7 +60,7 @@ def _year_svg(year: int, days: pd.DataFrame) -> str:
     label = f"missing bars in {year}, a square a day"
     return (
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{label}">'
-        f'<path d="{whole}" fill="{THERE}"/>{holes}<g font-size="8" fill="{GREY}">{months}</g></svg>'
+        f'<path d="{complete_days}" fill="{THERE}"/>{holes}<g font-size="8" fill="{GREY}">{months}</g></svg>'
     )
 
 

@@ -114,9 +114,9 @@ def _cause_rows(scores: pd.DataFrame) -> Iterator[dict[str, str]]:
 def _calendar(symbol: str, days: pd.DataFrame) -> dict[str, Any]:
     years = list(charts.calendar_years(days))
     with_gaps = {name for name, _, _ in years}
-    whole = [str(year) for year in days["day"].dt.year.unique() if str(year) not in with_gaps]
+    complete_years = [str(year) for year in days["day"].dt.year.unique() if str(year) not in with_gaps]
     drawn = [{"name": name, "missing": number(missing, 0), "svg": svg} for name, missing, svg in years]
-    return {"symbol": symbol, "years": drawn, "whole": ", ".join(whole)}
+    return {"symbol": symbol, "years": drawn, "whole": ", ".join(complete_years)}
 
 
 def _run_rows(runs: pd.DataFrame) -> Iterator[dict[str, str]]:

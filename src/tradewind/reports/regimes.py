@@ -6,35 +6,38 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tradewind.reports.page import div, render, table
 from tradewind.reports.palette import BLUE, GREEN, GREY, VERMILION, style
 from tradewind.reports.text import number, percent
 
 COLOURS = {"trending": GREEN, "ranging": BLUE, "volatile": VERMILION, "unknown": GREY}
-SHOWN_POINTS = 2500  # a longer history is thinned evenly
+# Of all symbols together, at least the second number of each; a longer history is thinned evenly.
+SHOWN_POINTS, FEWEST_POINTS = 4500, 300
 
 
-def regimes_figure(bars: pd.DataFrame, regimes: pd.DataFrame) -> Any:
+def regimes_figure(bars: pd.DataFrame, regimes: pd.DataFrame, points: int = SHOWN_POINTS) -> Any:
     """Price in the colour of the announced regime above its probabilities.
 
     Args:
         bars: timestamp and close of one symbol.
         regimes: the same bars' `p_*` and regime.
+        points: how many bars are drawn at most.
     """
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    rows = np.unique(np.linspace(0, len(bars) - 1, min(len(bars), SHOWN_POINTS)).astype(int))
+    rows = np.unique(np.linspace(0, len(bars) - 1, min(len(bars), points)).astype(int))
     at, close = bars["timestamp"].iloc[rows].to_list(), bars["close"].to_numpy()[rows]
     regime = regimes["regime"].to_numpy()[rows]
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.04)
     for name, colour in COLOURS.items():
-        here = np.where(regime == name, close, np.nan)
+        own_close = np.where(regime == name, close, np.nan)
         # A stretch goes on to the first bar of the next one, so that the line has no holes.
-        here[1:] = np.where((regime[:-1] == name) & (regime[1:] != name), close[1:], here[1:])
+        own_close[1:] = np.where((regime[:-1] == name) & (regime[1:] != name), close[1:], own_close[1:])
         figure.add_trace(
-            go.Scatter(x=at, y=here.tolist(), name=name, mode="lines", line={"color": colour, "width": 1.4}), 1, 1
+            go.Scatter(x=at, y=own_close, name=name, mode="lines", line={"color": colour, "width": 1.4}), 1, 1
         )
-        chance = regimes[f"p_{name}"].to_numpy()[rows].tolist()
+        chance = regimes[f"p_{name}"].to_numpy()[rows]
         area = go.Scatter(
             x=at, y=chance, name=name, mode="lines", stackgroup="one", showlegend=False,
             line={"width": 0}, fillcolor=colour,
@@ -68,16 +71,9 @@ def render_regimes_page(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]],
         tables: bars and regimes by partition.
         summary: `walk_forward.summarise` of all symbols.
     """
-    from jinja2 import Environment, PackageLoader
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(loader=PackageLoader("tradewind.reports"), autoescape=True, trim_blocks=True)
+    points = max(SHOWN_POINTS // max(len(tables), 1), FEWEST_POINTS)
     charts = [
-        {
-            "symbol": partition.split("/")[1],
-            "figure": regimes_figure(bars, regimes).to_html(full_html=False, include_plotlyjs=False, div_id=f"r{n}"),
-        }
-        for n, (partition, (bars, regimes)) in enumerate(tables.items())
+        {"symbol": partition.split("/")[1], "figure": div(regimes_figure(bars, regimes, points))}
+        for partition, (bars, regimes) in tables.items()
     ]
-    rows = list(summary_rows(summary))
-    return environment.get_template("regimes.html.j2").render(charts=charts, rows=rows, plotly=get_plotlyjs())
+    return render("regimes.html.j2", charts=charts, rows=table(summary_rows(summary)))

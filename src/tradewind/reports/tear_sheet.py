@@ -40,8 +40,8 @@ def drawdowns(daily: pd.Series) -> pd.DataFrame:
         lowest = start + int(depth[start:end].argmin())
         back = daily.index[end] if end < len(daily) else pd.NaT
         rows.append((daily.index[start], daily.index[lowest], back, float(-depth[lowest]), int(end - start)))
-    found = pd.DataFrame(rows, columns=["from", "lowest", "back", "depth", "days"])
-    return found.sort_values("depth", ascending=False, ignore_index=True)
+    drawdown_table = pd.DataFrame(rows, columns=["from", "lowest", "back", "depth", "days"])
+    return drawdown_table.sort_values("depth", ascending=False, ignore_index=True)
 
 
 def drawdown_rows(daily: pd.Series) -> Iterator[dict[str, str]]:
@@ -149,12 +149,12 @@ def _traces(symbol: str, bars: pd.DataFrame, trades: pd.DataFrame) -> list[Any]:
         x=thin["timestamp"], y=thin["close"], mode="lines", name=symbol, line={"color": GREY, "width": 1.2},
         hovertemplate="%{y:.4g}<extra></extra>",
     )  # fmt: skip
-    found = [line]
+    traces = [line]
     for side, name, symbol_of, colour in (
         (1, "long", "triangle-up", BLUE), (-1, "short", "triangle-down", VERMILION),
     ):  # fmt: skip
         part = trades[trades["side"] == side]
-        found.append(
+        traces.append(
             go.Scatter(
                 x=part["entry_time"], y=part["entry_price"], mode="markers", name=f"entered {name}",
                 marker={"symbol": symbol_of, "size": 10, "color": colour},
@@ -162,11 +162,11 @@ def _traces(symbol: str, bars: pd.DataFrame, trades: pd.DataFrame) -> list[Any]:
             )
         )  # fmt: skip
     closed = trades[~trades["is_open"]] if "is_open" in trades else trades
-    found.append(
+    traces.append(
         go.Scatter(
             x=closed["exit_time"], y=closed["exit_price"], mode="markers", name="left",
             marker={"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": BLACK}},
             customdata=closed["net"], hovertemplate="left at %{y:.4g}: %{customdata:.2%} net<extra></extra>",
         )
     )  # fmt: skip
-    return found
+    return traces

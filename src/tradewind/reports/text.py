@@ -17,6 +17,8 @@ HEADLINE = {
     "no-go": "Not shown: nothing here has been seen to earn its costs.",
 }
 
+ALWAYS_VALID = 20.0  # 1 / 5 %
+
 COVERAGE = {
     "judged": "judged",
     "missing": "not judged: listed, and its stage has not made it",
@@ -57,10 +59,15 @@ def day(instant: Any) -> str:
 def how_chosen(verdict: dict[str, Any]) -> str:
     """Why this strategy is the one judged, as the end of a sentence."""
     if verdict["named"]:
-        return "which was named before the run: one trial, nothing was chosen."
+        return (
+            "which was named before the run: one trial, nothing was chosen. Beside it the best single model of "
+            f"{verdict['models_compared']} is {label(verdict['best_model'])}, Sharpe ratio "
+            f"{number(verdict['best_model_sharpe'])}: above what the best of {verdict['best_model_trials']} trials "
+            f"would show by luck with probability {percent(verdict['best_model_probability'])}."
+        )
     return (
-        f"the model with the best walk-forward Sharpe ratio of {verdict['models_compared']}. The holdout had no part "
-        "in the choice."
+        f"of the {verdict['models_compared']} models that were compared the one with the best walk-forward Sharpe "
+        "ratio. The holdout had no part in the choice."
     )
 
 
@@ -104,6 +111,8 @@ def what_would_change_it(verdict: dict[str, Any], significance: pd.DataFrame, ba
     if verdict["trials"] > 1:
         of_trials = f"to tell it from the best of {verdict['trials']} trials without an edge"
         sentences.append(more_bars(row["minimum_days_deflated"], row["days"], bars_per_day, of_trials))
+    if "e_value_all" in row:
+        sentences.append(daily_looks(float(row["e_value_all"])))
     unmet = [reason for met, reason in zip(verdict["passed"], verdict["reasons"], strict=True) if not met]
     if verdict["verdict"] == "go":
         sentences.append(
@@ -118,6 +127,16 @@ def what_would_change_it(verdict: dict[str, Any], significance: pd.DataFrame, ba
         "would show. More history, lower costs or a better idea do."
     )
     return sentences
+
+
+def daily_looks(e_value: float) -> str:
+    """What one who looks every day may say: the largest wealth of bets against the strategy (`metrics.e_process`)."""
+    said = "has" if e_value >= ALWAYS_VALID else "has not"
+    return (
+        f"Looked at every day, an edge {said} been shown: bets on it, which win nothing on average if there is none, "
+        f"have reached {number(e_value)} times their stake; {number(ALWAYS_VALID, 0)} times is reached in 5 % of cases "
+        "at most, however often one looks."
+    )
 
 
 def bars_per_day(settings: dict[str, Any]) -> float:
@@ -305,8 +324,8 @@ def side_cost_rows(robustness: Any, order: list[str]) -> Iterator[dict[str, str]
 
 
 def _of(robustness: Any, table: str, chosen: str) -> list[dict[str, Any]]:
-    found = robustness[table]
-    rows: list[dict[str, Any]] = found[found["strategy"] == chosen].to_dict("records")
+    stressed = robustness[table]
+    rows: list[dict[str, Any]] = stressed[stressed["strategy"] == chosen].to_dict("records")
     return rows
 
 

@@ -264,6 +264,14 @@ class Functions:
     def move(self, name: str, request: MoveRequest, who: str) -> RolesAnswer:
         """Give a role to a version of this model, and serve it when this returns.
 
+        Args:
+            name: of the model.
+            request: role, version, expected version, reason, and whether the gate is overridden.
+            who: asked for it.
+
+        Returns:
+            The roles afterwards.
+
         Raises:
             Refusal, TradewindError: 404, 409.
         """
@@ -279,6 +287,14 @@ class Functions:
 
     def rollback(self, name: str, request: RollbackRequest, who: str) -> RolesAnswer:
         """Give the champion's role back to the last good version, and serve it when this returns.
+
+        Args:
+            name: of the model.
+            request: expected version and reason.
+            who: asked for it.
+
+        Returns:
+            The roles afterwards.
 
         Raises:
             Refusal, TradewindError: 404, 409.

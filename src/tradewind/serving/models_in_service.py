@@ -125,14 +125,14 @@ class ModelsInService:
         trial, where = self.now.trial, self.settings.environment
         if trial is None or trial.slow.outcome == "undecided":
             return
-        told = f"e-value {trial.slow.e_value:.1f} after {trial.slow.days:.1f} days"
+        evidence = f"e-value {trial.slow.e_value:.1f} after {trial.slow.days:.1f} days"
         if trial.slow.outcome == "promote":
-            reason, override = Reason(MACHINE, f"its log loss is lower: {told}"), bool(trial.canary.overridden)
+            reason, override = Reason(MACHINE, f"its log loss is lower: {evidence}"), bool(trial.canary.overridden)
             champion, canary = trial.champion.version, trial.canary.version
             self._move(lambda: self.registry.move(where, "champion", canary, champion, reason, override))
         else:
             self._move(
-                lambda: self.registry.withdraw(where, trial.canary.version, Reason(MACHINE, f"undecided: {told}"))
+                lambda: self.registry.withdraw(where, trial.canary.version, Reason(MACHINE, f"undecided: {evidence}"))
             )
         self.refresh()
 

@@ -82,7 +82,13 @@ async def _watch(functions: Functions, set_health: Callable[[bool], Any]) -> Non
 
 
 async def serve_until(stop: asyncio.Event, settings: ServingSettings, told: Callable[[Ports], None]) -> None:
-    """Run the service until `stop` is set; `told` gets its ports once it answers."""
+    """Run the service until `stop` is set.
+
+    Args:
+        stop: set by a signal.
+        settings: registry, environment, host and ports.
+        told: gets the ports once it answers.
+    """
     async with running(settings) as (_, ports):
         told(ports)
         await stop.wait()

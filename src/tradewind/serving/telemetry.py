@@ -9,7 +9,7 @@ KEPT = 256
 
 
 class Telemetry:
-    """One sender, any number of listeners. A listener that does not keep up loses the oldest events, and is told."""
+    """One sender, any number of listeners. A listener that does not keep up loses the oldest events and gets a note."""
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[dict[str, Any] | None]] = set()
@@ -42,7 +42,8 @@ class Telemetry:
             yield {"kind": "begun"}
             while True:
                 try:
-                    event = await asyncio.wait_for(queue.get(), heartbeat_s)
+                    async with asyncio.timeout(heartbeat_s):  # `wait_for` may forget that it was cancelled
+                        event = await queue.get()
                 except TimeoutError:
                     event = {"kind": "heartbeat"}
                 if event is None:

@@ -25,7 +25,15 @@ class Holder(NamedTuple):
 
 
 def add_token(path: Path, name: str, scopes: tuple[str, ...]) -> str:
-    """A new token for `name`, in place of an older one of that name; it is told only now.
+    """A new token in place of an older one of that name; only its hash is kept.
+
+    Args:
+        path: of the file of tokens, which only its owner may read.
+        name: of whoever uses it.
+        scopes: what it allows.
+
+    Returns:
+        The token, which is not shown again.
 
     Raises:
         BadParameters: no scope, or one that there is not.

@@ -39,7 +39,16 @@ class Trial:
         self.checks.probed(bundle.probe_error(), PROBE_TOLERANCE)
 
     def score(self, x: NDArray[np.float32], champion: Floats, champion_ms: float) -> tuple[Floats | None, float]:
-        """What the canary says of the same row, its milliseconds, and the checks one decision further."""
+        """What the canary answers on the same row; the fast checks take it in.
+
+        Args:
+            x: features, shape (features,), or (window, features) for a network.
+            champion: its forecast of the same row, shape (4,).
+            champion_ms: how long it took, milliseconds.
+
+        Returns:
+            The canary's forecast, shape (4,), None if it failed, and its milliseconds.
+        """
         try:
             said, took = self.canary.forecast(x)
         except Exception:  # noqa: BLE001 - whatever a canary does, the champion answers
@@ -50,7 +59,13 @@ class Trial:
         return said, took
 
     def decided(self, champion: tuple[Decision, ...], canary: tuple[Decision, ...], bar_ms: int) -> None:
-        """Take in what both decided on the same bars."""
+        """Take in what both decided on the same bars.
+
+        Args:
+            champion: its decisions on the latest bars.
+            canary: its decisions on the same bars; some may be missing.
+            bar_ms: length of a bar, milliseconds.
+        """
         theirs = {(one.timestamp, one.symbol): one for one in canary}
         for one in champion:
             mine = np.array(one[2:6])

@@ -42,7 +42,16 @@ class Variant:
 
     @classmethod
     def of(cls, version: int, bundle: Bundle, overridden: str) -> "Variant":
-        """As it was deployed: after the last bar of the run that it comes from, if the bundle has that state."""
+        """As it was deployed: after the last bar of the run that it comes from, if the bundle has that state.
+
+        Args:
+            version: its number in the registry.
+            bundle: with hashes checked.
+            overridden: what the gate missed when an operator let it in, "" if nothing.
+
+        Returns:
+            Ready to decide.
+        """
         decider = bundle.decider()
         if STATE not in bundle.files:
             return cls(version, bundle, overridden, {}, decider, decider.begin())

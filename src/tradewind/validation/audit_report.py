@@ -6,7 +6,9 @@ import pandas as pd
 
 from tradewind.reports.markdown import table
 from tradewind.reports.text import number, percent
-from tradewind.validation.audit import KEYS, NOT_TRADED, Findings, Leak
+from tradewind.validation import purity
+from tradewind.validation.acting import NOT_TRADED
+from tradewind.validation.comparing import KEYS, Findings, Leak
 from tradewind.validation.planted_leaks import PlantedLeak
 
 MOVED = 0.01  # of a feature's standard deviation: smaller deviations do not change what a model says
@@ -29,7 +31,8 @@ def render(found: Findings, warm_up_rows: pd.DataFrame, universe: str) -> str:
     parts = [
         "# Leak audit",
         f"{universe}. The run was repeated on histories that end at {len(found.cuts)} cuts, that are noise after them, "
-        "and that go the opposite way after them. What was known at or before a cut must be the same, value by value.",
+        "that go the opposite way after them, and in which the exchange is down after them. What was known at or "
+        "before a cut must be the same, value by value, from bars to accounts.",
         verdict,
         table(_products(found)),
     ]
@@ -47,6 +50,8 @@ def render(found: Findings, warm_up_rows: pd.DataFrame, universe: str) -> str:
             for name in strategies
         ),
         f"Not looked at, since they are comparisons that nobody trades: {', '.join(NOT_TRADED)}.",
+        *_places(found),
+        *_choices(found),
         "## Warm-up",
         "What features say when a live system has loaded so many bars only, against the whole history. A deviation of "
         f"more than {percent(MOVED, 0)} of a feature's standard deviation counts.",
@@ -58,22 +63,53 @@ def render(found: Findings, warm_up_rows: pd.DataFrame, universe: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _places(found: Findings) -> Iterator[str]:
+    if found.places:
+        yield "## Places"
+        yield (
+            "Bars, features and labels alone were cut at these places, too. A bar may be rare in more ways than one."
+        )
+        yield table({"where": kind, "cuts": number(count, 0) if count else "none there"}
+                    for kind, count in found.places.items())  # fmt: skip
+
+
+def _choices(found: Findings) -> Iterator[str]:
+    if found.choices:
+        tested = [one for one in found.choices if one.could_flip]
+        yield "## Choices"
+        yield (
+            f"{len(tested)} futures after the middle of the first test window were made in which another candidate "
+            "is the best: a choice made by the test would have flipped in them."
+        )
+        yield table({"step": one.step, "made the best": one.candidate,
+                     "a choice flipped": "yes" if one.flipped else "no" if one.could_flip else "not tested"}
+                    for one in found.choices)  # fmt: skip
+
+
 def planted_line(planted: PlantedLeak | None, first: Leak | None) -> str:
     """One line of the audit of the audit; `planted` is None for the run without a leak."""
-    where = f"{first.product} {first.name}, {first.history} after {first.cut:%Y-%m-%d %H:%M}" if first else ""
+    where = f"{first.product} {first.name}, {_when(first)}" if first else ""
     if planted is None:
         return f"{'FALSE ALARM' if first else 'silent':<12}  the run without a leak  {where}".rstrip()
     return f"{'caught' if first else 'MISSED':<12}  {planted.kind:<14} {planted.name:<38} {planted.what}: {where}"
 
 
+def _when(leak: Leak) -> str:
+    return leak.detail if leak.product == purity.PRODUCT else f"{leak.history} after {_instant(leak.cut)}"
+
+
+def _instant(at: pd.Timestamp) -> str:
+    return "" if pd.isna(at) else f"{at:%Y-%m-%d %H:%M}"
+
+
 def _products(found: Findings) -> Iterator[dict[str, str]]:
-    for product in KEYS:
+    for product in (*KEYS, purity.PRODUCT):
         columns = {name: count for (kind, name), count in found.compared.items() if kind == product and name != "rows"}
         if columns:
             moved = sum(kind == product for kind, _ in found.leaking)
             yield {
                 "what": product.replace("_", " "),
-                "strategies" if product == "positions" else "columns": number(len(columns), 0),
+                "columns or strategies": number(len(columns), 0),
                 "values compared": number(sum(columns.values()), 0),
                 "moved": number(moved, 0),
             }
@@ -83,8 +119,7 @@ def _leaks(found: Findings) -> Iterator[dict[str, str]]:
     for (product, name), leak in found.leaking.items():
         yield {
             "what": product.replace("_", " "), "name": name, "history": leak.history,
-            "cut": f"{leak.cut:%Y-%m-%d %H:%M}", "value": leak.detail,
-            "first moved": f"{leak.symbol} {leak.first:%Y-%m-%d %H:%M}",
+            "cut": _instant(leak.cut), "value": leak.detail, "first moved": f"{leak.symbol} {_instant(leak.first)}",
         }  # fmt: skip
 
 

@@ -75,8 +75,8 @@ def null_world_cases(n_each: int, n_symbols: int, days: int = 730) -> list[Case]
 
 def identity(parameters: Mapping[str, Any]) -> str:
     """What tells these parameters from others: outcomes under different ones must not be mixed."""
-    known = {name: parameters[name] for name in sorted(parameters) if name in _JUDGED_BY}
-    return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    judged_by = {name: parameters[name] for name in sorted(parameters) if name in _JUDGED_BY}
+    return hashlib.sha256(json.dumps(judged_by, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 _JUDGED_BY = ("data_engineering", "feature_engineering", "classifier", "evaluation", "trading")
@@ -104,8 +104,10 @@ class CaseRunner:
         if self.real is None:
             raise BadData(f"{case.key}: a null world needs real candles to be made of")
         bars = {name: _latest(table, case.days) for name, table in self.real.bars.items()}
-        made = {"sign_flipped": sign_flipped, "block_shuffled": block_shuffled}[case.world]
-        return replace(self.real, bars=made(bars, np.random.default_rng(case.seed)), oracle=self.real.oracle.iloc[:0])
+        null_of = {"sign_flipped": sign_flipped, "block_shuffled": block_shuffled}[case.world]
+        return replace(
+            self.real, bars=null_of(bars, np.random.default_rng(case.seed)), oracle=self.real.oracle.iloc[:0]
+        )
 
 
 def simulated(case: Case) -> Sources:
@@ -128,7 +130,7 @@ def _latest(table: pd.DataFrame, days: int) -> pd.DataFrame:
 
 
 def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings) -> dict[str, Any]:
-    """What is said of a run's positions, and what perfect knowledge would have been told.
+    """The verdict on a run's positions, and the verdict on perfect knowledge.
 
     Args:
         case: the market's kind and seed.
@@ -138,13 +140,13 @@ def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings
     """
     verdict, board, holdout, returns = _judge(sources, run, run.positions, settings)
     strategies = board.set_index("strategy")
-    models = strategies[strategies["family"] == "model"]["sharpe"]
-    kept = (
+    models = strategies[strategies["family"].isin(["model", "ensemble"])]["sharpe"]
+    fields = (
         "verdict", "strategy", "sharpe", "sharpe_low", "sharpe_high", "holdout_sharpe", "probability_of_edge",
         "probability_of_loss", "passed",
     )  # fmt: skip
     out = {
-        "key": case.key, **case.model_dump(), **{name: verdict[name] for name in kept},
+        "key": case.key, **case.model_dump(), **{name: verdict[name] for name in fields},
         "oracle_sharpe": 0.0, "perfect_verdict": None,
         **{f"sharpe_{name}": float(value) for name, value in models.items()},
         "best_lost_money": _best_lost(board, holdout),
@@ -154,11 +156,12 @@ def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings
     oracle = run.positions[baselines.ORACLE].assign(strategy=PERFECT)
     rivals = {name: one for name, one in run.positions.items() if baselines.family(name) == "baseline"}
     rivals |= positions.imitations(oracle, run.folds, settings.seed)  # those of what is judged here
-    told, perfect, _, _ = _judge(sources, run, {PERFECT: oracle, **rivals}, settings)
+    alone = settings.changed(verdict=settings.verdict.model_copy(update={"judged": PERFECT}))
+    verdict_on_oracle, perfect, _, _ = _judge(sources, run, {PERFECT: oracle, **rivals}, alone)
     row = perfect.set_index("strategy").loc[PERFECT]
     return out | {
         "oracle_sharpe": float(row["sharpe"]), "oracle_low": float(row["sharpe_low"]),
-        "oracle_high": float(row["sharpe_high"]), "perfect_verdict": told["verdict"],
+        "oracle_high": float(row["sharpe_high"]), "perfect_verdict": verdict_on_oracle["verdict"],
     }  # fmt: skip
 
 
@@ -172,8 +175,10 @@ def _judge(
     sensitivity = accounts.cost_sensitivity(targets, market, run.folds, accounts.SensitivityRules())
     board, holdout = judging.rank_strategies(returns, settings.statistics, settings.seed)
     tried = {str(name): str(name) for name in returns["strategy"].unique()}
-    found, chosen, _, _ = significance.measure_significance(returns, [], (), tried, settings.statistics, settings.seed)
-    verdict = judging.judge_strategies(board, holdout, sensitivity, found, chosen, settings.verdict)
+    sharpe_table, chosen, _, _ = significance.measure_significance(
+        returns, [], (), tried, settings.statistics, settings.seed
+    )
+    verdict = judging.judge_strategies(board, holdout, sensitivity, sharpe_table, chosen, settings.verdict)
     return verdict, board, holdout, returns
 
 
@@ -188,7 +193,7 @@ def _best_lost(board: pd.DataFrame, holdout: pd.DataFrame) -> float:
 def _gross_intervals(returns: pd.DataFrame, rules: StatisticsRules, seed: int) -> dict[str, tuple[float, float]]:
     """Intervals of the Sharpe ratios before costs and funding, which on a null market are truly zero, whatever the
     rule; over the folds and the holdout together. Strategies that never traded are left out."""
-    found = {}
+    by_strategy = {}
     for name, part in returns.groupby("strategy", sort=True):
         daily = daily_returns(part["timestamp"], part["gross"].to_numpy())
         # The turned and the matched positions are made of the model's own later ones: their truth is not zero.
@@ -196,5 +201,5 @@ def _gross_intervals(returns: pd.DataFrame, rules: StatisticsRules, seed: int) -
             intervals = bootstrap_intervals(
                 daily, np.random.default_rng(seed), rules.confidence, rules.n_resamples, rules.mean_block_days
             )
-            found[str(name)] = intervals["sharpe"]
-    return found
+            by_strategy[str(name)] = intervals["sharpe"]
+    return by_strategy

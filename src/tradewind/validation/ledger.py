@@ -48,7 +48,7 @@ def run_cases(
         results = on.map(judge, missing)
         for _, outcome in zip(track(range(len(missing)), "truth: markets"), results, strict=True):
             done[outcome["key"]] = outcome | {"identity": identity}
-            _append(path, done[outcome["key"]])
+            append(path, done[outcome["key"]])
     return [done[case.key] for case in wanted]
 
 
@@ -73,7 +73,8 @@ def read(path: Path) -> list[Outcome]:
     return outcomes
 
 
-def _append(path: Path, outcome: Outcome) -> None:
+def append(path: Path, outcome: Outcome) -> None:
+    """One line more, on the disk before this returns."""
     with path.open("ab") as file:
         file.write(json.dumps(outcome, sort_keys=True).encode() + b"\n")
         file.flush()

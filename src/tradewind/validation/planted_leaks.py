@@ -5,7 +5,6 @@ Each is a mistake that research code is known to make. They are faults to test t
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,12 @@ from tradewind.learning.models.walk_forward import split_training
 from tradewind.learning.splits.purged import test_mask, training_mask
 from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 from tradewind.market.universe import Universe
-from tradewind.validation.audit import Leak, audit_run
+from tradewind.validation.audit import audit_run
+from tradewind.validation.comparing import Leak
+from tradewind.validation.planted_elsewhere import ACTING, Loaders, bars_changed, leaks_elsewhere
 from tradewind.validation.research_run import MODEL, RunSettings, Sources, Steps, Tables, boosted_forecasts, lazily
 
 CLEAN = Steps()
-Loaders = Mapping[str, Callable[[], pd.DataFrame]]
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,20 @@ class PlantedLeak:
 
 def planted_leaks() -> list[PlantedLeak]:
     """All of them."""
-    return [PlantedLeak(name, kind, what, replace(CLEAN, **steps)) for name, kind, what, steps in _leaks()]
+    every = [*_leaks(), *leaks_elsewhere()]
+    return [PlantedLeak(name, kind, what, replace(CLEAN, **steps)) for name, kind, what, steps in every]
 
 
 def _leaks() -> list[tuple[str, str, str, dict[str, Any]]]:
     return [
         ("clipped_at_whole_sample_quantile", "data", "volumes clipped at a quantile of the whole history",
-         {"check_bars": _bars_changed(_clip_volume)}),
+         {"check_bars": bars_changed(_clip_volume)}),
         ("prices_smoothed_on_both_sides", "data", "closes smoothed by a centred mean",
-         {"check_bars": _bars_changed(_smooth_close)}),
+         {"check_bars": bars_changed(_smooth_close)}),
         ("stamped_with_opening_time", "data", "bars said to be known when they open",
-         {"check_bars": _bars_changed(_stamp_open)}),
+         {"check_bars": bars_changed(_stamp_open)}),
         ("gaps_filled_backwards", "data", "every tenth close missing and filled from the next one",
-         {"check_bars": _bars_changed(_fill_back)}),
+         {"check_bars": bars_changed(_fill_back)}),
         ("unfinished_slow_bar", "resampling", "the close of a 4 h bar joined to all of its hours",
          {"compute_features": _feature_added(_slow_close)}),
         ("range_of_the_whole_day", "resampling", "the day's high and low joined to all of its hours",
@@ -101,17 +102,6 @@ def _leaks() -> list[tuple[str, str, str, dict[str, Any]]]:
         ("traded_a_bar_early", "position", "positions of the next bar held on this one",
          {"make_positions": _a_bar_early}),
     ]  # fmt: skip
-
-
-def _bars_changed(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[..., Any]:
-    def check_bars(*args: Any) -> Any:
-        bars, quarantine, counts = CLEAN.check_bars(*args)
-        return {name: partial(changed, load) for name, load in bars.items()}, quarantine, counts
-
-    def changed(load: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-        return change(load())
-
-    return check_bars
 
 
 def _clip_volume(bars: pd.DataFrame) -> pd.DataFrame:
@@ -333,7 +323,8 @@ def _a_bar_early(*args: Any) -> Tables:
 
 def planted_run(parameters: Mapping[str, Any]) -> tuple[Sources, RunSettings]:
     """A small market with an edge, and settings small and keen enough that every leak can show in seconds."""
-    market = simulate_market(SimulationSpec(n_symbols=2, days=360, edge=12, seed=5))
+    market = simulate_market(SimulationSpec(n_symbols=2, days=360, edge=12, seed=5, outages=4))
+    received = {name: _with_repeats(table, number) for number, (name, table) in enumerate(market.bars.items())}
     universe = Universe(
         venue="simulated", symbols=market.spec.symbols, timeframe="1h", side_series=("funding", "sentiment"),
         reference_symbol=market.spec.symbols[0],
@@ -347,7 +338,17 @@ def planted_run(parameters: Mapping[str, Any]) -> tuple[Sources, RunSettings]:
             update={"max_rounds": 40, "early_stopping_rounds": 20, "row_stride": 1, "fits_side_by_side": 2}
         ),
     )
-    return Sources(universe, market.bars, market.side_series, market.oracle), settings
+    return Sources(universe, received, market.side_series, market.oracle), settings
+
+
+def _with_repeats(bars: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The bars with forty on which nothing was traded: they repeat the close before."""
+    rows = np.sort(np.random.default_rng(seed).choice(np.arange(500, len(bars)), 40, replace=False))
+    before = bars["close"].to_numpy()[rows - 1]
+    out = bars.copy()
+    for name in ("open", "high", "low", "close"):
+        out.loc[out.index[rows], name] = before
+    return out
 
 
 def check_planted_leaks(parameters: Mapping[str, Any]) -> Iterator[tuple[PlantedLeak | None, Leak | None]]:
@@ -356,5 +357,7 @@ def check_planted_leaks(parameters: Mapping[str, Any]) -> Iterator[tuple[Planted
     clean = audit_run(sources, settings)
     yield None, next(iter(clean.leaks), None)
     for planted in planted_leaks():
-        found = audit_run(sources, settings, planted.steps, stop_at_first=True)
+        found = audit_run(
+            sources, settings, planted.steps, stop_at_first=True, n_places=60, acts=planted.kind in ACTING
+        )
         yield planted, next(iter(found.leaks), None)

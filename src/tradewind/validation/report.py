@@ -40,10 +40,10 @@ def render(summary: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _with_interval(found: Mapping[str, Any]) -> str:
-    if found["value"] is None:
+def _with_interval(estimate: Mapping[str, Any]) -> str:
+    if estimate["value"] is None:
         return "none to count"
-    return f"{percent(found['value'])} ({percent(found['low'])} to {percent(found['high'])})"
+    return f"{percent(estimate['value'])} ({percent(estimate['low'])} to {percent(estimate['high'])})"
 
 
 def _worlds(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
@@ -75,11 +75,11 @@ def _planted(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def _coverage(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    found = summary["coverage"]
+    coverage = summary["coverage"]
     rows = {
-        "all rules and models before costs, on null markets": found["before_costs"],
-        **{f"- {name.replace('_', ' ')}": one for name, one in found["by_rule"].items()},
-        "the oracle, on planted markets": found["oracle"],
+        "all rules and models before costs, on null markets": coverage["before_costs"],
+        **{f"- {name.replace('_', ' ')}": one for name, one in coverage["by_rule"].items()},
+        "the oracle, on planted markets": coverage["oracle"],
     }
     for name, one in rows.items():
         yield {

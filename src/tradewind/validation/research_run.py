@@ -1,4 +1,4 @@
-"""The pipeline from received rows to positions, in memory, with every step replaceable.
+"""The pipeline from received rows to accounts, in memory, with every step replaceable.
 
 The same functions as the nodes of `kedro run` call. The experiment runs markets through it, the leak audit other
 histories, and the planted leaks replace one step each.
@@ -18,15 +18,15 @@ from tradewind.data.quality import checked_bars
 from tradewind.data.quality.daily import known_with_quality, quality_series
 from tradewind.data.quality.rules import QualityRules
 from tradewind.data.side_data.collection import collect_side_series
-from tradewind.evaluation.positions import make_positions
+from tradewind.evaluation.positions import make_positions, traded
 from tradewind.evaluation.traded_market import TradedMarket
+from tradewind.learning.ensemble.tables import mean_forecasts
 from tradewind.learning.features import of_universe as features_of_universe
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.labels import of_universe as labels_of_universe
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import WeightRules
 from tradewind.learning.models import catalogue, model_input, tuning, walk_forward
-from tradewind.learning.models.base import Files
 from tradewind.learning.models.boosting import BoostingParameters
 from tradewind.learning.models.model_input import ModelInputRules
 from tradewind.learning.models.tuning import TuningRules
@@ -36,6 +36,8 @@ from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.verdict import VerdictRules
 from tradewind.trading.setup import TradingSetup
+from tradewind.validation import acting
+from tradewind.validation.acting import NullModelStore
 
 Tables = Mapping[str, pd.DataFrame]
 MODEL = "lightgbm"
@@ -108,7 +110,11 @@ def load_sources(catalog: Any, parameters: Mapping[str, Any]) -> Sources:
 
 @dataclass(frozen=True)
 class Products:
-    """What every step made; tables of symbols by partition, positions by strategy."""
+    """What every step made; tables of symbols by partition, positions by strategy.
+
+    `decisions` are those of the live path over the first test window, `accounts` the returns of all strategies; both
+    have no rows where a run was not asked to go so far.
+    """
 
     bars: Tables
     side_series: pd.DataFrame
@@ -118,26 +124,8 @@ class Products:
     folds: pd.DataFrame
     forecasts: pd.DataFrame
     positions: Tables
-
-
-class NullModelStore:
-    """A model store that forgets."""
-
-    def get(self, key: str) -> Files | None:
-        """Nothing is ever found."""
-        return None
-
-    def put(self, key: str, files: Files, about: dict[str, Any]) -> None:
-        """Nothing is kept.
-
-        Args:
-            key: not used.
-            files: not used.
-            about: not used.
-        """
-
-    def forget(self, key: str) -> None:
-        """Nothing is there."""
+    decisions: pd.DataFrame
+    accounts: pd.DataFrame
 
 
 def best_parameters(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> BoostingParameters:
@@ -205,7 +193,12 @@ class Steps:
     tune: Callable[..., Any] = best_parameters
     train: Callable[..., Any] = boosted_forecasts
     train_linear: Callable[..., Any] = other_forecasts
+    average: Callable[..., Any] = mean_forecasts
+    train_network: Callable[..., Any] = acting.network_forecasts
+    train_agent: Callable[..., Any] = acting.agent_positions
     make_positions: Callable[..., Any] = make_positions
+    decide: Callable[..., Any] = acting.decide
+    run_accounts: Callable[..., Any] = acting.run_accounts
 
 
 def lazily(tables: Tables) -> dict[str, Callable[[], pd.DataFrame]]:
@@ -251,7 +244,12 @@ def make_features(
 
 
 def run_research(
-    sources: Sources, settings: RunSettings, steps: Steps | None = None, folds: pd.DataFrame | None = None
+    sources: Sources,
+    settings: RunSettings,
+    steps: Steps | None = None,
+    folds: pd.DataFrame | None = None,
+    acts: bool = False,
+    accounts: bool = False,
 ) -> Products:
     """From received rows to positions. `folds` are made of the history unless they are given.
 
@@ -260,6 +258,8 @@ def run_research(
         settings: parameters of the run.
         steps: the steps of the run; None takes the library's own.
         folds: the folds table; None makes it from the history.
+        acts: train a network and an agent on the first fold as well, and decide over its window as a live run would.
+        accounts: go on to the accounts of all strategies.
     """
     steps, universe = steps or Steps(), sources.universe
     bars, side_series = make_bars(sources, settings, steps)
@@ -276,7 +276,20 @@ def run_research(
         steps.train_linear(rows, folds, settings),
     ]
     market = TradedMarket.load(lazily(bars), side_series, universe, settings.trading)
-    positions = steps.make_positions(market, folds, forecasts, (), sources.oracle, settings.seed)
-    return Products(
-        bars, side_series, features, labels, inputs, folds, pd.concat(forecasts, ignore_index=True), positions
+    agents, decisions = [], pd.DataFrame()
+    if acts:
+        forecasts.append(steps.train_network(rows, folds, settings))
+        agents.append(steps.train_agent(rows, folds, market, settings))
+        decisions = steps.decide(bars, side_series, rows, folds, universe, settings)
+    directed = list(traded(forecasts).values())
+    if directed:
+        forecasts.append(steps.average(directed))
+    named = settings.verdict.judged
+    there = named in {*traded(forecasts), *acting.strategies(agents)}
+    positions = steps.make_positions(
+        market, folds, forecasts, agents, sources.oracle, settings.seed, named if there else None
     )
+    return Products(
+        bars, side_series, features, labels, inputs, folds, pd.concat(forecasts, ignore_index=True), positions,
+        decisions, steps.run_accounts(positions, market, folds) if accounts else pd.DataFrame(),
+    )  # fmt: skip

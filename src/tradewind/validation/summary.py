@@ -83,15 +83,15 @@ def _gross(null: pd.DataFrame) -> Iterator[tuple[str, bool]]:
 
 
 def _gross_coverage(null: pd.DataFrame) -> tuple[int, int]:
-    found = [holds for _, holds in _gross(null)] if len(null) else []
-    return sum(found), len(found)
+    held = [holds for _, holds in _gross(null)] if len(null) else []
+    return sum(held), len(held)
 
 
 def _coverage_by_rule(null: pd.DataFrame) -> dict[str, dict[str, float | int | None]]:
     by_rule: dict[str, list[bool]] = {}
     for name, holds in _gross(null) if len(null) else ():
         by_rule.setdefault(name, []).append(holds)
-    return {name: share(sum(found), len(found)) for name, found in sorted(by_rule.items())}
+    return {name: share(sum(held), len(held)) for name, held in sorted(by_rule.items())}
 
 
 def _oracle_coverage(planted: pd.DataFrame) -> tuple[int, int]:
@@ -107,10 +107,10 @@ def _oracle_coverage(planted: pd.DataFrame) -> tuple[int, int]:
 
 
 def _calibration(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    known = table[table["probability_of_loss"].notna()]
-    foretold = known["probability_of_loss"].astype(float)
+    with_loss = table[table["probability_of_loss"].notna()]
+    foretold = with_loss["probability_of_loss"].astype(float)
     for low, high in itertools.pairwise(LOSS_EDGES):
-        part = known[(foretold >= low) & ((foretold < high) | ((high == 1.0) & (foretold == 1.0)))]
+        part = with_loss[(foretold >= low) & ((foretold < high) | ((high == 1.0) & (foretold == 1.0)))]
         if len(part):
             fell = part["best_lost_money"]
             yield {

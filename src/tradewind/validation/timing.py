@@ -15,7 +15,7 @@ from tradewind.learning.models.sequence.parameters import SequenceParameters
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.metrics import scorecard
 from tradewind.metrics.scorecard import Measured, ScorecardRules
-from tradewind.validation.research_run import NullModelStore
+from tradewind.validation.acting import NullModelStore
 
 CALLS, BATCHES = 200, 5
 

@@ -238,7 +238,7 @@ def test_the_calendar_and_the_trades_are_those_of_an_independent_source(read: An
     assert set(events["value"]) == {3.0}
     trades = pd.read_parquet(shared_data / "trades/binance/XRPETH-trades-2019.parquet")
     for name in ("freqtrade_XRP_ETH-trades.json.gz", "freqtrade_XRP_OLD-trades.json.gz"):
-        own = read(name).tables["trades"]
+        (own,) = read(name).tables.values()
         columns = ["timestamp", "id", "side", "price", "amount"]
         ordered = [table.sort_values("id")[columns].to_numpy().tolist() for table in (own, trades)]
         assert ordered[0] == ordered[1]

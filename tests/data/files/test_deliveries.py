@@ -73,8 +73,8 @@ def test_the_order_of_deliveries_does_not_matter() -> None:
         for number in order:
             step = merge_rows([step, deliveries[number]])
         pd.testing.assert_frame_equal(step, once)
-    # The first content came again last, so it counts: of one bar the last row is the one that was received last.
-    assert once.groupby("open_time")["close"].last().tolist() == [100.0] * 5 + [100.5] * 3
+    # The first content came again last, and is no correction for that: the one that was new last counts.
+    assert once.groupby("open_time")["close"].last().tolist() == [100.0] * 3 + [100.5] * 5
 
 
 def test_the_content_tells_rows_apart() -> None:

@@ -8,10 +8,13 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from tradewind.datasets.model_store import FolderModelStore
+from tradewind.errors import BadData
 from tradewind.learning.models import catalogue
-from tradewind.learning.models.linear import LinearParameters
+from tradewind.learning.models.base import Sample
+from tradewind.learning.models.linear import LinearForecaster, LinearParameters
 from tradewind.learning.models.paths import path_forecasts
-from tradewind.learning.models.walk_forward import TrainingRules, forecast_table, train_folds
+from tradewind.learning.models.row_model import RowForecaster
+from tradewind.learning.models.walk_forward import TrainingRules, forecast_table, split_training, train_folds
 from tradewind.learning.splits.combinatorial import CombinatorialPlan
 from tradewind.market import schema
 
@@ -80,7 +83,7 @@ def test_it_is_the_regression_of_scikit_learn_on_clipped_standard_scores(tmp_pat
     ours = found[found["fold"] == 0]
     test = table.set_index("timestamp").loc[ours["timestamp"], names].to_numpy(np.float64)
     x, later = (np.clip((one - mean) / spread, -5, 5) for one in (past[names].to_numpy(np.float64), test))
-    model = LogisticRegression(C=0.002, max_iter=200).fit(x, past["label"])
+    model = LogisticRegression(C=LinearParameters().c, max_iter=200).fit(x, past["label"])
     np.testing.assert_allclose(ours[["p_down", "p_flat", "p_up"]], model.predict_proba(later), atol=2e-3)
 
 
@@ -128,3 +131,42 @@ def test_every_path_forecasts_every_row_before_the_holdout_once() -> None:
         assert np.corrcoef(part["p_up"] - part["p_down"], part["known"])[0, 1] > 0.9
     apart = found.pivot(index="timestamp", columns="fold", values="p_up")
     assert (apart.nunique(axis=1) == 3).all()  # each by a model of its own
+
+
+def test_importance_is_what_every_model_of_rows_measures() -> None:
+    """A regression knows what a feature at its mean would change without forecasting again."""
+    kind = catalogue.row_model("linear")
+    table = rows(600).fillna({"broken": 0.5})
+    model = kind(LinearParameters(c=0.1), 7).fit(split_training(table, TrainingRules()))
+    told = model.importance(table)
+    asked = RowForecaster._mean_changes(model, *values_and_means(table, model.features))
+    np.testing.assert_allclose(told["mean_abs_shap"], asked, rtol=1e-9, atol=1e-12)
+    assert told["mean_abs_shap"].max() > 0.01
+
+
+def values_and_means(table: pd.DataFrame, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    values = table[list(names)].to_numpy(dtype=np.float32)
+    return values, np.where(np.isfinite(values), values, 0.0).mean(axis=0).astype(np.float32)
+
+
+def test_a_penalty_means_the_same_for_weights_of_every_scale(tmp_path: Path) -> None:
+    table = rows()
+    first = forecasts(table, tmp_path / "one", ("linear",))
+    second = forecasts(table.assign(weight=0.09), tmp_path / "two", ("linear",))
+    np.testing.assert_allclose(first["p_up"], second["p_up"], atol=1e-6)
+    with pytest.raises(BadData, match="weights of the training rows are all zero"):
+        Sample.from_rows(table.assign(weight=0.0))
+
+
+def test_columns_that_say_the_same_share_one_prior() -> None:
+    """Twenty copies of a column are believed as one: the forecast is that of the column alone."""
+    table = rows().drop(columns="broken")
+    copies = table.assign(**{f"copy_{number}": table["known"] for number in range(20)})
+    said = {}
+    for name, sample in (("alone", table), ("copies", copies)):
+        for shared in (False, True):
+            known = Sample.from_rows(sample)
+            model = LinearForecaster(LinearParameters(c=0.0002, shares_penalty=shared), 7)
+            said[name, shared] = model.fit_samples(known, known, known).predict(sample)["p_up"].to_numpy()
+    assert np.abs(said["alone", True] - said["copies", True]).max() < 0.01
+    assert np.abs(said["alone", False] - said["copies", False]).max() > 0.1

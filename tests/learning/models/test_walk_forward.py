@@ -18,6 +18,7 @@ from tradewind.learning.models.calibration import ProbabilityScaling, fit_scalin
 from tradewind.learning.models.tuning import TuningRules
 from tradewind.learning.models.walk_forward import TrainingRules, forecast_table, train_folds
 from tradewind.market import schema
+from tradewind.validation.research_run import NullModelStore
 
 RULES = TrainingRules(max_rounds=15, early_stopping_rounds=5)
 KIND = catalogue.row_model("lightgbm")
@@ -61,6 +62,24 @@ def test_a_fold_never_learns_from_its_future(
         for number, rows in enumerate((model_rows, changed))
     )
     pd.testing.assert_frame_equal(before, after)
+
+
+def test_folds_trained_in_other_processes_are_those_trained_here(
+    model_rows: pd.DataFrame, model_folds: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the byte, under the same keys: where a fold is trained is no part of what it is."""
+    monkeypatch.setattr(walk_forward, "TRAINING_MODULES", ())  # none of them is needed for trees
+    here, there = FolderModelStore(tmp_path / "here"), FolderModelStore(tmp_path / "there")
+    elsewhere = RULES.model_copy(update={"executor": "processes"})
+    own = train(model_rows, model_folds, here)
+    sent = train_folds(KIND, PARAMETERS, model_rows, model_folds, elsewhere, there, 7)
+    pd.testing.assert_frame_equal(forecast_table(own, 12), forecast_table(sent, 12))
+    for one, other in zip(own, sent, strict=True):
+        assert one.key == other.key
+        assert here.get(one.key) == there.get(one.key) == other.forecaster.files()
+        pd.testing.assert_frame_equal(one.test, other.test)
+    lost = train_folds(KIND, PARAMETERS, model_rows, model_folds.iloc[:1], elsewhere, NullModelStore(), 7)
+    assert lost[0].forecaster.files() == own[0].forecaster.files()
 
 
 def test_finished_folds_are_not_trained_again(

@@ -90,4 +90,4 @@ def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(ValidationError, match="a model of regimes is one of"):
         RegimePlan(model="tea_leaves")
     assert RegimePlan().fits(2160) == []
-    assert RegimePlan().fits(17520) == [2160, 8160, 14160]
+    assert RegimePlan().fits(17520) == [2160, 10160]

@@ -170,7 +170,15 @@ def trade(
                 _buy(states, at, missing, price)
                 if missing == whole:  # exactly: else the rounding of the sum would be traded on the next bar
                     states[at, UNITS] = states[at, WORKING]
-        elif missing != 0.0 and limit > 0.0 and (bar.low < limit if missing > 0.0 else bar.high > limit):
+        elif (
+            missing != 0.0
+            and limit > 0.0
+            and (
+                (bar.opening <= limit or bar.low < limit)
+                if missing > 0.0
+                else (bar.opening >= limit or bar.high > limit)
+            )
+        ):
             # Met at the open if that is better already; what was held until then earns up to the fill.
             there = min(price, limit) if missing > 0.0 else max(price, limit)
             gross += states[at, UNITS] * (there - price)
@@ -200,7 +208,7 @@ def trade(
         there, left = 0.0, False
         if lowest <= worst:
             there, left = side * min(worst, side * price), True
-        elif highest > best:
+        elif highest > best or side * price >= best:
             there, left, reason = side * max(best, side * price), True, PROFIT
         if left:
             gross += units * (there - price)

@@ -84,7 +84,7 @@ def test_the_sweep_is_the_backtest_many_times(rules: OrderRules, latency: int) -
         for name in MEASURES:
             assert getattr(row, name) == pytest.approx(expected[name], rel=1e-9, abs=1e-12)
         assert row.fills == len(account.fills)
-    with pytest.raises(BadData, match="the target for"):
+    with pytest.raises(BadData, match="a target is needed for each bar: 150 bars, 3 targets"):
         sweep(past, pd.Series(HOURS), lambda: base[:3], [{}], COSTS)
 
 

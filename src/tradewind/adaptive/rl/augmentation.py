@@ -22,8 +22,8 @@ def scale_volatility(market: TradingMarket, volatility: float) -> TradingMarket:
     bars = market.bars.copy()
     for first, last in market.runs:
         first_close = bars[3, first]
-        here = slice(first, last + 1)
-        bars[PRICES, here] = first_close * (bars[PRICES, here] / first_close) ** volatility
+        bars_of_run = slice(first, last + 1)
+        bars[PRICES, bars_of_run] = first_close * (bars[PRICES, bars_of_run] / first_close) ** volatility
     bars[VOLATILITY] *= volatility
     return replace(market, bars=bars)
 

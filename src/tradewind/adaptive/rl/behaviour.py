@@ -92,10 +92,10 @@ def action_map(transitions: pd.DataFrame) -> pd.DataFrame:
     """strategy, edge, flat, target, count: the mean target by bins of the two forecasts that lead (equal counts)."""
     parts = []
     for strategy, part in transitions.groupby("strategy", sort=False):
-        known = part[(part["forecast_edge_mean"] != 0) | (part["forecast_flat"] != 0)]
-        edge = pd.qcut(known["forecast_edge_mean"], BINS, labels=False, duplicates="drop")
-        flat = pd.qcut(known["forecast_flat"], BINS, labels=False, duplicates="drop")
-        cells = known.groupby([edge.to_numpy(), flat.to_numpy()])
+        with_forecast = part[(part["forecast_edge_mean"] != 0) | (part["forecast_flat"] != 0)]
+        edge = pd.qcut(with_forecast["forecast_edge_mean"], BINS, labels=False, duplicates="drop")
+        flat = pd.qcut(with_forecast["forecast_flat"], BINS, labels=False, duplicates="drop")
+        cells = with_forecast.groupby([edge.to_numpy(), flat.to_numpy()])
         table = cells[["forecast_edge_mean", "forecast_flat", "target"]].mean().assign(count=cells.size())
         parts.append(table.reset_index(names=["edge", "flat"]).assign(strategy=strategy))
     return pd.concat(parts, ignore_index=True).astype({"strategy": "str"})

@@ -51,12 +51,12 @@ def _compare(actor: Actor, network: bytes, observation: torch.Tensor) -> None:
     onnx_state = tuple(one.numpy() for one in actor.begin(count))
     ours = actor.begin(count)
     for bar in range(3 if actor.units else 1):
-        here = observation.roll(bar, 0)[:count]
+        step_input = observation.roll(bar, 0)[:count]
         with torch.no_grad():
-            outputs = actor(here, *ours)
+            outputs = actor(step_input, *ours)
         expected, ours = (outputs[0], outputs[1:]) if actor.units else (outputs, ())
         state_inputs = dict(zip(("state", "cell"), onnx_state, strict=False))
-        exported, *after = session.run(None, {"observation": here.numpy(), **state_inputs})
+        exported, *after = session.run(None, {"observation": step_input.numpy(), **state_inputs})
         onnx_state = tuple(after)
         apart = _distance(expected.numpy(), exported)
         if not apart <= TOLERANCE:

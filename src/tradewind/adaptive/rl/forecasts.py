@@ -1,7 +1,7 @@
 """Forecasts among an agent's features: the linear models', with their uncertainty, as known to each fold."""
 
 import json
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tradewind.adaptive.rl.rules import FORECASTS
+from tradewind.compute import executor
 from tradewind.errors import BadData, BadModel
 from tradewind.learning.models.base import PROBABILITIES, Files, feature_names, thin
 from tradewind.learning.models.linear import LinearForecaster, fit_linear
@@ -18,7 +19,8 @@ from tradewind.learning.splits.purged import assert_no_leak, test_mask, training
 from tradewind.metrics.classification import CLASSES
 from tradewind.trading.strategy.signals import smooth
 
-BLOCKS, ROWS_EACH, RIDGE, SMOOTHING_BARS = 3, 6000, 0.002, 12.0
+BLOCKS, ROWS_EACH, RIDGE, SMOOTHING_BARS = 3, 6000, 0.0002, 12.0
+FOLDS_SIDE_BY_SIDE = 2
 SPREAD_RIDGE = 0.01  # of the rows
 KEYS = ["symbol", "timestamp"]
 CLASSES_FILE, SPREAD_FILE = "forecast_classes.json", "forecast_spread.json"
@@ -42,13 +44,21 @@ def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> FoldForecasts:
     Raises:
         BadData: a training row looks into the test, or there are too few of them.
     """
-    parts, forecasters = [], {}
-    for fold in folds.itertuples(index=False):
+    from threadpoolctl import threadpool_limits
+
+    def of_fold(fold: Any) -> tuple[pd.DataFrame, AgentForecaster]:
         training, testing = training_mask(rows, fold), test_mask(rows, fold)
         assert_no_leak(rows, training, testing)
-        inside, after, forecasters[int(fold.fold)] = with_forecasts(rows[training], rows[testing])
-        for table in (inside, after):
-            parts.append(table[[*KEYS, *FORECASTS]].assign(fold=np.int64(fold.fold)))
+        inside, after, forecaster = with_forecasts(rows[training], rows[testing])
+        both = pd.concat([table[[*KEYS, *FORECASTS]] for table in (inside, after)], ignore_index=True)
+        return both.assign(fold=np.int64(fold.fold)), forecaster
+
+    plan = list(folds.itertuples(index=False))
+    # One thread a fit; the limit is set around all of them, because two that set it side by side would undo each other.
+    with threadpool_limits(limits=1), executor("threads", FOLDS_SIDE_BY_SIDE) as on:
+        found = list(on.map(of_fold, plan))
+    parts = [table for table, _ in found]
+    forecasters = {int(fold.fold): forecaster for fold, (_, forecaster) in zip(plan, found, strict=True)}
     table = pd.concat(parts, ignore_index=True)[["fold", *KEYS, *FORECASTS]]
     return FoldForecasts(table.astype(dict.fromkeys(FORECASTS, "float32")), forecasters)
 

@@ -63,9 +63,9 @@ class TradingMarket:
             if np.isinf(table).any():
                 row, at = np.argwhere(np.isinf(table))[0]
                 raise BadData(f"{symbol}: feature {at} is infinite at row {row}: mend its formula")
-            known = ~np.isnan(table).any(axis=1)
+            is_whole = ~np.isnan(table).any(axis=1)
             ends = np.r_[segment[1:] != segment[:-1], False]
-            edge = np.flatnonzero(np.diff(np.r_[False, known, False].astype(np.int8)))
+            edge = np.flatnonzero(np.diff(np.r_[False, is_whole, False].astype(np.int8)))
             for first, after in zip(edge[::2], edge[1::2], strict=True):
                 cuts = np.flatnonzero(ends[first:after]) + first
                 for start, end in zip(np.r_[first, cuts + 1], np.r_[cuts, after - 1], strict=True):

@@ -151,14 +151,14 @@ def run_policy(
     hidden = policy.begin(n_episodes)
     for bar in range(int((runs[:, 1] - runs[:, 0]).max()) + 1):
         targets, hidden = policy.decide(observations, states[:, TARGET], hidden)
-        here = np.flatnonzero(runs[:, 0] + bar <= runs[:, 1])
-        rows = runs[here, 0] + bar
+        still_running = np.flatnonzero(runs[:, 0] + bar <= runs[:, 1])
+        rows = runs[still_running, 0] + bar
         for which, rollout in enumerate(out):
-            chosen = here + which * count
+            chosen = still_running + which * count
             alive = states[chosen, EQUITY] > 0.0
             rollout.targets[rows] = np.where(alive, targets[chosen], 0.0)
             rollout.observations[rows] = observations[chosen]
-        moves = here[runs[here, 0] + bar < runs[here, 1]]
+        moves = still_running[runs[still_running, 0] + bar < runs[still_running, 1]]
         before = [states[moves + which * count, EQUITY] > 0.0 for which in range(len(out))]
         step_all(states, targets / LARGEST, market.market_rows, settings, observations)
         for which, rollout in enumerate(out):

@@ -100,16 +100,16 @@ class PortfolioMarket:
         instants = reduce(np.intersect1d, timestamps.values())
         every = np.unique(np.concatenate(list(timestamps.values())))
         bars, table, begins = [], [], np.zeros(len(instants), dtype=np.bool_)
-        known = np.ones(len(instants), dtype=np.bool_)
+        is_whole = np.ones(len(instants), dtype=np.bool_)
         for symbol, history in histories.items():
             place = np.searchsorted(timestamps[symbol], instants)
             bars.append(history.matrix[:, place].T)
             table.append(features[symbol][place])
-            known &= ~np.isnan(features[symbol][place]).any(axis=1)
+            is_whole &= ~np.isnan(features[symbol][place]).any(axis=1)
             begins |= np.r_[True, history.segment[place][1:] != history.segment[place][:-1]]
         # An instant at which another symbol alone has a bar lies between two that all have: the run is cut there.
         begins |= np.r_[True, np.diff(np.searchsorted(every, instants)) != 1]
-        edges = np.flatnonzero(np.diff(np.r_[False, known, False].astype(np.int8)))
+        edges = np.flatnonzero(np.diff(np.r_[False, is_whole, False].astype(np.int8)))
         runs = []
         for first, after in zip(edges[::2], edges[1::2], strict=True):
             cuts = first + 1 + np.flatnonzero(begins[first + 1 : after])

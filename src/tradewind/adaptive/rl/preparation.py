@@ -115,16 +115,16 @@ def test_markets(
     """
     tested = {}
     for symbol, (bars, history) in symbols.items():
-        here = rows[rows["symbol"] == symbol]
+        own_rows = rows[rows["symbol"] == symbol]
         within = ((bars["timestamp"] >= window[0]) & (bars["timestamp"] < window[1])).to_numpy()
-        if not within.any() or here.empty:
+        if not within.any() or own_rows.empty:
             continue
         # A feature that is missing is so at the mean for the policy.
-        table = _aligned(bars[within], here, here[columns].to_numpy(dtype=np.float32))
+        table = _aligned(bars[within], own_rows, own_rows[columns].to_numpy(dtype=np.float32))
         tested[symbol] = TestMarket(
             TradingMarket.from_histories({symbol: history.rows(within)}, {symbol: table}),
             bars.loc[within, "timestamp"].to_numpy(),
-            _aligned(bars[within], here, here[list(FORECASTS)].to_numpy(dtype=np.float32)),
+            _aligned(bars[within], own_rows, own_rows[list(FORECASTS)].to_numpy(dtype=np.float32)),
         )
     return tested
 
@@ -135,10 +135,10 @@ def _market(
     histories, features = {}, {}
     for symbol, (bars, history) in symbols.items():
         within = ((bars["timestamp"] >= span[0]) & (bars["timestamp"] <= span[1])).to_numpy()
-        here = (rows["symbol"] == symbol).to_numpy()
-        if within.any() and here.any():
+        is_own = (rows["symbol"] == symbol).to_numpy()
+        if within.any() and is_own.any():
             histories[symbol] = history.rows(within)
-            features[symbol] = _aligned(bars[within], rows[here], values[here])
+            features[symbol] = _aligned(bars[within], rows[is_own], values[is_own])
     return TradingMarket.from_histories(histories, features)
 
 

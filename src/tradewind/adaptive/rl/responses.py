@@ -70,11 +70,11 @@ def _trend(market: TradingMarket) -> Floats:
 
 def _thirds(values: Floats) -> NDArray[np.int64]:
     """0, 1 or 2 by the values' terciles; -1 where there is none."""
-    known = np.isfinite(values)
-    if not known.any():
+    is_finite = np.isfinite(values)
+    if not is_finite.any():
         return np.full(len(values), -1)
-    edges = np.quantile(values[known], (1 / 3, 2 / 3))
-    return np.where(known, np.searchsorted(edges, np.nan_to_num(values), side="right"), -1)
+    edges = np.quantile(values[is_finite], (1 / 3, 2 / 3))
+    return np.where(is_finite, np.searchsorted(edges, np.nan_to_num(values), side="right"), -1)
 
 
 def _around(market: TradingMarket) -> NDArray[np.int64]:

@@ -12,9 +12,10 @@ from tradewind.adaptive.rl.forecasts import join
 from tradewind.adaptive.rl.parameters import AgentParameters
 from tradewind.adaptive.rl.policies import LOG, LOG_COLUMNS
 from tradewind.adaptive.rl.preparation import SymbolHistories, prepare
-from tradewind.adaptive.rl.walk_forward import AGENT_MODULES, FORMAT, Plan, plain_fold, training_task
-from tradewind.compute import executor, track
+from tradewind.adaptive.rl.walk_forward import FORMAT, Plan, training_task
+from tradewind.compute import TRAINING_MODULES, executor, track
 from tradewind.learning.models.walk_forward import fingerprint
+from tradewind.learning.splits.purged import plain_fold
 from tradewind.parameters import Parameters
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def search(
         f"{plan.name}-{fingerprint(past, settings=settings, seed=plan.seed, format=FORMAT)[:16]}", storage
     )
     seeds = [plan.seed + number for number in range(rules.seeds)]
-    with executor(plan.training.executor, plan.training.workers, plan.training.address, AGENT_MODULES) as on:
+    with executor(plan.training.executor, plan.training.workers, plan.training.address, TRAINING_MODULES) as on:
 
         def objective(trial: Any) -> float:
             changed = plan.agent.model_copy(update=_suggest(trial))

@@ -33,13 +33,13 @@ from tradewind.adaptive.rl.episodes import (
     Rows,
 )
 from tradewind.trading.engine.account import CLOSE, USUAL_VOLUME, VOLATILITY, decide, share_of, step_bar
-from tradewind.trading.engine.step import ENTRY, FILL_SIZE, HELD, MOST_FILLS, UNITS
+from tradewind.trading.engine.step import ENTRY, FILL_SIZE, HELD, MOST_FILLS, UNITS, in_place, one_bar
 
 # An episode stays within one segment: no bar of it comes after a gap.
 ONE_SEGMENT = np.zeros((1, 1), dtype=np.int32)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@in_place
 def action_to_target(action: float, held: float, settings: Floats) -> float:
     """The target position of an action; NaN where the action is invalid.
 
@@ -102,7 +102,7 @@ def step_all(
     return done
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def _step(
     states: Floats, at: int, action: float, market: Floats, settings: Floats, observations: NDArray[np.float32],
     fills: Floats,
@@ -134,7 +134,7 @@ def observe_all(
         observe(states, at, market, settings, observations)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@in_place
 def advance(states: Floats, at: int, target: float, market: Floats, settings: Floats, fills: Floats) -> float:
     """Steps the account of one episode over its next bar with the target decided: the reward.
 
@@ -168,7 +168,7 @@ def advance(states: Floats, at: int, target: float, market: Floats, settings: Fl
     return reward
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@in_place
 def _reward(states: Floats, at: int, net: float, turned: float, close: float, settings: Floats) -> float:
     rules = settings[:TARGETS_AT].view(RULES_DTYPE)[0]
     earned = np.log(max(1.0 + net, 1e-6))
@@ -196,7 +196,7 @@ def _reward(states: Floats, at: int, net: float, turned: float, close: float, se
     return reward
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@in_place
 def unrealised(states: Floats, at: int, close: float) -> float:
     """Profit of the open position since its entry, as a share of equity.
 
@@ -210,7 +210,7 @@ def unrealised(states: Floats, at: int, close: float) -> float:
     return float(states[at, UNITS] * (close - states[at, ENTRY]) / states[at, EQUITY])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@in_place
 def observe(states: Floats, at: int, market: Floats, settings: Floats, observations: NDArray[np.float32]) -> None:
     """Writes one episode's observation: the features of its row, then `ACCOUNT_FEATURES` (`rules` has the units).
 

@@ -1,4 +1,4 @@
-"""A stored agent: its policy and what it is told by, from one set of files. No torch, and nothing of its run."""
+"""A stored agent: its policy and the forecaster that it reads, from one set of files; no torch, nothing of its run."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -49,9 +49,9 @@ class StoredAgent:
         Returns:
             symbol, timestamp, target: a row a bar; 0 where it cannot act.
         """
-        told = add_forecasts(self.forecaster, rows).astype(dict.fromkeys(FORECASTS, "float32"))
-        markets = test_markets(told, known, window, list(self.policy.about.standardiser.features))
-        whole = TradingMarket.joined([one.market for one in markets.values()])
-        (life,) = run_policy(self.policy, whole, trading)
+        with_forecasts = add_forecasts(self.forecaster, rows).astype(dict.fromkeys(FORECASTS, "float32"))
+        markets = test_markets(with_forecasts, known, window, list(self.policy.about.standardiser.features))
+        joined = TradingMarket.joined([one.market for one in markets.values()])
+        (life,) = run_policy(self.policy, joined, trading)
         keys = [pd.DataFrame({"symbol": symbol, "timestamp": one.timestamp}) for symbol, one in markets.items()]
         return pd.concat(keys, ignore_index=True).assign(target=np.asarray(life.targets)).astype({"symbol": "str"})

@@ -19,19 +19,16 @@ from tradewind.adaptive.rl.policies import LOG, LOG_COLUMNS, Policy, run_policy
 from tradewind.adaptive.rl.preparation import FoldMarkets, prepare
 from tradewind.adaptive.rl.responses import MULTIPLES, responses
 from tradewind.adaptive.rl.rules import ACCOUNT_FEATURES, FORECASTS, EnvironmentRules, RewardRules
-from tradewind.compute import ExecutorKind, executor
+from tradewind.compute import TRAINING_MODULES, ExecutorKind, executor
 from tradewind.learning.models.base import Files, ModelStore
 from tradewind.learning.models.walk_forward import WALK_FORWARD
-from tradewind.learning.splits.purged import training_mask
+from tradewind.learning.splits.purged import PlainFold, plain_fold, training_mask
 from tradewind.parameters import Parameters
 from tradewind.trading.engine.backtest import History
 
-# What workers import once, for all of them: torch and stable-baselines3 take seconds.
-AGENT_MODULES = ("tradewind.adaptive.rl.agents",)
-
 logger = logging.getLogger(__name__)
 
-FORMAT = 5  # part of every key: raise it when training changes in a way that parameters do not show
+FORMAT = 6  # part of every key: raise it when training changes in a way that parameters do not show
 FAMILY = "agent"
 NO_SEED = -1  # of positions that are the mean of several
 KEYS = ["strategy", "seed", "fold", "symbol", "timestamp"]
@@ -114,10 +111,10 @@ def train_folds(
     jobs = [_Job((fold,), tuple(plan.seeds())) for fold in plain]
     if plan.training.incremental:
         jobs = [_Job(tuple(sorted(plain, key=lambda fold: fold.test_start)), (seed,)) for seed in plan.seeds()]
-    with executor(plan.training.executor, plan.training.workers, plan.training.address, AGENT_MODULES) as on:
+    with executor(plan.training.executor, plan.training.workers, plan.training.address, TRAINING_MODULES) as on:
         tasks = [on.submit(_work, job, inputs, symbols, plan, store, dict(forecasters or {})) for job in jobs]
-        found = [one for task in tasks for one in task.result()]
-    return [_together([one for one in found if one.fold == fold.fold]) for fold in plain]
+        trained = [one for task in tasks for one in task.result()]
+    return [_together([one for one in trained if one.fold == fold.fold]) for fold in plain]
 
 
 def _together(parts: Sequence[TrainedFold]) -> TrainedFold:
@@ -130,30 +127,11 @@ def _together(parts: Sequence[TrainedFold]) -> TrainedFold:
 
 
 @dataclass(frozen=True)
-class _Fold:
-    """A row of the folds table that can be sent to another process."""
-
-    fold: int
-    train_start: Any
-    train_end: Any
-    test_start: Any
-    test_end: Any
-    purge: Any
-    embargo: Any
-    role: str
-
-
-@dataclass(frozen=True)
 class _Job:
     """What one process does on end: its folds in their order, and in each of them its seeds."""
 
-    folds: tuple[_Fold, ...]
+    folds: tuple[PlainFold, ...]
     seeds: tuple[int, ...]
-
-
-def plain_fold(fold: Any) -> _Fold:
-    """A row of the folds table as a value that can be sent away."""
-    return _Fold(**{name: getattr(fold, name) for name in _Fold.__dataclass_fields__})
 
 
 def _key(rows: pd.DataFrame, fold: Any, symbols: SymbolHistories, plan: Plan, before: str, forecaster: Files) -> str:
@@ -259,8 +237,8 @@ def _live(
         table[[f"observed_{name}" for name in ACCOUNT_FEATURES]] = (
             rollouts[0].observations[:, -len(ACCOUNT_FEATURES) :].astype(np.float64)
         )
-        kept = [at for at, name in enumerate(STEP_FIELDS) if name != "equity"]
-        table[[STEP_FIELDS[at] for at in kept]] = rollouts[0].steps[:, kept]
+        columns = [at for at, name in enumerate(STEP_FIELDS) if name != "equity"]
+        table[[STEP_FIELDS[at] for at in columns]] = rollouts[0].steps[:, columns]
         transitions.append(table[[*KEYS, *(name for name in table.columns if name not in KEYS)]])
         answers.append(responses(market, rollouts).assign(**which))
     text = {"strategy": "str"}

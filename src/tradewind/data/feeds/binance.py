@@ -8,7 +8,7 @@ protocol of https://developers.binance.com/docs/binance-spot-api-docs (streams `
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from tradewind.data.feeds.book import LocalBook
-from tradewind.data.feeds.items import BookChanged, ClosedBar, Item, Note, Published, TradeTold
+from tradewind.data.feeds.items import BookChanged, ClosedBar, Item, Note, PublicTrade, Published
 from tradewind.errors import BadData, TemporaryOutage
 
 REST, STREAM = "https://api.binance.com", "wss://stream.binance.com:9443"
@@ -27,7 +27,7 @@ MOST_TRIES = 6
 
 
 class BinanceRest:
-    """The few public calls that a feed needs. Waits as told where the venue says that it is asked too often."""
+    """The few public calls that a feed needs. Waits as long as the venue says where it is asked too often."""
 
     def __init__(self, base: str = REST, sleep: Callable[[float], Any] = asyncio.sleep) -> None:
         """Calls of one venue.
@@ -45,25 +45,25 @@ class BinanceRest:
             TemporaryOutage: no answer after several tries.
             BadData: the venue refuses the question.
         """
-        found = ""
+        failure = ""
         for attempt in range(MOST_TRIES):
             try:
                 answer = await self._client.get(path, params={name: one for name, one in query.items() if one})
             except httpx.HTTPError as error:
-                found = str(error) or type(error).__name__
+                failure = str(error) or type(error).__name__
                 await self._sleep(min(0.2 * 2**attempt, LONGEST_WAIT_S))
                 continue
             if answer.status_code in (418, 429):
-                found = f"asked too often ({answer.status_code})"
+                failure = f"asked too often ({answer.status_code})"
                 await self._sleep(min(float(answer.headers.get("Retry-After", 1)), LONGEST_WAIT_S))
             elif answer.status_code >= 500:
-                found = f"status {answer.status_code}"
+                failure = f"status {answer.status_code}"
                 await self._sleep(min(0.2 * 2**attempt, LONGEST_WAIT_S))
             elif answer.status_code >= 400:
                 raise BadData(f"the venue refuses {path}: {answer.status_code} {answer.text[:200]}")
             else:
                 return answer.json()
-        raise TemporaryOutage(f"the venue does not answer {path} after {MOST_TRIES} tries: {found}")
+        raise TemporaryOutage(f"the venue does not answer {path} after {MOST_TRIES} tries: {failure}")
 
     async def now_ms(self) -> int:
         """The venue's time."""
@@ -73,20 +73,24 @@ class BinanceRest:
         """Closed candles that opened from `start_ms` on and closed by `end_ms`, oldest first.
 
         Args:
-            symbol: whose.
+            symbol: in the exchange's spelling, such as BTCUSDT.
             interval: such as 1h.
-            start_ms, end_ms: UTC milliseconds.
+            start_ms: the earliest opening time, UTC milliseconds.
+            end_ms: the latest closing time, UTC milliseconds.
+
+        Returns:
+            Oldest first; none twice.
         """
         bars: list[ClosedBar] = []
         while start_ms < end_ms:
             rows = await self.get(
                 "/api/v3/klines", symbol=symbol, interval=interval, startTime=start_ms, endTime=end_ms, limit=PAGE
             )
-            found = [ClosedBar(symbol, int(one[0]), int(one[6]) + 1, *(float(x) for x in one[1:6])) for one in rows]
-            bars += [one for one in found if one.timestamp <= end_ms]
+            candles = [ClosedBar(symbol, int(one[0]), int(one[6]) + 1, *(float(x) for x in one[1:6])) for one in rows]
+            bars += [one for one in candles if one.timestamp <= end_ms]
             if len(rows) < PAGE:
                 break
-            start_ms = found[-1].timestamp
+            start_ms = candles[-1].timestamp
         return bars
 
     async def instruments(self, symbols: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -95,12 +99,12 @@ class BinanceRest:
         Raises:
             BadData: the venue does not trade one of them.
         """
-        told = {one["symbol"]: one for one in (await self.get("/api/v3/exchangeInfo"))["symbols"]}
+        listed = {one["symbol"]: one for one in (await self.get("/api/v3/exchangeInfo"))["symbols"]}
         out = {}
         for symbol in symbols:
-            if symbol not in told or told[symbol].get("status") != "TRADING":
+            if symbol not in listed or listed[symbol].get("status") != "TRADING":
                 raise BadData(f"the venue does not trade {symbol}: choose another symbol")
-            rules = {one["filterType"]: one for one in told[symbol]["filters"]}
+            rules = {one["filterType"]: one for one in listed[symbol]["filters"]}
             lots = rules["LOT_SIZE"]
             out[symbol] = {
                 "tick_size": float(rules["PRICE_FILTER"]["tickSize"]), "lot_size": float(lots["stepSize"]),
@@ -154,7 +158,7 @@ class BinanceFeed:
         """Bars up to these closes (UTC milliseconds) are known: what comes between them and the stream is fetched."""
         self._closed = dict(closed)
 
-    async def items(self) -> AsyncIterator[Item]:
+    async def items(self) -> AsyncGenerator[Item, None]:
         """Items in the order in which they came; it never ends by itself."""
         wait, is_first = self._first_wait_s, True
         while True:
@@ -187,8 +191,8 @@ class BinanceFeed:
         missed: list[ClosedBar] = []
         for symbol in self._symbols:
             if symbol in self._closed:
-                found = await self._rest.klines(symbol, self._interval, self._closed[symbol], now_ms)
-                missed += [one for one in found if one.timestamp > self._closed[symbol]]
+                candles = await self._rest.klines(symbol, self._interval, self._closed[symbol], now_ms)
+                missed += [one for one in candles if one.timestamp > self._closed[symbol]]
         if missed:
             yield self._note("", "backfilled", f"{len(missed)} bars over REST")
         for bar in sorted(missed, key=lambda one: (one.timestamp, one.symbol)):
@@ -199,64 +203,67 @@ class BinanceFeed:
     async def _read(self, socket: ClientConnection) -> AsyncIterator[Item]:
         while True:
             try:
-                text = await asyncio.wait_for(socket.recv(), self._silent_after_s)
+                # Not `wait_for`: before Python 3.12 it forgets that it was cancelled if a message has come meanwhile,
+                # and on a stream that never rests the feed would never end.
+                async with asyncio.timeout(self._silent_after_s):
+                    text = await socket.recv()
             except TimeoutError:
                 raise TimeoutError(f"silent for {self._silent_after_s:g} s") from None
             try:
-                told = json.loads(text)
-                told = told.get("data", told)
-                kind, at_ms = told["e"], int(told["E"])
+                message = json.loads(text)
+                message = message.get("data", message)
+                kind, at_ms = message["e"], int(message["E"])
             except (ValueError, KeyError, TypeError, AttributeError):
                 yield self._note("", "refused", f"a message that is none: {str(text)[:100]}")
                 continue
             self._at_ms = at_ms
             try:
-                async for item in self._parse(kind, told, at_ms):
+                async for item in self._parse(kind, message, at_ms):
                     yield item
             except (ValueError, KeyError, TypeError) as error:
-                yield self._note(str(told.get("s", "")), "refused", f"{kind}: {type(error).__name__} {error}"[:200])
+                yield self._note(str(message.get("s", "")), "refused", f"{kind}: {type(error).__name__} {error}"[:200])
 
-    async def _parse(self, kind: str, told: Mapping[str, Any], at_ms: int) -> AsyncIterator[Item]:
+    async def _parse(self, kind: str, message: Mapping[str, Any], at_ms: int) -> AsyncIterator[Item]:
         if kind == "kline":
-            async for item in self._kline(told["s"], told["k"], at_ms):
+            async for item in self._kline(message["s"], message["k"], at_ms):
                 yield item
         elif kind == "trade":
-            yield Item(at_ms, TradeTold(told["s"], float(told["p"]), float(told["q"])))
+            yield Item(at_ms, PublicTrade(message["s"], float(message["p"]), float(message["q"])))
         elif kind == "depthUpdate":
-            async for item in self._depth(told, at_ms):
+            async for item in self._depth(message, at_ms):
                 yield item
         elif kind == "side":
-            value = float("nan") if told["v"] is None else float(told["v"])
-            yield Item(at_ms, Published(told["n"], told["s"], int(told["t"]), value))
+            value = float("nan") if message["v"] is None else float(message["v"])
+            yield Item(at_ms, Published(message["n"], message["s"], int(message["t"]), value))
 
-    async def _kline(self, symbol: str, told: Mapping[str, Any], at_ms: int) -> AsyncIterator[Item]:
-        if not told["x"]:
+    async def _kline(self, symbol: str, candle: Mapping[str, Any], at_ms: int) -> AsyncIterator[Item]:
+        if not candle["x"]:
             return
-        prices = (float(told[name]) for name in ("o", "h", "l", "c", "v"))
-        bar = ClosedBar(symbol, int(told["t"]), int(told["T"]) + 1, *prices)
+        prices = (float(candle[name]) for name in ("o", "h", "l", "c", "v"))
+        bar = ClosedBar(symbol, int(candle["t"]), int(candle["T"]) + 1, *prices)
         last = self._closed.get(symbol, bar.open_time)
         if bar.open_time > last:
             missing = (bar.open_time - last) // self._bar_ms
             yield Item(at_ms, Note(symbol, "gap", f"{missing} bars did not come"))
-            found = await self._rest.klines(symbol, self._interval, last, bar.open_time)
-            for one in found:
+            candles = await self._rest.klines(symbol, self._interval, last, bar.open_time)
+            for one in candles:
                 yield Item(at_ms, one)
-            yield Item(at_ms, Note(symbol, "backfilled", f"{len(found)} of {missing} bars over REST"))
+            yield Item(at_ms, Note(symbol, "backfilled", f"{len(candles)} of {missing} bars over REST"))
             yield Item(at_ms, Note(symbol, "fresh", "up to date"))
         self._closed[symbol] = max(last, bar.timestamp)
-        yield Item(at_ms, bar)  # one that came before is told again: who listens knows it
+        yield Item(at_ms, bar)  # one that came before is repeated: listeners know its time
 
-    async def _depth(self, told: Mapping[str, Any], at_ms: int) -> AsyncIterator[Item]:
-        symbol, sync = told["s"], self._books[told["s"]]
-        first, last = int(told["U"]), int(told["u"])
-        bids, asks = ([(float(p), float(q)) for p, q in told[side]] for side in ("b", "a"))
+    async def _depth(self, message: Mapping[str, Any], at_ms: int) -> AsyncIterator[Item]:
+        symbol, sync = message["s"], self._books[message["s"]]
+        first, last = int(message["U"]), int(message["u"])
+        bids, asks = ([(float(p), float(q)) for p, q in message[side]] for side in ("b", "a"))
         if sync.last >= 0 and first > sync.last + 1:
             yield Item(at_ms, Note(symbol, "gap", f"updates {sync.last + 1} to {first - 1} of the book did not come"))
             sync.last = -1
         if sync.last < 0:
             shot = await self._rest.get("/api/v3/depth", symbol=symbol, limit=1000)
-            whole = {side: [(float(p), float(q)) for p, q in shot[side]] for side in ("bids", "asks")}
-            sync.book.replace(whole["bids"], whole["asks"], at_ms)
+            levels = {side: [(float(p), float(q)) for p, q in shot[side]] for side in ("bids", "asks")}
+            sync.book.replace(levels["bids"], levels["asks"], at_ms)
             sync.last = int(shot["lastUpdateId"])
             if first > sync.last + 1:
                 sync.last = -1  # the snapshot is older than the updates: the next one asks again

@@ -22,7 +22,13 @@ class LocalBook:
     at_ms: int = 0
 
     def replace(self, bids: Levels, asks: Levels, at_ms: int) -> None:
-        """The whole book anew."""
+        """The whole book anew.
+
+        Args:
+            bids: price and quantity of each level; a quantity of 0 is left out.
+            asks: the same, of the other side.
+            at_ms: the exchange's time of the book, UTC milliseconds.
+        """
         self._forget(self.bids, dict(bids))
         self._forget(self.asks, dict(asks))
         self.bids = {price: size for price, size in bids if size > 0}
@@ -30,7 +36,13 @@ class LocalBook:
         self.at_ms = at_ms
 
     def update(self, bids: Levels, asks: Levels, at_ms: int) -> None:
-        """Changed levels; a size of 0 removes one."""
+        """Change levels; a quantity of 0 removes one.
+
+        Args:
+            bids: price and new quantity of each changed level.
+            asks: the same, of the other side.
+            at_ms: the exchange's time of the change, UTC milliseconds.
+        """
         for levels, changes in ((self.bids, bids), (self.asks, asks)):
             for price, size in changes:
                 if levels.get(price, 0.0) != size:

@@ -1,6 +1,6 @@
 """What a feed tells: closed bars, trades, books, published values, and what is wrong with the data."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import NamedTuple, Protocol
 
 from tradewind.data.feeds.book import LocalBook
@@ -19,7 +19,7 @@ class ClosedBar(NamedTuple):
     volume: float
 
 
-class TradeTold(NamedTuple):
+class PublicTrade(NamedTuple):
     """A trade of others."""
 
     symbol: str
@@ -55,15 +55,15 @@ class Note(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One thing told, and the venue's time of it (UTC milliseconds)."""
+    """One message of a feed, and the venue's time of it (UTC milliseconds)."""
 
     at_ms: int
-    told: ClosedBar | TradeTold | BookChanged | Published | Note
+    message: ClosedBar | PublicTrade | BookChanged | Published | Note
 
 
 class Feed(Protocol):
-    """A stream of items that never ends by itself: what breaks is mended, and told in notes."""
+    """A stream of items that never ends by itself: what breaks is mended, and reported in notes."""
 
-    def items(self) -> AsyncIterator[Item]:
+    def items(self) -> AsyncGenerator[Item, None]:
         """Items in the order in which they came."""
         ...

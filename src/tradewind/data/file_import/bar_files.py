@@ -1,18 +1,18 @@
 """Files of bars, whatever their columns: prices, volumes, instants, and which symbol each row belongs to."""
 
-import re
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.data.file_import.tables import RawTable, is_text, number_cells, optional_cells
+from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.tables import is_text, number_cells, optional_cells
 from tradewind.data.file_import.time_columns import Times, read_times
 from tradewind.data.file_import.volumes import ABSURD_OPEN, DISAGREE, absurd_opens, read_volumes, volume_columns
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cells import FloatArray
-from tradewind.data.files.dialect import ALIASES, NAME, ImportSettings, plain_name
+from tradewind.data.files.dialect import ALIASES, ImportSettings, plain_name, usable_name
 from tradewind.data.files.findings import ImportNotes
 from tradewind.errors import BadData
 from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
@@ -23,6 +23,7 @@ _VENUES = frozenset({"exchange", "venue", "market"})
 _PAIRS = ("pair", "symbol", "ticker", "instrument")
 _CONTRACTS = frozenset({"contract", "contract_type"})
 _MINUTE_MS = 60_000
+_DAY_MS = 86_400_000
 
 
 @dataclass
@@ -47,6 +48,11 @@ class BarsFound:
 def price_columns(table: RawTable, settings: ImportSettings, notes: ImportNotes) -> dict[str, str] | None:
     """The file's names of open, high, low and close; None if it has not all four.
 
+    Args:
+        table: the raw table of the file.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: names the file in messages.
+
     Raises:
         BadData: two columns could be one of them.
     """
@@ -66,7 +72,20 @@ def price_columns(table: RawTable, settings: ImportSettings, notes: ImportNotes)
 def read_bars(
     table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: ImportNotes
 ) -> BarsFound | None:
-    """The bars of a table whose price columns are known; None where a setting is needed."""
+    """The bars of a table whose price columns are known; None where a setting is needed.
+
+    Args:
+        table: the raw table of the file.
+        columns: by role (open, high, low, close) the file's name of the column.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: gets findings, assumptions and missing settings.
+
+    Returns:
+        Bars by key, and why each other row is rejected; None where a setting is needed.
+
+    Raises:
+        BadData: a column holds no numbers, or a named column is not in the file.
+    """
     notes.add_finding("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name or content")
     prices = {role: number_cells(table.columns[name], name, notes.where) for role, name in columns.items()}
     times = read_times(table, settings, notes)
@@ -81,7 +100,10 @@ def read_bars(
     reason = np.full(len(times.ms), "", dtype=object)
     opened, undecided = _resolved(times, groups, bar_ms, np.column_stack(list(prices.values())), notes)
     _reject(reason, TWICE, undecided)
-    if settings.time_is == "close":
+    sessions = _session_dates(opened, bar_ms, settings, notes)
+    if sessions is not None:
+        opened = sessions
+    elif settings.time_is == "close":
         # Some venues stamp the close with the last millisecond inside the bar.
         opened = np.where(opened % 1_000 == 999, opened + 1, opened) - bar_ms
         notes.add_finding("bars are stamped with", "their close", "given")
@@ -111,6 +133,31 @@ def read_bars(
     tables = [_table_of(BarKey(venue=venue, symbol=symbol, timeframe=timeframe), rows, opened, values, reason)
               for (venue, symbol), rows in groups.items()]  # fmt: skip
     return BarsFound(tables, reason)
+
+
+def _session_dates(opened: FloatArray, bar_ms: int, settings: ImportSettings, notes: ImportNotes) -> FloatArray | None:
+    """Midnight UTC of the date that days have in the stated zone of their sessions; None where that is not at issue.
+
+    Days that open at one local time, such as midnight or 9:30 in New York, open at two different times UTC, none of
+    which a day opens at.
+    """
+    known = np.isfinite(opened)
+    if bar_ms % _DAY_MS or settings.timezone in (None, "UTC") or not known.any() or not (opened[known] % _DAY_MS).any():
+        return None
+    instants = pd.DatetimeIndex(opened[known].astype(np.int64).astype("datetime64[ms]"), tz="UTC")
+    local = instants.tz_convert(settings.timezone).tz_localize(None).as_unit("ms").asi8
+    times = np.unique(local % _DAY_MS)
+    if len(times) != 1:
+        return None
+    dates = opened.copy()
+    dates[known] = local - times[0]
+    if settings.time_is == "close" and times[0] == 0:
+        dates -= bar_ms
+    notes.assume(
+        "days are", f"the dates of sessions in {settings.timezone}",
+        "each session ends before midnight UTC of its date; give UTC days of a market that never closes",
+    )  # fmt: skip
+    return dates
 
 
 def _table_of(
@@ -169,8 +216,8 @@ def _groups(
         cell = dict(zip(keys.columns, cells if isinstance(cells, tuple) else (cells,), strict=True))
         suffix = "" if contract is None or cell[contract].lower() in ("spot", "") else f"_{cell[contract].lower()}"
         key = (
-            settings.venue or _plain_key(cell[str(venue)].lower() + suffix),
-            settings.symbol or _plain_key(cell[str(pair)]),
+            settings.venue or usable_name(cell[str(venue)].lower() + suffix),
+            settings.symbol or usable_name(cell[str(pair)]),
         )
         if "" in key:
             continue  # the rows are in no group
@@ -182,12 +229,6 @@ def _groups(
     columns = ", ".join(f"column {name!r}" for name in (venue, pair, contract) if name)
     notes.add_finding("venue and symbol", ", ".join("/".join(key) for key in list(groups)[:20]), columns)
     return groups
-
-
-def _plain_key(text: str) -> str:
-    """The name without slashes, colons and spaces; empty if it could name no file."""
-    plain = re.sub(r"[/: ]+", "", text)
-    return plain if re.fullmatch(NAME, plain) else ""
 
 
 def _timeframe(

@@ -1,5 +1,6 @@
 """Inspects a file of unknown layout: the kind of its rows, the evidence for each decision, and its rejected rows."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ import pandas as pd
 
 from tradewind.data.file_import.bar_files import ImportedBars, price_columns, read_bars
 from tradewind.data.file_import.positions import name_by_position
+from tradewind.data.file_import.raw_table import RawTable
 from tradewind.data.file_import.side_files import (
     event_columns,
     funding_column,
@@ -20,7 +22,7 @@ from tradewind.data.file_import.side_files import (
     read_funding,
 )
 from tradewind.data.file_import.stream_files import read_stream
-from tradewind.data.file_import.tables import RawTable, number_cells, read_table, rows_as_text
+from tradewind.data.file_import.tables import number_cells, read_table, rows_as_text
 from tradewind.data.file_import.trade_files import read_trades, trade_columns
 from tradewind.data.file_import.volumes import volume_columns
 from tradewind.data.files.bar_key import BarKey
@@ -51,8 +53,9 @@ class ImportPlan:
     """What a file holds. rows = rows of `bars`, `tables` or `vintages` + rows of `rejected`, unless
     settings are missing.
 
-    `tables` are trades (`trades`), or those of a raw stream (`depth`, `bbo`, `trades`), where one row of the file may
-    become several of `depth`: `accepted` counts rows of the file.
+    `tables` are trades (`SYMBOL/trades`, or `trades` where nothing says the symbol), or those of a raw stream (`depth`,
+    `bbo`, `trades`), where one row of the file may become several of `depth`: `accepted` counts rows of the file.
+    `digest` is the SHA-256 of the file.
     """
 
     path: Path
@@ -64,6 +67,7 @@ class ImportPlan:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     vintages: pd.DataFrame | None = None
     rejected: RejectedRows = field(default_factory=lambda: _rejected([], [], []))
+    digest: str = ""
 
     def require_complete(self) -> None:
         """Nothing, if no setting is missing and every row is accounted for.
@@ -104,12 +108,17 @@ def inspect_file(path: Path, settings: ImportSettings) -> ImportPlan:
     Raises:
         BadData: the file is missing, damaged, in no known format, or contradicts a setting.
     """
-    notes = ImportNotes(str(path))
     content = read_contents(path)
+    plan = _inspect(path, content, settings)
+    plan.digest = hashlib.sha256(content).hexdigest()
+    return plan
+
+
+def _inspect(path: Path, content: bytes, settings: ImportSettings) -> ImportPlan:
+    notes = ImportNotes(str(path))
     if kind_of_contents(content) == "stream" or settings.kind == "stream":
         return _inspect_stream(path, as_utf8(content, settings.encoding, notes), notes)
     table = read_table(path, content, settings, settings.encoding, notes)
-    del content
     if not table.has_names and not settings.column_names:
         table = name_by_position(table, notes)
         if notes.missing_settings:
@@ -150,16 +159,18 @@ def _by_kind(path: Path, table: RawTable, settings: ImportSettings, notes: Impor
         kind = "events"
         notes.add_finding("kind", kind, "there are events with an impact and a currency")
     if kind == "bars" and prices is not None:
-        found = read_bars(table, prices, settings, notes)
+        bars_read = read_bars(table, prices, settings, notes)
         if rate is not None:
             notes.add_finding(f"column {rate}", "left out", "import it as well with kind=funding")
-        plan = _whole(path, kind, table, notes, found.reason if found else None)
-        plan.bars = [_in_file(bars, table) for bars in found.tables] if found else []
+        plan = _whole(path, kind, table, notes, bars_read.reason if bars_read else None)
+        plan.bars = [_in_file(bars, table) for bars in bars_read.tables] if bars_read else []
         return plan
     if kind == "trades" and {"price", "amount"} <= set(trades):
         traded = read_trades(table, trades, settings, notes)
         plan = _whole(path, kind, table, notes, traded.reason if traded else None)
-        plan.tables = {"trades": traded.rows} if traded else {}
+        plan.tables = (
+            {f"{name}/trades" if name else "trades": rows for name, rows in traded.rows.items()} if traded else {}
+        )
         return plan
     rate = rate or (prices["open"] if prices else None)
     side = (
@@ -213,12 +224,12 @@ def _whole(
 
 
 def _inspect_stream(path: Path, content: bytes, notes: ImportNotes) -> ImportPlan:
-    found = read_stream(content)
+    stream = read_stream(content)
     notes.add_finding("kind", "stream", "each line is a receive time in nanoseconds and a message in JSON")
-    if found.lines == len(found.rejected):
-        raise BadData(f"{path}: none of its {found.lines} lines is a message that is known: it is no exchange stream")
-    tables = found.tables()
-    notes.add_finding("symbols", ", ".join(sorted(found.symbols)), "the messages say them")
+    if stream.lines == len(stream.rejected):
+        raise BadData(f"{path}: none of its {stream.lines} lines is a message that is known: it is no exchange stream")
+    tables = stream.tables()
+    notes.add_finding("symbols", ", ".join(sorted(stream.symbols)), "the messages say them")
     for name, table in tables.items():
         notes.add_finding(name, f"{len(table):,} rows", "by the kind of message")
     lag = tables["trades"]["recv_ns"] / 1e6 - tables["trades"]["exch_ms"]
@@ -227,10 +238,10 @@ def _inspect_stream(path: Path, content: bytes, notes: ImportNotes) -> ImportPla
         notes.add_finding(
             "receive clock", f"{abs(lag.median()) / 1e3:.2f} s {clock} the exchange's", "median over the trades"
         )
-    numbers, reasons, lines = zip(*found.rejected, strict=True) if found.rejected else ((), (), ())
+    numbers, reasons, lines = zip(*stream.rejected, strict=True) if stream.rejected else ((), (), ())
     contents = [json.dumps({"line": line}, ensure_ascii=False) for line in lines]
     return ImportPlan(
-        path, "stream", notes, found.lines, found.lines - len(found.rejected), tables=tables,
+        path, "stream", notes, stream.lines, stream.lines - len(stream.rejected), tables=tables,
         rejected=_rejected(numbers, reasons, contents),
     )  # fmt: skip
 

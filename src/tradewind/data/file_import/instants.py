@@ -17,9 +17,13 @@ _HOUR_MS = 3_600_000
 _PATTERN = (
     r"^\s*(?P<a>\d{1,4})[-/.](?P<b>\d{1,2})[-/.](?P<c>\d{1,4})"
     r"(?:[T ,]+(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?)?"
-    r"(?:[- ]?(?P<half>[AaPp])[Mm])?)?\s*(?P<zone>Z|z|UTC|GMT|[+-]\d{2}:?\d{2})?\s*$"
+    r"(?:[- ]?(?P<half>[AaPp])[Mm])?)?\s*(?P<zone>Z|z|(?:UTC|GMT)?[+-]\d{2}:?\d{2}|UTC|GMT)?\s*$"
 )
 _GROUPS = ("a", "b", "c", "hour", "minute", "second", "part", "half", "zone")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_COMPACT = r"^\s*((?:19|20)\d{2})(\d{2})(\d{2})[ T]?(\d{2}):?(\d{2})\s*$"
+_COMPACT_SECONDS = r"^\s*((?:19|20)\d{2})(\d{2})(\d{2})[ T]?(\d{2}):?(\d{2}):?(\d{2})\s*$"
+_COMPACT_DAY = r"^\s*((?:19|20)\d{2})(\d{2})(\d{2})\s*$"
 _FIELDS = {"ymd": ("a", "b", "c"), "dmy": ("c", "b", "a"), "mdy": ("c", "a", "b")}
 _WORDS = {"ymd": "year first", "dmy": "day first", "mdy": "month first"}
 
@@ -55,7 +59,7 @@ class DatedText:
     @classmethod
     def split(cls, text: pa.Array) -> "DatedText":
         """The parts of each cell; NaN where a cell is no time."""
-        found = pc.extract_regex(text, _PATTERN)
+        found = pc.extract_regex(_spelled_out(text), _PATTERN)
         cells = {name: pc.struct_field(found, name) for name in _GROUPS}
         numbers = {name: _numbers(cells[name]) for name in ("a", "b", "c", "hour", "minute", "second")}
         padded = pc.utf8_rpad(pc.if_else(pc.equal(cells["part"], ""), "0", cells["part"]), 9, "0")
@@ -132,18 +136,18 @@ def to_utc(clock: Clock, zone: str | None) -> tuple[FloatArray, FloatArray]:
 
     Without a zone only what the text itself says of its offset counts.
     """
-    known = np.isfinite(clock.offset_ms)
-    utc, again = np.where(known, clock.ms - clock.offset_ms, np.nan), np.full(len(known), np.nan)
-    rows = np.flatnonzero(~known & np.isfinite(clock.ms))
+    has_offset = np.isfinite(clock.offset_ms)
+    utc, again = np.where(has_offset, clock.ms - clock.offset_ms, np.nan), np.full(len(has_offset), np.nan)
+    rows = np.flatnonzero(~has_offset & np.isfinite(clock.ms))
     if zone is None or len(rows) == 0:
         return utc, again
     if zone in ("UTC", "Etc/UTC"):
         utc[rows] = clock.ms[rows]
         return utc, again
-    whole = np.floor(clock.ms[rows])
-    local = pd.DatetimeIndex(whole.astype(np.int64).astype("datetime64[ms]"))
+    whole_ms = np.floor(clock.ms[rows])
+    local = pd.DatetimeIndex(whole_ms.astype(np.int64).astype("datetime64[ms]"))
     summer, winter = (_localised(local, zone, is_summer) for is_summer in (True, False))
-    utc[rows] = np.fmin(summer, winter) + (clock.ms[rows] - whole)
+    utc[rows] = np.fmin(summer, winter) + (clock.ms[rows] - whole_ms)
     again[rows] = np.where(summer != winter, np.fmax(summer, winter), np.nan)
     return utc, again
 
@@ -171,7 +175,32 @@ def _offsets(zones: pa.Array) -> FloatArray:
     return offsets
 
 
+def _spelled_out(text: pa.Array) -> pa.Array:
+    """The cells with months by number and with marks between the fields: 05-Jan-24, Jan 5, 2024, 20240105 093000."""
+    if _has(text, r"(?i)[a-z]{3}"):
+        for number, month in enumerate(_MONTHS, start=1):
+            if not _has(text, f"(?i){month}"):
+                continue
+            for year, to in ((r"(\d{4})", ""), (r"(\d{2})", "20")):
+                day_first = rf"(?i)^\s*(\d{{1,2}})[-/ .]{month}[a-z]*[-/ ,.]+{year}\b"
+                month_first = rf"(?i)^\s*{month}[a-z]*[-/ .]+(\d{{1,2}})[-/ ,]+{year}\b"
+                for pattern in (day_first, month_first):
+                    text = pc.replace_substring_regex(text, pattern, rf"{to}\2-{number:02d}-\1")
+    if _has(text, _COMPACT):
+        text = pc.replace_substring_regex(text, _COMPACT, r"\1-\2-\3 \4:\5:00")
+    if _has(text, _COMPACT_SECONDS):
+        text = pc.replace_substring_regex(text, _COMPACT_SECONDS, r"\1-\2-\3 \4:\5:\6")
+    if _has(text, _COMPACT_DAY):
+        text = pc.replace_substring_regex(text, _COMPACT_DAY, r"\1-\2-\3")
+    return text
+
+
+def _has(text: pa.Array, pattern: str) -> bool:
+    return bool(pc.any(pc.match_substring_regex(text, pattern)).as_py())
+
+
 def _offset(zone: str) -> float:
+    zone = zone.upper().removeprefix("UTC").removeprefix("GMT") or "Z"
     if zone[0] not in "+-":
         return 0.0
     minutes = int(zone[1:3]) * 60 + int(zone[-2:])
@@ -200,12 +229,12 @@ def _by_other_evidence(left: dict[str, Clock], epochs: FloatArray | None, name: 
     """The one order that agrees with the epochs to within a day, or else in which the times step evenly."""
     if epochs is not None and np.isfinite(epochs).any():
         agreeing = {order: int((np.abs(clock.ms - epochs) <= _DAY_MS).sum()) for order, clock in left.items()}
-        known = int(np.isfinite(epochs).sum())
-        fits = [order for order, rows in agreeing.items() if rows > 0.95 * known]
+        n_epochs = int(np.isfinite(epochs).sum())
+        fits = [order for order, rows in agreeing.items() if rows > 0.95 * n_epochs]
         if len(fits) == 1:
             notes.add_finding(
                 f"date order of {name}", _WORDS[fits[0]],
-                f"agrees with the epochs in {share(agreeing[fits[0]], known)}, no other order does",
+                f"agrees with the epochs in {share(agreeing[fits[0]], n_epochs)}, no other order does",
             )  # fmt: skip
             return fits[0]
     jumps = {order: _largest_step_days(clock.ms) for order, clock in left.items()}

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from tradewind.data.files.dialect import BarDialect
+from tradewind.data.files.dialect import ALIASES, TIME_NAMES, BarDialect, plain_name
 from tradewind.data.files.findings import ImportNotes
 from tradewind.errors import BadData
 
@@ -13,7 +13,9 @@ DELIMITERS = ",;\t|"
 _SNIFFED_BYTES = 1 << 16
 _SNIFFED_LINES = 200
 _HEADER_WITHIN = 20
-_DATA_CELL = re.compile(r"\s*(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b.*)\s*")
+_DATA_CELL = re.compile(
+    r"\s*(?:[+-]?(?:\d+(?:[.,]\d+)*\.?|\.\d+)(?:[eE][+-]?\d+)?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b.*)\s*"
+)
 _STATED_ZONE = re.compile(r"\b(UTC|GMT)\b")
 
 
@@ -31,6 +33,14 @@ class Layout:
 def sniff_layout(content: bytes, dialect: BarDialect, notes: ImportNotes) -> Layout:
     """The layout of a text table; columns of a file without a header are called `column 1` and so on.
 
+    Args:
+        content: of the file, UTF-8.
+        dialect: delimiter, skipped lines and column names, where the user has set them.
+        notes: gets findings, assumptions and missing settings.
+
+    Returns:
+        Delimiter, first row, names, whether there is a header, and the lines before it.
+
     Raises:
         BadData: no lines, no clear delimiter, two columns of one name.
     """
@@ -38,6 +48,8 @@ def sniff_layout(content: bytes, dialect: BarDialect, notes: ImportNotes) -> Lay
     if len(content) > _SNIFFED_BYTES:
         raw = raw[:-1]
     lines = [line.decode("utf-8", errors="replace") for line in raw[:_SNIFFED_LINES]]
+    if not raw:
+        raise BadData(f"{notes.where} has a first line of over {_SNIFFED_BYTES:,} bytes: it is no table of market data")
     if not any(line.strip() for line in lines):
         raise BadData(f"{notes.where} has no lines with text: fetch it again or remove it")
     delimiter = dialect.delimiter or _sniff_delimiter(lines, notes)
@@ -48,6 +60,7 @@ def sniff_layout(content: bytes, dialect: BarDialect, notes: ImportNotes) -> Lay
     if not names:
         given = rows[header] if header is not None else [""] * width
         names = tuple(name.strip() or f"column {number}" for number, name in enumerate(given, start=1))
+        names = apart(names)
     repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise BadData(f"{notes.where}: the columns {repeated[:5]} stand there twice: rename one of each")
@@ -55,6 +68,17 @@ def sniff_layout(content: bytes, dialect: BarDialect, notes: ImportNotes) -> Lay
     layout = Layout(delimiter, first, names, header is not None or bool(dialect.column_names), before)
     _note(layout, header, notes)
     return layout
+
+
+def apart(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, numbered where they repeat, unless they are names of what is read: those must not be guessed."""
+    found, counts = [], Counter[str]()
+    known = TIME_NAMES.union(*ALIASES.values())
+    for name in names:
+        counts[name] += 1
+        is_free = counts[name] > 1 and plain_name(name) not in known
+        found.append(f"{name} ({counts[name]})" if is_free else name)
+    return tuple(found)
 
 
 def stated_zone(layout: Layout) -> tuple[str, str] | None:

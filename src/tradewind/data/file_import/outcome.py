@@ -1,5 +1,7 @@
 """What an import plan becomes: deliveries to a store, and a summary of each table of bars before that."""
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,7 +12,9 @@ from tradewind.data.file_import.bar_files import ImportedBars
 from tradewind.data.file_import.importer import ImportPlan
 from tradewind.data.files.cleaning import DUPLICATE, SUPERSEDED, check_bars, type_bars
 from tradewind.data.files.deliveries import Delivery, receive
+from tradewind.data.files.grid_hints import explain_off_grid
 from tradewind.data.files.quarantine import require_all_rows
+from tradewind.errors import BadData
 from tradewind.market.segments import missing_before
 from tradewind.market.timeframes import bar_duration_ms
 
@@ -33,6 +37,14 @@ class BarSummary:
 
 def summarise(plan: ImportPlan, bars: ImportedBars, now: datetime) -> BarSummary:
     """The summary of one key of bars of a file.
+
+    Args:
+        plan: of the file that the bars are from; it holds the rows rejected so far.
+        bars: of one key, as read.
+        now: a bar that has not closed by then is rejected.
+
+    Returns:
+        Rows received, accepted and rejected, gaps, missing bars and repeated ones.
 
     Raises:
         BadData: the rows do not add up.
@@ -64,12 +76,38 @@ def to_deliveries(plan: ImportPlan, received_at: datetime) -> list[Delivery]:
     deliveries = []
     for bars in plan.bars:
         own = plan.quarantine(bars.key)
-        delivery = receive(bars.rows, bars.key, f"file.{plan.path.name}", received_at)
+        delivery = receive(bars.rows, bars.key, f"file.{plan.path.name}", received_at, may_end_open=True)
         late = delivery.rejected.assign(source_row=bars.source_row[delivery.rejected["source_row"]])
         deliveries.append(
             replace(delivery, rejected=_joined([own, late]), rows_received=delivery.rows_received + len(own))
         )
     return deliveries
+
+
+def require_usable(deliveries: Iterable[Delivery]) -> None:
+    """Nothing, if every key of a file has a row that becomes a bar.
+
+    Raises:
+        BadData: one has none; the reasons with their counts, and what would mend them.
+    """
+    for delivery in deliveries:
+        if delivery.rows.empty and delivery.rows_received:
+            raise BadData(
+                f"{delivery.key}: none of its {delivery.rows_received:,} rows becomes a bar: {rejections(delivery)}"
+            )
+
+
+def rejections(delivery: Delivery) -> str:
+    """Why rows of a delivery are no bars: `3 of 3 rows: open_time is off the 1w grid: they open on Fridays; ...`."""
+    told = []
+    for reason, count in delivery.rejected["reason"].value_counts().items():
+        hint = ""
+        if str(reason).startswith("open_time is off"):
+            off = delivery.rejected.loc[delivery.rejected["reason"] == reason, "content"]
+            opened = pd.to_datetime([json.loads(text)["open_time"] for text in off], utc=True).as_unit("ms")
+            hint = f": {explain_off_grid(opened.asi8, delivery.key.timeframe)}"
+        told.append(f"{count:,} of {delivery.rows_received:,} rows: {reason}{hint}")
+    return "; ".join(told)
 
 
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:

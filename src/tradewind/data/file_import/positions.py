@@ -1,12 +1,15 @@
-"""Tables without column names: which column is what, told by the numbers themselves."""
+"""Tables without column names: which column is what, found by their numbers."""
 
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from tradewind.data.file_import.tables import RawTable, is_text, number_cells
-from tradewind.data.files.cells import FloatArray, epoch_units
+from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.tables import is_text, number_cells
+from tradewind.data.files.cells import MS_PER_UNIT, FloatArray, epoch_units
 from tradewind.data.files.findings import ImportNotes
 
 _SIDES = frozenset({"buy", "sell", "b", "s"})
@@ -15,18 +18,20 @@ _KLINE = (
     "taker_buy_base_volume", "taker_buy_quote_volume", "ignore",
 )  # fmt: skip
 _CLEARLY = 0.7
+_ALL = 0.99
 
 
 def name_by_position(table: RawTable, notes: ImportNotes) -> RawTable:
     """The table with names for its columns where the numbers prove them; as it was, and a need, where they do not."""
     names = list(table.columns)
-    found = _names_of_trades(table, notes) or _names_of_bars(table, notes)
+    joined = _with_one_time(table)
+    found = _names_of_trades(joined, notes) or _names_of_bars(joined, notes)
     if found is None:
         notes.add_missing(
             "column_names=A,B,...", f"the file has no header, and its {len(names)} columns do not prove what they are"
         )
         return table
-    renamed = {found.get(name, name): cells for name, cells in table.columns.items()}
+    renamed = {found.get(name, name): cells for name, cells in joined.columns.items()}
     return replace(table, columns=renamed, has_names=True)
 
 
@@ -40,7 +45,7 @@ def _numbers(table: RawTable, name: str, notes: ImportNotes) -> FloatArray:
 def _names_of_bars(table: RawTable, notes: ImportNotes) -> dict[str, str] | None:
     """Time, then open, high, low and close in any order, then volume; or the twelve columns of a Binance kline."""
     names = list(table.columns)
-    if len(names) not in (6, 12):
+    if len(names) not in (6, 7, 8, 12):
         return None
     prices = [_numbers(table, name, notes) for name in names[1:5]]
     readable = np.isfinite(np.stack(prices)).all(axis=0)
@@ -64,23 +69,67 @@ def _names_of_bars(table: RawTable, notes: ImportNotes) -> dict[str, str] | None
     if not gaps[opened] < _CLEARLY * gaps[closed]:
         return None
     roles = {opened: "open", highs[0]: "high", lows[0]: "low", closed: "close"}
-    found = {names[0]: "timestamp", **{names[1 + index]: role for index, role in roles.items()}, names[5]: "volume"}
+    role_of = {names[0]: "timestamp", **{names[1 + index]: role for index, role in roles.items()}, names[5]: "volume"}
+    if len(names) in (7, 8):
+        more = _more_of_bars(table, names, stacked[[highs[0], lows[0]]], np.asarray(readable), notes)
+        if more is None:
+            return None
+        role_of = {name: role for name, role in role_of.items() if role != "volume"} | more
     if len(names) == 12:
         if [roles[index] for index in range(4)] != list(_KLINE[1:5]) or not _is_kline(table, names, notes):
             return None
-        found = dict(zip(names, _KLINE, strict=True))
+        role_of = dict(zip(names, _KLINE, strict=True))
     notes.add_finding(
-        "columns without names", ", ".join(f"{name}: {role}" for name, role in found.items()),
+        "columns without names", ", ".join(f"{name}: {role}" for name, role in role_of.items()),
         f"the high is never below nor the low above the others; opens lie {gaps[opened]:.2%} from the close before, "
         f"the other way round it would be {gaps[closed]:.2%}",
     )  # fmt: skip
-    return found
+    return role_of
 
 
 def _is_kline(table: RawTable, names: list[str], notes: ImportNotes) -> bool:
     """Whether the seventh column is one and the same time after the first."""
-    lengths = _numbers(table, names[6], notes) - _numbers(table, names[0], notes)
+    lengths = np.floor(_in_ms(_numbers(table, names[6], notes))) - _in_ms(_numbers(table, names[0], notes))
     return bool(len(lengths)) and bool((lengths == lengths[0]).mean() > 0.99) and bool(lengths[0] > 0)
+
+
+def _in_ms(epochs: FloatArray) -> FloatArray:
+    """Epochs in milliseconds, each in the only unit in which it lies between 1990 and 2100."""
+    found = np.full(len(epochs), np.nan)
+    for unit, rows in epoch_units(epochs).items():
+        found[rows] = epochs[rows] * MS_PER_UNIT[unit]
+    return found
+
+
+def _with_one_time(table: RawTable) -> RawTable:
+    """A date and a time of day in the first two columns as one."""
+    names = list(table.columns)
+    if len(names) < 7 or not all(is_text(table.columns[name]) for name in names[:2]):
+        return table
+    is_clock = pc.match_substring_regex(table.columns[names[1]], r"^\s*\d{1,2}:\d{2}(:\d{2})?\s*$")
+    if not pc.all(is_clock).as_py():
+        return table
+    joined = pc.binary_join_element_wise(table.columns[names[0]], table.columns[names[1]], " ")
+    return replace(table, columns={names[0]: joined} | {name: table.columns[name] for name in names[2:]})
+
+
+def _more_of_bars(
+    table: RawTable, names: list[str], bounds: FloatArray, readable: npt.NDArray[np.bool_], notes: ImportNotes
+) -> dict[str, str] | None:
+    """What stands after the prices: volume, then trades or money; or mean price, volume and trades."""
+    high, low = bounds
+    after = [_numbers(table, name, notes)[readable] for name in names[5:]]
+    with np.errstate(all="ignore"):
+        if len(after) == 3:
+            is_mean = ((after[0] >= low * 0.999) & (after[0] <= high * 1.001)) | (after[0] == 0)
+            return {names[5]: "vwap", names[6]: "volume", names[7]: "trades"} if is_mean.mean() > _ALL else None
+        traded = after[0] > 0
+        mean = after[1][traded] / after[0][traded]
+        is_money = (mean >= low[traded] * 0.999) & (mean <= high[traded] * 1.001)
+    if traded.any() and is_money.mean() > _ALL:
+        return {names[5]: "volume", names[6]: "quote_volume"}
+    is_count = (after[1] == np.floor(after[1])) & ((after[1] > 0) == traded)
+    return {names[5]: "volume", names[6]: "trades"} if is_count.mean() > _ALL else None
 
 
 def _names_of_trades(table: RawTable, notes: ImportNotes) -> dict[str, str] | None:
@@ -105,17 +154,17 @@ def _names_of_trades(table: RawTable, notes: ImportNotes) -> dict[str, str] | No
         return None
     if price is None or amount is None:
         return None
-    found = {names[0]: "timestamp", price: "price", amount: "amount"}
+    role_of = {names[0]: "timestamp", price: "price", amount: "amount"}
     if side and cost:
-        found |= {side: "side", cost: "cost"}
-        identities = [name for name in names[1:] if name not in found and _is_distinct(table.columns[name])]
-        found |= {identities[0]: "id"} if len(identities) == 1 else {}
+        role_of |= {side: "side", cost: "cost"}
+        identities = [name for name in names[1:] if name not in role_of and _is_distinct(table.columns[name])]
+        role_of |= {identities[0]: "id"} if len(identities) == 1 else {}
     notes.add_finding(
-        "columns without names", ", ".join(f"{name}: {role}" for name, role in found.items()),
+        "columns without names", ", ".join(f"{name}: {role}" for name, role in role_of.items()),
         f"from row to row the price moves by {_step(numbers[price]):.2%} (median), the amount by "
         f"{_step(numbers[amount]):.0%}" + (f"; {cost} is their product" if cost else ""),
     )  # fmt: skip
-    return found
+    return role_of
 
 
 def _is_side(cells: pa.Array) -> bool:

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tradewind.data.file_import.tables import RawTable, is_text, number_cells
+from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.tables import is_text, number_cells
 from tradewind.data.file_import.time_columns import read_times
 from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.cleaning import DUPLICATE
@@ -59,17 +60,30 @@ def is_funding_in_open(prices: dict[str, FloatArray], volume: FloatArray | None)
 
 def event_columns(table: RawTable) -> dict[str, str] | None:
     """The file's names of an event's name, impact and currency; None if it is no calendar."""
-    found = {}
-    for role, known in (("event", _EVENT), ("impact", _IMPACT), ("currency", _CURRENCY)):
-        names = [name for name in table.columns if plain_name(name) in known and is_text(table.columns[name])]
+    column_of = {}
+    for role, aliases in (("event", _EVENT), ("impact", _IMPACT), ("currency", _CURRENCY)):
+        names = [name for name in table.columns if plain_name(name) in aliases and is_text(table.columns[name])]
         if len(names) != 1:
             return None
-        found[role] = names[0]
-    return found
+        column_of[role] = names[0]
+    return column_of
 
 
 def read_funding(table: RawTable, name: str, settings: ImportSettings, notes: ImportNotes) -> SideFound | None:
-    """Funding rates, known a millisecond after their settlement; None where a setting is needed."""
+    """Funding rates, known a millisecond after their settlement.
+
+    Args:
+        table: the raw table of the file.
+        name: of the column with the rates.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: gets findings, assumptions and missing settings.
+
+    Returns:
+        The values, and why each other row is rejected; None where a setting is needed.
+
+    Raises:
+        BadData: the column of the rates holds no numbers.
+    """
     times = read_times(table, settings, notes, frozenset({"funding_time", "fundingtime"}))
     symbols = next((column for column in table.columns if plain_name(column) in ("pair", "symbol")), None)
     if settings.symbol is None and symbols is None:
@@ -102,7 +116,17 @@ def read_funding(table: RawTable, name: str, settings: ImportSettings, notes: Im
 def read_events(
     table: RawTable, columns: dict[str, str], settings: ImportSettings, notes: ImportNotes
 ) -> SideFound | None:
-    """One series an event (`event_usd_nonfarm_payrolls`), valued 1 to 3 by impact; None where a setting is needed."""
+    """One series an event (`event_usd_nonfarm_payrolls`), valued 1 to 3 by impact.
+
+    Args:
+        table: the raw table of the file.
+        columns: by role (event, currency, impact) the file's name of the column.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: gets findings, assumptions and missing settings.
+
+    Returns:
+        The values, and why each other row is rejected; None where a setting is needed.
+    """
     notes.add_finding("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name")
     times = read_times(table, settings, notes, EVENT_TIMES)
     if times is None:
@@ -138,22 +162,24 @@ def _found(rows: _Rows, delay_ms: int, faults: dict[str, npt.NDArray[np.bool_]])
     reason = np.full(len(value), "", dtype=object)
     for why, faulty in reversed(faults.items()):
         reason[faulty] = why
-    kept = np.flatnonzero(reason == "")
-    instants = np.floor(rows.at_ms[kept]).astype(np.int64)
-    key = pd.DataFrame({"series": series[kept], "symbol": symbol[kept], "at": instants})
+    accepted = np.flatnonzero(reason == "")
+    instants = np.floor(rows.at_ms[accepted]).astype(np.int64)
+    key = pd.DataFrame({"series": series[accepted], "symbol": symbol[accepted], "at": instants})
     repeated = key.duplicated(keep="last").to_numpy()
     if repeated.any():
         # A row that comes again corrects.
-        last = key.assign(value=value[kept]).groupby(["series", "symbol", "at"])["value"].transform("last").to_numpy()
-        reason[kept[repeated]] = np.where(value[kept] == last, DUPLICATE, SUPERSEDED)[repeated]
-    kept, instants = kept[~repeated], instants[~repeated]
+        last = (
+            key.assign(value=value[accepted]).groupby(["series", "symbol", "at"])["value"].transform("last").to_numpy()
+        )
+        reason[accepted[repeated]] = np.where(value[accepted] == last, DUPLICATE, SUPERSEDED)[repeated]
+    accepted, instants = accepted[~repeated], instants[~repeated]
     vintages = pd.DataFrame(
         {
-            "series": pd.array(series[kept], dtype="str"),
-            "symbol": pd.array(symbol[kept], dtype="str"),
+            "series": pd.array(series[accepted], dtype="str"),
+            "symbol": pd.array(symbol[accepted], dtype="str"),
             "reference_at": pd.DatetimeIndex(instants.astype("datetime64[ms]"), tz="UTC"),
             "known_at": pd.DatetimeIndex((instants + delay_ms).astype("datetime64[ms]"), tz="UTC"),
-            "value": value[kept],
+            "value": value[accepted],
         }
     )
     return SideFound(vintages, reason)

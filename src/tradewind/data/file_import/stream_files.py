@@ -44,48 +44,48 @@ class StreamFound:
 
 def read_stream(content: bytes) -> StreamFound:
     """The messages of a stream, line by line."""
-    found = StreamFound()
+    stream = StreamFound()
     for number, line in enumerate(content.splitlines()):
         if not line.strip():
             continue
-        found.lines += 1
+        stream.lines += 1
         received, _, message = line.partition(b" ")
         try:
             received_ns = int(received)
             if not _RANGE_NS[0] <= received_ns < _RANGE_NS[1]:
                 raise ValueError("the receive time is not between 1990 and 2100 in nanoseconds")
-            _take(found, received_ns, json.loads(message))
+            _take(stream, received_ns, json.loads(message))
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError) as error:
             why = f"no message that is known ({type(error).__name__}: {str(error)[:80]})"
-            found.rejected.append((number, why, line[:500].decode("utf-8", "replace")))
-    return found
+            stream.rejected.append((number, why, line[:500].decode("utf-8", "replace")))
+    return stream
 
 
-def _take(found: StreamFound, received_ns: int, message: dict[str, Any]) -> None:
+def _take(stream: StreamFound, received_ns: int, message: dict[str, Any]) -> None:
     """Add a message's rows: all of them or, if anything in it is wrong, none."""
     event = message.get("data", message)
     kind = event.get("e") or ("snapshot" if "lastUpdateId" in event else "bookTicker" if "B" in event else "")
     symbol = str(event.get("s") or event.get("ps") or "")
     if kind == "depthUpdate":
         head = (received_ns, _instant(event["E"]), _whole(event["U"]), _whole(event["u"]), False)
-        found.depth += [*_levels(head, 1, event["b"]), *_levels(head, -1, event["a"])]
+        stream.depth += [*_levels(head, 1, event["b"]), *_levels(head, -1, event["a"])]
     elif kind == "snapshot":
         update = _whole(event["lastUpdateId"])
         head = (received_ns, _instant(event.get("E", 0)), update, update, True)
-        found.depth += [*_levels(head, 1, event["bids"]), *_levels(head, -1, event["asks"])]
+        stream.depth += [*_levels(head, 1, event["bids"]), *_levels(head, -1, event["asks"])]
     elif kind == "bookTicker":
         sides = (_number(event["b"]), _number(event["B"]), _number(event["a"]), _number(event["A"]))
-        found.bbo.append((received_ns, _instant(event.get("E", 0)), _whole(event["u"]), *sides))
+        stream.bbo.append((received_ns, _instant(event.get("E", 0)), _whole(event["u"]), *sides))
     elif kind in ("trade", "aggTrade"):
         if not isinstance(event["m"], bool):
             raise ValueError("buyer_maker is neither true nor false")
         identity = _whole(event["t"] if kind == "trade" else event["a"])
         row = (received_ns, _instant(event["T"]), identity, _number(event["p"]), _number(event["q"]), event["m"])
-        found.trades.append(row)
+        stream.trades.append(row)
     else:
         raise ValueError(f"message of the kind {str(kind)[:40]!r}")
     if symbol:
-        found.symbols.add(symbol)
+        stream.symbols.add(symbol)
 
 
 def _levels(head: tuple[Any, ...], side: int, levels: list[list[str]]) -> list[tuple[Any, ...]]:
@@ -116,7 +116,7 @@ def _framed(rows: list[tuple[Any, ...]], columns: tuple[str, ...]) -> pd.DataFra
     cells = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     table = {}
     for name, values in zip(columns, cells, strict=True):
-        whole = name.endswith(("_ns", "_ms", "_id"))
-        table[name] = np.array(values, dtype=_KINDS.get(name, "int64" if whole else "float64"))
+        is_whole = name.endswith(("_ns", "_ms", "_id"))
+        table[name] = np.array(values, dtype=_KINDS.get(name, "int64" if is_whole else "float64"))
     stamp = np.where(table["exch_ms"] > 0, table["exch_ms"], table["recv_ns"] // _NS_PER_MS)
     return pd.DataFrame({"timestamp": pd.DatetimeIndex(stamp.astype("datetime64[ms]"), tz="UTC"), **table})

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,44 +10,36 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.feather
-import pyarrow.parquet as pq
 
+from tradewind.data.file_import.json_tables import rows_of
 from tradewind.data.file_import.layouts import sniff_layout, stated_zone
+from tradewind.data.file_import.number_texts import plain_numbers
+from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.side_by_side import is_side_by_side, read_side_by_side
 from tradewind.data.files.cells import FloatArray, parse_text
+from tradewind.data.files.columnar import read_feather, read_parquet
 from tradewind.data.files.contents import as_utf8, kind_of_contents
 from tradewind.data.files.csv_cells import require_a_line_each
 from tradewind.data.files.dialect import BarDialect
 from tradewind.data.files.findings import ImportNotes
+from tradewind.data.files.limits import require_cells, require_json, require_text
 from tradewind.errors import BadData
 
-_LARGEST_JSON = 128 << 20
 _MISSING = r"^\s*(?i:null|none|nan|na|n/a|-)?\s*$"
-_FREE_CELLS = 8 << 20
-_MOST_CELLS_PER_BYTE = 50
-
-
-@dataclass(frozen=True)
-class RawTable:
-    """Columns of cells by name; `source_row` numbers the table's rows in the file, `ragged` are the file's other rows.
-
-    `has_names` is false where columns are only numbered. `zone` is the time zone that the file states, with the words.
-    """
-
-    columns: dict[str, pa.Array]
-    source_row: npt.NDArray[np.int64]
-    ragged: tuple[tuple[int, str], ...] = ()
-    has_names: bool = True
-    zone: tuple[str, str] | None = None
-
-    @property
-    def rows(self) -> int:
-        """How many rows the file has, ragged ones included."""
-        return len(self.source_row) + len(self.ragged)
 
 
 def read_table(path: Path, content: bytes, settings: BarDialect, encoding: str | None, notes: ImportNotes) -> RawTable:
     """The table that the bytes of a file hold.
+
+    Args:
+        path: named in messages; nothing is read from it.
+        content: of the file.
+        settings: delimiter, skipped lines and column names of text tables.
+        encoding: of text; None expects UTF-8 or a byte order mark.
+        notes: gets the format and how it was recognised.
+
+    Returns:
+        Columns by name, and the file's row number of each row.
 
     Raises:
         BadData: damaged, not one table, without rows, or in no known format.
@@ -74,6 +65,14 @@ def read_table(path: Path, content: bytes, settings: BarDialect, encoding: str |
 def number_cells(cells: pa.Array, name: str, where: str) -> FloatArray:
     """float64 values; NaN where a cell is missing or no number.
 
+    Args:
+        cells: of one column, text or numbers.
+        name: of the column, for messages.
+        where: the file, for messages.
+
+    Returns:
+        Shape (rows,).
+
     Raises:
         BadData: the column's type holds no numbers.
     """
@@ -88,7 +87,19 @@ def number_cells(cells: pa.Array, name: str, where: str) -> FloatArray:
 
 
 def optional_cells(cells: pa.Array, name: str, where: str) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """As `number_cells`, and which cells hold something that is no finite number; a blank or `NULL` only is missing."""
+    """As `number_cells`, and which cells hold something that is no finite number; a blank or `NULL` only is missing.
+
+    Args:
+        cells: of one column, text or numbers.
+        name: of the column, for messages.
+        where: the file, for messages.
+
+    Returns:
+        Values with NaN where there is none, and the wrong cells, shape (rows,) each.
+
+    Raises:
+        BadData: the column's type holds no numbers.
+    """
     numbers = number_cells(cells, name, where)
     wrong = np.isinf(numbers)
     if is_text(cells) and np.isnan(numbers).any():
@@ -115,8 +126,8 @@ def _plain_cells(cells: pa.Array) -> list[Any]:
     try:
         return [_plain(cell) for cell in cells.to_pylist()]
     except (ValueError, OverflowError):  # instants beyond the years that Python knows
-        whole = cells.view(pa.int32() if cells.type.bit_width == 32 else pa.int64())
-        return [None if cell is None else f"{cell} {cells.type}" for cell in whole.to_pylist()]
+        integers = cells.view(pa.int32() if cells.type.bit_width == 32 else pa.int64())
+        return [None if cell is None else f"{cell} {cells.type}" for cell in integers.to_pylist()]
 
 
 def _plain(cell: Any) -> Any:
@@ -126,17 +137,7 @@ def _plain(cell: Any) -> Any:
 
 
 def _read_arrow(content: bytes, form: str, notes: ImportNotes) -> pa.Table:
-    buffer = pa.py_buffer(content)
-    if form == "feather":
-        return pyarrow.feather.read_table(pa.BufferReader(buffer))
-    file = pq.ParquetFile(pa.BufferReader(buffer))
-    cells = file.metadata.num_rows * max(file.metadata.num_columns, 1)
-    if cells > _FREE_CELLS and cells > _MOST_CELLS_PER_BYTE * len(content):
-        raise BadData(
-            f"{notes.where} says that its {len(content):,} bytes hold {cells:,} cells, as no market data does: it is "
-            "damaged or made to fill the memory. Fetch it again"
-        )
-    return file.read(use_threads=False)
+    return (read_feather if form == "feather" else read_parquet)(content, notes.where)
 
 
 def _typed_table(table: pa.Table) -> RawTable:
@@ -158,13 +159,17 @@ def _simplified(column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_timestamp(column.type) and column.type.tz is not None:
         # The instants are the same in any zone, and the file's may be one that nobody knows.
         column = column.cast(pa.timestamp(column.type.unit, "UTC"))
-    whole = column.combine_chunks()
-    whole.validate(full=True)
-    return whole
+    combined = column.combine_chunks()
+    combined.validate(full=True)
+    return combined
 
 
 def _read_text(content: bytes, settings: BarDialect, notes: ImportNotes) -> RawTable:
+    if is_side_by_side(content) and not settings.column_names:
+        require_text(content, ",", notes.where)
+        return read_side_by_side(content, notes)
     layout = sniff_layout(content, settings, notes)
+    require_cells(content.count(b"\n") * len(layout.names), len(layout.names), notes.where)
     ragged: list[tuple[int, str]] = []
 
     def keep(row: pa.csv.InvalidRow) -> str:
@@ -186,19 +191,19 @@ def _read_text(content: bytes, settings: BarDialect, notes: ImportNotes) -> RawT
     require_a_line_each(content, layout.skip_lines, table.num_rows + len(ragged), notes.where)
     numbers = np.delete(np.arange(table.num_rows + len(ragged)), [number for number, _ in ragged])
     columns = {name: table.column(name).combine_chunks() for name in table.column_names}
-    return RawTable(columns, numbers, tuple(ragged), layout.has_header, stated_zone(layout))
+    plain = plain_numbers(columns, getattr(settings, "decimal", None), notes)
+    return RawTable(plain or columns, numbers, tuple(ragged), layout.has_header, stated_zone(layout))
 
 
 def _read_json(content: bytes, notes: ImportNotes) -> RawTable:
-    if len(content) > _LARGEST_JSON:
-        raise BadData(f"{notes.where} has over {_LARGEST_JSON:,} bytes of JSON: convert it to CSV or Parquet")
+    require_json(content, notes.where)
     try:
         document = json.loads(content, parse_constant=str)
     except RecursionError as error:
         raise BadData(f"{notes.where} is nested too deeply for a table: repair the file") from error
     except ValueError as error:
         document = _json_lines(content, error, notes)
-    rows = _rows_of(document, notes)
+    rows = rows_of(document, notes.where)
     kinds = Counter(type(row) for row in rows)
     if kinds.most_common(1)[0][0] is dict:
         names = list(dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row))
@@ -225,20 +230,6 @@ def _json_lines(content: bytes, first_error: ValueError, notes: ImportNotes) -> 
     except (ValueError, RecursionError):
         pass
     raise BadData(f"{notes.where} is damaged or not JSON ({str(first_error)[:200]}): fetch it again") from first_error
-
-
-def _rows_of(document: Any, notes: ImportNotes) -> list[Any]:
-    """The list of rows: the document, the only list in it, or columns side by side."""
-    if isinstance(document, dict):
-        lists = {name: part for name, part in document.items() if isinstance(part, list)}
-        if len(lists) > 1 and len({len(part) for part in lists.values()}) == 1:
-            return [dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values(), strict=True)]
-        document = next(iter(lists.values())) if len(lists) == 1 else None
-    if not isinstance(document, list) or not any(isinstance(row, list | dict) for row in document):
-        raise BadData(
-            f"{notes.where} holds no table: JSON must be a list of rows (lists or objects) or columns of lists"
-        )
-    return document
 
 
 def _json_column(cells: list[Any]) -> pa.Array:

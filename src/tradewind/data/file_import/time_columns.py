@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tradewind.data.file_import.instants import Clock, read_text_times, to_utc
-from tradewind.data.file_import.tables import RawTable, is_text, number_cells
+from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.tables import is_text, number_cells
 from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, MS_PER_UNIT, FloatArray, epoch_units
 from tradewind.data.files.dialect import ALIASES, TIME_NAMES, ImportSettings, plain_name
 from tradewind.data.files.findings import ImportNotes, share
@@ -20,6 +21,8 @@ _SECOND_MS = 1_000
 _CLOCK_ONLY = r"^\s*\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?\s*$"
 _MANTISSA = r"^\s*[+-]?\d(?:\.(?P<digits>\d*))?[eE]\+?(?P<power>\d+)\s*$"
 _EXACT_DIGITS = 9
+_NAMELESS = ("column_1", "unnamed_0", "index", "level_0")
+_STATES_UTC = ("gmt", "utc")
 RejectedTimes = dict[str, npt.NDArray[np.bool_]]
 
 
@@ -113,6 +116,10 @@ def _time_columns(table: RawTable, settings: ImportSettings, also: frozenset[str
         return dict(list(table.columns.items())[:1])
     role = ALIASES["close_time" if settings.time_is == "close" else "open_time"]
     found = {name: cells for name, cells in table.columns.items() if plain_name(name) in role | TIME_NAMES | also}
+    if not found:
+        # An index that was written without its name, by pandas for one; numbers of rows are no times.
+        first = next(iter(table.columns))
+        found = {first: table.columns[first]} if plain_name(first) in _NAMELESS else {}
     clocks = [name for name, cells in found.items() if plain_name(name) == "time" and _is_clock_only(cells)]
     dates = [name for name in found if plain_name(name) == "date"]
     if clocks and dates:
@@ -166,9 +173,9 @@ def _rounding(cells: pa.Array) -> FloatArray:
     """A unit of the last digit that scientific notation left of each cell, 0 where nothing was lost."""
     if not is_text(cells):
         return np.zeros(len(cells))
-    found = pc.extract_regex(cells, _MANTISSA)
-    digits = pc.utf8_length(pc.struct_field(found, "digits")).fill_null(_EXACT_DIGITS).to_numpy(zero_copy_only=False)
-    power = pc.cast(pc.struct_field(found, "power"), pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
+    groups = pc.extract_regex(cells, _MANTISSA)
+    digits = pc.utf8_length(pc.struct_field(groups, "digits")).fill_null(_EXACT_DIGITS).to_numpy(zero_copy_only=False)
+    power = pc.cast(pc.struct_field(groups, "power"), pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
     lost = power - digits
     return np.where((digits < _EXACT_DIGITS) & (lost > 0) & (power < 30), 10.0 ** np.minimum(lost, 30), 0.0)
 
@@ -210,6 +217,9 @@ def _text_alone(
         notes.add_finding("time zone", "UTC", f"column {name!r} says how far each time is from UTC")
     elif zone is not None:
         notes.add_finding("time zone", zone, "given")
+    elif any(word in plain_name(name).split("_") for word in _STATES_UTC):
+        zone = "UTC"
+        notes.add_finding("time zone", "UTC", f"the name of the column {name!r} says it")
     elif stated is not None:
         zone = stated[0]
         notes.add_finding("time zone", zone, f"a line before the header says {stated[1]!r}")
@@ -264,13 +274,13 @@ def _zone_of_text(
     if clock.is_utc_known:
         return None, False
     away = clock.ms - epochs.exact
-    known = np.isfinite(away)
-    equal, total = int((np.abs(away[known]) < _SECOND_MS).sum()), int(known.sum())
-    halved = known & (np.abs(away) == _HALF_DAY_MS)
+    is_finite = np.isfinite(away)
+    equal, total = int((np.abs(away[is_finite]) < _SECOND_MS).sum()), int(is_finite.sum())
+    halved = is_finite & (np.abs(away) == _HALF_DAY_MS)
     if total and equal > 0.9 * total:
         notes.add_finding("time zone", "UTC", f"{name} equals the epoch {epochs.name} in {share(equal, total)}")
         return "UTC", False
-    if total and equal + int(halved.sum()) > 0.9 * total and np.nanmax(clock.hours[known]) <= 12:
+    if total and equal + int(halved.sum()) > 0.9 * total and np.nanmax(clock.hours[is_finite]) <= 12:
         notes.add_finding(
             f"clock of {name}", "12 hours, AM and PM lost",
             f"{int(halved.sum()):,} of {total:,} rows lie 12 hours from their epoch, and no hour beside an exact "
@@ -281,6 +291,6 @@ def _zone_of_text(
         notes.add_finding("time zone", settings.timezone, "given")
         return settings.timezone, False
     if total:
-        hours = np.median(away[known]) / 3_600_000
+        hours = np.median(away[is_finite]) / 3_600_000
         notes.add_finding(f"time zone of {name}", "not UTC", f"mostly {hours:+g} hours from the epoch, which counts")
     return None, False

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tradewind.data.file_import.tables import RawTable, is_text, optional_cells
+from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.tables import is_text, optional_cells
 from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.dialect import ALIASES, ImportSettings, plain_name
 from tradewind.data.files.findings import ImportNotes, share
@@ -20,7 +21,7 @@ _ENOUGH = 0.9
 _OPEN_IS_ABSURD = 2.0
 
 _QUOTE_NAMES = re.compile(r"quote|turnover|usd|eur|gbp|jpy|krw|amount_quote")
-_NOT_VOLUME = re.compile(r"taker|trade|count|number")
+_NOT_VOLUME = re.compile(r"taker|trade(?!d)|count|number")
 DISAGREE = "the volumes agree with the prices in neither order"
 ABSURD_OPEN = "the open agrees with nothing: neither the close before it, nor the bar's mean price, nor its close"
 
@@ -44,17 +45,33 @@ class Volumes:
 def volume_columns(table: RawTable) -> list[str]:
     """The names of columns that are called volumes."""
     known = ALIASES["volume"] | ALIASES["quote_volume"] | {"turnover"}
-    return [
-        name
-        for name in table.columns
-        if (plain_name(name) in known or "volume" in plain_name(name)) and not _NOT_VOLUME.search(plain_name(name))
-    ]
+    found = []
+    for name in table.columns:
+        plain = plain_name(name)
+        is_volume = plain in known or "volume" in plain or plain.startswith("turnover_")
+        if is_volume and not _NOT_VOLUME.search(plain):
+            found.append(name)
+    return found
 
 
 def read_volumes(
     table: RawTable, prices: dict[str, FloatArray], settings: ImportSettings, notes: ImportNotes, names: list[str]
 ) -> Volumes | None:
-    """The volumes of a table of bars; None where a setting is needed."""
+    """The volumes of a table of bars; None where a setting is needed.
+
+    Args:
+        table: the raw table of the file.
+        prices: by role (open, high, low, close) one number a row.
+        settings: what the user has set; it goes before what the file suggests.
+        notes: gets findings, assumptions and missing settings.
+        names: columns that could be volumes, in the order of the file.
+
+    Returns:
+        In units of the base asset, and of the quote currency where the file has them; None where a setting is needed.
+
+    Raises:
+        BadData: a column that the settings name is not in the file, or holds no numbers.
+    """
     rows = len(prices["close"])
     named = {role: settings.columns.get(role) for role in ("volume", "quote_volume")}
     if named["volume"]:
@@ -101,6 +118,14 @@ def absurd_opens(ms: FloatArray, prices: dict[str, FloatArray], volumes: Volumes
     """Rows whose open is over twice, or under half, everything it should be near.
 
     Only where money and volume prove the bar's mean price. A real jump is near the close before it or after it.
+
+    Args:
+        ms: opening times, UTC milliseconds; in any order.
+        prices: open and close, one number a row.
+        volumes: of the same rows.
+
+    Returns:
+        Shape (rows,).
     """
     absurd = np.zeros(len(ms), dtype=bool)
     if not volumes.is_proven or volumes.quote is None:

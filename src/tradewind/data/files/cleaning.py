@@ -77,13 +77,31 @@ def check_bars(typed: pd.DataFrame, key: BarKey, now: datetime) -> tuple[pd.Data
         key: which bars these are.
         now: bars that close later are rejected, since they are still open.
     """
-    reason = _reasons_by_row(typed, key, now)
-    order = np.lexsort((typed["source_row"].to_numpy(), typed["open_time"].to_numpy("datetime64[ms]")))
-    _mark_repeated(typed, order, reason)
+    reason = reasons_to_reject(typed, key, now)
+    order = _oldest_first(typed)
     kept = order[reason[order] == ""]
     bars = typed.iloc[kept].drop(columns="source_row").reset_index(drop=True)
     content = typed.drop(columns=["venue", "symbol", "timeframe", "timestamp", "source_row"])
     return bars, quarantine_rows(content, key, typed["source_row"].to_numpy(), reason)
+
+
+def reasons_to_reject(typed: pd.DataFrame, key: BarKey, now: datetime) -> npt.NDArray[np.object_]:
+    """Why each row is not a bar, by itself or beside the others (`check_bars`); empty where it is one.
+
+    What is received is held against it, too (`deliveries.receive`), so that a row that is accepted becomes a bar.
+
+    Args:
+        typed: rows of `type_bars`.
+        key: which bars these are.
+        now: bars that close later are still open.
+    """
+    reason = _reasons_by_row(typed, key, now)
+    _mark_repeated(typed, _oldest_first(typed), reason)
+    return reason
+
+
+def _oldest_first(typed: pd.DataFrame) -> npt.NDArray[np.int64]:
+    return np.lexsort((typed["source_row"].to_numpy(), typed["open_time"].to_numpy("datetime64[ms]")))
 
 
 def _require_columns(received: pd.DataFrame, key: BarKey) -> None:

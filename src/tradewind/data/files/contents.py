@@ -1,16 +1,15 @@
 """The bytes of a file, unpacked within limits, and what kind of file they are."""
 
 import re
+import stat
 import zlib
 from pathlib import Path
 
 from tradewind.data.files.findings import ImportNotes
+from tradewind.data.files.limits import require_bytes
 from tradewind.errors import BadData
 
-LARGEST_BYTES = 4 << 30
-# Market data as text shrinks to between a third and a thirtieth; only a bomb shrinks to less than a hundredth.
-_LARGEST_EXPANSION = 100
-_FREE_BYTES = 16 << 20
+_BLOCK = 512  # bytes that `st_blocks` counts in
 _CHUNK = 1 << 20
 
 _STREAM = re.compile(rb"\d{19} \{")
@@ -25,11 +24,7 @@ def read_contents(path: Path) -> bytes:
     """
     where = str(path)
     try:
-        size = path.stat().st_size
-        if size == 0:
-            raise BadData(f"{where} is empty (0 bytes): fetch it again or remove it")
-        if size > LARGEST_BYTES:
-            raise BadData(f"{where} has {size:,} bytes, more than {LARGEST_BYTES:,}: split it or convert it to Parquet")
+        require_regular(path)
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise BadData(f"{where} does not exist: correct the folder or the pattern") from error
@@ -40,8 +35,28 @@ def read_contents(path: Path) -> bytes:
     if content[:2] == b"\x1f\x8b":
         return _unpack(content, where)
     if content[:4] == b"PK\x03\x04":
+        if b"xl/workbook" in content or b"[Content_Types].xml" in content[:4096]:
+            raise BadData(f"{where} is an Excel workbook: save its sheet as CSV and import that")
         raise BadData(f"{where} is a ZIP archive: unpack it and import what it holds")
     return content
+
+
+def require_regular(path: Path) -> int:
+    """The size of a file, if it is one and may be read whole; told before it is opened.
+
+    Raises:
+        BadData: no regular file (a device, a pipe, a folder), empty, too large, or mostly holes.
+        OSError: it is not there or not permitted.
+    """
+    found, where = path.stat(), str(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise BadData(f"{where} cannot be read: it must be a file, not a device, a pipe or a folder")
+    if found.st_size == 0:
+        raise BadData(f"{where} is empty (0 bytes): fetch it again or remove it")
+    # A file of holes takes no room on the disk and all of it in memory; what has no blocks at all may be stored inline.
+    blocks = getattr(found, "st_blocks", 0) * _BLOCK
+    require_bytes(found.st_size, blocks or found.st_size if found.st_size < _CHUNK else blocks, where)
+    return found.st_size
 
 
 def _unpack(packed: bytes, where: str) -> bytes:
@@ -56,11 +71,7 @@ def _unpack(packed: bytes, where: str) -> bytes:
             part = member.decompress(pending, _CHUNK)
             parts.append(part)
             size += len(part)
-            if size > LARGEST_BYTES or (size > _FREE_BYTES and size > _LARGEST_EXPANSION * position):
-                raise BadData(
-                    f"{where} grows from {len(packed):,} to over {size:,} bytes, as no market data does: it is "
-                    "damaged or made to fill the memory. Fetch it again"
-                )
+            require_bytes(size, min(position, len(packed)), where)
             if member.eof:
                 position -= len(member.unused_data)
                 if packed[position : position + 2] != b"\x1f\x8b":
@@ -92,6 +103,14 @@ def kind_of_contents(content: bytes) -> str:
 
 def as_utf8(content: bytes, encoding: str | None, notes: ImportNotes) -> bytes:
     """The text as UTF-8 without a byte order mark.
+
+    Args:
+        content: of the file.
+        encoding: a codec of Python; None expects UTF-8 or a byte order mark.
+        notes: names the file in messages, and gets the encoding.
+
+    Returns:
+        UTF-8.
 
     Raises:
         BadData: the bytes are no text in the encoding, or do not say which they are in.

@@ -47,12 +47,30 @@ def read_as_numbers(
 
 
 def read_as_text(content: bytes, layout: CsvLayout, columns: dict[str, str]) -> pa.Table:
-    """The columns as text, so that nothing is guessed. An error names the row."""
+    """The columns as text, so that nothing is guessed.
+
+    Args:
+        content: of the file, UTF-8.
+        layout: delimiter, skipped lines and names.
+        columns: the file's names of the wanted columns, by ours.
+
+    Returns:
+        One text column each, under the file's names.
+
+    Raises:
+        pyarrow.ArrowInvalid: a line has another number of cells; the message names the row.
+    """
     return _read(content, layout, dict.fromkeys(columns.values(), pa.string()), use_threads=False)
 
 
 def require_a_line_each(content: bytes, skipped_lines: int, rows: int, where: str) -> None:
     """Nothing, if every line after the skipped ones became one row.
+
+    Args:
+        content: of the file.
+        skipped_lines: before the first row, the header included.
+        rows: how many were read.
+        where: the file, for the message.
 
     Raises:
         BadData: a quoted cell runs over several lines, so that rows were swallowed.

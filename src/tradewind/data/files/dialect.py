@@ -1,7 +1,7 @@
 """How a file of bars is written: which column is what, and in which unit its times are."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, StringConstraints, field_validator
@@ -10,9 +10,13 @@ from tradewind.data.files.cleaning import OPTIONAL, REQUIRED
 from tradewind.errors import BadData
 from tradewind.parameters import Parameters
 
+_UTC_NAMES = ("gmt_time", "utc_time", "time_utc", "date_utc", "datetime_utc", "timestamp_utc", "time_gmt")
 TIME_NAMES = frozenset(
-    {"timestamp", "time", "date", "datetime", "unix", "unix_timestamp", "epoch", "ts", "index_level_0"}
-)
+    {
+        "timestamp", "time", "date", "datetime", "unix", "unix_timestamp", "epoch", "ts", "t", "index_level_0",
+        "local_time", "date_time", *_UTC_NAMES,
+    }
+)  # fmt: skip
 
 # Names under which sources are known to deliver each column, in lower case with underscores.
 ALIASES = {
@@ -22,7 +26,7 @@ ALIASES = {
     "high": frozenset({"high", "h", "high_price"}),
     "low": frozenset({"low", "l", "low_price"}),
     "close": frozenset({"close", "c", "close_price"}),
-    "volume": frozenset({"volume", "vol", "v", "base_volume", "volume_base"}),
+    "volume": frozenset({"volume", "vol", "v", "base_volume", "volume_base", "shares_traded", "no_of_shares"}),
     "quote_volume": frozenset({"quote_volume", "quote_asset_volume", "volume_quote", "quotevolume"}),
     "trades": frozenset({"trades", "trade_count", "tradecount", "number_of_trades", "num_trades"}),
 }
@@ -46,6 +50,8 @@ class BarDialect(Parameters):
     unless `time_format` gives a strptime format. Times without a zone are in `timezone`. `time_is` says whether
     a bar is stamped with its open or its close.
     """
+
+    whole: ClassVar[frozenset[str]] = frozenset({"column_names"})
 
     columns: dict[Literal["open_time", "open", "high", "low", "close", "volume", "quote_volume", "trades"], str] = {}
     column_names: tuple[str, ...] = ()
@@ -74,7 +80,8 @@ class ImportSettings(BarDialect):
 
     All may be left out where the file tells: `kind` of rows, their `venue`, `symbol` and `timeframe`; the `encoding` of
     text; `date_order` of dates such as 03/04/2024; `volume_unit`, what a single volume column counts (`base`, or
-    `quote`: money; `none`: the file has no volume, it is 0). `timezone` has no default here.
+    `quote`: money; `none`: the file has no volume, it is 0), the mark before decimals (`decimal`). `timezone` has no
+    default here.
     """
 
     kind: ImportKind | None = None
@@ -84,10 +91,19 @@ class ImportSettings(BarDialect):
     encoding: str | None = None
     date_order: DateOrder | None = None
     volume_unit: Literal["base", "quote", "none"] | None = None
+    decimal: Literal[",", "."] | None = None
 
 
 def recognise_columns(names: list[str], dialect: BarDialect, where: str) -> dict[str, str]:
     """The file's name of each column of bars that it has, by our name; all required ones are there.
+
+    Args:
+        names: of the file's columns.
+        dialect: which column is which, where the user has set it.
+        where: the file, for messages.
+
+    Returns:
+        The file's name by ours.
 
     Raises:
         BadData: a required column is missing, a configured one is not in the file, or two could be meant.
@@ -98,17 +114,17 @@ def recognise_columns(names: list[str], dialect: BarDialect, where: str) -> dict
         raise BadData(
             f"{where}: dialect.columns names {absent}, which the file does not have; it has {listed_names(names)}"
         )
-    found = {
+    name_of = {
         column: configured.get(column) or _recognise(column, names, dialect, where) for column in (*REQUIRED, *OPTIONAL)
     }
-    missing = [column for column in REQUIRED if not found[column]]
+    missing = [column for column in REQUIRED if not name_of[column]]
     if missing:
         raise BadData(
             f"{where}: missing {listed_names(missing)}; the file has the columns {listed_names(names)}. Name them in "
             f"dialect.columns (such as {{{missing[0]}: NAME IN THE FILE}}), or use dialect.skip_lines or "
             "dialect.column_names if that is not the header line"
         )
-    return {column: name for column, name in found.items() if name}
+    return {column: name for column, name in name_of.items() if name}
 
 
 def _recognise(column: str, names: list[str], dialect: BarDialect, where: str) -> str | None:
@@ -127,6 +143,12 @@ def _recognise(column: str, names: list[str], dialect: BarDialect, where: str) -
 def plain_name(name: str) -> str:
     """The name in lower case, with underscores between words."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def usable_name(text: str) -> str:
+    """The name of a venue or symbol without slashes, colons and spaces; empty if it could name no file."""
+    plain = re.sub(r"[/: ]+", "", text)
+    return plain if re.fullmatch(NAME, plain) else ""
 
 
 def listed_names(names: list[str]) -> str:

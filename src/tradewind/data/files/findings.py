@@ -32,11 +32,23 @@ class ImportNotes:
     missing_settings: list[MissingSetting] = field(default_factory=list)
 
     def add_finding(self, decision: str, value: object, evidence: str) -> None:
-        """Add what the file or a setting proves; the same finding is added once."""
+        """Add what the file or a setting proves; the same finding is added once.
+
+        Args:
+            decision: what was decided, such as "delimiter".
+            value: how.
+            evidence: what in the file or the settings shows it.
+        """
         self._add(Finding(decision, str(value), evidence))
 
     def assume(self, decision: str, value: object, evidence: str) -> None:
-        """Add what convention says and the file does not contradict."""
+        """Add what convention says and the file does not contradict.
+
+        Args:
+            decision: what was decided.
+            value: how.
+            evidence: the convention, and which setting says otherwise.
+        """
         self._add(Finding(decision, str(value), evidence, proven=False))
 
     def add_missing(self, setting: str, why: str) -> None:

@@ -15,7 +15,17 @@ _SHOWN_REASONS = 6
 def quarantine_rows(
     content: pd.DataFrame, key: BarKey, source_row: npt.NDArray[np.int64], reason: npt.NDArray[np.object_]
 ) -> pd.DataFrame:
-    """The rows of `content` that have a reason (`schema.Quarantine`), in the order of `content`."""
+    """The rows of `content` that have a reason (`schema.Quarantine`).
+
+    Args:
+        content: rows as they came.
+        key: venue, symbol and timeframe of all rows.
+        source_row: of each row its place in what was received, shape (rows,).
+        reason: why it is rejected, "" if it is not, shape (rows,).
+
+    Returns:
+        In the order of `content`; the cells as JSON.
+    """
     rows = np.flatnonzero(reason != "")
     rejected = content.iloc[rows]
     columns = [rejected[name].to_list() for name in rejected]
@@ -36,6 +46,12 @@ def quarantine_rows(
 def require_all_rows(key: BarKey, received: int, accepted: int, rejected: int) -> None:
     """Nothing, if no row was lost or made up.
 
+    Args:
+        key: for the message.
+        received: how many rows came.
+        accepted: how many were taken.
+        rejected: how many were not.
+
     Raises:
         BadData: accepted and rejected rows do not add up to those received.
     """
@@ -48,6 +64,12 @@ def require_all_rows(key: BarKey, received: int, accepted: int, rejected: int) -
 
 def require_few_rejected(key: BarKey, received: int, rejected: pd.DataFrame, limit: float) -> None:
     """Nothing, if the share of rejected rows is within `limit`.
+
+    Args:
+        key: for the message.
+        received: how many rows came.
+        rejected: rows of `schema.Quarantine`.
+        limit: the largest share of rejected rows, from 0 to 1.
 
     Raises:
         BadData: more was rejected; the message counts the reasons and quotes the first row of each.

@@ -1,9 +1,10 @@
 """A store brought up to date from a source: planned from what is stored, page by page, resumed by being run again."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -12,14 +13,14 @@ import pandas as pd
 
 from tradewind.compute import executor
 from tradewind.data.files.bar_key import BarKey
-from tradewind.data.files.deliveries import Receipt, Span, receive
+from tradewind.data.files.deliveries import STILL_OPEN, Receipt, Span, receive
 from tradewind.data.ingestion import planning
 from tradewind.data.ingestion.progress import Progress
 from tradewind.data.ingestion.rules import IngestionRules
 from tradewind.data.sources.base import Source
 from tradewind.data.stores.base import Store
 from tradewind.data.stores.tables import no_vintages
-from tradewind.errors import BadParameters, TradewindError
+from tradewind.errors import BadData, BadParameters, TradewindError
 from tradewind.market.timeframes import bar_duration_ms
 
 Now = Callable[[], datetime]
@@ -77,6 +78,15 @@ class Outcome:
 def plan(store: Store, wanted: Wanted, rules: IngestionRules, now: datetime) -> list[Task]:
     """What to ask a source for, a task for each key, in the order of `wanted`; a task without spans asks nothing.
 
+    Args:
+        store: what is there already.
+        wanted: keys of bars and of side series, and the span.
+        rules: how long answers settle, what is asked for again, pages and workers.
+        now: bars that have not closed by then are not asked for.
+
+    Returns:
+        One task a key.
+
     Raises:
         BadParameters: the end of what is wanted is not after its beginning.
     """
@@ -99,6 +109,19 @@ def backfill(source: Source, store: Store, wanted: Wanted, rules: IngestionRules
     Keys are worked on side by side by `rules.workers` threads. An error of the source or of one delivery ends that
     key alone and stands in its outcome. Killed at any point, nothing is lost that was stored, and running it again
     asks only for the rest.
+
+    Args:
+        source: who is asked.
+        store: where the pages go.
+        wanted: keys of bars and of side series, and the span.
+        rules: how long answers settle, what is asked for again, pages and workers.
+        now: gives the time.
+
+    Returns:
+        What became of each key, in the order of `wanted`.
+
+    Raises:
+        BadParameters: the end of what is wanted is not after its beginning.
     """
     tasks = plan(store, wanted, rules, now())
     stop = threading.Event()
@@ -133,6 +156,8 @@ class _Run:
                 self._fetch_side(task, task.key, tally)
         except TradewindError as raised:
             error = raised
+        if error is None:
+            error = tally.nothing_usable(task.key)
         try:
             missing = self._count_missing(task)
         except TradewindError as raised:
@@ -146,6 +171,7 @@ class _Run:
             for asked_at, page in self._pages(self.source.bars(key, span)):
                 delivery = receive(page.rows, key, self.source.name, asked_at, page.covered)
                 tally.add(self.store.append(delivery))
+                tally.reasons.update(delivery.rejected["reason"].tolist())
                 reached = _reached(delivery.rows, page.covered, bar_ms, span)
                 self.progress.advance(max(0, reached - done))
                 done = max(done, reached)
@@ -193,6 +219,16 @@ class _Tally:
     new: int = 0
     known: int = 0
     rejected: int = 0
+
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def nothing_usable(self, key: BarKey | SideKey) -> BadData | None:
+        """What to say if every row was rejected, other than for not having closed yet."""
+        told = {why: count for why, count in self.reasons.items() if why != STILL_OPEN}
+        if not told or self.new or self.known:
+            return None
+        listed = "; ".join(f"{count:,} of {self.received:,} rows: {why}" for why, count in told.items())
+        return BadData(f"{key}: none of the rows received becomes a bar: {listed}; correct the timeframe or the source")
 
     def add(self, receipt: Receipt) -> None:
         self.received += receipt.rows_received

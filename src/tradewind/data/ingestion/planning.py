@@ -24,14 +24,34 @@ SIDE_PIECE_MS = 365 * 86_400_000
 
 
 def wanted_span(since: datetime, until: datetime, bar_ms: int, now: datetime) -> Span | None:
-    """The opening times of the bars that open in [since, until) and have closed by `now`; None if there are none."""
+    """The opening times of the bars that open in [since, until) and have closed by `now`.
+
+    Args:
+        since: with a time zone.
+        until: with a time zone.
+        bar_ms: length of a bar, milliseconds.
+        now: with a time zone.
+
+    Returns:
+        None if there are none.
+    """
     first = _grid_above(epoch_ms(since), bar_ms)
     end = min(_grid_above(epoch_ms(until), bar_ms), _grid_above(epoch_ms(now) - bar_ms + 1, bar_ms))
     return Span(first, end) if first < end else None
 
 
 def unanswered_spans(wanted: Span, bar_ms: int, covered: Answers, rules: IngestionRules) -> list[Span]:
-    """The parts of the wanted span for which no source has given a final answer, without looking at stored bars."""
+    """The parts of the wanted span for which no source has given a final answer, without looking at stored bars.
+
+    Args:
+        wanted: opening times, UTC milliseconds, the end not included.
+        bar_ms: length of a bar, milliseconds.
+        covered: the spans that sources have answered for, and when.
+        rules: when an answer is final, and what is asked for again all the same.
+
+    Returns:
+        Oldest first.
+    """
     return _spans(~_answered(wanted, bar_ms, covered, rules), wanted, bar_ms)
 
 
@@ -54,13 +74,33 @@ def missing_spans(wanted: Span, bar_ms: int, stored: Instants, covered: Answers,
 
 
 def known_gaps(wanted: Span, bar_ms: int, stored: Instants, covered: Answers, rules: IngestionRules) -> list[Span]:
-    """The holes that are not asked for again: a source has answered for them, for good, and has no bar there."""
+    """The holes that are not asked for again: a source has answered for them, for good, and has no bar there.
+
+    Args:
+        wanted: opening times, UTC milliseconds, the end not included.
+        bar_ms: length of a bar, milliseconds.
+        stored: opening times of stored bars, UTC milliseconds, sorted.
+        covered: the spans that sources have answered for, and when.
+        rules: when an answer is final.
+
+    Returns:
+        Oldest first.
+    """
     settling = rules.model_copy(update={"recheck": "settling"})
     return _spans(_answered(wanted, bar_ms, covered, settling) & ~_held(wanted, bar_ms, stored), wanted, bar_ms)
 
 
 def holes(wanted: Span, bar_ms: int, stored: Instants) -> list[Span]:
-    """Where no bar is stored, known or not."""
+    """Where no bar is stored, known or not.
+
+    Args:
+        wanted: opening times, UTC milliseconds, the end not included.
+        bar_ms: length of a bar, milliseconds.
+        stored: opening times of stored bars, UTC milliseconds, sorted.
+
+    Returns:
+        Oldest first.
+    """
     return _spans(~_held(wanted, bar_ms, stored), wanted, bar_ms)
 
 
@@ -71,6 +111,14 @@ def side_spans(wanted: Span, stored: tuple[int, int] | None, rules: IngestionRul
     time (epoch ms) are there. From the last on it is asked for oldest first, before the first newest first, in pieces
     that are each stored whole; so it stays without a hole wherever a run is killed. For the same reason the time
     between what is stored and what is wanted is asked for too.
+
+    Args:
+        wanted: reference times, UTC milliseconds, the end not included.
+        stored: the first and last stored reference time; None if nothing is.
+        rules: days that are asked for again for corrections.
+
+    Returns:
+        In the order to ask in.
     """
     if stored is None:
         return _pieces(wanted.since_ms, wanted.until_ms)

@@ -24,6 +24,14 @@ def describe_bars(store: Store, rules: IngestionRules, now: datetime) -> pd.Data
     `bars` are distinct opening times among the stored `rows`, `first` and `last` the outermost. Between these,
     `missing_bars` are not stored, in `gaps` runs; for `known_missing` of them a source has answered for good.
     `bars_since` have closed after the last. `last_delivery` is when a source was last heard, be it without rows.
+
+    Args:
+        store: that is described.
+        rules: when an answer is final.
+        now: bars that have closed by then count.
+
+    Returns:
+        `BAR_COLUMNS`, one row a key.
     """
     ledger = store.ledger()
     described = []
@@ -50,11 +58,11 @@ def _describe(store: Store, key: BarKey, rules: IngestionRules, now: datetime) -
     opened = store.read(key)["open_time"].to_numpy(dtype=np.int64)
     wanted = Span(int(opened.min()), int(opened.max()) + bar_ms)
     gaps = planning.holes(wanted, bar_ms, opened)
-    known = planning.known_gaps(wanted, bar_ms, opened, store.covered(key), rules)
+    answered = planning.known_gaps(wanted, bar_ms, opened, store.covered(key), rules)
     since = (planning.epoch_ms(now) - wanted.until_ms) // bar_ms
     return (
         len(opened), len(np.unique(opened)), _instant(wanted.since_ms), _instant(wanted.until_ms - bar_ms),
-        planning.count_bars(gaps, bar_ms), planning.count_bars(known, bar_ms), len(gaps), max(0, since),
+        planning.count_bars(gaps, bar_ms), planning.count_bars(answered, bar_ms), len(gaps), max(0, since),
     )  # fmt: skip
 
 

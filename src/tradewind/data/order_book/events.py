@@ -55,6 +55,15 @@ def believed_rows(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows whose `positive` columns are finite and above zero (quantities: or zero), and the others with a reason.
 
+    Args:
+        rows: of a recorded stream.
+        columns: those it must have.
+        positive: those whose values must be finite and above zero; names that end in `qty` may be zero.
+        where: the stream, for messages.
+
+    Returns:
+        The rows that can be believed, and the others with a `reason`.
+
     Raises:
         BadData: a column is missing.
     """

@@ -18,12 +18,29 @@ def replay(
     time_ms: Ints, first_id: Ints, final_id: Ints, snapshot: Flags, side: npt.NDArray[np.int8], rank: Ints, qty: Floats,
     prices: Floats, contiguous: bool, contract: float, depth_bps: Floats, sizes: Floats,
 ) -> tuple[Ints, Floats, Floats, Floats, int]:  # fmt: skip
-    """Per second with a book: its end (ms), `STATE`, depth (bid then ask by `depth_bps`, quote currency) and the cost
-    of walking it (bps beyond the mid; buy then sell by `sizes`, NaN where the book is too thin); and the updates lost.
+    """The book at the end of each second, from the changes of its levels.
 
-    Rows are in the order received; `rank` is the place of a row's price in `prices`, which are sorted. A snapshot
-    replaces the book, and changes that came before it but are numbered after it are made again (Binance's rule for
-    keeping a local book). `contract` is the quote value of a contract, 0 where quantities are of the base asset.
+    A snapshot replaces the book, and changes that came before it but are numbered after it are made again (Binance's
+    rule for keeping a local book).
+
+    Args:
+        time_ms: time of each row, UTC milliseconds, in the order received, shape (rows,).
+        first_id: number of the first change in the row's update, shape (rows,).
+        final_id: number of the last one, shape (rows,).
+        snapshot: whether the row belongs to a snapshot, shape (rows,).
+        side: above 0 for a bid, else an ask, shape (rows,).
+        rank: place of the row's price in `prices`, shape (rows,).
+        qty: new quantity of the level, 0 removes it, shape (rows,).
+        prices: every price, rising, shape (prices,).
+        contiguous: whether numbers follow each other without a hole, so that a hole is a lost update.
+        contract: quote value of a contract; 0 where quantities are of the base asset.
+        depth_bps: distances from the mid within which depth is summed, basis points.
+        sizes: orders to walk the book with, quote currency.
+
+    Returns:
+        Per second with a book its end (UTC milliseconds), `STATE`, depth (bid then ask by `depth_bps`, quote currency)
+        and the cost of walking it (basis points beyond the mid; buy then sell by `sizes`, NaN where the book is too
+        thin); and how many updates were lost.
     """
     seconds = int(time_ms[-1] // 1000 - time_ms[0] // 1000 + 1)
     ends, states = np.empty(seconds, np.int64), np.empty((seconds, 7))
@@ -31,7 +48,7 @@ def replay(
     bids, asks = np.zeros(len(prices)), np.zeros(len(prices))
     best = np.array([-1, len(prices)])  # ranks of the best bid and ask
     count, lost, last_id = 0, 0, np.int64(-1)
-    whole, row = False, 0
+    is_whole, row = False, 0
     for end in range((time_ms[0] // 1000 + 1) * 1000, time_ms[-1] + 1, 1000):  # only seconds that are over
         updates, weighted, open_for, since = 0.0, 0.0, 0, end - 1000
         while row < len(time_ms) and time_ms[row] < end:
@@ -49,10 +66,10 @@ def replay(
                 for earlier in range(row):
                     if not snapshot[earlier] and final_id[earlier] > final_id[row]:
                         _apply(earlier, earlier + 1, side, rank, qty, bids, asks, best)
-                whole, last_id = True, max(last_id, final_id[row])
+                is_whole, last_id = True, max(last_id, final_id[row])
             elif final_id[row] > last_id:
-                if contiguous and whole and first_id[row] > last_id + 1:
-                    whole, lost = False, lost + 1
+                if contiguous and is_whole and first_id[row] > last_id + 1:
+                    is_whole, lost = False, lost + 1
                 _apply(row, stop, side, rank, qty, bids, asks, best)
                 last_id = final_id[row]
             updates += stop - row
@@ -64,7 +81,7 @@ def replay(
         ends[count] = end
         states[count, 0], states[count, 1] = bid, ask
         states[count, 2], states[count, 3] = bids[best[0]], asks[best[1]]
-        states[count, 4], states[count, 5], states[count, 6] = weighted / open_for, updates, 1.0 if whole else 0.0
+        states[count, 4], states[count, 5], states[count, 6] = weighted / open_for, updates, 1.0 if is_whole else 0.0
         _depth(bids, prices, best[0], -1, (bid + ask) / 2, contract, depth_bps, depths[count, : len(depth_bps)])
         _depth(asks, prices, best[1], 1, (bid + ask) / 2, contract, depth_bps, depths[count, len(depth_bps) :])
         _walk(asks, prices, best[1], 1, (bid + ask) / 2, contract, sizes, walks[count, : len(sizes)])

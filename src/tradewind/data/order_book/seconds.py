@@ -58,7 +58,15 @@ class Book:
 
 
 def rebuild(depth: pd.DataFrame, contract: Contract, rules: BookRules) -> Book:
-    """The book of one stream, second by second. `depth` has the columns `events.DEPTH`, in the order received.
+    """The book of one stream, second by second.
+
+    Args:
+        depth: with the columns `events.DEPTH`, in the order received.
+        contract: venue, symbol, and the quote value of a contract if there is one.
+        rules: distances and order sizes to measure, and the venues whose updates have no holes.
+
+    Returns:
+        Seconds, cost of walking, rejected rows, lost updates, and the skew of the receiver's clock in milliseconds.
 
     Raises:
         BadData: a column is missing, no row can be believed, or the updates are out of order.
@@ -106,7 +114,7 @@ def _second_columns(states: pd.DataFrame, depths: np.ndarray, rules: BookRules) 
 
 def _walk_table(seconds: pd.DataFrame, walks: np.ndarray, rules: BookRules) -> pd.DataFrame:
     """Long: a row for each second of a whole book, order value and side."""
-    whole = seconds["is_whole"].to_numpy()
+    is_whole = seconds["is_whole"].to_numpy()
     sizes = len(rules.order_values)
     parts = [
         pd.DataFrame(
@@ -115,7 +123,7 @@ def _walk_table(seconds: pd.DataFrame, walks: np.ndarray, rules: BookRules) -> p
                 "side": pd.Series([side] * len(seconds), dtype="str"), "order_value": value,
                 "cost_bps": walks[:, offset + number],
             }
-        )[whole]
+        )[is_whole]
         for offset, side in ((0, "buy"), (sizes, "sell"))
         for number, value in enumerate(rules.order_values)
     ]  # fmt: skip
@@ -123,10 +131,17 @@ def _walk_table(seconds: pd.DataFrame, walks: np.ndarray, rules: BookRules) -> p
 
 
 def add_flow(seconds: pd.DataFrame, trades: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """The seconds with `buy_value` and `sell_value`: what takers bought and sold within each, in quote currency.
+    """The seconds with `buy_value` and `sell_value`: what takers bought and sold within each.
 
-    `trades` has the columns `events.TRADES`, believed; a trade belongs to the second that ends after it. Trades of
-    seconds without a book are not in the table.
+    A trade belongs to the second that ends after it. Trades of seconds without a book are not in the table.
+
+    Args:
+        seconds: of the rebuilt book.
+        trades: with the columns `events.TRADES`, believed.
+        contract: gives the quote value of a contract if there is one.
+
+    Returns:
+        The same seconds; the values in quote currency.
     """
     time_ms = events.exchange_time_ms(trades, events.clock_skew_ms(trades))
     price, qty = trades["price"].to_numpy(), trades["qty"].to_numpy()

@@ -25,6 +25,14 @@ def bars_of_stream(trades: pd.DataFrame, contract: Contract, timeframe: str) -> 
     A trade counts for the time that the exchange stamped it with. The bars at both ends of the stream, which it does
     not cover whole, are left out.
 
+    Args:
+        trades: believed, in the order of their numbers.
+        contract: venue, symbol, and the quote value of a contract if there is one.
+        timeframe: of the bars, such as `1min`.
+
+    Returns:
+        One row a bar that had a trade.
+
     Raises:
         BadData: the numbering of the trades has a hole: what was traded there is not known.
     """

@@ -18,7 +18,16 @@ VOLUME_TOLERANCE = 1e-4  # the faster bars' volumes are rounded one by one
 
 
 def others_of(key: BarKey, available: Collection[str], rules: AgreementRules) -> dict[str, str]:
-    """The partitions to compare with among those available, and of which kind each is."""
+    """The partitions to compare with among those available, and of which kind each is.
+
+    Args:
+        key: the partition that is judged.
+        available: partitions that there are, as `venue/symbol/timeframe`.
+        rules: timeframes, venues and pairs to compare with.
+
+    Returns:
+        By partition "timeframe" or "venue".
+    """
     bar_ms = bar_duration_ms(key.timeframe)
     others = {}
     for timeframe in rules.timeframes:
@@ -39,22 +48,30 @@ def compare_bars(bars: pd.DataFrame, other: pd.DataFrame, tolerance_bps: float) 
     there. Of the same timeframe, closes must agree within `tolerance_bps` of the median distance: the median is what a
     quote currency or a perpetual's basis makes, and no error.
 
+    Args:
+        bars: checked bars of one symbol: the judged ones.
+        other: those that they are held against.
+        tolerance_bps: for closes of the same timeframe, basis points.
+
+    Returns:
+        One row.
+
     Raises:
         BadParameters: one timeframe is no whole multiple of the other.
     """
-    here, there = key_of(bars), key_of(other)
-    bar_ms, other_ms = bar_duration_ms(here.timeframe), bar_duration_ms(there.timeframe)
+    own_key, there = key_of(bars), key_of(other)
+    bar_ms, other_ms = bar_duration_ms(own_key.timeframe), bar_duration_ms(there.timeframe)
     if max(bar_ms, other_ms) % min(bar_ms, other_ms):
         raise BadParameters(
-            f"{here} and {there} cannot be compared: one timeframe must be a whole multiple of the other. "
+            f"{own_key} and {there} cannot be compared: one timeframe must be a whole multiple of the other. "
             "Correct data_engineering.quality.agreement"
         )
     kind, tolerance = ("venue", tolerance_bps) if bar_ms == other_ms else ("timeframe", PRICE_TOLERANCE_BPS)
     if other_ms < bar_ms:
-        other = put_together(other, here.timeframe)
+        other = put_together(other, own_key.timeframe)
     elif other_ms > bar_ms:
         bars = put_together(bars, there.timeframe)
-    row = pd.DataFrame(here.columns(1))
+    row = pd.DataFrame(own_key.columns(1))
     row["other"], row["kind"] = pd.Series([str(there)], dtype="str"), pd.Series([kind], dtype="str")
     return row.assign(**_distances(bars, other, kind, tolerance))
 
@@ -83,8 +100,8 @@ def put_together(bars: pd.DataFrame, timeframe: str) -> pd.DataFrame:
 
 def _distances(bars: pd.DataFrame, other: pd.DataFrame, kind: str, tolerance_bps: float) -> dict[str, object]:
     opened, others = epoch_ms(bars["open_time"]), epoch_ms(other["open_time"])
-    common, here, there = np.intersect1d(opened, others, assume_unique=True, return_indices=True)
-    bars, other = bars.iloc[here], other.iloc[there]
+    common, own_rows, there = np.intersect1d(opened, others, assume_unique=True, return_indices=True)
+    bars, other = bars.iloc[own_rows], other.iloc[there]
     distance = 10_000 * np.log(bars["close"].to_numpy() / other["close"].to_numpy())
     median = float(np.median(distance)) if len(common) else np.nan
     if kind == "venue":

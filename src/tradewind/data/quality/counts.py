@@ -17,6 +17,15 @@ Bools = npt.NDArray[np.bool_]
 def count_rows(key: BarKey, received: int, accepted: int, rejected: int) -> pd.DataFrame:
     """One row of `RowCounts`.
 
+    Args:
+        key: whose rows they are.
+        received: how many came.
+        accepted: how many were taken.
+        rejected: how many were not.
+
+    Returns:
+        A table of one row.
+
     Raises:
         BadData: the rows do not add up.
     """
@@ -31,7 +40,17 @@ def count_rows(key: BarKey, received: int, accepted: int, rejected: int) -> pd.D
 def describe_bars(
     bars: pd.DataFrame, counts: pd.DataFrame, rejected: pd.DataFrame, grid: Grid | None = None
 ) -> pd.DataFrame:
-    """One row of `BarCounts` for the checked bars of one symbol, its row counts and its rejected rows."""
+    """One row of `BarCounts` for the checked bars of one symbol, its row counts and its rejected rows.
+
+    Args:
+        bars: one symbol's checked bars.
+        counts: its row of `RowCounts`.
+        rejected: its rejected rows.
+        grid: the time in which bars are expected; from the first to the last bar if None.
+
+    Returns:
+        A table of one row.
+    """
     grid = grid or grid_of(bars)
     _, lengths = grid.gaps()
     reasons = rejected["reason"].value_counts()

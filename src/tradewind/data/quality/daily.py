@@ -40,7 +40,16 @@ def known_with_quality(vintages: pd.DataFrame, scores: pd.DataFrame, universe: U
 
 
 def join_quality(side_series: pd.DataFrame, scores: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
-    """The side series with those of the scores that are named, sorted by series, symbol and time."""
+    """The side series with those of the scores that are named, sorted by series, symbol and time.
+
+    Args:
+        side_series: of the universe.
+        scores: of the same shape, one series a measure of quality and day.
+        names: of those that join.
+
+    Returns:
+        Side series that features may read.
+    """
     chosen = scores[scores["series"].isin(names)]
     if chosen.empty:
         return side_series

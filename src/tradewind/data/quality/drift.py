@@ -32,10 +32,10 @@ def drift_by_month(bars: pd.DataFrame, rules: DriftRules) -> pd.DataFrame:
     for quantity, values in quantities.items():
         parts = [values[start:stop] for start, stop in zip(starts, stops, strict=True)]
         parts = [np.sort(part[np.isfinite(part)]) for part in parts]
-        for before, here in itertools.pairwise(range(len(names))):
-            if min(len(parts[before]), len(parts[here])) >= rules.min_rows:
-                found = (len(parts[here]), len(parts[before]), *compare(parts[here], parts[before], rules.bins))
-                rows.append((str(names[here]), str(names[before]), quantity, *found))
+        for before, month in itertools.pairwise(range(len(names))):
+            if min(len(parts[before]), len(parts[month])) >= rules.min_rows:
+                compared = (len(parts[month]), len(parts[before]), *compare(parts[month], parts[before], rules.bins))
+                rows.append((str(names[month]), str(names[before]), quantity, *compared))
     columns = ["month", "before", "quantity", "rows", "rows_before", "psi", "ks", "ks_p_value"]
     kinds = {**dict.fromkeys(columns[:3], "str"), **dict.fromkeys(columns[3:5], "int64")}
     table = pd.DataFrame(rows, columns=columns).astype({**kinds, **dict.fromkeys(columns[5:], "float64")})
@@ -45,7 +45,13 @@ def drift_by_month(bars: pd.DataFrame, rules: DriftRules) -> pd.DataFrame:
 def compare(values: Floats, reference: Floats, bins: int) -> tuple[float, float, float]:
     """Population stability index, Kolmogorov-Smirnov distance, and its asymptotic level for independent rows.
 
-    Both are sorted.
+    Args:
+        values: finite, sorted.
+        reference: finite, sorted.
+        bins: of the index.
+
+    Returns:
+        Index (0 or more), distance (0 to 1) and level (0 to 1).
     """
     from scipy.special import kolmogorov
 
@@ -58,7 +64,15 @@ def population_stability(values: Floats, reference: Floats, bins: int) -> float:
     """Sum over bins of (a - e) ln(a / e), a and e the shares of the values and the reference (Siddiqi 2006).
 
     Bins hold equal shares of the reference; where its values repeat, bins are joined. 0.1 is usually called a shift,
-    0.25 a large one. Both are sorted. Without any shift its mean is about (bins - 1) (1/n + 1/m) (Yurdakul 2018).
+    0.25 a large one. Without any shift its mean is about (bins - 1) (1/n + 1/m) (Yurdakul 2018).
+
+    Args:
+        values: finite, sorted.
+        reference: finite, sorted.
+        bins: how many, before any are joined.
+
+    Returns:
+        0 or more.
     """
     edges = np.unique(np.quantile(reference, np.linspace(0, 1, bins + 1)[1:-1]))
     actual, expected = _shares(values, edges), _shares(reference, edges)

@@ -45,6 +45,16 @@ def examine(
     """All that can be said of one symbol's checked bars, its row counts, rejected rows and comparisons.
 
     Timeliness is missing: it depends on when the other symbols end.
+
+    Args:
+        bars: one symbol's checked bars.
+        counts: its row of `RowCounts`.
+        rejected: its rejected rows.
+        agreement: its rows of `QualityAgreement`.
+        rules: the span that was asked for, limits of outliers, runs and drift.
+
+    Returns:
+        Tables and measures of the symbol.
     """
     asked = None
     if rules.since is not None or rules.until is not None:
@@ -69,7 +79,16 @@ def examine(
 
 
 def score(examined: Examination, as_of_ms: int, rules: QualityRules) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The symbol's row of `DataQuality` and its rows of `QualityScores`; at `as_of_ms` it should be up to date."""
+    """The symbol's row of `DataQuality` and its rows of `QualityScores`.
+
+    Args:
+        examined: of the symbol.
+        as_of_ms: when it should be up to date, UTC milliseconds.
+        rules: limits of each score, and when bars are late.
+
+    Returns:
+        One row, and one row a score.
+    """
     bar_ms = bar_duration_ms(examined.key.timeframe)
     late = timeliness(examined.last_ms, as_of_ms, bar_ms, rules)
     scores = score_table(examined.key, {**examined.measures, "timeliness": late}, rules)

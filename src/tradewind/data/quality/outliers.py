@@ -43,7 +43,15 @@ def _place(ordered: Floats, count: int, value: float) -> int:
 def trailing_quartiles(values: Floats, window: int, least: int) -> Floats:
     """For each value the lower quartile, median and upper quartile of the `window` finite values before it.
 
-    Three columns, order statistics without interpolation; NaN until there are `least` values.
+    Order statistics without interpolation.
+
+    Args:
+        values: shape (rows,); those that are not finite are passed over.
+        window: how many finite values.
+        least: how many there must be.
+
+    Returns:
+        Shape (rows, 3); NaN until there are `least` values.
     """
     out = np.full((len(values), 3), np.nan)
     ordered = np.empty(window)
@@ -130,19 +138,28 @@ def causal_deviations(log_return: Floats, rules: OutlierRules) -> Floats:
 
 
 def reverts(log_return: Floats, is_outlier: Bools, share: float) -> Bools:
-    """Which outlying returns the next bar undoes but for `share` of them: the sign of a price that never was."""
+    """Which outlying returns the next bar undoes but for `share` of them: the sign of a price that never was.
+
+    Args:
+        log_return: of each bar, shape (bars,).
+        is_outlier: shape (bars,).
+        share: of the return that may remain after the next bar, from 0 to 1.
+
+    Returns:
+        Shape (bars,); never the last bar.
+    """
     following = np.r_[log_return[1:], np.nan]
     return is_outlier & (np.abs(log_return + following) <= share * np.abs(log_return))
 
 
-def flag_table(bars: pd.DataFrame, found: Outliers) -> pd.DataFrame:
+def flag_table(bars: pd.DataFrame, outliers: Outliers) -> pd.DataFrame:
     """The flagged bars (`BarFlags`)."""
-    flags = {name: values for name, values in vars(found).items() if values.dtype == bool}
+    flags = {name: values for name, values in vars(outliers).items() if values.dtype == bool}
     rows = np.flatnonzero(np.logical_or.reduce(list(flags.values())))
     table = pd.DataFrame(key_of(bars).columns(len(rows)))
     table["timestamp"] = bars["timestamp"].iloc[rows].reset_index(drop=True)
-    table["log_return"] = found.log_return[rows]
-    table["deviations"] = found.deviations[rows]
+    table["log_return"] = outliers.log_return[rows]
+    table["deviations"] = outliers.deviations[rows]
     table["volume"] = bars["volume"].to_numpy(dtype=np.float64)[rows]
     for name, values in flags.items():
         table[name] = values[rows]
@@ -155,17 +172,17 @@ def _least(rules: OutlierRules) -> int:
 
 
 def _beyond_deviations(values: Floats, limit: float) -> Bools:
-    known = values[np.isfinite(values)]
-    spread = known.std() if len(known) else 0.0
+    finite = values[np.isfinite(values)]
+    spread = finite.std() if len(finite) else 0.0
     if spread == 0:
         return np.zeros(len(values), dtype=bool)
-    return np.asarray(np.abs(values - known.mean()) > limit * spread, dtype=bool)
+    return np.asarray(np.abs(values - finite.mean()) > limit * spread, dtype=bool)
 
 
 def _beyond_quartiles(values: Floats, limit: float) -> Bools:
-    known = values[np.isfinite(values)]
-    if not len(known):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return np.zeros(len(values), dtype=bool)
-    lower, upper = np.quantile(known, (0.25, 0.75))
+    lower, upper = np.quantile(finite, (0.25, 0.75))
     reach = limit * (upper - lower)
     return np.asarray((values < lower - reach) | (values > upper + reach), dtype=bool) & (reach > 0)

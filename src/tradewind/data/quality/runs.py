@@ -11,7 +11,16 @@ from tradewind.data.quality.rules import RunRules
 
 
 def find_runs(bars: pd.DataFrame, rules: RunRules, grid: Grid | None = None) -> pd.DataFrame:
-    """Every gap, and the stale and volumeless runs that are long enough (`QualityRuns`), by kind and start."""
+    """Every gap, and the stale and volumeless runs that are long enough (`QualityRuns`), by kind and start.
+
+    Args:
+        bars: one symbol's checked bars.
+        rules: how many bars make a stale or volumeless run.
+        grid: the time in which bars are expected; from the first to the last bar if None.
+
+    Returns:
+        One row a run.
+    """
     grid = grid or grid_of(bars)
     opened, lengths = grid.gaps()
     key = key_of(bars)
@@ -30,9 +39,13 @@ def _runs(bars: pd.DataFrame, key: BarKey, kind: str, is_in: npt.NDArray[np.bool
     first = np.flatnonzero(is_in & ~joins)
     last = np.flatnonzero(is_in & ~np.r_[joins[1:], False])
     lengths = last - first + 1
-    kept = lengths >= least
+    is_long = lengths >= least
     return _table(
-        key, kind, epoch_ms(bars["open_time"])[first[kept]], epoch_ms(bars["timestamp"])[last[kept]], lengths[kept]
+        key,
+        kind,
+        epoch_ms(bars["open_time"])[first[is_long]],
+        epoch_ms(bars["timestamp"])[last[is_long]],
+        lengths[is_long],
     )
 
 

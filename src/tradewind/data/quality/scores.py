@@ -61,7 +61,16 @@ def measure_bars(evidence: Evidence) -> dict[Score, Measure]:
 
 
 def score_table(key: BarKey, measures: Mapping[Score, Measure], rules: QualityRules) -> pd.DataFrame:
-    """The six scores of one symbol with what they rest on and their limits (`QualityScores`)."""
+    """The six scores of one symbol with what they rest on and their limits (`QualityScores`).
+
+    Args:
+        key: of the symbol.
+        measures: by score the worst of its measures.
+        rules: from where a score warns, and from where it stops the run.
+
+    Returns:
+        One row a score.
+    """
     rows = []
     for score in SCORES:
         worst, limits = measures[score], rules.threshold(score)
@@ -115,8 +124,15 @@ def consistency(evidence: Evidence) -> Iterator[Measure]:
 def timeliness(last_ms: int, as_of_ms: int, bar_ms: int, rules: QualityRules) -> Measure:
     """1 - (bars by which the last close lags - `late_bars`) / (bars in `stale_days`), within [0, 1].
 
-    The lag is counted to `as_of_ms`, the newest close in the universe, or now if the rules say so: a file of history is
-    not late because it is old, but because it ends before the others.
+    Args:
+        last_ms: the last close, UTC milliseconds.
+        as_of_ms: the newest close in the universe, or now if the rules say so: a file of history is not late because it
+            is old, but because it ends before the others. UTC milliseconds.
+        bar_ms: length of a bar, milliseconds.
+        rules: bars that may lag, and days after which nothing is left of the score.
+
+    Returns:
+        Bars not late, of those allowed.
     """
     lag = max((as_of_ms - last_ms) // bar_ms, 0)
     allowed = rules.stale_days * DAY_MS / bar_ms
@@ -160,11 +176,11 @@ def _compared(agreement: pd.DataFrame, kind: str, name: str) -> Iterator[Measure
         yield Measure(name.format(row["other"]), row["agreeing"], row["compared"], causes)
 
 
-def _first_bars(bars: pd.DataFrame, found: np.ndarray) -> str:
-    if not found.any():
+def _first_bars(bars: pd.DataFrame, is_faulty: np.ndarray) -> str:
+    if not is_faulty.any():
         return ""
-    closed = epoch_ms(bars["timestamp"])[np.flatnonzero(found)[:_SHOWN]]
-    number = int(found.sum())
+    closed = epoch_ms(bars["timestamp"])[np.flatnonzero(is_faulty)[:_SHOWN]]
+    number = int(is_faulty.sum())
     shown = ", ".join(map(_instant, closed))
     return f"the one that closed {shown}" if number == 1 else f"{number} bars, first those that closed {shown}"
 

@@ -63,9 +63,9 @@ def _fred(name: str, key: str, unit: str, span: tuple[float, float], rhythm: str
     """
     stale_days = {"daily": 10, "weekly": 21, "monthly": 75}[rhythm]
     # Friday's rate before a holiday comes out on Tuesday evening.
-    known = Stated("assumed_available_at", After((days or 5) * _DAY))
+    publication = Stated("assumed_available_at", After((days or 5) * _DAY))
     return SideSpec(
-        name, unit, False, known, *span, stale_days * _DAY, f"FRED {key}", "published", ("value", key), key,
+        name, unit, False, publication, *span, stale_days * _DAY, f"FRED {key}", "published", ("value", key), key,
         is_revised=key not in _NEVER_REVISED,
     )  # fmt: skip
 

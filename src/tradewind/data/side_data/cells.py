@@ -1,20 +1,20 @@
 """The cells of a side file, under our names, and the instants and numbers in them."""
 
 import csv
-import gzip
+import io
 import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.feather
-import pyarrow.parquet as pq
 
 from tradewind.data.files.cells import LATEST_MS, MS_PER_UNIT, FloatArray, epoch_units, parse_numbers
+from tradewind.data.files.columnar import read_feather, read_parquet
+from tradewind.data.files.contents import read_contents, require_regular
+from tradewind.data.files.limits import require_cells, require_text
 from tradewind.data.side_data.delivery import Reasons
 from tradewind.errors import BadData
 
@@ -40,7 +40,7 @@ def read_cells(path: Path, wanted: Mapping[str, tuple[str, ...]], optional: froz
         raise BadData(f"{path} does not exist: add it, or take its series out of universe.side_series") from error
     except (OSError, EOFError, zlib.error, csv.Error, UnicodeDecodeError, pa.ArrowException) as error:
         raise BadData(f"{path} cannot be read ({type(error).__name__}: {error}): fetch it again") from error
-    found = {}
+    columns = {}
     for ours, names in wanted.items():
         by_plain = {_plain(name): name for name in reversed(list(table.columns))}
         match = next((by_plain[_plain(name)] for name in names if _plain(name) in by_plain), None)
@@ -50,14 +50,22 @@ def read_cells(path: Path, wanted: Mapping[str, tuple[str, ...]], optional: froz
                 f"the series' `columns`, such as {{{ours}: NAME IN THE FILE}}"
             )
         if match is not None:
-            found[ours] = table[match]
+            columns[ours] = table[match]
     if LINE in table:
-        found[LINE] = table[LINE]
-    return pd.DataFrame(found)
+        columns[LINE] = table[LINE]
+    return pd.DataFrame(columns)
 
 
 def read_instants(cells: pd.Series, time_format: str | None, where: str) -> FloatArray:
     """Epoch milliseconds; NaN where a cell is no instant. What has no zone is UTC.
+
+    Args:
+        cells: of one column: epochs, text or instants.
+        time_format: of strptime; None takes epochs and ISO 8601.
+        where: the file and column, for messages.
+
+    Returns:
+        Shape (rows,).
 
     Raises:
         BadData: most cells cannot be read, so they are written otherwise.
@@ -97,21 +105,41 @@ def _from_epochs(numbers: FloatArray, where: str) -> FloatArray:
 
 
 def reject_instants(reason: Reasons, instants: FloatArray, cells: pd.Series, name: str) -> None:
-    """Fill in the reason of rows whose instant cannot be used and that have none yet."""
+    """Fill in the reason of rows whose instant cannot be used and that have none yet.
+
+    Args:
+        reason: why each row is rejected, "" if it is not yet; filled in place, shape (rows,).
+        instants: UTC milliseconds, NaN where unreadable, shape (rows,).
+        cells: what stands in the file.
+        name: of the column.
+    """
     reject(reason, is_absent(cells), f"{name} is missing")
     reject(reason, ~np.isfinite(instants), f"{name} is not an instant")
     reject(reason, ~((instants >= _EARLIEST_MS) & (instants < LATEST_MS)), f"{name} is not between 1900 and 2100")
 
 
 def reject_numbers(reason: Reasons, values: FloatArray, cells: pd.Series, name: str) -> None:
-    """Fill in the reason of rows whose number cannot be used and that have none yet. FRED writes `.` for missing."""
+    """Fill in the reason of rows whose number cannot be used and that have none yet. FRED writes `.` for missing.
+
+    Args:
+        reason: why each row is rejected, "" if it is not yet; filled in place, shape (rows,).
+        values: NaN where unreadable, shape (rows,).
+        cells: what stands in the file.
+        name: of the column.
+    """
     reject(reason, is_absent(cells), f"{name} is missing")
     reject(reason, np.isnan(values), f"{name} is not a number")
     reject(reason, np.isinf(values), f"{name} is not finite")
 
 
 def reject(reason: Reasons, rows: np.ndarray, why: str) -> None:
-    """Fill in the reason of those of the rows that have none yet."""
+    """Fill in the reason of those of the rows that have none yet.
+
+    Args:
+        reason: why each row is rejected, "" if it is not yet; filled in place, shape (rows,).
+        rows: which rows, shape (rows,).
+        why: the reason.
+    """
     reason[rows & (reason == "")] = why
 
 
@@ -140,24 +168,24 @@ def _is_text(path: Path) -> bool:
 
 
 def _read_columnar(path: Path) -> pd.DataFrame:
-    is_parquet = path.name.lower().endswith(".parquet")
-    table = pq.ParquetFile(path).read() if is_parquet else pyarrow.feather.read_table(path)
+    require_regular(path)
+    table = (read_parquet if path.name.lower().endswith(".parquet") else read_feather)(path, str(path))
     return table.to_pandas(ignore_metadata=True)
-
-
-def _open_text(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """Every cell as text. A line with too many or too few cells keeps its place and says so in the column `LINE`."""
-    with _open_text(path) as file:
-        head = file.readline()
-        delimiter = max(_DELIMITERS, key=head.count)
-        header = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
-        lines = [line for line in csv.reader(file, delimiter=delimiter) if line]
+    with path.open("rb") as opened:
+        if path.suffix == ".gz" and opened.read(2) != b"\x1f\x8b":
+            raise OSError("not a gzip file")
+    content = read_contents(path)
+    require_text(content, _DELIMITERS, str(path))
+    file = io.StringIO(content.decode("utf-8-sig"), newline="")
+    head = file.readline()
+    delimiter = max(_DELIMITERS, key=head.count)
+    header = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
+    require_cells(0, len(header), str(path))
+    lines = [line for line in csv.reader(file, delimiter=delimiter) if line]
     if not header:
         raise BadData(f"{path} is empty: fetch it again")
     width = len(header)

@@ -34,6 +34,15 @@ def collect_side_series(
 
     A table without `reference_at` holds values that are of the moment they were known at.
 
+    Args:
+        source: a table of values, or by series a function of symbols that reads them.
+        series: names of the universe's side series.
+        symbols: of the universe.
+        reject_share_limit: the largest share of rejected rows of one delivery, from 0 to 1.
+
+    Returns:
+        One table each for all series and symbols.
+
     Raises:
         BadData: the source lacks a named series or a column, or more rows are rejected than the limit allows.
     """
@@ -60,6 +69,16 @@ def collect_side_series(
 def read_series(name: str, files: SeriesFiles, folder: Path, now_ms: int, symbols: Sequence[str]) -> list[SideDelivery]:
     """One series of a folder, for each symbol or for the market.
 
+    Args:
+        name: of the series.
+        files: its entry in the configuration.
+        folder: that the files lie in.
+        now_ms: values known later than that are rejected, UTC milliseconds.
+        symbols: of the universe.
+
+    Returns:
+        One delivery a symbol, or one.
+
     Raises:
         BadData: a file is missing, unreadable, or written otherwise than configured.
         BadParameters: the configuration does not fit the series.
@@ -81,12 +100,14 @@ def read_series(name: str, files: SeriesFiles, folder: Path, now_ms: int, symbol
     return deliveries
 
 
-def _require_named(series: Sequence[str], found: Mapping[str, object] | Sequence[str], symbols: Sequence[str]) -> None:
-    absent = sorted(set(series) - set(found))
+def _require_named(
+    series: Sequence[str], available: Mapping[str, object] | Sequence[str], symbols: Sequence[str]
+) -> None:
+    absent = sorted(set(series) - set(available))
     if absent:
         raise BadData(
             f"universe.side_series names {absent}, which the source does not have for {list(symbols)}; it "
-            f"has {sorted(found)}. Remove them from the universe or add them to the source; a folder is named by "
+            f"has {sorted(available)}. Remove them from the universe or add them to the source; a folder is named by "
             "TRADEWIND_SIDE_DATA (docs/side_data.md)"
         )
 

@@ -82,19 +82,37 @@ def deliver(key: SideKey, rows: ReadRows, spec: SideSpec | None) -> SideDelivery
 
     Of two rows for one period that became known at once, the later one in the file is kept, as with bars: a row that
     comes again corrects. Equal rows are rejected as duplicates, others as superseded.
+
+    Args:
+        key: series, symbol and file.
+        rows: as a reader gives them.
+        spec: range and unit of the series; None checks no range.
+
+    Returns:
+        Vintages, rejected rows and counts.
     """
     reason = rows.reason.copy()
     if spec is not None:
         is_out = ~((rows.value >= spec.low) & (rows.value <= spec.high))
         reason[(reason == "") & is_out] = f"value lies outside {spec.low:g} to {spec.high:g} {spec.unit}"
     _mark_repeated(rows, reason)
-    kept = np.flatnonzero(reason == "")
-    vintages = vintage_table(key, rows.reference_ms[kept], rows.known_ms[kept], rows.value[kept])
-    return SideDelivery(key, len(reason), len(kept), vintages, rejected_rows(key, rows.content, reason))
+    accepted = np.flatnonzero(reason == "")
+    vintages = vintage_table(key, rows.reference_ms[accepted], rows.known_ms[accepted], rows.value[accepted])
+    return SideDelivery(key, len(reason), len(accepted), vintages, rejected_rows(key, rows.content, reason))
 
 
 def vintage_table(key: SideKey, reference_ms: FloatArray, known_ms: FloatArray, value: FloatArray) -> pd.DataFrame:
-    """`schema.SideVintages`, by reference and known time."""
+    """`schema.SideVintages`.
+
+    Args:
+        key: series and symbol of all rows.
+        reference_ms: what time each value is of, UTC milliseconds, shape (rows,).
+        known_ms: when it became known, UTC milliseconds, shape (rows,).
+        value: shape (rows,).
+
+    Returns:
+        By reference time, then known time.
+    """
     order = np.lexsort((known_ms, reference_ms))
     table = pd.DataFrame(
         {
@@ -108,7 +126,16 @@ def vintage_table(key: SideKey, reference_ms: FloatArray, known_ms: FloatArray, 
 
 
 def rejected_rows(key: SideKey, content: pd.DataFrame, reason: Reasons) -> pd.DataFrame:
-    """The rows that have a reason (`tables.SideQuarantine`)."""
+    """The rows that have a reason (`tables.SideQuarantine`).
+
+    Args:
+        key: series, symbol and file.
+        content: rows as they stand in the file, indexed by their place in it.
+        reason: why each is rejected, "" if it is not, shape (rows,).
+
+    Returns:
+        Only the rejected ones.
+    """
     if not (reason != "").any():
         return empty_table("quarantine")
     as_bars = BarKey(venue="", symbol=key.symbol, timeframe="")
@@ -139,7 +166,7 @@ def _mark_repeated(rows: ReadRows, reason: Reasons) -> None:
     is_last[:-1] = np.diff(rows.reference_ms[valid]) != 0
     is_last[:-1] |= np.diff(rows.known_ms[valid]) != 0
     last = np.flatnonzero(is_last)
-    kept = valid[last[np.searchsorted(last, np.arange(len(valid)))]]
-    is_equal = rows.value[valid] == rows.value[kept]
+    last_row = valid[last[np.searchsorted(last, np.arange(len(valid)))]]
+    is_equal = rows.value[valid] == rows.value[last_row]
     reason[valid[~is_last & is_equal]] = DUPLICATE
     reason[valid[~is_last & ~is_equal]] = SUPERSEDED

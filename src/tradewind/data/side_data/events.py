@@ -74,7 +74,19 @@ def hours_since_last(calendar: Calendar, ticks: Integers) -> Floats:
 def deliver_ticks(
     key: SideKey, calendar: Calendar, measure: Measure, reason: Reasons, content: pd.DataFrame, tick_ms: int
 ) -> SideDelivery:
-    """The measure at every tick of the clock between the first and the last event; each is known at its tick."""
+    """The measure at every tick of the clock between the first and the last event; each is known at its tick.
+
+    Args:
+        key: series, symbol and file.
+        calendar: of the accepted events.
+        measure: of calendar and ticks, one number a tick.
+        reason: why each row is rejected, "" if it is not, shape (rows,).
+        content: rows as they stand in the file.
+        tick_ms: of the clock, milliseconds.
+
+    Returns:
+        No vintages where no row was accepted.
+    """
     accepted = int((reason == "").sum())
     vintages = empty_table("vintages")
     if accepted:

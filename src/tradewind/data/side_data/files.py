@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -25,6 +25,8 @@ class SeriesFiles(Parameters):
     that are not ISO 8601. `timeframe` is that of bar files, `tick` how often a calendar's hours are counted,
     `delay_hours` comes on top of the series' own publication delay.
     """
+
+    whole: ClassVar[frozenset[str]] = frozenset({"against"})
 
     files: str
     against: tuple[str, ...] = ()
@@ -69,16 +71,21 @@ class SeriesFiles(Parameters):
     def paths(self, folder: Path, symbol: str) -> tuple[Path, ...]:
         """The leading file of a symbol, then those it is held against."""
         named = {"{symbol}": symbol, "{base}": _QUOTES.sub("", symbol)}
-        found = []
+        places = []
         for pattern in (self.files, *self.against):
             for field, text in named.items():
                 pattern = pattern.replace(field, text)
-            found.append(folder / pattern)
-        return tuple(found)
+            places.append(folder / pattern)
+        return tuple(places)
 
 
 def require_files(paths: tuple[Path, ...], series: str, symbol: str) -> None:
     """Nothing, if every file is there.
+
+    Args:
+        paths: of the files.
+        series: for the message.
+        symbol: for the message; "" for a series of the market.
 
     Raises:
         BadData: one is missing; a series must cover every symbol that it is asked for.

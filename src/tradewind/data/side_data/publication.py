@@ -91,8 +91,8 @@ class Stated:
 def _holidays(first: np.datetime64, last: np.datetime64) -> npt.NDArray[np.datetime64]:
     from pandas.tseries.holiday import USFederalHolidayCalendar
 
-    found = USFederalHolidayCalendar().holidays(pd.Timestamp(first), pd.Timestamp(last) + pd.Timedelta(days=14))
-    return np.asarray(pd.DatetimeIndex(found).to_numpy("datetime64[D]"))
+    holidays = USFederalHolidayCalendar().holidays(pd.Timestamp(first), pd.Timestamp(last) + pd.Timedelta(days=14))
+    return np.asarray(pd.DatetimeIndex(holidays).to_numpy("datetime64[D]"))
 
 
 def _duration(delay: timedelta) -> str:

@@ -63,8 +63,8 @@ class Request:
 def read_values(request: Request) -> SideDelivery:
     """A file of `time` and `value`, known by the series' rule."""
     table, reference, value, reason = _timed_values(request, request.paths[0])
-    known = _by_rule(request, reference, reason)
-    return deliver(request.key, ReadRows(reference, known, value, reason, table), request.spec)
+    known_ms = _by_rule(request, reference, reason)
+    return deliver(request.key, ReadRows(reference, known_ms, value, reason, table), request.spec)
 
 
 def read_published(request: Request) -> SideDelivery:
@@ -84,12 +84,12 @@ def read_published(request: Request) -> SideDelivery:
     value = _read_value(table, reason)
     stated = next((name for name in ("known_at", "known_day") if name in table), None)
     if stated is None:
-        known = _by_rule(request, reference, reason)
+        known_ms = _by_rule(request, reference, reason)
     else:
-        known = _read_time(request, table, stated, reason, path) + request.extra_ms
-        known += DAY_MS if stated == "known_day" else 0
-        cells.reject(reason, known < reference, "published before the period it is of")
-    return deliver(request.key, ReadRows(reference, known, value, reason, table), request.spec)
+        known_ms = _read_time(request, table, stated, reason, path) + request.extra_ms
+        known_ms += DAY_MS if stated == "known_day" else 0
+        cells.reject(reason, known_ms < reference, "published before the period it is of")
+    return deliver(request.key, ReadRows(reference, known_ms, value, reason, table), request.spec)
 
 
 def read_spread(request: Request) -> SideDelivery:
@@ -104,9 +104,9 @@ def read_spread(request: Request) -> SideDelivery:
     levels = [
         _at(request, path, other, reference, reason) for path, other in zip(request.paths[1:], others, strict=True)
     ]
-    known = _by_rule(request, reference, reason)
+    known_ms = _by_rule(request, reference, reason)
     return deliver(
-        request.key, ReadRows(reference, known, value - np.mean(levels, axis=0), reason, table), request.spec
+        request.key, ReadRows(reference, known_ms, value - np.mean(levels, axis=0), reason, table), request.spec
     )
 
 
@@ -114,8 +114,8 @@ def read_close(request: Request) -> SideDelivery:
     """The close of each bar of a file; known at that moment, and of it."""
     table, opened, price, reason = _timed_values(request, request.paths[0], _CLOSE)
     closed = _closed(request, opened, reason)
-    known = _by_rule(request, closed, reason)
-    return deliver(request.key, ReadRows(closed, known, price, reason, table), request.spec)
+    known_ms = _by_rule(request, closed, reason)
+    return deliver(request.key, ReadRows(closed, known_ms, price, reason, table), request.spec)
 
 
 def read_ratio(request: Request) -> SideDelivery:
@@ -134,8 +134,8 @@ def read_ratio(request: Request) -> SideDelivery:
     usable = reason == ""
     ratio = np.full(len(price), np.nan)
     ratio[usable] = price[usable] / against[usable] - 1
-    known = _by_rule(request, closed, reason)
-    return deliver(request.key, ReadRows(closed, known, ratio, reason, table), request.spec)
+    known_ms = _by_rule(request, closed, reason)
+    return deliver(request.key, ReadRows(closed, known_ms, ratio, reason, table), request.spec)
 
 
 def read_hours_to_next(request: Request) -> SideDelivery:
@@ -168,8 +168,8 @@ def _read_calendar(request: Request, measure: events.Measure) -> SideDelivery:
     cells.reject(reason, cells.is_absent(table["value"]), "event is missing")
     repeated = pd.DataFrame({"at": happens, "name": names}).duplicated(keep="last").to_numpy()
     cells.reject(reason, repeated, events.DUPLICATE_EVENT)
-    kept = reason == ""
-    calendar = events.Calendar(happens[kept].astype(np.int64), names[kept].to_numpy(dtype=object))
+    accepted = reason == ""
+    calendar = events.Calendar(happens[accepted].astype(np.int64), names[accepted].to_numpy(dtype=object))
     return events.deliver_ticks(request.key, calendar, measure, reason, table, bar_duration_ms(request.files.tick))
 
 
@@ -205,10 +205,10 @@ def _read_value(table: pd.DataFrame, reason: Reasons) -> FloatArray:
 def _by_rule(request: Request, reference: FloatArray, reason: Reasons) -> FloatArray:
     """When the readable rows are known; NaN for the others."""
     usable = reason == ""
-    known = np.full(len(reference), np.nan)
+    known_ms = np.full(len(reference), np.nan)
     ruled = request.spec.publication.known_ms(reference[usable].astype(np.int64))
-    known[usable] = ruled + request.extra_ms
-    return known
+    known_ms[usable] = ruled + request.extra_ms
+    return known_ms
 
 
 def _by_time(request: Request, path: Path, names: tuple[str, ...]) -> pd.Series:
@@ -233,9 +233,9 @@ def _within(times: FloatArray, others: list[pd.Series]) -> npt.NDArray[np.bool_]
 
 def _at(request: Request, path: Path, other: pd.Series, times: FloatArray, reason: Reasons) -> FloatArray:
     """The other's value at each time; rows for which it has none are rejected."""
-    found = other.reindex(times).to_numpy(dtype=np.float64)
-    cells.reject(reason, np.isnan(found), f"{_below(request, path)} has no value for this time")
-    return found
+    values = other.reindex(times).to_numpy(dtype=np.float64)
+    cells.reject(reason, np.isnan(values), f"{_below(request, path)} has no value for this time")
+    return values
 
 
 def _below(request: Request, path: Path) -> str:

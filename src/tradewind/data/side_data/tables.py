@@ -1,4 +1,4 @@
-"""What is told of side series beside their values: rejected rows, row counts, coverage."""
+"""What is reported of side series beside their values: rejected rows, row counts, coverage."""
 
 import numpy as np
 import pandas as pd

@@ -30,12 +30,12 @@ def as_known(vintages: pd.DataFrame, specs: Mapping[str, SideSpec] | None = None
     if vintages.empty:
         return empty_table("vintages")[list(_KNOWN)]
     group = _groups(vintages)
-    reference, known = epoch_ms(vintages["reference_at"]), epoch_ms(vintages["known_at"])
-    order = np.lexsort((reference, known, group))  # stable: of equal keys the last stays last
-    group, reference, known = group[order], reference[order], known[order]
-    counts = _is_latest_period(group, reference) & _is_last_of_moment(group, known)
+    reference, known_ms = epoch_ms(vintages["reference_at"]), epoch_ms(vintages["known_at"])
+    order = np.lexsort((reference, known_ms, group))  # stable: of equal keys the last stays last
+    group, reference, known_ms = group[order], reference[order], known_ms[order]
+    counts = _is_latest_period(group, reference) & _is_last_of_moment(group, known_ms)
     chosen = vintages.iloc[order[counts]][list(_KNOWN)].reset_index(drop=True)
-    silence = _stale_rows(chosen, group[counts], known[counts], specs or {})
+    silence = _stale_rows(chosen, group[counts], known_ms[counts], specs or {})
     table = pd.concat([chosen, silence], ignore_index=True) if len(silence) else chosen
     table = table.sort_values(["series", "symbol", "known_at"], kind="stable", ignore_index=True)
     return table.astype(_KNOWN)
@@ -56,22 +56,24 @@ def _is_latest_period(group: Integers, reference: Integers) -> Bools:
     return np.asarray(place == np.maximum.accumulate(place))
 
 
-def _is_last_of_moment(group: Integers, known: Integers) -> Bools:
+def _is_last_of_moment(group: Integers, known_ms: Integers) -> Bools:
     is_last = np.ones(len(group), dtype=bool)
-    is_last[:-1] = (group[1:] != group[:-1]) | (known[1:] != known[:-1])
+    is_last[:-1] = (group[1:] != group[:-1]) | (known_ms[1:] != known_ms[:-1])
     return is_last
 
 
-def _stale_rows(chosen: pd.DataFrame, group: Integers, known: Integers, specs: Mapping[str, SideSpec]) -> pd.DataFrame:
+def _stale_rows(
+    chosen: pd.DataFrame, group: Integers, known_ms: Integers, specs: Mapping[str, SideSpec]
+) -> pd.DataFrame:
     """A row without a value wherever a series has been silent for too long."""
     never = np.iinfo(np.int64).max
     allowed = chosen["series"].map({name: spec.stale_after_ms for name, spec in specs.items()})
     patience = allowed.fillna(0).to_numpy(np.int64)
-    following = np.full(len(known), never)
-    following[:-1] = np.where(group[1:] == group[:-1], known[1:], never)
-    is_silent = (patience > 0) & (following - known > patience)
+    following = np.full(len(known_ms), never)
+    following[:-1] = np.where(group[1:] == group[:-1], known_ms[1:], never)
+    is_silent = (patience > 0) & (following - known_ms > patience)
     rows = chosen.loc[is_silent]
-    stale_at = (known[is_silent] + patience[is_silent]).astype("datetime64[ms]")
+    stale_at = (known_ms[is_silent] + patience[is_silent]).astype("datetime64[ms]")
     return rows.assign(known_at=pd.DatetimeIndex(stale_at, tz="UTC"), value=np.nan)
 
 

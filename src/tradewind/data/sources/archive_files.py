@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from tradewind.data.files.deliveries import Span
+from tradewind.data.files.limits import require_bytes
 from tradewind.data.sources.transport import Transport
 from tradewind.errors import BadData
 
@@ -67,20 +68,28 @@ class Archive:
     def tables(self, shelf: Shelf, span: Span, now_ms: int) -> Iterator[tuple[ArchiveFile, pd.DataFrame]]:
         """The tables of the span's files, oldest first: months that are over, else their days; none for absent ones.
 
+        Args:
+            shelf: what kind of files, of which symbol and timeframe.
+            span: of the rows, UTC milliseconds, the end not included.
+            now_ms: files of a month or day that is not over by then are not asked for, UTC milliseconds.
+
+        Yields:
+            Each file with its table.
+
         Raises:
             BadData: a file is not what its checksum says, or not what it ought to hold.
         """
         for month in _periods(span, "M"):
             is_over = month.until_ms <= now_ms
-            whole = self._table(ArchiveFile(shelf, month, is_month=True)) if shelf.has_months and is_over else None
-            if whole is not None:
-                yield whole
+            of_month = self._table(ArchiveFile(shelf, month, is_month=True)) if shelf.has_months and is_over else None
+            if of_month is not None:
+                yield of_month
             elif shelf.has_days:
                 in_month = Span(max(month.since_ms, span.since_ms), min(month.until_ms, span.until_ms))
                 for day in _periods(in_month, "D"):
-                    found = self._table(ArchiveFile(shelf, day, is_month=False)) if day.until_ms <= now_ms else None
-                    if found is not None:
-                        yield found
+                    of_day = self._table(ArchiveFile(shelf, day, is_month=False)) if day.until_ms <= now_ms else None
+                    if of_day is not None:
+                        yield of_day
 
     def _table(self, file: ArchiveFile) -> tuple[ArchiveFile, pd.DataFrame] | None:
         packed = self._proven(file)
@@ -89,19 +98,19 @@ class Archive:
     def _proven(self, file: ArchiveFile) -> bytes | None:
         """The packed file as its checksum says; fetched anew once, since both may just have been replaced."""
         url = f"{self._base_url}/{file.path}"
-        found = promised = ""
+        digest = promised = ""
         for _ in range(_FETCHES):
             packed = self._transport.get(url)
             if packed is None:
                 return None
             checksum = self._transport.get(f"{url}.CHECKSUM")
             promised = (checksum or b"").decode("ascii", "replace").partition(" ")[0].strip().lower()
-            found = hashlib.sha256(packed).hexdigest()
-            if found == promised:
+            digest = hashlib.sha256(packed).hexdigest()
+            if digest == promised:
                 return packed
         raise BadData(
-            f"{file.path}: its checksum says {promised[:12] or 'nothing'}..., the file has {found[:12]}...; it was not "
-            "opened. Try again later, or leave out its span"
+            f"{file.path}: its checksum says {promised[:12] or 'nothing'}..., the file has {digest[:12]}...; it was "
+            "not opened. Try again later, or leave out its span"
         )
 
     def _unpack(self, file: ArchiveFile, packed: bytes) -> bytes:
@@ -111,6 +120,7 @@ class Archive:
                 if [entry.filename for entry in entries] != [f"{file.stem}.csv"]:
                     names = [entry.filename[:60] for entry in entries[:3]]
                     raise BadData(f"{file.path} must hold {file.stem}.csv alone, found {names}")
+                require_bytes(entries[0].file_size, len(packed), file.path)
                 with archive.open(entries[0]) as unpacked:
                     text = unpacked.read(self._limit + 1)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:

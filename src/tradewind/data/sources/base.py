@@ -47,7 +47,15 @@ class Source(Protocol):
         """The bars that open within the span."""
 
     def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
-        """The values of a side series with a reference time within the span; `symbol` is empty for a market-wide one.
+        """The values of a side series with a reference time within the span.
+
+        Args:
+            series: name of the series.
+            symbol: in the project's spelling; "" for a series of the market.
+            span: of reference times, UTC milliseconds, the end not included.
+
+        Returns:
+            Pages, each to be stored before the next is asked for.
 
         Raises:
             BadParameters: the source has no such series.

@@ -90,7 +90,19 @@ class BinanceArchiveSource:
         yield from self._klines("klines", key.symbol, key.timeframe, span)
 
     def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
-        """funding, open_interest (um), mark_price, index_price, premium or basis; see `Source.side_series`."""
+        """funding, open_interest (um), mark_price, index_price, premium or basis; see `Source.side_series`.
+
+        Args:
+            series: name of the series.
+            symbol: in the project's spelling; "" for a series of the market.
+            span: of reference times, UTC milliseconds, the end not included.
+
+        Returns:
+            Pages, oldest first.
+
+        Raises:
+            BadParameters: this market has no such series.
+        """
         if series not in _SERIES[self.rules.market]:
             has = list(_SERIES[self.rules.market])
             raise BadParameters(f"{self.name} has no side series {series!r}; it has {has or 'none'}")
@@ -138,9 +150,9 @@ class BinanceArchiveSource:
         shelf = self._shelf(f"metrics/{symbol}", f"{symbol}-metrics", _METRICS, has_months=False)
         for file, rows in self._archive.tables(shelf, settled, self.timing.now_ms):
             at = pd.to_datetime(rows["create_time"], utc=True).dt.as_unit("ms").astype("int64")
-            found = within(rows.assign(create_time=at), settled, "create_time")
-            at = found["create_time"]
-            page = vintages("open_interest", symbol, at, at + OPEN_INTEREST_DELAY_MS, found["sum_open_interest"])
+            settled_rows = within(rows.assign(create_time=at), settled, "create_time")
+            at = settled_rows["create_time"]
+            page = vintages("open_interest", symbol, at, at + OPEN_INTEREST_DELAY_MS, settled_rows["sum_open_interest"])
             yield SidePage(page, overlap(file.span, settled))
 
     def _prices(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
@@ -149,12 +161,12 @@ class BinanceArchiveSource:
         bar_ms = bar_duration_ms(timeframe)
         opened = Span(span.since_ms - bar_ms, span.until_ms - bar_ms)
         kinds = ["mark_price", "index_price"] if series == "basis" else [series]
-        found = [
+        by_price = [
             {page.covered: page for page in self._klines(_PRICES[kind], symbol, timeframe, opened)} for kind in kinds
         ]
-        for covered in found[0]:
-            if all(covered in pages for pages in found):
-                yield closes_page(series, symbol, [pages[covered] for pages in found], bar_ms)
+        for covered in by_price[0]:
+            if all(covered in pages for pages in by_price):
+                yield closes_page(series, symbol, [pages[covered] for pages in by_price], bar_ms)
 
     def _shelf(self, folder: str, name: str, columns: tuple[str, ...], **has: bool) -> Shelf:
         return Shelf(_FOLDERS[self.rules.market], folder, name, columns, **has)

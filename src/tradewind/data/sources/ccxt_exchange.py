@@ -67,7 +67,19 @@ class CcxtSource:
         yield from self.price_bars(market, key.timeframe, settled)
 
     def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
-        """funding, open_interest, mark_price, index_price, premium or basis of a swap; see `Source.side_series`."""
+        """funding, open_interest, mark_price, index_price, premium or basis of a swap; see `Source.side_series`.
+
+        Args:
+            series: name of the series.
+            symbol: in the project's spelling; "" for a series of the market.
+            span: of reference times, UTC milliseconds, the end not included.
+
+        Returns:
+            Pages, oldest first.
+
+        Raises:
+            BadParameters: no such series, no swaps, or ccxt cannot fetch it here.
+        """
         return ccxt_side.side_series(self, series, symbol, span)
 
     def close(self) -> None:
@@ -100,28 +112,40 @@ class CcxtSource:
         """
         exchange = self.exchange
         if symbol in self.rules.symbols:
-            found = [self.rules.symbols[symbol]] if self.rules.symbols[symbol] in exchange.markets else []
+            markets = [self.rules.symbols[symbol]] if self.rules.symbols[symbol] in exchange.markets else []
         else:
-            found = [m["symbol"] for m in self._markets() if symbol.upper() in _names(m)]
-        if len(found) == 1:
-            return found[0]
-        if found:
+            markets = [m["symbol"] for m in self._markets() if symbol.upper() in _names(m)]
+        if len(markets) == 1:
+            return markets[0]
+        if markets:
             raise BadParameters(
-                f"{self.name}: {symbol} may be any of {sorted(found)}; say which, source.symbols: {{{symbol}: ...}}"
+                f"{self.name}: {symbol} may be any of {sorted(markets)}; say which, source.symbols: {{{symbol}: ...}}"
             )
-        known = {name for market in self._markets() for name in _names(market)}
-        near = get_close_matches(symbol.upper(), sorted(known), n=5)
+        names = {name for market in self._markets() for name in _names(market)}
+        near = get_close_matches(symbol.upper(), sorted(names), n=5)
         raise BadParameters(
             f"{self.name} has no {self.rules.market} market {self.rules.symbols.get(symbol, symbol)!r}; near it: "
-            f"{near or 'nothing'} (of {len(known)} names)"
+            f"{near or 'nothing'} (of {len(names)} names)"
         )
 
     def price_bars(
         self, market: str, timeframe: str, span: Span, price: str | None = None, *, may_leap: bool = True
     ) -> Iterator[Page]:
-        """Bars of trades (`price` None) or of the mark, index or premiumIndex, complete for each window.
+        """Bars of trades or of another price, complete for each window.
 
-        `may_leap` over a hole of many windows in one step; else the windows are the same for every price.
+        Args:
+            market: in ccxt's spelling.
+            timeframe: such as `1h`.
+            span: of opening times, UTC milliseconds, the end not included.
+            price: mark, index or premiumIndex; None for trades.
+            may_leap: whether a hole of many windows is passed in one step; if not, the windows are the same for every
+                price.
+
+        Yields:
+            One page a window, with the span that it answers for.
+
+        Raises:
+            TemporaryOutage: the exchange does not answer, however often it is asked.
         """
         bar_ms = bar_duration_ms(timeframe)
         since_ms, bars_asked = span.since_ms, self._page_bars(market, price)
@@ -142,6 +166,14 @@ class CcxtSource:
 
     def ask(self, call: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """What ccxt's `call` answers, its errors as ours.
+
+        Args:
+            call: a method of ccxt's exchange.
+            arguments: of the method.
+            named: of the method.
+
+        Returns:
+            Its answer, retried while the error may pass.
 
         Raises:
             TemporaryOutage, BadParameters, BadData: as `Source` says.
@@ -193,8 +225,8 @@ class CcxtSource:
                 gaps.append(Span(gap.since_ms, first_ms))
             if last_ms + bar_ms < gap.until_ms:
                 gaps.append(Span(last_ms + bar_ms, gap.until_ms))
-        found = pd.concat(pieces, ignore_index=True) if pieces else rows
-        return within(found, window)
+        joined = pd.concat(pieces, ignore_index=True) if pieces else rows
+        return within(joined, window)
 
     def _answer(self, market: str, timeframe: str, window: Span, price: str | None) -> pd.DataFrame:
         bars = -(-(window.until_ms - window.since_ms) // bar_duration_ms(timeframe))
@@ -212,9 +244,9 @@ class CcxtSource:
     def _next_bar(self, market: str, timeframe: str, rest: Span, price: str | None) -> int | None:
         """When the first bar after a hole opens (no later than the end of `rest`): over years in one step."""
         extra = {"price": price} if price else {}
-        found = self._table(self.ask(self.exchange.fetch_ohlcv, market, timeframe, rest.since_ms, 1, extra))
-        require_no_future(found["open_time"], self.timing.now_ms, f"{self.name} {market} {timeframe}")
-        onwards = found.loc[found["open_time"] >= rest.since_ms, "open_time"]
+        first_rows = self._table(self.ask(self.exchange.fetch_ohlcv, market, timeframe, rest.since_ms, 1, extra))
+        require_no_future(first_rows["open_time"], self.timing.now_ms, f"{self.name} {market} {timeframe}")
+        onwards = first_rows.loc[first_rows["open_time"] >= rest.since_ms, "open_time"]
         return min(int(onwards.min()), rest.until_ms) if len(onwards) else None
 
     def _covered(self, rows: pd.DataFrame, window: Span, bar_ms: int) -> Span | None:
@@ -252,17 +284,19 @@ class CcxtSource:
     def _as_ours(self, error: Exception) -> Exception:
         import ccxt
 
-        said = f"{self.name}: {type(error).__name__}: {self._transport.words(without_queries(str(error)))}"
+        reason = f"{self.name}: {type(error).__name__}: {self._transport.words(without_queries(str(error)))}"
         refused = 400 <= self._local.exchange.session.last_status < 500
         if isinstance(error, ccxt.AuthenticationError | ccxt.AccountNotEnabled):
-            return BadParameters(f"the exchange refuses the credentials: {said}. Correct source.api_key and api_secret")
+            return BadParameters(
+                f"the exchange refuses the credentials: {reason}. Correct source.api_key and api_secret"
+            )
         if isinstance(error, ccxt.RateLimitExceeded) or (isinstance(error, ccxt.OperationFailed) and not refused):
-            return RetryableError(said)
+            return RetryableError(reason)
         if isinstance(error, ccxt.BadResponse | ccxt.NullResponse) or (
             type(error) is ccxt.ExchangeError and not refused
         ):
-            return BadData(f"the exchange answers with what ccxt does not know: {said}")
-        return BadParameters(f"the exchange refuses the request: {said}")
+            return BadData(f"the exchange answers with what ccxt does not know: {reason}")
+        return BadParameters(f"the exchange refuses the request: {reason}")
 
 
 def bar_order(timeframe: str) -> int:

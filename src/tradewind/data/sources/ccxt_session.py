@@ -120,7 +120,19 @@ class CcxtSession:
         self.last_status = 0
 
     def request(self, method: str, url: str, **how: Any) -> _Response:
-        """The response, asked for again as long as it may pass; ccxt's throttle has counted it already."""
+        """The response, asked for again as long as it may pass; ccxt's throttle has counted it already.
+
+        Args:
+            method: of HTTP.
+            url: as ccxt makes it; its host is replaced where a base is set.
+            how: `data` and `headers` are used, the rest is ours to decide.
+
+        Returns:
+            Status, headers and text, as ccxt reads them.
+
+        Raises:
+            TemporaryOutage: no answer, or one that is not JSON, however often it is asked.
+        """
         parts = urlsplit(url)
         if self._base.netloc:
             url = urlunsplit((self._base.scheme, self._base.netloc, *parts[2:]))
@@ -147,6 +159,14 @@ def make_exchange(name: str, settings: Mapping[str, Any], session: CcxtSession) 
 
     ccxt cuts what comes before the asked time from an answer; here it stays, so that a stale page is not taken for
     an empty one.
+
+    Args:
+        name: of an exchange in ccxt.
+        settings: handed to ccxt: keys, options.
+        session: that carries its requests.
+
+    Returns:
+        An instance of ccxt's class.
 
     Raises:
         BadParameters: ccxt has no such exchange.

@@ -61,16 +61,39 @@ class CcxtClient(Protocol):
         """ccxt's name of a symbol."""
 
     def ask(self, call: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
-        """What ccxt's `call` returns, retried, its errors as ours."""
+        """What ccxt's `call` returns, retried, its errors as ours.
+
+        Args:
+            call: a method of ccxt's exchange.
+            arguments: of the method.
+            named: of the method.
+        """
 
     def price_bars(
         self, market: str, timeframe: str, span: Span, price: str | None = None, *, may_leap: bool = True
     ) -> Iterator[Page]:
-        """Bars of trades, or of a mark, index or premium price."""
+        """Bars of trades, or of a mark, index or premium price.
+
+        Args:
+            market: in ccxt's spelling.
+            timeframe: such as `1h`.
+            span: of opening times, UTC milliseconds, the end not included.
+            price: mark, index or premiumIndex; None for trades.
+            may_leap: whether a hole of many windows is passed in one step.
+        """
 
 
 def side_series(source: CcxtClient, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
     """The pages of a side series of one swap.
+
+    Args:
+        source: asked for swaps.
+        series: name of the series.
+        symbol: in the project's spelling.
+        span: of reference times, UTC milliseconds, the end not included.
+
+    Returns:
+        Pages, oldest first.
 
     Raises:
         BadParameters: no such series, or the source is not asked for swaps.
@@ -126,11 +149,11 @@ def _open_interest(source: CcxtClient, symbol: str, span: Span) -> Iterator[Side
     for window in windows(settled, rows * step_ms) if settled else ():
         call, extra = source.exchange.fetch_open_interest_history, {"until": window.until_ms - 1}
         answer = source.ask(call, market, source.rules.side_timeframe, window.since_ms, rows, extra)
-        found = within(_instants(answer, "openInterestAmount", source), window, "timestamp")
-        if len(found) and found["value"].isna().all():
+        in_window = within(_instants(answer, "openInterestAmount", source), window, "timestamp")
+        if len(in_window) and in_window["value"].isna().all():
             raise BadData(f"{source.name} has its open interest in money alone, not in units of the base asset")
-        at = found["timestamp"]
-        page = vintages("open_interest", symbol, at, at + OPEN_INTEREST_DELAY_MS, found["value"])
+        at = in_window["timestamp"]
+        page = vintages("open_interest", symbol, at, at + OPEN_INTEREST_DELAY_MS, in_window["value"])
         yield SidePage(page, window if source.capabilities.open_interest_days is not None else None)
 
 

@@ -14,12 +14,12 @@ from pydantic import Field, SecretStr
 
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
-from tradewind.data.sources.base import Page, SidePage
+from tradewind.data.sources.base import Page
 from tradewind.data.sources.paging import settled_bars, within
 from tradewind.data.sources.timing import Timing
 from tradewind.data.sources.transport import Address
-from tradewind.data.sources.vendor import Part, VendorRules, pages_oldest_first, period, split_symbol, written
-from tradewind.errors import BadData, BadParameters
+from tradewind.data.sources.vendor import BarsOnly, Part, VendorRules, pages_oldest_first, period, split_symbol, written
+from tradewind.errors import BadData
 from tradewind.market.timeframes import bar_duration_ms
 
 _FIELDS = {
@@ -46,17 +46,16 @@ class Rules(VendorRules):
     base_url: Address = "https://rest.coinapi.io"
 
 
-class CoinApiSource:
+class CoinApiSource(BarsOnly):
     """Bars from CoinAPI; see `sources.base.Source`."""
+
+    rules: Rules
 
     def __init__(self, rules: Rules, timing: Timing) -> None:
         self.rules, self.timing = rules, timing
         self.name, self.venue = f"coinapi.{rules.exchange.lower()}", rules.venue
         headers: dict[str, str | SecretStr] = {"X-CoinAPI-Key": rules.api_key, "Accept": "application/json"}
         self._transport = rules.transport(timing, headers)
-
-    def __repr__(self) -> str:
-        return f"CoinApiSource({self.rules!r})"
 
     def bars(self, key: BarKey, span: Span) -> Iterator[Page]:
         """The bars that open within the span; see `Source.bars`."""
@@ -73,14 +72,6 @@ class CoinApiSource:
             return Part(rows, None if inside.empty else int(inside["open_time"].iloc[-1]) + bar_ms)
 
         yield from pages_oldest_first(ask, key, settled, self._transport)
-
-    def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
-        """None: see `Source.side_series`."""
-        raise BadParameters(f"{self.name} has no side series {series!r}, nor any other")
-
-    def close(self) -> None:
-        """Give back connections."""
-        self._transport.close()
 
     def _symbol_id(self, symbol: str) -> str:
         if symbol in self.rules.symbols:
@@ -102,8 +93,10 @@ class CoinApiSource:
             isinstance(bar, dict) and "time_period_start" in bar for bar in answer
         )
         if not is_read:
-            said = self._transport.words(str(answer))
-            raise BadData(f"{self.name} must answer with a list of bars that have a time_period_start, found {said!r}")
+            excerpt = self._transport.words(str(answer))
+            raise BadData(
+                f"{self.name} must answer with a list of bars that have a time_period_start, found {excerpt!r}"
+            )
         rows = pd.DataFrame([{ours: bar.get(theirs) for theirs, ours in _FIELDS.items()} for bar in answer])
         rows = rows.reindex(columns=list(_FIELDS.values()))
         # Seven digits are tenths of microseconds: pandas reads nanoseconds.

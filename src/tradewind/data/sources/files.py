@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.feather
-import pyarrow.parquet as pq
 
 from tradewind.data.files.bar_key import BarKey
-from tradewind.data.files.contents import read_contents
+from tradewind.data.files.columnar import read_feather, read_parquet
+from tradewind.data.files.contents import read_contents, require_regular
 from tradewind.data.files.csv_cells import CsvLayout, read_as_numbers, read_as_text, require_a_line_each
 from tradewind.data.files.dialect import BarDialect, recognise_columns
+from tradewind.data.files.limits import require_cells
 from tradewind.data.sources.times import read_open_time
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
@@ -32,31 +32,37 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,3})?)?)?")
 def discover(folder: Path, venue: str, pattern: str = DEFAULT_PATTERN, timeframe: str | None = None) -> dict[str, Path]:
     """The files of `folder` that match `pattern`, by partition `venue/symbol/timeframe`, sorted.
 
-    `pattern` is a path below the folder with the fields {symbol}, {timeframe} and, if wished, {format};
-    `timeframe` is for names that do not say it.
+    Args:
+        folder: searched with all below it.
+        venue: of all files.
+        pattern: a path below the folder with the fields {symbol}, {timeframe} and, if wished, {format}.
+        timeframe: for names that do not say it.
+
+    Returns:
+        The path of each partition.
 
     Raises:
         BadParameters: the pattern lacks a field, or has an unknown one.
         BadData: the folder is missing or unreadable, nothing matches, or two files hold one partition.
     """
     expression = _expression(pattern, timeframe)
-    found: dict[str, Path] = {}
+    path_of: dict[str, Path] = {}
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
         match = expression.fullmatch(name)
         if match is None:
             continue
         partition = f"{venue}/{match['symbol']}/{timeframe or match['timeframe']}"
-        if partition in found:
-            raise BadData(f"{found[partition]} and {path} both hold {partition}: keep one of them")
-        found[partition] = path
-    if not found:
+        if partition in path_of:
+            raise BadData(f"{path_of[partition]} and {path} both hold {partition}: keep one of them")
+        path_of[partition] = path
+    if not path_of:
         names = sorted(path.relative_to(folder).as_posix() for path in _files(folder))
         raise BadData(
             f"{folder}: no file is named {pattern!r} (formats: {', '.join(FORMATS)}); the folder has "
             f"{names[:5] or 'no files'}{' and more' if len(names) > 5 else ''}. Rename the files or set `pattern`"
         )
-    return dict(sorted(found.items()))
+    return dict(sorted(path_of.items()))
 
 
 def read_bar_file(path: Path, key: BarKey, dialect: BarDialect) -> pd.DataFrame:
@@ -64,13 +70,20 @@ def read_bar_file(path: Path, key: BarKey, dialect: BarDialect) -> pd.DataFrame:
 
     Cells that cannot be read are kept as they are; `type_bars` refuses those rows.
 
+    Args:
+        path: of the file; its ending names the format.
+        key: gives the length of a bar.
+        dialect: columns, times and layout of the file.
+
+    Returns:
+        One row a row of the file, in its order.
+
     Raises:
         BadData: the file is missing, not permitted, empty, damaged, or not in the dialect.
     """
     where = str(path)
     try:
-        if path.stat().st_size == 0:
-            raise BadData(f"{where} is empty (0 bytes): fetch it again or remove it")
+        require_regular(path)
         read = _read_csv if _format(path).startswith("csv") else _read_columnar
         table, names = read(path, dialect)
     except FileNotFoundError as error:
@@ -116,13 +129,13 @@ def _format(path: Path) -> str:
 
 def _read_columnar(path: Path, dialect: BarDialect) -> tuple[pd.DataFrame, dict[str, str]]:
     """The recognised columns under the file's names, and those names by ours."""
-    if _format(path) == "parquet":
-        file = pq.ParquetFile(path)
-        columns = recognise_columns(file.schema_arrow.names, dialect, str(path))
-        table = file.read(columns=list(columns.values()))
-    else:
-        table = pyarrow.feather.read_table(path)
-        columns = recognise_columns(table.column_names, dialect, str(path))
+    columns: dict[str, str] = {}
+
+    def choose(names: list[str]) -> list[str]:
+        columns.update(recognise_columns(names, dialect, str(path)))
+        return list(columns.values())
+
+    table = (read_parquet if _format(path) == "parquet" else read_feather)(path, str(path), choose)
     table = table.select(list(columns.values()))
     for index, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type) and field.type.tz is not None:
@@ -140,6 +153,7 @@ def _read_csv(path: Path, dialect: BarDialect) -> tuple[pd.DataFrame, dict[str, 
     content = read_contents(path)
     header = _header(content, path, dialect)
     delimiter = dialect.delimiter or _sniff_delimiter(header, path)
+    require_cells(content.count(b"\n") * (header.count(delimiter) + 1), header.count(delimiter) + 1, str(path))
     names = list(dialect.column_names) or [name.strip().strip('"').strip() for name in header.split(delimiter)]
     columns = recognise_columns(names, dialect, str(path))
     repeated = {name for name in columns.values() if names.count(name) > 1}

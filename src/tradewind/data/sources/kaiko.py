@@ -14,12 +14,12 @@ from pydantic import Field, SecretStr
 
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
-from tradewind.data.sources.base import Page, SidePage
+from tradewind.data.sources.base import Page
 from tradewind.data.sources.paging import settled_bars, within
 from tradewind.data.sources.timing import Timing
 from tradewind.data.sources.transport import Address
-from tradewind.data.sources.vendor import Part, VendorRules, pages_oldest_first, period, split_symbol, written
-from tradewind.errors import BadData, BadParameters
+from tradewind.data.sources.vendor import BarsOnly, Part, VendorRules, pages_oldest_first, period, split_symbol, written
+from tradewind.errors import BadData
 from tradewind.market.timeframes import bar_duration_ms
 
 _PRICES = ["open", "high", "low", "close"]
@@ -40,16 +40,15 @@ class Rules(VendorRules):
     base_url: Address = "https://us.market-api.kaiko.io"
 
 
-class KaikoSource:
+class KaikoSource(BarsOnly):
     """Bars from Kaiko; see `sources.base.Source`."""
+
+    rules: Rules
 
     def __init__(self, rules: Rules, timing: Timing) -> None:
         self.rules, self.timing = rules, timing
         self.name, self.venue = f"kaiko.{rules.exchange}", rules.venue
         self._transport = rules.transport(timing, {"X-Api-Key": rules.api_key, "Accept": "application/json"})
-
-    def __repr__(self) -> str:
-        return f"KaikoSource({self.rules!r})"
 
     def bars(self, key: BarKey, span: Span) -> Iterator[Page]:
         """The bars that open within the span; see `Source.bars`."""
@@ -76,22 +75,14 @@ class KaikoSource:
 
         yield from pages_oldest_first(ask, key, settled, self._transport)
 
-    def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
-        """None: see `Source.side_series`."""
-        raise BadParameters(f"{self.name} has no side series {series!r}, nor any other")
-
-    def close(self) -> None:
-        """Give back connections."""
-        self._transport.close()
-
     def _instrument(self, symbol: str) -> str:
         return self.rules.symbols.get(symbol) or "-".join(split_symbol(symbol)).lower()
 
     def _read(self, answer: Any, rest: Span, bar_ms: int) -> Part:
         bars = answer.get("data") if isinstance(answer, dict) else None
         if not isinstance(bars, list) or not all(isinstance(bar, dict) and "timestamp" in bar for bar in bars):
-            said = self._transport.words(str(answer))
-            raise BadData(f"{self.name} must answer with data of bars that have a timestamp, found {said!r}")
+            excerpt = self._transport.words(str(answer))
+            raise BadData(f"{self.name} must answer with data of bars that have a timestamp, found {excerpt!r}")
         columns = ["timestamp", *_PRICES, "volume"]
         if self.rules.aggregation == "count_ohlcv_vwap":
             columns.append("count")

@@ -20,9 +20,18 @@ _CLOCK_TOLERANCE_MS = 2 * MINUTE_MS
 
 
 def settled_bars(span: Span, timeframe: str, now_ms: int, settle_s: float) -> Span | None:
-    """The part of `span` whose bars closed at least `settle_s` ago by our own clock, None if there is none.
+    """The part of `span` whose bars closed at least `settle_s` ago by our own clock.
 
     A source is not asked for younger bars: they may be open, or missing only because they are young.
+
+    Args:
+        span: of opening times, UTC milliseconds, the end not included.
+        timeframe: such as `1h`.
+        now_ms: by our own clock, UTC milliseconds.
+        settle_s: seconds.
+
+    Returns:
+        None if there is none.
     """
     bar_ms = bar_duration_ms(timeframe)
     latest_ms, anchor_ms = now_ms - int(settle_s * 1000), bar_anchor_ms(bar_ms)
@@ -31,7 +40,16 @@ def settled_bars(span: Span, timeframe: str, now_ms: int, settle_s: float) -> Sp
 
 
 def settled_instants(span: Span, now_ms: int, settle_s: float) -> Span | None:
-    """The part of `span` that lies at least `settle_s` in the past, None if there is none."""
+    """The part of `span` that lies at least `settle_s` in the past.
+
+    Args:
+        span: of instants, UTC milliseconds, the end not included.
+        now_ms: by our own clock, UTC milliseconds.
+        settle_s: seconds.
+
+    Returns:
+        None if there is none.
+    """
     until_ms = min(span.until_ms, now_ms - int(settle_s * 1000))
     return Span(span.since_ms, until_ms) if span.since_ms < until_ms else None
 
@@ -52,13 +70,27 @@ def overlap(one: Span, other: Span) -> Span:
 
 
 def within(rows: pd.DataFrame, span: Span, column: str = "open_time") -> pd.DataFrame:
-    """The rows whose time (epoch ms) lies in `span`, in order of time."""
+    """The rows whose time (epoch ms) lies in `span`, in order of time.
+
+    Args:
+        rows: with a column of times, UTC milliseconds.
+        span: whose end is not included.
+        column: of the times.
+
+    Returns:
+        In order of time, numbered anew.
+    """
     is_inside = (rows[column] >= span.since_ms) & (rows[column] < span.until_ms)
     return rows.loc[is_inside].sort_values(column, kind="stable", ignore_index=True)
 
 
 def require_no_future(times_ms: pd.Series, now_ms: int, where: str) -> None:
     """Nothing, if no time lies ahead of our own clock; a server's `Date` is never asked.
+
+    Args:
+        times_ms: opening times of an answer, UTC milliseconds.
+        now_ms: by our own clock, UTC milliseconds.
+        where: who answered, for the message.
 
     Raises:
         BadData: one does: the server's clock is wrong, or ours.
@@ -107,7 +139,18 @@ def instant(epoch_ms: int) -> str:
 
 
 def vintages(series: str, symbol: str, reference_ms: pd.Series, known_ms: pd.Series, values: pd.Series) -> pd.DataFrame:
-    """Values of one side series (`schema.SideVintages`), by time, each once; those that are missing are left out."""
+    """Values of one side series (`schema.SideVintages`), by time, each once; those that are missing are left out.
+
+    Args:
+        series: name of the series.
+        symbol: in the project's spelling; "" for a series of the market.
+        reference_ms: what time each value is of, UTC milliseconds.
+        known_ms: when it became known, UTC milliseconds.
+        values: NaN and infinite ones are left out.
+
+    Returns:
+        Of two with the same times the later in order is kept.
+    """
     table = pd.DataFrame(
         {
             "series": pd.Series([series] * len(values), dtype="str"),
@@ -126,6 +169,15 @@ def closes_page(series: str, symbol: str, pages: Sequence[Page], bar_ms: int) ->
     """The closes of bars as values of a side series, or of two (mark and index) the first over the second, less one.
 
     A close is known, and refers to, the moment when its bar closes.
+
+    Args:
+        series: name of the series.
+        symbol: in the project's spelling; "" for a series of the market.
+        pages: of bars: one, or two of which the first is divided by the second.
+        bar_ms: length of a bar, milliseconds.
+
+    Returns:
+        Covered only where all pages cover the same.
     """
     closes = [page.rows.drop_duplicates("open_time", keep="last").set_index("open_time")["close"] for page in pages]
     values = closes[0] if len(closes) == 1 else (closes[0] / closes[1] - 1).dropna()

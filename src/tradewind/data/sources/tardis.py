@@ -107,7 +107,19 @@ class TardisSource:
             yield Page(within(self._bars_of(list(read.values()), part, key.timeframe), part), part)
 
     def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
-        """basis, funding, index_price, mark_price or open_interest of a derivative; see `Source.side_series`."""
+        """basis, funding, index_price, mark_price or open_interest of a derivative; see `Source.side_series`.
+
+        Args:
+            series: name of the series.
+            symbol: in the project's spelling; "" for a series of the market.
+            span: of reference times, UTC milliseconds, the end not included.
+
+        Returns:
+            Pages, a day each, oldest first.
+
+        Raises:
+            BadParameters: it has no such series.
+        """
         if series not in SERIES:
             raise BadParameters(f"{self.name} has no side series {series!r}; it has {list(SERIES)}")
         return self._side_series(series, symbol, span)
@@ -115,14 +127,23 @@ class TardisSource:
     def save(self, kind: str, symbol: str, span: Span, folder: Path) -> list[Path]:
         """The files of the span's days, as they are, in `folder`: order books, quotes and trades to be read later.
 
+        Args:
+            kind: of `KINDS`.
+            symbol: in the project's spelling.
+            span: whose days are fetched, UTC milliseconds, the end not included.
+            folder: that they are saved in.
+
+        Returns:
+            Paths of the days for which there is a file.
+
         Raises:
             BadParameters: no such kind of file.
         """
         if kind not in KINDS:
             raise BadParameters(f"{self.name} has no files of {kind!r}; it has {list(KINDS)}")
         name = self._called(symbol)
-        found = (self._files.save(kind, name, day_ms, folder) for day_ms in days(span.since_ms, span.until_ms))
-        return [path for path in found if path is not None]
+        saved = (self._files.save(kind, name, day_ms, folder) for day_ms in days(span.since_ms, span.until_ms))
+        return [path for path in saved if path is not None]
 
     def close(self) -> None:
         """Give back connections."""
@@ -152,10 +173,10 @@ class TardisSource:
             if table is None or settled is None:
                 continue
             part = overlap(Span(day_ms + 1, day_ms + DAY_MS + 1), settled)
-            found = _settlements(table) if series == "funding" else self._steps(table, series)
-            kept = within(found, part, "at")
+            steps = _settlements(table) if series == "funding" else self._steps(table, series)
+            in_part = within(steps, part, "at")
             delay_ms = _DELAYS_MS.get(series, 0)
-            yield SidePage(vintages(series, symbol, kept["at"], kept["at"] + delay_ms, kept["value"]), part)
+            yield SidePage(vintages(series, symbol, in_part["at"], in_part["at"] + delay_ms, in_part["value"]), part)
 
     def _steps(self, table: pa.Table, series: str) -> pd.DataFrame:
         """The last value of each step, at (epoch ms) its end."""

@@ -38,6 +38,12 @@ class TardisFiles:
     def table(self, kind: str, symbol: str, day_ms: int, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
         """The wanted columns of a day's file; None where there is no file, no rows where nothing was recorded.
 
+        Args:
+            kind: of file.
+            symbol: in the vendor's spelling.
+            day_ms: beginning of the day, UTC milliseconds.
+            columns: wanted ones with their types.
+
         Raises:
             BadData: it holds another table than it should, or more than it may.
         """
@@ -53,7 +59,17 @@ class TardisFiles:
         return retry(read, self._transport.rules, self._transport.timing)
 
     def save(self, kind: str, symbol: str, day_ms: int, folder: Path) -> Path | None:
-        """A day's file, as it is, in `folder`; None where there is none. A file that is there is not fetched again."""
+        """A day's file, as it is, in `folder`; None where there is none. A file that is there is not fetched again.
+
+        Args:
+            kind: of file.
+            symbol: in the vendor's spelling.
+            day_ms: beginning of the day, UTC milliseconds.
+            folder: that it is saved in.
+
+        Returns:
+            Its path.
+        """
         day = datetime.fromtimestamp(day_ms / 1000, UTC).date()
         path = folder / f"{self._exchange}_{kind}_{day}_{quote(symbol, safe='')}.csv.gz"
         if path.exists():

@@ -12,9 +12,16 @@ _HAS_OFFSET = r"(?:[zZ]|[+-]\d\d:?\d\d)\s*$"
 
 
 def read_open_time(times: pd.Series, dialect: BarDialect, bar_ms: int, where: str) -> pd.Series:
-    """Opening times in epoch milliseconds; cells that cannot be read stay as they are, for quarantine.
+    """Opening times; cells that cannot be read stay as they are, for quarantine.
 
-    The result is int64 where every cell was read, otherwise a column of objects.
+    Args:
+        times: of the bars, as they stand in the file.
+        dialect: unit, format and zone of the times, and whether they are of the open or the close.
+        bar_ms: length of a bar, milliseconds.
+        where: the file, for messages.
+
+    Returns:
+        UTC milliseconds: int64 where every cell was read, otherwise a column of objects.
 
     Raises:
         BadData: the unit, the format or the zone is not clear, or is not the configured one.
@@ -59,6 +66,8 @@ def _from_epochs(numbers: FloatArray, dialect: BarDialect, where: str) -> FloatA
     seen = {unit: int(rows.sum()) for unit, rows in fits.items() if rows.any()}
     unit: str = dialect.time_unit
     if unit == "auto":
+        if len(seen) > 1 and (joined := _one_after_the_other(numbers, fits)) is not None:
+            return joined
         if len(seen) > 1:
             rows = ", ".join(f"row {_first(fits[name])} as {name}" for name in seen)
             raise BadData(
@@ -81,6 +90,21 @@ def _from_epochs(numbers: FloatArray, dialect: BarDialect, where: str) -> FloatA
     in_ms = numbers * MS_PER_UNIT[unit]
     # Nanoseconds exceed 2**53: rounding takes back what float64 lost.
     return np.where(fits[unit], np.rint(in_ms), np.nan)
+
+
+def _one_after_the_other(numbers: FloatArray, fits: dict[str, npt.NDArray[np.bool_]]) -> FloatArray | None:
+    """Instants of a file whose unit changed once and for all, as an exchange's files do; None if it is otherwise.
+
+    No value fits two units, so only a stray one could mislead: all that are read must go on in time.
+    """
+    found = np.full(len(numbers), np.nan)
+    unit = np.full(len(numbers), -1)
+    for number, (name, rows) in enumerate(fits.items()):
+        found[rows], unit[rows] = np.rint(numbers[rows] * MS_PER_UNIT[name]), number
+    read = np.isfinite(found)
+    changes = int((np.diff(unit[read]) != 0).sum())
+    steps = np.diff(found[read])
+    return found if changes == 1 and ((steps >= 0).all() or (steps <= 0).all()) else None
 
 
 def _from_text(times: pd.Series, dialect: BarDialect, where: str) -> FloatArray:

@@ -86,9 +86,11 @@ class Transport:
             if isinstance(value, SecretStr):
                 self.redact(value)
         timeout = httpx.Timeout(rules.read_timeout_s, connect=rules.connect_timeout_s)
-        known = _certificates()
-        here = {f"all://{host}": httpx.HTTPTransport(verify=known) for host in ("127.0.0.1", "localhost")}  # no proxy
-        self._client = httpx.Client(timeout=timeout, follow_redirects=False, mounts=here, verify=known)
+        certificates = _certificates()
+        local = {
+            f"all://{host}": httpx.HTTPTransport(verify=certificates) for host in ("127.0.0.1", "localhost")
+        }  # no proxy
+        self._client = httpx.Client(timeout=timeout, follow_redirects=False, mounts=local, verify=certificates)
 
     def __repr__(self) -> str:
         return f"Transport({self.rules!r})"
@@ -195,12 +197,12 @@ class Transport:
         if 200 <= response.status < 300:
             return
         self.require_no_redirect(request, response)
-        said = f"{request} answered {response.status}: {self.words(response.body)!r}"
+        answered = f"{request} answered {response.status}: {self.words(response.body)!r}"
         if response.status in (401, 403):
-            raise BadParameters(f"the server refuses the credentials: {said}. Correct the key of this source")
+            raise BadParameters(f"the server refuses the credentials: {answered}. Correct the key of this source")
         if response.status in _NO_SUCH_THING:
-            raise BadParameters(f"the server has no such thing: {said}. Correct the symbol, or name it in symbols")
-        raise BadParameters(f"the server refuses the request: {said}")
+            raise BadParameters(f"the server has no such thing: {answered}. Correct the symbol, or name it in symbols")
+        raise BadParameters(f"the server refuses the request: {answered}")
 
     def require_no_redirect(self, request: Request, response: Response) -> None:
         """Nothing, unless the answer sends us elsewhere.

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
-from tradewind.data.sources.base import Page
+from tradewind.data.sources.base import Page, SidePage
 from tradewind.data.sources.paging import answered
 from tradewind.data.sources.timing import RateLimiter, RetryPolicy, Timing, retry
 from tradewind.data.sources.transport import Transport
@@ -21,7 +21,7 @@ QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "GBP", "JPY", "
 
 
 class VendorRules(Parameters):
-    """What every vendor is told.
+    """Settings that every vendor has.
 
     `symbols` says what a symbol is called there, where the vendor's own rule does not fit; `requests_per_s` is the
     rate that all threads share; bars younger than `settle_s` are not asked for.
@@ -40,6 +40,39 @@ class VendorRules(Parameters):
         return Transport(self.retry_policy, timing, RateLimiter(1 / self.requests_per_s, timing), headers)
 
 
+class BarsOnly:
+    """What the sources of vendors share that have bars and no side series.
+
+    Attributes:
+        rules: of the vendor; their representation shows no key.
+        name: in messages and in the ledger.
+    """
+
+    rules: VendorRules
+    name: str
+    _transport: Transport
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.rules!r})"
+
+    def side_series(self, series: str, symbol: str, span: Span) -> Iterator[SidePage]:
+        """None: see `Source.side_series`.
+
+        Args:
+            series: is refused.
+            symbol: is not read.
+            span: is not read.
+
+        Raises:
+            BadParameters: always.
+        """
+        raise BadParameters(f"{self.name} has no side series {series!r}, nor any other")
+
+    def close(self) -> None:
+        """Give back connections."""
+        self._transport.close()
+
+
 def split_symbol(symbol: str) -> tuple[str, str]:
     """Base and quote of a symbol such as BTCUSDT.
 
@@ -56,6 +89,14 @@ def split_symbol(symbol: str) -> tuple[str, str]:
 
 def period(key: BarKey, periods: Mapping[str, str], name: str) -> str:
     """What a vendor calls the timeframe of `key`.
+
+    Args:
+        key: of the bars.
+        periods: the vendor's word for each timeframe that it has.
+        name: of the vendor, for the message.
+
+    Returns:
+        The vendor's word.
 
     Raises:
         BadParameters: it has no such bars.

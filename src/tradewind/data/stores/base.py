@@ -41,7 +41,7 @@ class Store(Protocol):
         """Which bars there are, sorted."""
 
     def read(self, key: BarKey, span: Span | None = None) -> pd.DataFrame:
-        """The stored rows (`deliveries.stored_columns`) in `deliveries.ORDER`; empty where there are none."""
+        """The stored rows (`deliveries.stored_columns`) in `deliveries.reading_order`; empty where there are none."""
 
     def fingerprints(self, key: BarKey) -> dict[str, Fingerprint]:
         """What each month (`2024-01`, of the opening time, UTC) adds up to, computed where the data is."""

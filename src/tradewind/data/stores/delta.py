@@ -36,7 +36,7 @@ __all__ = ["DeltaStore", "Rules"]
 
 _KEY = ("venue", "symbol", "timeframe")
 _TIMES = ("open_time", "received_at")
-_BARS = MergeRule(("month", "open_time", "content_hash"), "received_at", "s.received_at > t.received_at",
+_BARS = MergeRule(("month", "open_time", "content_hash"), "received_at", "s.received_at < t.received_at",
                   partitions=(*_KEY, "month"))  # fmt: skip
 _REJECTED = MergeRule((*_KEY, "reason", "content"), "source_row", "s.source_row < t.source_row")
 _COVERED = MergeRule((*_KEY, "since_ms", "until_ms", "asked_at"))
@@ -49,7 +49,7 @@ class DeltaStore:
 
     def __init__(self, rules: Rules, wait: Callable[[float], None] = time.sleep) -> None:
         """The store that `rules` name, made when it is first written. `wait` gets the seconds between attempts."""
-        import deltalake  # noqa: F401 - a missing extra is told here
+        import deltalake  # noqa: F401 - a missing extra raises here
 
         self._tables = DeltaTables(rules, wait)
 
@@ -83,7 +83,7 @@ class DeltaStore:
         return [BarKey(venue=venue, symbol=symbol, timeframe=timeframe) for venue, symbol, timeframe in named]
 
     def read(self, key: BarKey, span: Span | None = None) -> pd.DataFrame:
-        """The stored rows in `deliveries.ORDER`.
+        """The stored rows in `deliveries.reading_order`.
 
         Raises:
             BadData: a row is not the one that was stored.
@@ -152,7 +152,7 @@ class DeltaStore:
         """Nothing is held open."""
 
     def _add_rows(self, key: BarKey, rows: pd.DataFrame) -> int:
-        """How many of the rows are new; of the others the later `received_at` is kept."""
+        """How many of the rows are new; of the others the earlier `received_at` is kept."""
         import pyarrow as pa
 
         if rows.empty:

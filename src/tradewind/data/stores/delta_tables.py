@@ -61,7 +61,17 @@ class DeltaTables:
         return f"DeltaTables({self._path!r})"
 
     def merge(self, name: str, rows: "pa.Table", rule: MergeRule, within: str = "") -> int:
-        """How many rows are new; `within` narrows the stored rows (`t`) that they are compared with."""
+        """Insert the rows that are not there, and update those that the rule lets be updated, in one transaction.
+
+        Args:
+            name: of the table, which is made if there is none.
+            rows: to be merged; no two of one identity.
+            rule: what makes two rows the same, what is updated when, and the columns to partition by.
+            within: SQL that narrows the stored rows (`t`) that they are compared with.
+
+        Returns:
+            How many rows are new.
+        """
 
         def work() -> int:
             table = self._open(name, rows.schema, rule.partitions)
@@ -77,7 +87,7 @@ class DeltaTables:
             return self._try(work)
 
     def append(self, name: str, rows: "pa.Table") -> None:
-        """Add the rows; told twice, they are there twice."""
+        """Add the rows; added twice, they are there twice."""
         from deltalake import write_deltalake
 
         def work() -> None:
@@ -89,7 +99,13 @@ class DeltaTables:
             self._try(work)
 
     def read(self, name: str, columns: Sequence[str], condition: str = "") -> "pa.Table | None":
-        """The rows that meet the condition, in no order; None where there is no such table yet."""
+        """The rows that meet the condition, in no order; None where there is no such table yet.
+
+        Args:
+            name: of the table.
+            columns: to be read.
+            condition: SQL over the columns; "" takes all rows.
+        """
         import pyarrow as pa
         from deltalake import DeltaTable
 
@@ -129,21 +145,21 @@ class DeltaTables:
         import pyarrow as pa
         from deltalake.exceptions import CommitFailedError, DeltaError
 
-        said = ""
+        failure = ""
         for pause in (*_WAITS_S, None):
             try:
                 return work()
             except CommitFailedError:
-                said = "other writers were first each time"
+                failure = "other writers were first each time"
             except OSError as error:
                 if any(word in str(error) for word in _REFUSED):
                     raise BadParameters(
                         f"{self.where}: the storage refuses access: correct its storage_options in conf/local"
                     ) from None  # its message may quote what was sent
-                said = type(error).__name__
+                failure = type(error).__name__
             except (DeltaError, pa.ArrowInvalid) as error:
                 if any(word in str(error) for word in _UNREACHED):
-                    said = "the storage does not answer"
+                    failure = "the storage does not answer"
                     if pause is not None:
                         self._wait(pause)
                     continue
@@ -157,10 +173,10 @@ class DeltaTables:
                 ) from None
             if pause is not None:
                 self._wait(pause)
-        raise TemporaryOutage(f"{self.where} could not be asked ({said}): try again later")
+        raise TemporaryOutage(f"{self.where} could not be asked ({failure}): try again later")
 
     def _settle(self, name: str, table: "DeltaTable") -> None:
-        """On the disk before it is told, and now and then in few files again."""
+        """Flush to the disk before the write counts as done, and compact the files now and then."""
         if "://" not in self._path:
             _sync_commit(Path(self._at(name)), table.version())
         if table.version() and table.version() % _TIDY_EVERY == 0:

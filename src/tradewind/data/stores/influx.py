@@ -1,7 +1,7 @@
 """Bars in InfluxDB, which has no transactions and keeps the last of equal points; see `influx_lines` for the points.
 
 So that the laws hold all the same: a record's place follows from its content, so equal records meet; what is stored
-is read before anything is written, so that a later `received_at` stays; rows are written first and the ledger last,
+is read before anything is written, so that an earlier `received_at` stays; rows are written first and the ledger last,
 so that a killed delivery made again completes itself. Writers of one key on one machine wait for each other; writers
 on several machines must not share a key at one moment (Tradewind gives a key to one worker at a time).
 """
@@ -83,7 +83,7 @@ class InfluxStore:
         return sorted(keys, key=lambda key: (key.venue, key.symbol, key.timeframe))
 
     def read(self, key: BarKey, span: Span | None = None) -> pd.DataFrame:
-        """The stored rows in `deliveries.ORDER`.
+        """The stored rows in `deliveries.reading_order`.
 
         Raises:
             BadData: a row is not the one that was stored.
@@ -184,7 +184,7 @@ class InfluxStore:
         return None if found[0] is None or found[1] is None else (found[0]["time"], found[1]["time"] + 1)
 
     def _add_rows(self, key: BarKey, rows: pd.DataFrame) -> int:
-        """How many of the rows are new; of the others a later `received_at` is kept."""
+        """How many of the rows are new; of the others an earlier `received_at` is kept."""
         span = Span(int(rows["open_time"].min()), int(rows["open_time"].max()) + 1)
         window = (span.since_ms * PLACES, span.until_ms * PLACES)
         found = self._http.numbers(_IDENTITY_FIELDS, "bars", where(key.model_dump()), window)
@@ -197,10 +197,10 @@ class InfluxStore:
             stored["open_time"] = taken // PLACES
             # Joined from within, since a join that leaves holes would make floats of the nanoseconds.
             known = rows.assign(position=np.arange(len(rows))).merge(stored, on=IDENTITY, suffixes=("", "_stored"))
-            later = known[known["received_at"] > known["received_at_stored"]]
+            earlier = known[known["received_at"] < known["received_at_stored"]]
             lines = [
                 f"{start}received_at={at}i {ns}"
-                for at, ns in zip(later["received_at"].tolist(), later["time"].tolist(), strict=True)
+                for at, ns in zip(earlier["received_at"].tolist(), earlier["time"].tolist(), strict=True)
             ]
             is_new = np.ones(len(rows), dtype=bool)
             is_new[known["position"].to_numpy()] = False

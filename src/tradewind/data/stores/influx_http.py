@@ -85,10 +85,22 @@ class InfluxHttp:
                         yield {**tags, **dict(zip(table["columns"], values, strict=True))}
 
     def numbers(self, fields: Mapping[str, str], measurement: str, condition: str, window: Window) -> "pa.Table | None":
-        """Numeric fields of one series within a window of time, oldest first, with `time` in ns; None for none.
+        """Numeric fields of one series within a window of time, oldest first.
 
-        As CSV, which is asked and read in half the time of JSON. It has no place for an error, and a server may cut
-        an answer short (`max-row-limit`): so whether more is there is asked again as JSON.
+        As CSV, which is asked and read in half the time of JSON. It has no place for an error, and a server may cut an
+        answer short (`max-row-limit`): so whether more is there is asked again as JSON.
+
+        Args:
+            fields: by name the Arrow type, such as `float64`.
+            measurement: that they are of.
+            condition: SQL that chooses the series, made by `where`.
+            window: first time and the one after the last, nanoseconds.
+
+        Returns:
+            `time` (nanoseconds) and the fields; None if there are no rows.
+
+        Raises:
+            BadData: the server answers in another format.
         """
         import pyarrow as pa
         from pyarrow import csv
@@ -136,8 +148,8 @@ class InfluxHttp:
 
     def _make_database(self) -> None:
         answer = self._ask("POST", "/query", params={"q": f'CREATE DATABASE "{self._rules.database}"'})
-        said = answer.text
-        if answer.status_code != 200 or '"error"' in said:
+        body = answer.text
+        if answer.status_code != 200 or '"error"' in body:
             raise BadParameters(
                 f"{self.where} does not exist and cannot be made ({_said(answer)}): make it, or in 2.x map a bucket "
                 "to it (influx v1 dbrp create), and give the user the right to write"
@@ -152,12 +164,12 @@ class InfluxHttp:
         """
         import httpx
 
-        said = ""
+        failure = ""
         for pause in (*_WAITS_S, None):
             try:
                 answer = self._open().request(method, path, **request)
             except httpx.TransportError as error:
-                said, asked_for = type(error).__name__, 0.0
+                failure, asked_for = type(error).__name__, 0.0
             else:
                 if answer.status_code in (401, 403):
                     raise BadParameters(
@@ -166,10 +178,10 @@ class InfluxHttp:
                     )
                 if answer.status_code not in _PASSING:
                     return answer
-                said, asked_for = _said(answer), _seconds(answer.headers.get("Retry-After"))
+                failure, asked_for = _said(answer), _seconds(answer.headers.get("Retry-After"))
             if pause is not None:
                 self._wait(max(pause, asked_for))
-        raise TemporaryOutage(f"{self.where} does not answer ({said}): try again later")
+        raise TemporaryOutage(f"{self.where} does not answer ({failure}): try again later")
 
     def _open(self) -> "httpx.Client":
         """The client of this process; a forked child leaves its parent's alone."""

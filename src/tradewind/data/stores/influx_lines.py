@@ -46,7 +46,16 @@ def text_field(text: str) -> str:
 
 
 def select(fields: Iterable[str], measurement: str, condition: str = "") -> str:
-    """The question for these fields; `condition` is made by `where`, which escapes what is not ours."""
+    """The query for these fields.
+
+    Args:
+        fields: names, or sums with their own marks.
+        measurement: that they are of.
+        condition: made by `where`, which escapes what is not ours.
+
+    Returns:
+        SQL of InfluxDB.
+    """
     given = f" WHERE {condition}" if condition else ""
     # Quoted, since `series` is a word of the language; a sum brings its own marks.
     named = (field if "(" in field else f'"{field}"' for field in fields)
@@ -63,7 +72,16 @@ def where(tags: dict[str, str]) -> str:
 
 
 def bar_lines(start: str, rows: pd.DataFrame, time_ns: npt.NDArray[np.int64]) -> list[str]:
-    """A line for each stored row; floats by their shortest exact digits, a missing value by its absence."""
+    """A line for each stored row; floats by their shortest exact digits, a missing value by its absence.
+
+    Args:
+        start: measurement and tags, escaped, with the blank that follows.
+        rows: stored bars.
+        time_ns: of each row, nanoseconds, shape (rows,).
+
+    Returns:
+        Line protocol.
+    """
     values = {name: rows[name].tolist() for name in VALUES}
     parts = [[f"{name}={cell!r}," if not isnan(cell) else "" for cell in values[name]] for name in VALUES]
     received, hashes = rows["received_at"].tolist(), rows["content_hash"].tolist()
@@ -89,7 +107,16 @@ def places_of(contents: Iterable[Sequence[object]]) -> list[int]:
 def free_times(
     at_ms: npt.NDArray[np.int64], places: npt.NDArray[np.int64], taken: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """A nanosecond for each record, within its millisecond and on its place, or on the next that nobody has taken."""
+    """A nanosecond for each record, within its millisecond and on its place, or on the next that nobody has taken.
+
+    Args:
+        at_ms: time of each record, UTC milliseconds, shape (records,).
+        places: below `PLACES`, where a record's nanosecond should lie, shape (records,).
+        taken: nanoseconds that others have.
+
+    Returns:
+        Nanoseconds, no two the same, shape (records,).
+    """
     time_ns = at_ms * PLACES + places
     clash = np.isin(time_ns, taken) | pd.Series(time_ns).duplicated().to_numpy()
     if clash.any():

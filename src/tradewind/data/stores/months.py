@@ -16,7 +16,7 @@ def months_between(first_ms: int, last_ms: int) -> dict[str, Span]:
 
 
 def rows_by_month(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The stored rows of each month, by its name; `rows` are in `deliveries.ORDER`."""
+    """The stored rows of each month, by its name; `rows` are in `deliveries.reading_order`."""
     opened: npt.NDArray[np.int64] = rows["open_time"].to_numpy()
     if not len(opened):
         return {}

@@ -56,7 +56,7 @@ def bars_table(rows: pd.DataFrame) -> pa.Table:
 
 
 def merge_bars(tables: Sequence[pa.Table]) -> pa.Table:
-    """The union of stored rows, in `deliveries.ORDER`."""
+    """The union of stored rows, in `deliveries.reading_order`."""
     if len(tables) == 1:
         return tables[0]
     return bars_table(merge_rows([table.to_pandas() for table in tables]))
@@ -136,9 +136,9 @@ VINTAGES = Codec[pd.DataFrame](
 
 
 def changes(rows: pd.DataFrame, known: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the rows the known ones lack, and which they have with an earlier `received_at`."""
+    """Which of the rows the known ones lack, and which they have with a later `received_at`."""
     identity = ["open_time", "content_hash"]
     joined = rows[identity].merge(known[[*identity, "received_at"]], on=identity, how="left")
     received = joined["received_at"].to_numpy(dtype=np.float64)  # exact: milliseconds stay below 2**53
     is_new = np.isnan(received)
-    return is_new, ~is_new & (rows["received_at"].to_numpy() > received)
+    return is_new, ~is_new & (rows["received_at"].to_numpy() < received)

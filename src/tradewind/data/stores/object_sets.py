@@ -87,25 +87,25 @@ class ObjectSets(Generic[Members]):
         Raises:
             BadData: an object is not what its name says.
         """
-        found: dict[str, Members] = {}
+        by_name: dict[str, Members] = {}
         names = [name for name in self.names(folder) if is_wanted(name)]
         for _ in range(_LISTINGS):
-            unread = [name for name in names if name not in found]
+            unread = [name for name in names if name not in by_name]
             for name, members in zip(unread, in_threads(self._load, unread, self._objects.threads), strict=True):
                 if members is not None:
-                    found[name] = members
+                    by_name[name] = members
             names = [name for name in self.names(folder) if is_wanted(name)]
-            if all(name in found for name in names):
-                return found
+            if all(name in by_name for name in names):
+                return by_name
         raise TemporaryOutage(f"{self._objects.where(folder)} changes all the time: read it when less is written")
 
     def compact(self, folder: str, more_than: int) -> None:
         """Merge the folder's objects into one, if there are more than so many."""
         if len(self.names(folder)) <= more_than:
             return
-        found = self.read(folder)
-        merged = self.add(folder, self._codec.merge(list(found.values())))
-        self._objects.remove(name for name in found if name != merged)
+        sets = self.read(folder)
+        merged = self.add(folder, self._codec.merge(list(sets.values())))
+        self._objects.remove(name for name in sets if name != merged)
         self._objects.tidy(folder)
 
     def _load(self, name: str) -> Members | None:
@@ -134,7 +134,16 @@ def stem_of(name: str) -> str:
 
 
 def in_threads(function: Callable[[Given], Made], items: Iterable[Given], threads: int) -> list[Made]:
-    """What the function makes of each item, some at a time, since disks and servers wait rather than work."""
+    """What the function makes of each item, some at a time, since disks and servers wait rather than work.
+
+    Args:
+        function: safe to call from several threads; its error is raised here.
+        items: its arguments.
+        threads: at most.
+
+    Returns:
+        In the order of the items.
+    """
     given = list(items)
     if len(given) < 2 or threads < 2:
         return [function(item) for item in given]

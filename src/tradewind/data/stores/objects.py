@@ -53,12 +53,12 @@ class LocalObjects:
 
     def names(self, folder: str) -> list[str]:
         """The files below the folder; names that begin with a dot or an underscore are not ours to read."""
-        found = []
+        collected = []
         for place, folders, files in os.walk(self._root / folder, onerror=self._explain_walk):
             folders[:] = [name for name in folders if not name.startswith((".", "_"))]
             below = Path(place).relative_to(self._root).as_posix()
-            found += [f"{below}/{name}" for name in files if not name.startswith((".", "_"))]
-        return sorted(found)
+            collected += [f"{below}/{name}" for name in files if not name.startswith((".", "_"))]
+        return sorted(collected)
 
     def read(self, name: str) -> bytes:
         """The file's content."""

@@ -106,7 +106,7 @@ class ParquetStore:
         return sorted(found, key=lambda key: (key.venue, key.symbol, key.timeframe))
 
     def read(self, key: BarKey, span: Span | None = None) -> pd.DataFrame:
-        """The stored rows in `deliveries.ORDER`."""
+        """The stored rows in `deliveries.reading_order`."""
         found = self._bars.read(_bars(key), lambda name: span is None or BarStem.of(name).overlaps(span))
         months: dict[str, list[pa.Table]] = {}
         for name in sorted(found, key=lambda name: BarStem.of(name).first_ms):
@@ -176,7 +176,7 @@ class ParquetStore:
         self._objects.close()
 
     def _add_month(self, folder: str, rows: pd.DataFrame) -> int:
-        """Add what is new in the rows, or was received later than it is stored; how many are new."""
+        """Add what is new in the rows, or was received earlier than it is stored; how many are new."""
         span = Span(int(rows["open_time"].iloc[0]), int(rows["open_time"].iloc[-1]) + 1)
         known = list(self._bars.read(folder, lambda name: BarStem.of(name).overlaps(span)).values())
         is_new, is_fresher = changes(rows, merge_bars(known).to_pandas() if known else stored_columns())

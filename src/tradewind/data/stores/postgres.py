@@ -11,7 +11,7 @@ import pandas as pd
 
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS
-from tradewind.data.files.deliveries import ORDER, VALUES, Delivery, Receipt, Span, stored_columns
+from tradewind.data.files.deliveries import VALUES, Delivery, Receipt, Span, reading_order, stored_columns
 from tradewind.data.stores import postgres_statements as statements
 from tradewind.data.stores.base import Fingerprint
 from tradewind.data.stores.integrity import intact_rows
@@ -60,7 +60,7 @@ class PostgresStore:
         return [BarKey(venue=venue, symbol=symbol, timeframe=timeframe) for venue, symbol, timeframe in found]
 
     def read(self, key: BarKey, span: Span | None = None) -> pd.DataFrame:
-        """The stored rows in `deliveries.ORDER`.
+        """The stored rows in `deliveries.reading_order`.
 
         Raises:
             BadData: a row is not the one that was stored.
@@ -72,7 +72,7 @@ class PostgresStore:
             return stored_columns()
         for name in statements.TIMES:
             cells[name] = cells[name] // 1000 + _EPOCH_MS
-        order = np.lexsort([cells[name] for name in reversed(ORDER)])
+        order = reading_order(cells)
         rows = pd.DataFrame({name: cells[name][order] for name in stored_columns()})
         return intact_rows(rows, f"{key} in {self._connections.where}")
 

@@ -135,12 +135,12 @@ class Connections:
                 self._rules.url.get_secret_value(), autocommit=True, connect_timeout=self._rules.connect_timeout_s
             )
         except psycopg.OperationalError as error:
-            said = str(error)
-            is_refused = "FATAL" in said or "password" in said
-            if is_refused and not any(words in said for words in _PASSING):
+            message = str(error)
+            is_refused = "FATAL" in message or "password" in message
+            if is_refused and not any(words in message for words in _PASSING):
                 # Not chained: what libpq says is not ours, and a traceback would print it.
                 raise BadParameters(
-                    f"{self.where} refuses the connection: {_reason(said)}. Correct the user, the password and the "
+                    f"{self.where} refuses the connection: {_reason(message)}. Correct the user, the password and the "
                     "database in the store's url (conf/local/credentials.yml)"
                 ) from None
             raise TemporaryOutage("no connection") from None
@@ -172,12 +172,14 @@ def _describe(rules: Rules) -> str:
     return f"PostgreSQL at {parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
 
-def _reason(said: str) -> str:
+def _reason(message: str) -> str:
     """The server's own sentence where it names no secret."""
     for words in ("password authentication failed", "no password supplied", "no pg_hba.conf entry"):
-        if words in said:
+        if words in message:
             return words
-    return "no such database" if "database" in said and "does not exist" in said else "no such user, or not allowed"
+    return (
+        "no such database" if "database" in message and "does not exist" in message else "no such user, or not allowed"
+    )
 
 
 def _is_at_rest(connection: "SqlConnection") -> bool:

@@ -54,9 +54,17 @@ _LAST_TABLE = "ledger"
 
 
 def make_schema(connection: "SqlConnection", schema: str, timescale: Timescale) -> bool:
-    """Makes what is missing, in one transaction; whether the bars are in a hypertable.
+    """Makes what is missing, in one transaction.
 
     A role that may not create tables can use a schema that exists.
+
+    Args:
+        connection: with the role that will write.
+        schema: its name.
+        timescale: `auto` uses the extension where it is, `require` insists on it, `off` does without.
+
+    Returns:
+        Whether the bars are in a hypertable.
 
     Raises:
         BadParameters: `timescale` is `require` and the server has no such extension.
@@ -105,10 +113,10 @@ def hypertable_statements(schema: str, home: str) -> "list[Composed]":
 
 
 def _exists(connection: "SqlConnection", schema: str) -> bool:
-    found = connection.execute(
+    answer = connection.execute(
         "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = %s", (schema, _LAST_TABLE)
     )
-    return found.fetchone() is not None
+    return answer.fetchone() is not None
 
 
 def _schema_exists(connection: "SqlConnection", schema: str) -> bool:
@@ -120,10 +128,10 @@ def _extension_home(connection: "SqlConnection") -> str | None:
     from psycopg.errors import InsufficientPrivilege
 
     available = "SELECT installed_version FROM pg_catalog.pg_available_extensions WHERE name = 'timescaledb'"
-    found = connection.execute(available).fetchone()
-    if found is None:
+    row = connection.execute(available).fetchone()
+    if row is None:
         return None
-    if found[0] is None:
+    if row[0] is None:
         try:
             with connection.transaction():
                 connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
@@ -138,8 +146,8 @@ def _extension_home(connection: "SqlConnection") -> str | None:
 
 def _is_hypertable(connection: "SqlConnection", schema: str) -> bool:
     view = "SELECT to_regclass('timescaledb_information.hypertables') IS NOT NULL"
-    found = connection.execute(view).fetchone()
-    if found is None or not found[0]:
+    row = connection.execute(view).fetchone()
+    if row is None or not row[0]:
         return False
     named = (
         "SELECT 1 FROM timescaledb_information.hypertables WHERE hypertable_schema = %s AND hypertable_name = 'bars'"

@@ -35,8 +35,8 @@ ADD_ROWS = (
     "WITH stored AS (INSERT INTO {schema}.bars AS old (key_id, {names}) "
     "SELECT %(key_id)s, {with_null} FROM arriving ORDER BY open_time, content_hash "
     "ON CONFLICT (key_id, open_time, content_hash) DO UPDATE "
-    "SET received_at = GREATEST(old.received_at, EXCLUDED.received_at) "
-    "WHERE old.received_at < EXCLUDED.received_at RETURNING (xmax = 0) AS is_new) "
+    "SET received_at = LEAST(old.received_at, EXCLUDED.received_at) "
+    "WHERE old.received_at > EXCLUDED.received_at RETURNING (xmax = 0) AS is_new) "
     "SELECT count(*) FILTER (WHERE is_new) FROM stored"
 )
 # COPY would send a message a row, which costs a client in Python three times as long as these columns of bytes do.

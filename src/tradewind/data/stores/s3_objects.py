@@ -43,14 +43,14 @@ class S3Objects:
         self._access = access
         self._lock = threading.Lock()
         self._opened: tuple[int, S3FileSystem] | None = None
-        self._connect()  # so that a missing extra is told at once
+        self._connect()  # so that a missing extra raises at once
 
     def names(self, folder: str) -> list[str]:
         """The keys below the folder; names that begin with a dot or an underscore are not ours to read."""
         with self._explained(folder):
-            found = self._connect().find(self._bucket, prefix=self._key(folder) + "/")
+            paths = self._connect().find(self._bucket, prefix=self._key(folder) + "/")
         below = len(self._bucket) + 1 + len(self._key(""))
-        names = [path[below:] for path in found]
+        names = [path[below:] for path in paths]
         return sorted(name for name in names if not any(part[:1] in (".", "_", "") for part in name.split("/")))
 
     def read(self, name: str) -> bytes:
@@ -129,17 +129,17 @@ class S3Objects:
                 f"({self._redact(error)}): correct the credentials or their policy"
             ) from error
         except (BotoCoreError, OSError) as error:
-            said = f"{self.where(name)}: {self._redact(error)}"
+            explained = f"{self.where(name)}: {self._redact(error)}"
             if isinstance(error, ParamValidationError) or getattr(error, "errno", 0) in (errno.EINVAL, errno.EREMCHG):
-                raise BadParameters(f"{said}: correct the bucket, region or endpoint_url") from error
-            raise TemporaryOutage(f"{said}: the server did not answer; run again when it does") from error
+                raise BadParameters(f"{explained}: correct the bucket, region or endpoint_url") from error
+            raise TemporaryOutage(f"{explained}: the server did not answer; run again when it does") from error
 
     def _redact(self, error: Exception) -> str:
-        said = f"{type(error).__name__}: {error}"
+        message = f"{type(error).__name__}: {error}"
         for secret in (self._access.key, self._access.secret, self._access.token):
             if secret is not None and secret.get_secret_value():
-                said = said.replace(secret.get_secret_value(), "***")
-        return said
+                message = message.replace(secret.get_secret_value(), "***")
+        return message
 
 
 def _limits(access: S3Access) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class SqliteStore:
         return [BarKey(venue=venue, symbol=symbol, timeframe=timeframe) for venue, symbol, timeframe in found]
 
     def read(self, key: BarKey, span: Span | None = None) -> pd.DataFrame:
-        """The stored rows in `deliveries.ORDER`.
+        """The stored rows in `deliveries.reading_order`.
 
         Raises:
             BadData: the file is damaged, or a row is not the one that was stored.
@@ -174,7 +174,7 @@ def _make_series(connection: sqlite3.Connection, key: BarKey) -> int:
 
 
 def _insert_bars(connection: sqlite3.Connection, series: int, rows: pd.DataFrame) -> int:
-    """How many of the rows are new; of the others the latest `received_at` is kept."""
+    """How many of the rows are new; of the others the earliest `received_at` is kept."""
     new = 0
     for begin in range(0, len(rows), _BATCH):
         batch = rows.iloc[begin : begin + _BATCH]
@@ -187,7 +187,7 @@ def _insert_bars(connection: sqlite3.Connection, series: int, rows: pd.DataFrame
         if added < len(batch):
             connection.executemany(
                 "UPDATE bars SET received_at = ? "
-                "WHERE series = ? AND open_time = ? AND content_hash = ? AND received_at < ?",
+                "WHERE series = ? AND open_time = ? AND content_hash = ? AND received_at > ?",
                 zip(values[-1], numbers, values[0], values[1], values[-1], strict=True),
             )
     return new

@@ -91,19 +91,19 @@ class SqliteFile:
                 connection.execute("COMMIT")
             finally:
                 if connection.in_transaction:
-                    with suppress(sqlite3.Error):  # what made it fail is told, not this
+                    with suppress(sqlite3.Error):  # what made it fail is raised, not this
                         connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise _explain(self._path, error) from error
 
     def _connection(self) -> sqlite3.Connection:
         owner = (os.getpid(), threading.get_ident())
-        found = self._connections.get(owner)
-        if found is None:
-            found = self._open()
+        connection = self._connections.get(owner)
+        if connection is None:
+            connection = self._open()
             with self._lock:
-                self._connections[owner] = found
-        return found
+                self._connections[owner] = connection
+        return connection
 
     def _open(self) -> sqlite3.Connection:
         if not self._path.exists():

@@ -47,9 +47,9 @@ def ledger_line(delivery: Delivery, receipt: Receipt) -> tuple[str | int, ...]:
     )  # fmt: skip
 
 
-def covered_spans(found: Iterable[tuple[int, int, int]]) -> list[tuple[Span, int]]:
+def covered_spans(answers: Iterable[tuple[int, int, int]]) -> list[tuple[Span, int]]:
     """Spans with when they were asked for, from (since, until, asked at), each once and in this order."""
-    return [(Span(since, until), asked_at) for since, until, asked_at in sorted(set(found))]
+    return [(Span(since, until), asked_at) for since, until, asked_at in sorted(set(answers))]
 
 
 def check_vintages(vintages: pd.DataFrame) -> pd.DataFrame:

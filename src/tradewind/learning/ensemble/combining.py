@@ -26,12 +26,12 @@ def pooled(probabilities: Floats, weights: Floats) -> Floats:
     """
     if not (weights >= 0).all():
         raise BadData("weights of experts must be numbers from 0 on")
-    said = spoke(probabilities)
-    weight = np.broadcast_to(weights, said.shape) * said
+    has_spoken = spoke(probabilities)
+    weight = np.broadcast_to(weights, has_spoken.shape) * has_spoken
     # Where those that spoke have no weight at all, each of them counts alike.
-    weight = np.where((weight.sum(axis=1) > 0)[:, None], weight, said.astype(np.float64))
+    weight = np.where((weight.sum(axis=1) > 0)[:, None], weight, has_spoken.astype(np.float64))
     total = weight.sum(axis=1)
-    mixed = (weight[:, :, None] * np.where(said[:, :, None], probabilities, 0.0)).sum(axis=1)
+    mixed = (weight[:, :, None] * np.where(has_spoken[:, :, None], probabilities, 0.0)).sum(axis=1)
     return np.asarray(mixed / np.where(total > 0, total, np.nan)[:, None])
 
 
@@ -47,12 +47,12 @@ def equal_mean(probabilities: Floats) -> Floats:
 
 def hard_vote(probabilities: Floats) -> Floats:
     """The share of experts that think a class likeliest, with half a vote for every class beforehand."""
-    said = spoke(probabilities)
+    has_spoken = spoke(probabilities)
     count = probabilities.shape[2]
-    choice = np.where(said, np.nan_to_num(probabilities, nan=-1.0).argmax(axis=2), -1)
+    choice = np.where(has_spoken, np.nan_to_num(probabilities, nan=-1.0).argmax(axis=2), -1)
     votes = (choice[:, :, None] == np.arange(count)).sum(axis=1) + 0.5
     share = votes / votes.sum(axis=1, keepdims=True)
-    share[~np.asarray(said.any(axis=1))] = np.nan
+    share[~np.asarray(has_spoken.any(axis=1))] = np.nan
     return np.asarray(share)
 
 
@@ -75,11 +75,11 @@ def inverse_loss_weights(losses: Floats) -> Floats:
     Raises:
         BadData: no expert has a loss.
     """
-    known = ~np.isnan(losses)
-    count = known.sum(axis=0)
+    is_known = ~np.isnan(losses)
+    count = is_known.sum(axis=0)
     if not count.any():
         raise BadData("no expert has a settled forecast: there is nothing to weigh them by")
-    mean = np.where(known, losses, 0.0).sum(axis=0) / np.maximum(count, 1)
+    mean = np.where(is_known, losses, 0.0).sum(axis=0) / np.maximum(count, 1)
     weight = np.where(count > 0, 1.0 / np.maximum(mean, FLOOR), np.nan)
     weight = np.where(count > 0, weight, np.nanmean(weight))
     return np.asarray(weight / weight.sum())
@@ -97,10 +97,10 @@ def stacked_weights(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
     Raises:
         BadData: no row has a forecast of every expert.
     """
-    whole = ~np.isnan(probabilities).any(axis=(1, 2))
-    if not whole.any():
+    is_whole = ~np.isnan(probabilities).any(axis=(1, 2))
+    if not is_whole.any():
         raise BadData("no row has a forecast of every expert: stacking needs some on which all spoke")
-    given = np.exp(-log_losses(probabilities[whole], label[whole]))
+    given = np.exp(-log_losses(probabilities[is_whole], label[is_whole]))
     weight = np.full(given.shape[1], 1.0 / given.shape[1])
     for _ in range(ROUNDS):
         share = weight * (given / (given @ weight)[:, None]).mean(axis=0)
@@ -163,8 +163,8 @@ def by_regime(
         regimes: filtered probabilities of the regimes, (rows, regimes).
     """
     losses = log_losses(probabilities, label)
-    known = ~np.isnan(losses)
-    mean = np.where(known, losses, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    is_known = ~np.isnan(losses)
+    mean = np.where(is_known, losses, 0.0).sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)
     weights = np.zeros(losses.shape)
     for regime in range(regimes.shape[1]):
         share = regimes[:, regime, None]

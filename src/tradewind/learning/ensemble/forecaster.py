@@ -113,16 +113,16 @@ class EnsembleForecaster:
 
     def _learnt_weights(self, training: Training) -> Floats:
         inner, judged = nested(training)
-        known = inner.rows.index.union(training.rows.index[judged])
-        rows = training.rows.loc[known]
+        read_rows = inner.rows.index.union(training.rows.index[judged])
+        rows = training.rows.loc[read_rows]
         testing = rows.index.isin(training.rows.index[judged])
-        said = np.stack(
+        probabilities = np.stack(
             [member.predict(rows, testing)[PROBABILITIES].to_numpy() for member in self._fit_members(inner)], axis=1
         )
         label = rows.loc[testing, "label"].to_numpy(np.int8)
         if self.parameters.weighting == "stacking":
-            return stacked_weights(said, label)
-        return inverse_loss_weights(log_losses(said, label))
+            return stacked_weights(probabilities, label)
+        return inverse_loss_weights(log_losses(probabilities, label))
 
     def _take(self, members: list[Forecaster], weights: Floats) -> None:
         self._members, self.weights = members, weights
@@ -143,11 +143,11 @@ class EnsembleForecaster:
     def predict_row(self, x: NDArray[np.float32]) -> Floats:
         """p_down, p_flat, p_up and expected log return (4,) of the newest row of `x`."""
         bars = np.atleast_2d(x)
-        said = np.empty((1, len(self._members), len(VALUES)))
+        forecasts = np.empty((1, len(self._members), len(VALUES)))
         for number, (member, places) in enumerate(zip(self._fitted, self._places, strict=True)):
             own = np.ascontiguousarray(bars[len(bars) - member.window_bars :, places])
-            said[0, number] = member.predict_row(own if member.window_bars > 1 else own[0])
-        return pooled(said, self.weights)[0]
+            forecasts[0, number] = member.predict_row(own if member.window_bars > 1 else own[0])
+        return pooled(forecasts, self.weights)[0]
 
     def importance(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The members' importance by their weights; a feature that a member does not read is worth nothing to it."""
@@ -213,9 +213,9 @@ def nested(training: Training) -> tuple[Training, Mask]:
     rows, judged = training.rows, training.calibration
     if not judged.any():
         raise BadData("the ensemble's weights are learnt on the calibration part, which has no rows")
-    kept = (rows["horizon_end"] < rows.loc[judged, "timestamp"].min()).to_numpy()
-    valid = training.valid[kept]
-    if not training.fit[kept].any() or not valid.any():
+    is_over = (rows["horizon_end"] < rows.loc[judged, "timestamp"].min()).to_numpy()
+    valid = training.valid[is_over]
+    if not training.fit[is_over].any() or not valid.any():
         raise BadData("nothing had ended before the calibration part: give a longer past, or equal weights")
-    inner = Training(rows[kept], training.fit[kept], training.thinned[kept], valid, valid)
+    inner = Training(rows[is_over], training.fit[is_over], training.thinned[is_over], valid, valid)
     return inner, judged

@@ -191,9 +191,9 @@ def settled_weights(
         while done < stop:
             batch = int(np.searchsorted(settles, settles[done], side="right"))
             rows = losses[order[done:batch]]
-            known = ~np.isnan(rows)
-            seen = known.sum(axis=0)
-            mean = np.where(seen > 0, np.where(known, rows, 0.0).sum(axis=0) / np.maximum(seen, 1), np.nan)
+            is_known = ~np.isnan(rows)
+            seen = is_known.sum(axis=0)
+            mean = np.where(seen > 0, np.where(is_known, rows, 0.0).sum(axis=0) / np.maximum(seen, 1), np.nan)
             if seen.any():
                 state = rule.update(state, mean)
             done = batch

@@ -56,16 +56,16 @@ def audit(features: Sequence[Feature], chunk: Chunk, n_cuts: int = 200, seed: in
     Returns:
         Findings in the order of the laws; those of `FAULTS` forbid the feature, those of `NOTES` do not.
     """
-    whole = compute(features, chunk)
+    computed = compute(features, chunk)
     places = _places(chunk, n_cuts, seed)
     return [
-        *check_finite(features, whole),
-        *check_cuts(features, chunk, whole, places),
+        *check_finite(features, computed),
+        *check_cuts(features, chunk, computed, places),
         *check_future(features, chunk, places, seed),
-        *check_lookback(features, chunk, whole, places[:: max(1, len(places) // 20)]),
-        *check_segments(features, chunk, whole),
-        *check_currency(features, chunk, whole),
-        *check_clock(features, chunk, whole),
+        *check_lookback(features, chunk, computed, places[:: max(1, len(places) // 20)]),
+        *check_segments(features, chunk, computed),
+        *check_currency(features, chunk, computed),
+        *check_clock(features, chunk, computed),
     ]
 
 
@@ -111,24 +111,24 @@ def scrambled_after(chunk: Chunk, cut: int, seed: int) -> Chunk:
     return replace(chunk, **columns, side={name: values * factor for name, values in chunk.side.items()})
 
 
-def check_finite(features: Sequence[Feature], whole: Floats) -> list[Finding]:
+def check_finite(features: Sequence[Feature], computed: Floats) -> list[Finding]:
     """Against infinite values, and against features that never have one."""
-    found = []
-    for feature, values in zip(features, whole, strict=True):
+    findings = []
+    for feature, values in zip(features, computed, strict=True):
         if np.isinf(values).any():
-            found.append(Finding(feature.name, "finite", int(np.argmax(np.isinf(values))), "infinite"))
+            findings.append(Finding(feature.name, "finite", int(np.argmax(np.isinf(values))), "infinite"))
         elif not np.isfinite(values).any():
-            found.append(Finding(feature.name, "finite", len(values) - 1, "no value on any bar"))
-    return found
+            findings.append(Finding(feature.name, "finite", len(values) - 1, "no value on any bar"))
+    return findings
 
 
-def check_cuts(features: Sequence[Feature], chunk: Chunk, whole: Floats, cuts: Sequence[int]) -> list[Finding]:
+def check_cuts(features: Sequence[Feature], chunk: Chunk, computed: Floats, cuts: Sequence[int]) -> list[Finding]:
     """Against features whose values depend on how the history came: in pieces, or bar by bar at the end.
 
     Args:
         features: those to be examined.
         chunk: several times the longest lookback of bars, more than one segment.
-        whole: what `compute` gives of the whole chunk, shape (features, bars).
+        computed: what `compute` gives of the whole chunk, shape (features, bars).
         cuts: rows to cut at; the last 200 bars also come one by one.
 
     Returns:
@@ -136,7 +136,7 @@ def check_cuts(features: Sequence[Feature], chunk: Chunk, whole: Floats, cuts: S
     """
     last = max(0, len(chunk) - 200)
     stops = sorted({*cuts, *range(last, len(chunk))})
-    return _differences(features, "cut", in_chunks(features, chunk, stops), whole, rtol=1e-9)
+    return _differences(features, "cut", in_chunks(features, chunk, stops), computed, rtol=1e-9)
 
 
 def check_future(features: Sequence[Feature], chunk: Chunk, cuts: Sequence[int], seed: int = 0) -> list[Finding]:
@@ -152,7 +152,7 @@ def check_future(features: Sequence[Feature], chunk: Chunk, cuts: Sequence[int],
         At most one finding a feature, the first; none if all obey.
     """
     context = max((feature.lookback for feature in features), default=0) + 10
-    found: dict[str, Finding] = {}
+    by_feature: dict[str, Finding] = {}
     for cut in cuts:
         # Bars well after the cut hold all that could leak into a window; a whole history each time would take long.
         start, stop = max(cut - context, 0), min(cut + 200, len(chunk))
@@ -160,25 +160,25 @@ def check_future(features: Sequence[Feature], chunk: Chunk, cuts: Sequence[int],
         before = compute(features, part)[:, : cut - start]
         after = compute(features, scrambled_after(part, cut - start, seed))[:, : cut - start]
         for finding in _differences(features, "future", after, before, rtol=0.0, offset=start):
-            found.setdefault(
+            by_feature.setdefault(
                 finding.feature, replace(finding, detail=f"{finding.detail} when bars from {cut} on change")
             )
-    return list(found.values())
+    return list(by_feature.values())
 
 
-def check_lookback(features: Sequence[Feature], chunk: Chunk, whole: Floats, rows: Sequence[int]) -> list[Finding]:
+def check_lookback(features: Sequence[Feature], chunk: Chunk, computed: Floats, rows: Sequence[int]) -> list[Finding]:
     """Against features that need more of the past than they declare.
 
     Args:
         features: those to be examined.
         chunk: several times the longest lookback of bars, more than one segment.
-        whole: what `compute` gives of the whole chunk, shape (features, bars).
+        computed: what `compute` gives of the whole chunk, shape (features, bars).
         rows: rows to compute with nothing but the declared lookback before them; the last row is always added.
 
     Returns:
         At most one finding a feature, the first; none if all obey.
     """
-    found: dict[str, Finding] = {}
+    by_feature: dict[str, Finding] = {}
     for reach in sorted({feature.lookback for feature in features}):
         members = [at for at, feature in enumerate(features) if feature.lookback == reach]
         chosen = [features[at] for at in members]
@@ -187,67 +187,67 @@ def check_lookback(features: Sequence[Feature], chunk: Chunk, whole: Floats, row
             if start < 0 or chunk.segment[start] != chunk.segment[row]:
                 continue
             alone = compute(chosen, chunk.rows(start, row + 1))[:, -1:]
-            usual = whole[members, row : row + 1]
+            usual = computed[members, row : row + 1]
             for finding in _differences(chosen, "lookback", alone, usual, rtol=1e-6, atol=1e-9, offset=row):
-                found.setdefault(
+                by_feature.setdefault(
                     finding.feature, replace(finding, detail=f"{finding.detail} with only the declared {reach} bars")
                 )
-    return list(found.values())
+    return list(by_feature.values())
 
 
-def check_segments(features: Sequence[Feature], chunk: Chunk, whole: Floats) -> list[Finding]:
+def check_segments(features: Sequence[Feature], chunk: Chunk, computed: Floats) -> list[Finding]:
     """Against features that look across the beginning of a segment.
 
     Args:
         features: those to be examined.
         chunk: bars with more than one segment, or there is nothing to compare.
-        whole: what `compute` gives of the whole chunk, shape (features, bars).
+        computed: what `compute` gives of the whole chunk, shape (features, bars).
 
     Returns:
         At most one finding a feature, the first; none if all obey.
     """
-    found = []
+    findings = []
     for start, stop in chunk.segments():
         if start > 0:
             alone = compute(features, chunk.rows(start, stop))
-            found += _differences(features, "segment", alone, whole[:, start:stop], rtol=0.0, offset=start)
-    return _first_of_each(found)
+            findings += _differences(features, "segment", alone, computed[:, start:stop], rtol=0.0, offset=start)
+    return _first_of_each(findings)
 
 
-def check_currency(features: Sequence[Feature], chunk: Chunk, whole: Floats) -> list[Finding]:
+def check_currency(features: Sequence[Feature], chunk: Chunk, computed: Floats) -> list[Finding]:
     """Notes on features that change when prices are multiplied by 1,024.
 
     Args:
         features: those to be examined.
         chunk: several times the longest lookback of bars, more than one segment.
-        whole: what `compute` gives of the whole chunk, shape (features, bars).
+        computed: what `compute` gives of the whole chunk, shape (features, bars).
 
     Returns:
         At most one note a feature.
     """
     priced = replace(chunk, **{name: getattr(chunk, name) * 1024.0 for name in PRICES})
-    return _differences(features, "currency", compute(features, priced), whole, rtol=1e-6, atol=1e-9)
+    return _differences(features, "currency", compute(features, priced), computed, rtol=1e-6, atol=1e-9)
 
 
-def check_clock(features: Sequence[Feature], chunk: Chunk, whole: Floats) -> list[Finding]:
+def check_clock(features: Sequence[Feature], chunk: Chunk, computed: Floats) -> list[Finding]:
     """Notes on features that change when all happens five hours later, or a week later on slower bars.
 
     Args:
         features: those to be examined.
         chunk: several times the longest lookback of bars, more than one segment.
-        whole: what `compute` gives of the whole chunk, shape (features, bars).
+        computed: what `compute` gives of the whole chunk, shape (features, bars).
 
     Returns:
         At most one note a feature.
     """
-    found = []
+    findings = []
     for is_slow, later in ((False, 5 * DAY_MS // 24), (True, WEEK_MS)):
         members = [at for at, feature in enumerate(features) if bool(feature.slow_ms) == is_slow]
         chosen = [features[at] for at in members]
         shifted = replace(chunk, timestamp=chunk.timestamp + later, open_time=chunk.open_time + later)
         if chosen:
-            found += _differences(chosen, "clock", compute(chosen, shifted), whole[members], rtol=0.0)
-    return found
+            findings += _differences(chosen, "clock", compute(chosen, shifted), computed[members], rtol=0.0)
+    return findings
 
 
 def reads_clock(feature: Feature) -> bool:
@@ -264,21 +264,21 @@ def _places(chunk: Chunk, count: int, seed: int) -> list[int]:
 
 
 def _differences(
-    features: Sequence[Feature], law: str, found: Floats, wanted: Floats, rtol: float, atol: float = 0.0,
+    features: Sequence[Feature], law: str, values: Floats, wanted: Floats, rtol: float, atol: float = 0.0,
     offset: int = 0,
 ) -> list[Finding]:  # fmt: skip
     """One finding for each feature with a value that differs, at its first row that does."""
-    same = np.isclose(found, wanted, rtol=rtol, atol=atol, equal_nan=True)
+    same = np.isclose(values, wanted, rtol=rtol, atol=atol, equal_nan=True)
     findings = []
     for at in np.flatnonzero(~same.all(axis=1)).tolist():
         row = int(np.argmin(same[at]))
-        text = f"{found[at, row]:.6g} instead of {wanted[at, row]:.6g}"
+        text = f"{values[at, row]:.6g} instead of {wanted[at, row]:.6g}"
         findings.append(Finding(features[at].name, law, offset + row, text))
     return findings
 
 
-def _first_of_each(found: Sequence[Finding]) -> list[Finding]:
+def _first_of_each(findings: Sequence[Finding]) -> list[Finding]:
     first: dict[str, Finding] = {}
-    for finding in found:
+    for finding in findings:
         first.setdefault(finding.feature, finding)
     return list(first.values())

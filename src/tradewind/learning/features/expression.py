@@ -206,7 +206,7 @@ def columns_of(expression: Expression) -> frozenset[str]:
 
 
 def _walk(expression: Expression, read: Callable[[Expression], str | None]) -> set[str]:
-    found: set[str] = set()
+    names: set[str] = set()
     seen: set[int] = set()
     todo = [expression]
     while todo:
@@ -216,9 +216,9 @@ def _walk(expression: Expression, read: Callable[[Expression], str | None]) -> s
         seen.add(id(part))
         value = read(part)
         if value:
-            found.add(value)
+            names.add(value)
         todo += part.inputs
-    return found
+    return names
 
 
 def _inner(part: Expression) -> str:

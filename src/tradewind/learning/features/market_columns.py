@@ -115,8 +115,8 @@ def market_table(bars_by_symbol: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def as_known(timestamp: NDArray[np.int64], series: pd.DataFrame) -> Floats:
     """The latest value published at or before each timestamp; NaN before the first."""
     series = series.sort_values("known_at", kind="stable")
-    known, value = epoch_ms(series["known_at"]), series["value"].to_numpy(dtype=np.float64)
-    return fold_side(Published(), known, value, timestamp)[1]
+    known_at, value = epoch_ms(series["known_at"]), series["value"].to_numpy(dtype=np.float64)
+    return fold_side(Published(), known_at, value, timestamp)[1]
 
 
 class Published(NamedTuple):
@@ -141,17 +141,17 @@ def fold_side(
     Returns:
         The state after the last bar, and the latest value published at or before each bar, NaN before the first.
     """
-    known, values = state
+    published_at, values = state
     if len(known_at):
-        known, values = np.concatenate((known, known_at)), np.concatenate((values, value))
-        if np.any(known[1:] < known[:-1]):
-            order = np.argsort(known, kind="stable")
-            known, values = known[order], values[order]
+        published_at, values = np.concatenate((published_at, known_at)), np.concatenate((values, value))
+        if np.any(published_at[1:] < published_at[:-1]):
+            order = np.argsort(published_at, kind="stable")
+            published_at, values = published_at[order], values[order]
     if not len(timestamp):
-        return Published(known, values), np.empty(0)
-    newest = np.searchsorted(known, timestamp, side="right") - 1
+        return Published(published_at, values), np.empty(0)
+    newest = np.searchsorted(published_at, timestamp, side="right") - 1
     out = np.where(newest >= 0, np.append(values, np.nan)[newest], np.nan)
-    if stale_after_ms and len(known):
-        out[(newest >= 0) & (timestamp - known[np.maximum(newest, 0)] >= stale_after_ms)] = np.nan
+    if stale_after_ms and len(published_at):
+        out[(newest >= 0) & (timestamp - published_at[np.maximum(newest, 0)] >= stale_after_ms)] = np.nan
     first = max(int(newest[-1]), 0)
-    return Published(known[first:], values[first:]), out
+    return Published(published_at[first:], values[first:]), out

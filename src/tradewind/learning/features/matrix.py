@@ -66,9 +66,9 @@ def build_chunk(
 
 
 def _market_columns(market: pd.DataFrame, timestamp: np.ndarray, symbol: str) -> dict[str, np.ndarray]:
-    here = market.reindex(index=timestamp, columns=[*MARKET_COLUMNS, f"rank:{symbol}"])
+    own = market.reindex(index=timestamp, columns=[*MARKET_COLUMNS, f"rank:{symbol}"])
     names = [*MARKET_COLUMNS, "market_rank"]
-    return {name: np.ascontiguousarray(here.iloc[:, at].to_numpy(dtype=np.float64)) for at, name in enumerate(names)}
+    return {name: np.ascontiguousarray(own.iloc[:, at].to_numpy(dtype=np.float64)) for at, name in enumerate(names)}
 
 
 def feature_matrix(chunk: Chunk, features: Sequence[Feature], threads: int = 2) -> np.ndarray:

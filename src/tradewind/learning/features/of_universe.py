@@ -1,6 +1,6 @@
 """Features of every symbol of a universe, each from its own bars and what it may know of the others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -8,9 +8,12 @@ from tradewind.compute import ComputeRules, lazily
 from tradewind.errors import BadData
 from tradewind.learning.features import catalogue, matrix
 from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.learning.features.spec import Feature
 from tradewind.market.universe import Universe
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+# The reference symbol's bars, the market's table, and the side series of the symbol by name.
+Context = tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame]]
 
 
 def compute_features(
@@ -30,21 +33,51 @@ def compute_features(
         BadData: a side series has no values for a symbol.
     """
     catalogue.select(selection, universe.timeframe, universe.side_series)  # refuses what cannot be before any work
+    work = {
+        partition: (*known, universe, selection, compute.threads)
+        for partition, known in _known_of(bars, side_series, universe).items()
+    }
+    return lazily(_symbol_features, work, compute)
+
+
+def tables_of(
+    features: Sequence[Feature], bars: Partitions, side_series: pd.DataFrame, universe: Universe, threads: int = 2
+) -> dict[str, pd.DataFrame]:
+    """These features of every symbol, by partition: of an idea that the catalogue does not list.
+
+    Args:
+        features: which.
+        bars: checked bars, a function each, by partition.
+        side_series: what was known when (`schema.SideSeries`).
+        universe: whose symbols, and which is the reference.
+        threads: that a symbol's features take.
+
+    Raises:
+        BadData: a side series has no values for a symbol.
+    """
+    return {
+        partition: matrix.feature_table(symbol, matrix.build_chunk(own, *context), features, threads)
+        for partition, (symbol, own, context) in _known_of(bars, side_series, universe).items()
+    }
+
+
+def _known_of(
+    bars: Partitions, side_series: pd.DataFrame, universe: Universe
+) -> dict[str, tuple[str, pd.DataFrame, Context]]:
+    """By partition the symbol, its bars, and what it may know of the others: in the order of the partitions."""
     by_symbol = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}
-    market = matrix.market_table(by_symbol)
-    reference = by_symbol[universe.reference]
-    work = {}
+    market, reference = matrix.market_table(by_symbol), by_symbol[universe.reference]
+    known = {}
     for symbol in sorted(universe.symbols, key=universe.partition):
         series = {name: series_of(side_series, name, symbol) for name in universe.side_series}
-        context = (reference, market, series)
-        work[universe.partition(symbol)] = (symbol, by_symbol[symbol], context, universe, selection, compute.threads)
-    return lazily(_symbol_features, work, compute)
+        known[universe.partition(symbol)] = (symbol, by_symbol[symbol], (reference, market, series))
+    return known
 
 
 def _symbol_features(
     symbol: str,
     bars: pd.DataFrame,
-    context: tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame]],
+    context: Context,
     universe: Universe,
     selection: FeatureSelection,
     threads: int,

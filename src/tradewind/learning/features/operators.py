@@ -354,8 +354,8 @@ def weighted(value: Number, weights: tuple[float, ...], label: str) -> Expressio
 
 def linear_mean(value: Number, window: int) -> Expression:
     """Mean with weights that rise linearly towards the newest bar."""
-    whole = window * (window + 1) / 2
-    return weighted(value, tuple((at + 1) / whole for at in range(window)), "linear_mean")
+    total_weight = window * (window + 1) / 2
+    return weighted(value, tuple((at + 1) / total_weight for at in range(window)), "linear_mean")
 
 
 def fractional_weights(order: float, window: int) -> tuple[float, ...]:

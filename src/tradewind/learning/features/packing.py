@@ -32,20 +32,20 @@ def unpack(content: bytes, what: str) -> tuple[dict[str, Any], Arrays]:
     """
     line, _, body = content.partition(b"\n")
     try:
-        found = json.loads(line)
-        digest, kept = found["sha256"], {"head": found["head"], "arrays": found["arrays"]}
+        parsed = json.loads(line)
+        digest, signed = parsed["sha256"], {"head": parsed["head"], "arrays": parsed["arrays"]}
     except (ValueError, KeyError, TypeError) as error:
         raise BadData(f"a saved {what} must begin with its plan and hash: replay the history") from error
-    if digest != hashlib.sha256(json.dumps(kept).encode() + body).hexdigest():
+    if digest != hashlib.sha256(json.dumps(signed).encode() + body).hexdigest():
         raise BadData(f"the saved {what} is damaged (its hash does not fit): replay the history")
     arrays, start = {}, 0
-    for name, kind, shape in kept["arrays"]:
+    for name, kind, shape in signed["arrays"]:
         if kind not in KINDS:
             raise BadData(f"the saved {what} holds an array of {kind}, which none has: replay the history")
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(kind).itemsize
         arrays[name] = np.frombuffer(body[start : start + size], dtype=kind).reshape(shape).copy()
         start += size
-    return kept["head"], arrays
+    return signed["head"], arrays
 
 
 def chunk_arrays(bars: Chunk, name: str) -> Arrays:

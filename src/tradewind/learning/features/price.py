@@ -147,5 +147,5 @@ def sign_entropy(bars: Bars, window: int) -> Expression:
 def fractional_difference(bars: Bars, order: float, window: int) -> Expression:
     """Fractional difference of the log close against its start of the window: stationary, with a memory."""
     # The weights of a truncated filter do not sum to 0: without the second term the level itself would shine through.
-    whole = sum(op.fractional_weights(order, window))
-    return op.fractional_difference(bars.log_close, order, window) - whole * op.lag(bars.log_close, window - 1)
+    sum_of_weights = sum(op.fractional_weights(order, window))
+    return op.fractional_difference(bars.log_close, order, window) - sum_of_weights * op.lag(bars.log_close, window - 1)

@@ -52,10 +52,10 @@ def compile_program(roots: Sequence[Expression], columns: Sequence[str], rows: S
         What `machine.run` runs.
     """
     lines: list[_Line] = []
-    known: dict[tuple, int] = {}
+    line_of: dict[tuple, int] = {}
     placed: dict[int, tuple[int, int]] = {}
     for row, root in zip(rows or range(len(roots)), roots, strict=True):
-        value = _place(root, lines, known, placed)
+        value = _place(root, lines, line_of, placed)
         lines.append(_Line("emit", (value,), root.lookback, (), column=str(row)))
     return _assemble(lines, tuple(columns))
 
@@ -63,11 +63,11 @@ def compile_program(roots: Sequence[Expression], columns: Sequence[str], rows: S
 def running_costs(roots: Sequence[Expression]) -> list[float]:
     """Nanoseconds a bar of a program of the first root, of the first two, and so on; roughly."""
     lines: list[_Line] = []
-    known: dict[tuple, int] = {}
+    line_of: dict[tuple, int] = {}
     placed: dict[int, tuple[int, int]] = {}
     costs, cost, counted = [], 0.0, 0
     for root in roots:
-        _place(root, lines, known, placed)
+        _place(root, lines, line_of, placed)
         cost += OPERATIONS["emit"].cost + sum(_cost(line) for line in lines[counted:])
         counted = len(lines)
         costs.append(cost)
@@ -79,7 +79,7 @@ def _cost(line: _Line) -> float:
     return operation.cost + operation.cost_of_window * line.window
 
 
-def _place(root: Expression, lines: list[_Line], known: dict[tuple, int], placed: dict) -> tuple[int, int]:
+def _place(root: Expression, lines: list[_Line], line_of: dict[tuple, int], placed: dict) -> tuple[int, int]:
     """The line and output that hold `root`, after appending what is missing (depth first, without recursion)."""
     todo = [root]
     while todo:
@@ -93,10 +93,10 @@ def _place(root: Expression, lines: list[_Line], known: dict[tuple, int], placed
             continue
         inputs = tuple(placed[id(inner)] for inner in part.inputs)
         key = (part.operation, inputs, part.window, part.numbers, part.name)
-        if key not in known:
-            known[key] = len(lines)
+        if key not in line_of:
+            line_of[key] = len(lines)
             lines.append(_Line(part.operation, inputs, part.window, part.numbers, part.name))
-        placed[id(part)] = (known[key], part.output)
+        placed[id(part)] = (line_of[key], part.output)
         todo.pop()
     return placed[id(root)]
 

@@ -153,11 +153,11 @@ def feature(
         def make(*parameters: Any) -> Feature:
             texts = [str(parameter).replace(".", "") for parameter in parameters]
             full = naming.format(*texts) if naming else "_".join([name, *texts])
-            known = Feature(full, tier, family, meaning, "", 0, unit, source, neutral=neutral)
+            described = Feature(full, tier, family, meaning, "", 0, unit, source, neutral=neutral)
             if lookback is not None:
                 reach = lookback(*parameters) if callable(lookback) else int(lookback)
                 return replace(
-                    known, formula="written in Python", lookback=reach,
+                    described, formula="written in Python", lookback=reach,
                     step=windowed(lambda bars: function(bars, *parameters), reach),
                 )  # fmt: skip
             expression = function(Bars(), *parameters)
@@ -166,7 +166,7 @@ def feature(
                     f"feature {full} must give an expression of its bars, found {type(expression).__name__}; "
                     "state its lookback to compute it from arrays"
                 )
-            return replace(known, formula=expression.text, lookback=expression.lookback, expression=expression)
+            return replace(described, formula=expression.text, lookback=expression.lookback, expression=expression)
 
         listed = ((),) if variants is None else variants
         each = tuple(variant if isinstance(variant, tuple) else (variant,) for variant in listed)

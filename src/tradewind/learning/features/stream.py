@@ -92,8 +92,8 @@ class Plan:
 
     def fingerprint(self) -> str:
         """A hash of what is computed and how: a saved state fits a plan of the same fingerprint alone."""
-        said = [[feature.name, feature.formula, feature.lookback] for feature in self.features]
-        digest = hashlib.sha256(json.dumps(said).encode())
+        described = [[feature.name, feature.formula, feature.lookback] for feature in self.features]
+        digest = hashlib.sha256(json.dumps(described).encode())
         for program in (self._base, *(slower.program for slower in self._slower)):
             digest.update(json.dumps(program.columns).encode() + program.table.tobytes() + program.numbers.tobytes())
         return digest.hexdigest()

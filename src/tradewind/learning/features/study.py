@@ -71,15 +71,15 @@ def _scores(values: NDArray) -> NDArray[np.float32]:
 
     out = np.zeros(values.shape, dtype=np.float32)
     for row, line in enumerate(values):
-        known = np.isfinite(line)
-        if known.sum() < 2:
+        is_finite = np.isfinite(line)
+        if is_finite.sum() < 2:
             continue
-        ranks = rankdata(line[known])
+        ranks = rankdata(line[is_finite])
         ranks -= ranks.mean()
         spread = np.sqrt(np.mean(ranks**2))
         if spread > 0:
             # A rank in the very middle is 0 and would pass for missing.
-            out[row, known] = np.where(ranks == 0, 1e-12, ranks / spread)
+            out[row, is_finite] = np.where(ranks == 0, 1e-12, ranks / spread)
     return out
 
 
@@ -93,15 +93,15 @@ def drift_by_year(tables: Mapping[str, pd.DataFrame], names: Sequence[str]) -> p
     parts = []
     for name in names:
         values = np.concatenate([table[name].to_numpy() for table in tables.values()])
-        known = np.isfinite(values)
-        edges = np.unique(np.quantile(values[known], np.linspace(0.1, 0.9, 9))) if known.any() else np.empty(0)
-        expected = _shares(values[known], edges)
+        is_finite = np.isfinite(values)
+        edges = np.unique(np.quantile(values[is_finite], np.linspace(0.1, 0.9, 9))) if is_finite.any() else np.empty(0)
+        expected = _shares(values[is_finite], edges)
         for year in np.unique(years):
-            here = values[known & (years == year)]
-            if len(here):
-                actual = _shares(here, edges)
+            of_year = values[is_finite & (years == year)]
+            if len(of_year):
+                actual = _shares(of_year, edges)
                 psi = float(np.sum((actual - expected) * np.log(actual / expected)))
-                parts.append((name, int(year), *np.quantile(here, QUANTILES), psi))
+                parts.append((name, int(year), *np.quantile(of_year, QUANTILES), psi))
     columns = ["feature", "year", *(f"q{round(100 * share):02d}" for share in QUANTILES), "psi"]
     return pd.DataFrame(parts, columns=columns)
 

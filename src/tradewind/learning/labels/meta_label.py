@@ -50,8 +50,8 @@ def primary_side(bars: pd.DataFrame, primary: str, window: int) -> NDArray[np.in
     logs, segment = np.log(bars["close"].to_numpy(dtype=np.float64)), bars["segment"].to_numpy()
     side = np.zeros(len(bars), dtype=np.int8)
     if len(bars) > window:
-        known = segment[window:] == segment[:-window]
-        side[window:] = np.where(known, np.sign(logs[window:] - logs[:-window]), 0)
+        is_same_segment = segment[window:] == segment[:-window]
+        side[window:] = np.where(is_same_segment, np.sign(logs[window:] - logs[:-window]), 0)
     return side if primary == "momentum" else -side
 
 

@@ -77,8 +77,8 @@ def stability(labels: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
     for fold in tests.itertuples(index=False):
         rows = inside[(inside["timestamp"] >= fold.test_start) & (inside["timestamp"] < fold.test_end)]
         shares = pd.Series(_shares(rows))
-        here = shares.clip(lower=1e-4)
-        psi = float(((here - overall) * np.log(here / overall)).sum())
+        present = shares.clip(lower=1e-4)
+        psi = float(((present - overall) * np.log(present / overall)).sum())
         out.append(
             {
                 "fold": int(fold.fold),

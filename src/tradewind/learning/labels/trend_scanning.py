@@ -39,9 +39,9 @@ class TrendScanning(Parameters):
         last = last_rows(segment, self.horizon_bars)
         logs = np.log(bars["close"].to_numpy(dtype=np.float64))
         t_value, _ = scan_trends(logs, last, self.min_bars)
-        whole = last == np.arange(len(bars)) + self.horizon_bars
-        ending = np.where(whole, VERTICAL, OUT_OF_DATA).astype(np.int8)
-        label = np.where(whole & (np.abs(t_value) >= self.min_t), np.sign(t_value), 0).astype(np.int8)
+        is_whole = last == np.arange(len(bars)) + self.horizon_bars
+        ending = np.where(is_whole, VERTICAL, OUT_OF_DATA).astype(np.int8)
+        label = np.where(is_whole & (np.abs(t_value) >= self.min_t), np.sign(t_value), 0).astype(np.int8)
         return Outcomes(ending, label, last, last)
 
 

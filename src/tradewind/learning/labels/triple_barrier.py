@@ -103,9 +103,9 @@ def _log_barriers(volatility, side, root, widths, start, stop):  # type: ignore[
     out = np.empty((2, stop - start))
     profit, loss, cost = widths
     for row in range(start, stop):
-        here, width = side[row], volatility[row] * root
-        out[0, row - start] = (loss if here < 0 else profit) * width + (cost if here >= 0 else 0.0)
-        out[1, row - start] = -(profit if here < 0 else loss) * width - (cost if here <= 0 else 0.0)
+        bet, width = side[row], volatility[row] * root
+        out[0, row - start] = (loss if bet < 0 else profit) * width + (cost if bet >= 0 else 0.0)
+        out[1, row - start] = -(profit if bet < 0 else loss) * width - (cost if bet <= 0 else 0.0)
     return out
 
 
@@ -127,20 +127,20 @@ def _scan(opening, high, low, segment, barriers, horizon, start, out) -> None:  
             ending[row] = NO_VOLATILITY
             continue
         last = row + horizon
-        whole = last < n_rows and segment[last] == segment[row]
-        if not whole:
+        is_whole = last < n_rows and segment[last] == segment[row]
+        if not is_whole:
             last = row
             while last + 1 < n_rows and segment[last + 1] == segment[row]:
                 last += 1
-        found, at = VERTICAL, last
+        first_touch, at = VERTICAL, last
         for bar in range(row + 1, last + 1):
             if (high[bar] >= upper) | (low[bar] <= lower):
                 at = bar
                 if opening[bar] >= upper or low[bar] > lower:
-                    found = UPPER
+                    first_touch = UPPER
                 elif opening[bar] <= lower or high[bar] < upper:
-                    found = LOWER
+                    first_touch = LOWER
                 else:
-                    found = AMBIGUOUS
+                    first_touch = AMBIGUOUS
                 break
-        ending[row], exit_row[row], last_row[row] = found if whole else OUT_OF_DATA, at, last
+        ending[row], exit_row[row], last_row[row] = first_touch if is_whole else OUT_OF_DATA, at, last

@@ -22,7 +22,10 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows to learn from: `x` float32 features (rows, features), and for each row label, forward return and weight."""
+    """Rows to learn from: `x` float32 features (rows, features), and for each row label, forward return and weight.
+
+    Weights have the mean 1, so that a penalty means the same for labels of every horizon and scheme.
+    """
 
     x: pd.DataFrame
     label: NDArray[np.int8]
@@ -34,16 +37,19 @@ class Sample:
         """A sample of model-input rows.
 
         Raises:
-            BadData: a label, forward return or weight is missing.
+            BadData: a label, forward return or weight is missing, or no row has any weight.
         """
         missing = rows[["label", "forward_return", "weight"]].isna().sum()
         if missing.any():
             raise BadData(f"training rows must have label, forward_return and weight; missing: {missing.to_dict()}")
+        weight = rows["weight"].to_numpy(dtype=np.float64)
+        if len(weight) and not weight.mean() > 0:
+            raise BadData("the weights of the training rows are all zero: change feature_engineering.weights")
         return cls(
             x=rows[feature_names(rows)],
             label=rows["label"].to_numpy(dtype=np.int8),
             forward_return=rows["forward_return"].to_numpy(dtype=np.float64),
-            weight=rows["weight"].to_numpy(dtype=np.float64),
+            weight=weight / weight.mean() if len(weight) else weight,
         )
 
 

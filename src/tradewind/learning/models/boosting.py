@@ -26,10 +26,10 @@ class BoostingParameters(ModelParameters):
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
     max_depth: Annotated[int, Field(ge=1, le=12)] = 3
-    min_child_weight: Annotated[float, Field(ge=0)] = 50.0
+    min_child_weight: Annotated[float, Field(ge=0)] = 550.0
     subsample: Annotated[float, Field(gt=0, le=1)] = 0.6
     colsample: Annotated[float, Field(gt=0, le=1)] = 0.2
-    reg_lambda: Annotated[float, Field(ge=0)] = 50.0
+    reg_lambda: Annotated[float, Field(ge=0)] = 550.0
     n_estimators: Annotated[int, Field(ge=1, le=10_000)] = 300
     early_stopping_rounds: Annotated[int, Field(ge=1)] = 20
     max_bin: Annotated[int, Field(ge=4, le=1024)] = 64
@@ -47,10 +47,10 @@ class BoostingForecaster(RowForecaster):
     search_space: ClassVar[dict[str, tuple[float, float]]] = {
         "learning_rate": (0.01, 0.1),
         "max_depth": (2, 5),
-        "min_child_weight": (5.0, 300.0),
+        "min_child_weight": (50.0, 3000.0),
         "subsample": (0.4, 0.9),
         "colsample": (0.1, 0.6),
-        "reg_lambda": (1.0, 200.0),
+        "reg_lambda": (10.0, 2000.0),
     }
 
     @abstractmethod

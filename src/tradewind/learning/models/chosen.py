@@ -27,10 +27,10 @@ def choose(names: Iterable[str], agents: Iterable[str] = ()) -> None:
     Raises:
         BadParameters: a model that there is not, that is listed twice, or none that is traded.
     """
-    listed, known = words(names), {*catalogue.MODELS, *agents}
-    unknown = [name for name in listed if name not in known]
+    listed, available = words(names), {*catalogue.MODELS, *agents}
+    unknown = [name for name in listed if name not in available]
     if unknown or len(set(listed)) < len(listed):
-        raise BadParameters(f"params:models: each is one of {', '.join(sorted(known))}, once; found {list(listed)}")
+        raise BadParameters(f"params:models: each is one of {', '.join(sorted(available))}, once; found {list(listed)}")
     if not any(catalogue.has_direction(name) for name in listed if name in catalogue.MODELS):
         raise BadParameters(f"params:models must list at least one model that can be traded, found {list(listed)}")
     _Chosen.names = listed

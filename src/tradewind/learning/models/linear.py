@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import Field
 
 from tradewind.learning.models.base import Checkpoint, Floats, ModelParameters, Sample, Training, thin
-from tradewind.learning.models.row_model import Learned, RowForecaster, Values, log_losses
+from tradewind.learning.models.row_model import Learned, RowForecaster, Values, edge_of, log_losses
 from tradewind.metrics.classification import CLASSES
 
 ROWS_EACH = 12_000  # more would not move a linear fit
@@ -15,15 +15,20 @@ CLIP = 5.0  # standard deviations
 
 
 class LinearParameters(ModelParameters):
-    """The inverse strength of the ridge penalty, scikit-learn's C."""
+    """The inverse strength of the ridge penalty, scikit-learn's C.
 
-    c: Annotated[float, Field(gt=0)] = 0.002
+    With `shares_penalty` columns that say the same share one column's prior variance: without it a family of thirty
+    averages is believed thirty times before the data is seen.
+    """
+
+    c: Annotated[float, Field(gt=0)] = 0.0002
+    shares_penalty: bool = False
 
 
 class VolatilityParameters(LinearParameters):
     """A few features need no strong penalty."""
 
-    c: Annotated[float, Field(gt=0)] = 1.0
+    c: Annotated[float, Field(gt=0)] = 0.1
 
 
 class LinearForecaster(RowForecaster):
@@ -78,11 +83,16 @@ class LinearForecaster(RowForecaster):
         spread[spread < 1e-12] = 1.0
         state: dict[str, Any] = {"mean": mean.tolist(), "spread": spread.tolist()}
         if values.shape[1]:
-            model = LogisticRegression(C=self.parameters.c, max_iter=200)
-            model.fit(_design(values, mean, spread), train.label, sample_weight=train.weight)
+            model, design = LogisticRegression(C=self.parameters.c, max_iter=200), _design(values, mean, spread)
+            share = _shares(design) if self.parameters.shares_penalty else np.ones(design.shape[1])
+            model.fit(design * share, train.label, sample_weight=train.weight)
             ratio = [(train.label == one).mean() / train.weight[train.label == one].sum() for one in model.classes_]
             offset = _offsets(model.intercept_, np.log(np.array(ratio) * train.weight.sum()))
-            state |= {"classes": model.classes_.tolist(), "slope": model.coef_.tolist(), "offset": offset.tolist()}
+            state |= {
+                "classes": model.classes_.tolist(),
+                "slope": (model.coef_ * share).tolist(),
+                "offset": offset.tolist(),
+            }
         else:
             # Nothing to read: the classes' shares, which is what the regression is without a feature.
             shares = np.array([(train.label == kind).mean() for kind in CLASSES])
@@ -97,6 +107,10 @@ class LinearForecaster(RowForecaster):
     def raw(self, values: Values) -> Floats:
         """Probabilities (rows, 3)."""
         return self._model.probability(values)
+
+    def _mean_changes(self, values: Values, means: Values) -> Floats:
+        """As of every model of rows; here a feature that changes alone moves each score by its own term."""
+        return self._model.mean_changes(values, means)
 
 
 class VolatilityForecaster(LinearForecaster):
@@ -122,13 +136,25 @@ class _Regression:
         self.columns = np.searchsorted(CLASSES, state["classes"])
 
     def probability(self, values: Values) -> Floats:
-        score = _design(values.astype(np.float64), self.mean, self.spread) @ self.slope + self.offset
+        return self._shares(_design(values.astype(np.float64), self.mean, self.spread) @ self.slope + self.offset)
+
+    def mean_changes(self, values: Values, means: Values) -> Floats:
+        design = _design(values.astype(np.float64), self.mean, self.spread)
+        at_mean = _design(means[None].astype(np.float64), self.mean, self.spread)[0]
+        score = design @ self.slope + self.offset
+        edge, changes = edge_of(self._shares(score.copy())), np.zeros(len(means))
+        for at, middle in enumerate(at_mean):
+            changed = score + np.outer(middle - design[:, at], self.slope[at])
+            changes[at] = np.abs(edge - edge_of(self._shares(changed))).mean()
+        return changes
+
+    def _shares(self, score: Floats) -> Floats:
         if score.shape[1] == 1:  # two classes have one line between them
             score = np.column_stack([np.zeros(len(score)), score[:, 0]])
         score -= score.max(axis=1, keepdims=True)
         power = np.exp(score)
         # A class that was never seen is all but impossible.
-        out = np.full((len(values), len(CLASSES)), 1e-9)
+        out = np.full((len(score), len(CLASSES)), 1e-9)
         out[:, self.columns] = power / power.sum(axis=1, keepdims=True)
         return np.asarray(out / out.sum(axis=1, keepdims=True))
 
@@ -136,6 +162,15 @@ class _Regression:
 def _offsets(intercept: Floats, change: Floats) -> Floats:
     """The intercepts with each class's score changed; two classes have one line, and its intercept is a difference."""
     return intercept + (change[1:] - change[:1] if len(intercept) == 1 else change)
+
+
+def _shares(design: Floats) -> Floats:
+    """The deviation that each column's prior has where columns that say the same share one: 1 / sqrt(sum of squared
+    correlations with all columns, itself included)."""
+    spread = design.std(axis=0)
+    scaled = (design - design.mean(axis=0)) / np.where(spread > 1e-12, spread, 1.0)
+    correlation = scaled.T @ scaled / len(design)
+    return np.asarray(1.0 / np.sqrt(np.maximum((correlation**2).sum(axis=0), 1.0)))
 
 
 def _design(values: Floats, mean: Floats, spread: Floats) -> Floats:

@@ -57,24 +57,24 @@ def assemble_model_input(
     Raises:
         BadData: no labelled row of a symbol has enough features.
     """
-    tables, kept, left_out, unlabelled = {}, [], [], []
+    tables, n_rows, left_out, unlabelled = {}, [], [], []
     for symbol in universe.symbols:
         partition = universe.partition(symbol)
-        known = labels[partition]()[LABEL_COLUMNS].astype({"label": "Int8"})
+        labelled_rows = labels[partition]()[LABEL_COLUMNS].astype({"label": "Int8"})
         how: Literal["right", "inner"] = "right" if method.labels_every_bar else "inner"
-        rows = known.merge(features[partition](), on=["symbol", "timestamp"], how=how)
+        rows = labelled_rows.merge(features[partition](), on=["symbol", "timestamp"], how=how)
         if rules.regimes:
             rows = _with_regimes(rows, partition, regimes or {})
         values = rows.drop(columns=LABEL_COLUMNS).to_numpy()
         enough = np.isnan(values).mean(axis=1) <= rules.max_missing_share
         labelled = rows["label"].notna().to_numpy()
         tables[partition] = rows[enough].reset_index(drop=True)
-        kept.append(int((enough & labelled).sum()))
+        n_rows.append(int((enough & labelled).sum()))
         left_out.append(int((~enough & labelled).sum()))
         unlabelled.append(int((enough & ~labelled).sum()))
-        if not kept[-1]:
+        if not n_rows[-1]:
             raise BadData(f"{partition}: no row has enough features; the history is shorter than their warm-up")
-    counts = {"left_out_missing_features": left_out, "model_rows": kept, "forecast_only_rows": unlabelled}
+    counts = {"left_out_missing_features": left_out, "model_rows": n_rows, "forecast_only_rows": unlabelled}
     return tables, label_counts.assign(**counts)
 
 

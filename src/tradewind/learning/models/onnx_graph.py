@@ -71,8 +71,8 @@ class _Graph:
     def standardised(self, mean: Any, share: Any, by: str) -> str:
         moved = self.op("Sub", self.doubles(INPUT), self.constant(mean))
         scaled = self.op(by, moved, self.constant(share))
-        known = self.op("Where", self.op("IsNaN", scaled), self.constant(0.0), scaled)
-        return self.op("Clip", known, self.constant(-CLIP), self.constant(CLIP))
+        without_nan = self.op("Where", self.op("IsNaN", scaled), self.constant(0.0), scaled)
+        return self.op("Clip", without_nan, self.constant(-CLIP), self.constant(CLIP))
 
     def among_three(self, probability: str, classes: list[int]) -> str:
         """Probabilities of the classes that were seen to those of all three."""
@@ -88,8 +88,8 @@ class _Graph:
     def calibrated(self, probability: str, scaling: dict[str, float]) -> str:
         """As `ProbabilityScaling.apply`."""
         offset = scaling["move_offset"]
-        known = self.op("Log", self.op("Max", probability, self.constant(FLOOR)))
-        sloped = self.op("Mul", known, self.constant(scaling["slope"]))
+        log_probability = self.op("Log", self.op("Max", probability, self.constant(FLOOR)))
+        sloped = self.op("Mul", log_probability, self.constant(scaling["slope"]))
         return self.op("Softmax", self.op("Add", sloped, self.constant([offset, 0.0, offset])), axis=-1)
 
 
@@ -115,10 +115,10 @@ def _model(graph: _Graph, shape: tuple[int, ...], name: str) -> bytes:
     from onnx import TensorProto, helper
 
     given = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["rows", *shape])
-    said = helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["rows", 4])
-    whole = helper.make_graph(graph.nodes, name, [given], [said], graph.constants)
+    output = helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["rows", 4])
+    onnx_graph = helper.make_graph(graph.nodes, name, [given], [output], graph.constants)
     opsets = [helper.make_opsetid(domain, version) for domain, version in sorted(graph.opsets.items())]
-    model = helper.make_model(whole, opset_imports=opsets, ir_version=10, producer_name="tradewind")
+    model = helper.make_model(onnx_graph, opset_imports=opsets, ir_version=10, producer_name="tradewind")
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
 
@@ -132,8 +132,8 @@ def _row_model(forecaster: Forecaster, files: Files) -> _Graph:
         probability = graph.trees(xgboost_nodes(files["model.ubj"], state["best_rounds"]))
     elif "model.onnx" in files:
         graph.embed(files["model.onnx"], graph.singles(graph.standardised(state["mean"], state["spread"], "Div")))
-        said = graph.op("Max", graph.doubles("inner_probabilities"), graph.constant(0.0))
-        probability = graph.among_three(said, state["classes"])
+        inner = graph.op("Max", graph.doubles("inner_probabilities"), graph.constant(0.0))
+        probability = graph.among_three(inner, state["classes"])
     else:
         probability = graph.among_three(_regression(graph, state), state["classes"])
     if getattr(forecaster, "is_calibrated", True):

@@ -81,22 +81,22 @@ def lightgbm_nodes(content: bytes, rounds: int) -> TreeNodes:
 def _add_lightgbm(nodes: TreeNodes, tree: int, kind: int, root: Mapping[str, Any]) -> None:
     waiting, last = [(0, root)], 0
     while waiting:
-        number, found = waiting.pop()
-        if "leaf_value" in found:
-            nodes.add_leaf(tree, number, kind, float(found["leaf_value"]))
+        number, branch = waiting.pop()
+        if "leaf_value" in branch:
+            nodes.add_leaf(tree, number, kind, float(branch["leaf_value"]))
             continue
-        if found["decision_type"] != "<=" or found["missing_type"] == "Zero":
+        if branch["decision_type"] != "<=" or branch["missing_type"] == "Zero":
             raise BadModel(
-                f"a split {found['decision_type']!r} with missing {found['missing_type']!r} cannot be exported"
+                f"a split {branch['decision_type']!r} with missing {branch['missing_type']!r} cannot be exported"
             )
-        threshold = float(found["threshold"])
+        threshold = float(branch["threshold"])
         # Where training saw nothing missing, LightGBM reads a missing value as 0.
-        to_left = bool(found["default_left"]) if found["missing_type"] == "NaN" else threshold >= 0.0
+        to_left = bool(branch["default_left"]) if branch["missing_type"] == "NaN" else threshold >= 0.0
         left, right = last + 1, last + 2
         last += 2
-        split = int(found["split_feature"])
+        split = int(branch["split_feature"])
         nodes.rows.append((tree, number, split, threshold, "BRANCH_LEQ", left, right, int(to_left)))
-        waiting += [(left, found["left_child"]), (right, found["right_child"])]
+        waiting += [(left, branch["left_child"]), (right, branch["right_child"])]
 
 
 def xgboost_nodes(content: bytes, rounds: int) -> TreeNodes:

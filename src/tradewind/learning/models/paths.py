@@ -5,11 +5,19 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from tradewind.compute import track
-from tradewind.learning.models.base import feature_names, thin
+from tradewind.compute import executor, track
+from tradewind.learning.models.base import PROBABILITIES, QUANTILES, Floats, feature_names, thin
 from tradewind.learning.models.linear import ROWS_EACH, LinearForecaster, LinearParameters, fit_linear
 from tradewind.learning.models.walk_forward import forecast_columns
-from tradewind.learning.splits.combinatorial import CombinatorialPlan, combinatorial_splits, recombine
+from tradewind.learning.splits.combinatorial import (
+    CombinatorialPlan,
+    CombinatorialSplit,
+    combinatorial_splits,
+    recombine,
+)
+
+FITS_SIDE_BY_SIDE = 2
+FORECAST = [*PROBABILITIES, "expected_return", *QUANTILES]
 
 
 def path_forecasts(
@@ -40,21 +48,23 @@ def path_forecasts(
 
     holdout = folds.loc[folds["role"] == "holdout", "test_start"].min()
     before = rows[rows["horizon_end"] < holdout].reset_index(drop=True)
-    splits = list(combinatorial_splits(before, plan, bar))
-    forecasts = {}
-    with threadpool_limits(limits=1):
-        for split in track(splits, "combinatorial paths"):
-            past = before[split.training]
-            past = past[thin(past, max(len(past) // ROWS_EACH, 1))]
-            tested = np.logical_or.reduce(split.testing)
-            model = fit_linear(past, feature_names(rows), parameters.c)
-            said = model.predict(before[tested])
-            forecasts[split.number] = np.full((len(before), said.shape[1]), np.nan)
-            forecasts[split.number][tested] = said.to_numpy()
+    splits, names = list(combinatorial_splits(before, plan, bar)), feature_names(rows)
+
+    def forecast(split: CombinatorialSplit) -> Floats:
+        past = before[split.training]
+        past = past[thin(past, max(len(past) // ROWS_EACH, 1))]
+        tested = np.logical_or.reduce(split.testing)
+        said = fit_linear(past, names, parameters.c).predict(before[tested])
+        out = np.full((len(before), len(FORECAST)), np.nan)
+        out[tested] = said[FORECAST].to_numpy()
+        return out
+
+    # One thread a fit, as in walk-forward; the fits stand side by side.
+    with threadpool_limits(limits=1), executor("threads", FITS_SIDE_BY_SIDE) as on:
+        made = on.map(forecast, splits)
+        forecasts = {split.number: next(made) for split in track(splits, "combinatorial paths")}
     parts = [
-        forecast_columns(
-            before, pd.DataFrame(values, columns=list(said)), LinearForecaster, 0, path, horizon_bars, path
-        )
+        forecast_columns(before, pd.DataFrame(values, columns=FORECAST), LinearForecaster, 0, path, horizon_bars, path)
         for path, values in enumerate(recombine(forecasts, splits, plan))
     ]  # fmt: skip
     return pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})

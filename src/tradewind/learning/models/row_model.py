@@ -200,15 +200,19 @@ class RowForecaster(ABC):
         """Mean |SHAP| and gain of each feature; here both are the mean change of up less down when the feature alone
         stands at its mean, which for a model that adds features up is close to the SHAP value."""
         values = x.to_numpy(dtype=np.float32)
-        edge = _edge(self.raw(values))
         known = np.isfinite(values)
         means = np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        effect = np.zeros(values.shape[1])
+        effect = self._mean_changes(values, means.astype(np.float32))
+        return effect, effect
+
+    def _mean_changes(self, values: Values, means: Values) -> Floats:
+        """Mean change of up less down over the rows when one feature alone stands at its mean, for each feature."""
+        edge, changes = edge_of(self.raw(values)), np.zeros(values.shape[1])
         for at, mean in enumerate(means):
             changed = values.copy()
             changed[:, at] = mean
-            effect[at] = np.abs(edge - _edge(self.raw(changed))).mean()
-        return effect, effect
+            changes[at] = np.abs(edge - edge_of(self.raw(changed))).mean()
+        return changes
 
     def learning_curve(self) -> pd.DataFrame:
         """iteration, train_loss and valid_loss, one row a round."""
@@ -261,7 +265,8 @@ def log_losses(model: RowForecaster, train: Sample, valid: Sample) -> list[tuple
     return [(losses[0], losses[1])]
 
 
-def _edge(probability: Floats) -> Floats:
+def edge_of(probability: Floats) -> Floats:
+    """Up less down, of probabilities (rows, 3)."""
     return np.asarray(probability[:, 2] - probability[:, 0])
 
 

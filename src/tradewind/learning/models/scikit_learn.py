@@ -89,10 +89,10 @@ class EstimatorForecaster(RowForecaster):
         from skl2onnx import to_onnx
 
         values = train.x.to_numpy(dtype=np.float64)
-        known = np.isfinite(values)
-        count = np.maximum(known.sum(axis=0), 1)
-        mean = np.where(known, values, 0.0).sum(axis=0) / count
-        spread = np.sqrt((np.where(known, values - mean, 0.0) ** 2).sum(axis=0) / count)
+        is_finite = np.isfinite(values)
+        count = np.maximum(is_finite.sum(axis=0), 1)
+        mean = np.where(is_finite, values, 0.0).sum(axis=0) / count
+        spread = np.sqrt((np.where(is_finite, values - mean, 0.0) ** 2).sum(axis=0) / count)
         spread[spread < 1e-12] = 1.0
         drawn = {"random_state": self.seed} if self.estimator.is_random else {}
         try:
@@ -138,9 +138,9 @@ class _Session:
         self.input = self.session.get_inputs()[0].name
 
     def probability(self, values: Values) -> Floats:
-        (said,) = self.session.run([OUTPUT], {self.input: _scaled(values, self.mean, self.spread)})
+        (probabilities,) = self.session.run([OUTPUT], {self.input: _scaled(values, self.mean, self.spread)})
         out = np.full((len(values), len(CLASSES)), 1e-9)
-        out[:, self.columns] = np.maximum(said, 0.0)
+        out[:, self.columns] = np.maximum(probabilities, 0.0)
         return np.asarray(out / out.sum(axis=1, keepdims=True))
 
 
@@ -148,8 +148,8 @@ def _scaled(values: Values, mean: Floats, spread: Floats) -> Values:
     return np.clip(np.nan_to_num((values.astype(np.float64) - mean) / spread), -CLIP, CLIP).astype(np.float32)
 
 
-def estimator_forecaster(name: str) -> type[EstimatorForecaster]:
-    """The forecaster around the classifier of scikit-learn called `name` here."""
-    estimator = ESTIMATORS[name]
-    about = {"name": name, "family": estimator.family, "estimator": estimator, "__doc__": f"scikit-learn's {name}."}
+def estimator_forecaster(name: str, estimator: Estimator | None = None) -> type[EstimatorForecaster]:
+    """The forecaster around a classifier of scikit-learn: the one called `name` here, unless one is given."""
+    of = estimator or ESTIMATORS[name]
+    about = {"name": name, "family": of.family, "estimator": of, "__doc__": f"scikit-learn's {name}."}
     return type(f"{name}_forecaster", (EstimatorForecaster,), about)

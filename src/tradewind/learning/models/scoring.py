@@ -34,12 +34,12 @@ def score(forecasts: pd.DataFrame, rows: pd.DataFrame, folds: pd.DataFrame) -> t
     Raises:
         BadData: a forecast is of none of the rows, or its fold is not among the folds.
     """
-    known = (
+    happened = (
         rows[["symbol", "timestamp", "label", "horizon_end", "log_return_1"]]
         if "log_return_1" in rows
         else rows[["symbol", "timestamp", "label", "horizon_end"]].assign(log_return_1=np.nan)
     )
-    joined = forecasts.merge(known, on=["symbol", "timestamp"], how="left", validate="one_to_one", indicator="found")
+    joined = forecasts.merge(happened, on=["symbol", "timestamp"], how="left", validate="one_to_one", indicator="found")
     joined = joined.merge(folds[["fold", "role", "test_start"]], on="fold", how="left")
     stale = (joined["found"] != "both") | joined["role"].isna()
     if stale.any():

@@ -24,10 +24,10 @@ class TuningRules(Parameters):
     `n_trials` 1 keeps the defaults. `row_stride` looks at every n-th bar only.
     """
 
-    n_trials: Annotated[int, Field(ge=1, le=10_000)] = 4
+    n_trials: Annotated[int, Field(ge=1, le=10_000)] = 3
     valid_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.25
     row_stride: Annotated[int, Field(ge=1, le=1000)] = 4
-    max_rounds: Annotated[int, Field(ge=1, le=10_000)] = 250
+    max_rounds: Annotated[int, Field(ge=1, le=10_000)] = 150
     early_stopping_rounds: Annotated[int, Field(ge=1)] = 20
 
 

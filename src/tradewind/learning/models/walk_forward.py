@@ -5,23 +5,32 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from functools import partial
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from tradewind.compute import executor, track
+from tradewind.compute import TRAINING_MODULES, executor, track
 from tradewind.errors import BadData
-from tradewind.learning.models.base import Files, Forecaster, ModelStore, Training, feature_names, thin
-from tradewind.learning.splits.purged import assert_no_leak, inner_split, test_mask, training_mask
+from tradewind.learning.models.base import Files, Forecaster, Mask, ModelStore, Training, feature_names, thin
+from tradewind.learning.splits.purged import (
+    PlainFold,
+    assert_no_leak,
+    inner_split,
+    plain_fold,
+    test_mask,
+    training_mask,
+)
 from tradewind.parameters import Parameters
 
 logger = logging.getLogger(__name__)
 
+EXPLAINED_SIDE_BY_SIDE = 2
 WALK_FORWARD = -1  # the path of a forecast that is made in the order of history
 
-FORMAT = 3  # part of every key: raise it when training changes in a way that parameters do not show
+FORMAT = 4  # part of every key: raise it when training changes in a way that parameters do not show
 
 
 class TrainingRules(Parameters):
@@ -29,7 +38,8 @@ class TrainingRules(Parameters):
 
     The last `calibration_share` of a fold's training time calibrates, the last `valid_share` of the rest stops the
     training early; both are purged. `row_stride` trains on every n-th bar only: labels overlap over their horizon,
-    so that neighbouring rows say nearly the same.
+    so that neighbouring rows say nearly the same. `fits_side_by_side` folds are trained at once: in threads, or in
+    processes, which pays for networks, whose many small steps hold the interpreter's lock. The bytes are the same.
     """
 
     valid_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
@@ -38,6 +48,7 @@ class TrainingRules(Parameters):
     max_rounds: Annotated[int, Field(ge=1, le=10_000)] = 200
     early_stopping_rounds: Annotated[int, Field(ge=1)] = 20
     fits_side_by_side: Annotated[int, Field(ge=1, le=64)] = 2
+    executor: Literal["threads", "processes"] = "threads"
 
 
 Kind = TypeVar("Kind", bound=Forecaster)
@@ -65,6 +76,32 @@ class StoredCheckpoint:
     def drop(self) -> None:
         """Forget it: the model is finished."""
         self.store.forget(self._name)
+
+
+class FoldTask(NamedTuple):
+    """How the folds of a model are trained, as it can be sent to another process.
+
+    Attributes:
+        model: its name in the catalogue.
+        parameters: of the model, with as many rounds as a training may take.
+        rules: how each fold is trained.
+        store: where models and checkpoints are kept.
+        seed: that everything drawn at random follows from.
+    """
+
+    model: str
+    parameters: Any
+    rules: TrainingRules
+    store: ModelStore
+    seed: int
+
+
+class FittedFold(NamedTuple):
+    """The key of a fold's model, which of the test rows it forecast (rows,), and its forecasts of those."""
+
+    key: str
+    known: Mask
+    forecasts: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -135,42 +172,78 @@ def train_folds(
     """
     from threadpoolctl import threadpool_limits
 
-    parameters = parameters.within(rules.max_rounds, rules.early_stopping_rounds)
+    task = FoldTask(kind.name, parameters.within(rules.max_rounds, rules.early_stopping_rounds), rules, store, seed)
+    plan = [plain_fold(fold) for fold in folds.itertuples(index=False)]
 
-    def train(fold: Any) -> TrainedFold[Kind]:
-        training, testing = training_mask(rows, fold), test_mask(rows, fold)
-        assert_no_leak(rows, training, testing)
-        if not testing.any():
-            raise BadData(f"fold {fold.fold} has no rows between {fold.test_start} and {fold.test_end}")
-        past, test = rows[training], rows[testing]
-        key = fingerprint(
-            past,
-            model=kind.name,
-            parameters=parameters.model_dump(),
-            rules=rules.model_dump(),
-            seed=seed,
-            format=FORMAT,
-        )
-        files, begun = store.get(key), StoredCheckpoint(store, key)
-        if files is None:
-            forecaster = kind(parameters, seed).fit(split_training(past, rules), begun)
-            about = {"model": kind.name, "fold": int(fold.fold), "features": feature_names(rows), "rows": len(past)}
-            store.put(key, forecaster.files(), about)
-            begun.drop()
-            logger.info("%s fold %d: trained on %d rows", kind.name, fold.fold, len(past))
-        else:
-            forecaster = kind.from_files(files)
-            begun.drop()  # a run that was killed between its last two writes left it
-            logger.info("%s fold %d: taken from the store", kind.name, fold.fold)
-        found = forecaster.predict(rows, testing)
-        # A window that is not whole, at the beginning of a segment, has no forecast.
-        known = found["p_up"].notna().to_numpy()
-        return TrainedFold(fold, seed, key, forecaster, test[known], found[known])
+    def result(fold: PlainFold, forecaster: Kind, fitted: FittedFold) -> TrainedFold[Kind]:
+        test = rows[test_mask(rows, fold)][fitted.known]
+        return TrainedFold(fold, seed, fitted.key, forecaster, test, fitted.forecasts)
 
-    plan = list(folds.itertuples(index=False))
+    def here(fold: PlainFold) -> TrainedFold[Kind]:
+        return result(fold, *fit_fold(kind, task, rows, fold))
+
     # One thread a fit: matrix products that are shared out differently differ in their last bits.
-    with threadpool_limits(limits=1), executor("threads", rules.fits_side_by_side) as on:
-        return list(track_results(on.map(train, plan), len(plan), f"{kind.name}: folds"))
+    with threadpool_limits(limits=1), executor(rules.executor, rules.fits_side_by_side, "", TRAINING_MODULES) as on:
+        if rules.executor == "threads":
+            return list(track_results(on.map(here, plan), len(plan), f"{kind.name}: folds"))
+        made = zip(plan, on.map(partial(fit_elsewhere, task, rows), plan), strict=True)
+        results = (result(fold, kind.from_files(files), fitted) for fold, (files, fitted) in made)
+        return list(track_results(results, len(plan), f"{kind.name}: folds"))
+
+
+def fit_fold(kind: type[Kind], task: FoldTask, rows: pd.DataFrame, fold: Any) -> tuple[Kind, FittedFold]:
+    """One fold's forecaster, trained or taken from the store, and what it says of its test window.
+
+    Args:
+        kind: the model's class.
+        task: how it is trained.
+        rows: pooled model-input rows.
+        fold: a row of the folds table.
+
+    Raises:
+        BadData: the test window has no rows, or a training row looks into it.
+    """
+    training, testing = training_mask(rows, fold), test_mask(rows, fold)
+    assert_no_leak(rows, training, testing)
+    if not testing.any():
+        raise BadData(f"fold {fold.fold} has no rows between {fold.test_start} and {fold.test_end}")
+    past, store, rules = rows[training], task.store, task.rules.model_dump(exclude={"executor"})
+    key = fingerprint(
+        past, model=kind.name, parameters=task.parameters.model_dump(), rules=rules, seed=task.seed, format=FORMAT
+    )
+    files, begun = store.get(key), StoredCheckpoint(store, key)
+    if files is None:
+        forecaster = kind(task.parameters, task.seed).fit(split_training(past, task.rules), begun)
+        about = {"model": kind.name, "fold": int(fold.fold), "features": feature_names(rows), "rows": len(past)}
+        files = forecaster.files()
+        store.put(key, files, about)
+        begun.drop()
+        logger.info("%s fold %d: trained on %d rows", kind.name, fold.fold, len(past))
+    else:
+        forecaster = kind.from_files(files)
+        begun.drop()  # a run that was killed between its last two writes left it
+        logger.info("%s fold %d: taken from the store", kind.name, fold.fold)
+    found = forecaster.predict(rows, testing)
+    # A window that is not whole, at the beginning of a segment, has no forecast.
+    known = found["p_up"].notna().to_numpy()
+    return forecaster, FittedFold(key, known, found[known])
+
+
+def fit_elsewhere(task: FoldTask, rows: pd.DataFrame, fold: PlainFold) -> tuple[Files, FittedFold]:
+    """`fit_fold` in another process, which is sent the model's name and sends back its files.
+
+    Args:
+        task: how it is trained.
+        rows: pooled model-input rows.
+        fold: a row of the folds table.
+    """
+    from threadpoolctl import threadpool_limits
+
+    from tradewind.learning.models import catalogue
+
+    with threadpool_limits(limits=1):
+        forecaster, fitted = fit_fold(catalogue.model(task.model), task, rows, fold)
+    return task.store.get(fitted.key) or forecaster.files(), fitted
 
 
 def track_results(results: Iterator[TrainedFold[Kind]], total: int, task: str) -> Iterator[TrainedFold[Kind]]:
@@ -248,9 +321,10 @@ def learning_curves(trained: Sequence[TrainedFold[Any]]) -> pd.DataFrame:
 
 def importance_table(trained: Sequence[TrainedFold[Any]]) -> pd.DataFrame:
     """model, feature, gain_share, mean_abs_shap: means over the folds, each explained on its own test rows."""
-    parts = []
-    for result in trained:
-        parts.append(result.forecaster.importance(result.test))
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1), executor("threads", EXPLAINED_SIDE_BY_SIDE) as on:
+        parts = list(on.map(lambda result: result.forecaster.importance(result.test), trained))
     means = pd.concat(parts).groupby("feature", sort=False).mean().reset_index()
     means.insert(0, "model", trained[0].forecaster.name)
     return means.sort_values("mean_abs_shap", ascending=False, kind="stable", ignore_index=True)

@@ -73,8 +73,8 @@ class Bars(NamedTuple):
 
     def rows(self, start: int, stop: int) -> "Bars":
         """The bars from `start` up to `stop`."""
-        here = slice(start, stop)
-        return Bars(self.timestamp[here], self.open_time[here], self.close[here], self.segment[here])
+        places = slice(start, stop)
+        return Bars(self.timestamp[places], self.open_time[places], self.close[places], self.segment[places])
 
 
 class Steps(NamedTuple):
@@ -189,11 +189,11 @@ class RegimeModel(ABC):
         moves, starts, last = _moves(bars, state["last"], self._fitted_season)
         own = {name.removeprefix("own|"): array.copy() for name, array in state.items() if name.startswith("own|")}
         own, probabilities, staying = self._advance(own, moves, starts)
-        said = state["said"].copy()
-        announced = _announce(probabilities, starts, said, self.rules.switch_probability)
+        last_announced = state["said"].copy()
+        announced = _announce(probabilities, starts, last_announced, self.rules.switch_probability)
         regime, run, transition = announced
         p_leave = 1.0 - staying[np.arange(len(regime)), regime]
-        after: Arrays = {"last": last, "said": said} | {f"own|{name}": array for name, array in own.items()}
+        after: Arrays = {"last": last, "said": last_announced} | {f"own|{name}": array for name, array in own.items()}
         return after, Steps(probabilities, regime, run, np.clip(p_leave, 0.0, 1.0), transition)
 
     def history(self, bars: Bars) -> Steps:
@@ -253,7 +253,7 @@ class RegimeModel(ABC):
 
 
 def check(bars: Bars) -> None:
-    """Refuse bars that no regime can be told from.
+    """Refuse bars from which no regime can be inferred.
 
     Raises:
         BadData: closes that are missing or not positive, or times out of order.
@@ -294,22 +294,22 @@ def _standardise(
 
 @njit(cache=True, nogil=True)
 def _announce(
-    probabilities: Floats, starts: Bools, said: NDArray[np.int64], enough: float
+    probabilities: Floats, starts: Bools, last_announced: NDArray[np.int64], enough: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The announced regime, its age and whether it is new; `said` (regime, age) is moved on in place."""
+    """The announced regime, its age and whether it is new; `last_announced` (regime, age) is moved on in place."""
     bars = len(probabilities)
     regime, run = np.empty(bars, dtype=np.int64), np.empty(bars, dtype=np.int64)
     transition = np.zeros(bars, dtype=np.int64)
     for bar in range(bars):
         if starts[bar]:
-            said[0], said[1] = UNKNOWN, 0
+            last_announced[0], last_announced[1] = UNKNOWN, 0
         likeliest = 0
         for other in range(1, probabilities.shape[1]):
             if probabilities[bar, other] > probabilities[bar, likeliest]:
                 likeliest = other
-        if likeliest != said[0] and probabilities[bar, likeliest] >= enough:
-            said[0], said[1] = likeliest, 0
+        if likeliest != last_announced[0] and probabilities[bar, likeliest] >= enough:
+            last_announced[0], last_announced[1] = likeliest, 0
             transition[bar] = 1
-        said[1] += 1
-        regime[bar], run[bar] = said[0], said[1]
+        last_announced[1] += 1
+        regime[bar], run[bar] = last_announced[0], last_announced[1]
     return regime, run, transition

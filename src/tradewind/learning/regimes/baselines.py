@@ -95,9 +95,9 @@ class PersistenceModel(RegimeModel):
         regime = classify(observed, self.wild, self.rules.trending_t)
         segment = np.cumsum(starts)
         now, later = regime[:-window], regime[window:]
-        known = (now >= 0) & (later >= 0) & (segment[:-window] == segment[window:])
+        is_known = (now >= 0) & (later >= 0) & (segment[:-window] == segment[window:])
         counts = np.ones((3, 3))
-        np.add.at(counts, (now[known], later[known]), 1.0)
+        np.add.at(counts, (now[is_known], later[is_known]), 1.0)
         seen = np.bincount(regime[regime >= 0], minlength=3) + 1.0
         self.shares = seen / seen.sum()
         self.table = self._chances(counts)

@@ -137,8 +137,8 @@ class ChangePointModel(RegimeModel):
     scale: float
 
     def _learn(self, moves: Floats, starts: Bools) -> None:
-        known = moves[~np.isnan(moves)]
-        self.scale = float(np.median(np.abs(known)) / 0.6745)
+        finite_moves = moves[~np.isnan(moves)]
+        self.scale = float(np.median(np.abs(finite_moves)) / 0.6745)
         shape = self.rules.prior_bars / 2
         self.prior = np.array([0.0, self.rules.prior_bars, shape, shape])
 

@@ -151,16 +151,16 @@ def maximise(moves: Floats, starts: Bools, model: Emission, rules: FitRules) -> 
     Returns:
         The last model whose likelihood was taken.
     """
-    before, found = -np.inf, Fitted(model, -np.inf, np.zeros(len(model.drift)))
+    before, fitted = -np.inf, Fitted(model, -np.inf, np.zeros(len(model.drift)))
     for _ in range(rules.rounds):
         total, exchanged, sums, extra, counts = expectations(moves, starts, model)
         likelihood = total / max(counts[0], 1.0)
-        found = Fitted(model, likelihood, sums[:, 6])
+        fitted = Fitted(model, likelihood, sums[:, 6])
         if likelihood - before < rules.tolerance:
             break
         before = likelihood
         model = _maximised(model, exchanged, sums, extra, counts, len(moves), rules)
-    return found
+    return fitted
 
 
 def _maximised(

@@ -93,8 +93,8 @@ def advance_values(described: Floats, starts: Bools, centres: Floats, penalty: f
                 loss = 0.0
                 for j in range(described.shape[1]):
                     loss += 0.5 * (described[bar, j] - centres[k, j]) ** 2
-                kept = 0.0 if np.isnan(values[k]) else values[k]
-                values[k] = loss + min(kept, least + penalty)
+                staying = 0.0 if np.isnan(values[k]) else values[k]
+                values[k] = loss + min(staying, least + penalty)
             values -= values.min()
         out[bar] = values
     return out
@@ -126,9 +126,9 @@ def best_path(described: Floats, centres: Floats, penalty: float) -> tuple[NDArr
         there = path[bar]
         chosen, cost = 0, np.inf
         for k in range(count):
-            here = values[bar - 1, k] + (0.0 if k == there else penalty)
-            if here < cost:
-                chosen, cost = k, here
+            cost_from_k = values[bar - 1, k] + (0.0 if k == there else penalty)
+            if cost_from_k < cost:
+                chosen, cost = k, cost_from_k
         path[bar - 1] = chosen
     return path, values[-1].min()
 
@@ -146,12 +146,12 @@ class JumpModel(RegimeModel):
         self.mean, self.spread = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-9)
         rows = self._scaled(rows)
         rng = np.random.default_rng(self.seed)
-        found = [self._descend(rows, rows[rng.choice(len(rows), self.rules.clusters, replace=False)])
+        tried = [self._descend(rows, rows[rng.choice(len(rows), self.rules.clusters, replace=False)])
                  for _ in range(self.rules.starts)]  # fmt: skip
-        self.centres, path, _ = min(found, key=lambda one: one[2])
-        known = ~np.isnan(described[:, 0])
-        before = np.concatenate([[np.nan], moves[:-1]])[known]
-        self.names = name_states(_behaviour(moves[known], before, path, self.rules.clusters))
+        self.centres, path, _ = min(tried, key=lambda one: one[2])
+        is_described = ~np.isnan(described[:, 0])
+        before = np.concatenate([[np.nan], moves[:-1]])[is_described]
+        self.names = name_states(_behaviour(moves[is_described], before, path, self.rules.clusters))
         self._member = (self.names[:, None] == np.arange(len(REGIMES))).astype(np.float64)
         self.stay = _stays(self.names[self.labels(rows)], self.rules.horizon_bars)
 
@@ -231,10 +231,10 @@ def _behaviour(moves: Floats, before: Floats, path: NDArray[np.int64], clusters:
         bars[k] = inside.sum()
         if bars[k] < 3:
             continue
-        here, last = moves[inside], before[inside]
-        scale[k] = max(float(here.std()), 1e-9)
-        drift[k] = here.mean() / scale[k]
-        reversal[k] = np.corrcoef(here, last)[0, 1] if last.std() > 0 else 0.0
+        inside_moves, last = moves[inside], before[inside]
+        scale[k] = max(float(inside_moves.std()), 1e-9)
+        drift[k] = inside_moves.mean() / scale[k]
+        reversal[k] = np.corrcoef(inside_moves, last)[0, 1] if last.std() > 0 else 0.0
     if not bars.sum():
         raise BadData("no bar of the past follows another: no regime can be learnt from it")
     return Behaviour(drift, reversal, scale, bars)
@@ -244,9 +244,9 @@ def _stays(regime: NDArray[np.int64], horizon: int) -> Floats:
     """How often each regime outlasted the horizon, counted on the past (one of two where it was never seen)."""
     ends = np.append(np.flatnonzero(np.diff(regime)), len(regime) - 1)
     left = ends[np.searchsorted(ends, np.arange(len(regime)))] - np.arange(len(regime))
-    known = slice(0, max(len(regime) - horizon, 0))
+    settled = slice(0, max(len(regime) - horizon, 0))
     out = np.empty(len(REGIMES))
     for place in range(len(REGIMES)):
-        here = regime[known] == place
-        out[place] = (float((left[known][here] >= horizon).sum()) + 1.0) / (float(here.sum()) + 2.0)
+        in_regime = regime[settled] == place
+        out[place] = (float((left[settled][in_regime] >= horizon).sum()) + 1.0) / (float(in_regime.sum()) + 2.0)
     return out

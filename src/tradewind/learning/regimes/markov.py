@@ -41,12 +41,12 @@ class MarkovModel(RegimeModel):
         return max(len(set(self.names.tolist()) - {UNKNOWN}), 1)
 
     def _learn(self, moves: Floats, starts: Bools) -> None:
-        found = fit(moves, starts, self.rules.em)
+        fitted = fit(moves, starts, self.rules.em)
         self.evidence = evidence(moves, starts, self.rules.em)
-        names = name_states(behaviour(found))
+        names = name_states(behaviour(fitted))
         if self.evidence < self.rules.evidence or len(set(names.tolist()) - {UNKNOWN}) < 2:
             names = np.full(len(names), UNKNOWN, dtype=np.int64)
-        self._take(found.model, names)
+        self._take(fitted.model, names)
 
     def _take(self, model: Emission, names: np.ndarray) -> None:
         self.model, self.names = model, names
@@ -98,10 +98,10 @@ def _sums(states: Floats, weights: Floats) -> Floats:
     return out
 
 
-def behaviour(found: Fitted) -> Behaviour:
+def behaviour(fitted: Fitted) -> Behaviour:
     """What the fitted states do."""
-    model = found.model
-    return Behaviour(model.drift / model.scale, model.carry, model.scale, found.occupancy)
+    model = fitted.model
+    return Behaviour(model.drift / model.scale, model.carry, model.scale, fitted.occupancy)
 
 
 def evidence(moves: Floats, starts: Bools, rules: FitRules) -> float:
@@ -122,12 +122,12 @@ def evidence(moves: Floats, starts: Bools, rules: FitRules) -> float:
     half, gains = len(moves) // 2, []
     parts = ((slice(0, half), slice(half, None)), (slice(half, None), slice(0, half)))
     for learnt, foretold in parts:
-        found = fit(moves[learnt], starts[learnt], rules)
-        count = len(found.occupancy)
-        mean = float(found.occupancy @ found.model.carry / max(found.occupancy.sum(), 1e-12))
-        flat = found.model._replace(drift=np.zeros(count), carry=np.full(count, mean))
+        fitted = fit(moves[learnt], starts[learnt], rules)
+        count = len(fitted.occupancy)
+        mean = float(fitted.occupancy @ fitted.model.carry / max(fitted.occupancy.sum(), 1e-12))
+        flat = fitted.model._replace(drift=np.zeros(count), carry=np.full(count, mean))
         densities = []
-        for model in (found.model, flat):
+        for model in (fitted.model, flat):
             density, out = np.empty(len(moves[foretold])), np.empty((len(moves[foretold]), count))
             filter_moves(moves[foretold], starts[foretold], model, begin_belief(model), np.nan, out, density)
             densities.append(density)

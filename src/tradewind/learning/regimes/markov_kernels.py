@@ -67,23 +67,42 @@ def rouwenhorst(count: int, persistence: float) -> tuple[Floats, Floats, Floats]
     return nodes, grid, weight
 
 
-@njit(cache=True, nogil=True)
-def _density(move: float, last: float, model: Emission, factor: Floats, out: Floats) -> None:
-    """Density of the move in every hidden state; `factor` is exp(nodes)."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def _norm(degrees: float) -> float:
+    """What the density of a standard Student-t variable is at 0."""
+    if math.isinf(degrees):
+        return 1.0 / math.sqrt(2.0 * math.pi)
+    return math.exp(math.lgamma(0.5 * (degrees + 1.0)) - math.lgamma(0.5 * degrees)) / math.sqrt(degrees * math.pi)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _density(
+    move: float, last: float, model: Emission, factor: Floats, norm: float, out: Floats, tails: Floats
+) -> None:
+    """Density of the move in every hidden state, and log(1 + ratio^2 / degrees) of each.
+
+    Args:
+        move: the standardised return.
+        last: the one before it.
+        model: the parameters.
+        factor: exp(nodes), (K,).
+        norm: of `_norm`, which is the same for all moves.
+        out: (S, K), filled with the densities.
+        tails: (S, K), filled; 0 for a normal distribution.
+    """
     degrees, is_normal = model.degrees, math.isinf(model.degrees)
-    norm, power = 1.0 / math.sqrt(2.0 * math.pi), -0.5 * (degrees + 1.0)
-    if not is_normal:
-        norm = math.exp(math.lgamma(0.5 * (degrees + 1.0)) - math.lgamma(0.5 * degrees)) / math.sqrt(degrees * math.pi)
+    power = -0.5 * (degrees + 1.0)
     for s in range(len(model.drift)):
         away = move - model.drift[s] - model.carry[s] * last
         for k in range(len(factor)):
             spread = model.scale[s] * factor[k]
             ratio = away / spread
-            tail = -0.5 * ratio * ratio if is_normal else power * math.log1p(ratio * ratio / degrees)
+            tails[s, k] = 0.0 if is_normal else math.log(1.0 + ratio * ratio / degrees)
+            tail = -0.5 * ratio * ratio if is_normal else power * tails[s, k]
             out[s, k] = norm / spread * math.exp(tail)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _predict(belief: Floats, model: Emission, between: Floats, out: Floats) -> None:
     """`belief` one bar on: regimes first (kept in `between`), then nodes."""
     count, nodes = belief.shape
@@ -101,7 +120,7 @@ def _predict(belief: Floats, model: Emission, between: Floats, out: Floats) -> N
             out[j, k] = total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _update(belief: Floats, density: Floats) -> float:
     """`belief` after a move of this density, in place; the probability density of the move."""
     total = 0.0
@@ -120,7 +139,7 @@ def _update(belief: Floats, density: Floats) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def begin_belief(model: Emission) -> Floats:
     """The long-run probabilities of the hidden states, (S, K)."""
     out = np.empty((len(model.share), len(model.weight)))
@@ -130,7 +149,7 @@ def begin_belief(model: Emission) -> Floats:
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def filter_moves(
     moves: Floats, starts: Bools, model: Emission, belief: Floats, last: float, out: Floats, log_density: Floats
 ) -> float:
@@ -148,8 +167,9 @@ def filter_moves(
     Returns:
         The last move.
     """
-    factor = np.exp(model.nodes)
-    between, ahead, density = np.empty_like(belief), np.empty_like(belief), np.empty_like(belief)
+    factor, norm = np.exp(model.nodes), _norm(model.degrees)
+    between, ahead = np.empty_like(belief), np.empty_like(belief)
+    density, tails = np.empty_like(belief), np.empty_like(belief)
     for bar in range(len(moves)):
         if starts[bar]:
             belief[:] = begin_belief(model)
@@ -159,7 +179,7 @@ def filter_moves(
             belief[:] = ahead
         log_density[bar] = 0.0
         if not np.isnan(moves[bar]):
-            _density(moves[bar], 0.0 if np.isnan(last) else last, model, factor, density)
+            _density(moves[bar], 0.0 if np.isnan(last) else last, model, factor, norm, density, tails)
             log_density[bar] = math.log(_update(belief, density))
         last = moves[bar]
         for s in range(belief.shape[0]):
@@ -170,7 +190,7 @@ def filter_moves(
     return last
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def expectations(moves: Floats, starts: Bools, model: Emission) -> tuple[float, Floats, Floats, Floats, Floats]:
     """What EM needs of the whole past: forwards, backwards.
 
@@ -186,9 +206,9 @@ def expectations(moves: Floats, starts: Bools, model: Emission) -> tuple[float, 
         units of the factor's deviation if nodes are); and (2,) how many moves and steps there were.
     """
     bars, count, nodes = len(moves), len(model.drift), len(model.nodes)
-    factor = np.exp(model.nodes)
+    factor, norm, heaviest = np.exp(model.nodes), _norm(model.degrees), math.log(1.0 + 1.0 / model.degrees)
     forward = np.empty((bars, count, nodes))
-    densities = np.ones((bars, count, nodes))
+    densities, tails = np.ones((bars, count, nodes)), np.empty((bars, count, nodes))
     scaling = np.ones(bars)
     belief, between, ahead = begin_belief(model), np.empty((count, nodes)), np.empty((count, nodes))
     last, total = np.nan, 0.0
@@ -200,7 +220,9 @@ def expectations(moves: Floats, starts: Bools, model: Emission) -> tuple[float, 
             _predict(belief, model, between, ahead)
             belief[:] = ahead
         if not np.isnan(moves[bar]):
-            _density(moves[bar], 0.0 if np.isnan(last) else last, model, factor, densities[bar])
+            _density(
+                moves[bar], 0.0 if np.isnan(last) else last, model, factor, norm, densities[bar], tails[bar]
+            )  # fmt: skip
             scaling[bar] = _update(belief, densities[bar])
             total += math.log(scaling[bar])
         last = moves[bar]
@@ -220,7 +242,7 @@ def expectations(moves: Floats, starts: Bools, model: Emission) -> tuple[float, 
                     sums[s, 6] += share
                     spread = model.scale[s] * factor[k]
                     heavy = (model.degrees + 1.0) / (model.degrees + (away / spread) ** 2)
-                    extra[0] += share * (math.log(heavy) - heavy)
+                    extra[0] += share * (heaviest - tails[bar, s, k] - heavy)  # the log of `heavy`, without a logarithm
                     use = share * heavy / (factor[k] * factor[k])
                     sums[s, 0] += use
                     sums[s, 1] += use * x

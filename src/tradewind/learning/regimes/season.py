@@ -26,8 +26,8 @@ def fit_season(timestamp: NDArray[np.int64], moves: Floats) -> Floats:
         timestamp: closes of the bars, UTC milliseconds.
         moves: log returns, NaN where there is none.
     """
-    known = ~np.isnan(moves)
-    size, slot = np.abs(moves[known]), slots_of(timestamp[known])
+    is_finite = ~np.isnan(moves)
+    size, slot = np.abs(moves[is_finite]), slots_of(timestamp[is_finite])
     overall = float(size.mean())
     size = np.minimum(size, CAP * overall)
     overall = float(size.mean())

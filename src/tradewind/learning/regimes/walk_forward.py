@@ -25,7 +25,7 @@ class RegimePlan(Parameters):
 
     model: str = "markov"
     first_fit_bars: Annotated[int, Field(ge=200)] = 2160
-    refit_bars: Annotated[int, Field(ge=24)] = 6000
+    refit_bars: Annotated[int, Field(ge=24)] = 8000
     rules: dict[str, Any] = {}
 
     @field_validator("model")
@@ -65,16 +65,16 @@ def walk(bars: pd.DataFrame, plan: RegimePlan, seed: int) -> Walked:
     Returns:
         A table of one row a bar, with the number of its fit (-1 before the first), and the fitted models.
     """
-    whole, fits = Bars.of_table(bars), plan.fits(len(bars))
+    history, fits = Bars.of_table(bars), plan.fits(len(bars))
     matrix = np.zeros((len(bars), len(COLUMNS)))
     matrix[:, UNKNOWN], matrix[:, COLUMNS.index("regime")] = 1.0, UNKNOWN
     matrix[:, COLUMNS.index("run_length")] = np.arange(1, len(bars) + 1)
     number, models = np.full(len(bars), -1), []
     for place, start in enumerate(fits):
         stop = fits[place + 1] if place + 1 < len(fits) else len(bars)
-        fitted = plan.unfitted(seed).fit(whole.rows(0, start))
+        fitted = plan.unfitted(seed).fit(history.rows(0, start))
         begin = max(start - REPLAYED, 0)
-        matrix[start:stop] = fitted.history(whole.rows(begin, stop)).matrix()[start - begin :]
+        matrix[start:stop] = fitted.history(history.rows(begin, stop)).matrix()[start - begin :]
         number[start:stop] = place
         models.append(fitted)
     table = pd.DataFrame(matrix, columns=list(COLUMNS))
@@ -115,15 +115,15 @@ def summarise(regimes: pd.DataFrame, bars: pd.DataFrame, horizon_bars: int) -> p
     changed = np.append(np.flatnonzero(regime[1:] != regime[:-1]), len(regime) - 1)
     left = changed[np.searchsorted(changed, np.arange(len(regime)))] - np.arange(len(regime)) < horizon_bars
     visit = np.cumsum(np.append(True, regime[1:] != regime[:-1]))
-    known, rows = ~np.isnan(ahead), []
+    has_ahead, rows = ~np.isnan(ahead), []
     for name in REGIMES:
-        here = regime == name
-        seen = here & known
-        visits = len(np.unique(visit[here]))
+        in_regime = regime == name
+        seen = in_regime & has_ahead
+        visits = len(np.unique(visit[in_regime]))
         rows.append(
             {
-                "symbol": str(bars["symbol"].iloc[0]), "regime": name, "share": float(here.mean()), "visits": visits,
-                "mean_bars": float(here.sum() / visits) if visits else np.nan,
+                "symbol": str(bars["symbol"].iloc[0]), "regime": name, "share": float(in_regime.mean()),
+                "visits": visits, "mean_bars": float(in_regime.sum() / visits) if visits else np.nan,
                 "return_ahead": float(ahead[seen].mean()) if seen.any() else np.nan,
                 "volatility_ahead": float(np.sqrt((ahead[seen] ** 2).mean())) if seen.any() else np.nan,
                 "left_within": float(left[seen].mean()) if seen.any() else np.nan,

@@ -1,5 +1,6 @@
 """The only place where purge and embargo live: which rows train, which test, and how training splits again."""
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +25,26 @@ class Fold(Protocol):
     role: Any
 
 
-def training_mask(rows: pd.DataFrame, fold: Fold) -> Mask:
+@dataclass(frozen=True)
+class PlainFold:
+    """A row of the folds table as a value that can be sent to another process."""
+
+    fold: int
+    train_start: Any
+    train_end: Any
+    test_start: Any
+    test_end: Any
+    purge: Any
+    embargo: Any
+    role: str
+
+
+def plain_fold(fold: Any) -> PlainFold:
+    """A row of the folds table, as `itertuples` gives it, as a value that can be sent away."""
+    return PlainFold(**{name: getattr(fold, name) for name in PlainFold.__dataclass_fields__})
+
+
+def training_mask(rows: pd.DataFrame, fold: Fold | PlainFold) -> Mask:
     """Rows of the training window whose label has ended before the test starts, less the embargo.
 
     `rows` needs `timestamp` and `horizon_end`, the last instant that the label or the forward return looks at
@@ -35,7 +55,7 @@ def training_mask(rows: pd.DataFrame, fold: Fold) -> Mask:
     return (inside & ended).to_numpy()
 
 
-def test_mask(rows: pd.DataFrame, fold: Fold) -> Mask:
+def test_mask(rows: pd.DataFrame, fold: Fold | PlainFold) -> Mask:
     """Rows of the test window."""
     return ((rows["timestamp"] >= fold.test_start) & (rows["timestamp"] < fold.test_end)).to_numpy()
 

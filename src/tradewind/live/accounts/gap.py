@@ -66,7 +66,8 @@ def split_bar(
     Args:
         state: moved on in place.
         symbol: whose bar.
-        opening, close: its prices.
+        opening: its open.
+        close: its close.
         twin: what the twin did.
         capital: starting capital, in account currency.
         taker_share: the twin's fee, as a share of the value traded.

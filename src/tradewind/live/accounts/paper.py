@@ -38,7 +38,14 @@ class PaperState:
         return {name: units * self.marks[name] / worth for name, units in self.units.items() if units and worth > 0}
 
     def fill(self, symbol: str, units: float, price: float, fee: float) -> None:
-        """One fill: units bought (sold: negative) at a price, for a fee in account currency."""
+        """One fill; cash, position, entry price and fees follow.
+
+        Args:
+            symbol: that was traded.
+            units: bought, or sold: negative.
+            price: of a unit, in account currency.
+            fee: in account currency.
+        """
         held = self.units.get(symbol, 0.0)
         after = held + units
         if abs(after) < 1e-9 * max(abs(held), 1e-3):
@@ -55,7 +62,16 @@ class PaperState:
         self.fills += 1
 
     def pay_funding(self, symbol: str, price: float, rate: float) -> float:
-        """Funding on what is held, in account currency; positive rates: longs pay."""
+        """Funding on what is held; at positive rates longs pay.
+
+        Args:
+            symbol: whose settlement.
+            price: that the position is valued at.
+            rate: of this settlement, a share of the value.
+
+        Returns:
+            What was paid, in account currency; received: negative.
+        """
         paid = self.units.get(symbol, 0.0) * price * rate
         self.cash -= paid
         self.funding += paid

@@ -96,7 +96,17 @@ def _status(process: Process) -> dict[str, Any]:
 
 
 def page(process: Process, here: str, body: str, token: str) -> str:
-    """A whole page: banner, age of the data and halt button above, then `body`."""
+    """A whole page: banner, age of the data and halt button above, then `body`.
+
+    Args:
+        process: the running paper account.
+        here: name of the page.
+        body: HTML.
+        token: that forms must send back.
+
+    Returns:
+        HTML.
+    """
     state = process.runtime.state
     ages = [(state.now_ms - at) / 1000 for at in state.seen_ms.values()]
     age = f"oldest data {max(ages):.0f} s" if ages else "no data yet"

@@ -52,7 +52,16 @@ def newest(process: Process, *kinds: str) -> Iterator[Record]:
 
 
 def first(process: Process, count: int, *kinds: str) -> list[Record]:
-    """So many of them."""
+    """The newest records of these kinds.
+
+    Args:
+        process: the running paper account.
+        count: at most.
+        *kinds: of records; all if none is given.
+
+    Returns:
+        The newest first.
+    """
     return [one for one, _ in zip(newest(process, *kinds), range(count), strict=False)]
 
 
@@ -67,7 +76,16 @@ def reasons(body: Mapping[str, Any]) -> str:
 
 
 def now(process: Process, query: Query, token: str) -> str:
-    """Equity against the twin, positions, the last decisions."""
+    """Equity against the twin, positions, the last decisions.
+
+    Args:
+        process: the running paper account.
+        query: of the address, by name.
+        token: that forms must send back.
+
+    Returns:
+        HTML of the page's body.
+    """
     state, session = process.runtime.state, process.runtime.session
     equity, twin = state.paper.equity, state.twin.equity * session.capital
     day = equity - state.risk.day_start
@@ -109,7 +127,16 @@ def now(process: Process, query: Query, token: str) -> str:
 
 
 def why(process: Process, query: Query, token: str) -> str:
-    """Every bar and symbol, acted on or not, with its reasons."""
+    """Every bar and symbol, acted on or not, with its reasons.
+
+    Args:
+        process: the running paper account.
+        query: `symbol` and `acts` choose.
+        token: that forms must send back.
+
+    Returns:
+        HTML of the page's body.
+    """
     symbol, acts = query.get("symbol", ""), query.get("acts", "")
     found = [
         one for one in newest(process, "decision")
@@ -139,7 +166,16 @@ def why(process: Process, query: Query, token: str) -> str:
 
 
 def chart(process: Process, query: Query, token: str) -> str:
-    """Candles with the fills of one symbol, and its target."""
+    """Candles with the fills of one symbol, and its target.
+
+    Args:
+        process: the running paper account.
+        query: `symbol` chooses.
+        token: that forms must send back.
+
+    Returns:
+        HTML of the page's body.
+    """
     symbols = process.runtime.session.symbols
     symbol = query.get("symbol") if query.get("symbol") in symbols else symbols[0]
     bars: dict[int, list[float]] = {}
@@ -169,7 +205,16 @@ def chart(process: Process, query: Query, token: str) -> str:
 
 
 def orders(process: Process, query: Query, token: str) -> str:
-    """Intents, fills, refusals, and the gap split."""
+    """Intents, fills, refusals, and the gap split.
+
+    Args:
+        process: the running paper account.
+        query: of the address, by name.
+        token: that forms must send back.
+
+    Returns:
+        HTML of the page's body.
+    """
     state = process.runtime.state
     parts = [(name, signed(state.gap.parts[name], money(state.gap.parts[name])), GAP[name]) for name in PARTS]
     parts.append(("sum", signed(state.gap.total, money(state.gap.total)), "paper account minus twin"))
@@ -214,7 +259,16 @@ GAP = {
 
 
 def risk(process: Process, query: Query, token: str) -> str:
-    """Limits as used and allowed, the history of states, and what an operator may do."""
+    """Limits as used and allowed, the history of states, and what an operator may do.
+
+    Args:
+        process: the running paper account.
+        query: of the address, by name.
+        token: that forms must send back.
+
+    Returns:
+        HTML of the page's body.
+    """
     state = process.runtime.state
     limits = [
         (name.replace("_", " "), used, allowed, used_bar(used, allowed))
@@ -259,7 +313,16 @@ def risk(process: Process, query: Query, token: str) -> str:
 
 
 def models(process: Process, query: Query, token: str) -> str:
-    """Who decides."""
+    """Who decides.
+
+    Args:
+        process: the running paper account.
+        query: of the address, by name.
+        token: that forms must send back.
+
+    Returns:
+        HTML of the page's body.
+    """
     about = process.runtime.about
     rows = [
         (name.replace("_", " "), value if isinstance(value, str) else json.dumps(value))
@@ -287,7 +350,16 @@ def models(process: Process, query: Query, token: str) -> str:
 
 
 def health(process: Process, query: Query, token: str) -> str:
-    """Ages, latencies, faults of the feed, memory."""
+    """Ages, latencies, faults of the feed, memory.
+
+    Args:
+        process: the running paper account.
+        query: of the address, by name.
+        token: that forms must send back.
+
+    Returns:
+        HTML of the page's body.
+    """
     runtime, state = process.runtime, process.runtime.state
     feeds = [
         (name, instant(state.seen_ms.get(name, 0)), (state.now_ms - state.seen_ms.get(name, 0)) / 1000,
@@ -319,7 +391,16 @@ def health(process: Process, query: Query, token: str) -> str:
 
 
 def journal(process: Process, query: Query, token: str) -> str:
-    """The newest records, by kind, and what led to what."""
+    """The newest records, by kind, and what led to what.
+
+    Args:
+        process: the running paper account.
+        query: `seq` and `kind` choose.
+        token: that forms must send back.
+
+    Returns:
+        HTML of the page's body.
+    """
     wanted, kind = query.get("seq", ""), query.get("kind", "")
     seq, digest = process.runtime.journal.head
     records = process.runtime.recent

@@ -41,7 +41,16 @@ def signed(value: float, shown: str) -> Raw:
 
 
 def tile(name: str, value: Any, below: str = "") -> str:
-    """One number with its name."""
+    """One number with its name.
+
+    Args:
+        name: above the number.
+        value: as `text` writes it.
+        below: a remark.
+
+    Returns:
+        HTML.
+    """
     about = f"<small>{escape(below)}</small>"
     return f'<div class="tile"><small>{escape(name)}</small><strong>{text(value)}</strong>{about}</div>'
 
@@ -57,7 +66,16 @@ def card(title: str, *inside: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "nothing yet") -> str:
-    """Rows of values; numbers are set to the right."""
+    """Rows of values; numbers are set to the right.
+
+    Args:
+        head: names of the columns.
+        rows: of as many cells.
+        empty: what is said if there are none.
+
+    Returns:
+        HTML.
+    """
     made = list(rows)
     if not made:
         return f"<p>{escape(empty)}</p>"
@@ -82,7 +100,16 @@ def used_bar(used: float, allowed: float) -> Raw:
 
 
 def lines(series: Sequence[tuple[str, str, Sequence[float]]], label: str, height: int = 220) -> str:
-    """Lines over the same instants: (name, colour, values) of each."""
+    """Lines over the same instants.
+
+    Args:
+        series: name, colour and values of each; values that are not finite are left out.
+        label: for readers of the screen.
+        height: of the chart.
+
+    Returns:
+        HTML with SVG.
+    """
     known = [value for _, _, values in series for value in values if math.isfinite(value)]
     if len(known) < 4:
         return "<p>a chart needs a few bars more</p>"
@@ -112,7 +139,16 @@ def lines(series: Sequence[tuple[str, str, Sequence[float]]], label: str, height
 
 
 def candles(bars: Sequence[Sequence[float]], marks: Sequence[tuple[int, float, float]], height: int = 320) -> str:
-    """Candles of (timestamp, open, high, low, close), and marks of fills (timestamp, price, units)."""
+    """Candles of (timestamp, open, high, low, close), and marks of fills (timestamp, price, units).
+
+    Args:
+        bars: timestamp, open, high, low and close of each, oldest first.
+        marks: of fills: timestamp of the bar, price and units.
+        height: of the chart.
+
+    Returns:
+        HTML with SVG.
+    """
     if len(bars) < 3:
         return "<p>a chart needs a few bars more</p>"
     low, high = min(one[3] for one in bars), max(one[2] for one in bars)

@@ -66,7 +66,16 @@ class World:
         return max(int(rows[-1, 0]) for rows in self.bars.values()) + self.bar_ms
 
     def rows(self, symbol: str, start_ms: int, end_ms: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Bars that opened from `start_ms` on and closed by `end_ms`."""
+        """Bars that opened from `start_ms` on and closed by `end_ms`.
+
+        Args:
+            symbol: whose.
+            start_ms: the earliest opening time, UTC milliseconds.
+            end_ms: the latest closing time, UTC milliseconds.
+
+        Returns:
+            Shape (bars, columns), oldest first.
+        """
         rows = self.bars[symbol]
         return np.asarray(rows[(rows[:, 0] >= start_ms) & (rows[:, 0] + self.bar_ms <= end_ms)])
 

@@ -81,7 +81,7 @@ class Report(NamedTuple):
 
 
 def apply_report(order: OrderState, report: Report) -> float:
-    """Bring the order up to date; the units that this report newly fills (0 for one told twice)."""
+    """Bring the order up to date; the units that this report newly fills (0 for a report that came before)."""
     if report.what == "fill":
         if report.fill_id in order.fill_ids:
             return 0.0

@@ -1,4 +1,4 @@
-"""What a session is told and what it says, in values of JSON: both are in the journal."""
+"""Input events of a session and its outputs, in values of JSON: both are in the journal."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from tradewind.live.orders.executors import Quote
 from tradewind.live.orders.states import Report
 from tradewind.operations.journal.records import plain
 
-# Events that a session is told.
+# Input events of a session.
 MARKET, REPORT, OPERATOR, FEED, RECONCILED, FAULT = "market", "report", "operator", "feed", "reconciled", "fault"
 EVENTS = (MARKET, REPORT, OPERATOR, FEED, RECONCILED, FAULT)
 

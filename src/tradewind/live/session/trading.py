@@ -68,7 +68,13 @@ def decide(
 
 
 def work(session: Session, state: SessionState, outputs: list[Output]) -> None:
-    """Let every executor do what is due; start one where positions are not what is wanted."""
+    """Let every executor do what is due; start one where positions are not what is wanted.
+
+    Args:
+        session: symbols, rules and terms.
+        state: moved on in place.
+        outputs: what is to be sent or written is appended.
+    """
     _ask_for_silent_orders(session, state, outputs)
     for symbol in session.symbols:
         quote, blocked = state.quotes.get(symbol), state.risk.mode == risk.HALTED or state.risk.paused
@@ -213,7 +219,7 @@ def _ask_for_silent_orders(session: Session, state: SessionState, outputs: list[
 
 
 def _forget(state: SessionState) -> None:
-    """Orders that have ended and belong to no executor at work are told of in the journal alone."""
+    """Orders that have ended and belong to no executor at work are reported in the journal alone."""
     at_work = {one.number for one in state.executors.values()}
     gone = [name for name, one in state.orders.items() if not one.is_open and _number(one) not in at_work]
     for name in gone[:-20]:

@@ -135,7 +135,13 @@ class PaperVenue:
         return list(self._told[client_id])
 
     def on_book(self, symbol: str, book: LocalBook, now_ms: int) -> None:
-        """The book has changed: orders that have arrived take what they may."""
+        """The book has changed: orders that have arrived take what they may.
+
+        Args:
+            symbol: whose book.
+            book: as it is now.
+            now_ms: by the venue's clock, UTC milliseconds.
+        """
         self.books[symbol] = book
         if not book.is_whole:
             return
@@ -152,7 +158,14 @@ class PaperVenue:
         self._say(said)
 
     def on_trade(self, symbol: str, price: float, quantity: float, now_ms: int) -> None:
-        """Others traded: a resting order gets what is left behind its queue, or all where it went through."""
+        """Others traded: a resting order gets what is left behind its queue, or all where it went through.
+
+        Args:
+            symbol: that was traded.
+            price: of the trade.
+            quantity: of the trade, in units.
+            now_ms: by the venue's clock, UTC milliseconds.
+        """
         said: list[Report] = []
         for order in self._arrived(symbol, now_ms):
             if order.kind != "limit" or order.ahead < 0:
@@ -176,7 +189,7 @@ class PaperVenue:
         """A bar of a symbol of which there is no book: what was sent before it closed is filled within it.
 
         A market order pays from the open towards the bar's worse end, half the spread and slippage, and gets a share of
-        the volume; a limit order is met only where the bar trades through it.
+        the volume; a limit order is met where the bar opens at its price or trades through it.
         """
         if bar.symbol in self.books:
             return
@@ -195,7 +208,7 @@ class PaperVenue:
                 worse = bar.high if side > 0 else bar.low
                 price = (bar.open + self._rules.bar_latency_share * (worse - bar.open)) * (1 + side * half)
                 said.append(self._fill(order, units, price, bar.open, now_ms, False))
-            elif (bar.low < order.price) if side > 0 else (bar.high > order.price):
+            elif bar.open == order.price or (bar.low < order.price if side > 0 else bar.high > order.price):
                 said.append(self._fill(order, units, order.price, bar.open, now_ms, True))
         self._say(said)
 

@@ -73,6 +73,14 @@ class Findings:
 def choose(wanted: str, leaderboard: pd.DataFrame, trained: tuple[str, ...]) -> str:
     """The model to deploy: the one that is named, or the best on the walk-forward folds of those that can be deployed.
 
+    Args:
+        wanted: a model's name, or "best".
+        leaderboard: over the walk-forward folds.
+        trained: names of the models that this run trained.
+
+    Returns:
+        The model's name.
+
     Raises:
         BadParameters: it was not trained in this run, or knows no direction.
     """

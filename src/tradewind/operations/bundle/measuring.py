@@ -41,7 +41,16 @@ def _percentiles(seconds: NDArray[np.float64]) -> dict[str, float]:
 
 
 def reference_distributions(rows: pd.DataFrame, features: tuple[str, ...], edge: NDArray[Any]) -> dict[str, Any]:
-    """Quantiles and missing share of every feature on the training rows, and the spread of the walk-forward edge."""
+    """Quantiles and missing share of every feature on the training rows, and the spread of the walk-forward edge.
+
+    Args:
+        rows: training rows.
+        features: names of their columns.
+        edge: walk-forward forecasts of up less down, shape (forecasts,).
+
+    Returns:
+        A document: levels, quantiles and missing share by feature, mean and deviation of the edge.
+    """
     values = rows[list(features)].to_numpy(dtype=np.float64)
     described = {}
     for at, name in enumerate(features):

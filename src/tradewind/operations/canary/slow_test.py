@@ -47,8 +47,9 @@ class SlowTest:
 
         Args:
             at_ms: of the decisions.
-            champion, canary: probabilities (symbols, 3).
-            label: -1, 0 or 1 for each symbol.
+            champion: its probabilities, shape (symbols, 3).
+            canary: its probabilities, shape (symbols, 3).
+            label: -1, 0 or 1, shape (symbols,).
         """
         rows = np.arange(len(label))
         gains = np.log(np.maximum(canary, FLOOR)) - np.log(np.maximum(champion, FLOOR))

@@ -79,7 +79,16 @@ def chained(before: str, content: bytes) -> str:
 
 
 def read_line(line: bytes, before: str, seq: int, where: str) -> Record:
-    """The record of a line, which must be number `seq` and follow the hash `before`; `where` names the file.
+    """The record of a line.
+
+    Args:
+        line: hash, blank and content, without the line's end.
+        before: hash of the record before.
+        seq: the number that it must have.
+        where: the file, for messages.
+
+    Returns:
+        The record.
 
     Raises:
         BadData: anything about it is not as it was written.

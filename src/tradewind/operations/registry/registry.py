@@ -206,7 +206,20 @@ class Registry:
         return after
 
     def withdraw(self, environment: Environment, expected: int, reason: Reason) -> Roles:
-        """Take the canary's role from it; the champion answers everything again."""
+        """Take the canary's role from it; the champion answers everything again.
+
+        Args:
+            environment: development, staging or production.
+            expected: the version that has the role now.
+            reason: who does it, and why.
+
+        Returns:
+            The roles afterwards.
+
+        Raises:
+            BadParameters: no such environment, or a move without a name or a reason.
+            VersionDiffers: another version has the role, or none.
+        """
         _check_environment(environment)
         _check_reason(reason)
         with self._transaction() as base:

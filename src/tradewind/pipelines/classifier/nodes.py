@@ -41,7 +41,19 @@ def tune(
     tuning: TuningRules,
     seed: int,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The best parameters, and the table of trials."""
+    """The best parameters, and the table of trials.
+
+    Args:
+        model_input: by partition a function that loads its model-input rows.
+        folds: the fold table.
+        study_storage: opens Optuna's storage of a model.
+        model: which one.
+        tuning: how many trials, the ranges and the stride of the rows.
+        seed: of model and sampler.
+
+    Returns:
+        The best parameters, and one row a trial.
+    """
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
     best, trials = search.tune(
         catalogue.row_model(model.name), rows, folds, tuning, study_storage.of(_whole(model.name)), seed
@@ -59,7 +71,24 @@ def train(
     labels: LabelRules,
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str]]:
-    """Forecasts out of sample, learning curves, importance, and the store's key of each fold's model."""
+    """Forecasts out of sample, learning curves, importance, and the store's key of each fold's model.
+
+    Args:
+        model_input: by partition a function that loads its model-input rows.
+        folds: the fold table.
+        parameters: of the model, chosen by `tune` or given.
+        model_store: opens the store of a model.
+        model: which one.
+        training: rounds, early stopping and the shares kept for stopping and calibration.
+        labels: the labelling method, for its horizon.
+        seed: of the training.
+
+    Returns:
+        The four tables.
+
+    Raises:
+        BadParameters: the parameters do not fit the model.
+    """
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
     kind, typed = catalogue.row_model(model.name), _parameters(model.name, parameters)
     trained = walk_forward.train_folds(kind, typed, rows, folds, training, model_store.of(_whole(model.name)), seed)
@@ -80,6 +109,20 @@ def train_seeds(
     """Forecasts out of sample by the same model from other seeds: how much of a result is the seed's.
 
     No rows where no other seeds are asked for: then a result from one seed says nothing of its spread.
+
+    Args:
+        model_input: by partition a function that loads its model-input rows.
+        folds: the fold table.
+        parameters: of the model.
+        model_store: opens the store of a model.
+        model: which one.
+        training: rounds, early stopping and the shares kept for stopping and calibration.
+        labels: the labelling method, for its horizon.
+        seeds: how many others.
+        seed: of the run; the others follow it.
+
+    Returns:
+        Forecasts of all other seeds.
     """
     if seeds.others == 0:
         from tradewind.market.schema import Forecasts
@@ -104,7 +147,19 @@ def forecast_paths(
     universe: Universe,
     linear: dict[str, Any],
 ) -> pd.DataFrame:
-    """Forecasts of the linear model along the paths of combinatorial purged cross-validation."""
+    """Forecasts of the linear model along the paths of combinatorial purged cross-validation.
+
+    Args:
+        model_input: by partition a function that loads its model-input rows.
+        folds: the fold table.
+        labels: the labelling method, for its horizon.
+        plan: groups, tested groups and embargo.
+        universe: gives the length of a bar.
+        linear: parameters of the linear model.
+
+    Returns:
+        One row a path and row.
+    """
     rows = walk_forward.pool({name: load() for name, load in model_input.items()})
     return paths.path_forecasts(rows, folds, plan, universe.bar, labels.horizon_bars, LinearParameters(**linear))
 

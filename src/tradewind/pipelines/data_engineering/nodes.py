@@ -15,7 +15,16 @@ Loaders = dict[str, Callable[[], pd.DataFrame]]
 
 
 def type_bars(source_bars: TableLoaders, universe: Universe, compute: ComputeRules) -> tuple[Loaders, Loaders]:
-    """The readable rows of every symbol in the universe, and the unreadable ones, each made when it is saved."""
+    """The readable rows of every symbol in the universe, and the unreadable ones, each made when it is saved.
+
+    Args:
+        source_bars: by partition a function that loads the rows of the source.
+        universe: symbols, venue, timeframe and side series.
+        compute: executor and workers.
+
+    Returns:
+        Typed rows, and rejected ones, by partition.
+    """
     return checked_bars.type_bars(source_bars, universe, compute)
 
 
@@ -26,7 +35,18 @@ def check_bars(
     rules: MarketRules,
     compute: ComputeRules,
 ) -> tuple[Loaders, Loaders, Loaders]:
-    """Checked and segmented bars of every symbol, its rejected rows and its row counts, each made when it is saved."""
+    """Checked and segmented bars of every symbol, its rejected rows and its row counts, each made when it is saved.
+
+    Args:
+        typed_bars: by partition a function that loads typed rows.
+        rejected_at_typing: by partition a function that loads the unreadable rows.
+        universe: symbols, venue, timeframe and side series.
+        rules: the largest gap within a segment, and the largest share of rejected rows.
+        compute: executor and workers.
+
+    Returns:
+        Three mappings by partition.
+    """
     return checked_bars.check_bars(typed_bars, rejected_at_typing, universe, rules, compute)
 
 

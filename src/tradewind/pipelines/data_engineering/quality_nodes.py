@@ -35,7 +35,18 @@ def compare_tables(
     rules: QualityRules,
     compute: ComputeRules,
 ) -> pd.DataFrame:
-    """How far every symbol's bars agree with the other tables that the rules name, where the source has them."""
+    """How far every symbol's bars agree with the other tables that the rules name, where the source has them.
+
+    Args:
+        source_bars: by partition a function that loads the rows of the source.
+        checked_bars: by partition a function that loads checked bars.
+        universe: symbols, venue, timeframe and side series.
+        rules: with what to compare, and the tolerance.
+        compute: executor and workers.
+
+    Returns:
+        `schema.QualityAgreement`; no rows where there is nothing to compare with.
+    """
     work = {}
     for partition in universe.partitions:
         others = others_of(BarKey.from_partition(partition), source_bars, rules.agreement)
@@ -58,7 +69,16 @@ def describe_quality(
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame], pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame,
            Figure, Figure, Figure, str]:  # fmt: skip
     """The quality of every symbol: counts and scores, scores in long form, flagged bars by symbol, runs, missing bars
-    by day, drift between months, scores of each day's end; figures of missing bars, scores and drift; all as a page."""
+    by day, drift between months, scores of each day's end; figures of missing bars, scores and drift; all as a page.
+
+    Args:
+        checked_bars: by partition a function that loads checked bars.
+        row_counts: of every symbol.
+        quarantine: rejected rows of all symbols.
+        agreement: comparisons of all symbols.
+        rules: limits of the scores, outliers, runs and drift.
+        compute: executor and workers.
+    """
     work = {}
     for partition, load in checked_bars.items():
         key = BarKey.from_partition(partition)

@@ -19,6 +19,14 @@ def collect_side_vintages(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Every published value of the series that the universe names, the rejected rows, and the row counts.
 
+    Args:
+        source_side_series: a table, or by series a function that reads its files.
+        universe: symbols, venue, timeframe and side series.
+        rules: the largest share of rejected rows.
+
+    Returns:
+        Three tables.
+
     Raises:
         BadData: the source lacks a series, or more of its rows are rejected than the rules allow.
     """
@@ -28,7 +36,16 @@ def collect_side_vintages(
 
 
 def select_side_series(side_vintages: pd.DataFrame, quality_series: pd.DataFrame, universe: Universe) -> pd.DataFrame:
-    """What was known of each series that the universe names, at each moment at which that changed."""
+    """What was known of each series that the universe names, at each moment at which that changed.
+
+    Args:
+        side_vintages: every published value.
+        quality_series: scores of each day's end, in the shape of side series.
+        universe: symbols, venue, timeframe and side series.
+
+    Returns:
+        `schema.SideSeries`.
+    """
     return known_with_quality(side_vintages, quality_series, universe)
 
 
@@ -38,7 +55,17 @@ def describe_side_series(
     bars: Mapping[str, Callable[[], pd.DataFrame]],
     universe: Universe,
 ) -> pd.DataFrame:
-    """The coverage table: how much there is of each series, when, and at which share of the bars it is known."""
+    """The coverage table: how much there is of each series, when, and at which share of the bars it is known.
+
+    Args:
+        side_vintages: every published value.
+        side_series: side series as they were known.
+        bars: by partition a function that loads checked bars.
+        universe: symbols, venue, timeframe and side series.
+
+    Returns:
+        One row a series and symbol.
+    """
     coverage = describe_coverage(side_vintages, SERIES)
     closes = {symbol: matrix.epoch_ms(bars[universe.partition(symbol)]()["timestamp"]) for symbol in universe.symbols}
     everywhere = np.concatenate(list(closes.values()))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tradewind.compute import executor
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.models import catalogue, walk_forward
 from tradewind.learning.models.base import PROBABILITIES, QUANTILES
@@ -57,22 +58,34 @@ def train(
 
     The same folds, purging and store as boosting; nothing is searched. `attention` has the mean attention by lag and
     the mean share that each feature is selected with.
+
+    Args:
+        model_input: by partition a function that loads its model-input rows.
+        horizon_returns: by partition a function that loads the returns over each horizon.
+        folds: the fold table.
+        model_store: opens the store of a model.
+        model: which network.
+        network: its size, learning rate and schedule.
+        training: epochs, early stopping and the shares kept for stopping and calibration.
+        labels: the labelling method, for its horizon.
+        seed: of the training.
+
+    Returns:
+        The tables of one network.
     """
     rows = _with_horizons(walk_forward.pool({name: load() for name, load in model_input.items()}), horizon_returns)
     kind = catalogue.model(model.name)
     store = model_store.of(f"deep_learning.{model.name}")
     trained = walk_forward.train_folds(kind, network, rows, folds, training, store, seed)
-    told, looks = [], []
-    for result in trained:
-        details = result.forecaster.details(rows, test_mask(rows, result.fold))
-        told.append(_horizon_table(result, details))
-        looks.append(_attention_table(result, details))
+    with executor("threads", training.fits_side_by_side) as on:
+        details = list(on.map(lambda one: one.forecaster.details(rows, test_mask(rows, one.fold)), trained))
+    pairs = list(zip(trained, details, strict=True))
     return Trained(
         *walk_forward.trained_tables(trained, labels.horizon_bars),
-        pd.concat(told, ignore_index=True),
+        pd.concat([_horizon_table(*pair) for pair in pairs], ignore_index=True),
         _by_fold(trained, [result.forecaster.epochs() for result in trained]),
         _by_fold(trained, [result.forecaster.health() for result in trained]),
-        pd.concat(looks, ignore_index=True),
+        pd.concat([_attention_table(*pair) for pair in pairs], ignore_index=True),
         alarms.alarm_table(model.name, [alarm for result in trained for alarm in _alarms(result)]),
     )
 
@@ -84,7 +97,15 @@ def score_horizons(
     statistics: StatisticsRules,
     seed: int,
 ) -> pd.DataFrame:
-    """model, role, horizon and the scores of its distribution and direction (`metrics.horizons.score_horizons`)."""
+    """model, role, horizon and the scores of its distribution and direction (`metrics.horizons.score_horizons`).
+
+    Args:
+        horizon_forecasts: quantiles of the returns, one row a row, horizon and model.
+        horizon_returns: by partition a function that loads the returns that came.
+        folds: the fold table.
+        statistics: how intervals and tests are made.
+        seed: of the bootstrap.
+    """
     happened = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
     return horizons.score_horizons(horizon_forecasts, happened, folds, statistics, seed)
 
@@ -92,7 +113,17 @@ def score_horizons(
 def draw_training(
     horizon_metrics: pd.DataFrame, epochs: pd.DataFrame, health: pd.DataFrame, attention: pd.DataFrame
 ) -> tuple[Any, Any, Any, Any]:
-    """Figures: coverage of the quantiles, gradients by epoch, slice of the loss, attention and selection."""
+    """Figures: coverage of the quantiles, gradients by epoch, slice of the loss, attention and selection.
+
+    Args:
+        horizon_metrics: of `score_horizons`.
+        epochs: one row a model, fold and epoch.
+        health: one row a model and fold.
+        attention: mean attention by lag, and selection by feature.
+
+    Returns:
+        Four figures of Plotly.
+    """
     return (
         sequence.coverage_figure(horizon_metrics),
         sequence.training_figure(epochs),
@@ -116,8 +147,8 @@ def _horizon_table(result: TrainedFold[Any], details: Any) -> pd.DataFrame:
         table = keys.assign(**of, horizon=np.int64(bars))
         table[QUANTILES] = details.quantiles[:, place]
         parts.append(table.assign(evidence=details.evidence))
-    whole = pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
-    return whole[[*of, "symbol", "timestamp", "horizon", *QUANTILES, "evidence"]]
+    joined = pd.concat(parts, ignore_index=True).astype({"model": "str", "family": "str"})
+    return joined[[*of, "symbol", "timestamp", "horizon", *QUANTILES, "evidence"]]
 
 
 def _attention_table(result: TrainedFold[Any], details: Any) -> pd.DataFrame:
@@ -136,8 +167,8 @@ def _by_fold(trained: list[TrainedFold[Any]], tables: list[pd.DataFrame]) -> pd.
         for result, table in zip(trained, tables, strict=True)
         if len(table)
     ]
-    whole = pd.concat(parts, ignore_index=True) if parts else tables[0].assign(model="", fold=np.int64(0))
-    return whole.astype({"model": "str", "fold": "int64"})
+    joined = pd.concat(parts, ignore_index=True) if parts else tables[0].assign(model="", fold=np.int64(0))
+    return joined.astype({"model": "str", "fold": "int64"})
 
 
 def _alarms(result: TrainedFold[Any]) -> list[tuple[int, str, float]]:
@@ -149,5 +180,5 @@ def _alarms(result: TrainedFold[Any]) -> list[tuple[int, str, float]]:
     probability = result.forecasts[PROBABILITIES].to_numpy()[ended]
     half = len(label) // 2
     errors = [expected_calibration_error(label[part], probability[part]) for part in (slice(half), slice(half, None))]
-    found = alarms.training_alarms(result.forecaster.epochs(), dead) + alarms.calibration_alarms(errors)
-    return [(int(result.fold.fold), kind, value) for kind, value in found]
+    by_kind = alarms.training_alarms(result.forecaster.epochs(), dead) + alarms.calibration_alarms(errors)
+    return [(int(result.fold.fold), kind, value) for kind, value in by_kind]

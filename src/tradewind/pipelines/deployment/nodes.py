@@ -41,8 +41,8 @@ def choose_procedure(
     name = choose(deployment.model, leaderboard, tuple(models))
     block = parameters[catalogue.stage_of(name)][name]
     given = "network" if catalogue.stage_of(name) == "deep_learning" else "parameters"
-    found = dict(zip([one for one in models if catalogue.is_tuned(one)], best, strict=True))
-    chosen = found[name] if name in found else block[given]
+    best_of = dict(zip([one for one in models if catalogue.is_tuned(one)], best, strict=True))
+    chosen = best_of[name] if name in best_of else block[given]
     return {"name": name, "parameters": chosen, "training": block["training"], "seed": parameters["seed"]}
 
 
@@ -64,12 +64,20 @@ def build_bundle(
 
     Args:
         procedure: of `choose_procedure`.
-        model_input, horizon_returns: by partition, as models were trained on them.
-        verdict, leaderboard: what the run found.
-        universe, trading, selection: what decides beside the model.
+        model_input: by partition a function that loads its model-input rows.
+        horizon_returns: by partition a function that loads the returns over each horizon; only networks read them.
+        verdict: of the run.
+        leaderboard: of the walk-forward folds.
+        universe: symbols, venue, timeframe and side series.
+        trading: costs, execution, signal and sizing.
+        selection: of the features.
         parameters: all of the run's.
-        bars, side_series: after which the bundle's decider stands when it is served.
-        forecasts: out of sample, one table a model.
+        bars: after which the bundle's decider stands when it is served.
+        side_series: the same.
+        *forecasts: out of sample, one table a model.
+
+    Returns:
+        Contents by file name.
 
     Raises:
         BadParameters: the procedure's parameters do not fit the model.
@@ -86,10 +94,10 @@ def build_bundle(
     if catalogue.stage_of(name) == "deep_learning":
         ahead = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
         rows = rows.merge(ahead, on=["symbol", "timestamp"], how="left", validate="one_to_one")
-    made = parameters["feature_engineering"]
+    preparation = parameters["feature_engineering"]
     terms = DecisionTerms(
         universe, trading, selection, int(parameters["data_engineering"]["market"]["max_gap_bars"]),
-        float(made["model_input"]["max_missing_share"]), int(made["labels"]["horizon_bars"]),
+        float(preparation["model_input"]["max_missing_share"]), int(preparation["labels"]["horizon_bars"]),
     )  # fmt: skip
     own = next(table for table in forecasts if str(table["model"].iloc[0]) == name)
     findings = Findings(verdict, leaderboard, own, parameters)

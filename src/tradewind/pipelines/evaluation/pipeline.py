@@ -8,6 +8,7 @@ from tradewind.pipelines.evaluation import nodes, report_nodes
 
 MARKET, UNIVERSE, TRADING, SEED = "traded_market", "params:universe", "params:trading", "params:seed"
 ROBUSTNESS, STATISTICS = "params:evaluation.robustness", "params:evaluation.statistics"
+ENSEMBLE = "ensemble_forecasts"
 STAGES = ("classifier", "deep_learning", "reinforcement_learning")
 
 # What the report is made of beside the tables of models, data and features, by its name in `ReportTables`.
@@ -48,9 +49,13 @@ def _account_nodes() -> list[Node]:
             name="gather_forecasts",
         ),
         Node(nodes.load_market, ["bars", "side_series", UNIVERSE, TRADING], MARKET, name="load_market"),
+        Node(nodes.combine_forecasts, "forecasts", ENSEMBLE, name="combine_forecasts"),
         Node(
             nodes.make_positions,
-            [MARKET, "folds", "forecasts", "agent_positions", "source_oracle", SEED],
+            [
+                MARKET, "folds", "forecasts", "agent_positions", "source_oracle", SEED, ENSEMBLE,
+                "params:evaluation.verdict",
+            ],
             "positions",
             name="make_positions",
         ),
@@ -81,7 +86,7 @@ def _variation_nodes() -> list[Node]:
         ),
         Node(
             nodes.vary_parameters,
-            [MARKET, "folds", ROBUSTNESS, "forecasts"],
+            [MARKET, "folds", ROBUSTNESS, "forecasts", ENSEMBLE],
             "parameter_plateau",
             name="vary_parameters",
         ),
@@ -120,7 +125,7 @@ def _judging_nodes() -> list[Node]:
         ),
         Node(
             nodes.compare_forecasts,
-            ["model_input", "folds", "forecasts"],
+            ["model_input", "folds", "forecasts", ENSEMBLE],
             "forecast_comparison",
             name="compare_forecasts",
         ),
@@ -137,7 +142,7 @@ def _judging_nodes() -> list[Node]:
             nodes.score_criteria,
             [
                 "verdict", "leaderboard", "account_tables", "model_input", "folds", "seed_spread", "selection", MARKET,
-                STATISTICS, "params:evaluation.scorecard", SEED, "forecasts",
+                STATISTICS, "params:evaluation.scorecard", SEED, "forecasts", ENSEMBLE,
             ],
             "scorecard",
             name="score_criteria",

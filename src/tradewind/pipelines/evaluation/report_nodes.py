@@ -27,7 +27,16 @@ FIELDS = frozenset(field.name for field in fields(ReportTables))
 def draw_performance(
     portfolio_returns: pd.DataFrame, cost_sensitivity: pd.DataFrame, verdict: dict[str, Any]
 ) -> tuple[Any, Any, Any]:
-    """Figures: equity, drawdown, cost sensitivity."""
+    """Figures: equity, drawdown, cost sensitivity.
+
+    Args:
+        portfolio_returns: one row a strategy and bar.
+        cost_sensitivity: one row a strategy and multiple.
+        verdict: gives the strategy that is set out.
+
+    Returns:
+        Three figures of Plotly.
+    """
     return (
         performance.equity_figure(portfolio_returns, verdict["strategy"]),
         performance.drawdown_figure(portfolio_returns, verdict["strategy"]),
@@ -36,7 +45,17 @@ def draw_performance(
 
 
 def describe_run(universe: Universe, trading: TradingSetup, seed: int, bars: Partitions) -> dict[str, Any]:
-    """What it takes to repeat the run: settings, the data's digests, and the versions of what the project requires."""
+    """What it takes to repeat the run: settings, the data's digests, and the versions of what the project requires.
+
+    Args:
+        universe: symbols, venue, timeframe and side series.
+        trading: costs, execution, signal and sizing.
+        seed: of the run.
+        bars: by partition a function that loads checked bars.
+
+    Returns:
+        A document.
+    """
     return {
         "universe": universe.model_dump(mode="json"),
         "costs": trading.costs.model_dump(),
@@ -113,16 +132,16 @@ def installed_versions() -> dict[str, str]:
     """The versions of the project and of what it requires, extras included that are installed."""
     about = metadata("tradewind")
     extras = {"", *(about.get_all("Provides-Extra") or ())} - FOR_DEVELOPMENT
-    found = {"tradewind": version("tradewind")}
+    versions = {"tradewind": version("tradewind")}
     for line in about.get_all("Requires-Dist") or ():
         required = Requirement(line)
         if required.marker is not None and not any(required.marker.evaluate({"extra": extra}) for extra in extras):
             continue
         try:
-            found[required.name] = version(required.name)
+            versions[required.name] = version(required.name)
         except PackageNotFoundError:
             continue  # of an extra that is not installed
-    return found
+    return versions
 
 
 def _digest(bars: pd.DataFrame) -> str:

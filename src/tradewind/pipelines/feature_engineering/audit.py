@@ -25,9 +25,17 @@ class Catalog(Protocol):
 def audit_selected(
     catalog: Catalog, parameters: Mapping[str, Any], symbol: str | None, n_bars: int, n_cuts: int
 ) -> tuple[list[Finding], tuple[str, ...]]:
-    """What is found against the features that the parameters select, and the names of all that were looked at.
+    """What is found against the features that the parameters select, on the latest bars of one symbol.
 
-    The latest `n_bars` bars of one symbol are used: `symbol`, or the first that is not the reference.
+    Args:
+        catalog: of the environment; bars and side series are loaded from it.
+        parameters: all of the environment's.
+        symbol: of the universe; None takes the first that is not the reference.
+        n_bars: how many of the latest bars.
+        n_cuts: places to look at for each law.
+
+    Returns:
+        Findings, and the names of all features that were looked at.
 
     Raises:
         BadParameters: a symbol that the universe does not have.

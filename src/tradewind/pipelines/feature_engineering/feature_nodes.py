@@ -31,14 +31,34 @@ class StudyRules(Parameters):
 def compute_features(
     bars: Partitions, side_series: pd.DataFrame, universe: Universe, selection: FeatureSelection, compute: ComputeRules
 ) -> dict[str, Callable[[], pd.DataFrame]]:
-    """float32 features of every symbol, by partition, each computed when it is saved."""
+    """float32 features of every symbol, by partition, each computed when it is saved.
+
+    Args:
+        bars: by partition a function that loads checked bars.
+        side_series: side series as they were known.
+        universe: symbols, venue, timeframe and side series.
+        selection: which features.
+        compute: executor and workers.
+
+    Returns:
+        By partition a function that computes its table.
+    """
     return of_universe.compute_features(bars, side_series, universe, selection, compute)
 
 
 def describe_features(
     features: Partitions, universe: Universe, selection: FeatureSelection
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """The feature dictionary, the distribution of each feature, and both as Markdown."""
+    """The feature dictionary, the distribution of each feature, and both as Markdown.
+
+    Args:
+        features: by partition a function that loads them.
+        universe: gives timeframe and side series.
+        selection: which features.
+
+    Returns:
+        Two tables and a document.
+    """
     chosen = catalogue.select(selection, universe.timeframe, universe.side_series)
     distribution = dictionary.distribution_table({name: load() for name, load in features.items()}, chosen)
     return dictionary.dictionary_table(chosen), distribution, dictionary.dictionary_text(chosen, distribution)
@@ -47,7 +67,18 @@ def describe_features(
 def study_features(
     features: Partitions, bars: Partitions, folds: pd.DataFrame, universe: Universe, rules: StudyRules
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Information coefficients by horizon, drift by year and histograms, on rows before the holdout."""
+    """Information coefficients by horizon, drift by year and histograms, on rows before the holdout.
+
+    Args:
+        features: by partition a function that loads them.
+        bars: by partition a function that loads checked bars.
+        folds: whose holdout is kept out.
+        universe: symbols, venue, timeframe and side series.
+        rules: horizons in bars, and the confidence of the intervals.
+
+    Returns:
+        Three tables.
+    """
     holdout = folds.loc[folds["role"] == "holdout", "test_start"].min()
     tables, returns = {}, {}
     for symbol in universe.symbols:
@@ -55,8 +86,8 @@ def study_features(
         table = features[partition]()
         ahead = forward_returns(bars[partition](), rules.horizons_bars)
         # A horizon that reaches into the holdout is left out too.
-        known = (table["timestamp"] + max(rules.horizons_bars) * universe.bar < holdout).to_numpy()
-        tables[symbol], returns[symbol] = table[known], ahead[:, known]
+        before_holdout = (table["timestamp"] + max(rules.horizons_bars) * universe.bar < holdout).to_numpy()
+        tables[symbol], returns[symbol] = table[before_holdout], ahead[:, before_holdout]
     names = [name for name in table.columns if name not in ("symbol", "timestamp")]
     coefficients = study.information_coefficients(tables, returns, names, rules.horizons_bars, rules.confidence)
     return coefficients, study.drift_by_year(tables, names), study.histograms(tables, names)

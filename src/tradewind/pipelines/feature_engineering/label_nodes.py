@@ -39,6 +39,15 @@ def measure_horizon_returns(
 
     Missing where a horizon leaves the segment or the data.
 
+    Args:
+        bars: by partition a function that loads checked bars.
+        universe: symbols, venue, timeframe and side series.
+        horizons: bars ahead.
+        method: the labelling method, whose horizon is always among them.
+
+    Returns:
+        By partition one row a bar.
+
     Raises:
         BadParameters: a horizon is longer than the label's.
     """
@@ -61,7 +70,18 @@ def measure_horizon_returns(
 def make_labels(
     bars: Partitions, universe: Universe, method: LabelRules, weights: WeightRules, seed: int
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """Labels of every symbol, and per symbol how many rows have none and why, their balance and their overlap."""
+    """Labels of every symbol, and per symbol how many rows have none and why, their balance and their overlap.
+
+    Args:
+        bars: by partition a function that loads checked bars.
+        universe: symbols, venue, timeframe and side series.
+        method: how rows are labelled.
+        weights: how labels are weighted.
+        seed: of the bootstrap that measures overlap.
+
+    Returns:
+        Tables by partition, and one row a symbol.
+    """
     return of_universe.make_labels(bars, universe, method, weights, seed)
 
 
@@ -74,7 +94,20 @@ def assemble_model_input(
     method: LabelRules,
     regimes: Partitions | None = None,
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """Features beside labels by symbol, and the label counts completed by what was left out."""
+    """Features beside labels by symbol, and the label counts completed by what was left out.
+
+    Args:
+        features: by partition a function that loads them.
+        labels: by partition a function that loads them.
+        label_counts: one row a symbol.
+        universe: symbols, venue, timeframe and side series.
+        rules: the largest share of missing features in a row, and whether regimes join.
+        method: the labelling method, for its horizon.
+        regimes: by partition a function that loads its regimes; None where they do not join.
+
+    Returns:
+        Tables by partition, and one row a symbol.
+    """
     columns = {name: partial(_regime_columns, load) for name, load in (regimes or {}).items()}
     return model_input_rows.assemble_model_input(features, labels, label_counts, universe, rules, method, columns)
 
@@ -84,7 +117,20 @@ def _regime_columns(load: Callable[[], pd.DataFrame]) -> pd.DataFrame:
 
 
 def make_folds(model_input: Partitions, universe: Universe, plan: FoldPlan, method: LabelRules) -> pd.DataFrame:
-    """Walk-forward folds and the holdout, over the time that the universe covers."""
+    """Walk-forward folds and the holdout, over the time that the universe covers.
+
+    Args:
+        model_input: by partition a function that loads its model-input rows.
+        universe: gives the length of a bar.
+        plan: how many folds, the holdout and the embargo.
+        method: the labelling method, whose horizon is purged.
+
+    Returns:
+        `schema.Folds`, the holdout last.
+
+    Raises:
+        BadParameters: the history is too short for the plan.
+    """
     return model_input_rows.make_folds(model_input, universe, plan, method)
 
 

@@ -19,27 +19,55 @@ Loaders = dict[str, Callable[[], pd.DataFrame]]
 def rebuild_books(
     source_depth: Streams, source_trades: Streams, rules: BookRules, compute: ComputeRules
 ) -> tuple[Loaders, Loaders, Loaders]:
-    """For each stream the book at the end of each second, what walking it cost, and the rejected rows."""
+    """For each stream the book at the end of each second, what walking it cost, and the rejected rows.
+
+    Args:
+        source_depth: by stream a function that loads changes of depth.
+        source_trades: by stream a function that loads trades; may lack streams.
+        rules: distances, order sizes and venues.
+        compute: executor and workers.
+
+    Returns:
+        Three mappings by stream.
+    """
     work = {name: (name, load, source_trades.get(name), rules) for name, load in source_depth.items()}
     book_seconds, walk_costs, rejected = split(_rebuilt, work, compute, results=3)
     return book_seconds, walk_costs, rejected
 
 
 def make_trade_bars(source_trades: Streams, rules: BookRules, compute: ComputeRules) -> tuple[Loaders, Loaders]:
-    """For each stream the bars that its trades make, and the rejected trades."""
+    """For each stream the bars that its trades make, and the rejected trades.
+
+    Args:
+        source_trades: by stream a function that loads trades.
+        rules: the timeframe of the bars.
+        compute: executor and workers.
+
+    Returns:
+        Two mappings by stream.
+    """
     work = {name: (name, load, rules) for name, load in source_trades.items()}
     bars, rejected = split(_bars, work, compute, results=2)
     return bars, rejected
 
 
 def check_books(book_seconds: Streams, source_quotes: Streams, source_depth: Streams) -> pd.DataFrame:
-    """How each rebuilt book agrees with the exchange's own best prices."""
+    """How each rebuilt book agrees with the exchange's own best prices.
+
+    Args:
+        book_seconds: by stream a function that loads its rebuilt seconds.
+        source_quotes: by stream a function that loads best prices; may lack streams.
+        source_depth: by stream a function that loads changes of depth, for the skew of the clock.
+
+    Returns:
+        One row a stream that has quotes.
+    """
     rows = []
     for name, load in book_seconds.items():
         if name in source_quotes:
             skew_ms = events.clock_skew_ms(source_depth[name]())
-            found = agreement.compare_quotes(load(), source_quotes[name](), skew_ms)
-            rows.append({"stream": name, "clock_skew_ms": skew_ms, **found})
+            measured = agreement.compare_quotes(load(), source_quotes[name](), skew_ms)
+            rows.append({"stream": name, "clock_skew_ms": skew_ms, **measured})
     names = ["stream", "clock_skew_ms", "seconds", "equal_share", "largest_difference_bps"]
     return pd.DataFrame(rows, columns=names)
 

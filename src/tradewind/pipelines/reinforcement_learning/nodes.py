@@ -44,16 +44,16 @@ class TrainedAgents(NamedTuple):
 
 
 def forecast_for_agents(model_input: Partitions, folds: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict[str, str]]]:
-    """What the agents of each fold are told of the return, and how sure it is; once, for all of them.
+    """The forecasts that the agents of each fold read, and how certain they are; made once, for all of them.
 
     And by fold the files (JSON) of what says it: they are stored beside each agent, which acts on it.
     """
-    told = fold_forecasts(pool({partition: load() for partition, load in model_input.items()}), folds)
+    by_fold = fold_forecasts(pool({partition: load() for partition, load in model_input.items()}), folds)
     files = {
         str(fold): {name: content.decode() for name, content in forecaster.files().items()}
-        for fold, forecaster in told.forecasters.items()
+        for fold, forecaster in by_fold.forecasters.items()
     }
-    return told.table, files
+    return by_fold.table, files
 
 
 def train(
@@ -73,16 +73,33 @@ def train(
     """Every fold's agents, and their positions out of sample: the mean of the seeds, and each seed by itself.
 
     The folds, purging, costs and order rules of everything else; the account in which an agent acts is the backtest's.
+
+    Args:
+        model_input: by partition a function that loads its model-input rows.
+        agent_forecasts: forecasts that agents read, out of sample.
+        bars: by partition a function that loads checked bars.
+        side_series: for the funding rates.
+        folds: the fold table.
+        agent_forecasters: by fold the files of the forecaster that is stored with the agent.
+        model_store: opens the store of an agent.
+        name: of the agent.
+        rules: algorithm, environment, reward and training.
+        universe: symbols, venue, timeframe and side series.
+        trading: costs, execution, signal and sizing.
+        seed: of the run; the trainings' follow from it.
+
+    Returns:
+        Positions, transitions, logs and the keys of the policies.
     """
     rows = pool({partition: load() for partition, load in model_input.items()})
-    known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
+    histories = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
     terms = TradingTerms.from_rules(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
-    told = {
+    forecasters = {
         int(fold): {file: text.encode() for file, text in files.items()} for fold, files in agent_forecasters.items()
     }
     store = model_store.of(_whole(name))
-    trained = walk_forward.train_folds((rows, agent_forecasts), folds, known, plan, store, told)
+    trained = walk_forward.train_folds((rows, agent_forecasts), folds, histories, plan, store, forecasters)
     transitions = pd.concat([one.transitions for one in trained], ignore_index=True)
     return TrainedAgents(
         walk_forward.mean_positions(transitions),
@@ -108,14 +125,33 @@ def search(
     trading: TradingSetup,
     seed: int,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The agent's best settings on the first fold's past, and the trials; not part of a run: settings are chosen by
-    whoever writes them into the configuration."""
+    """The agent's best settings on the first fold's past, and the trials.
+
+    Not part of a run: settings are chosen by whoever writes them into the configuration.
+
+    Args:
+        model_input: by partition a function that loads its model-input rows.
+        agent_forecasts: forecasts that agents read, out of sample.
+        bars: by partition a function that loads checked bars.
+        side_series: for the funding rates.
+        folds: of which the first is used.
+        study_storage: opens Optuna's storage of an agent.
+        name: of the agent.
+        rules: algorithm, environment, reward and training.
+        search_rules: how many trials, and the ranges.
+        universe: symbols, venue, timeframe and side series.
+        trading: costs, execution, signal and sizing.
+        seed: of trainings and sampler.
+
+    Returns:
+        Settings as a document, and one row a trial.
+    """
     rows = pool({partition: load() for partition, load in model_input.items()})
-    known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
+    histories = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
     terms = TradingTerms.from_rules(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
     plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
     best, trials = find_settings(
-        (rows, agent_forecasts), folds, known, plan, search_rules, study_storage.of(_whole(name))
+        (rows, agent_forecasts), folds, histories, plan, search_rules, study_storage.of(_whole(name))
     )
     return best.model_dump(mode="json"), trials
 
@@ -123,10 +159,19 @@ def search(
 def describe(
     transitions: pd.DataFrame, training_log: pd.DataFrame, responses: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """What the agents did, how they failed, and what they hold by the two forecasts that lead."""
-    found = behaviour.describe(transitions)
-    failed = behaviour.failures(transitions, found, training_log, responses)
-    return found, failed, behaviour.action_map(transitions)
+    """What the agents did, how they failed, and what they hold by the two forecasts that lead.
+
+    Args:
+        transitions: one row a fold, training and bar.
+        training_log: one row a training and step of the log.
+        responses: what each policy does at other costs and in other states of the market.
+
+    Returns:
+        Three tables.
+    """
+    behaved = behaviour.describe(transitions)
+    failed = behaviour.failures(transitions, behaved, training_log, responses)
+    return behaved, failed, behaviour.action_map(transitions)
 
 
 def draw(training_log: pd.DataFrame, action_map: pd.DataFrame) -> tuple[Any, Any]:

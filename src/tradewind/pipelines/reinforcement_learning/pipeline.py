@@ -24,14 +24,14 @@ def create_pipeline(agents: Sequence[str] | None = None) -> Pipeline:
     """Every agent (those of `params:models`, if none are given) trained and described in its own namespace,
     `reinforcement_learning.AGENT`."""
     names = tuple(chosen_agents() if agents is None else agents)
-    told = Node(
+    forecasting = Node(
         forecast_for_agents,
         ["model_input", "folds"],
         ["agent_forecasts", "agent_forecasters"],
         name="forecast_for_agents",
     )
     stage = Pipeline(
-        [*([told] if names else []), *gathering_nodes("reinforcement_learning", names)],
+        [*([forecasting] if names else []), *gathering_nodes("reinforcement_learning", names)],
         namespace="reinforcement_learning",
         prefix_datasets_with_namespace=False,
         tags="reinforcement_learning",

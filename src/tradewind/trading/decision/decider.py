@@ -77,9 +77,9 @@ class Decider:
         missing = [name for name in policy.features if name not in self.names]
         if missing:
             raise BadParameters(f"the policy reads features that are not computed: {', '.join(missing)}")
-        said = [self.plan.fingerprint(), repr(assembly), self._window, identity, type(policy).__name__]
-        said += [self.regimes[symbol].fingerprint() for symbol in sorted(self.regimes)]
-        self.fingerprint = hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        parts = [self.plan.fingerprint(), repr(assembly), self._window, identity, type(policy).__name__]
+        parts += [self.regimes[symbol].fingerprint() for symbol in sorted(self.regimes)]
+        self.fingerprint = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def begin(self) -> DecisionState:
         """The state before the first bar."""
@@ -119,10 +119,10 @@ class Decider:
         Raises:
             BadData: a bar that cannot be (see `Assembly.advance`).
         """
-        state.assembly, found = self.assembly.advance(state.assembly, arrivals)
+        state.assembly, assembled = self.assembly.advance(state.assembly, arrivals)
         observed = [
             Observed(*self._step(state.symbols[symbol], symbol, chunk, account))
-            for symbol, chunk in found.chunks.items()
+            for symbol, chunk in assembled.chunks.items()
         ]
         return state, tuple(observed)
 

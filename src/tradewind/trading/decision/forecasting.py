@@ -55,10 +55,10 @@ class ForecastPolicy:
         usable = (missing <= self.max_missing_share) & ~is_infinite
         rows = np.ascontiguousarray(seen.features[:, self._places(seen.names)])
         forecast, window, closed = self._forecast(state, seen, rows, usable)
-        after, found = fold_targets(TargetState.from_array(state["target"]), forecast, seen.volatility, self.rules)
-        reasons = found.reasons | np.where(is_infinite, INFINITE, 0)
+        after, folded = fold_targets(TargetState.from_array(state["target"]), forecast, seen.volatility, self.rules)
+        reasons = folded.reasons | np.where(is_infinite, INFINITE, 0)
         moved: Arrays = {"target": after.to_array(), "window": window, "closed": closed}
-        return moved, Steps(forecast, found.edge, found.target, reasons)
+        return moved, Steps(forecast, folded.edge, folded.target, reasons)
 
     def _places(self, names: tuple[str, ...]) -> NDArray[np.int64]:
         if names not in self._columns:
@@ -85,5 +85,5 @@ class ForecastPolicy:
             if run >= length:
                 end = earlier + row + 1
                 forecast[row] = self.forecaster.predict_row(joined[end - length : end])
-        kept = min(run, length - 1)
-        return forecast, joined[len(joined) - kept :].copy(), np.array([closed], dtype=np.int64)
+        carried = min(run, length - 1)
+        return forecast, joined[len(joined) - carried :].copy(), np.array([closed], dtype=np.int64)

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.trading.engine.inputs import check_rows
 from tradewind.trading.engine.step import (
     ACCEPTED,
     END,
@@ -27,7 +28,9 @@ from tradewind.trading.engine.step import (
     WORKING,
     Bar,
     TradingSchedule,
+    in_place,
     is_idle,
+    one_bar,
     record_fill,
     taker_cost,
     trade,
@@ -104,7 +107,11 @@ def advance(
 
     Returns:
         The bars' rows, and the fills; their bar is counted from the account's beginning.
+
+    Raises:
+        BadData: shapes that do not agree, or a price, rate or target that is missing where there is a bar.
     """
+    check_rows(bars, segment, target)
     out, positions = np.empty((len(ACCOUNT), bars.shape[2])), np.zeros((bars.shape[0], bars.shape[2]))
     fills = run_account(
         state.symbols, state.equity, state.n_bars, bars, segment, target, schedule, book, out, positions
@@ -112,7 +119,7 @@ def advance(
     return AccountRows(out, positions, fills)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@in_place
 def decide(symbols: Floats, at: int, target: float, volatility: float, usual_volume: float, delay: int) -> None:
     """Symbol `at` has decided on a target at a close, with what is known there; it is due `delay` bars later.
 
@@ -131,7 +138,7 @@ def decide(symbols: Floats, at: int, target: float, volatility: float, usual_vol
     symbols[at, DECIDED] += 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@in_place
 def share_of(symbols: Floats, at: int, equity: float) -> float:
     """The position's value at the last close as a share of equity.
 
@@ -143,7 +150,7 @@ def share_of(symbols: Floats, at: int, equity: float) -> float:
     return float(symbols[at, UNITS] * symbols[at, LAST_CLOSE] / equity) if equity > 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@in_place
 def step_bar(
     symbols: Floats, quotes: Floats, segments: Segments, delay: int, before: float, cost_scale: float,
     schedule: TradingSchedule, book: Floats, fills: Floats, count: int, row: int,
@@ -231,7 +238,7 @@ def step_bar(
     return BarResult(-1.0, 0.0, 0.0, -1.0, traded * share, 0.0, count)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def _close_after_gap(
     symbols: Floats, quotes: Floats, row: int, at: int, due: int, schedule: TradingSchedule, book: Floats,
     fills: Floats, count: int,
@@ -245,7 +252,7 @@ def _close_after_gap(
     return paid, count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def _trade(
     symbols: Floats, quotes: Floats, row: int, at: int, wanted: float, equity: float, delay: int,
     schedule: TradingSchedule, book: Floats, fills: Floats, count: int,

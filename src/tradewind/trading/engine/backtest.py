@@ -9,10 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tradewind.errors import BadData
 from tradewind.market.volatility import usual_volume
 from tradewind.trading.engine.account import ACCOUNT as ACCOUNT  # the columns, for those who read a `Result`
 from tradewind.trading.engine.account import advance, begin
+from tradewind.trading.engine.inputs import (
+    check_bars,
+    check_history,
+    check_symbols,
+    check_year,
+    checked_targets,
+    checked_timestamps,
+    numbers,
+)
 from tradewind.trading.engine.step import trading_schedule
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
@@ -28,7 +36,8 @@ class History:
     """Market inputs of one symbol's account, one entry a bar: prices, the volatility known at the close (per bar), the
     funding rate paid within the bar, the segment; and the volume in units, with its usual size as known at the close.
 
-    Without high and low, the bar's open and close are its range; without volume, an order of any size is filled.
+    Without high and low, the bar's open and close are its range; without volume, an order of any size is filled. What
+    cannot be traded on is refused when the history is made (`inputs.check_history`).
     """
 
     open: Floats
@@ -40,6 +49,14 @@ class History:
     low: Floats | None = None
     volume: Floats | None = None
     usual_volume: Floats | None = None
+
+    def __post_init__(self) -> None:
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "segment"}
+        columns = {name: numbers(values, name) for name, values in given.items() if values is not None}
+        segment = numbers(self.segment, "segment").astype(np.int32)
+        check_history(columns, segment)
+        for name, values in (*columns.items(), ("segment", segment)):
+            object.__setattr__(self, name, values)
 
     @classmethod
     def from_bars(
@@ -55,7 +72,11 @@ class History:
             volatility: shape (bars,), known at each close, log-return per bar.
             funding: settlements with `known_at` and `value`; None where the market has none.
             volume_window: bars of the usual volume.
+
+        Raises:
+            BadData: a column is missing, or has a value that cannot be traded on.
         """
+        check_bars(bars, funding)
         rate = np.zeros(len(bars))
         if funding is not None and len(funding):
             opened, closed, known = (
@@ -68,15 +89,14 @@ class History:
             np.add.at(rate, place[inside], funding["value"].to_numpy()[inside])
 
         def column(name: str) -> Floats | None:
-            return np.ascontiguousarray(bars[name].to_numpy(dtype=np.float64)) if name in bars else None
+            return numbers(bars[name], name) if name in bars else None
 
         volume = column("volume")
         usual = usual_volume(volume, volume_window) if volume is not None else None
         return cls(
-            open=np.ascontiguousarray(bars["open"].to_numpy(dtype=np.float64)),
-            close=np.ascontiguousarray(bars["close"].to_numpy(dtype=np.float64)),
-            volatility=volatility, funding_rate=rate, segment=bars["segment"].to_numpy(dtype=np.int32),
-            high=column("high"), low=column("low"), volume=volume, usual_volume=usual,
+            open=numbers(bars["open"], "open"), close=numbers(bars["close"], "close"), volatility=volatility,
+            funding_rate=rate, segment=bars["segment"], high=column("high"), low=column("low"), volume=volume,
+            usual_volume=usual,
         )  # fmt: skip
 
     def rows(self, chosen: NDArray[np.bool_]) -> "History":
@@ -154,11 +174,8 @@ def run(
         rules: the order rules.
         bars_per_year: by which borrowing costs are charged.
     """
-    _check(target, len(history.close), rules, "")
-    return _run(
-        history.matrix[None], history.segment[None], np.ascontiguousarray(target, dtype=np.float64)[None], costs,
-        rules, bars_per_year,
-    )  # fmt: skip
+    wanted = checked_targets(target, len(history.close), rules)
+    return _run(history.matrix[None], history.segment[None], wanted[None], costs, rules, bars_per_year)
 
 
 def portfolio(
@@ -181,43 +198,25 @@ def portfolio(
     Raises:
         BadData: as `backtest`, with the symbol; or its timestamps do not rise.
     """
+    check_symbols(histories, targets=targets, timestamps=timestamps)
     names = list(histories)
-    for name in names:
-        late = np.flatnonzero(timestamps[name][1:] <= timestamps[name][:-1])
-        if len(late):
-            row = int(late[0]) + 1
-            raise BadData(
-                f"{name}: timestamps must rise, the bar at row {row} ({timestamps[name][row]}) does not come after the "
-                "one before it: remove duplicates and sort"
-            )
-    instants = np.unique(np.concatenate([timestamps[name] for name in names]))
+    closes = {name: checked_timestamps(timestamps[name], len(histories[name].close), f"{name}: ") for name in names}
+    instants = np.unique(np.concatenate([closes[name] for name in names]))
     bars = np.full((len(names), len(_ROWS), len(instants)), np.nan)
     segment = np.full((len(names), len(instants)), -1, dtype=np.int32)
     wanted = np.zeros((len(names), len(instants)))
     for at, name in enumerate(names):
-        _check(targets[name], len(histories[name].close), rules, f"{name}: ")
-        place = np.searchsorted(instants, timestamps[name])
+        place = np.searchsorted(instants, closes[name])
         bars[at][:, place] = histories[name].matrix
         segment[at, place] = histories[name].segment
-        wanted[at, place] = targets[name]
+        wanted[at, place] = checked_targets(targets[name], len(histories[name].close), rules, f"{name}: ")
     return instants, _run(bars, segment, wanted, costs, rules, bars_per_year)
-
-
-def _check(target: Floats, n_bars: int, rules: OrderRules, whose: str) -> None:
-    if len(target) != n_bars:
-        raise BadData(f"{whose}a target is needed for each bar: {n_bars} bars, {len(target)} targets")
-    if n_bars and not (max(target.max(), -target.min()) <= rules.max_leverage):  # also true of NaN
-        wrong = ~(np.abs(target) <= rules.max_leverage)
-        row = int(np.flatnonzero(wrong)[0])
-        raise BadData(
-            f"{whose}targets must lie in [-{rules.max_leverage:g}, {rules.max_leverage:g}]: {int(wrong.sum())} do not, "
-            f"the first is row {row}: {target[row]}"
-        )
 
 
 def _run(
     bars: Floats, segment: NDArray[np.int32], target: Floats, costs: Costs, rules: OrderRules, bars_per_year: float
 ) -> Result:
+    check_year(bars_per_year)
     rows = advance(
         begin(len(bars), 1 + costs.latency_bars), bars, segment, target, trading_schedule(costs, rules, bars_per_year),
         costs.book_shares,

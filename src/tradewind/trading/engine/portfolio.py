@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tradewind.trading.engine.backtest import MARKET, History, portfolio
+from tradewind.trading.engine.inputs import check_symbols, numbers
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 
@@ -45,11 +46,10 @@ def portfolio_account(market: Market, targets: Targets, costs: Costs, rules: Ord
         costs: fees, spread, slippage, impact, funding, latency.
         rules: the order rules.
     """
+    check_symbols(market.histories, targets=targets)
     part = 1.0 / len(targets)
-    instants, result = portfolio(
-        market.histories, {name: target * part for name, target in targets.items()}, market.timestamps, costs, rules,
-        market.bars_per_year,
-    )  # fmt: skip
+    shares = {name: numbers(target, f"{name}: targets") * part for name, target in targets.items()}
+    instants, result = portfolio(market.histories, shares, market.timestamps, costs, rules, market.bars_per_year)
     fills = result.fills
     rows = fills[:, 0].astype(np.int64)
     value = np.abs(fills[:, 2]) * fills[:, 3] / np.maximum(fills[:, 6], 1e-300)

@@ -50,12 +50,12 @@ def at_costs(
     rows = []
     for side in bps:
         account = free if side == 0 else portfolio_account(market, targets, costs.of_side(side), rules)
-        found = summary(account)
+        measured = summary(account)
         rows.append(
             {
                 "bps": side,
-                "sharpe": found["sharpe"],
-                "total_return": found["total_return"],
+                "sharpe": measured["sharpe"],
+                "total_return": measured["total_return"],
                 "break_even_bps": break_even,
             }
         )
@@ -80,8 +80,8 @@ def at_delays(
     for multiple in multiples:
         for delay in delays:
             dearer = costs.scaled(multiple).model_copy(update={"latency_bars": costs.latency_bars + delay})
-            found = summary(portfolio_account(market, targets, dearer, rules))
-            rows.append({"cost_multiple": multiple, "delay_bars": delay, "sharpe": found["sharpe"]})
+            measured = summary(portfolio_account(market, targets, dearer, rules))
+            rows.append({"cost_multiple": multiple, "delay_bars": delay, "sharpe": measured["sharpe"]})
     return rows
 
 
@@ -103,11 +103,11 @@ def at_capital(
     rows = []
     for capital in capitals:
         account = portfolio_account(market, targets, impact, rules.model_copy(update={"capital": capital}))
-        found = summary(account)
+        measured = summary(account)
         rows.append(
             {
-                "capital": capital, "sharpe": found["sharpe"], "annual_return": found["annual_return"],
-                "annual_profit": capital * found["annual_return"],
+                "capital": capital, "sharpe": measured["sharpe"], "annual_return": measured["annual_return"],
+                "annual_profit": capital * measured["annual_return"],
             }
         )  # fmt: skip
     return rows
@@ -133,8 +133,8 @@ def leave_one_out(
     ]
     for symbol in targets if len(targets) > 1 else ():
         rest = [name for name in targets if name != symbol]
-        found = summary(portfolio_account(market.of(rest), {name: targets[name] for name in rest}, costs, rules))
-        rows.append({"left_out": "symbol", "group": symbol, "sharpe": found["sharpe"]})
+        measured = summary(portfolio_account(market.of(rest), {name: targets[name] for name in rest}, costs, rules))
+        rows.append({"left_out": "symbol", "group": symbol, "sharpe": measured["sharpe"]})
     return rows
 
 
@@ -255,11 +255,11 @@ def worse_worlds(
     ]
     rows = []
     for name, world, decided in worlds:
-        found = summary(portfolio_account(world, decided, costs, rules))
+        measured = summary(portfolio_account(world, decided, costs, rules))
         rows.append(
             {
-                "world": name, "sharpe": found["sharpe"], "total_return": found["total_return"],
-                "max_drawdown": found["max_drawdown"],
+                "world": name, "sharpe": measured["sharpe"], "total_return": measured["total_return"],
+                "max_drawdown": measured["max_drawdown"],
             }
         )  # fmt: skip
     return rows

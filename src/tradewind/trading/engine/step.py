@@ -22,6 +22,13 @@ REASONS = np.array(["target", "stop", "take profit", "time", "liquidation", "gap
 TARGET, STOP, PROFIT, TIME, LIQUIDATION, END = range(6)
 MOST_FILLS = 5  # of a symbol in one bar: after a gap, by time, the order, its stop, and the ruin of the account
 
+# Kernels of one bar count no references (`_nrt`): they make no arrays, and numba would else count every array that they
+# are given up and down on each bar, which takes longer than the bar. Those that run on every bar are put in place, by
+# LLVM and not by numba (`inline`), whose copies are counted; the others are calls, so that a bar that only holds does
+# not pay for their many variables.
+one_bar = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+in_place = njit(cache=True, nogil=True, error_model="numpy", _nrt=False, forceinline=True)
+
 
 class TradingSchedule(NamedTuple):
     """Costs and order rules as plain numbers, per bar and per unit of starting capital; 0 switches a rule off."""
@@ -80,7 +87,7 @@ def trading_schedule(costs: Costs, rules: OrderRules, bars_per_year: float) -> T
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def taker_cost(schedule: TradingSchedule, book: Floats, bar: Bar, units: float, price: float) -> float:
     """Cost of taking `units` at `price`, in money: fee, half-spread, slippage, and the step to the next tick.
 
@@ -103,13 +110,13 @@ def taker_cost(schedule: TradingSchedule, book: Floats, bar: Bar, units: float, 
     return float(cost)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def rounded(units: float, lot: float) -> float:
     """Units rounded towards zero to whole lots."""
     return float(np.trunc(units / lot + np.sign(units) * 1e-9) * lot) if lot > 0.0 else units
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def record_fill(fills: Floats, at: int, units: float, price: float, cost: float, reason: int) -> int:
     """Record units, price, cost and reason in row `at`; the next free row. The caller keeps room, and writes bar,
     symbol and equity.
@@ -126,7 +133,7 @@ def record_fill(fills: Floats, at: int, units: float, price: float, cost: float,
     return at + 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
 def apply_fill(states: Floats, at: int, units: float, price: float) -> None:
     """Add units bought at a price to symbol `at`: what is added moves the mean entry price, what is taken off keeps it,
     a turn begins anew.
@@ -147,7 +154,7 @@ def apply_fill(states: Floats, at: int, units: float, price: float) -> None:
     states[at, UNITS] = after
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@in_place
 def is_idle(
     states: Floats, at: int, target: float, equity: float, opening: float, high: float, schedule: TradingSchedule
 ) -> bool:
@@ -174,7 +181,15 @@ def is_idle(
     return units >= 0.0 or equity + units * (high - opening) > -2.0 * (schedule.maintenance + 0.05) * units * high
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@one_bar
+def _is_met(bar: Bar, limit: float, side: float) -> bool:
+    # A bar that opens at the price was traded there; one that only touches it later may not have come to this order.
+    if side > 0.0:
+        return bar.opening <= limit or bar.low < limit
+    return bar.opening >= limit or bar.high > limit
+
+
+@one_bar
 def trade(
     states: Floats, at: int, target: float, equity: float, bar: Bar, schedule: TradingSchedule, book: Floats,
     fills: Floats, count: int,
@@ -223,8 +238,8 @@ def trade(
                 apply_fill(states, at, missing, price)
                 if missing == whole:  # exactly: else the rounding of the sum would be traded on the next bar
                     states[at, UNITS] = states[at, WORKING]
-        elif missing != 0.0 and limit > 0.0 and (bar.low < limit if missing > 0.0 else bar.high > limit):
-            # Met at the open if that is better already; what was held until then earns up to the fill.
+        elif missing != 0.0 and limit > 0.0 and _is_met(bar, limit, np.sign(missing)):
+            # Met at the open if that is as good or better; what was held until then earns up to the fill.
             there = min(price, limit) if missing > 0.0 else max(price, limit)
             gross += states[at, UNITS] * (there - price)
             price, met = there, True
@@ -253,7 +268,7 @@ def trade(
         there, left = 0.0, False
         if lowest <= worst:
             there, left = side * min(worst, side * price), True
-        elif highest > best:
+        elif highest > best or side * price >= best:
             there, left, reason = side * max(best, side * price), True, PROFIT
         if left:
             gross += units * (there - price)

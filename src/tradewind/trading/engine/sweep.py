@@ -10,7 +10,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tradewind.compute import track
-from tradewind.errors import BadData
 from tradewind.metrics.risk import MEASURES, measure
 from tradewind.trading.engine.account import (
     DECISION_SIZE,
@@ -24,6 +23,7 @@ from tradewind.trading.engine.account import (
     step_bar,
 )
 from tradewind.trading.engine.backtest import HOURS_A_YEAR, MARKET, History
+from tradewind.trading.engine.inputs import check_year, checked_targets, checked_timestamps
 from tradewind.trading.engine.step import (
     ACCEPTED,
     FILL_SIZE,
@@ -67,18 +67,18 @@ def sweep(
     Raises:
         BadData: a target of the wrong length, missing, or beyond the leverage allowed.
     """
+    check_year(bars_per_year)
+    closes = pd.Series(checked_timestamps(timestamp, len(history.close)))
     bars, segment = history.matrix[None], history.segment[None]
     schedule, book = trading_schedule(costs, rules, bars_per_year), costs.book_shares
     delay = 1 + costs.latency_bars
     plain = is_plain(rules) and costs.borrow_rate_annual == 0
     funding = np.cumsum(bars[0][0] * bars[0][7])  # paid on one unit since the first bar, at the open
-    day = ((timestamp - pd.Timedelta(1, unit="ms")).dt.floor("D")).to_numpy()
+    day = ((closes - pd.Timedelta(1, unit="ms")).dt.floor("D")).to_numpy()
     starts = np.flatnonzero(np.r_[True, day[1:] != day[:-1]])
 
     def one(parameters: dict[str, Any]) -> list[float]:
-        target = np.ascontiguousarray(make_target(**parameters), dtype=np.float64)
-        if len(target) != len(history.close) or not np.all(np.abs(target) <= rules.max_leverage):
-            raise BadData(f"the target for {parameters} is missing, too large, or not one for each bar")
+        target = checked_targets(make_target(**parameters), len(history.close), rules, f"{parameters}: ")
         found = _event_driven(bars, funding, segment, target, schedule, book, delay, starts) if plain else None
         if found is None or not found[3]:
             found = (*_bar_by_bar(begin(1, delay), bars, segment, target[None], schedule, book, starts), True)

@@ -5,6 +5,7 @@ import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
 
+from tradewind.errors import BadData
 from tradewind.trading.engine.backtest import History, Result
 from tradewind.trading.engine.step import REASONS
 
@@ -27,7 +28,15 @@ def trade_table(result: Result, history: History, symbol: int = 0) -> pd.DataFra
         result: of `backtest.run` or `backtest.portfolio`.
         history: the symbol's bars.
         symbol: the symbol's number in `result`.
+
+    Raises:
+        BadData: the fills are of more bars than the history has, or there is no such symbol.
     """
+    if not 0 <= symbol < len(result.positions):
+        raise BadData(f"symbol must be 0 to {len(result.positions) - 1}, its number in the result: found {symbol}")
+    if len(result.fills) and result.fills[:, 0].max() >= len(history.close):
+        raise BadData(f"the result is of other bars: fills up to bar {int(result.fills[:, 0].max())}, "
+                      f"{len(history.close)} bars in the history; give the history it was run on")  # fmt: skip
     fills = result.fills[result.fills[:, 1] == symbol]
     rows = _pair(fills, *history.range(), history.close)
     table = pd.DataFrame(rows, columns=list(COLUMNS))

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+# References are counted even where the account calls, which counts none: interpolation makes arrays.
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=True)
 def side_share(
     fixed: float, by_volatility: float, impact: float, book: Floats, volatility: float, participation: float,
     value: float,
@@ -55,6 +56,6 @@ def side_shares(
     """
     out = np.empty(len(volatility))
     for row in range(len(volatility)):
-        known = 0.0 if np.isnan(volatility[row]) else volatility[row]
-        out[row] = side_share(fixed, by_volatility, impact, book, known, participation, value)
+        bar_volatility = 0.0 if np.isnan(volatility[row]) else volatility[row]
+        out[row] = side_share(fixed, by_volatility, impact, book, bar_volatility, participation, value)
     return out

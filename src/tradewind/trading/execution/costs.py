@@ -76,7 +76,7 @@ class Costs(Parameters):
         return np.asarray(2.0 * side.reshape(per_bar.shape), dtype=np.float64)
 
     def scaled(self, multiple: float) -> "Costs":
-        """The same costs, `multiple` times as high."""
+        """The same costs, `multiple` times as high; a maker's rebate is no cost and is not raised with them."""
         scaled = {
             name: getattr(self, name) * multiple
             for name in (
@@ -84,6 +84,7 @@ class Costs(Parameters):
                 "impact_coefficient", "borrow_rate_annual",
             )
         }  # fmt: skip
+        scaled["maker_fee_bps"] = max(scaled["maker_fee_bps"], min(self.maker_fee_bps, 0.0))
         return self.model_copy(update=scaled | {"book": tuple((value, bps * multiple) for value, bps in self.book)})
 
     def of_side(self, bps: float) -> "Costs":

@@ -2,11 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tradewind.parameters import Parameters
 
-Share = Annotated[float | None, Field(gt=0)]
+
+def _is_share(value: float | None) -> float | None:
+    if value is not None and value >= 1:
+        raise ValueError(f"must be a share below 1: {value / 100:g} is {value:g} %")
+    return value
+
+
+Share = Annotated[float | None, Field(gt=0), AfterValidator(_is_share)]
 
 
 class OrderRules(Parameters):
@@ -14,9 +21,10 @@ class OrderRules(Parameters):
 
     - `order`: `market` takes the next open; `limit` rests at the last close and is filled, as maker, when a bar opens
       at or trades through that price; until then it is priced anew at every close.
-    - `stop_loss`, `take_profit`: share of the entry price. A stop is filled at its level or, if the bar opens beyond
-      it, at the open; where a bar reaches both, the stop comes first. After either, and after `max_holding_bars`, the
-      position stays closed until the target changes.
+    - `stop_loss`, `take_profit`: share of the entry price, 0.05 for 5 %. A stop is filled at its level or, if the bar
+      opens beyond it, at the open; where a bar reaches both, the stop comes first. A profit is taken where a bar opens
+      at or trades through its level. After either, and after `max_holding_bars`, the position stays closed until the
+      target changes.
     - `max_leverage`: the largest sum of absolute targets; more is scaled down in proportion. A position is liquidated
       at the price where equity falls to `maintenance_margin` times its value, at `liquidation_fee_bps`.
     - `max_participation`: the largest share of a bar's volume that one order may be; the rest waits for the next bar.

@@ -78,9 +78,9 @@ def plan_slices(order: Order, costs: Costs, bar_s: float) -> SlicePlan:
         raise BadParameters("bar_volume must be given: these costs grow with the order's share of it")
     patience = (1.0 - order.urgency) * order.deadline_s
     count = min(1 + math.floor(patience / bar_s), MOST_SLICES)
-    whole, sliced = expected_cost(order, costs, 1), expected_cost(order, costs, count)
-    if sliced.total >= whole.total:
-        return SlicePlan((Slice(0.0, "market", order.quantity, None),), whole, "one_order")
+    at_once, sliced = expected_cost(order, costs, 1), expected_cost(order, costs, count)
+    if sliced.total >= at_once.total:
+        return SlicePlan((Slice(0.0, "market", order.quantity, None),), at_once, "one_order")
     each = order.quantity / count
     slices = tuple(Slice(at * patience / count, "market", each, None) for at in range(count))
     return SlicePlan(slices, sliced, "equal_slices")

@@ -266,9 +266,9 @@ def check(order: Order, view: RiskView, limits: RiskLimits, checks: Mapping[str,
         if code in view.overridden and code in MAY_BE_OVERRIDDEN:
             continue
         try:
-            found = broken(order, view, limits)
+            violation = broken(order, view, limits)
         except Exception:  # noqa: BLE001 - a gate that fails is shut
             return Rejected(GATE_ERROR, 0.0, float(list(checks).index(code)))
-        if found is not None:
-            return Rejected(code, *found)
+        if violation is not None:
+            return Rejected(code, *violation)
     return None

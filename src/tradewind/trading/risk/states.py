@@ -155,8 +155,8 @@ def _override(state: RiskState, who: str, reason: str, now_ms: int, given: Mappi
         raise BadParameters(f"only {', '.join(sorted(MAY_BE_OVERRIDDEN))} may be overridden; not {code!r}")
     if not 0 < minutes <= 24 * 60:
         raise BadParameters(f"an override lasts more than 0 and at most 1440 minutes, not {minutes:g}")
-    kept = tuple(one for one in state.overrides if one[0] != code and one[1] > now_ms)
-    overrides = (*kept, (code, now_ms + int(minutes * 60_000)))
+    others = tuple(one for one in state.overrides if one[0] != code and one[1] > now_ms)
+    overrides = (*others, (code, now_ms + int(minutes * 60_000)))
     return replace(state, overrides=overrides, reason=reason, who=who, since_ms=now_ms)
 
 

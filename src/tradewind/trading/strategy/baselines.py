@@ -4,6 +4,7 @@ from types import ModuleType
 
 import numpy as np
 
+from tradewind.learning.ensemble import EQUAL_WEIGHT, FAMILY
 from tradewind.learning.features.bars import Chunk
 from tradewind.trading.strategy import own
 from tradewind.trading.strategy.spec import Features, Floats, Strategy, sign_of_change, strategy
@@ -57,13 +58,16 @@ TITLES = {
     "last_bar_reversal": "last-bar reversal",
     RANDOM: "random, same turnover",
     MATCHED: "holding, same exposure",
+    EQUAL_WEIGHT: "equal-weight ensemble",
 }
 
 
 def family(name: str) -> str:
-    """model, strategy (a rule of one's own), baseline or oracle."""
+    """model, ensemble (of the run's models), strategy (a rule of one's own), baseline or oracle."""
     if name == ORACLE:
         return "oracle"
+    if name == EQUAL_WEIGHT:
+        return FAMILY
     if name in DIRECTIONS:
         return DIRECTIONS[name].family
     return "baseline" if name in (RANDOM, MATCHED) else "model"

@@ -49,8 +49,8 @@ def fold_size(
     for row in range(len(direction)):
         # NaN, the direction before the first bar, differs from every direction.
         if direction[row] != last or (target == 0.0 and direction[row] != 0.0):
-            known = volatility[row] > 0.0
-            target = direction[row] * min(target_per_bar / volatility[row], largest) if known else 0.0
+            has_volatility = volatility[row] > 0.0
+            target = direction[row] * min(target_per_bar / volatility[row], largest) if has_volatility else 0.0
         last = direction[row]
         out[row] = target
     return Held(last, target), out

@@ -89,13 +89,13 @@ class Strategy:
         read = {name: given[name] for name in self.features}
         if state:
             read = {name: np.concatenate((state[f"feature:{name}"], values)) for name, values in read.items()}
-        found = np.asarray(self.rule(joined, read, bars_per_day), dtype=np.float64)[len(joined) - len(bars) :]
-        kept = self.lookback(bars_per_day)
-        if not kept:
-            return {}, found
-        first = max(len(joined) - kept, 0)
-        moved = chunk_arrays(joined.tail(kept), "bars")
-        return moved | {f"feature:{name}": values[first:].copy() for name, values in read.items()}, found
+        sides = np.asarray(self.rule(joined, read, bars_per_day), dtype=np.float64)[len(joined) - len(bars) :]
+        lookback = self.lookback(bars_per_day)
+        if not lookback:
+            return {}, sides
+        first = max(len(joined) - lookback, 0)
+        moved = chunk_arrays(joined.tail(lookback), "bars")
+        return moved | {f"feature:{name}": values[first:].copy() for name, values in read.items()}, sides
 
 
 def strategy(

@@ -8,6 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from tests.depth import deep
 from tradewind.errors import BadModel, BadParameters
 from tradewind.learning.models.base import Files
 from tradewind.learning.models.sequence import devices
@@ -51,8 +52,10 @@ def valid_losses(trained: Any) -> list[float]:
     return [float(epoch[Epoch._fields.index("valid_loss")]) for epoch in trained[1]]
 
 
-@pytest.mark.parametrize("name", ["lstm", "tft"])
-@pytest.mark.parametrize("killed_after", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("name", "killed_after"),
+    [("lstm", 1), ("tft", 2), *(deep(*more) for more in (("lstm", 2), ("lstm", 3), ("tft", 1), ("tft", 3)))],
+)
 def test_a_killed_training_ends_with_the_same_weights(dataset: TradingDataset, name: str, killed_after: int) -> None:
     whole = train(dataset, name=name)
     kept = Kept(until=killed_after)

@@ -50,10 +50,10 @@ def window_moments(
             place, complete = 0, True
         else:
             if complete:
-                here, there = place + 1, window - place - 1
+                in_block, there = place + 1, window - place - 1
                 distance = state[means + place + 1] - mean
                 mean_out[row] = mean + distance * (there * inverse)
-                total = square + state[squares + place + 1] + distance * distance * (here * there * inverse)
+                total = square + state[squares + place + 1] + distance * distance * (in_block * there * inverse)
                 variance_out[row] = total * inverse
             else:
                 mean_out[row] = variance_out[row] = np.nan
@@ -103,12 +103,12 @@ def window_shape(values: Floats, skew: Floats, kurtosis: Floats, n: int, window:
         state[raw + place] = value
         one = (value, 0.0, 0.0, 0.0)
         head = one if place == 0 else _merge(head, one, place, 1)
-        whole = head
+        moments = head
         if place < window - 1 and complete:
             b = back + 4 * (place + 1)
-            whole = _merge((state[b], state[b + 1], state[b + 2], state[b + 3]), head, window - place - 1, place + 1)
+            moments = _merge((state[b], state[b + 1], state[b + 2], state[b + 3]), head, window - place - 1, place + 1)
         if place == window - 1 or complete:
-            _, m2, m3, m4 = whole
+            _, m2, m3, m4 = moments
             if m2 != m2:
                 skew[row] = kurtosis[row] = np.nan
             elif m2 <= 0.0:
@@ -251,12 +251,14 @@ def window_trend(
         else:
             if complete:
                 b = back + 3 * (place + 1)
-                here, there = place + 1.0, window - place - 1.0
+                in_block, there = place + 1.0, window - place - 1.0
                 distance = mean - state[b]
-                total = cross + state[b + 2] + distance * here * there * 0.5
+                total = cross + state[b + 2] + distance * in_block * there * 0.5
                 slope_out[row] = total * (1.0 / spread)
-                mean_out[row] = state[b] + distance * (here * inverse)
-                variance_out[row] = (square + state[b + 1] + distance * distance * (here * there * inverse)) * inverse
+                mean_out[row] = state[b] + distance * (in_block * inverse)
+                variance_out[row] = (
+                    square + state[b + 1] + distance * distance * (in_block * there * inverse)
+                ) * inverse
             else:
                 slope_out[row] = mean_out[row] = variance_out[row] = np.nan
             place += 1

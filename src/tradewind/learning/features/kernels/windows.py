@@ -53,10 +53,10 @@ def window_sum(values: Floats, out: Floats, n: int, window: int, state: Floats, 
     row = 0
     while row < n:
         run = min(n - row, window - 1 - place)
-        new, kept = values[row : row + run], state[raw + place : raw + place + run]
+        new, raws = values[row : row + run], state[raw + place : raw + place + run]
         rest, result = state[ahead + place + 1 : ahead + place + 1 + run], out[row : row + run]
         for step in range(run):
-            kept[step] = new[step]
+            raws[step] = new[step]
             total += new[step]
             result[step] = total + rest[step]
         if not complete:
@@ -97,11 +97,11 @@ def window_max(values: Floats, out: Floats, n: int, window: int, sign: float, st
     row = 0
     while row < n:
         run = min(n - row, window - 1 - place)
-        new, kept = values[row : row + run], raw[place : place + run]
+        new, raws = values[row : row + run], raw[place : place + run]
         rest, result = ahead[place + 1 : place + 1 + run], out[row : row + run]
         for step in range(run):
             value = sign * new[step]
-            kept[step] = value
+            raws[step] = value
             best = _larger(best, value) if place + step > 0 else value
             result[step] = sign * _larger(best, rest[step])
         if not complete:

@@ -26,20 +26,20 @@ def training_alarms(epochs: pd.DataFrame, dead_units: float) -> list[tuple[str, 
     """Alarms of one fold's training, from its epochs (train_loss, valid_loss, gradient norms) and dead units."""
     valid = epochs["valid_loss"].to_numpy()
     usual = float(np.median(epochs["gradient_norm"]))
-    found = {
+    by_kind = {
         "exploding_gradient": float(epochs["largest_gradient_norm"].max()) / usual if usual > 0 else 0.0,
         "divergence": float(valid[-1] / valid.min()),
         "dead_units": dead_units,
     }
     if len(valid) > 1:
-        found["nothing_learned"] = float(valid.min() / valid[0])
-    return [(kind, value) for kind, value in found.items() if _is_beyond(kind, value)]
+        by_kind["nothing_learned"] = float(valid.min() / valid[0])
+    return [(kind, value) for kind, value in by_kind.items() if _is_beyond(kind, value)]
 
 
 def calibration_alarms(errors: Sequence[float]) -> list[tuple[str, float]]:
     """Alarms of one fold's forecasts: calibration error of the first and second half of its test."""
-    found = {"poor_calibration": float(np.mean(errors)), "calibration_drift": float(errors[1] - errors[0])}
-    return [(kind, value) for kind, value in found.items() if _is_beyond(kind, value)]
+    by_kind = {"poor_calibration": float(np.mean(errors)), "calibration_drift": float(errors[1] - errors[0])}
+    return [(kind, value) for kind, value in by_kind.items() if _is_beyond(kind, value)]
 
 
 def alarm_table(model: str, alarms: Sequence[tuple[int, str, float]]) -> pd.DataFrame:

@@ -37,7 +37,7 @@ def warm_up(network: torch.nn.Module, x: torch.Tensor) -> None:
     anything is timed; weights and gradients stay as they are."""
     if x.device.type == "cpu":
         return
-    said = network(x)
-    (said.logits.sum() + said.quantiles.sum()).backward()
+    outputs = network(x)
+    (outputs.logits.sum() + outputs.quantiles.sum()).backward()
     network.zero_grad(set_to_none=True)
     torch.cuda.synchronize()

@@ -102,8 +102,8 @@ class ExportedForecaster:
     def predict_all(self, rows: pd.DataFrame) -> pd.DataFrame:
         """A forecast for each row of all symbols that ends a whole window, under the row's index."""
         windows = make_windows(rows, self._outside.standardiser, self.window_bars)
-        found = self._finished(windows.gather(np.arange(len(windows))))
-        return found.set_axis(rows.index[windows.source]).sort_index()
+        forecasts = self._finished(windows.gather(np.arange(len(windows))))
+        return forecasts.set_axis(rows.index[windows.source]).sort_index()
 
     def _finished(self, x: np.ndarray[Any, Any]) -> pd.DataFrame:
         logits, quantiles = self._session.run(None, {"x": x})

@@ -46,8 +46,8 @@ def choose_features(rows: pd.DataFrame, most: int | None) -> list[str]:
 def _ranks(values: Floats) -> Floats:
     """Ranks of each column, centred, of length one; missing values in the middle, a constant column zero."""
     ranked = pd.DataFrame(values).rank().to_numpy()
-    known = np.isfinite(ranked)
-    middle = np.where(known, ranked, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    centred = np.where(known, ranked - middle, 0.0)
+    is_finite = np.isfinite(ranked)
+    middle = np.where(is_finite, ranked, 0.0).sum(axis=0) / np.maximum(is_finite.sum(axis=0), 1)
+    centred = np.where(is_finite, ranked - middle, 0.0)
     length = np.sqrt((centred**2).sum(axis=0))
     return np.asarray(np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-12))

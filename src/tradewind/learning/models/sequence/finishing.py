@@ -73,9 +73,9 @@ class Finishing(BaseModel):
         scaling = fit_scaling(class_probabilities(logits, head), label)
         return cls(head=head, horizons=horizons, return_scale=return_scale, scaling=scaling, quantile_shift=shift)
 
-    def quantiles(self, said: Floats) -> Floats:
+    def quantiles(self, raw: Floats) -> Floats:
         """Log returns (rows, horizons, 5), from low to high."""
-        shifted = np.sort(said + np.array(self.quantile_shift), axis=2)
+        shifted = np.sort(raw + np.array(self.quantile_shift), axis=2)
         return np.asarray(shifted * np.array(self.return_scale)[:, None])
 
     def forecasts(self, logits: Floats, quantiles: Floats) -> pd.DataFrame:

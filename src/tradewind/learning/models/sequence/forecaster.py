@@ -118,7 +118,7 @@ class SequenceForecaster:
         history, best = train_network(network, dataset, train, stop, self.parameters, self.seed, checkpoint)
         near = stop[:: max(len(stop) // EXAMINED, 1)]
         health = examine(
-            network, dataset[near], lambda said, batch: network_loss(said, batch, self.parameters), self.seed
+            network, dataset[near], lambda outputs, batch: network_loss(outputs, batch, self.parameters), self.seed
         )
         logits, quantiles, _, _ = apply_network(network, windows, calibrate)
         rows = windows.source[calibrate]
@@ -147,8 +147,8 @@ class SequenceForecaster:
         testing = np.ones(len(rows), dtype=np.bool_) if testing is None else testing
         windows, chosen, places = self._windows(rows, testing)
         logits, quantiles, _, _ = apply_network(network, windows, chosen)
-        known = outside.finishing.forecasts(logits, quantiles)
-        return known.set_axis(places).reindex(np.arange(int(testing.sum()))).set_axis(rows.index[testing])
+        forecasts = outside.finishing.forecasts(logits, quantiles)
+        return forecasts.set_axis(places).reindex(np.arange(int(testing.sum()))).set_axis(rows.index[testing])
 
     def predict_row(self, x: NDArray[np.float32]) -> Floats:
         """p_down, p_flat, p_up and expected log return (4,) of a window (window_bars, features), oldest bar first.
@@ -158,8 +158,8 @@ class SequenceForecaster:
         outside, _, network = self._fitted
         network.eval()
         with torch.no_grad():
-            said = network(torch.from_numpy(outside.standardiser.scaled(x)[None]))
-        return outside.finishing.row(said.logits.double().numpy(), said.quantiles.double().numpy())
+            outputs = network(torch.from_numpy(outside.standardiser.scaled(x)[None]))
+        return outside.finishing.row(outputs.logits.double().numpy(), outputs.quantiles.double().numpy())
 
     def details(self, rows: pd.DataFrame, testing: Mask) -> Details:
         """What the network says of `rows[testing]` beyond the forecast."""

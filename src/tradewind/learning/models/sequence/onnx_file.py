@@ -25,8 +25,8 @@ class _Words(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, 3) and (batch, horizons, 5)."""
-        said = self.network(x)
-        return said.logits, said.quantiles
+        outputs = self.network(x)
+        return outputs.logits, outputs.quantiles
 
 
 def to_onnx(network: Network, length: int, features: int) -> bytes:
@@ -54,8 +54,8 @@ def to_onnx(network: Network, length: int, features: int) -> bytes:
         )  # fmt: skip
         expected = [one.numpy() for one in words(x[:2])]
     content = file.getvalue()
-    found = make_session(content).run(None, {"x": x[:2].numpy()})
-    apart = max(float(np.abs(ours - theirs).max()) for ours, theirs in zip(expected, found, strict=True))
+    exported = make_session(content).run(None, {"x": x[:2].numpy()})
+    apart = max(float(np.abs(ours - theirs).max()) for ours, theirs in zip(expected, exported, strict=True))
     if not apart <= TOLERANCE:
         raise BadModel(f"the exported network differs from the trained one by {apart:.1e}, more than {TOLERANCE}")
     return content

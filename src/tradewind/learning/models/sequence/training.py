@@ -58,12 +58,12 @@ class _Run:
             self.network.load_state_dict(_under(tensors, "network."))
             self.best_weights = _under(tensors, "best.")
             self.generator.set_state(tensors["generator"])
-            known = self.optimiser.state_dict()
+            present = self.optimiser.state_dict()
             states: dict[int, dict[str, Tensor]] = {}
             for name, value in _under(tensors, "optimiser.").items():
                 place, _, what = name.partition(".")
                 states.setdefault(int(place), {})[what] = value
-            self.optimiser.load_state_dict({"state": states, "param_groups": known["param_groups"]})
+            self.optimiser.load_state_dict({"state": states, "param_groups": present["param_groups"]})
             self.history, self.best = [Epoch(*one) for one in progress["history"]], int(progress["best"])
         except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
             raise BadModel(f"the checkpoint does not fit this network ({error}): delete it to train anew") from error
@@ -203,11 +203,11 @@ def _along(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
-def network_loss(said: Said, batch: Batch, parameters: SequenceParameters, progress: float = 1.0) -> Tensor:
+def network_loss(outputs: Said, batch: Batch, parameters: SequenceParameters, progress: float = 1.0) -> Tensor:
     """The weighted mean over the rows: loss of the classes plus `quantile_share` times that of the quantiles.
 
     Args:
-        said: the network's answers to the batch.
+        outputs: the network's answers to the batch.
         batch: labels, scaled returns and weights.
         parameters: the head and the share of the quantiles.
         progress: of the training, from 0 to 1.
@@ -215,8 +215,8 @@ def network_loss(said: Said, batch: Batch, parameters: SequenceParameters, progr
     Returns:
         A scalar.
     """
-    rows = class_loss(said.logits, batch.label, parameters.head, progress)
-    rows = rows + parameters.quantile_share * pinball_loss(said.quantiles, batch.scaled_return)
+    rows = class_loss(outputs.logits, batch.label, parameters.head, progress)
+    rows = rows + parameters.quantile_share * pinball_loss(outputs.quantiles, batch.scaled_return)
     return (rows * batch.weight).sum() / batch.weight.sum()
 
 
@@ -258,8 +258,8 @@ def apply_network(network: Network, windows: Windows, chosen: Rows) -> tuple[Flo
     parts = []
     with torch.no_grad():
         for start in range(0, len(chosen), EVALUATION_BATCH):
-            said = network(torch.from_numpy(windows.gather(chosen[start : start + EVALUATION_BATCH])))
-            parts.append([one.double() for one in said])
+            outputs = network(torch.from_numpy(windows.gather(chosen[start : start + EVALUATION_BATCH])))
+            parts.append([one.double() for one in outputs])
     logits, quantiles, attention, selection = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
     return logits, quantiles, attention, selection
 

@@ -39,10 +39,10 @@ class Standardiser(BaseModel):
         if np.isinf(values).any():
             culprit = names[int(np.argmax(np.isinf(values).any(axis=0)))]
             raise BadData(f"feature {culprit} is infinite in the training rows: mend its formula")
-        known = np.isfinite(values)
-        count = np.maximum(known.sum(axis=0), 1)
-        mean = np.where(known, values, 0.0).sum(axis=0) / count
-        deviation = np.sqrt((np.where(known, values - mean, 0.0) ** 2).sum(axis=0) / count)
+        is_finite = np.isfinite(values)
+        count = np.maximum(is_finite.sum(axis=0), 1)
+        mean = np.where(is_finite, values, 0.0).sum(axis=0) / count
+        deviation = np.sqrt((np.where(is_finite, values - mean, 0.0) ** 2).sum(axis=0) / count)
         deviation[deviation < 1e-12] = np.inf
         return cls(
             features=tuple(names), mean=tuple(mean.tolist()),

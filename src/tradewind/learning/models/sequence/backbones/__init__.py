@@ -37,5 +37,7 @@ def make_backbone(name: str, n_features: int, horizons: tuple[int, ...], paramet
     Returns:
         A module from (batch, length, features) to an `Encoded`, with random weights.
     """
-    made: Callable[[int, tuple[int, ...], SequenceParameters], nn.Module] = import_module(f"{__name__}.{name}").Backbone
-    return made(n_features, horizons, parameters)
+    backbone: Callable[[int, tuple[int, ...], SequenceParameters], nn.Module] = import_module(
+        f"{__name__}.{name}"
+    ).Backbone
+    return backbone(n_features, horizons, parameters)

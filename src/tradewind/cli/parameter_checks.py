@@ -1,0 +1,155 @@
+"""All parameters of all stages, looked at together before any node: types, unknown keys, contradictions."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.pipeline import Pipeline
+
+from tradewind.errors import BadParameters, TradewindError
+
+_MISSING = object()
+
+
+def check_all(context: KedroContext) -> None:
+    """Nothing, where the parameters of every stage are right, also of those that this run leaves out.
+
+    Raises:
+        BadParameters: all that is wrong, in one line: the key, what is wrong with it, and its value.
+    """
+    from tradewind.pipeline_registry import register_pipelines
+
+    loader = context.config_loader
+    base = keys_of_base(Path(str(loader.conf_source)) / "base")
+    told = faults_of(loader["parameters"], register_pipelines(), base)
+    if told:
+        raise BadParameters("parameters: " + "; ".join(told))
+
+
+def keys_of_base(folder: Path) -> dict[str, Any]:
+    """The parameters of a folder of configuration as they are written, nothing resolved: their keys are what counts."""
+    from omegaconf import OmegaConf
+
+    merged: Any = OmegaConf.create({})
+    for file in sorted(folder.glob("**/parameters*.yml")):
+        merged = OmegaConf.merge(merged, OmegaConf.load(file))
+    found: Any = OmegaConf.to_container(merged, resolve=False)
+    return dict(found)
+
+
+def faults_of(parameters: Mapping[str, Any], pipelines: Mapping[str, Pipeline], base: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the parameters of all pipelines.
+
+    Args:
+        parameters: as configured, with what the command line says.
+        pipelines: all that are registered.
+        base: the parameters of conf/base, which name every block that there is.
+    """
+    from kedro.validation.type_extractor import TypeExtractor
+    from pydantic import BaseModel, ValidationError
+
+    from tradewind.live.settings import LiveRules, PaperRules
+    from tradewind.parameters import faults
+
+    kinds = TypeExtractor(dict(pipelines)).extract_types_from_pipelines() | {"live": LiveRules, "paper": PaperRules}
+    told, blocks = [], dict[str, Any]()
+    for key, kind in sorted(kinds.items()):
+        given = _at(parameters, key)
+        if given is _MISSING or given is None or not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            continue
+        try:
+            blocks[key] = kind.model_validate(given)
+        except ValidationError as error:
+            told.append(faults(error, key))
+        except TradewindError as error:
+            told.append(f"{key}: {error}")
+    inputs = {name.removeprefix("params:") for one in pipelines.values() for name in one.inputs() if "params:" in name}
+    told += unknown_keys(parameters, base, {*kinds, *inputs})
+    return told if told else contradictions(blocks, parameters)
+
+
+def unknown_keys(parameters: Mapping[str, Any], base: Mapping[str, Any], typed: set[str]) -> list[str]:
+    """Keys that no stage reads, with the nearest that one does.
+
+    Args:
+        parameters: as configured.
+        base: the parameters of conf/base.
+        typed: whole keys of blocks that are checked key by key elsewhere.
+    """
+    from tradewind.adaptive.rl.parameters import AGENTS
+    from tradewind.learning.models.catalogue import MODELS
+
+    groups = {"classifier", "deep_learning", "reinforcement_learning"}
+    prefixes = {key[:at] for key in typed for at, mark in enumerate(key) if mark == "."}
+
+    def walk(block: Mapping[str, Any], known: Mapping[str, Any], before: str) -> Iterator[str]:
+        for name, value in block.items():
+            key = f"{before}{name}"
+            if key in typed or (before.rstrip(".") in groups and (name in MODELS or name in AGENTS)):
+                continue
+            if key in prefixes or isinstance(known.get(name), Mapping):
+                inside = known.get(name)
+                if isinstance(value, Mapping):
+                    yield from walk(value, inside if isinstance(inside, Mapping) else {}, f"{key}.")
+                else:
+                    yield f"{key}: must be a block of keys, found {value!r}"
+            elif name not in known:
+                here = {*known, *(one[len(before) :].partition(".")[0] for one in typed if one.startswith(before))}
+                near = get_close_matches(str(name), sorted(here), 1)
+                hint = f"did you mean {before}{near[0]}?" if near else f"there are {', '.join(sorted(here))}"
+                yield f"{key}: there is no such key: correct its name or remove it; {hint}"
+
+    return list(walk(parameters, base, ""))
+
+
+def contradictions(blocks: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[str]:
+    """What blocks ask of each other and do not get.
+
+    Args:
+        blocks: typed, by key.
+        parameters: as configured, for what has no type.
+    """
+    from tradewind.learning.features.catalogue import select
+    from tradewind.learning.models.chosen import words
+
+    told = []
+    universe, features = blocks.get("universe"), blocks.get("feature_engineering.features")
+    if universe is not None and features is not None:
+        try:
+            select(features, universe.timeframe, universe.side_series)
+        except TradewindError as error:
+            told.append(str(error))
+    trading = blocks.get("trading")
+    if trading is not None:
+        most = trading.execution.max_leverage
+        if trading.sizing.max_position > most:
+            told.append(
+                f"trading.sizing.max_position {trading.sizing.max_position:g} is beyond "
+                f"trading.execution.max_leverage {most:g}: lower the one or raise the other"
+            )
+        acting = {key: block.environment for key, block in blocks.items() if hasattr(block, "environment")}
+        told += [_beyond(key, environment, most) for key, environment in acting.items()]
+    models, deployment = words(parameters.get("models") or ()), blocks.get("deployment")
+    if deployment is not None and deployment.model not in ("best", *models):
+        told.append(f"deployment.model {deployment.model!r} is none of params:models: best, {', '.join(models)}")
+    return [one for one in told if one]
+
+
+def _beyond(key: str, environment: Any, most: float) -> str:
+    is_discrete = environment.actions == "discrete"
+    reach = max(map(abs, environment.targets)) if is_discrete else environment.max_position
+    if reach <= most:
+        return ""
+    name = "targets" if is_discrete else "max_position"
+    return f"{key}.environment.{name} reaches {reach:g}, beyond trading.execution.max_leverage {most:g}"
+
+
+def _at(parameters: Mapping[str, Any], key: str) -> Any:
+    found: Any = parameters
+    for name in key.split("."):
+        if not isinstance(found, Mapping) or name not in found:
+            return _MISSING
+        found = found[name]
+    return found

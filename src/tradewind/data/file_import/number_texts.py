@@ -1,0 +1,65 @@
+"""Numbers as people and spreadsheets write them: decimal commas, and thousands apart."""
+
+import re
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tradewind.data.files.findings import ImportNotes
+
+_COMMA_DECIMAL = r"^\s*[+-]?(\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,}))\s*$"
+_POINT_DECIMAL = r"^\s*[+-]?(\d{1,3}(,\d{3})+\.\d+|\d{1,3}(,\d{3}){2,})\s*$"
+_UNCLEAR = r"^\s*[+-]?\d{1,3},\d{3}\s*$"
+_PLAIN_POINT = r"^\s*[+-]?\d+\.(\d{1,2}|\d{4,})\s*$"
+_GROUPED_BY_POINT = r"^\s*[+-]?\d{1,3}(\.\d{3})+(,\d+)?\s*$"
+_ANY = re.compile(r"\d,\d")
+
+
+def plain_numbers(columns: dict[str, pa.Array], given: str | None, notes: ImportNotes) -> dict[str, pa.Array] | None:
+    """The columns with their numbers in plain form (1234.5); None where the mark of decimals must be asked for.
+
+    Args:
+        columns: text cells by name.
+        given: the decimal mark that the user says, `,` or `.`.
+        notes: receives what was found and is needed.
+    """
+    marked = {name: cells for name, cells in columns.items() if _has(cells, _ANY.pattern)}
+    if not marked:
+        return columns
+    commas = sum(_count(cells, _COMMA_DECIMAL) for cells in marked.values())
+    points = sum(_count(cells, _POINT_DECIMAL) for cells in marked.values())
+    unclear = sum(_count(cells, _UNCLEAR) for cells in marked.values())
+    if not (commas or points or unclear):
+        return columns
+    plain = sum(_count(cells, _PLAIN_POINT) for cells in columns.values())
+    mark, why = given, "given"
+    if mark is None and commas and not points:
+        mark, why = ",", f"{commas:,} numbers have other than three digits after a comma"
+    elif mark is None and not commas and (points or plain):
+        mark, why = ".", f"{points + plain:,} numbers have a point before their decimals"
+    if mark is None:
+        first = next(cells.filter(pc.match_substring_regex(cells, r"\d,\d"))[0].as_py() for cells in marked.values())
+        notes.add_missing(
+            "decimal=, or decimal=.", f"{first!r} may have a decimal comma, or thousands set apart by one"
+        )
+        return None
+    notes.add_finding("decimals after", "a comma" if mark == "," else "a point, thousands apart by commas", why)
+    return {name: _plain(cells, mark) for name, cells in columns.items()}
+
+
+def _plain(cells: pa.Array, mark: str) -> pa.Array:
+    if mark == ".":
+        is_number = pc.match_substring_regex(cells, rf"{_POINT_DECIMAL}|{_UNCLEAR}")
+        return pc.if_else(is_number, pc.replace_substring(cells, ",", ""), cells)
+    grouped = pc.match_substring_regex(cells, _GROUPED_BY_POINT)
+    whole = pc.if_else(grouped, pc.replace_substring(cells, ".", ""), cells)
+    is_number = pc.match_substring_regex(whole, r"^\s*[+-]?\d+,\d+\s*$")
+    return pc.if_else(is_number, pc.replace_substring(whole, ",", "."), whole)
+
+
+def _has(cells: pa.Array, pattern: str) -> bool:
+    return bool(pc.any(pc.match_substring_regex(cells, pattern)).as_py())
+
+
+def _count(cells: pa.Array, pattern: str) -> int:
+    return int(pc.sum(pc.match_substring_regex(cells, pattern)).as_py() or 0)
