@@ -63,8 +63,9 @@ def forecast_rows(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
         table.insert(0, "timestamp", own["timestamp"].to_numpy()[skipped:])
         table.insert(0, "symbol", symbol)
         tables.append(table)
-    columns = ["symbol", "timestamp", *PROBABILITIES, "expected_return"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    if not tables:
+        return rows[["symbol", "timestamp"]].iloc[:0].assign(**dict.fromkeys([*PROBABILITIES, "expected_return"], 0.0))
+    return pd.concat(tables, ignore_index=True)
 
 
 def performance_of(bundle: Bundle, rows: pd.DataFrame, forecasts: pd.DataFrame) -> Performance:
