@@ -30,7 +30,7 @@ STAGES = (
     "evaluation",
 )
 # Stages that are run by name alone: the default run has no input for them.
-BESIDES = ("order_book", "execution", "deployment")
+BESIDES = ("order_book", "execution_study", "deployment", "monitoring")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,8 +8,9 @@ from tradewind.pipelines import (
     deep_learning,
     deployment,
     evaluation,
-    execution,
+    execution_study,
     feature_engineering,
+    monitoring,
     order_book,
     regimes,
     reinforcement_learning,
@@ -20,7 +21,7 @@ MODELS = ("classifier", "deep_learning", "reinforcement_learning")
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Each stage under its own name; `data` makes everything that models read; `__default__` runs all but
-    `order_book`, `execution`, `deployment` and `agent_search`."""
+    `order_book`, `execution_study`, `deployment`, `monitoring` and `agent_search`."""
     stages = {
         "data_engineering": data_engineering.create_pipeline(),
         "regimes": regimes.create_pipeline(),
@@ -33,8 +34,9 @@ def register_pipelines() -> dict[str, Pipeline]:
     return {
         **stages,
         "order_book": order_book.create_pipeline(),
-        "execution": execution.create_pipeline(),
+        "execution_study": execution_study.create_pipeline(),
         "deployment": deployment.create_pipeline(),
+        "monitoring": monitoring.create_pipeline(),
         "agent_search": reinforcement_learning.create_search_pipeline(),
         "data": stages["data_engineering"] + stages["regimes"] + stages["feature_engineering"],
         "models": sum((stages[name] for name in MODELS), start=stages["evaluation"]),

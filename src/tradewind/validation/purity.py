@@ -203,14 +203,26 @@ class Memory:
 
     @classmethod
     def of(cls, sources: Sources, settings: RunSettings, steps: Steps) -> "Memory":
-        """Made of the first three quarters of the history."""
+        """Made of the first three quarters of the history.
+
+        Args:
+            sources: the received rows.
+            settings: of the run.
+            steps: that make the products.
+        """
         table = max(sources.bars.values(), key=len)
         opened = table["open_time"].iloc[len(table) * 3 // 4]
         cut = opened if isinstance(opened, pd.Timestamp) else pd.Timestamp(int(opened), unit="ms", tz="UTC")
         return cls(cut, cheap_products(truncated(sources, cut), settings, steps))
 
     def compare(self, sources: Sources, settings: RunSettings, steps: Steps) -> list[Row]:
-        """The same again after a longer history was seen: what differs was remembered."""
+        """The same again after a longer history was seen: what differs was remembered.
+
+        Args:
+            sources: the received rows.
+            settings: of the run.
+            steps: that make the products.
+        """
         again = cheap_products(truncated(sources, self.cut), settings, steps)
         rows: list[Row] = []
         for product, mine, theirs in zip(("bars", "features", "labels"), self.products, again, strict=True):

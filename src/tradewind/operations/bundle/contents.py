@@ -27,6 +27,8 @@ FORMAT = 1
 SPEC, GRAPH, REFERENCE, LATENCY, VERDICT = (
     "bundle.json", "decision.onnx", "reference.json", "latency.json", "verdict.json",
 )  # fmt: skip
+# What new data is compared with; a bundle without it can be served, and not watched for drift.
+DRIFT = "drift.json"
 PROBE, EXPECTED, WALK_FORWARD = "probe-features.npy", "probe-forecasts.npy", "walk-forward.npy"
 PROBE_TOLERANCE = 1e-6
 Floats = NDArray[np.float64]

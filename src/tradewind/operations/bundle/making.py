@@ -22,6 +22,7 @@ from tradewind.market.universe import Universe
 from tradewind.metrics.verdict import best_first
 from tradewind.operations.bundle import contents
 from tradewind.operations.bundle.contents import BundleSpec, Evidence, array_file, json_file
+from tradewind.operations.bundle.drift import drift_document
 from tradewind.operations.bundle.measuring import latency_baseline, reference_distributions, walk_forward_edges
 from tradewind.operations.bundle.sealing import Files
 from tradewind.trading.setup import TradingSetup
@@ -148,6 +149,7 @@ def make_bundle(
     documents = {
         contents.SPEC: _spec(procedure, model, known, terms, findings, created_at).model_dump(mode="json"),
         contents.REFERENCE: reference_distributions(known, model.features, edges["edge"]),
+        contents.DRIFT: drift_document(known, findings.forecasts, model.features, terms.universe, procedure.seed),
         contents.LATENCY: latency_baseline(forecaster, probe),
         contents.VERDICT: findings.verdict,
     }

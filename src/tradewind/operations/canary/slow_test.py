@@ -5,35 +5,17 @@ canary is no better (Waudby-Smith and Ramdas 2024); labels over a horizon overla
 has a bet of its own, and their mean counts (Henzi and Ziegel 2022).
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tradewind.metrics.betting import Bet, mean_evidence
 from tradewind.operations.canary.rules import CanaryRules
 
 FLOOR = 0.01  # a probability below it counts as this: a single label cannot decide
-MOST = 0.5  # that a bet can lose of what there is
 Outcome = Literal["undecided", "promote", "keep"]
-
-
-@dataclass
-class _Bet:
-    """One sequence of bets on differences, each within a bound that is known beforehand."""
-
-    logarithm: float = 0.0
-    count: int = 0
-    total: float = 0.0
-    squares: float = 0.1
-
-    def observe(self, difference: float, bound: float) -> None:
-        stake = min(max(self.total / self.squares, 0.0), MOST / max(bound, 1e-9))
-        self.logarithm += math.log1p(stake * difference)
-        self.count += 1
-        self.total += difference
-        self.squares += difference * difference
 
 
 @dataclass
@@ -51,12 +33,12 @@ class SlowTest:
     bar_ms: int
     first_ms: int = -1
     last_ms: int = -1
-    _better: list[_Bet] = field(default_factory=list)
-    _worse: list[_Bet] = field(default_factory=list)
+    _better: list[Bet] = field(default_factory=list)
+    _worse: list[Bet] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._better = [_Bet() for _ in range(self.horizon_bars)]
-        self._worse = [_Bet() for _ in range(self.horizon_bars)]
+        self._better = [Bet() for _ in range(self.horizon_bars)]
+        self._worse = [Bet() for _ in range(self.horizon_bars)]
 
     def settle(
         self, at_ms: int, champion: NDArray[np.float64], canary: NDArray[np.float64], label: NDArray[np.int64]
@@ -86,12 +68,12 @@ class SlowTest:
     @property
     def e_value(self) -> float:
         """Evidence that the canary's loss is lower; 20 is what a test at 5 % asks."""
-        return _mean(self._better)
+        return mean_evidence(self._better)
 
     @property
     def e_value_worse(self) -> float:
         """Evidence that it is higher; the fast checks act, this only tells."""
-        return _mean(self._worse)
+        return mean_evidence(self._worse)
 
     @property
     def outcome(self) -> Outcome:
@@ -99,7 +81,3 @@ class SlowTest:
         if self.e_value >= self.rules.promote_at and self.days >= self.rules.min_days:
             return "promote"
         return "keep" if self.days >= self.rules.max_days else "undecided"
-
-
-def _mean(bets: list[_Bet]) -> float:
-    return float(np.mean([math.exp(min(one.logarithm, 700.0)) for one in bets]))

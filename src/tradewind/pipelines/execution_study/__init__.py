@@ -1,5 +1,5 @@
 """Ways to execute an order, compared in simulated markets whose best way is known."""
 
-from tradewind.pipelines.execution.pipeline import create_pipeline
+from tradewind.pipelines.execution_study.pipeline import create_pipeline
 
 __all__ = ["create_pipeline"]

@@ -7,13 +7,13 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from tradewind.pipelines.execution.nodes import compare_executions, draw_execution
+from tradewind.pipelines.execution_study.nodes import compare_executions, draw_execution
 from tradewind.trading.execution.worlds.comparison import ExecutionStudy, SwitchingTask
 
 
 @pytest.fixture(scope="module")
 def study() -> ExecutionStudy:
-    shipped = yaml.safe_load((Path(__file__).parents[2] / "conf/base/parameters_execution.yml").read_text())
+    shipped = yaml.safe_load((Path(__file__).parents[2] / "conf/base/parameters_execution_study.yml").read_text())
     return ExecutionStudy.model_validate(shipped["execution_study"] | {"episodes": 2_000})
 
 

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.execution.nodes import compare_executions, draw_execution
+from tradewind.pipelines.execution_study.nodes import compare_executions, draw_execution
 
 
 def create_pipeline() -> Pipeline:
@@ -15,7 +15,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(draw_execution, "execution_costs", "execution_page", name="draw_execution"),
         ],
-        namespace="execution",
+        namespace="execution_study",
         prefix_datasets_with_namespace=False,
-        tags="execution",
+        tags="execution_study",
     )  # fmt: skip
