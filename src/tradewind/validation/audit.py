@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.compute import executor, track
+from tradewind.learning.ensemble import EQUAL_WEIGHT
 from tradewind.learning.models.base import feature_names
 from tradewind.trading.execution.orders import OrderRules
 from tradewind.validation import choices, places, purity
@@ -165,10 +166,13 @@ def _compare_trading(
     whole: Products, found: Products, settings: RunSettings, cut: pd.Timestamp, history: History, acts: bool
 ) -> Iterator[Row]:
     """Forecasts, positions, decisions and accounts, as far as the repeated run's folds reach."""
-    until = min(cut, found.folds["test_end"].iloc[-1] - pd.Timedelta(1, unit="ms"))
-    slow = () if acts else (NETWORK, AGENT)
-    forecasts = whole.forecasts[~whole.forecasts["model"].isin(slow)]
-    yield from moved("forecasts", {"": forecasts}, {"": found.forecasts}, cut, until, history)
+    end = found.folds["test_end"].iloc[-1] - pd.Timedelta(1, unit="ms")
+    until = min(cut, end)
+    # A network that is not trained again is missing in the ensemble, too.
+    has_network = NETWORK in set(whole.forecasts["model"])
+    slow = () if acts else (NETWORK, AGENT, *((EQUAL_WEIGHT,) if has_network else ()))
+    forecasts = [one.forecasts[~one.forecasts["model"].isin(slow)] for one in (whole, found)]
+    yield from moved("forecasts", {"": forecasts[0]}, {"": forecasts[1]}, cut, until, history)
     traded = [name for name in whole.positions if name not in (*NOT_TRADED, *slow)]
     for strategy in traded:
         pair = [one.positions[strategy][["symbol", "timestamp", "target"]] for one in (whole, found)]
@@ -179,8 +183,9 @@ def _compare_trading(
         pair = [one.accounts[one.accounts["strategy"] == strategy].drop(columns=["strategy", "fold", "role"])
                 for one in (whole, found)]  # fmt: skip
         yield from _named("accounts", strategy, pair, cut, until, history)
-        if history == "changed" and _fills_at_open(settings.trading.execution):
-            first = pair[0].loc[pair[0]["timestamp"] > cut, "timestamp"].min()
+        first = pair[0].loc[pair[0]["timestamp"] > cut, "timestamp"].min()
+        # The bar after the cut must be one that the repeated run trades, too.
+        if history == "changed" and first <= end and _fills_at_open(settings.trading.execution):
             orders = [one.loc[one["timestamp"] == first, ["timestamp", *FILLED]] for one in pair]
             yield from _named("fills", strategy, orders, cut, first, history)
 
