@@ -143,7 +143,8 @@ def test_slippage_models_add_up() -> None:
 def test_borrowing_is_paid_by_shorts_alone() -> None:
     costs = FREE.model_copy(update={"borrow_rate_annual": 0.1})
     for target, paid in ((-1.0, 0.1 / 8766), (1.0, 0.0)):
-        assert run(history([FLAT] * 3), np.full(3, target), costs).account["funding"].iloc[1] == pytest.approx(paid)
+        account = run(history([FLAT] * 3), np.full(3, target), costs, bars_per_year=YEAR).account
+        assert account["funding"].iloc[1] == pytest.approx(paid)
 
 
 def random_history(seed: int, n: int = 150) -> History:
