@@ -12,6 +12,7 @@ from tradewind.trading.engine.step import END, LIQUIDATION, PROFIT, STOP, TARGET
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 
+YEAR = 8766.0  # hours in a year, by which borrowing is charged
 FREE = Costs(taker_fee_bps=0, maker_fee_bps=0, half_spread_bps=0, slippage_share_of_volatility=0)
 
 
@@ -122,7 +123,7 @@ def test_a_short_that_trebles_within_the_bar_is_lost_though_it_closes_low() -> N
 def test_no_dust_is_traded() -> None:
     past = random_history(4)
     target = np.repeat(np.round(np.random.default_rng(4).uniform(-1, 1, 30), 1) / 3, 5)
-    sizes = np.abs(run(past, target, COSTS).fills[:, 2])
+    sizes = np.abs(run(past, target, COSTS, bars_per_year=YEAR).fills[:, 2])
     assert sizes.min() > 1e-6
 
 
@@ -142,7 +143,8 @@ def test_slippage_models_add_up() -> None:
 def test_borrowing_is_paid_by_shorts_alone() -> None:
     costs = FREE.model_copy(update={"borrow_rate_annual": 0.1})
     for target, paid in ((-1.0, 0.1 / 8766), (1.0, 0.0)):
-        assert run(history([FLAT] * 3), np.full(3, target), costs).account["funding"].iloc[1] == pytest.approx(paid)
+        account = run(history([FLAT] * 3), np.full(3, target), costs, bars_per_year=YEAR).account
+        assert account["funding"].iloc[1] == pytest.approx(paid)
 
 
 def random_history(seed: int, n: int = 150) -> History:
@@ -181,7 +183,7 @@ def test_the_money_is_that_of_a_ledger_of_the_fills(seed: int, rules: OrderRules
     past = random_history(seed)
     rng = np.random.default_rng(seed + 1)
     target = np.repeat(np.round(rng.uniform(-1, 1, 30), 1), 5) * rules.max_leverage
-    result = run(past, target, COSTS, rules)
+    result = run(past, target, COSTS, rules, YEAR)
     account = result.account
     before = np.r_[1.0, account["equity"].to_numpy()[:-1]]
     cash, units = 1.0, 0.0
@@ -210,5 +212,6 @@ def test_orders_know_no_future(seed: int, rules: OrderRules, cut: int) -> None:
     )
     target = np.repeat(np.round(np.random.default_rng(seed).uniform(-1, 1, 30), 1), 5) * rules.max_leverage
     decided = np.r_[target[: cut - 2], -target[cut - 2 :]]
-    before, after = run(past, target, COSTS, rules).account[:cut], run(changed, decided, COSTS, rules).account[:cut]
+    before = run(past, target, COSTS, rules, YEAR).account[:cut]
+    after = run(changed, decided, COSTS, rules, YEAR).account[:cut]
     np.testing.assert_array_equal(before.to_numpy(), after.to_numpy())
