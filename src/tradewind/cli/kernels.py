@@ -64,6 +64,7 @@ def compile_agents() -> None:
     from tradewind.adaptive.rl.environments import TradingEnv, TradingVecEnv
     from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
     from tradewind.adaptive.rl.rules import EnvironmentRules
+    from tradewind.market.calendars import AROUND_THE_CLOCK
     from tradewind.trading.engine.backtest import History
     from tradewind.trading.execution.costs import Costs
     from tradewind.trading.execution.orders import OrderRules
@@ -74,7 +75,7 @@ def compile_agents() -> None:
         TradingMarket.from_histories({"A": history}, {"A": np.ones((600, 4), np.float32)}),
         EnvironmentRules(),
     )
-    terms = TradingTerms.from_rules(Costs(), OrderRules(), rules, 8766.0)
+    terms = TradingTerms.from_rules(Costs(), OrderRules(), rules, AROUND_THE_CLOCK.bars_per_year)
     one = TradingEnv(market, terms, rules)
     one.reset(seed=1)
     one.step(1)

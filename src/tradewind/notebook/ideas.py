@@ -83,7 +83,8 @@ def leaderboard(project: NotebookProject, ideas: Mapping[str, pd.DataFrame]) -> 
     tested = returns[returns["role"] == "walk_forward"]
     rules = StatisticsRules.model_validate(project.parameters["evaluation"]["statistics"])
     families = dict.fromkeys(ideas, "idea")
-    return ranking.leaderboard(tested, families, rules, project.parameters["seed"]), tested
+    calendar = project.market.universe.trading_calendar
+    return ranking.leaderboard(tested, families, rules, project.parameters["seed"], calendar), tested
 
 
 def _giving(table: pd.DataFrame) -> Callable[[], Any]:

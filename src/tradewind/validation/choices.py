@@ -115,7 +115,9 @@ def _is_best(favoured: pd.DataFrame, market: TradedMarket, whole: Products, sett
         tables[name] = tested[tested["timestamp"] >= whole.folds["test_start"].min()].reset_index(drop=True)
     returns = portfolio_returns(lazily(tables), market, whole.folds)
     earned = {
-        str(name): float(daily_returns(part["timestamp"], part["net"].to_numpy()).sum())
+        str(name): float(
+            daily_returns(part["timestamp"], part["net"].to_numpy(), market.universe.trading_calendar).sum()
+        )
         for name, part in returns.groupby("strategy")
     }
     return earned[FAVOURED] > 0 and earned[FAVOURED] >= max(earned.values()) - 1e-9

@@ -124,7 +124,7 @@ class LearnersMarket:
         for name, label in ((EQUAL_WEIGHT, "sharpe"), (baselines.ORACLE, "oracle")):
             account = returns[returns["strategy"] == name]
             out[label] = noise_free_sharpe(kept[name], account, oracle)
-            out[f"{label}_turnover"] = float(account["turnover"].sum() / (len(account) / 8766))
+            out[f"{label}_turnover"] = float(account["turnover"].sum() / (len(account) / market.universe.bars_per_year))
             out[f"{label}_exposure"] = float(account["exposure"].mean())
         return out
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.errors import BadData
-from tradewind.market.calendars import YEAR_DAYS
+from tradewind.market.calendars import AROUND_THE_CLOCK, YEAR_DAYS
 from tradewind.metrics.returns import daily_returns
 
 
@@ -35,7 +35,7 @@ def noise_free_sharpe(positions: pd.DataFrame, account: pd.DataFrame, oracle: pd
     held = known.groupby("symbol")["target"].shift(1) * known.groupby("symbol")["expected_return"].shift(1) * share
     earned = held.fillna(0.0).groupby(known["timestamp"]).sum().reindex(account["timestamp"]).to_numpy()
     mean = float(np.mean(earned - account["cost"].to_numpy() - account["funding"].to_numpy()))
-    daily = daily_returns(account["timestamp"], account["net"].to_numpy())
+    daily = daily_returns(account["timestamp"], account["net"].to_numpy(), AROUND_THE_CLOCK)
     deviation = float(daily.std(ddof=1)) if len(daily) > 2 else 0.0
     if deviation <= 1e-12:
         return 0.0
