@@ -19,7 +19,7 @@ README = (PROJECT / "README.md").read_text()
 ENDINGS = (".py", ".yml", ".md", ".j2", ".toml")
 MADE_BY_RUNS = ("data/08_reporting/", "data/07_model_output/", "data/env/", "conf/local/")
 ENVIRONMENTS = {"...", "ENV", "NAME", *(one.name for one in (PROJECT / "conf").iterdir())}
-KEDRO = {"run", "viz", "jupyter", "airflow"}  # commands of Kedro and its plugins
+KEDRO = {"run", "viz", "jupyter", "airflow", "package"}  # commands of Kedro and its plugins
 
 
 def missing_paths(text: str) -> Iterator[str]:

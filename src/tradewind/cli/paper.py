@@ -46,7 +46,6 @@ def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "", data: P
     Args:
         params: the project's.
         project: its folder.
-        models: folder of the stored models.
         symbols: of a live venue, as words; empty: the universe's.
         data: the environment's data folder; default: that of the default environment.
 

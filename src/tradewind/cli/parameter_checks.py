@@ -129,12 +129,16 @@ def contradictions(blocks: Mapping[str, Any], parameters: Mapping[str, Any]) -> 
                 f"trading.sizing.max_position {trading.sizing.max_position:g} is beyond "
                 f"trading.execution.max_leverage {most:g}: lower the one or raise the other"
             )
-        acting = {key: block.environment for key, block in blocks.items() if hasattr(block, "environment")}
+        acting = {key: block.environment for key, block in blocks.items() if _is_of_agents(block)}
         told += [_beyond(key, environment, most) for key, environment in acting.items()]
     models, deployment = words(parameters.get("models") or ()), blocks.get("deployment")
     if deployment is not None and deployment.model not in ("best", *models):
         told.append(f"deployment.model {deployment.model!r} is none of params:models: best, {', '.join(models)}")
     return [one for one in told if one]
+
+
+def _is_of_agents(block: Any) -> bool:
+    return hasattr(getattr(block, "environment", None), "actions")
 
 
 def _beyond(key: str, environment: Any, most: float) -> str:
