@@ -311,6 +311,16 @@ def open_tracking(context: Any) -> Any:
 class ProjectContext(KedroContext):
     """Kedro's context, whose `mlflow` (kedro-mlflow's configuration) is there once somebody asks for it."""
 
+    # Kedro types the parameters of the pipelines that are run alone. What made a table is told by typed values: they
+    # must be the same whatever is run.
+    @property
+    def _pipelines_to_validate(self) -> list[str] | None:
+        return None
+
+    @_pipelines_to_validate.setter
+    def _pipelines_to_validate(self, names: list[str] | None) -> None:
+        pass
+
     @property
     def mlflow(self) -> Any:
         """What `mlflow.yml` says, set up."""
