@@ -272,7 +272,9 @@ def test_the_words_say_what_the_tables_say(tables: ReportTables) -> None:
     said = text.how_chosen(named)
     assert f"best single model of {len(models)} is {text.label(best)}, Sharpe ratio {models[best]:.2f}" in said
     assert "the best of 12 trials would show by luck with probability 78.9 %" in said
-    assert f"of {verdict['models_compared']}." in text.how_chosen(verdict | {"named": False})
+    assert f"of the {verdict['models_compared']} models that were compared" in text.how_chosen(
+        verdict | {"named": False}
+    )
     changes = " ".join(text.what_would_change_it(verdict, tables.significance, 24.0))
     assert (
         f"with these {verdict['days_all']:,} days a true Sharpe ratio of {verdict['detectable_sharpe']:.2f}" in changes

@@ -42,7 +42,10 @@ def with_bar_counts(parameters: Mapping[str, Any]) -> dict[str, Any]:
     timeframe = universe.get("timeframe") if isinstance(universe, Mapping) else None
     if not isinstance(timeframe, str):
         return dict(parameters)
-    bar_duration(timeframe)
+    try:
+        bar_duration(timeframe)
+    except BadParameters as error:
+        raise BadParameters(f"universe.timeframe: {error}") from error
     return {name: _counted(value, timeframe, str(name)) for name, value in parameters.items()}
 
 

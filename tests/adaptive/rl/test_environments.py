@@ -58,7 +58,7 @@ def test_the_same_positions_give_the_same_equity_as_the_backtest(
             equity.append(step_value(environment, "equity"))
             nets.append(step_value(environment, "net"))
         history = histories[name].rows(np.arange(600) < at + 1)
-        account = run(history, targets[: len(history.close)], costs, OrderRules(**orders)).account
+        account = run(history, targets[: len(history.close)], costs, OrderRules(**orders), 8766.0).account
         np.testing.assert_allclose(equity, account["equity"].to_numpy()[first + 1 : at + 1], rtol=1e-12)
         np.testing.assert_allclose(nets, account["net"].to_numpy()[first + 1 : at + 1], rtol=0, atol=1e-12)
 
@@ -72,7 +72,7 @@ def test_other_costs_would_be_seen(histories: dict[str, History], market: Tradin
         equity[scale] = [acted(environment, at % 5, "equity") for at in range(40)]
     targets = np.zeros(600)
     targets[300:340] = [DISCRETE.targets[at % 5] for at in range(40)]
-    account = run(histories["A"], targets, COSTS).account["equity"].to_numpy()[301:341]
+    account = run(histories["A"], targets, COSTS, bars_per_year=8766.0).account["equity"].to_numpy()[301:341]
     np.testing.assert_allclose(equity[1.0], account, rtol=1e-12)
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(equity[1.1], account, rtol=1e-12)
@@ -171,7 +171,9 @@ def test_orders_that_come_late_are_filled_late(
         found[late] = [acted(environment, at // 4 % 5, "equity") for at in range(40)]
         costs = COSTS.model_copy(update={"latency_bars": late})
         np.testing.assert_allclose(
-            found[late], run(histories["A"], targets, costs).account["equity"][301:341], rtol=1e-12
+            found[late],
+            run(histories["A"], targets, costs, bars_per_year=8766.0).account["equity"][301:341],
+            rtol=1e-12,
         )
     assert found[0] != found[2]
 

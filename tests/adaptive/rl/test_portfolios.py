@@ -82,7 +82,7 @@ def test_the_same_weights_give_the_same_equity_as_the_engines_portfolio(
         cut = {name: history.rows(kept) for name, history in books.items()}
         wanted = {name: target[: kept.sum()] for name, target in targets.items()}
         instants = dict.fromkeys(NAMES, np.arange(kept.sum()))
-        _, result = portfolio(cut, wanted, instants, costs, OrderRules(**orders))
+        _, result = portfolio(cut, wanted, instants, costs, OrderRules(**orders), 8766.0)
         expected = result.account["equity"].to_numpy()[first + 1 : at + 2]
         if episode < 11:
             np.testing.assert_allclose(equity, expected, rtol=1e-12)

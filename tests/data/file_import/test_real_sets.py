@@ -20,8 +20,9 @@ KINDS = ("ohlcv_spot", "ohlcv_perp", "mark_price", "fx")
 
 # Of each file: rows, bars, gaps, bars that the gaps lack, rejected rows.
 COUNTS = {
-    "fx/dukascopy/EURUSD-1h-ask": (6225, 6225, 52, 2463, 0),
-    "fx/fxcm/GBPUSD-1m-bidask": (30117, 30117, 111, 11644, 0),
+    # A foreign exchange market closes at weekends: what is missing there is none of it.
+    "fx/dukascopy/EURUSD-1h-ask": (6225, 6225, 0, 0, 0),
+    "fx/fxcm/GBPUSD-1m-bidask": (30117, 30117, 110, 124, 0),
     "mark_price/binance_usdm/BTCUSDT-1h": (41125, 41125, 0, 0, 0),
     "ohlcv_perp/binance_coinm/BTCUSD_PERP-8h": (1642, 1642, 0, 0, 0),
     "ohlcv_perp/binance_coinm/ETHUSD_PERP-8h": (1642, 1642, 0, 0, 0),

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tradewind.errors import BadData
+from tradewind.market.calendars import YEAR_DAYS
 from tradewind.market.universe import Universe
 from tradewind.metrics.drift import learn
 from tradewind.metrics.resampling import draw_totals
@@ -36,7 +37,7 @@ def drift_document(
         `window` in rows; `references` by symbol and kind (`features`, `forecasts`, `labels`), each a document of
         `DriftReference` or `{"none": reason}`; `loss`: mean log loss of the walk-forward, its 90 % interval, and rows.
     """
-    window = max(round(WINDOW_DAYS * universe.bars_per_year / 365.25), 30)
+    window = max(round(WINDOW_DAYS * universe.bars_per_year / YEAR_DAYS), 30)
     generator = np.random.default_rng(seed)
     references: dict[str, dict[str, Any]] = {}
     for symbol in universe.symbols:
