@@ -15,7 +15,7 @@ from tests.data.stores.killing import check_kills, receipts_of_forked
 from tests.data.stores.real_servers import InfluxServer, free_port
 from tests.data.stores.schedules import at, bars, delivery, key
 from tests.depth import deep
-from tradewind.data.files.deliveries import merge_rows, receive
+from tradewind.data.files.deliveries import merge_rows, receive, stored_columns
 from tradewind.data.stores.catalogue import open_store
 from tradewind.data.stores.influx import InfluxStore, Rules
 from tradewind.data.stores.influx_lines import PLACES, decode_tag, encode_tag, free_times, places_of
@@ -60,8 +60,9 @@ def test_what_has_a_receipt_survives_a_killed_server(influx_server: InfluxServer
 
 def two_on_one_place() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Two versions of one bar that InfluxDB would keep at the same nanosecond."""
-    versions = bars(range(1)).loc[[0] * 6000].assign(volume=np.arange(6000) / 7)
-    rows = receive(versions, key(), "s", at(9)).rows
+    one = receive(bars(range(1)), key(), "s", at(9)).rows
+    # Of versions in one delivery only one would be kept: they are hashed as a store's.
+    rows = stored_columns(one.loc[[0] * 6000].assign(volume=np.arange(6000) / 7).reset_index(drop=True))
     places = pd.Series(rows["content_hash"] % PLACES)
     twins = rows[places.duplicated(keep=False)].assign(place=places).sort_values("place")
     return twins.iloc[[0]].drop(columns="place"), twins.iloc[[1]].drop(columns="place")
