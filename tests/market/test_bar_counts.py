@@ -65,7 +65,7 @@ def test_the_demo_and_the_tests_count_what_they_always_counted() -> None:
         assert given["data_engineering"]["market"]["max_gap_bars"] == 12
         assert given["evaluation"]["robustness"]["smoothing_bars"] == [0, 6, 12, 24, 48]
         assert given["trading"]["signal"]["smoothing_bars"] == 12
-        assert given["regimes"]["first_fit_bars"] == 2160 and given["regimes"]["refit_bars"] == 6000
+        assert given["regimes"]["first_fit_bars"] == 2160 and given["regimes"]["refit_bars"] == 8000
 
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)

@@ -156,10 +156,10 @@ def kill_at_random(tmp_path: Path, times: int) -> None:
     path, said = tmp_path / "journal.jsonl", tmp_path / "said"
     rng = np.random.default_rng(3)
     for _ in range(times):
-        before = verify(path).records if path.exists() else 0
+        before, size = (verify(path).records, path.stat().st_size) if path.exists() else (0, 0)
         process = subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(said)])
         until = time.monotonic() + 20
-        while time.monotonic() < until and not (path.exists() and path.stat().st_size > 3000 * (before + 1)):
+        while time.monotonic() < until and not (path.exists() and path.stat().st_size > size + 3000):
             time.sleep(0.005)
         time.sleep(float(rng.uniform(0, 0.05)))
         process.kill()
