@@ -23,9 +23,9 @@ def check_all(context: KedroContext) -> None:
 
     loader = context.config_loader
     base = keys_of_base(Path(str(loader.conf_source)) / "base")
-    told = faults_of(loader["parameters"], register_pipelines(), base)
-    if told:
-        raise BadParameters("parameters: " + "; ".join(told))
+    problems = faults_of(loader["parameters"], register_pipelines(), base)
+    if problems:
+        raise BadParameters("parameters: " + "; ".join(problems))
 
 
 def keys_of_base(folder: Path) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def faults_of(parameters: Mapping[str, Any], pipelines: Mapping[str, Pipeline], 
     from tradewind.parameters import faults
 
     kinds = TypeExtractor(dict(pipelines)).extract_types_from_pipelines() | {"live": LiveRules, "paper": PaperRules}
-    told, blocks = [], dict[str, Any]()
+    problems, blocks = [], dict[str, Any]()
     for key, kind in sorted(kinds.items()):
         given = _at(parameters, key)
         if given is _MISSING or given is None or not (isinstance(kind, type) and issubclass(kind, BaseModel)):
@@ -62,12 +62,12 @@ def faults_of(parameters: Mapping[str, Any], pipelines: Mapping[str, Pipeline], 
         try:
             blocks[key] = kind.model_validate(given)
         except ValidationError as error:
-            told.append(faults(error, key))
+            problems.append(faults(error, key))
         except TradewindError as error:
-            told.append(f"{key}: {error}")
+            problems.append(f"{key}: {error}")
     inputs = {name.removeprefix("params:") for one in pipelines.values() for name in one.inputs() if "params:" in name}
-    told += unknown_keys(parameters, base, {*kinds, *inputs})
-    return told if told else contradictions(blocks, parameters)
+    problems += unknown_keys(parameters, base, {*kinds, *inputs})
+    return problems if problems else contradictions(blocks, parameters)
 
 
 def unknown_keys(parameters: Mapping[str, Any], base: Mapping[str, Any], typed: set[str]) -> list[str]:
@@ -114,27 +114,27 @@ def contradictions(blocks: Mapping[str, Any], parameters: Mapping[str, Any]) -> 
     from tradewind.learning.features.catalogue import select
     from tradewind.learning.models.chosen import words
 
-    told = []
+    problems = []
     universe, features = blocks.get("universe"), blocks.get("feature_engineering.features")
     if universe is not None and features is not None:
         try:
             select(features, universe.timeframe, universe.side_series)
         except TradewindError as error:
-            told.append(str(error))
+            problems.append(str(error))
     trading = blocks.get("trading")
     if trading is not None:
         most = trading.execution.max_leverage
         if trading.sizing.max_position > most:
-            told.append(
+            problems.append(
                 f"trading.sizing.max_position {trading.sizing.max_position:g} is beyond "
                 f"trading.execution.max_leverage {most:g}: lower the one or raise the other"
             )
         acting = {key: block.environment for key, block in blocks.items() if _is_of_agents(block)}
-        told += [_beyond(key, environment, most) for key, environment in acting.items()]
+        problems += [_beyond(key, environment, most) for key, environment in acting.items()]
     models, deployment = words(parameters.get("models") or ()), blocks.get("deployment")
     if deployment is not None and deployment.model not in ("best", *models):
-        told.append(f"deployment.model {deployment.model!r} is none of params:models: best, {', '.join(models)}")
-    return [one for one in told if one]
+        problems.append(f"deployment.model {deployment.model!r} is none of params:models: best, {', '.join(models)}")
+    return [one for one in problems if one]
 
 
 def _is_of_agents(block: Any) -> bool:
