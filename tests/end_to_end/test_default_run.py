@@ -29,6 +29,8 @@ def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any)
     assert verdict["sharpe_low"] <= verdict["sharpe"] <= verdict["sharpe_high"]
     # The market has a loud edge: the verdict says so as far as half a year can show it.
     assert verdict["verdict"] in {"go", "watch"} and verdict["sharpe_low"] > 0
+    board = pd.read_parquet(reporting / "leaderboard.parquet").set_index("strategy")
+    assert board.loc[verdict["best_model"], "sharpe_low"] > 1
     assert 0.5 < verdict["probability_of_edge"] <= 1 and verdict["oracle_share"] > 0.5
 
 
