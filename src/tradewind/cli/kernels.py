@@ -54,9 +54,9 @@ def compile_market() -> pd.DataFrame:
     traded = TradedMarket.load(lazily(run.bars), run.side_series, sources.universe, settings.trading)
     varied = robustness.RobustnessRules.model_validate(parameters["evaluation"]["robustness"])
     robustness.stress(lazily({MODEL: run.positions[MODEL]}), traded, run.folds, varied, case.seed)
-    bars = next(iter(run.bars.values())).iloc[:300].reset_index(drop=True)
-    walk(bars, RegimePlan(first_fit_bars=200), case.seed)
-    return bars
+    bars = next(iter(run.bars.values())).iloc[:1100].reset_index(drop=True)
+    walk(bars, RegimePlan(first_fit_bars=1000), case.seed)  # as few as a model of regimes learns from
+    return bars.iloc[:300]
 
 
 def compile_agents() -> None:
