@@ -1,0 +1,220 @@
+"""Named faults in accounts and costs."""
+
+from tests.mutation.fault import Fault
+
+_E = "trading/engine/"
+_K7 = "tests/kinds/test_kind_07_inputs_of_the_account.py"
+_BACKTEST = "tests/trading/engine/test_backtest.py"
+# Without the laws that draw many histories: as plain Python they take minutes, and what is worked out by hand must do.
+_STEPS = "tests/trading/engine/test_orders.py tests/trading/engine/test_backtest.py -k 'not ledger and not future'"
+_COSTS = "tests/trading/execution/test_costs.py"
+
+FAULTS = [
+    # account
+    Fault(
+        "filled at the close instead of the open",
+        _E + "step.py",
+        "price, gross, cost, met = bar.opening, 0.0, 0.0, False",
+        "price, gross, cost, met = bar.close, 0.0, 0.0, False",
+        _BACKTEST,
+        True,
+    ),
+    Fault(
+        "a stop beyond the open filled at its level",
+        _E + "step.py",
+        "side * min(worst, side * price), True",
+        "side * worst, True",
+        _STEPS,
+        True,
+    ),
+    Fault(
+        "the profit before the stop where a bar has both",
+        _E + "step.py",
+        "if lowest <= worst:",
+        "if lowest <= worst and highest < best:",
+        _STEPS,
+        True,
+    ),
+    Fault(
+        "longs receive positive funding",
+        _E + "step.py",
+        "funding = units * bar.opening * bar.funding_rate + max",
+        "funding = -units * bar.opening * bar.funding_rate + max",
+        _BACKTEST,
+        True,
+    ),
+    Fault(
+        "shorts borrow for nothing",
+        _E + "step.py",
+        "max(-units, 0.0) * bar.opening * schedule.borrow\n    if units",
+        "max(-units, 0.0) * 0.0\n    if units",
+        _STEPS,
+        True,
+    ),
+    Fault(
+        "a maker pays the taker's fee",
+        _E + "step.py",
+        "paid = abs(missing) * price * schedule.maker",
+        "paid = abs(missing) * price * schedule.taker",
+        _STEPS,
+        True,
+    ),
+    Fault(
+        "a limit order filled where it is only touched",
+        _E + "step.py",
+        "bar.opening <= limit or bar.low < limit",
+        "bar.opening <= limit or bar.low <= limit",
+        _K7 + " " + _STEPS,
+        True,
+    ),
+    Fault(
+        "a limit order not filled at an open equal to its price",
+        _E + "step.py",
+        "return bar.opening <= limit or bar.low < limit",
+        "return bar.low < limit",
+        _K7,
+        True,
+    ),
+    Fault("lots rounded up", _E + "step.py", "np.trunc(units / lot", "np.ceil(units / lot", _STEPS, True),
+    Fault(
+        "the tick in favour of the trader",
+        _E + "step.py",
+        "worse = np.ceil(steps - 1e-9) if units > 0.0",
+        "worse = np.floor(steps - 1e-9) if units > 0.0",
+        _STEPS,
+        True,
+    ),
+    Fault(
+        "no liquidation with leverage",
+        _E + "step.py",
+        "if (schedule.leverage > 1.0 or side < 0.0) and side",
+        "if (schedule.leverage > 999.0 or side < 0.0) and side",
+        _STEPS,
+        True,
+    ),
+    Fault(
+        "held for one bar longer than allowed",
+        _E + "step.py",
+        "states[at, HELD] >= schedule.longest",
+        "states[at, HELD] > schedule.longest",
+        _STEPS,
+        True,
+    ),
+    Fault(
+        "participation without a limit",
+        _E + "step.py",
+        "missing = min(max(missing, -most), most)",
+        "missing = missing",
+        _STEPS,
+        True,
+    ),
+    Fault(
+        "no smallest order",
+        _E + "step.py",
+        "* price < schedule.smallest and target != 0.0",
+        "* price < 0.0 and target != 0.0",
+        _STEPS,
+        True,
+    ),
+    Fault(
+        "the mean entry price forgotten when more is bought",
+        _E + "step.py",
+        "(states[at, ENTRY] * before + price * units) / after",
+        "price",
+        "tests/trading/engine/test_step.py " + _STEPS,
+        True,
+    ),
+    Fault(
+        "impact of the present bar's volatility",
+        _E + "account.py",
+        "symbols[at, due + 1] if known else 0.0, symbols[at, due + 2]",
+        "quotes[row, at, VOLATILITY] if known else 0.0, symbols[at, due + 2]",
+        _BACKTEST,
+        True,
+    ),
+    Fault(
+        "filled on the bar of the decision",
+        _E + "backtest.py",
+        "begin(len(bars), 1 + costs.latency_bars)",
+        "begin(len(bars), max(costs.latency_bars, 1))",
+        _BACKTEST,
+        True,
+    ),
+    Fault(
+        "a position kept over a gap",
+        _E + "account.py",
+        "if symbols[at, SEGMENT] >= 0.0:\n                    if",
+        "if symbols[at, SEGMENT] >= 99.0:\n                    if",
+        _BACKTEST,
+        True,
+    ),
+    Fault(
+        "a loss beyond the account owed", _E + "account.py", "if net > -1.0 + 1e-12:", "if net > -9.0:", _STEPS, True
+    ),
+    Fault(
+        "more than the leverage not scaled down",
+        _E + "account.py",
+        "if n_symbols > 1 and asked >",
+        "if n_symbols > 99 and asked >",
+        "tests/trading/engine/test_portfolio.py",
+        True,
+    ),
+    Fault(
+        "a missing price is stepped over",
+        _E + "inputs.py",
+        'refuse(~((values > 0) & (values < np.inf)), name, values, "above 0 and finite")',
+        'refuse(values < 0, name, values, "above 0 and finite")',
+        _K7,
+    ),
+    Fault(
+        "a missing funding rate is paid",
+        _E + "inputs.py",
+        'refuse(~np.isfinite(rate), "funding_rate"',
+        'refuse(np.isinf(rate), "funding_rate"',
+        _K7,
+    ),
+    Fault(
+        "a missing target is traded",
+        _E + "inputs.py",
+        "wrong = ~(np.abs(found) <= rules.max_leverage)",
+        "wrong = np.abs(found) > rules.max_leverage",
+        _K7,
+    ),
+    # costs
+    Fault(
+        "no half-spread",
+        "trading/execution/costs.py",
+        "self.taker_fee_bps * 1e-4 + self.half_spread_bps * 1e-4 +",
+        "self.taker_fee_bps * 1e-4 +",
+        _COSTS,
+    ),
+    Fault(
+        "a round trip costs one side",
+        "trading/execution/costs.py",
+        "2.0 * side.reshape",
+        "1.0 * side.reshape",
+        "tests/trading/decision/test_targets.py",
+    ),
+    Fault(
+        "impact grows with the order, not with its root",
+        "trading/execution/cost_share.py",
+        "impact * volatility * np.sqrt(participation)",
+        "impact * volatility * participation",
+        _STEPS,
+        True,
+    ),
+    Fault(
+        "a dearer world pays larger rebates",
+        "trading/execution/costs.py",
+        'scaled["maker_fee_bps"] = max(',
+        'scaled["maker_fee_bps"] = min(',
+        "tests/kinds/test_kind_09_parameters.py -k rebate",
+    ),
+    Fault(
+        "scaled costs keep their slippage",
+        "trading/execution/costs.py",
+        '"half_spread_bps", "slippage_bps", "slippage_share_of_volatility",',
+        '"half_spread_bps", "slippage_bps",',
+        _COSTS,
+    ),
+]
