@@ -141,8 +141,9 @@ def _compare(
     """(product, name, values compared, leak or None) for everything that was known at the cut."""
     other = MAKERS[history](sources, cut)
     bar = sources.universe.bar
-    life = (settings.labels.horizon_bars + 2) * bar
-    # What is trained and tested later than the cut is no part of what was known at it.
+    # What is tested later than the cut is no part of what was known at it. A test window that has just begun is where a
+    # training that was not purged shows; a history that ends there has too few rows of it.
+    life = (settings.labels.horizon_bars + 2) * bar if history == "truncated" else pd.Timedelta(0)
     folds = whole.folds[whole.folds["test_start"] <= cut - life].reset_index(drop=True)
     if folds.empty:
         yield from _compare_tables(whole, _features_only(other, settings, steps), cut, history)
