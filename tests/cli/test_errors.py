@@ -28,7 +28,7 @@ WRONG = {
     "a tag that there is not": ("run --tags nope", "no node fits --tags and the other filters.*registry describe"),
     "a namespace that there is not": ("run --namespaces nope", "namespaces.*nope"),
     "a runner that there is not": ("run --runner NopeRunner", "NopeRunner"),
-    "an option that there is not": ("run --nowhere", "No such option '--nowhere'; see 'kedro run --help'"),
+    "an option that there is not": ("run --xyz", "No such option '--xyz'; see 'kedro run --help'"),
     "parameters without a value": ("run --params=seed", "`seed` must contain a key.*see 'kedro run --help'"),
     "a folder of configuration that there is not": ("run --conf-source {tmp}/nope", "/nope"),
     "a parameter that there is not": (

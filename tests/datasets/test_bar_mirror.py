@@ -67,7 +67,9 @@ def check_late_row(store: Store, mirror: Path, by: Mirror) -> None:
     months_read(store, mirror, by)
     store.append(receive(bars_of("AAA", [3], shift=0.5), AAA, "venue", at(2001)))
     assert months_read(store, mirror, by) == ["2024-01"]
-    store.append(receive(bars_of("AAA", [3], shift=0.5), AAA, "venue", at(2002)))  # the same row, received later
+    store.append(receive(bars_of("AAA", [3], shift=0.5), AAA, "venue", at(2002)))  # the same row is no correction
+    assert months_read(store, mirror, by) == []
+    store.append(receive(bars_of("AAA", [3], shift=0.7), AAA, "venue", at(2003)))
     assert months_read(store, mirror, by) == ["2024-01"]
     assert len(files(mirror)) == 2
 

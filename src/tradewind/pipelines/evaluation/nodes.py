@@ -367,7 +367,6 @@ def score_criteria(
     account_tables: Mapping[str, Any],
     model_input: Partitions,
     folds: pd.DataFrame,
-    seed_spread: pd.DataFrame,
     selection: dict[str, Any],
     market: TradedMarket,
     statistics: StatisticsRules,
@@ -381,10 +380,9 @@ def score_criteria(
     Args:
         verdict: gives the judged strategy.
         board: the leaderboard over the walk-forward folds.
-        account_tables: `portfolio_returns` and `trades`.
+        account_tables: `portfolio_returns`, `trades` and `seed_spread`.
         model_input: by partition a function that loads its model-input rows.
         folds: the fold table.
-        seed_spread: one row a model and seed.
         selection: what choosing the best of many did.
         market: the histories of all symbols with the terms of trade.
         statistics: how intervals and tests are made.
@@ -397,7 +395,7 @@ def score_criteria(
         One row a criterion.
     """
     tables = scorecard.Scored(
-        verdict, board, account_tables["portfolio_returns"], account_tables["trades"], model_input, folds, seed_spread,
-        selection,
+        verdict, board, account_tables["portfolio_returns"], account_tables["trades"], model_input, folds,
+        account_tables["seed_spread"], selection,
     )  # fmt: skip
     return scorecard.score_criteria(tables, market, _with(ensemble, forecasts), statistics, rules, seed)

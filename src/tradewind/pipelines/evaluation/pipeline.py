@@ -12,14 +12,13 @@ ENSEMBLE = "ensemble_forecasts"
 STAGES = ("classifier", "deep_learning", "reinforcement_learning")
 
 # What the report is made of beside the tables of models, data and features, by its name in `ReportTables`.
-ACCOUNTS = ("portfolio_returns", "breakdown", "cost_sensitivity", "trades")
+ACCOUNTS = ("portfolio_returns", "breakdown", "cost_sensitivity", "trades", "seed_spread")
 JUDGEMENT = (
     "leaderboard", "holdout_leaderboard", "significance", "selection", "forecast_comparison", "verdict", "scorecard",
     "model_coverage",
 )  # fmt: skip
 VARIATIONS = (
-    "robustness", "parameter_plateau", "combinatorial_paths", "seed_spread", "horizon_trading", "agent_scores",
-    "agent_profile",
+    "robustness", "parameter_plateau", "combinatorial_paths", "horizon_trading", "agent_scores", "agent_profile",
 )  # fmt: skip
 
 
@@ -141,7 +140,7 @@ def _judging_nodes() -> list[Node]:
         Node(
             nodes.score_criteria,
             [
-                "verdict", "leaderboard", "account_tables", "model_input", "folds", "seed_spread", "selection", MARKET,
+                "verdict", "leaderboard", "account_tables", "model_input", "folds", "selection", MARKET,
                 STATISTICS, "params:evaluation.scorecard", SEED, "forecasts", ENSEMBLE,
             ],
             "scorecard",
