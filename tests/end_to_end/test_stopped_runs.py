@@ -10,24 +10,26 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.conftest import NODE_ENDED
+
 pytestmark = pytest.mark.slow
 
 STAGE = ("run", "--env", "test", "--pipelines", "data_engineering", "--params=models=linear")
 
 
-def wait_for(process: Any, word: str) -> str:
-    """The lines of a process up to the first that holds the word."""
+def wait_for(process: Any, node: str) -> str:
+    """The lines of a process up to the one that says the end of a node."""
     read = ""
     for line in process.stdout:
         read += line
-        if word in line:
+        if node in line and NODE_ENDED.search(line):
             return read
     raise AssertionError(read)
 
 
 def test_ctrl_c_ends_in_one_line_and_meanwhile_nobody_else_gets_the_folder(new_project: Any) -> None:
     process = new_project.start(*STAGE)
-    wait_for(process, "Completed node: data_engineering.type_bars")
+    wait_for(process, "data_engineering.type_bars")
     os.killpg(process.pid, signal.SIGSTOP)  # so that it is still there when the second has started
     status, printed = new_project.try_kedro(*STAGE)
     assert status == 1
@@ -52,7 +54,7 @@ def test_ctrl_c_ends_in_one_line_and_meanwhile_nobody_else_gets_the_folder(new_p
     asked = [sys.executable, "-m", "kedro", *STAGE, "--to-nodes", "data_engineering.check_bars"]
     again = subprocess.run(asked, cwd=folder, env=new_project._environment(), capture_output=True, text=True)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "Completed node: data_engineering.type_bars" not in again.stdout  # it was complete
+    assert "data_engineering.type_bars" not in again.stdout  # it was complete
     assert not (folder / "mlartifacts").exists() and not (folder / "data").exists()
 
 
