@@ -207,17 +207,16 @@ def test_a_run_is_found_by_place_name_or_id_and_else_named_in_the_error(tmp_path
 
 
 def test_parameters_are_recorded_one_a_value_as_they_are_written(client: Any) -> None:
-    import mlflow
-
     parameters = {
         "seed": 7,
         "trading": {"costs": {"taker_fee_bps": 5.0, "book": {}}},
         "universe": {"symbols": ["A", "B"]},
         "classifier": {"xgboost": {"tuning": {"n_trials": 4}}},
     }
-    with mlflow.start_run() as run:
-        record_parameters(["params:seed", "params:trading.costs", "params:universe", "bars", "parameters"], parameters)
-        record_parameters(["params:seed", "params:not.there"], parameters)
+    record_parameters(["params:seed", "params:trading.costs", "params:universe", "bars", "parameters"], parameters)
+    record_parameters(["params:seed", "params:not.there"], parameters)
+    run = mlflow.active_run()
+    assert run is not None
     assert client.get_run(run.info.run_id).data.params == {
         "seed": "7",
         "trading.costs.taker_fee_bps": "5.0",

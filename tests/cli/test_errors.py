@@ -57,7 +57,8 @@ WRONG = {
     "a catalog of another environment": ("catalog describe-datasets --env nope", "there is no environment 'nope'"),
     "a file that there is not": ("import-bars {tmp}/nope.csv", "nope.csv' does not exist; see 'kedro import-bars"),
     "a file that is no table": ("import-bars {tmp}/noise.csv", "noise.csv: "),
-    "a word for a list": ("run --params=feature_engineering.study.horizons_bars=3", "horizons_bars: must be a list"),
+    "a key for a list": ("run --params=universe.symbols.first=ETHUSDT", "a list is given as a block of keys"),
+    "a word in a list of numbers": ("run --params=feature_engineering.study.horizons_bars=x", "horizons_bars.0: must"),
     "a setting of the importer that there is not": (
         "import-bars {tmp}/btc.csv --set colour=red",
         "--set: colour: there is no such key",

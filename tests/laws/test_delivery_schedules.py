@@ -122,6 +122,8 @@ def test_a_store_where_the_last_arrival_wins_is_caught() -> None:
 
 
 def test_a_source_whose_open_bars_are_kept_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tradewind.data.files.deliveries.bar_duration_ms", lambda timeframe: 0)
+    """Neither the delivery nor the check before the bars asks whether a bar has closed."""
+    for room in ("deliveries", "cleaning"):
+        monkeypatch.setattr(f"tradewind.data.files.{room}.bar_duration_ms", lambda timeframe: 0)
     with pytest.raises(AssertionError):
         check_schedules(MemoryStore(), MARKETS)

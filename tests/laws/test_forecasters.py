@@ -166,7 +166,7 @@ def test_training_does_not_write_into_its_rows(name: str) -> None:
 @BOOSTED
 def test_rounds_beyond_the_best_count_for_nothing(name: str) -> None:
     """A fit that looked on for rounds in vain ends with the model of one that was stopped at the best round."""
-    patient = {"learning_rate": 0.5, "early_stopping_rounds": 30}
+    patient = {"learning_rate": 0.5, "reg_lambda": 1, "max_depth": 5, "early_stopping_rounds": 30}
     learned = training(make_rows(1))
     long = unfitted(name, **patient, n_estimators=80).fit(learned)
     curve = long.learning_curve()

@@ -3,12 +3,14 @@
 import io
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kedro.framework.hooks import hook_impl
 from kedro.framework.hooks.manager import _create_hook_manager
 from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
@@ -17,6 +19,7 @@ from rich.console import Console
 
 from tradewind.cli.run_progress import ProgressHooks
 from tradewind.compute import track
+from tradewind.errors import BadData
 from tradewind.progress import RunProgress, note, run, started
 from tradewind.progress.displays import Bar, Lines
 from tradewind.progress.plan import RunPlan, keep_seconds, read_seconds
@@ -118,21 +121,47 @@ def test_a_run_of_kedro_is_followed_to_its_end(runner: Any, tmp_path: Path, monk
     ]
     told = Told()
     monkeypatch.setattr("tradewind.cli.run_progress.RunProgress", lambda names, file: RunProgress(names, file, told))
-    hooks, manager = ProgressHooks(), _create_hook_manager()
-    manager.register(hooks)
-    pipeline = Pipeline(nodes)
-    hooks.before_pipeline_run({}, pipeline)
-    runner().run(pipeline, DataCatalog(), hook_manager=manager)
-    hooks.after_pipeline_run()
+    manager = _create_hook_manager()
+    manager.register(ProgressHooks())
+    pipeline, catalog = Pipeline(nodes), DataCatalog()
+    manager.hook.before_pipeline_run(run_params={}, pipeline=pipeline, catalog=catalog)
+    runner().run(pipeline, catalog, hook_manager=manager)
+    manager.hook.after_pipeline_run(run_params={}, run_result={}, pipeline=pipeline, catalog=catalog)
     assert [line.split(":")[0] for line in told.lines] == ["a.make", "-- a", "b.add", "b.look", "-- b"]
 
 
-def test_a_failing_node_ends_the_bar() -> None:
-    hooks = ProgressHooks()
-    hooks.before_pipeline_run({}, Pipeline([Node(lambda: 1, None, "one", name="a.make")]))
+class Refusing:
+    """A hook that refuses the run before its first node."""
+
+    @hook_impl
+    def before_pipeline_run(self) -> None:
+        raise BadData("the folder is locked")
+
+
+def test_a_failing_node_and_a_refused_run_end_the_bar() -> None:
+    manager, hooks = _create_hook_manager(), ProgressHooks()
+    manager.register(hooks)
+    given = {"pipeline": Pipeline([Node(lambda: 1, None, "one", name="a.make")]), "catalog": DataCatalog()}
+    manager.hook.before_pipeline_run(run_params={}, **given)
     assert started() is not None
     hooks.on_pipeline_error()
     assert started() is None
+    manager.register(Refusing())
+    with pytest.raises(BadData, match="locked"):
+        manager.hook.before_pipeline_run(run_params={}, **given)
+    assert started() is None
+
+
+def test_a_run_that_nobody_ended_ends_with_the_next() -> None:
+    """An interrupted run is told to no hook; its thread would speak for ever."""
+    first, second = RunProgress(["a.load"], display=Told()), RunProgress(["a.load"], display=Told())
+    first.open()
+    second.open()
+    assert started() is second
+    second.close()
+    assert not [
+        one for one in threading.enumerate() if one.name == "progress" and one.join(2) is None and one.is_alive()
+    ]
 
 
 def test_items_are_told_to_the_run_that_is_under_way() -> None:

@@ -18,7 +18,7 @@ INTERRUPTED = 130  # as shells say of a command that Ctrl-C ended
 _ADVICE = re.compile(r"\s*For further information visit \S+")
 # OmegaConf puts an error of a resolver into its own words.
 _RESOLVED = re.compile(r"^\w+ raised while resolving interpolation: (.*?)\s+full_key: .*$", re.DOTALL)
-# What Kedro says of a wrong name, and what to say instead.
+# What Kedro and OmegaConf say of what was typed, and what to say instead.
 _NAMES = (
     (
         r"Failed to find the pipeline named '([^']*)'.*?(?:instead\?\s*(.*))?$",
@@ -35,6 +35,11 @@ _NAMES = (
     (
         r"(Pipeline contains no nodes) after applying(.*)$",
         "no node fits --tags and the other filters together: `kedro registry describe PIPELINE` lists what there is",
+    ),
+    (
+        r"(Cannot merge incompatible container types)()",
+        "a list is given as a block of keys, or a block as a list, in --params or in a parameters file of --env: give "
+        "a list as words (--params='universe.symbols=A B')",
     ),
 )
 _GIVEN = re.compile(r" \[type=\w+, input_value=(.*), input_type=\w+\]$")

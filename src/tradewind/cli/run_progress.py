@@ -1,6 +1,7 @@
 """The Kedro hooks that follow a run's progress."""
 
 import logging
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,17 @@ class ProgressHooks:
         """Keep the context, which says where the environment's data are."""
         self._context = context
 
-    @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
-        """Begin to tell."""
+    @hook_impl(wrapper=True, tryfirst=True)
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> Generator[None, Any, Any]:
+        """Begin to tell; a run that another hook refuses ends here, as Kedro tells no hook of it."""
+        self._open(run_params, pipeline)
+        try:
+            return (yield)
+        except BaseException:
+            self._close()
+            raise
+
+    def _open(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
         if "ParallelRunner" in str(run_params.get("runner", "")):
             logging.getLogger("kedro.runner").setLevel(logging.INFO)
             return

@@ -51,8 +51,10 @@ class RunProgress:
         self.display = display or (Bar(self.state) if is_terminal() else Lines())
 
     def open(self) -> None:
-        """Begin to tell."""
+        """Begin to tell; a run before it that was broken off without a word is over."""
         global _under_way
+        if _under_way is not None:
+            _under_way.close()
         _under_way = self
         self.display.open()
         watch_compilation()

@@ -33,11 +33,20 @@ def test_tiers_series_and_names_select() -> None:
 )
 def test_slower_timeframes_go_with_the_bar_unless_they_are_listed(bar: str, slower: tuple[str, ...]) -> None:
     assert FeatureSelection().slower_than(bar) == slower
-    assert FeatureSelection(slower_timeframes=("2d",)).slower_than(bar) == ("2d",)
+    assert FeatureSelection(slower_timeframes=("2w",)).slower_than(bar) == ("2w",)
     found = {
         feature.name.rpartition("_")[2] for feature in catalogue.select(FeatureSelection(), bar, ()) if feature.slow_ms
     }
     assert found == set(slower)
+
+
+@pytest.mark.parametrize("listed", [("30m", "4h"), ("1h", "4h"), ("4h",)])
+def test_timeframes_that_are_not_slower_are_left_out_with_a_line(
+    listed: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert FeatureSelection(slower_timeframes=listed).slower_than("1h") == ("4h",)
+    left = [f"{one} is not slower than the bar of 1h, left out" for one in listed if one != "4h"]
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == left
 
 
 @pytest.mark.parametrize(
@@ -48,8 +57,6 @@ def test_slower_timeframes_go_with_the_bar_unless_they_are_listed(bar: str, slow
         (FeatureSelection(variants={"no_family": ((1,),)}), "no family is named no_family"),
         (FeatureSelection(variants={"rsi": ((1, 2),)}), r"variants.rsi: \[1, 2\]"),
         (FeatureSelection(variants={"rsi": ((0,),)}), "wilder needs a span of at least one whole bar, found 0"),
-        (FeatureSelection(slower_timeframes=("30m",)), "30m must be a whole multiple"),
-        (FeatureSelection(slower_timeframes=("1h",)), "1h must be a whole multiple"),
         (FeatureSelection(slower_timeframes=("90m",)), "90m must be a whole multiple"),
     ],
 )

@@ -248,9 +248,11 @@ def test_a_search_stopped_in_its_first_trial_still_tries_the_defaults(
 
 
 def test_a_search_goes_on_alike_when_earlier_trials_guide_it(
-    model_rows: pd.DataFrame, model_folds: pd.DataFrame, tmp_path: Path
+    model_rows: pd.DataFrame, model_folds: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond the random start the sampler reads the stored trials, so that their exact values matter."""
+
+    monkeypatch.setattr(KIND, "search_space", KIND.search_space | {"min_child_weight": (1.0, 20.0)})  # so few rows
 
     def search(name: str, n_trials: int) -> pd.DataFrame:
         storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / name}")

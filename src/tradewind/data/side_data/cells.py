@@ -35,6 +35,7 @@ def read_cells(path: Path, wanted: Mapping[str, tuple[str, ...]], optional: froz
         BadData: the file is missing or unreadable, or lacks a column.
     """
     try:
+        require_regular(path)  # a pipe would be waited for
         table = _read_csv(path) if _is_text(path) else _read_columnar(path)
     except FileNotFoundError as error:
         raise BadData(f"{path} does not exist: add it, or take its series out of universe.side_series") from error
@@ -168,7 +169,6 @@ def _is_text(path: Path) -> bool:
 
 
 def _read_columnar(path: Path) -> pd.DataFrame:
-    require_regular(path)
     table = (read_parquet if path.name.lower().endswith(".parquet") else read_feather)(path, str(path))
     return table.to_pandas(ignore_metadata=True)
 
