@@ -215,7 +215,7 @@ def close_tracking(status: str) -> None:
     try:
         while mlflow is not None and mlflow.active_run() is not None:
             mlflow.end_run(status)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the store raises, the run has ended
         logger.warning("MLflow could not be told that the run is over (%s): it shows it as running", error)
 
 
