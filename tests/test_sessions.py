@@ -61,7 +61,8 @@ def run(project: Path, env: str = "tiny", parameters: dict[str, Any] | None = No
 
     listener, log = Listening(), logging.getLogger("kedro.runner")
     log.addHandler(listener)
-    level, log.level = log.level, logging.INFO
+    level = log.level
+    log.setLevel(logging.INFO)
     try:
         with ProjectSession.create(project, env=env, runtime_params=parameters or {}) as session:
             session.run(pipeline_names=["data_engineering"], **{"to_outputs": ["quarantine"], **options})
