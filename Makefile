@@ -5,6 +5,8 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export KEDRO_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
+# uv installs without bytecode: where Python may not write any, each process would compile thousands of modules, at 5 s.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install install-test run quick paper serve proto test test-all lint coverage bench truth airflow viz
 .PHONY: docs pictures first-hour clean checks style format imports types kernels

@@ -150,7 +150,7 @@ def copy_project(folder: Path) -> Project:
     compiled anew in every copy.
     """
     for name in ("src", "conf", "notebooks"):
-        ignored = shutil.ignore_patterns("*.pyc", "*.tmp.*", "*.egg-info", "credentials.yml")
+        ignored = shutil.ignore_patterns("*.tmp.*", "*.egg-info", "credentials.yml")
         shutil.copytree(SOURCE / name, folder / name, ignore=ignored)
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(SOURCE / name, folder)
