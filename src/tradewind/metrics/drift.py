@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtr, ndtri, stdtrit
 
 from tradewind.errors import BadData, BadParameters
 
@@ -135,7 +135,7 @@ def learn(columns: tuple[str, ...], values: NDArray[Any], window: int, generator
     largest = np.abs(np.where(quiet, 0.0, spread / np.where(errors > 0, errors, 1.0))).max(axis=(1, 2))
     errors = errors * np.sqrt((1 - slow / (2 * window)) / (1 - slow / (2 * block))) * np.sqrt(1 + window / rows)
     plain = max(float(np.quantile(largest, 1 - level)), 2.0)
-    threshold = float(t.ppf(norm.cdf(plain), rows / block - 1))
+    threshold = float(stdtrit(rows / block - 1, ndtr(plain)))
     return DriftReference(
         columns, edges, means, deviations, np.maximum(errors, floor / threshold), threshold, window, rows
     )
@@ -200,7 +200,7 @@ class DriftWindow:
 
 
 def _scores() -> Floats:
-    middle = norm.ppf((np.arange(BINS) + 0.5) / BINS)
+    middle = ndtri((np.arange(BINS) + 0.5) / BINS)
     table = np.zeros((BINS + 1, 3))
     table[:BINS, 0], table[:BINS, 1] = middle, middle**2 - 1.0
     table[BINS, 2] = 1.0

@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.stats import norm
 
 from tradewind.errors import BadParameters
 from tradewind.trading.execution.worlds.closed_forms import Known
@@ -149,7 +147,8 @@ class Filtering:
             [each.transient / 2 + each.temporary + each.permanent * each.own_share for each in self.regimes.worlds]
         )
         noise = np.array([max(each.fill_noise, 1e-12) for each in self.regimes.worlds])
-        likelihood = norm.logpdf(view.paid[:, None], slopes * view.last[:, None], noise)
+        away = (view.paid[:, None] - slopes * view.last[:, None]) / noise
+        likelihood = -0.5 * away**2 - np.log(noise)  # of normal noise, but for a constant
         likelihood += np.log(np.maximum(before, 1e-300))
         weights = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
@@ -169,6 +168,8 @@ def convex_programme(world: ImpactWorld, quantity: float) -> Known:
     """
     if world.signal_volatility > 0:
         raise BadParameters("convex_programme knows no signal: use solve")
+    from scipy.optimize import minimize
+
     size, steps = abs(quantity), world.steps
     distance = np.abs(np.subtract.outer(np.arange(steps), np.arange(steps)))
     kernel = size**2 * (
