@@ -96,7 +96,8 @@ class ProjectWork:
             self._data = data_folder(context)
             self._records = Records(self._data)
             self.rules = RetrainingRules.model_validate(context.params["operations"]["retraining"])
-            self.registry = context.catalog.load("registry")
+            self._catalog = context.catalog  # made anew whenever a context is asked for it
+        self.registry = self._catalog.load("registry")
         self.folder = self._data / FOLDER
 
     @contextmanager
@@ -119,11 +120,10 @@ class ProjectWork:
         Raises:
             BadData: it was never run.
         """
-        with project_context(self._project, self._env, self._params) as context:
-            if not all(context.catalog.exists(name) for name in ("drift", "monitoring_summary")):
-                env = f" --env {self._env}" if self._env else ""
-                raise BadData(f"nobody has watched the champion: run `kedro run{env} --pipelines monitoring` first")
-            return context.catalog.load("drift"), context.catalog.load("monitoring_summary")
+        if not all(self._catalog.exists(name) for name in ("drift", "monitoring_summary")):
+            env = f" --env {self._env}" if self._env else ""
+            raise BadData(f"nobody has watched the champion: run `kedro run{env} --pipelines monitoring` first")
+        return self._catalog.load("drift"), self._catalog.load("monitoring_summary")
 
     def fetch(self) -> str:
         """`kedro backfill` of this environment; why it was left out, or empty."""
@@ -156,12 +156,11 @@ class ProjectWork:
         from tradewind.operations.bundle.making import choose
         from tradewind.operations.retraining.judgement import Candidate
 
-        with project_context(self._project, self._env, self._params) as context:
-            load = context.catalog.load
-            board, verdict = load("leaderboard"), load("verdict")
-            name = choose(load("params:deployment").model, board, tuple(load("params:models")))
-            rows = pd.concat([read()[["symbol", "timestamp", "label"]] for read in load("model_input").values()])
-            losses = walk_forward_losses(rows, load(f"{stage_of(name)}.{name}.forecasts"))
+        load = self._catalog.load
+        board, verdict = load("leaderboard"), load("verdict")
+        name = choose(load("params:deployment").model, board, tuple(load("params:models")))
+        rows = pd.concat([read()[["symbol", "timestamp", "label"]] for read in load("model_input").values()])
+        losses = walk_forward_losses(rows, load(f"{stage_of(name)}.{name}.forecasts"))
         self._judged = {table: self._fingerprint(table) for table in JUDGED}
         own = board.set_index("strategy").loc[name]
         figures = (float(own["sharpe"]), float(own["sharpe_low"]), float(own["sharpe_high"]))
@@ -232,7 +231,7 @@ class ProjectWork:
         for name in (name for node in searches for name in node.outputs if self._kept):
             record = self._records.read(name)
             if record is not None:
-                found[name] = {"kept": record.content}
+                found[name] = {"kept": record.content[:16]}
         return found
 
     def _fingerprint(self, name: str) -> str:

@@ -1,6 +1,5 @@
 """A project whose stages are small files, in which a retraining can be killed at any of its writes."""
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from tests.operations.bundles import bundle_files
-from tradewind.operations.bundle.contents import LATENCY, SPEC, essence
-from tradewind.operations.bundle.sealing import Files
+from tests.operations.bundles import bundle_files, made_later
+from tradewind.operations.bundle.contents import essence
 from tradewind.operations.journal.journal import Journal
 from tradewind.operations.registry.records import Reason
 from tradewind.operations.registry.registry import Registry
@@ -29,14 +27,6 @@ Point = Callable[[], None]
 def verdict(said: str = "go", strategy: str = "linear") -> dict[str, Any]:
     return {"verdict": said, "strategy": strategy, "reasons": ["it beats luck", "it pays its costs"],
             "passed": [said == "go", True]}  # fmt: skip
-
-
-def another(files: Files, count: int) -> Files:
-    """The same bundle, made at another time on a busier machine."""
-    spec, latency = json.loads(files[SPEC]), json.loads(files[LATENCY])
-    spec["created_at"] = f"2026-02-{count:02d}T00:00:00+00:00"
-    latency["wall_ms"]["p50"] *= 1 + count
-    return files | {SPEC: json.dumps(spec).encode(), LATENCY: json.dumps(latency).encode()}
 
 
 class Stages:
@@ -71,7 +61,7 @@ class Stages:
         if not noted.exists():
             count = len(list(self.folder.glob("begun-*"))) + 1
             self._make(f"begun-{count}", "a deployment")
-            number = self.registry.register(another(bundle_files(seed=2), count)).version
+            number = self.registry.register(made_later(bundle_files(seed=2), count)).version
             self.point()
             self._make("deployed", str(number))
         return int(noted.read_text())

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.operations.bundles import bundle_files
+from tests.operations.bundles import bundle_files, made_later
 from tests.operations.retraining.stages import (
     RULES,
     Stages,
-    another,
     candidate,
     history,
     in_a_process,
@@ -23,6 +23,7 @@ from tests.operations.retraining.stages import (
 )
 from tradewind import atomic, clock
 from tradewind.errors import BadData, StaleInput, TemporaryOutage
+from tradewind.operations.bundle import contents
 from tradewind.operations.registry.gate import GateRules
 from tradewind.operations.registry.records import Reason, Roles
 from tradewind.operations.registry.registry import Registry
@@ -56,38 +57,58 @@ def test_a_good_result_is_tried_beside_the_champion(tmp_path: Path) -> None:
     assert "new exchange fees" in page and "**on trial** (version 2)" in page and "go (linear)" in page
 
 
-def killed_at(folder: Path, points: list[int]) -> dict[str, Any]:
-    with_champion(folder)
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_champion(tmp_path_factory.mktemp("prepared") / "folder")
+
+
+@pytest.fixture(autouse=True)
+def one_look_at_the_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of the time of a bundle that is loaded again is its list of features, which is always the same here."""
+    whole, known = contents.select, dict[str, Any]()
+
+    def once(*given: Any) -> Any:
+        if repr(given) not in known:
+            known[repr(given)] = whole(*given)
+        return known[repr(given)]
+
+    monkeypatch.setattr(contents, "select", once)
+
+
+def killed_at(folder: Path, points: list[int], prepared: Path) -> dict[str, Any]:
+    shutil.copytree(prepared, folder)
     for point in points:
         in_a_process(folder, candidate(), point)
     in_a_process(folder, candidate(), 0)
     return state(folder)
 
 
-def test_killed_after_any_write_the_same_command_ends_as_if_undisturbed(tmp_path: Path) -> None:
+def test_killed_after_any_write_the_same_command_ends_as_if_undisturbed(tmp_path: Path, prepared: Path) -> None:
     whole = tmp_path / "whole"
-    with_champion(whole)
+    shutil.copytree(prepared, whole)
     points = in_a_process(whole, candidate(), 0)
     expected = state(whole)
     assert points > 15 and expected["folders"] == 2 and expected["roles"] == Roles(1, 2)
     for point in range(1, points):
-        assert killed_at(tmp_path / f"{point}", [point]) == expected, point
+        assert killed_at(tmp_path / f"{point}", [point], prepared) == expected, point
 
 
 @pytest.mark.depth
-def test_killed_fifty_times_at_random_it_ends_as_if_undisturbed(tmp_path: Path) -> None:
-    expected = killed_at(tmp_path / "whole", [])
+def test_killed_fifty_times_at_random_it_ends_as_if_undisturbed(tmp_path: Path, prepared: Path) -> None:
+    expected = killed_at(tmp_path / "whole", [], prepared)
     rng = np.random.default_rng(22)
     for world in range(10):
         kills = rng.integers(1, 8, 5).tolist()
-        assert killed_at(tmp_path / f"{world}", kills) == expected, kills
+        assert killed_at(tmp_path / f"{world}", kills, prepared) == expected, kills
 
 
-def test_a_registration_that_counts_twice_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registration_that_counts_twice_is_caught(
+    tmp_path: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Planted: a registry that knows a bundle by its bytes alone, so by its time and how busy the machine was."""
-    whole = killed_at(tmp_path / "whole", [])
+    whole = killed_at(tmp_path / "whole", [], prepared)
     monkeypatch.setattr(Registry, "_made_before", lambda *_: None)
-    folders = (killed_at(tmp_path / f"{point}", [point])["folders"] for point in range(12, 24))
+    folders = (killed_at(tmp_path / f"{point}", [point], prepared)["folders"] for point in range(12, 24))
     assert whole["folders"] == 2 and 3 in folders
 
 
@@ -126,7 +147,7 @@ def test_production_asks_for_a_verdict_about_the_very_model_and_for_its_gate(tmp
     assert ended is not None and "production asks for the verdict go about lightgbm" in ended.why
     stages = Stages(tmp_path, candidate())
     stages.registry = registry
-    registered = registry.register(another(bundle_files(seed=3, verdict="none"), 1)).version
+    registered = registry.register(made_later(bundle_files(seed=3, verdict="none"), 1)).version
     stages.deploy = lambda: registered  # type: ignore[method-assign]
     ended, _ = retrain(stages, rules=rules)
     assert ended is not None and ended.outcome == "registered"

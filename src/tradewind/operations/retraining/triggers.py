@@ -39,8 +39,10 @@ def trigger(because: Because, drift: pd.DataFrame, summary: Mapping[str, Any], c
         )
     if because == "degraded":
         return str(summary["headline"]) if summary["degraded"] else ""
-    changed = changed_in(drift)
-    names = [f"{one['column']} of {one['symbol']} ({one['over_threshold']:.1f} times its limit)" for one in changed]
+    largest: dict[str, float] = {}
+    for one in changed_in(drift):  # the largest first
+        largest.setdefault(f"{one['column']} of {one['symbol']}", one["over_threshold"])
+    names = [f"{name} ({over:.1f} times its limit)" for name, over in largest.items()]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"changed since training: {', '.join(names[:SHOWN])}{more}" if names else ""
 
