@@ -43,7 +43,7 @@ def killed_after(project: Any, line: str, *words: str) -> str:
 def test_a_retraining_that_is_killed_goes_on_and_registers_once(new_project: Any) -> None:
     project = easy_project(new_project)
     first = killed_after(project, "linear@1 is registered")
-    assert "retraining 1, manual: manual" in first
+    assert "retraining 1, manual: asked for by " in first
     again = project.kedro("retrain", "--env", "lean")
     assert "going on with retraining 1 (manual" in again and "it was cut off at register" in again
     assert "nothing to make: all" in again  # of the models

@@ -1,5 +1,6 @@
 """The command that retrains: the stages of the project, one after the other, and a trial of what they lead to."""
 
+import getpass
 import os
 import shlex
 import sys
@@ -53,6 +54,11 @@ def retrain(project: ProjectMetadata, /, because: Any, reason: str, tune: bool |
     only its trial promotes a successor. Cool-down, budget and where the champion answers: params:operations.retraining.
 
     `data/09_deployment/retraining.md` (data/env/ENV/...) is a table of all retrainings.
+
+    \b
+    kedro retrain --env exchange --reason "new fees"           now
+    kedro retrain --env exchange --because scheduled --wait    from a timer
+    kedro retrain --env exchange --because drift               if monitoring found that something changed
     """
     from tradewind.operations.retraining.attempts import Attempts
     from tradewind.operations.retraining.course import Asked, Course
@@ -62,10 +68,11 @@ def retrain(project: ProjectMetadata, /, because: Any, reason: str, tune: bool |
     if options["history"]:
         click.echo(work.page())
         return
+    why = reason or (f"asked for by {getpass.getuser()}" if because == "manual" else "")
     with work.alone(), Attempts(work.folder) as attempts:
         course = Course(attempts, work, work.registry, work.rules, click.echo)
         try:
-            course.go(Asked(because, reason, tune), lambda error: explain(error) or f"{type(error).__name__}: {error}")
+            course.go(Asked(because, why, tune), lambda error: explain(error) or f"{type(error).__name__}: {error}")
         finally:
             work.write_page()
 
@@ -156,12 +163,16 @@ class ProjectWork:
         from tradewind.operations.bundle.making import choose
         from tradewind.operations.retraining.judgement import Candidate
 
+        self._judged = {table: self._fingerprint(table) for table in JUDGED}
         load = self._catalog.load
         board, verdict = load("leaderboard"), load("verdict")
         name = choose(load("params:deployment").model, board, tuple(load("params:models")))
         rows = pd.concat([read()[["symbol", "timestamp", "label"]] for read in load("model_input").values()])
         losses = walk_forward_losses(rows, load(f"{stage_of(name)}.{name}.forecasts"))
-        self._judged = {table: self._fingerprint(table) for table in JUDGED}
+        if name not in set(board["strategy"]):
+            raise BadData(f"{name} is not on the leaderboard: deployment.model must be a model that evaluation judges")
+        if self._judged != {table: self._fingerprint(table) for table in JUDGED}:
+            raise StaleInput("the tables were made anew while they were judged: the same command judges them again")
         own = board.set_index("strategy").loc[name]
         figures = (float(own["sharpe"]), float(own["sharpe_low"]), float(own["sharpe_high"]))
         return Candidate(name, verdict, *figures, float(losses["loss"].mean()))
@@ -182,7 +193,11 @@ class ProjectWork:
                 found = fingerprints(self.registry.read(version.version)[ORIGINS])
                 if self._judged.items() <= found.items():
                     return int(version.version)
-        raise StaleInput("the tables were made anew since they were judged: the same command judges them again")
+        raise StaleInput(
+            "no version is made of the tables that were judged: they were made anew meanwhile, and the same command "
+            "judges them again; or the registry is an older one, and `kedro run --pipelines deployment --force` "
+            "registers again"
+        )
 
     def page(self) -> str:
         """A table of all retrainings."""

@@ -112,13 +112,14 @@ class Course:
     def _begun(self, asked: Asked) -> Attempt | None:
         rules, because = self._rules, asked.because
         roles = self._registry.roles(rules.environment)
-        why: str = asked.why or because
+        why = asked.why or ("its date has come" if because == "scheduled" else "asked for")
         if because in ("drift", "degraded"):
             drift, summary = self._work.watched()
-            why = trigger(because, drift, summary, roles.champion, rules.environment)
-            if not why:
+            found = trigger(because, drift, summary, roles.champion, rules.environment)
+            if not found:
                 self._say(f"nothing to do: {summary['headline']}")
                 return None
+            why = f"{found}; {asked.why}" if asked.why else found
         held = held_back(because, self._attempts.history.attempts, roles, rules, clock.now())
         if held:
             self._attempts.hold_back(because, f"{held} ({why})")
