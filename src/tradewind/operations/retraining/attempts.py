@@ -165,7 +165,13 @@ class Attempts:
         return self.history.attempts[-1]
 
     def step(self, attempt: Attempt, step: str, why: str) -> None:
-        """A step is under way, and why."""
+        """A step is under way.
+
+        Args:
+            attempt: whose step it is.
+            step: its name.
+            why: it is made, in words.
+        """
         self._append("step", {"step": step, "why": why}, attempt.seq)
 
     def done(self, attempt: Attempt, step: str) -> None:
@@ -177,7 +183,13 @@ class Attempts:
         self._append("judged", plain(found), attempt.seq)
 
     def stopped(self, attempt: Attempt, error: str, begins_anew: bool) -> None:
-        """An error stopped it; the next command goes on, or begins with the first step."""
+        """An error stopped it; the next command goes on.
+
+        Args:
+            attempt: that was stopped.
+            error: in one line.
+            begins_anew: with the first step, whatever was done.
+        """
         self._append("stopped", {"error": error, "begins_anew": begins_anew}, attempt.seq)
 
     def abandon(self, attempt: Attempt) -> None:
