@@ -9,8 +9,8 @@ import shlex
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,20 @@ class ProvenanceHooks:
         self._saved: dict[str, set[str]] = {}
         self._lock = threading.Lock()
         self.plan: Plan | None = None
+        self._given: Mapping[str, Mapping[str, Any]] = {}
+
+    @contextmanager
+    def taking_as_given(self, identities: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+        """Runs for which these datasets are what is said of them (`Project.take_as_given`).
+
+        Args:
+            identities: by dataset.
+        """
+        before, self._given = self._given, identities
+        try:
+            yield
+        finally:
+            self._given = before
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -128,6 +142,7 @@ class ProvenanceHooks:
         assert self._context is not None
         self._environment = str(run_params.get("env") or "")
         self._project = project_of(self._context, catalog)
+        self._project.take_as_given(self._given)
         command = Command(str(run_params.get("env") or ""), run_params.get("runtime_params") or {})
         asked = click.get_current_context(silent=True)
         force = bool(asked is not None and asked.meta.get(FORCE))

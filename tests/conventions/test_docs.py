@@ -17,7 +17,7 @@ PLACES = (PROJECT, PROJECT / "src/tradewind", PROJECT / "docs")
 DOCUMENTS = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").rglob("*.md"))]
 README = (PROJECT / "README.md").read_text()
 ENDINGS = (".py", ".yml", ".md", ".j2", ".toml")
-MADE_BY_RUNS = ("data/08_reporting/", "data/07_model_output/", "data/env/", "conf/local/")
+MADE_BY_RUNS = ("data/07_model_output/", "data/08_reporting/", "data/09_deployment/", "data/env/", "conf/local/")
 ENVIRONMENTS = {"...", "ENV", "NAME", *(one.name for one in (PROJECT / "conf").iterdir())}
 KEDRO = {"run", "viz", "jupyter", "airflow", "package"}  # commands of Kedro and its plugins
 

@@ -178,7 +178,7 @@ def test_every_scheduled_command_can_be_given(monkeypatch: pytest.MonkeyPatch) -
     assert len(commands) == 1 + len(STAGES)
     commands += [unit["Service"]["ExecStart"].split() for unit in units("service").values()]
     commands += cron_commands((FOLDER / "tradewind.cron").read_text())
-    assert len(commands) == 1 + len(STAGES) + 2 + 2
+    assert len(commands) == 1 + len(STAGES) + 5 + 4
     for command in commands:
         require_command(command)
     with pytest.raises(click.ClickException):

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,12 +134,25 @@ class Project:
         if self._warm is not None:
             self._warm.communicate()
 
-    def digests(self, *layers: str) -> dict[str, str]:
-        """SHA-256 of every file of `--env test` in the layers that must repeat byte for byte."""
+    def killed_at(self, line: str, *arguments: str) -> str:
+        """What a `kedro` command printed that dies, with all its processes, when it prints this line."""
+        process, printed = self.start(*arguments), ""
+        assert process.stdout is not None
+        for one in process.stdout:
+            printed += one
+            if line in one:
+                break
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, f"it was over before {line!r}:\n{printed[-4000:]}"
+        return printed
+
+    def digests(self, *layers: str, env: str = "test") -> dict[str, str]:
+        """SHA-256 of every file of an environment in the layers that must repeat byte for byte."""
         return {
             str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for layer in layers or LAYERS_THAT_REPEAT
-            for path in sorted((self.data("test") / layer).rglob("*"))
+            for path in sorted((self.data(env) / layer).rglob("*"))
             if path.is_file()
         }
 

@@ -14,6 +14,8 @@ from tests.conventions.test_snippets import code_of
 from tests.depth import deep
 from tests.end_to_end.conftest import NODE_ENDED
 from tests.end_to_end.test_killed_runs import STAGES as TO_THE_TREES
+from tradewind.operations.registry.records import Roles
+from tradewind.operations.registry.registry import Registry
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +73,24 @@ def test_a_run_after_that_makes_nothing_and_records_nothing(finished_project: An
     assert finished_project.digests() == before and len(client.search_runs([experiment])) == recorded
     status = finished_project.kedro("status", "--env", "test", "--stale")
     assert "stale:" not in status and " of them stale" not in status
+
+
+def test_a_retraining_takes_what_is_up_to_date_and_killed_while_it_registers_registers_once(
+    finished_project: Any,
+) -> None:
+    words = ("retrain", "--env", "test", "-p", "deployment.model=linear,operations.retraining.at_least=watch")
+    before = finished_project.digests()
+    first = finished_project.killed_at("linear@1 is registered", *words)
+    assert "retraining 1, manual: asked for by " in first and "the environment has no store" in first
+    again = finished_project.kedro(*words)
+    assert "going on with retraining 1 (manual" in again and "it was cut off at register" in again
+    assert "first: linear@1 is the first champion of development" in again
+    registry = Registry(finished_project.data("test") / "09_deployment/registry")
+    assert registry.roles("development") == Roles(1) and len(registry.versions()) == 1
+    assert "unchanged: linear@1, the champion, " in finished_project.kedro(*words)
+    page = (finished_project.data("test") / "09_deployment/retraining.md").read_text()
+    assert "**the first champion** (version 1)" in page and "**the champion's own version** (version 1)" in page
+    assert finished_project.digests() == before
 
 
 @pytest.mark.depth

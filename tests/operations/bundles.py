@@ -1,6 +1,7 @@
 """Small bundles that tests register, move, serve and break."""
 
 import functools
+import json
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from tradewind.learning.features.catalogue import FeatureSelection, select
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.market.universe import Universe
+from tradewind.operations.bundle.contents import LATENCY, SPEC
 from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, make_bundle
 from tradewind.operations.bundle.sealing import Files
 from tradewind.trading.execution.costs import Costs
@@ -64,10 +66,20 @@ def findings(name: str, verdict: str, rows: pd.DataFrame) -> Findings:
 
 
 @functools.cache
-def bundle_files(name: str = "linear", seed: int = 1, verdict: str = "go", edge: float = 1.0) -> Files:
+def bundle_files(
+    name: str = "linear", seed: int = 1, verdict: str = "go", edge: float = 1.0, count: int = 900
+) -> Files:
     """The files of a bundle; other seeds give other bundles."""
     assert tuple(one.name for one in select(TERMS.selection, "1h", ())) == NAMES
     kind: Any = catalogue.model(name)
-    rows = model_rows(seed, edge=edge)
+    rows = model_rows(seed, count, edge)
     procedure = Procedure(name, kind.parameters_class(), TrainingRules(max_rounds=10), 7)
     return make_bundle(procedure, rows, TERMS, findings(name, verdict, rows), "2026-01-01T00:00:00+00:00")
+
+
+def made_later(files: Files, count: int) -> Files:
+    """The same bundle, made at another time on a busier machine."""
+    spec, latency = json.loads(files[SPEC]), json.loads(files[LATENCY])
+    spec["created_at"] = f"2026-02-{count:02d}T00:00:00+00:00"
+    latency["wall_ms"]["p50"] *= 1 + count
+    return files | {SPEC: json.dumps(spec).encode(), LATENCY: json.dumps(latency).encode()}

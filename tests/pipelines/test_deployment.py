@@ -1,5 +1,7 @@
 """The deployment stage: the chosen procedure, refitted, registered, and served in development."""
 
+import copy
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.operations.bundles import TERMS, findings, model_rows
-from tradewind.datasets.registry import RegistryDataset
+from tests.operations.bundles import TERMS, bundle_files, findings, model_rows
+from tradewind.datasets.registry import RegistryDataset, champions_stay
 from tradewind.errors import BadModel, BadParameters
 from tradewind.operations.bundle.warming import DECISIONS, STATE, read_decisions
 from tradewind.operations.registry.records import Roles
@@ -77,6 +79,27 @@ def test_the_best_model_is_refitted_by_its_own_procedure_and_served_in_developme
     again = build("lightgbm", tmp_path)
     assert again.load(2).spec.parameters["max_depth"] == 2 and again.load(2).spec.evidence.verdict == "none"
     assert again.roles("development") == Roles(2, None, 1) and again.roles("production") == Roles()
+
+
+def test_parameters_that_kedro_has_made_objects_of_are_the_same() -> None:
+    from tradewind.learning.models.walk_forward import TrainingRules
+
+    typed = copy.deepcopy(PARAMETERS)
+    typed["classifier"]["linear"]["training"] = TrainingRules(row_stride=2)
+    board = findings("linear", "go", model_rows(1)).leaderboard
+    procedure = choose_procedure(board, ["linear"], typed, DeploymentRules(model="best"))
+    assert json.loads(json.dumps(procedure))["training"]["row_stride"] == 2
+
+
+def test_who_retrains_leaves_the_champion_where_it_is(tmp_path: Path) -> None:
+    first, second = bundle_files(seed=1), bundle_files(seed=2)
+    dataset = RegistryDataset(path=str(tmp_path))
+    with champions_stay():
+        dataset.save(first)
+        dataset.save(second)
+        assert dataset.load().roles("development") == Roles(1)  # there was none
+    dataset.save(second)
+    assert dataset.load().roles("development") == Roles(2, None, 1)
 
 
 def test_what_cannot_be_deployed_says_so(tmp_path: Path) -> None:

@@ -82,6 +82,32 @@ def test_kind_1_null_market_after_planted_stops_and_names_the_source(made: Small
     )
 
 
+def test_a_source_that_grows_under_a_late_stage_is_taken_as_the_tables_were_made_of_it(made: Small) -> None:
+    record = made.project().records.read("bars")
+    assert record is not None
+    made.sources["source_bars"]["edge"] = 0.0
+    made.parameters["rules"]["confidence"] = 0.9
+    project = made.project()
+    project.take_as_given(record.origin.sources)
+    assert names(plan_run(project, of_stage("model", "judging"), TEST).make) == ["judge"]
+    with pytest.raises(StaleInput):
+        plan(made, "model", "judging")
+
+
+def test_a_kept_table_is_not_made_anew_and_what_is_made_from_it_says_so(made: Small) -> None:
+    made.parameters["labels"]["horizon"] = 48
+    project = made.project()
+    project.take_as_given({"rows": {"kept": "1"}})
+    assert names(plan_run(project, of_stage("model"), TEST).make) == ["train", "draw", "write_card", "gather_cards"]
+    assert project.origin("forecasts").sources == {"rows": {"kept": "1"}}
+    with pytest.raises(StaleInput, match="parameter labels.horizon was 24, is 48"):
+        plan(made, "model")
+    (made.folder / "data/rows.json").unlink()
+    gone = made.project()
+    gone.take_as_given({"rows": {"kept": "1"}})
+    assert not gone.state("rows").is_there
+
+
 def test_the_command_repeats_the_parameters_of_this_run(made: Small) -> None:
     made.parameters["labels"]["method"] = "fixed"
     asked = Command("", {"labels": {"method": "fixed"}, "universe": {"symbols": ["A", "B"]}, "models": "linear"})

@@ -25,6 +25,7 @@ cli = PlainGroup(
         "truth": "tradewind.cli.audits.truth",
         "compare": "tradewind.cli.runs.compare",
         "scorecard": "tradewind.cli.runs.scorecard",
+        "retrain": "tradewind.cli.retraining.retrain",
         "paper": "tradewind.cli.paper.paper",
         "export-model": "tradewind.cli.exports.export_model",
         "mirror-registry": "tradewind.cli.exports.mirror_registry",

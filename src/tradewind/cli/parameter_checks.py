@@ -51,9 +51,11 @@ def faults_of(parameters: Mapping[str, Any], pipelines: Mapping[str, Pipeline], 
     from pydantic import BaseModel, ValidationError
 
     from tradewind.live.settings import LiveRules, PaperRules
+    from tradewind.operations.retraining.rules import RetrainingRules
     from tradewind.parameters import faults
 
-    kinds = TypeExtractor(dict(pipelines)).extract_types_from_pipelines() | {"live": LiveRules, "paper": PaperRules}
+    beside = {"live": LiveRules, "paper": PaperRules, "operations.retraining": RetrainingRules}
+    kinds = TypeExtractor(dict(pipelines)).extract_types_from_pipelines() | beside
     problems, blocks = [], dict[str, Any]()
     for key, kind in sorted(kinds.items()):
         given = _at(parameters, key)

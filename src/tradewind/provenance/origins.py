@@ -26,7 +26,7 @@ FORMATS = {
     "deployment": 1,
 }  # fmt: skip
 # Blocks that say how or where something is computed, or what is done with what a run has made.
-NOT_IN_TABLES = ("compute", "paper", "live", "order_book", "execution_study", "deployment")
+NOT_IN_TABLES = ("compute", "paper", "live", "order_book", "execution_study", "deployment", "operations")
 # Settings inside blocks that leave every byte as it is.
 WITHOUT_EFFECT = ("executor", "workers", "address", "threads", "fits_side_by_side")
 _PARAMETERS = "params:"
@@ -84,6 +84,7 @@ class Project:
         self._origins: dict[str, Origin] = {}
         self._identities: dict[str, dict[str, Any]] = {}
         self._present: set[str] = set()
+        self._given: dict[str, dict[str, Any]] = {}
 
     def entry(self, name: str) -> Entry:
         """A dataset's entry in the catalog."""
@@ -117,6 +118,17 @@ class Project:
         """From now on these datasets count as there: the run makes them."""
         self._present |= set(names)
 
+    def take_as_given(self, identities: Mapping[str, Mapping[str, Any]]) -> None:
+        """From now on these datasets are what is said of them, whatever they would be made of now.
+
+        A source is as it was when tables were made from it. A table that a node writes is no reason to run that node
+        while it is there, and what is made from it says so.
+
+        Args:
+            identities: by dataset, of a source as a record has it.
+        """
+        self._given |= {name: dict(identity) for name, identity in identities.items()}
+
     def stored(self, name: str) -> str | None:
         """What is stored of a dataset, as a hash; None where it is missing."""
         return self.contents.of_entry(self.entry(name))
@@ -124,7 +136,9 @@ class Project:
     def origin(self, name: str) -> Origin:
         """What the dataset should be made of."""
         if name not in self._origins:
-            if self.is_collection(name):
+            if name in self._given:
+                made = Origin(sources={name: self._given[name]})
+            elif self.is_collection(name):
                 made = Origin()
                 for member in self.members(name):
                     made = made.reading(member, self.origin(member))
@@ -172,6 +186,8 @@ class Project:
         content = self.stored(name)
         if content is None:
             return State(False)
+        if name in self._given:
+            return State(True)
         record = self.records.read(name)
         if record is None:
             return State(True, "nothing says what made it: it is older than this version, or a run was stopped")

@@ -185,17 +185,18 @@ def _short(value: Any) -> str:
 
 def flat(value: Any, path: str) -> dict[str, Any]:
     """A block of parameters as values of JSON by dotted path; an empty block or list stands for itself."""
-    plain = _plain(value)
-    if not isinstance(plain, dict) or not plain:
-        return {path: plain}
-    return {key: one for name, inner in plain.items() for key, one in flat(inner, f"{path}.{name}".strip(".")).items()}
+    found = plain(value)
+    if not isinstance(found, dict) or not found:
+        return {path: found}
+    return {key: one for name, inner in found.items() for key, one in flat(inner, f"{path}.{name}".strip(".")).items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Parameters as values of JSON, whether Kedro has made objects of them or not."""
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return value if value is None or isinstance(value, bool | int | float | str) else repr(value)

@@ -95,7 +95,7 @@ class ModelsInService:
         if old and old.canary.version == version and old.champion.version == champion.version:
             return old
         canary = self._variant(version, before)
-        if canary is None or canary.version != version or _terms(canary) != _terms(champion):
+        if canary is None or canary.version != version or canary.bundle.trial_terms != champion.bundle.trial_terms:
             if not self.refused:
                 self.refused = f"version {version} has another universe, horizon, window or features: it is not tried"
                 logger.error("%s", self.refused)
@@ -164,8 +164,3 @@ class ModelsInService:
             if one.name == name and version in (None, one.version):
                 return one
         raise Refusal(404, "no such model or version is in service", "GET /v1/models lists what there is", "model")
-
-
-def _terms(variant: Variant) -> tuple[Any, ...]:
-    spec = variant.bundle.spec
-    return spec.universe, spec.horizon_bars, spec.features, variant.bundle.forecaster.window_bars

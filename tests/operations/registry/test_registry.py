@@ -1,5 +1,6 @@
 """Moves are all or nothing, one of many racers wins, history stays, and the way back leads to a version that loads."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operations.bundles import bundle_files
+from tests.operations.bundles import bundle_files, made_later
 from tradewind.errors import BadModel, BadParameters
 from tradewind.operations.bundle import contents
 from tradewind.operations.bundle.sealing import place_of
@@ -35,6 +36,17 @@ def registry(tmp_path: Path) -> Registry:
 def test_the_same_bundle_keeps_its_version(registry: Registry) -> None:
     assert registry.register(bundle_files(seed=2)).version == 2
     assert [one.label for one in registry.versions()] == ["linear@1", "linear@2", "linear@3"]
+
+
+def test_a_bundle_that_was_made_anew_of_the_same_keeps_its_version(registry: Registry) -> None:
+    later = made_later(bundle_files(seed=2), 1)
+    assert later != bundle_files(seed=2) and registry.register(later).version == 2
+    assert registry.read(2) == bundle_files(seed=2)
+    other = later | {contents.GRAPH: bundle_files(seed=4)[contents.GRAPH]}
+    moved = json.loads(later[contents.LATENCY])
+    moved["machine"]["cores"] = 1 + (moved["machine"]["cores"] or 0)
+    elsewhere = later | {contents.LATENCY: json.dumps(moved).encode()}
+    assert [registry.register(one).version for one in (other, elsewhere)] == [4, 5]
 
 
 def test_a_new_champion_makes_the_old_one_previous_and_ends_its_own_trial(registry: Registry) -> None:

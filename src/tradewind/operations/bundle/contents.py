@@ -150,6 +150,11 @@ class Bundle:
         graph = hashlib.sha256(self.files[GRAPH]).hexdigest()
         return Decider(assembly, chosen, policy, setup.sizing, graph)
 
+    @property
+    def trial_terms(self) -> tuple[Any, ...]:
+        """What a canary must have in common with the champion: universe, horizon, features and window."""
+        return self.spec.universe, self.spec.horizon_bars, self.spec.features, self.forecaster.window_bars
+
     def document(self, name: str) -> Any:
         """One of its JSON files."""
         return json.loads(self.files[name])
@@ -163,6 +168,14 @@ class Bundle:
         said = self.forecaster.predict_many(self.array(PROBE))
         apart = np.abs(said - self.array(EXPECTED)).max()
         return float(apart) if np.isfinite(apart) else float("inf")
+
+
+def essence(files: Files) -> str:
+    """SHA-256 of what a bundle is, whenever it was made and however busy the machine was that timed it."""
+    told: dict[str, Any] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    told[SPEC] = {key: value for key, value in json.loads(files[SPEC]).items() if key != "created_at"}
+    told[LATENCY] = json.loads(files[LATENCY])["machine"]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def array_file(values: NDArray[Any]) -> bytes:

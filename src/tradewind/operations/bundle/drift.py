@@ -84,12 +84,25 @@ def _reference(
         return {"none": str(error)}
 
 
-def _walk_forward_loss(rows: pd.DataFrame, forecasts: pd.DataFrame, generator: np.random.Generator) -> dict[str, Any]:
-    both = forecasts.merge(rows[["symbol", "timestamp", "label"]], on=["symbol", "timestamp"], validate="many_to_one")
-    if both.empty:
-        return {"none": "no forecast of the walk-forward has a label"}
+def walk_forward_losses(rows: pd.DataFrame, forecasts: pd.DataFrame) -> pd.DataFrame:
+    """`timestamp` and `loss` of every forecast whose label is known.
+
+    Args:
+        rows: symbol, timestamp and label; labels that are not settled are left out.
+        forecasts: of the walk-forward, of one procedure.
+    """
+    known = rows.loc[rows["label"].notna(), ["symbol", "timestamp", "label"]]
+    both = forecasts.merge(known, on=["symbol", "timestamp"], validate="many_to_one")
     losses = log_losses(both[list(PROBABILITIES)].to_numpy(np.float64), both["label"].to_numpy(dtype=np.float64))
-    days = pd.DataFrame({"loss": losses, "rows": 1.0}).groupby(both["timestamp"].dt.floor("D")).sum()
+    return pd.DataFrame({"timestamp": both["timestamp"], "loss": losses})
+
+
+def _walk_forward_loss(rows: pd.DataFrame, forecasts: pd.DataFrame, generator: np.random.Generator) -> dict[str, Any]:
+    table = walk_forward_losses(rows, forecasts)
+    losses = table["loss"].to_numpy()
+    if table.empty:
+        return {"none": "no forecast of the walk-forward has a label"}
+    days = pd.DataFrame({"loss": losses, "rows": 1.0}).groupby(table["timestamp"].dt.floor("D")).sum()
     totals = draw_totals(days.to_numpy(np.float64), BLOCK_DAYS, RESAMPLES, generator)
     low, high = np.quantile(totals[:, 0] / totals[:, 1], [0.05, 0.95])
     return {"mean": float(losses.mean()), "low": float(low), "high": float(high), "rows": len(losses)}

@@ -57,13 +57,14 @@ def watch(registry: Registry, rows: pd.DataFrame, rules: MonitoringRules) -> Wat
     window = int(references_of(bundle)["window"])
     summary: dict[str, Any] = {
         "model": f"{bundle.spec.name} (version {number})",
+        "version": number,
         "environment": rules.environment,
         "trained_to": bundle.spec.trained_to,
         "watched_to": later["timestamp"].max().isoformat() if len(later) else bundle.spec.trained_to,
         "rows": len(later),
         "window": window,
         "windows": int(drift["window_to"].nunique()),
-        "changed": _changed(drift),
+        "changed": changed_in(drift),
         "not_watched": missing_references(bundle),
         "expected_loss": done.expected,
         "settled": int(done.table["rows"].sum()),
@@ -75,7 +76,7 @@ def watch(registry: Registry, rows: pd.DataFrame, rules: MonitoringRules) -> Wat
     return Watched(drift, done.table, {"headline": _headline(summary), **summary})
 
 
-def _changed(drift: pd.DataFrame) -> list[dict[str, Any]]:
+def changed_in(drift: pd.DataFrame) -> list[dict[str, Any]]:
     """What has changed in the newest window of each symbol and kind, the largest first."""
     if drift.empty:
         return []

@@ -1,15 +1,16 @@
 """The registry: which version answers where, moved by compare-and-set in one transaction, with its whole history."""
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tradewind.atomic import make_folder
 from tradewind.clock import now
 from tradewind.errors import BadModel, BadParameters, TemporaryOutage
-from tradewind.operations.bundle.contents import SPEC, Bundle, json_file
+from tradewind.operations.bundle.contents import SPEC, Bundle, essence, json_file
 from tradewind.operations.bundle.sealing import Files, place_of, read_bundle, write_bundle
 from tradewind.operations.registry.gate import GateRules, missing_evidence
 from tradewind.operations.registry.records import (
@@ -85,9 +86,15 @@ class Registry:
     def register(self, files: Files) -> Version:
         """Keep a bundle and give it the next version; the same bundle again has the version that it had.
 
+        The same is also one that was made anew of the same: a deployment that was killed before it could note that it
+        had registered.
+
         Raises:
             BadModel: the files are no bundle.
         """
+        known = self._made_before(files)
+        if known is not None:
+            return known
         identity = write_bundle(self._folder / BUNDLES, files)
         bundle = Bundle.from_files(files, identity)
         evidence = bundle.spec.evidence
@@ -100,6 +107,18 @@ class Registry:
             )  # fmt: skip
             found = base.execute("SELECT * FROM versions WHERE identity = ?", (identity,)).fetchone()
         return Version(*found)
+
+    def _made_before(self, files: Files) -> Version | None:
+        """The version that differs from these files in nothing but when it was made and how it was timed."""
+        try:
+            name, own = json.loads(files[SPEC])["name"], essence(files)
+        except (KeyError, TypeError, ValueError):
+            return None  # what is no bundle is refused where it is written
+        for one in reversed(self.versions()):
+            with suppress(BadModel):
+                if one.name == name and essence(self.read(one.version)) == own:
+                    return one
+        return None
 
     def versions(self) -> list[Version]:
         """All versions, oldest first."""

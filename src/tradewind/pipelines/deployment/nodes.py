@@ -16,6 +16,7 @@ from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedur
 from tradewind.operations.bundle.origins import ORIGINS, origins_file
 from tradewind.operations.bundle.warming import warm_files
 from tradewind.parameters import Parameters
+from tradewind.provenance.records import plain
 from tradewind.trading.setup import TradingSetup
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
@@ -40,6 +41,7 @@ def choose_procedure(
         best: the parameters found for each tuned model, in the order of `models`.
     """
     name = choose(deployment.model, leaderboard, tuple(models))
+    parameters = plain(parameters)
     block = parameters[catalogue.stage_of(name)][name]
     given = "network" if catalogue.stage_of(name) == "deep_learning" else "parameters"
     best_of = dict(zip([one for one in models if catalogue.is_tuned(one)], best, strict=True))
@@ -85,6 +87,7 @@ def build_bundle(
     Raises:
         BadParameters: the procedure's parameters do not fit the model.
     """
+    parameters = plain(parameters)
     name, kind = procedure["name"], catalogue.model(procedure["name"])
     try:
         typed = Procedure(

@@ -1,0 +1,31 @@
+"""When models are retrained, and what a retrained one must show before it is tried."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tradewind.operations.registry.records import Environment
+from tradewind.parameters import Parameters
+
+Because = Literal["manual", "scheduled", "drift", "degraded"]
+BECAUSE: tuple[Because, ...] = ("manual", "scheduled", "drift", "degraded")
+
+
+class RetrainingRules(Parameters):
+    """Of `kedro retrain` (`params:operations.retraining`).
+
+    Attributes:
+        environment: of the registry, whose champion may get a successor.
+        tune: whether the search for parameters is made anew, where the command does not say.
+        at_least: the verdict without which nothing is registered.
+        cool_down_days: how long after a retraining drift and degradation start none.
+        most_a_month: retrainings begun within 30 days, above which only a person starts one; all kinds count.
+        resume_hours: how long after its last step an unfinished retraining is still gone on with.
+    """
+
+    environment: Environment
+    tune: bool
+    at_least: Literal["go", "watch"]
+    cool_down_days: Annotated[float, Field(ge=0)]
+    most_a_month: Annotated[int, Field(ge=1)]
+    resume_hours: Annotated[float, Field(gt=0)]
