@@ -84,7 +84,7 @@ def choose(wanted: str, leaderboard: pd.DataFrame, trained: tuple[str, ...]) -> 
     Raises:
         BadParameters: it was not trained in this run, or knows no direction.
     """
-    possible = [name for name in trained if catalogue.has_direction(name)]
+    possible = [name for name in trained if name in catalogue.MODELS and catalogue.has_direction(name)]  # no agents
     if wanted == BEST:
         board = leaderboard[leaderboard["strategy"].isin(possible)]
         if board.empty:

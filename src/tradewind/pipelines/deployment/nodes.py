@@ -44,7 +44,8 @@ def choose_procedure(
     parameters = plain(parameters)
     block = parameters[catalogue.stage_of(name)][name]
     given = "network" if catalogue.stage_of(name) == "deep_learning" else "parameters"
-    best_of = dict(zip([one for one in models if catalogue.is_tuned(one)], best, strict=True))
+    tuned = [one for one in models if one in catalogue.MODELS and catalogue.is_tuned(one)]  # agents are not
+    best_of = dict(zip(tuned, best, strict=True))
     chosen = best_of[name] if name in best_of else block[given]
     return {"name": name, "parameters": chosen, "training": block["training"], "seed": parameters["seed"]}
 
