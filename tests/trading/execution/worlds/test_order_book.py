@@ -21,7 +21,9 @@ from tradewind.trading.execution.worlds.order_book.book import (
     market_order,
     withdraw,
 )
+from tradewind.trading.execution.worlds.order_book.executing import Decision, OrderBookWorld, View, buy
 from tradewind.trading.execution.worlds.order_book.flow import ZeroIntelligence, opened, send
+from tradewind.trading.execution.worlds.order_book.strategies import at_once, post_then_cross, router_in_book
 
 
 def test_the_same_seed_sends_the_same_messages() -> None:
@@ -79,3 +81,41 @@ def test_a_book_that_cannot_hold_its_flow_is_refused() -> None:
         ZeroIntelligence(capacity=120)
     with pytest.raises(BadParameters, match="a book needs a price and room"):
         empty_book(0, 4)
+
+
+WORLD = OrderBookWorld(steps=12)
+
+
+def test_a_purchase_in_the_flow_is_done_by_the_deadline_and_waiting_saves_the_spread() -> None:
+    costs = {}
+    for name, policy in (
+        ("one", at_once), ("half", post_then_cross(6)), ("end", post_then_cross(12)), ("router", router_in_book(WORLD)),
+    ):  # fmt: skip
+        done = buy(WORLD, 10, policy, 500, 3)
+        assert (done.unfilled == 0).all() and ((done.made >= 0) & (done.made <= 10)).all()
+        costs[name] = done.cost
+        if name == "one":
+            assert (done.made == 0).all() and (done.cost > 0).all()
+    for cheap, dear in (("half", "one"), ("end", "half"), ("router", "half")):
+        saved = costs[dear] - costs[cheap]
+        assert saved.mean() > 2 * saved.std() / np.sqrt(len(saved))
+    np.testing.assert_array_equal(buy(WORLD, 10, post_then_cross(6), 500, 3).cost, costs["half"])
+    assert (buy(WORLD, 10, post_then_cross(6), 500, 4).cost != costs["half"]).any()
+
+
+def test_fees_are_paid_on_what_is_taken_and_what_is_made() -> None:
+    dear = WORLD.model_copy(update={"taker_fee": 0.5, "maker_fee": -0.25})
+    policy = post_then_cross(6)
+    free, paid = buy(WORLD, 10, policy, 200, 3), buy(dear, 10, policy, 200, 3)
+    np.testing.assert_allclose(paid.cost - free.cost, 0.5 * (10 - free.made) - 0.25 * free.made, atol=1e-9)
+    assert 0 < free.made.mean() < 10
+
+
+def test_a_policy_that_waits_follows_the_best_bid() -> None:
+    """Who would be met at the first best bid alone is met less."""
+
+    def stays(view: View) -> Decision:
+        return Decision(0 * view.left, np.full(len(view.left), view.step == 0))
+
+    made, followed = (buy(WORLD, 10, policy, 500, 3).made.mean() for policy in (stays, post_then_cross(12)))
+    assert made < followed - 0.5
