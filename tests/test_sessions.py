@@ -4,8 +4,10 @@ import logging
 import multiprocessing
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from kedro.framework.project import configure_project
 from tradewind import folder_lock, hooks
 from tradewind.errors import FolderInUse, StaleInput
 from tradewind.learning.models.chosen import _Chosen
-from tradewind.sessions import PROVENANCE, ProjectSession
+from tradewind.sessions import PROVENANCE, ProjectSession, close_tracking
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -59,7 +61,8 @@ def run(project: Path, env: str = "tiny", parameters: dict[str, Any] | None = No
 
     listener, log = Listening(), logging.getLogger("kedro.runner")
     log.addHandler(listener)
-    level, log.level = log.level, logging.INFO
+    level = log.level
+    log.setLevel(logging.INFO)
     try:
         with ProjectSession.create(project, env=env, runtime_params=parameters or {}) as session:
             session.run(pipeline_names=["data_engineering"], **{"to_outputs": ["quarantine"], **options})
@@ -134,6 +137,17 @@ def test_a_run_that_is_interrupted_gives_its_folder_back_and_leaves_no_record_of
     with folder_lock.locked(project / "data/shared", "the next"):
         pass
     assert run(project, to_outputs=["typed_bars"], parameters=rules) == ["type_bars"]
+
+
+def test_a_store_that_does_not_answer_does_not_hide_that_a_run_was_stopped(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def locked(status: str) -> None:
+        raise RuntimeError("database is locked")
+
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(active_run=lambda: "a run", end_run=locked))
+    close_tracking("KILLED")
+    assert "MLflow could not be told that the run is over (database is locked)" in caplog.text
 
 
 def test_a_folder_that_may_not_be_written_to_is_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

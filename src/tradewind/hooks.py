@@ -195,6 +195,7 @@ class MlflowHooks:
         self.__name__ = "mlflow_hook"
         self._context: KedroContext | None = None
         self._catalog: dict[str, Any] = {}
+        self._parameters: dict[str, Any] = {}
         self._opened: Any = None
 
     @hook_impl
@@ -239,6 +240,8 @@ class MlflowHooks:
         plan = PROVENANCE.plan
         if plan is not None and not plan.make:
             return  # nothing happens that could be recorded
+        if self._context is not None:  # once: the loader reads and resolves all files anew each time
+            self._parameters = self._context.config_loader["parameters"]
         self._opened = open_tracking(self._context)
         self._opened.after_catalog_created(**self._catalog)
         self._opened.before_pipeline_run(run_params, pipeline, catalog)
@@ -260,12 +263,15 @@ class MlflowHooks:
             inputs: of the node, by dataset.
             is_async: whether datasets are loaded and saved beside the run.
         """
-        if self._opened is None or self._context is None:
+        if self._opened is None:
             return
+        import mlflow
+
         from tradewind.tracking import record_parameters
 
-        self._opened.before_node_run(node, catalog, {}, is_async)
-        record_parameters(node.inputs, self._context.config_loader["parameters"])
+        if mlflow.active_run() is None:  # in another thread than the run's first
+            self._opened.before_node_run(node, catalog, {}, is_async)
+        record_parameters(node.inputs, self._parameters)
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:

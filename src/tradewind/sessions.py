@@ -8,6 +8,7 @@ import logging
 import shlex
 import sys
 import threading
+import traceback
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -196,7 +197,9 @@ class ProjectSession(KedroSession):
         chosen.run = run
         try:
             return dict(super().run(*arguments, runner=chosen, **options))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
+            # A statement that Ctrl-C came into holds its lock on MLflow's file for as long as its frame is kept.
+            traceback.clear_frames(stop.__traceback__)
             close_tracking("KILLED")
             raise
         finally:
@@ -204,10 +207,16 @@ class ProjectSession(KedroSession):
 
 
 def close_tracking(status: str) -> None:
-    """Close the MLflow runs that are open, with this status, where MLflow is loaded at all."""
+    """Close the MLflow runs that are open, with this status, where MLflow is loaded at all.
+
+    A store that does not answer must not stand in the way of the end: that is logged.
+    """
     mlflow = sys.modules.get("mlflow")
-    while mlflow is not None and mlflow.active_run() is not None:
-        mlflow.end_run(status)
+    try:
+        while mlflow is not None and mlflow.active_run() is not None:
+            mlflow.end_run(status)
+    except Exception as error:  # noqa: BLE001 - whatever the store raises, the run has ended
+        logger.warning("MLflow could not be told that the run is over (%s): it shows it as running", error)
 
 
 def parameters_of(nodes: Iterable[Node]) -> list[str]:

@@ -2,19 +2,21 @@
 
 import os
 import warnings
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
 
-from tradewind.cli.plugins import defer_mlflow_commands
+from tradewind.cli.plugins import defer_mlflow_commands, skip_address_grammar
 from tradewind.cli.run_progress import ProgressHooks
 from tradewind.errors import BadParameters
 from tradewind.hooks import MlflowHooks, ParameterHooks, ProjectContext, TrackingHooks
 from tradewind.sessions import PROVENANCE, ProjectSession
 
 defer_mlflow_commands()
+skip_address_grammar()
 # Of those that want to be first, the last is asked first: parameters before tables.
 HOOKS = (PROVENANCE, ParameterHooks(), ProgressHooks(), TrackingHooks(), MlflowHooks())
 CONTEXT_CLASS = ProjectContext
@@ -67,16 +69,24 @@ class ProjectConfigLoader(OmegaConfigLoader):
             return root if own in shared else f"{root}/env/{own}"
 
         OmegaConf.register_resolver("environment_folder", folder, replace=True)
+        self._read: dict[str, dict[str, Any]] = {}
         super().__init__(conf_source, env, *arguments, **settings)
 
     def __getitem__(self, key: str) -> dict[str, Any]:
-        """The configuration of this kind."""
-        if key == "parameters" and key not in self:
+        """The configuration of this kind, a copy each time; its files are read and resolved once for a loader."""
+        if key in self:
+            return super().__getitem__(key)
+        if key not in self._read:
+            self._read[key] = self._load(key)
+        return deepcopy(self._read[key])
+
+    def _load(self, key: str) -> dict[str, Any]:
+        if key == "parameters":
             from tradewind.learning.models.chosen import with_every_block
             from tradewind.market.bar_counts import with_bar_counts
 
             return with_bar_counts(with_every_block(super().__getitem__(key)))
-        if key != "credentials" or key in self:
+        if key != "credentials":
             return super().__getitem__(key)
         found, missing = dict[str, Any](), list[MissingConfigException]()
         for read in (self._local_credentials, super().__getitem__):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from tests.depth import deep
 from tradewind.cli import cli
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import PROVISIONAL_MS, merge_rows, receive, settled, stored_columns
@@ -57,7 +58,8 @@ def bars(first: int, count: int, torso: bool = False, version: int = 0) -> pd.Da
     return table
 
 
-def test_a_thousand_random_partial_redeliveries_never_replace_a_finished_row() -> None:
+@pytest.mark.parametrize("deliveries", [200, deep(1000)])
+def test_random_partial_redeliveries_never_replace_a_finished_row(deliveries: int) -> None:
     """Property: files of the same market, cut anywhere, half of them ending in an unfinished bar, in any order and
     again and again; every bar that was ever delivered finished is read finished."""
     rng = np.random.default_rng(4)
@@ -69,7 +71,7 @@ def test_a_thousand_random_partial_redeliveries_never_replace_a_finished_row() -
     ]
     whole = bars(0, 60).set_index("open_time")
     held, finished = stored_columns(), set[int]()
-    for number in range(1000):
+    for number in range(deliveries):
         first, count, torso = given[rng.integers(len(given))]
         table = bars(first, count, torso)
         moment = NOW + timedelta(seconds=number)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.depth import deep
+from tests.validation.once import SharedSteps
 from tradewind.validation import audit_report
 from tradewind.validation.audit import audit_run
 from tradewind.validation.comparing import KEYS, Findings
@@ -16,10 +17,11 @@ from tradewind.validation.histories import OUTAGE_BARS, changed, mirrored, outag
 from tradewind.validation.planted_elsewhere import ACTING
 from tradewind.validation.planted_leaks import planted_leaks, planted_run
 from tradewind.validation.purity import PRODUCT, outside, watched
-from tradewind.validation.research_run import RunSettings, Sources
+from tradewind.validation.research_run import RunSettings, Sources, Steps, run_research
 from tradewind.validation.warm_up import warm_up
 
 LEAKS = planted_leaks()
+SHARED = SharedSteps()
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +86,25 @@ def test_a_planted_leak_is_caught(leak: Any, practice: tuple[Sources, RunSetting
     steps = leak.steps
     if leak.kind in BEFORE_TRAINING:
         steps = replace(steps, train=no_forecasts, train_linear=no_forecasts, make_positions=no_positions)
-    found = audit_run(*practice, steps, stop_at_first=True, n_places=60, acts=leak.kind in ACTING)
+    found = audit_run(*practice, SHARED.of(steps), stop_at_first=True, n_places=60, acts=leak.kind in ACTING)
     assert found.leaks
     first = found.leaks[0]
     # What is read from outside has no time; orders of the first bar after the cut are known at its open.
     assert first.product in (PRODUCT, "fills") or first.first <= first.cut
     assert "caught" in audit_report.planted_line(leak, first)
+
+
+def test_steps_that_are_shared_give_what_the_steps_give(practice: tuple[Sources, RunSettings]) -> None:
+    own, shared = run_research(*practice), [run_research(*practice, SHARED.of(Steps())) for _ in range(2)]
+    for product in ("bars", "features", "labels", "model_input", "positions"):
+        for one in shared:
+            assert getattr(one, product).keys() == getattr(own, product).keys()
+            for name, table in getattr(own, product).items():
+                pd.testing.assert_frame_equal(getattr(one, product)[name], table)
+    for one in shared:
+        pd.testing.assert_frame_equal(one.forecasts, own.forecasts)
+    train = SHARED.once["train"]
+    assert train.asked > len(train.known)
 
 
 def test_the_other_histories_are_the_same_until_the_cut_and_not_after(practice: tuple[Sources, RunSettings]) -> None:

@@ -1,4 +1,4 @@
-"""Plugins' commands that are loaded when they are called."""
+"""What plugins and libraries load without need at every start."""
 
 import sys
 import warnings
@@ -20,6 +20,16 @@ def defer_mlflow_commands() -> None:
     """
     if MLFLOW_COMMANDS not in sys.modules:
         sys.modules[MLFLOW_COMMANDS] = _DeferredModule(MLFLOW_COMMANDS)
+
+
+def skip_address_grammar() -> None:
+    """Let jsonschema go without its check of internationalised addresses, where it is not loaded yet.
+
+    Plotly loads it by nbformat for its figures' types, and the check builds a grammar at import, at 2 s of CPU for
+    every run. No document of the project has such an address; jsonschema does without where the library is missing.
+    """
+    if "jsonschema" not in sys.modules:
+        sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 
 class _DeferredModule(ModuleType):

@@ -102,7 +102,8 @@ def audit_run(
             lambda: itertools.chain.from_iterable(map(one, first)),
             lambda: choices.favour(whole, sources, settings, steps, found.choices),
             lambda: places.compare(whole, sources, settings, steps, n_places, found.places),
-            lambda: itertools.chain.from_iterable(on.map(one, rest)),
+            # An executor's map makes all passes before it gives the first.
+            lambda: itertools.chain.from_iterable((map if stop_at_first else on.map)(one, rest)),
         ]
         for look, what in zip(looks, track(["first cut", "choices", "places", "other cuts"], "audit"), strict=True):
             logger.info("audit: %s", what)
