@@ -8,7 +8,8 @@ import yaml
 from pydantic import ValidationError
 
 from tradewind.pipelines.execution_study.nodes import compare_executions, draw_execution
-from tradewind.trading.execution.worlds.comparison import ExecutionStudy, SwitchingTask
+from tradewind.reports.execution import cost_rows
+from tradewind.trading.execution.worlds.comparison import ExecutionStudy, SwitchingTask, TouchTask
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def costs(study: ExecutionStudy) -> pd.DataFrame:
 def test_every_world_is_compared_and_the_same_seed_gives_the_same_costs(
     study: ExecutionStudy, costs: pd.DataFrame
 ) -> None:
-    assert set(costs["world"]) == {*study.impact, *study.switching, *study.venues}
+    assert set(costs["world"]) == {*study.impact, *study.switching, *study.venues, *study.touch, *study.order_book}
     pd.testing.assert_frame_equal(costs, compare_executions(study, 7))
 
 
@@ -44,12 +45,26 @@ def test_the_router_and_the_filter_come_near_to_the_optimum(costs: pd.DataFrame)
     of = costs.set_index(["world", "policy"])["share_of_gap"]
     assert of["three_venues", "routed"] > 0.9
     assert of["thin_and_deep", "filtered_regime"] > 0.5
+    assert of["queues_at_the_touch", "routed"] > 0.8 > of["queues_at_the_touch", "post_then_cross_at_end"]
+
+
+def test_where_the_optimum_is_not_known_no_gap_is_stated(costs: pd.DataFrame) -> None:
+    rows = costs[costs["world"] == "zero_intelligence_book"]
+    assert len(rows) == 4 and rows["share_of_gap"].isna().all()
+    assert {each["share of the gap"] for each in cost_rows(rows)} == {"optimum not known"}
 
 
 def test_the_page_shows_every_world_with_its_policies(costs: pd.DataFrame) -> None:
     page = draw_execution(costs)
     assert all(f'id="{world.replace("_", "-")}"' in page for world in costs["world"].unique())
     assert "planned with wrong impact" in page and "no gap" in page and "SIMULATED MARKETS" in page
+
+
+@pytest.mark.parametrize("quantity", [0, 2.5, -3])
+def test_a_quantity_that_is_no_number_of_lots_is_refused(study: ExecutionStudy, quantity: float) -> None:
+    given = study.touch["queues_at_the_touch"].model_dump() | {"quantity": quantity}
+    with pytest.raises(ValidationError, match="quantity"):
+        TouchTask.model_validate(given)
 
 
 def test_probabilities_that_do_not_sum_to_one_are_refused(study: ExecutionStudy) -> None:

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from tradewind.errors import BadParameters
-from tradewind.trading.execution.routing import VenueBook, route
+from tradewind.trading.execution.routing import (
+    QueueRates,
+    Queues,
+    TouchCosts,
+    VenueBook,
+    _ask_gone,
+    _met,
+    lots_to_cross,
+    route,
+)
 
 
 def book(venue: str, best: float = 100.0, **changes: object) -> VenueBook:
@@ -85,3 +94,55 @@ def test_a_quantity_that_is_none_is_refused(quantity: float) -> None:
 def test_a_venue_gives_one_book() -> None:
     with pytest.raises(BadParameters, match="every venue gives one book"):
         route([book("a"), book("a")], 1.0)
+
+
+def queues(left: int, ahead: int, offered: int, steps_left: int = 60) -> Queues:
+    return Queues(np.array([left]), np.array([ahead]), np.array([offered]), steps_left)
+
+
+COSTS = TouchCosts(-0.5, 0.5, 1.5)
+RATES = QueueRates(arrival=0.13, market=0.06, cancel=0.026)
+
+
+def test_a_purchase_waits_while_more_is_offered_than_it_needs() -> None:
+    assert lots_to_cross(queues(3, 9, 4), RATES, COSTS)[0] == 0
+    assert lots_to_cross(queues(3, 9, 3), RATES, COSTS)[0] == 3
+    assert lots_to_cross(queues(3, 9, 4), RATES, COSTS, reserve=1.0)[0] > 0
+
+
+def test_in_the_last_chance_the_place_in_the_queue_decides() -> None:
+    crossed = [lots_to_cross(queues(2, ahead, 2), RATES, COSTS)[0] for ahead in range(12)]
+    assert crossed[0] == 0 and crossed[-1] == 2 and sorted(crossed) == crossed
+    dear = COSTS._replace(crossed=3.5, moved=3.6)
+    assert lots_to_cross(queues(2, 11, 2), RATES, dear)[0] == 0
+
+
+def test_many_purchases_are_decided_as_each_alone() -> None:
+    generator = np.random.default_rng(2)
+    left, ahead, offered = generator.integers(0, [[5], [12], [6]], (3, 40))
+    together = lots_to_cross(Queues(left, ahead, offered, 20), RATES, COSTS)
+    alone = [lots_to_cross(queues(*each, 20), RATES, COSTS)[0] for each in zip(left, ahead, offered, strict=True)]
+    np.testing.assert_array_equal(together, alone)
+    assert 0 < (together > 0).sum() < 40 and (together <= left).all()
+
+
+def test_the_race_is_that_of_the_queues() -> None:
+    """Probability that the first lot is met, and that the best ask is gone, against queues that are drawn."""
+    generator, steps, count = np.random.default_rng(6), 40, 20_000
+    ahead, offered = np.full(count, 4), np.full(count, 5)
+    alone = queues(1, 4, 5, steps)
+    at = np.array([[float(steps)]])
+    met, gone = (
+        _met(alone.ahead, RATES, np.array([[[1]]]), at)[0, 0, 0],
+        _ask_gone(alone.offered[None], RATES, at)[1, 0, 0],
+    )
+    served, empty = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+    for _ in range(steps):
+        market, cancel = generator.random(count) < RATES.market, generator.random(count) < RATES.cancel * ahead
+        served |= market & (ahead == 0)
+        ahead = np.maximum(ahead - market - cancel, 0)
+        leaves = generator.random(count) < RATES.market + RATES.cancel * offered
+        offered = np.where(empty, 0, offered + (generator.random(count) < RATES.arrival) - leaves)
+        empty |= offered <= 0
+    assert met == pytest.approx(served.mean(), abs=0.06)
+    assert gone == pytest.approx(empty.mean(), abs=0.06)

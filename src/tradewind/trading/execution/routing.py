@@ -1,13 +1,17 @@
-"""One order split over the books of several venues: the cheapest levels first, fees counted."""
+"""Where an order goes: over venues to the cheapest levels first, fees counted; in one book, how long it waits."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammainc, ndtr
 
 from tradewind.errors import BadParameters
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+INSTANTS = 12  # at which the race between a fill and a move of the price is looked at
 
 
 class VenueBook(NamedTuple):
@@ -103,6 +107,110 @@ def route(books: list[VenueBook], quantity: float, max_age_s: float = 2.0) -> Ro
     if unfilled and usable:
         reasons["depth"] = f"{unfilled:g} units find no taker: the books end, or lots are rounded towards zero"
     return Route(children, unfilled, tuple(reasons.values()))
+
+
+class Queues(NamedTuple):
+    """What is known of the best prices before a step, (orders,) each.
+
+    Attributes:
+        left: lots still to be bought.
+        ahead: lots at the best bid that are served before ours.
+        offered: lots at the best ask.
+        steps_left: until the deadline.
+    """
+
+    left: Ints
+    ahead: Ints
+    offered: Ints
+    steps_left: int
+
+
+class QueueRates(NamedTuple):
+    """How fast queues at the best prices change, in lots a step.
+
+    Attributes:
+        arrival: lots that join the best ask.
+        market: lots that market orders take from a side.
+        cancel: the share of the lots that stand which is cancelled.
+    """
+
+    arrival: float
+    market: float
+    cancel: float
+
+
+class TouchCosts(NamedTuple):
+    """What a lot costs, all against one price; numbers, or one an order.
+
+    Attributes:
+        met: at the best bid.
+        crossed: bought at the best ask.
+        moved: bought at market after the best ask is gone.
+    """
+
+    met: Floats | float
+    crossed: Floats | float
+    moved: Floats | float
+
+
+def lots_to_cross(queues: Queues, rates: QueueRates, costs: TouchCosts, reserve: float = 0.0) -> Ints:
+    """How many lots of a purchase to buy at market now, the rest of it waiting at the best bid.
+
+    While more is offered at the best ask than is left to buy, and `reserve`, everything waits: the same price can be
+    had later. Then it is the last chance, and as many lots are bought as make the expected cost least, if what waits
+    stays until it is met, the best ask is gone, or the deadline has come. Of the two that race, market orders come as a
+    Poisson process and reach ours once they and cancellations have served those before, and the best ask is gone when
+    Brownian motion with the mean and variance of its queue first passes 0 (Cox and Miller 1965, "The theory of
+    stochastic processes").
+
+    Args:
+        queues: what is known.
+        rates: of the queues.
+        costs: of a lot.
+        reserve: lots of the best ask that may go before the next decision.
+    """
+    lots = np.arange(int(queues.left.max(initial=0)) + 1)[:, None]
+    at = np.linspace(0.0, queues.steps_left, INSTANTS + 1)[1:, None]
+    here = np.minimum(lots, queues.offered)
+    met = _met(queues.ahead, rates, lots[1:, None], at)
+    gone = _ask_gone(queues.offered - here, rates, at)
+    expected = here * costs.crossed + (lots - here) * costs.moved + _waiting(met, gone, queues.left - lots, costs)
+    expected[lots > queues.left] = np.inf
+    return np.where(queues.offered > queues.left + reserve, 0, expected.argmin(axis=0)).astype(np.int64)
+
+
+def _met(ahead: Ints, rates: QueueRates, lots: Ints, at: Floats) -> Floats:
+    """Probability that the first, second, ... lot that waits was met, (lots, instants, orders): that as many market
+    orders came as it needs, and as those before it need while they are being cancelled, too: in the mean their queue x
+    moves by dx = -(market + cancel x) dt, and until it is empty market orders take (market / cancel) log(1 + cancel x /
+    market) of it."""
+    scale = rates.cancel / rates.market
+    served = np.log1p(scale * ahead) / scale if scale > 0 else ahead
+    return np.asarray(gammainc(lots + served, rates.market * at))
+
+
+def _ask_gone(offered: Ints, rates: QueueRates, at: Floats) -> Floats:
+    """Probability that the best ask is gone, now and at each instant, (1 + instants, ..., orders); cancellations are
+    those of half its lots, the mean between now and then."""
+    leaving = rates.market + rates.cancel * offered / 2
+    drift, variance = leaving - rates.arrival, leaving + rates.arrival
+    time = at[:, None]
+    deviation = np.sqrt(variance * time)
+    past = ndtr((drift * time - offered) / deviation)
+    past += np.exp(np.clip(2.0 * drift * offered / variance, -50.0, 50.0)) * ndtr(-(offered + drift * time) / deviation)
+    at_once = (offered == 0).astype(np.float64)[None]
+    return np.concatenate([at_once, np.minimum(np.maximum(past, at_once), 1.0)])
+
+
+def _waiting(met: Floats, gone: Floats, left: Ints, costs: TouchCosts) -> Floats:
+    """Expected cost of what waits once each number of lots was bought, (numbers, orders)."""
+    before = np.concatenate([np.zeros_like(met[:, :1]), met], axis=1)
+    stands, waits = 1.0 - (gone[1:] + gone[:-1]) / 2, 1.0 - (before[:, 1:] + before[:, :-1]) / 2
+    cost = costs.met * np.einsum("lto,tco->clo", np.diff(before, axis=1), stands)
+    cost += costs.moved * (np.einsum("lto,tco->clo", waits, np.diff(gone, axis=0)) + gone[0][:, None])
+    cost += costs.crossed * (1.0 - met[:, -1]) * (1.0 - gone[-1])[:, None]
+    counted = np.arange(1, len(met) + 1)[:, None] <= left[:, None]
+    return np.asarray((cost * counted).sum(axis=1))
 
 
 def _unusable(book: VenueBook, buys: bool, max_age_s: float) -> str | None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
+from tradewind.errors import BadParameters
 from tradewind.parameters import Parameters
 from tradewind.trading.execution.worlds import optimal, schedules
 from tradewind.trading.execution.worlds.impact import (
@@ -18,6 +19,9 @@ from tradewind.trading.execution.worlds.impact import (
     draw_paths,
     execute,
 )
+from tradewind.trading.execution.worlds.order_book import executing, strategies
+from tradewind.trading.execution.worlds.order_book.dynamic_programme import evaluate, solve
+from tradewind.trading.execution.worlds.order_book.touch import TouchWorld, arrivals, buy_at_touch
 from tradewind.trading.execution.worlds.venues import Positive, VenueWorld, compare_routes
 
 ONE_ORDER, TWAP, VWAP, OPTIMUM = "one_order", "twap", "vwap", "optimum"
@@ -69,6 +73,29 @@ class VenueTask(Task):
     world: VenueWorld
 
 
+class LotsTask(Task):
+    """A purchase of whole lots, each a unit."""
+
+    quantity: Annotated[float, Field(ge=1, le=1000, multiple_of=1)]
+
+    @property
+    def lots(self) -> int:
+        """The quantity as a whole number."""
+        return int(self.quantity)
+
+
+class TouchTask(LotsTask):
+    """A purchase at the best prices of a book."""
+
+    world: TouchWorld
+
+
+class OrderBookTask(LotsTask):
+    """A purchase inside the flow of a book; its optimum is not known."""
+
+    world: executing.OrderBookWorld
+
+
 class ExecutionStudy(Parameters):
     """What is compared (`params:execution_study`).
 
@@ -78,6 +105,8 @@ class ExecutionStudy(Parameters):
         impact: tasks by name.
         switching: tasks by name.
         venues: tasks by name; a tenth of the episodes, since each is routed by itself.
+        touch: tasks by name.
+        order_book: tasks by name; a tenth of the episodes, each a book with its own past.
     """
 
     episodes: Annotated[int, Field(ge=100)] = 10_000
@@ -85,6 +114,8 @@ class ExecutionStudy(Parameters):
     impact: dict[str, ImpactTask] = {}
     switching: dict[str, SwitchingTask] = {}
     venues: dict[str, VenueTask] = {}
+    touch: dict[str, TouchTask] = {}
+    order_book: dict[str, OrderBookTask] = {}
 
 
 def compare(study: ExecutionStudy, generator: np.random.Generator) -> pd.DataFrame:
@@ -97,7 +128,8 @@ def compare(study: ExecutionStudy, generator: np.random.Generator) -> pd.DataFra
     Returns:
         One row a world and policy: cost in basis points of the value at arrival with its standard error, the parts of
         it, the share of one order's cost that is saved, and the share of the gap between TWAP (of the venues: an even
-        split) and the optimum that is closed, with its standard error; NaN where there is no gap.
+        split; in order books: one order) and the optimum that is closed, with its standard error; NaN where there is no
+        gap, or the optimum is not known.
     """
     rows: list[dict[str, object]] = []
     for name, task in study.impact.items():
@@ -106,6 +138,10 @@ def compare(study: ExecutionStudy, generator: np.random.Generator) -> pd.DataFra
         rows += _switching_rows(name, switching, study, generator)
     for name, venue in study.venues.items():
         rows += _venue_rows(name, venue, study.episodes // 10, generator)
+    for name, touch in study.touch.items():
+        rows += _touch_rows(name, touch, study.episodes, generator)
+    for name, book in study.order_book.items():
+        rows += _book_rows(name, book, study.episodes // 10, generator)
     return pd.DataFrame(rows)
 
 
@@ -149,6 +185,39 @@ def _venue_rows(name: str, task: VenueTask, episodes: int, generator: np.random.
         _row(name, policy, task, cost, named["one_venue"], named["even_split"], costs.bound, None)
         for policy, cost in named.items()
     ]
+
+
+def _touch_rows(name: str, task: TouchTask, episodes: int, generator: np.random.Generator) -> list[dict[str, object]]:
+    world, lots = task.world, task.lots
+    router = evaluate(world, lots, strategies.router_at_touch(world))  # asked once at every state
+    policies = _waiting(world.steps) | {"routed": router.policy, OPTIMUM: solve(world, lots).policy}
+    first, uniforms = arrivals(world, episodes, generator)
+    costs = {
+        each: world.tick * buy_at_touch(world, lots, policy, first, uniforms).cost for each, policy in policies.items()
+    }
+    one, best = costs[ONE_ORDER], costs[OPTIMUM]
+    return [_row(name, policy, task, cost, one, one, best, None) for policy, cost in costs.items()]
+
+
+def _book_rows(name: str, task: OrderBookTask, episodes: int,
+               generator: np.random.Generator) -> list[dict[str, object]]:  # fmt: skip
+    world, seed = task.world, int(generator.integers(2**32))
+    policies = _waiting(world.steps) | {"routed": strategies.router_in_book(world)}
+    runs = {each: executing.buy(world, task.lots, policy, episodes, seed) for each, policy in policies.items()}
+    if any(run.unfilled.any() for run in runs.values()):
+        raise BadParameters(f"{name}: the book does not hold {task.lots} lots: lower the quantity or widen its flow")
+    costs = {each: world.tick * run.cost for each, run in runs.items()}
+    one = costs[ONE_ORDER]
+    return [_row(name, policy, task, cost, one, one, one, None) for policy, cost in costs.items()]
+
+
+def _waiting(steps: int) -> dict[str, executing.Policy]:
+    """One order, and a purchase that waits for half the time and for all of it."""
+    return {
+        ONE_ORDER: strategies.at_once,
+        "post_then_cross_at_half": strategies.post_then_cross(steps // 2),
+        "post_then_cross_at_end": strategies.post_then_cross(steps),
+    }
 
 
 def _planned(world: ImpactWorld, quantity: float) -> Policy:
