@@ -43,6 +43,11 @@ RUN_BY = {
         "datasets/test_side_folder.py::test_only_the_series_asked_for_are_read",
     r"kedro simulate-market .*": "end_to_end/test_commands.py::test_the_doctor_and_the_simulator_answer",
     r"kedro run --pipelines deployment": HOUR,
+    r"kedro retrain --env exchange( --history)?":
+        "end_to_end/test_default_run.py::"
+        "test_a_retraining_takes_what_is_up_to_date_and_killed_while_it_registers_registers_once",
+    r"kedro retrain --env exchange --because (scheduled|drift|degraded)":
+        "conventions/test_scheduling.py::test_every_scheduled_command_can_be_given",
     r"tradewind serve &|TOKEN=.*|curl -s .*/v1/predict/price .*":
         "serving/test_service.py::test_bars_are_decided_on_as_evaluation_does",
     r'@feature\(tier=2.*': "conventions/test_docs.py::test_the_readmes_feature_is_one",
@@ -56,6 +61,7 @@ RUN_BY = {
 # What no test runs, and why.
 NOT_RUN = {
     r"make install|pip install .*": "a download of gigabytes: the tests run in what it installs",
+    r"sudo .*|journalctl .*": "a test changes no system; test_scheduling has systemd check the units",
     r"docker .*": "no container was built where this was written; docs/howto/container.md says so",
 }
 

@@ -75,6 +75,7 @@ def test_a_run_after_that_makes_nothing_and_records_nothing(finished_project: An
     assert "stale:" not in status and " of them stale" not in status
 
 
+@pytest.mark.depth
 def test_a_retraining_takes_what_is_up_to_date_and_killed_while_it_registers_registers_once(
     finished_project: Any,
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_retraining_takes_what_is_up_to_date_and_killed_while_it_registers_reg
     registry = Registry(finished_project.data("test") / "09_deployment/registry")
     assert registry.roles("development") == Roles(1) and len(registry.versions()) == 1
     assert "unchanged: linear@1, the champion, " in finished_project.kedro(*words)
+    assert "the first champion" in finished_project.kedro("retrain", "--env", "test", "--history")
     page = (finished_project.data("test") / "09_deployment/retraining.md").read_text()
     assert "**the first champion** (version 1)" in page and "**the champion's own version** (version 1)" in page
     assert finished_project.digests() == before
