@@ -92,7 +92,7 @@ coverage: install-test  ## the same tests with the lines that they reach; slower
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
 bench: install-test  ## measure speed against the peers, in one run each
-	$(BIN)/pytest -m benchmark tests/benchmarks -s
+	$(BIN)/pytest -m benchmark tests/benchmarks tests/laws/test_regimes.py -s
 
 truth: install  ## measure how often the verdict is wrong, on 400 simulated markets; can be stopped and goes on
 	$(BIN)/kedro truth

