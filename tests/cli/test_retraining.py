@@ -22,7 +22,7 @@ from tradewind.learning.models.chosen import _Chosen
 from tradewind.operations.journal.journal import read
 from tradewind.operations.registry.records import Reason, Roles
 from tradewind.operations.registry.registry import Registry
-from tradewind.operations.retraining.attempts import History, told
+from tradewind.operations.retraining.attempts import History, history_of
 from tradewind.sessions import PROVENANCE
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -59,7 +59,7 @@ def kedro_retrain(project: Path, *words: str) -> Result:
 
 
 def history(project: Path) -> History:
-    return told(read(project / DATA / "09_deployment/retraining/journal.jsonl"))
+    return history_of(read(project / DATA / "09_deployment/retraining/journal.jsonl"))
 
 
 def errors(result: Result) -> list[str]:

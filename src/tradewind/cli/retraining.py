@@ -202,14 +202,14 @@ class ProjectWork:
     def page(self) -> str:
         """A table of all retrainings."""
         from tradewind.operations.journal.journal import read
-        from tradewind.operations.retraining.attempts import JOURNAL, told
+        from tradewind.operations.retraining.attempts import JOURNAL, history_of
         from tradewind.reports.retraining import render_retraining
 
         journal = self.folder / JOURNAL
-        return render_retraining(told(read(journal) if journal.is_file() else ()))
+        return render_retraining(history_of(read(journal) if journal.is_file() else ()))
 
     def write_page(self) -> None:
-        """Write the table where it is looked for; a disk that takes none has been told of before."""
+        """Write the table where it is looked for; a disk that takes none was named before."""
         from tradewind.atomic import write_bytes
         from tradewind.errors import TradewindError
 
@@ -257,7 +257,7 @@ class ProjectWork:
 
     def _patiently(self, begin: Callable[[], object]) -> None:
         """Begin; where another process has the folder and is to be waited for, as soon as it has not."""
-        told = ""
+        shown = ""
         while True:
             try:
                 begin()
@@ -265,7 +265,7 @@ class ProjectWork:
             except FolderInUse as error:
                 if not self._wait:
                     raise
-                if str(error) != told:
-                    told = str(error)
-                    click.echo(f"waiting: {told}")
+                if str(error) != shown:
+                    shown = str(error)
+                    click.echo(f"waiting: {shown}")
             time.sleep(LOOK_EVERY_S)

@@ -142,7 +142,7 @@ def state(folder: Path) -> dict[str, Any]:
     """All that a retraining leaves but times: the stages' bytes, versions, roles, moves, and how it ended."""
     registry = Registry(folder / "registry")
     with Attempts(folder / "retraining") as attempts:
-        told = attempts.history.attempts
+        known = attempts.history.attempts
     return {
         "files": {name: (folder / name).read_bytes() for name in ("bars", "data", "models")},
         "versions": [(one.version, one.name, one.evidence_sha256) for one in registry.versions()],
@@ -150,5 +150,5 @@ def state(folder: Path) -> dict[str, Any]:
         "folders": len(list((folder / "registry/bundles").iterdir())),
         "roles": registry.roles("staging"),
         "moves": [(one.role, one.action, one.before, one.after, one.why) for one in registry.history()],
-        "attempts": [(one.begun, one.ended) for one in told],
+        "attempts": [(one.begun, one.ended) for one in known],
     }

@@ -99,7 +99,7 @@ class History(NamedTuple):
     held_back: tuple[HeldBack, ...]
 
 
-def told(records: Iterable[Record]) -> History:
+def history_of(records: Iterable[Record]) -> History:
     """The history that records tell."""
     attempts: dict[int, Attempt] = {}
     held: list[HeldBack] = []
@@ -151,7 +151,7 @@ class Attempts:
     @property
     def history(self) -> History:
         """What there was up to now."""
-        return told(read(self._journal.path))
+        return history_of(read(self._journal.path))
 
     @property
     def unfinished(self) -> Attempt | None:
