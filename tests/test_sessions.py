@@ -147,7 +147,7 @@ def test_a_store_that_does_not_answer_does_not_hide_that_a_run_was_stopped(
 
     monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(active_run=lambda: "a run", end_run=locked))
     close_tracking("KILLED")
-    assert "MLflow could not be told that the run is over (database is locked)" in caplog.text
+    assert "MLflow could not record that the run is over (database is locked)" in caplog.text
 
 
 def test_a_folder_that_may_not_be_written_to_is_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

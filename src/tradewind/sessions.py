@@ -96,7 +96,7 @@ class ProvenanceHooks:
 
     @contextmanager
     def taking_as_given(self, identities: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
-        """Runs for which these datasets are what is said of them (`Project.take_as_given`).
+        """Runs for which these datasets have the given identities (`Project.take_as_given`).
 
         Args:
             identities: by dataset.
@@ -231,7 +231,7 @@ def close_tracking(status: str) -> None:
         while mlflow is not None and mlflow.active_run() is not None:
             mlflow.end_run(status)
     except Exception as error:  # noqa: BLE001 - whatever the store raises, the run has ended
-        logger.warning("MLflow could not be told that the run is over (%s): it shows it as running", error)
+        logger.warning("MLflow could not record that the run is over (%s): it shows the run as running", error)
 
 
 def parameters_of(nodes: Iterable[Node]) -> list[str]:

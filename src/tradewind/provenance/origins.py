@@ -119,7 +119,7 @@ class Project:
         self._present |= set(names)
 
     def take_as_given(self, identities: Mapping[str, Mapping[str, Any]]) -> None:
-        """From now on these datasets are what is said of them, whatever they would be made of now.
+        """From now on these datasets have the given identities, whatever they would be made of now.
 
         A source is as it was when tables were made from it. A table that a node writes is no reason to run that node
         while it is there, and what is made from it says so.

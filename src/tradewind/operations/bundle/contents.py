@@ -172,10 +172,10 @@ class Bundle:
 
 def essence(files: Files) -> str:
     """SHA-256 of what a bundle is, whenever it was made and however busy the machine was that timed it."""
-    told: dict[str, Any] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    told[SPEC] = {key: value for key, value in json.loads(files[SPEC]).items() if key != "created_at"}
-    told[LATENCY] = json.loads(files[LATENCY])["machine"]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    parts: dict[str, Any] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    parts[SPEC] = {key: value for key, value in json.loads(files[SPEC]).items() if key != "created_at"}
+    parts[LATENCY] = json.loads(files[LATENCY])["machine"]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def array_file(values: NDArray[Any]) -> bytes:
