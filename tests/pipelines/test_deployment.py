@@ -34,7 +34,8 @@ def build(wanted: str, path: Path, origins: dict[str, Any] | None = None, **chan
     board = pd.concat([told.leaderboard, told.leaderboard.assign(strategy="lightgbm", sharpe=1.2)], ignore_index=True)
     models = ["linear", "lightgbm"]
     best = {"max_depth": 2, "min_child_weight": 5.0}
-    procedure = choose_procedure(board, models, PARAMETERS, DeploymentRules(model=wanted), best) | changes
+    of_run = [*models, "ppo"]  # `params:models` lists agents, too; none of them is searched or deployed
+    procedure = choose_procedure(board, of_run, PARAMETERS, DeploymentRules(model=wanted), best) | changes
     forecasts = [told.forecasts.assign(model=name) for name in models]
     partitions = {f"simulated/{name}/1h": partial(_of, rows, name) for name in TERMS.universe.symbols}
     bars = {partition: partial(_bars, name) for partition, name in zip(partitions, TERMS.universe.symbols, strict=True)}
