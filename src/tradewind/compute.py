@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from multiprocessing import forkserver
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
@@ -61,8 +62,8 @@ class SerialExecutor(Executor):
 
 # The server of worker processes is started once, by whoever asks for processes first, and what it has imported no
 # worker imports again: whoever trains has it import what takes seconds (torch, stable-baselines3), for all trainings.
-# What is not installed it passes over.
-TRAINING_MODULES = ("tradewind.learning.models.sequence.forecaster", "tradewind.adaptive.rl.agents")
+# Optimisers import torch._dynamo when they are made: 4 s of CPU a worker. What is not installed it passes over.
+TRAINING_MODULES = ("tradewind.learning.models.sequence.forecaster", "tradewind.adaptive.rl.agents", "torch._dynamo")
 
 
 def executor(kind: ExecutorKind, workers: int = 2, address: str = "", preload: Sequence[str] = ()) -> Executor:
@@ -93,15 +94,33 @@ def executor(kind: ExecutorKind, workers: int = 2, address: str = "", preload: S
             return ThreadPoolExecutor(max_workers=workers)
         case "processes":
             # A process forked from one whose threads hold locks (Arrow's, numba's) waits for them for ever.
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload(["__main__", *preload])
-            # Ctrl-C reaches every process of the terminal: workers end without a word, the first one says it.
+            start_worker_server(preload)
             return ProcessPoolExecutor(
-                workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)
+                workers, multiprocessing.get_context("forkserver"), initializer=_end_on_interrupt
             )
         case "dask":
             return _dask_executor(workers, address)
     raise BadParameters(f"compute.executor must be one of serial, threads, processes, dask, found {kind!r}")
+
+
+def start_worker_server(preload: Sequence[str]) -> None:
+    """Start the server of worker processes, which imports `preload` meanwhile; where it is running, nothing happens.
+
+    Ctrl-C reaches every process of the terminal. The first one says it; the server, which may be importing still, does
+    not hear it and ends with the first.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["__main__", *preload])
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+
+
+def _end_on_interrupt() -> None:
+    """Ctrl-C ends a worker without a word; it begins as deaf to it as the server."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _dask_executor(workers: int, address: str) -> Executor:

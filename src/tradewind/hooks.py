@@ -3,7 +3,7 @@
 Nothing heavy is imported before a hook needs it: every command loads this module.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,41 @@ class ParameterHooks:
     def on_node_error(self, error: Exception, node: Node) -> None:
         """Let the error say where it happened."""
         error.add_note(f"{IN_NODE}{node.name}")
+
+
+class TrainingHooks:
+    """Has the server of worker processes import what trainings need while a run's first stages work: seconds of torch."""
+
+    def __init__(self) -> None:
+        """No context yet; Kedro hands it over before the run."""
+        self._context: KedroContext | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Keep the context, whose parameters say which trainings run in processes."""
+        self._context = context
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Start the server where a training in processes is to come."""
+        nodes = pipeline.nodes if PROVENANCE.plan is None else PROVENANCE.plan.make
+        if self._context is not None and trains_in_processes(nodes, self._context.config_loader["parameters"]):
+            from tradewind.compute import TRAINING_MODULES, start_worker_server
+
+            start_worker_server(TRAINING_MODULES)
+
+
+def trains_in_processes(nodes: Iterable[Node], parameters: Mapping[str, Any]) -> bool:
+    """Whether one of the nodes trains a network or an agent in worker processes."""
+    for stage, _, model in ((node.namespace or "").partition(".") for node in nodes if node.name.endswith(".train")):
+        block = parameters.get(stage, {}).get(model, {})
+        if stage == "deep_learning" and block["training"].get("executor") == "processes":
+            return True
+        if stage == "reinforcement_learning":
+            training = block["rules"].get("training", {})
+            if training.get("executor", "processes") == "processes":
+                return True
+    return False
 
 
 def require_extras(pipeline: Pipeline) -> None:

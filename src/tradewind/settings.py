@@ -12,13 +12,13 @@ from omegaconf import OmegaConf
 from tradewind.cli.plugins import defer_mlflow_commands, skip_address_grammar
 from tradewind.cli.run_progress import ProgressHooks
 from tradewind.errors import BadParameters
-from tradewind.hooks import MlflowHooks, ParameterHooks, ProjectContext, TrackingHooks
+from tradewind.hooks import MlflowHooks, ParameterHooks, ProjectContext, TrackingHooks, TrainingHooks
 from tradewind.sessions import PROVENANCE, ProjectSession
 
 defer_mlflow_commands()
 skip_address_grammar()
 # Of those that want to be first, the last is asked first: parameters before tables.
-HOOKS = (PROVENANCE, ParameterHooks(), ProgressHooks(), TrackingHooks(), MlflowHooks())
+HOOKS = (PROVENANCE, ParameterHooks(), ProgressHooks(), TrackingHooks(), MlflowHooks(), TrainingHooks())
 CONTEXT_CLASS = ProjectContext
 SESSION_CLASS = ProjectSession
 
