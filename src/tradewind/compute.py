@@ -63,7 +63,13 @@ class SerialExecutor(Executor):
 # The server of worker processes is started once, by whoever asks for processes first, and what it has imported no
 # worker imports again: whoever trains has it import what takes seconds (torch, stable-baselines3), for all trainings.
 # Optimisers import torch._dynamo when they are made: 4 s of CPU a worker. What is not installed it passes over.
-TRAINING_MODULES = ("tradewind.learning.models.sequence.forecaster", "tradewind.adaptive.rl.agents", "torch._dynamo")
+TRAINING_MODULES = (
+    "tradewind.learning.models.sequence.forecaster",
+    "tradewind.adaptive.rl.agents",
+    "tradewind.adaptive.rl.loaded_kernels",
+    "torch._dynamo",
+    "onnxruntime",
+)
 
 
 def executor(kind: ExecutorKind, workers: int = 2, address: str = "", preload: Sequence[str] = ()) -> Executor:

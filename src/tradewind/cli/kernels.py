@@ -7,9 +7,9 @@ is judged, and beside it, in a process of its own, some steps of an agent's epis
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 PARTS = ("market", "agents")
@@ -59,31 +59,6 @@ def compile_market() -> pd.DataFrame:
     return bars.iloc[:300]
 
 
-def compile_agents() -> None:
-    """Episodes, one by one and many at a time."""
-    from tradewind.adaptive.rl.environments import TradingEnv, TradingVecEnv
-    from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
-    from tradewind.adaptive.rl.rules import EnvironmentRules
-    from tradewind.market.calendars import AROUND_THE_CLOCK
-    from tradewind.trading.engine.backtest import History
-    from tradewind.trading.execution.costs import Costs
-    from tradewind.trading.execution.orders import OrderRules
-
-    close = np.exp(0.01 * np.random.default_rng(1).standard_normal(600))
-    history = History(close, close, np.full(600, 0.01), np.zeros(600), np.zeros(600, dtype=np.int32))
-    market, rules = (
-        TradingMarket.from_histories({"A": history}, {"A": np.ones((600, 4), np.float32)}),
-        EnvironmentRules(),
-    )
-    terms = TradingTerms.from_rules(Costs(), OrderRules(), rules, AROUND_THE_CLOCK.bars_per_year)
-    one = TradingEnv(market, terms, rules)
-    one.reset(seed=1)
-    one.step(1)
-    many = TradingVecEnv(market, terms, rules, count=2)
-    many.reset()
-    many.step(np.zeros(2, dtype=np.int64))
-
-
 def main(part: str = "") -> None:
     """Compile a part, or all of them."""
     from tradewind.extras import missing_modules
@@ -93,7 +68,7 @@ def main(part: str = "") -> None:
     elif part == "market":
         compile_market()
     elif not missing_modules("agents"):
-        compile_agents()
+        import_module("tradewind.adaptive.rl.loaded_kernels")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class TestMarket:
     none), whether the agent sees them or not."""
 
     market: TradingMarket
-    timestamp: NDArray[Any]
+    timestamp: pd.DatetimeIndex
     forecasts: NDArray[np.float32]
 
 
@@ -123,7 +123,7 @@ def test_markets(
         table = _aligned(bars[within], own_rows, own_rows[columns].to_numpy(dtype=np.float32))
         tested[symbol] = TestMarket(
             TradingMarket.from_histories({symbol: history.rows(within)}, {symbol: table}),
-            bars.loc[within, "timestamp"].to_numpy(),
+            pd.DatetimeIndex(bars.loc[within, "timestamp"]),
             _aligned(bars[within], own_rows, own_rows[list(FORECASTS)].to_numpy(dtype=np.float32)),
         )
     return tested
