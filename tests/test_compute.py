@@ -2,6 +2,7 @@
 
 import logging
 import operator
+import signal
 import threading
 
 import pytest
@@ -31,6 +32,18 @@ def test_threads_do_run_side_by_side() -> None:
     )  # each call waits there for the other: one after the other would break it
     with executor("threads", workers=2) as on:
         assert sorted(map_partitions(lambda _: meeting.wait(), range(2), on=on)) == [0, 1]
+
+
+def answer_to_interrupt(_: int) -> tuple[bool, bool]:
+    """Whether this process hears Ctrl-C, and dies of it without a word."""
+    deaf_to = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    return signal.SIGINT not in deaf_to, signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+
+
+def test_ctrl_c_ends_workers_though_their_server_does_not_hear_it() -> None:
+    with executor("processes", workers=2) as on:
+        assert set(on.map(answer_to_interrupt, range(4))) == {(True, True)}
+    assert answer_to_interrupt(0)[0]  # starting the server has left this process as it was
 
 
 @pytest.mark.parametrize(("kind", "workers"), [("cluster", 2), ("serial", 0)])

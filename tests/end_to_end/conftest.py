@@ -74,7 +74,7 @@ class Project:
     """A copied project and what a user does with it."""
 
     folder: Path
-    _warm: subprocess.Popen[str] | None = field(default=None, repr=False)
+    _warm: dict[tuple[tuple[str, str], ...], subprocess.Popen[str]] = field(default_factory=dict, repr=False)
 
     def data(self, env: str) -> Path:
         """Where this environment keeps what its runs make."""
@@ -105,23 +105,20 @@ class Project:
     def try_kedro(self, *arguments: str, **environment: str) -> tuple[int, str]:
         """Exit status and output of a `kedro` command.
 
-        With an environment of its own it starts as from a shell; else the libraries are imported once for all the
-        project's commands, which are forks (see `warm`).
+        The libraries are imported once for all commands with the same environment variables: they are forks of one
+        process, which started with these (see `warm`).
         """
-        if environment:
-            process = self.start(*arguments, **environment)
-            output, _ = process.communicate()
-            return process.returncode, output
-        if self._warm is None:
-            self._warm = subprocess.Popen(
+        variables = tuple(sorted(environment.items()))
+        if variables not in self._warm:
+            self._warm[variables] = subprocess.Popen(
                 [sys.executable, str(Path(__file__).with_name("warm.py"))],
                 cwd=self.folder,
-                env=self._environment(),
+                env=self._environment(**environment),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
-        asks, answers = self._warm.stdin, self._warm.stdout
+        asks, answers = self._warm[variables].stdin, self._warm[variables].stdout
         assert asks is not None and answers is not None
         printed = self.folder.parent / "printed.txt"
         printed.unlink(missing_ok=True)
@@ -131,8 +128,8 @@ class Project:
 
     def close(self) -> None:
         """No more commands."""
-        if self._warm is not None:
-            self._warm.communicate()
+        for warm in self._warm.values():
+            warm.communicate()
 
     def killed_at(self, line: str, *arguments: str) -> str:
         """What a `kedro` command printed that dies, with all its processes, when it prints this line."""

@@ -169,11 +169,15 @@ def test_the_run_is_recorded_in_mlflow_with_nested_trials(finished_project: Any)
     assert {artifact.path for artifact in client.list_artifacts(parent)} >= {"figures"}
 
 
-def test_the_run_can_be_audited_scored_and_its_verdict_tried(finished_project: Any) -> None:
-    folder = finished_project.data("test") / "08_reporting"
+@pytest.mark.depth
+def test_the_run_can_be_audited_with_its_networks_and_agents(finished_project: Any) -> None:
     printed = finished_project.kedro("audit", "--env", "test", "--cuts", "1", "--places", "20", "--workers", "1")
     assert "Nothing at or before any cut moved" in printed and "| lstm |" in printed
-    assert (folder / "leak_audit.md").read_text() in printed
+    assert (finished_project.data("test") / "08_reporting/leak_audit.md").read_text() in printed
+
+
+def test_the_run_can_be_scored_and_its_verdict_tried(finished_project: Any) -> None:
+    folder = finished_project.data("test") / "08_reporting"
     printed = finished_project.kedro("scorecard", "--env", "test")
     assert "three-class accuracy" in printed and "lightgbm: one forecast, ms, 99 % of calls" in printed
     tried = ("truth", "--env", "test", "--null", "1", "--planted", "0", "--workers", "1")
