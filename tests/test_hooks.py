@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from kedro.pipeline import node
 
 from tradewind.errors import BadParameters
@@ -45,5 +44,5 @@ def test_a_training_in_processes_is_seen_before_the_run(
 ) -> None:
     stage, model = namespace.split(".")
     block = {"training": training} if stage != "reinforcement_learning" else {"rules": {"training": training}}
-    nodes = [node(dict, None, "made", name=name, namespace=namespace)]
+    nodes = [node(lambda: {}, None, "made", name=name, namespace=namespace)]
     assert trains_in_processes(nodes, {stage: {model: block}}) is expected

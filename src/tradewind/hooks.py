@@ -68,7 +68,7 @@ class ParameterHooks:
 
 
 class TrainingHooks:
-    """Has the server of worker processes import what trainings need while a run's first stages work: seconds of torch."""
+    """Has the server of worker processes import what trainings need, seconds of it, while the first stages work."""
 
     def __init__(self) -> None:
         """No context yet; Kedro hands it over before the run."""
