@@ -21,6 +21,9 @@ SERVING = {
     "token": "make a token for the service",
     "models": "what is registered: list, compare, move, roll back",
     "canary": "try a successor beside the champion",
+    "backup": "keep journal, registry and stores in one sealed file, while everything runs",
+    "backup-key": "make the key of backups",
+    "restore": "bring a backup back",
 }
 ORDERS = ("pause", "reduce", "resume", "flatten", "override")
 

@@ -11,8 +11,8 @@ MODULES = {
     "viz": ("kedro_viz",),
     "notebook": ("jupyterlab",),
     "exchanges": ("ccxt", "httpx"),
-    "live": ("starlette", "uvicorn", "websockets", "httpx"),
-    "serve": ("fastapi", "uvicorn", "grpc", "grpc_health", "grpc_reflection", "prometheus_client"),
+    "live": ("starlette", "uvicorn", "websockets", "httpx", "pyrage"),
+    "serve": ("fastapi", "uvicorn", "grpc", "grpc_health", "grpc_reflection", "prometheus_client", "pyrage"),
     "stores": ("psycopg", "s3fs", "deltalake", "httpx"),
     "cluster": ("distributed",),
 }

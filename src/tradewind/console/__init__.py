@@ -15,6 +15,9 @@ COMMANDS = {
     "token": "tradewind.console.serve.token",
     "models": "tradewind.console.models.models",
     "canary": "tradewind.console.models.canary",
+    "backup": "tradewind.console.backup.backup",
+    "backup-key": "tradewind.console.backup.backup_key",
+    "restore": "tradewind.console.backup.restore",
 }
 
 
@@ -44,4 +47,4 @@ class _Lazy(click.Group):
 
 @click.group(cls=_Lazy)
 def main() -> None:
-    """What is in production: serve models, choose, compare and take them back."""
+    """What is in production: serve models, choose, compare and take them back; keep it and bring it back."""
