@@ -24,6 +24,7 @@ from tradewind.live.process import PacedClock, Process, WallClock, summary, summ
 from tradewind.live.runtime import JOURNAL, Runtime, Start
 from tradewind.live.session.session import Session
 from tradewind.live.settings import LiveRules, PaperRules
+from tradewind.live.stages import StageSource
 from tradewind.live.venue.paper import PaperVenue
 from tradewind.market.simulation.simulator import SimulationSpec
 from tradewind.market.universe import Universe
@@ -216,6 +217,9 @@ async def _open(plan: Plan, rest: BinanceRest, stream: str, folder: Path, exchan
     venue = PaperVenue(folder / "venue.jsonl", plan.rules.fills, plan.setup.costs, instruments)
     try:
         runtime = Runtime(folder, session, venue, Start(about, past, side, now_ms), plan.project / plan.paper.anchors)
+        if plan.paper.rollout:
+            runtime.stage = StageSource(plan.project, plan.project / plan.paper.rollout)
+            runtime.watch_stage()
     except BaseException:
         venue.close()
         raise

@@ -107,6 +107,7 @@ class Process:
     async def _watch(self) -> None:
         while True:
             self.runtime.watch_halt_file()
+            self.runtime.watch_stage()
             await asyncio.sleep(WATCH_S)
 
     def take(self, item: Item) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from tradewind.live.session.events import (
     RECONCILED,
     Event,
     Output,
+    StageLimits,
     operator_event,
     report_event,
     side_values,
+    stage_event,
 )
 from tradewind.live.session.session import Session
 from tradewind.live.session.state import SessionState
@@ -85,6 +87,7 @@ class Runtime:
         self.journal = Journal(folder / JOURNAL)
         self.anchors = anchors or folder / "anchors" / ANCHORS
         self.timing, self.recent = Timing(), list[Record]()
+        self.stage: Callable[[], StageLimits] | None = None  # of the rollout that the account is in
         self.recovered = self.journal.head[0] > 0
         self._bars_since_snapshot, self._anchored_ms = 0, 0
         try:
@@ -242,6 +245,21 @@ class Runtime:
         """Halt if the file is there; to be called often."""
         if self.is_halted_by_file() and self.state.risk.mode != HALTED:
             self.handle(operator_event(self.state.now_ms, "halt", "HALT file", self._halt_reason()))
+
+    def watch_stage(self) -> None:
+        """Take over the rollout's stage where it has changed; halt if its journal is not to be believed."""
+        if self.stage is None:
+            return
+        try:
+            event = stage_event(self.state.now_ms, self.stage(), self.session.symbols)
+        except TradewindError as error:
+            if self.state.risk.mode != HALTED:
+                self.fault(str(error))
+            return
+        risk, body = self.state.risk, event.body
+        symbols = None if risk.stage_symbols is None else list(risk.stage_symbols)
+        if (body["stage"], body["capital"], body["symbols"]) != (risk.stage, risk.stage_capital, symbols):
+            self.handle(event)
 
     def operate(self, action: str, who: str, reason: str, detail: Mapping[str, Any] | None = None) -> str:
         """What an operator orders; "" or why it was refused. To resume, the HALT file must be gone.
