@@ -29,6 +29,7 @@ from tradewind.live.session.session import Session
 from tradewind.live.session.state import SessionState
 from tradewind.live.venue.paper import Broker
 from tradewind.operations.journal.anchors import drop_anchor
+from tradewind.operations.journal.fence import Turn
 from tradewind.operations.journal.journal import Entry, Journal, read
 from tradewind.operations.journal.records import Record, canonical, plain
 from tradewind.trading.risk.states import HALTED
@@ -68,8 +69,9 @@ class Runtime:
     """A session with its journal and its broker."""
 
     def __init__(
-        self, folder: Path, session: Session, broker: Broker, start: Start, anchors: Path | None = None
-    ) -> None:
+        self, folder: Path, session: Session, broker: Broker, start: Start, anchors: Path | None = None,
+        turn: Turn | None = None,
+    ) -> None:  # fmt: skip
         """Open the run in `folder`: begin it, or go on where it ended.
 
         Args:
@@ -78,13 +80,15 @@ class Runtime:
             broker: where orders go.
             start: what a new run starts from; of a run that goes on only `now_ms` is read.
             anchors: a file in another place, for heads of the journal.
+            turn: of this process, where another one may take over.
 
         Raises:
             BadData: the journal is not what was written, or replaying it gives other commands.
             BadParameters: the run was begun with another configuration, or is in use.
         """
         self.folder, self.session, self.broker = folder, session, broker
-        self.journal = Journal(folder / JOURNAL)
+        self.turn = turn
+        self.journal = Journal(folder / JOURNAL, turn)
         self.anchors = anchors or folder / "anchors" / ANCHORS
         self.timing, self.recent = Timing(), list[Record]()
         self.stage: Callable[[], StageLimits] | None = None  # of the rollout that the account is in
@@ -133,8 +137,9 @@ class Runtime:
             body = records[1].body
             state = self.session.begin([Bar(*one) for one in body["bars"]], side_values(body["side"]), body["now_ms"])
         self._replay(state, records, after)
-        self.recent = [one for one in records if one.kind != PAST][-KEPT_RECORDS:]
-        body = {"records": len(records), "torn_bytes": self.journal.torn_bytes, "from_snapshot": after}
+        self.recent = [one for one in records if one.kind != PAST][-KEPT_RECORDS:] + self.recent
+        body = {"records": len(records), "torn_bytes": self.journal.torn_bytes, "from_snapshot": after,
+                "turn": self.turn.epoch if self.turn else 0}  # fmt: skip
         self._append([Entry(RECOVERED, body)])
         return about, state
 
@@ -154,16 +159,25 @@ class Runtime:
         for record in records[after:]:
             if record.cause and record.kind not in EVENTS:
                 followed.setdefault(record.cause, []).append(Output(record.kind, record.body))
+        # The last write may have been cut off between two lines. Nobody acted on it: what it lacks is written now.
+        cut_off = max((one.seq for one in records[after:] if one.kind in EVENTS), default=0)
+        if cut_off and cut_off not in (records[-1].seq, records[-1].cause):
+            cut_off = 0
+        lacking: list[Output] = []
         for record in records[after:]:
             if record.kind not in EVENTS:
                 continue
             outputs = self.session.step(state, Event.from_record(record.kind, record.body))
             there = [(one.kind, canonical(one.body)) for one in followed.get(record.seq, [])]
+            if record.seq == cut_off:
+                outputs, lacking = outputs[: len(there)], outputs[len(there) :]
             if [(one.kind, canonical(plain(one.body))) for one in outputs] != there:
                 raise BadData(
                     f"replaying record {record.seq} of {self.folder / JOURNAL} gives other commands than are recorded: "
                     "code or data changed under the run; start with --new-run"
                 )
+        if lacking:
+            self._append([Entry(one.kind, plain(one.body), cut_off) for one in lacking])
 
     def _reconcile(self, now_ms: int) -> None:
         """Ask the venue for what became of every open order, then compare what it holds with the account."""
@@ -312,6 +326,8 @@ class Runtime:
         self.snapshot()
         self._append([Entry(ENDED, {"reason": reason})])
         self.anchor()
+        if self.turn is not None:
+            self.turn.release()
         head = self.journal.head
         self.close()
         return head

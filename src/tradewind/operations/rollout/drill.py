@@ -11,6 +11,8 @@ from tradewind.operations.backup.making import make_backup
 from tradewind.operations.backup.plan import BackupPlan, Key
 from tradewind.operations.backup.restoring import restore
 from tradewind.operations.journal.anchors import drop_anchor, verify
+from tradewind.operations.journal.fence import Fence, Fenced, adopt
+from tradewind.operations.journal.journal import Entry, Journal
 
 
 class _Failed(Exception):
@@ -37,6 +39,7 @@ def hold_drill(project: Path, run: str, plan: BackupPlan, key: Key) -> list[dict
             "a damaged backup is refused": lambda: _damaged(backup, key, place),
             "an edited journal is found": lambda: _edited(project / run, place),
             "a cut journal is found by its anchor": lambda: _cut(project / run, place),
+            "a writer whose turn is over is refused": lambda: _fenced(project / run, place),
         }
         return [_held(name, step) for name, step in steps.items()]
 
@@ -107,3 +110,21 @@ def _cut(run: Path, place: Path) -> str:
     except BadData as error:
         return str(error)[:200]
     raise _Failed("the cut was not noticed")
+
+
+def _fenced(run: Path, place: Path) -> str:
+    """A standby takes a copy over from a writer that goes on writing."""
+    copy, fence = _copied(run, place, "fenced.jsonl"), Fence(place / "fence")
+    first = fence.claim(0, "drill")
+    with Journal(copy, first) as journal:
+        second = fence.claim(1, "drill")
+        if first is None or second is None:
+            raise _Failed("a turn could not be claimed")
+        head = adopt(copy, second)
+        try:
+            journal.append([Entry("drill", {})], 0)
+        except Fenced as error:
+            if verify(copy).records != head[0]:
+                raise _Failed("the first writer's record is in the journal") from error
+            return str(error)[:200]
+    raise _Failed("both could write")
