@@ -19,6 +19,11 @@ from tradewind.errors import BadModel, BadParameters, TradewindError
 @click.option("--exchange", type=click.Choice(["simulated", "binance"]), default="simulated", show_default=True,
               help="Where quotes and trades come from.")  # fmt: skip
 @click.option("--symbols", default="", help="Symbols of the venue, such as BTCUSDT; empty: those of params:universe.")
+@click.option(
+    "--standby", is_flag=True, help="Wait beside the process that has the run, and take over when it is gone."
+)
+@click.option("--takeover-s", type=click.FloatRange(3.0, 25.0), default=15.0, show_default=True,
+              help="Gone is who has shown nothing for so many seconds.")  # fmt: skip
 @click.option("--new-run", is_flag=True, help="Put the run that is there aside and begin another.")
 @click.pass_obj
 def paper(project: ProjectMetadata, /, env: str | None, params: str, **options: Any) -> None:
@@ -32,7 +37,11 @@ def paper(project: ProjectMetadata, /, env: str | None, params: str, **options: 
     with project_context(project, env, params) as context:
         try:
             plan = plan_of(context.params, Path(context.project_path), options["symbols"], data_folder(context))
-            chosen = DeskOptions(options["exchange"], options["seconds"], options["new_run"])
+            chosen = DeskOptions(
+                **{name: options[name] for name in ("exchange", "seconds", "new_run", "standby", "takeover_s")}
+            )
+            if chosen.standby and chosen.new_run:
+                raise BadParameters("a standby goes on with the run that is there: leave out --new-run")
             asyncio.run(run_desk(plan, chosen, click.echo))
         except KeyboardInterrupt:
             click.echo("ended")

@@ -24,9 +24,12 @@ from tradewind.live.process import PacedClock, Process, WallClock, summary, summ
 from tradewind.live.runtime import JOURNAL, Runtime, Start
 from tradewind.live.session.session import Session
 from tradewind.live.settings import LiveRules, PaperRules
+from tradewind.live.stages import StageSource
+from tradewind.live.standby import take_over, take_turn
 from tradewind.live.venue.paper import PaperVenue
 from tradewind.market.simulation.simulator import SimulationSpec
 from tradewind.market.universe import Universe
+from tradewind.operations.journal.fence import Turn
 from tradewind.operations.journal.journal import read
 from tradewind.trading.decision.decider import Decider
 from tradewind.trading.risk.limits import Instrument
@@ -64,11 +67,21 @@ class Plan:
 
 @dataclass(frozen=True)
 class DeskOptions:
-    """Where to trade on paper, for how long (None: until it is ended), and whether a run that is there is put aside."""
+    """Where to trade on paper, and how the process begins and ends.
+
+    Attributes:
+        exchange: simulated or binance.
+        seconds: of the whole; None: until it is ended.
+        new_run: whether a run that is there is put aside.
+        standby: wait until the process that has the run shows nothing for `takeover_s`, then take over.
+        takeover_s: see `standby`.
+    """
 
     exchange: str = "simulated"
     seconds: float | None = None
     new_run: bool = False
+    standby: bool = False
+    takeover_s: float = 15.0
 
 
 class _Server(uvicorn.Server):
@@ -112,6 +125,7 @@ async def run_desk(plan: Plan, options: DeskOptions, say: Callable[[str], None])
     folder = plan.project / plan.paper.folder
     if options.new_run and folder.exists():
         folder.rename(folder.with_name(f"{folder.name}-{clock.now():%Y%m%dT%H%M%S}"))
+    turn = await take_over(folder, options.takeover_s, say) if options.standby else take_turn(folder)
     began = _last_close(folder)
     exchange, servers = None, []
     rest_url, stream_url = REST, STREAM
@@ -121,7 +135,7 @@ async def run_desk(plan: Plan, options: DeskOptions, say: Callable[[str], None])
         rest_url = f"http://127.0.0.1:{servers[0].port}"
         stream_url = rest_url.replace("http", "ws")
     rest = BinanceRest(rest_url)
-    process = await _open(plan, rest, stream_url, folder, exchange)
+    process = await _open(plan, rest, stream_url, folder, exchange, turn)
     runtime = process.runtime
     servers.append(await _serve(dashboard(process), plan.paper.port))
     address = f"http://127.0.0.1:{servers[-1].port}/"
@@ -188,7 +202,9 @@ def _exchange(plan: Plan, began_ms: int) -> Exchange:
     return exchange
 
 
-async def _open(plan: Plan, rest: BinanceRest, stream: str, folder: Path, exchange: Exchange | None) -> Process:
+async def _open(
+    plan: Plan, rest: BinanceRest, stream: str, folder: Path, exchange: Exchange | None, turn: Turn
+) -> Process:
     symbols, bar_ms = plan.universe.symbols, int(plan.universe.bar.total_seconds() * 1000)
     told = await rest.instruments(symbols)
     instruments = {name: Instrument(symbol=name, **one) for name, one in told.items()}
@@ -213,9 +229,14 @@ async def _open(plan: Plan, rest: BinanceRest, stream: str, folder: Path, exchan
         "features": len(plan.decider.names), "speed": plan.paper.speed if exchange else 1.0,
         "executor": plan.rules.executor.kind,
     }  # fmt: skip
-    venue = PaperVenue(folder / "venue.jsonl", plan.rules.fills, plan.setup.costs, instruments)
+    venue = PaperVenue(folder / "venue.jsonl", plan.rules.fills, plan.setup.costs, instruments, turn)
     try:
-        runtime = Runtime(folder, session, venue, Start(about, past, side, now_ms), plan.project / plan.paper.anchors)
+        runtime = Runtime(
+            folder, session, venue, Start(about, past, side, now_ms), plan.project / plan.paper.anchors, turn
+        )
+        if plan.paper.rollout:
+            runtime.stage = StageSource(plan.project, plan.project / plan.paper.rollout)
+            runtime.watch_stage()
     except BaseException:
         venue.close()
         raise

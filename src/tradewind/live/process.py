@@ -22,6 +22,7 @@ from tradewind.live.venue.paper import PaperVenue
 from tradewind.operations.journal.journal import read
 
 WATCH_S = 0.1
+BEAT_S = 2.0  # how often the process shows that it is alive; one that hangs does not
 
 
 @dataclass
@@ -105,8 +106,13 @@ class Process:
                 await asyncio.sleep(0)  # pages, the HALT file and the socket have their turn
 
     async def _watch(self) -> None:
+        beats, beaten_s = 0, float("-inf")
         while True:
+            if self.runtime.turn is not None and time.monotonic() - beaten_s >= BEAT_S:
+                beats, beaten_s = beats + 1, time.monotonic()
+                self.runtime.turn.beat(beats)
             self.runtime.watch_halt_file()
+            self.runtime.watch_stage()
             await asyncio.sleep(WATCH_S)
 
     def take(self, item: Item) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,17 @@ from tradewind.live.session.events import (
     RECONCILED,
     Event,
     Output,
+    StageLimits,
     operator_event,
     report_event,
     side_values,
+    stage_event,
 )
 from tradewind.live.session.session import Session
 from tradewind.live.session.state import SessionState
 from tradewind.live.venue.paper import Broker
 from tradewind.operations.journal.anchors import drop_anchor
+from tradewind.operations.journal.fence import Turn
 from tradewind.operations.journal.journal import Entry, Journal, read
 from tradewind.operations.journal.records import Record, canonical, plain
 from tradewind.trading.risk.states import HALTED
@@ -66,8 +69,9 @@ class Runtime:
     """A session with its journal and its broker."""
 
     def __init__(
-        self, folder: Path, session: Session, broker: Broker, start: Start, anchors: Path | None = None
-    ) -> None:
+        self, folder: Path, session: Session, broker: Broker, start: Start, anchors: Path | None = None,
+        turn: Turn | None = None,
+    ) -> None:  # fmt: skip
         """Open the run in `folder`: begin it, or go on where it ended.
 
         Args:
@@ -76,15 +80,18 @@ class Runtime:
             broker: where orders go.
             start: what a new run starts from; of a run that goes on only `now_ms` is read.
             anchors: a file in another place, for heads of the journal.
+            turn: of this process, where another one may take over.
 
         Raises:
             BadData: the journal is not what was written, or replaying it gives other commands.
             BadParameters: the run was begun with another configuration, or is in use.
         """
         self.folder, self.session, self.broker = folder, session, broker
-        self.journal = Journal(folder / JOURNAL)
+        self.turn = turn
+        self.journal = Journal(folder / JOURNAL, turn)
         self.anchors = anchors or folder / "anchors" / ANCHORS
         self.timing, self.recent = Timing(), list[Record]()
+        self.stage: Callable[[], StageLimits] | None = None  # of the rollout that the account is in
         self.recovered = self.journal.head[0] > 0
         self._bars_since_snapshot, self._anchored_ms = 0, 0
         try:
@@ -130,8 +137,9 @@ class Runtime:
             body = records[1].body
             state = self.session.begin([Bar(*one) for one in body["bars"]], side_values(body["side"]), body["now_ms"])
         self._replay(state, records, after)
-        self.recent = [one for one in records if one.kind != PAST][-KEPT_RECORDS:]
-        body = {"records": len(records), "torn_bytes": self.journal.torn_bytes, "from_snapshot": after}
+        self.recent = [one for one in records if one.kind != PAST][-KEPT_RECORDS:] + self.recent
+        body = {"records": len(records), "torn_bytes": self.journal.torn_bytes, "from_snapshot": after,
+                "turn": self.turn.epoch if self.turn else 0}  # fmt: skip
         self._append([Entry(RECOVERED, body)])
         return about, state
 
@@ -151,16 +159,25 @@ class Runtime:
         for record in records[after:]:
             if record.cause and record.kind not in EVENTS:
                 followed.setdefault(record.cause, []).append(Output(record.kind, record.body))
+        # The last write may have been cut off between two lines. Nobody acted on it: what it lacks is written now.
+        cut_off = max((one.seq for one in records[after:] if one.kind in EVENTS), default=0)
+        if cut_off and cut_off not in (records[-1].seq, records[-1].cause):
+            cut_off = 0
+        lacking: list[Output] = []
         for record in records[after:]:
             if record.kind not in EVENTS:
                 continue
             outputs = self.session.step(state, Event.from_record(record.kind, record.body))
             there = [(one.kind, canonical(one.body)) for one in followed.get(record.seq, [])]
+            if record.seq == cut_off:
+                outputs, lacking = outputs[: len(there)], outputs[len(there) :]
             if [(one.kind, canonical(plain(one.body))) for one in outputs] != there:
                 raise BadData(
                     f"replaying record {record.seq} of {self.folder / JOURNAL} gives other commands than are recorded: "
                     "code or data changed under the run; start with --new-run"
                 )
+        if lacking:
+            self._append([Entry(one.kind, plain(one.body), cut_off) for one in lacking])
 
     def _reconcile(self, now_ms: int) -> None:
         """Ask the venue for what became of every open order, then compare what it holds with the account."""
@@ -243,6 +260,21 @@ class Runtime:
         if self.is_halted_by_file() and self.state.risk.mode != HALTED:
             self.handle(operator_event(self.state.now_ms, "halt", "HALT file", self._halt_reason()))
 
+    def watch_stage(self) -> None:
+        """Take over the rollout's stage where it has changed; halt if its journal is not to be believed."""
+        if self.stage is None:
+            return
+        try:
+            event = stage_event(self.state.now_ms, self.stage(), self.session.symbols)
+        except TradewindError as error:
+            if self.state.risk.mode != HALTED:
+                self.fault(str(error))
+            return
+        risk, body = self.state.risk, event.body
+        symbols = None if risk.stage_symbols is None else list(risk.stage_symbols)
+        if (body["stage"], body["capital"], body["symbols"]) != (risk.stage, risk.stage_capital, symbols):
+            self.handle(event)
+
     def operate(self, action: str, who: str, reason: str, detail: Mapping[str, Any] | None = None) -> str:
         """What an operator orders; "" or why it was refused. To resume, the HALT file must be gone.
 
@@ -294,6 +326,8 @@ class Runtime:
         self.snapshot()
         self._append([Entry(ENDED, {"reason": reason})])
         self.anchor()
+        if self.turn is not None:
+            self.turn.release()
         head = self.journal.head
         self.close()
         return head

@@ -113,6 +113,7 @@ class PaperRules(Parameters):
         port: of the dashboard, on this machine alone.
         speed: of the simulated exchange, as simulated seconds a second.
         world_seed: of its market.
+        rollout: the plan whose stage limits the account, such as conf/base/rollout.yml; empty: none does.
     """
 
     model: str = ""
@@ -122,3 +123,4 @@ class PaperRules(Parameters):
     port: Annotated[int, Field(ge=1, le=65_535)] = 8710
     speed: Positive = 3600.0
     world_seed: Annotated[int, Field(ge=0)] = 1009
+    rollout: str = ""

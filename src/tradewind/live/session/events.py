@@ -11,7 +11,8 @@ from tradewind.operations.journal.records import plain
 
 # Input events of a session.
 MARKET, REPORT, OPERATOR, FEED, RECONCILED, FAULT = "market", "report", "operator", "feed", "reconciled", "fault"
-EVENTS = (MARKET, REPORT, OPERATOR, FEED, RECONCILED, FAULT)
+STAGE = "stage"
+EVENTS = (MARKET, REPORT, OPERATOR, FEED, RECONCILED, FAULT, STAGE)
 
 
 class Event(NamedTuple):
@@ -82,6 +83,29 @@ def operator_event(now_ms: int, action: str, who: str, reason: str, detail: Mapp
         detail: see `risk.states.operate`.
     """
     return Event(OPERATOR, now_ms, {"action": action, "who": who, "reason": reason, "detail": dict(detail or {})})
+
+
+class StageLimits(NamedTuple):
+    """What a stage of a rollout allows: capital at most (None: no limit), the first so many symbols (None: all), and
+    whether it was entered by a step back."""
+
+    stage: str
+    capital: float | None
+    symbols: int | None
+    reduces: bool
+
+
+def stage_event(now_ms: int, limits: StageLimits, symbols: Sequence[str]) -> Event:
+    """A rollout's stage.
+
+    Args:
+        now_ms: the venue's time.
+        limits: of the stage.
+        symbols: of the session, in order.
+    """
+    chosen = None if limits.symbols is None else list(symbols[: limits.symbols])
+    body = {"stage": limits.stage, "capital": limits.capital, "symbols": chosen, "reduces": limits.reduces}
+    return Event(STAGE, now_ms, body)
 
 
 def feed_event(now_ms: int, symbol: str, what: str, detail: str) -> Event:

@@ -13,9 +13,20 @@ from tradewind.live.accounts.twin import Twin, TwinStep
 from tradewind.live.orders.executors import Quote
 from tradewind.live.orders.states import CANCELLED, Report, apply_report
 from tradewind.live.session import trading
-from tradewind.live.session.events import FAULT, FEED, MARKET, OPERATOR, RECONCILED, REPORT, Event, Output, side_values
+from tradewind.live.session.events import (
+    FAULT,
+    FEED,
+    MARKET,
+    OPERATOR,
+    RECONCILED,
+    REPORT,
+    STAGE,
+    Event,
+    Output,
+    side_values,
+)
 from tradewind.live.session.guardrails import Account as Guarded
-from tradewind.live.session.guardrails import guard
+from tradewind.live.session.guardrails import Action, guard
 from tradewind.live.session.state import SessionState
 from tradewind.live.settings import LiveRules
 from tradewind.operations.journal.records import plain
@@ -23,6 +34,7 @@ from tradewind.trading.decision.decider import Decider, decisions_of
 from tradewind.trading.decision.protocols import Account, Decision, Observed
 from tradewind.trading.risk import states as risk
 from tradewind.trading.risk.limits import Instrument
+from tradewind.trading.risk.stages import within_stage
 from tradewind.trading.setup import TradingSetup
 
 DAY_MS = 86_400_000
@@ -87,7 +99,7 @@ class Session:
         """What follows from the event; `state` is moved on in place. The same state and event give the same outputs."""
         handlers: dict[str, Callable[[SessionState, Event, list[Output]], None]] = {
             MARKET: self._market, REPORT: self._report, OPERATOR: self._operator, FEED: self._feed,
-            RECONCILED: self._reconciled, FAULT: self._fault,
+            RECONCILED: self._reconciled, FAULT: self._fault, STAGE: self._stage,
         }  # fmt: skip
         outputs: list[Output] = []
         before = (state.risk.mode, state.risk.paused, state.risk.flattening)
@@ -209,6 +221,11 @@ class Session:
             kept | targets, Guarded(state.paper.shares(), state.traded, state.returns, state.now_ms),
             self.rules.guardrails,
         )  # fmt: skip
+        staged = within_stage(guarded, state.risk, equity)
+        if staged != guarded:
+            allowed = state.risk.stage_capital if state.risk.stage_capital is not None else float(len(staged))
+            actions = (*actions, Action("stage", equity, allowed, f"targets as {state.risk.stage} allows"))
+            guarded = staged
         for action in actions:
             outputs.append(Output("guardrail", action._asdict()))
             state.count("guardrails")
@@ -261,6 +278,11 @@ class Session:
         except BadParameters as error:
             outputs.append(Output("refused_operator", {"action": body["action"], "why": str(error)}))
             return
+
+    def _stage(self, state: SessionState, event: Event, outputs: list[Output]) -> None:
+        """From the next bar on targets are those of the stage; orders beyond it are refused at once."""
+        state.risk = risk.enter_stage(state.risk, event.body, state.now_ms)
+        state.count("stages")
 
     def _feed(self, state: SessionState, event: Event, outputs: list[Output]) -> None:
         names = (event.body["symbol"],) if event.body["symbol"] else self.symbols

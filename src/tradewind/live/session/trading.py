@@ -13,6 +13,7 @@ from tradewind.operations.journal.records import plain
 from tradewind.trading.decision.protocols import Decision
 from tradewind.trading.risk import states as risk
 from tradewind.trading.risk.gate import Order, RiskView, check, gross_after
+from tradewind.trading.risk.stages import narrowed
 
 if TYPE_CHECKING:
     from tradewind.live.session.session import Session
@@ -136,7 +137,7 @@ def _send(
     kind = "market" if wish.limit is None else "limit"
     order = Order(client_id, executor.symbol, wish.units, price, kind)
     view = view_of(session, state)
-    found = check(order, view, session.rules.limits)
+    found = check(order, view, narrowed(session.rules.limits, state.risk, view.equity, order.symbol))
     if found is not None:
         body = order._asdict() | found._asdict() | {"purpose": wish.purpose}
         outputs.append(Output("risk_rejected", plain(body)))
@@ -182,7 +183,8 @@ def view_of(session: Session, state: SessionState) -> RiskView:
 
 def used_of_limits(session: Session, state: SessionState) -> dict[str, tuple[float, float]]:
     """Each limit as (used, allowed), for people."""
-    view, limits = view_of(session, state), session.rules.limits
+    view = view_of(session, state)
+    limits = narrowed(session.rules.limits, state.risk, view.equity)
     worth = max(view.equity, 1e-9)
     shares: list[float] = [abs(units) * view.prices.get(name, 0.0) / worth for name, units in view.positions.items()]
     nothing: Any = Order("", session.symbols[0], 0.0, 1.0)

@@ -12,6 +12,7 @@ from tradewind.data.feeds.book import LocalBook
 from tradewind.learning.features.assembly import Bar
 from tradewind.live.orders.states import Report
 from tradewind.live.settings import PaperFills
+from tradewind.operations.journal.fence import Turn
 from tradewind.operations.journal.journal import Entry, Journal, read
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.risk.limits import Instrument
@@ -66,7 +67,10 @@ class _Resting:
 class PaperVenue:
     """Fills orders against books and trades; with bars alone, at their prices."""
 
-    def __init__(self, ledger: Path, rules: PaperFills, costs: Costs, instruments: Mapping[str, Instrument]) -> None:
+    def __init__(
+        self, ledger: Path, rules: PaperFills, costs: Costs, instruments: Mapping[str, Instrument],
+        turn: Turn | None = None,
+    ) -> None:  # fmt: skip
         """A venue that goes on where its ledger ends.
 
         Args:
@@ -74,8 +78,9 @@ class PaperVenue:
             rules: latency and queue.
             costs: fees; with bars alone spread and slippage, too.
             instruments: what it trades.
+            turn: of the process that writes, where another one may take over.
         """
-        self._journal, self._rules, self._costs = Journal(ledger), rules, costs
+        self._journal, self._rules, self._costs = Journal(ledger, turn), rules, costs
         self._instruments = dict(instruments)
         self._open: dict[str, _Resting] = {}
         self._told: dict[str, list[Report]] = {}

@@ -1,6 +1,5 @@
 """Consistent copies of what is being written meanwhile."""
 
-import fcntl
 import hashlib
 import io
 import os
@@ -86,21 +85,6 @@ class _Counted:
         self.left -= len(part)
         self.digest.update(part)
         return part
-
-
-def is_in_use(journal: Path) -> bool:
-    """Whether a process has the journal open for writing."""
-    try:
-        descriptor = os.open(journal, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def cut(paths: Sequence[Path], patience_s: float = _STILL_S) -> list[int]:

@@ -22,14 +22,13 @@ from tradewind.operations.backup.collecting import (
     DATABASE,
     JOURNALS,
     check_bundles,
-    is_in_use,
     registry_facts,
 )
 from tradewind.operations.backup.envelope import opened
 from tradewind.operations.backup.making import CONTENTS
 from tradewind.operations.backup.plan import NAME, Key, Part
 from tradewind.operations.journal.anchors import read_anchors
-from tradewind.operations.journal.journal import read
+from tradewind.operations.journal.journal import is_in_use, read
 from tradewind.parameters import faults
 
 _BESIDE = ("-wal", "-shm", "-journal")  # of a SQLite file that was not closed: they belong to it alone

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 
 from tradewind.atomic import explain, make_folder
 from tradewind.errors import BadData, BadParameters, TemporaryOutage
+from tradewind.operations.journal.fence import Fenced, Turn
 from tradewind.operations.journal.records import FIRST, Record, line_of, read_line
 
 
@@ -29,15 +30,19 @@ class Entry(NamedTuple):
 class Journal:
     """The one writer of a journal. Only one process has it open at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, turn: Turn | None = None) -> None:
         """Open `path`, which is made if it is not there.
+
+        Args:
+            path: of the journal.
+            turn: the writer's, which is over when another process takes over; None: nobody does.
 
         Raises:
             BadData: a record is not what was written.
             BadParameters: another process has it open, or it may not be written.
             TemporaryOutage: the disk is full or fails.
         """
-        self.path = path
+        self.path, self._turn = path, turn
         self._is_broken = False
         try:
             make_folder(path.parent)
@@ -70,9 +75,11 @@ class Journal:
         Raises:
             BadData: a body that has no place in a journal; nothing is written.
             TemporaryOutage: the disk is full or fails. Nothing more can be written: open it anew.
+            Fenced: another process has taken over; these entries do not count.
         """
         if self._is_broken:
             raise TemporaryOutage(f"{self.path} could not be written before: stop, see to the disk, start again")
+        self._check_turn()
         lines, records, first = [], [], self._seq + 1
         seq, digest = self._seq, self._hash
         for entry in entries:
@@ -86,8 +93,18 @@ class Journal:
         except OSError as error:
             self._is_broken = True
             raise explain(self.path, error) from error
+        self._check_turn()  # after they are on the disk: whoever has taken over before this has not seen them
         self._seq, self._hash = seq, digest
         return records
+
+    def _check_turn(self) -> None:
+        if self._turn is None:
+            return
+        try:
+            self._turn.check()
+        except Fenced:
+            self._is_broken = True
+            raise
 
     def _write(self, content: bytes) -> None:
         while content:
@@ -144,6 +161,21 @@ def read(path: Path, after: int = 0) -> Iterator[Record]:
                     yield record
     except FileNotFoundError as error:
         raise BadData(f"{path} is not there: name the folder of a run") from error
+
+
+def is_in_use(journal: Path) -> bool:
+    """Whether a process has the journal open for writing."""
+    try:
+        descriptor = os.open(journal, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -26,6 +26,8 @@ class RiskState:
         day: days since 1970 of the last reading, -1 before the first.
         breached: loss limits that the last reading broke.
         overrides: codes switched off by an operator, with the instant at which they hold again.
+        stage: of a rollout, empty without one; `stage_capital` is what it may use at most, `stage_symbols` which ones
+            it may trade; None: no limit of the stage's.
         reason, who, since_ms: of the last change.
     """
 
@@ -38,6 +40,9 @@ class RiskState:
     day: int = -1
     breached: tuple[str, ...] = ()
     overrides: tuple[tuple[str, int], ...] = ()
+    stage: str = ""
+    stage_capital: float | None = None
+    stage_symbols: tuple[str, ...] | None = None
     reason: str = "started"
     who: str = "start"
     since_ms: int = 0
@@ -52,6 +57,8 @@ class RiskState:
         given = dict(body)
         given["breached"] = tuple(given["breached"])
         given["overrides"] = tuple((code, until) for code, until in given["overrides"])
+        if given.get("stage_symbols") is not None:
+            given["stage_symbols"] = tuple(given["stage_symbols"])
         return cls(**given)
 
     def overridden(self, now_ms: int) -> frozenset[str]:
@@ -109,6 +116,21 @@ def fault(state: RiskState, reason: str, now_ms: int) -> RiskState:
         now_ms: UTC milliseconds.
     """
     return state if state.mode == HALTED else _moved(state, HALTED, reason, "fault", now_ms)
+
+
+def enter_stage(state: RiskState, body: Mapping[str, Any], now_ms: int) -> RiskState:
+    """The state in a stage of a rollout; one that was stepped back to leaves only orders that reduce.
+
+    Args:
+        state: before.
+        body: `stage`, `capital`, `symbols`, and whether it was a step back (`reduces`).
+        now_ms: UTC milliseconds.
+    """
+    symbols = None if body["symbols"] is None else tuple(body["symbols"])
+    state = replace(state, stage=body["stage"], stage_capital=body["capital"], stage_symbols=symbols)
+    if body["reduces"] and state.mode == ACTIVE:
+        state = _moved(state, REDUCING, f"the rollout went back to {body['stage']}", "rollout", now_ms)
+    return state
 
 
 def operate(
