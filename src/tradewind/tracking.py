@@ -21,6 +21,7 @@ from tradewind.reports.compare import Run
 COMPARED = ("leaderboard", "holdout_leaderboard", "significance", "daily_returns")
 Recorder = Callable[[str, Any, Path], None]
 _SQLITE = "sqlite:///"
+NO_RUNS = "no run has reached a verdict yet: `kedro run --env quick` makes one in a minute"
 MOST_LETTERS = 6000  # that MLflow takes of a parameter
 
 
@@ -261,6 +262,8 @@ def load_run(reference: str, tracking_uri: str, experiment: str) -> Run:
     Raises:
         BadData: there is no such run, several fit, or it lacks the tables that are compared.
     """
+    if tracking_uri.startswith(_SQLITE) and not Path(tracking_uri.removeprefix(_SQLITE)).is_file():
+        raise BadData(NO_RUNS)  # to make the store would take seconds
     import mlflow
 
     client = mlflow.MlflowClient(tracking_uri)
@@ -272,8 +275,10 @@ def load_run(reference: str, tracking_uri: str, experiment: str) -> Run:
         chosen = whole[int(place[1] or 0) :][:1]
     else:
         chosen = [run for run in whole if run.info.run_id.startswith(reference) or run.info.run_name == reference]
+    if not whole:
+        raise BadData(NO_RUNS)
     if len(chosen) != 1:
-        known = ", ".join(f"{run.info.run_id[:8]} ({run.info.run_name})" for run in whole[:8]) or "none"
+        known = ", ".join(f"{run.info.run_id[:8]} ({run.info.run_name})" for run in whole[:8])
         raise BadData(f"{len(chosen)} runs fit {reference!r}; the latest with a verdict are: {known}")
     run = chosen[0]
     folder = Path(urlparse(run.info.artifact_uri).path)
