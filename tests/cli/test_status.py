@@ -87,6 +87,6 @@ def test_a_fresh_clone_has_nothing(tmp_path: Path) -> None:
     (tmp_path / "reports/_gathered.json").write_text(json.dumps({"partitions": {"a": {"bytes": 7, "rows": 3}}}))
     gathered = stored_at(tmp_path / "reports", "_gathered.json")
     assert gathered is not None and (gathered.size, gathered.rows) == (7, 3)
-    assert in_short(list(statuses({"gathered": "data"}, entries.__getitem__, tmp_path, lambda _: "stale: seed")), None) == (
-        "1 of 1 datasets are there, 1 of them stale; `kedro run` makes them anew"
-    )
+    assert in_short(
+        list(statuses({"gathered": "data"}, entries.__getitem__, tmp_path, lambda _: "stale: seed")), None
+    ) == ("1 of 1 datasets are there, 1 of them stale; `kedro run` makes them anew")

@@ -115,8 +115,9 @@ def _told(error: TradewindError, path: Path) -> str:
 
     text = str(error)
     names = "|".join(ImportSettings.model_fields)
-    how = "" if "--set" in text or not re.search(rf"\b({names})[.=]|\bskip_lines\b", text) else " (with --set NAME=VALUE)"
-    return (text if str(path) in text else f"{path.name}: {text}") + how
+    names_a_setting = re.search(rf"\b({names})[.=]|\bskip_lines\b", text) and "--set" not in text
+    where = "" if str(path) in text else f"{path.name}: "
+    return where + text + (" (with --set NAME=VALUE)" if names_a_setting else "")
 
 
 def _is_read_by_runs(project: ProjectMetadata, options: dict[str, Any]) -> bool:

@@ -104,7 +104,8 @@ def in_short(found: Sequence[DatasetStatus], env: str | None) -> str:
     stale = sum(one.state.startswith("stale") for one in made)
     command = "kedro run" + (f" --env {env}" if env else "")
     if not there:
-        return f"nothing has been made yet: `{command}` begins" + ("" if env else ", `kedro run --env quick` in a minute")
+        short = "" if env else ", `kedro run --env quick` in a minute"
+        return f"nothing has been made yet: `{command}` begins{short}"
     advice = f"; `{command}` makes them anew" if stale else ""
     return f"{there} of {len(made)} datasets are there, {stale} of them stale{advice}"
 

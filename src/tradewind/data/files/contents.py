@@ -121,8 +121,8 @@ def as_utf8(content: bytes, encoding: str | None, notes: ImportNotes) -> bytes:
     if encoding is None and marked is None:
         if b"\0" in content:
             raise BadData(
-                f"{notes.where} holds NUL bytes: it is no UTF-8 text. Give its encoding (such as encoding=utf-16-le), or "
-                "fetch it again"
+                f"{notes.where} holds NUL bytes: it is no UTF-8 text. Give its encoding (such as "
+                "encoding=utf-16-le), or fetch it again"
             )
         try:
             content.decode()

@@ -37,8 +37,8 @@ _GERMAN = {
     "datum": "date", "zeit": "time", "uhrzeit": "time", "zeitpunkt": "time", "eroffnung": "open", "erster": "open",
     "eroffnungskurs": "open", "hoch": "high", "hochst": "high", "hochstkurs": "high", "tageshoch": "high",
     "tief": "low", "tiefst": "low", "tiefstkurs": "low", "tagestief": "low", "schluss": "close",
-    "schlusskurs": "close", "letzter": "close", "volumen": "volume", "stuck": "shares_traded", "stucke": "shares_traded",
-    "stuecke": "shares_traded", "umsatz": "turnover",
+    "schlusskurs": "close", "letzter": "close", "volumen": "volume", "umsatz": "turnover",
+    "stuck": "shares_traded", "stucke": "shares_traded", "stuecke": "shares_traded",
 }  # fmt: skip
 
 _LONGEST_SHOWN = 40
