@@ -65,6 +65,21 @@ class NotebookProject:
             raise BadParameters(f"there is no dataset {name!r}: `project.data` lists them" + _near(near))
         return one_table(name, self.catalog.load(name), symbol, part)
 
+    def of_models(self, table: str) -> pd.DataFrame:
+        """A table that each model of the run has, such as `fold_metrics`: all of them, one below the other.
+
+        Without rows and columns where the run has no such model.
+        """
+        found = [self.load(name) for name in self._of_models(table)]
+        return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+    def figure(self, name: str) -> Any:
+        """The figure of this name, such as `action_figure`, of the first model of the run that has one, or None."""
+        return next((self.load(one) for one in self._of_models(name)), None)
+
+    def _of_models(self, ending: str) -> list[str]:
+        return [name for name in self.names if name.endswith(f".{ending}") and self.catalog.exists(name)]
+
     def run(self, pipeline: str = "__default__", parameters: Mapping[str, Any] | None = None) -> None:
         """Run a pipeline as `kedro run --pipelines NAME` does: its tables and pages are replaced.
 
