@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 import pandas as pd
@@ -16,7 +16,9 @@ import pandas as pd
 from tradewind import clock
 from tradewind.atomic import first_file, is_abandoned
 from tradewind.errors import BadData
-from tradewind.reports.compare import Run
+
+if TYPE_CHECKING:
+    from tradewind.reports.compare import Run
 
 COMPARED = ("leaderboard", "holdout_leaderboard", "significance", "daily_returns")
 Recorder = Callable[[str, Any, Path], None]
@@ -248,7 +250,7 @@ RECORDERS: dict[str, Recorder] = {
 }
 
 
-def load_run(reference: str, tracking_uri: str, experiment: str) -> Run:
+def load_run(reference: str, tracking_uri: str, experiment: str) -> "Run":
     """A finished evaluation from MLflow: `last`, `last~1` (the one before), a run's name, or the start of its id.
 
     Args:
@@ -265,6 +267,8 @@ def load_run(reference: str, tracking_uri: str, experiment: str) -> Run:
     if tracking_uri.startswith(_SQLITE) and not Path(tracking_uri.removeprefix(_SQLITE)).is_file():
         raise BadData(NO_RUNS)  # to make the store would take seconds
     import mlflow
+
+    from tradewind.reports.compare import Run
 
     client = mlflow.MlflowClient(tracking_uri)
     found = client.get_experiment_by_name(experiment)

@@ -88,7 +88,7 @@ def test_rows_that_contradict_each_other_are_told(run: Any, tmp_path: Path) -> N
     (tmp_path / "twice.csv").write_text("\n".join(["unix,open,high,low,close,volume", *ROWS, ROWS[2], other]))
     seen = run("twice.csv", "--dry-run", *WHO).output
     assert "32 rows: 30 bars" in seen and "1 repeated, 0 rejected" in seen
-    assert "1 rows are replaced by a later row of the same time with other values, first row 3: {" in seen
+    assert "replaced by a later row of the same time with other values: 1, first row 3: {" in seen
 
 
 def test_an_import_ends_with_the_command_that_runs_on_it(run: Any) -> None:

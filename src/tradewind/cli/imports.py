@@ -270,7 +270,7 @@ def _show_bars(plan: "ImportPlan", console: "Console") -> None:
         )  # fmt: skip
         if found.replaced:
             console.print(
-                f"  {found.replaced:,} rows are replaced by a later row of the same time with other values, "
+                f"  replaced by a later row of the same time with other values: {found.replaced:,}, "
                 f"{_first_of(found.rejected, SUPERSEDED)}",
                 style="yellow", markup=False, soft_wrap=True,
             )  # fmt: skip
