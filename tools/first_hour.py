@@ -62,6 +62,7 @@ class Hour:
         if tool.exists():
             words[0] = str(tool)
         environment = {**os.environ, "KEDRO_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "NO_MKDOCS_2_WARNING": "1"}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else each command compiles its modules
         environment["PYTHONPATH"] = str(self.clone / "src")
         environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
         began, used = time.monotonic(), _cpu()

@@ -30,6 +30,10 @@ WRONG = {
     "a runner that there is not": ("run --runner NopeRunner", "NopeRunner"),
     "an option that there is not": ("run --xyz", "No such option '--xyz'; see 'kedro run --help'"),
     "parameters without a value": ("run --params=seed", "`seed` must contain a key.*see 'kedro run --help'"),
+    "a list with commas": (
+        "run --params=models=lightgbm,linear",
+        "`linear` must contain a key.*a list is given as words, --params='models=lightgbm linear'; see 'kedro run --help'",
+    ),
     "a folder of configuration that there is not": ("run --conf-source {tmp}/nope", "/nope"),
     "a parameter that there is not": (
         "run --params=universe.sybols=ETHUSDT",
