@@ -32,7 +32,7 @@ WRONG = {
     "parameters without a value": ("run --params=seed", "`seed` must contain a key.*see 'kedro run --help'"),
     "a list with commas": (
         "run --params=models=lightgbm,linear",
-        "`linear` must contain a key.*a list is given as words, --params='models=lightgbm linear'; see 'kedro run --help'",
+        "`linear` must contain a key.*a list is given as words, --params='models=lightgbm linear'; see 'kedro run",
     ),
     "a folder of configuration that there is not": ("run --conf-source {tmp}/nope", "/nope"),
     "a parameter that there is not": (
