@@ -236,7 +236,7 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _await(address: str, seconds: float = 60) -> None:
+def _await(address: str, seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while True:
         try:

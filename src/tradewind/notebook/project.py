@@ -21,6 +21,7 @@ from tradewind.trading.setup import TradingSetup
 
 # Pages that need no network and no server show these figures, too.
 RENDERER = "plotly_mimetype+notebook"
+LAYERS = ("raw", "intermediate", "primary", "feature", "model_input", "models", "model_output", "reporting")
 _QUIET = ("kedro", "tradewind")
 
 
@@ -48,6 +49,15 @@ class NotebookProject:
         """The names of all datasets; a dot is a namespace: the same pipeline, once for each model."""
         used = {name for pipeline in self.pipelines.values() for name in pipeline.datasets() if name in self.catalog}
         return sorted(name for name in {*self.catalog, *used} if not name.startswith(("params:", "parameters")))
+
+    def layers(self) -> pd.DataFrame:
+        """How many datasets each layer has, and their names, in the order in which a run makes the layers."""
+        by_layer: dict[str, list[str]] = {layer: [] for layer in LAYERS}
+        for name in self.names:
+            shown = (getattr(self.catalog.get(name), "metadata", None) or {}).get("kedro-viz", {})
+            by_layer.setdefault(shown.get("layer", "in memory"), []).append(name)
+        rows = [(layer, len(names), ", ".join(names)) for layer, names in by_layer.items() if names]
+        return pd.DataFrame(rows, columns=["layer", "datasets", "names"]).set_index("layer")
 
     def load(self, name: str, symbol: str | None = None, part: str | None = None) -> Any:
         """What a dataset holds, as one DataFrame where it is made of tables.
