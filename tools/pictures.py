@@ -88,7 +88,8 @@ def tracking() -> None:
     try:
         _await(f"http://127.0.0.1:{port}/health")
         page = f"http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"
-        _shoot(page, "tracking.png", WIDE, wait_ms=8000)
+        seen = {"mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true", "mlflow.workflowType_v1": '"machine_learning"'}
+        _shoot(page, "tracking.png", WIDE, wait_ms=4000, stored=seen, awaited=run.info.run_name)
     finally:
         server.terminate()
         server.wait()
@@ -125,6 +126,7 @@ def _shoot(
     scheme: str = "light",
     wait_ms: int = 2500,
     stored: dict[str, str] | None = None,
+    awaited: str | None = None,
 ) -> None:
     """What a window of this size shows of a page after a while.
 
@@ -135,13 +137,16 @@ def _shoot(
         scheme: light or dark, as the browser prefers it.
         wait_ms: until the page is drawn.
         stored: what the browser remembers of the page, such as that its introduction was seen.
+        awaited: a text that the page shows once it is there.
     """
     with _browser() as browser:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
         for key, value in (stored or {}).items():
             context.add_init_script(f"localStorage.setItem({key!r}, {value!r})")
         page = context.new_page()
-        page.goto(address)
+        page.goto(address, timeout=300_000)
+        if awaited is not None:
+            page.get_by_text(awaited).first.wait_for(timeout=300_000)
         page.wait_for_timeout(wait_ms)
         _keep(page.screenshot(), name)
 
