@@ -202,8 +202,10 @@ def test_a_run_is_found_by_place_name_or_id_and_else_named_in_the_error(tmp_path
     (tmp_path / "artifacts" / keys[0] / "artifacts" / "significance" / "significance.parquet").unlink()
     with pytest.raises(BadData, match="has no significance"):
         load_run("run 0", uri, "tradewind")
-    with pytest.raises(BadData, match="are: none"):
-        load_run("last", uri, "another")
+    for store, experiment in ((uri, "another"), (f"sqlite:///{tmp_path / 'nothing.db'}", "tradewind")):
+        with pytest.raises(BadData, match="no run has reached a verdict yet: `kedro run --env quick` makes one"):
+            load_run("last", store, experiment)
+    assert not (tmp_path / "nothing.db").exists(), "a look makes no store"
 
 
 def test_parameters_are_recorded_one_a_value_as_they_are_written(client: Any) -> None:

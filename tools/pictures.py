@@ -46,9 +46,9 @@ def main(names: list[str]) -> None:
 
 
 def terminal() -> None:
-    """The end of a run of evaluation in a terminal, and the bar on its way."""
-    said = _said_by(["kedro", "run", "--env", "quick"])
-    _of_run("kedro run --env quick", said)
+    """The end of a run in a terminal, and the bar on its way."""
+    command = "kedro run --env quick --force"  # without it nothing would be left to do
+    _of_run(command, _said_by(command.split()))
 
 
 def report() -> None:
@@ -71,7 +71,7 @@ def graph() -> None:
     """Kedro-Viz as it opens."""
     subprocess.run([_tool("kedro"), "viz", "build"], cwd=PROJECT, check=True)
     with _served(PROJECT / "build") as address:
-        _shoot(address, "graph.png", WIDE, wait_ms=6000)
+        _shoot(address, "graph.png", WIDE, wait_ms=6000, stored={"KedroViz": '{"showFeatureHints": false}'})
 
 
 def tracking() -> None:
@@ -88,7 +88,8 @@ def tracking() -> None:
     try:
         _await(f"http://127.0.0.1:{port}/health")
         page = f"http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"
-        _shoot(page, "tracking.png", WIDE, wait_ms=8000)
+        seen = {"mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true", "mlflow.workflowType_v1": '"machine_learning"'}
+        _shoot(page, "tracking.png", WIDE, wait_ms=4000, stored=seen, awaited=run.info.run_name)
     finally:
         server.terminate()
         server.wait()
@@ -118,11 +119,34 @@ def _browser() -> Iterator[Any]:
         browser.close()
 
 
-def _shoot(address: str, name: str, size: tuple[int, int], scheme: str = "light", wait_ms: int = 2500) -> None:
+def _shoot(
+    address: str,
+    name: str,
+    size: tuple[int, int],
+    scheme: str = "light",
+    wait_ms: int = 2500,
+    stored: dict[str, str] | None = None,
+    awaited: str | None = None,
+) -> None:
+    """What a window of this size shows of a page after a while.
+
+    Args:
+        address: of the page.
+        name: of the picture.
+        size: width and height in pixels.
+        scheme: light or dark, as the browser prefers it.
+        wait_ms: until the page is drawn.
+        stored: what the browser remembers of the page, such as that its introduction was seen.
+        awaited: a text that the page shows once it is there.
+    """
     with _browser() as browser:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+        for key, value in (stored or {}).items():
+            context.add_init_script(f"localStorage.setItem({key!r}, {value!r})")
         page = context.new_page()
-        page.goto(address)
+        page.goto(address, timeout=300_000)
+        if awaited is not None:
+            page.get_by_text(awaited).first.wait_for(timeout=300_000)
         page.wait_for_timeout(wait_ms)
         _keep(page.screenshot(), name)
 
@@ -236,7 +260,7 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _await(address: str, seconds: float = 60) -> None:
+def _await(address: str, seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while True:
         try:

@@ -31,6 +31,7 @@ DEFAULT_ENVIRONMENT = "local"
 # that who runs the project could mend.
 warnings.filterwarnings("ignore", message=r"(?s).*register_new_resolver\(\) is deprecated")
 warnings.filterwarnings("ignore", message=r"(?s).*dataset names contain '\.'")
+warnings.filterwarnings("ignore", message=r"(?s).*ORJSONResponse is deprecated")  # Kedro-Viz's pages use it
 
 
 def _environment(name: str, default: str | None = None) -> str:

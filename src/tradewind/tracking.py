@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 import pandas as pd
@@ -16,11 +16,14 @@ import pandas as pd
 from tradewind import clock
 from tradewind.atomic import first_file, is_abandoned
 from tradewind.errors import BadData
-from tradewind.reports.compare import Run
+
+if TYPE_CHECKING:
+    from tradewind.reports.compare import Run
 
 COMPARED = ("leaderboard", "holdout_leaderboard", "significance", "daily_returns")
 Recorder = Callable[[str, Any, Path], None]
 _SQLITE = "sqlite:///"
+NO_RUNS = "no run has reached a verdict yet: `kedro run --env quick` makes one in a minute"
 MOST_LETTERS = 6000  # that MLflow takes of a parameter
 
 
@@ -247,7 +250,7 @@ RECORDERS: dict[str, Recorder] = {
 }
 
 
-def load_run(reference: str, tracking_uri: str, experiment: str) -> Run:
+def load_run(reference: str, tracking_uri: str, experiment: str) -> "Run":
     """A finished evaluation from MLflow: `last`, `last~1` (the one before), a run's name, or the start of its id.
 
     Args:
@@ -261,7 +264,11 @@ def load_run(reference: str, tracking_uri: str, experiment: str) -> Run:
     Raises:
         BadData: there is no such run, several fit, or it lacks the tables that are compared.
     """
+    if tracking_uri.startswith(_SQLITE) and not Path(tracking_uri.removeprefix(_SQLITE)).is_file():
+        raise BadData(NO_RUNS)  # to make the store would take seconds
     import mlflow
+
+    from tradewind.reports.compare import Run
 
     client = mlflow.MlflowClient(tracking_uri)
     found = client.get_experiment_by_name(experiment)
@@ -272,8 +279,10 @@ def load_run(reference: str, tracking_uri: str, experiment: str) -> Run:
         chosen = whole[int(place[1] or 0) :][:1]
     else:
         chosen = [run for run in whole if run.info.run_id.startswith(reference) or run.info.run_name == reference]
+    if not whole:
+        raise BadData(NO_RUNS)
     if len(chosen) != 1:
-        known = ", ".join(f"{run.info.run_id[:8]} ({run.info.run_name})" for run in whole[:8]) or "none"
+        known = ", ".join(f"{run.info.run_id[:8]} ({run.info.run_name})" for run in whole[:8])
         raise BadData(f"{len(chosen)} runs fit {reference!r}; the latest with a verdict are: {known}")
     run = chosen[0]
     folder = Path(urlparse(run.info.artifact_uri).path)

@@ -30,6 +30,10 @@ WRONG = {
     "a runner that there is not": ("run --runner NopeRunner", "NopeRunner"),
     "an option that there is not": ("run --xyz", "No such option '--xyz'; see 'kedro run --help'"),
     "parameters without a value": ("run --params=seed", "`seed` must contain a key.*see 'kedro run --help'"),
+    "a list with commas": (
+        "run --params=models=lightgbm,linear",
+        "`linear` must contain a key.*a list is given as words, --params='models=lightgbm linear'; see 'kedro run",
+    ),
     "a folder of configuration that there is not": ("run --conf-source {tmp}/nope", "/nope"),
     "a parameter that there is not": (
         "run --params=universe.sybols=ETHUSDT",
@@ -56,7 +60,7 @@ WRONG = {
     ),
     "a catalog of another environment": ("catalog describe-datasets --env nope", "there is no environment 'nope'"),
     "a file that there is not": ("import-bars {tmp}/nope.csv", "nope.csv' does not exist; see 'kedro import-bars"),
-    "a file that is no table": ("import-bars {tmp}/noise.csv", "noise.csv: "),
+    "a file that is no table": ("import-bars {tmp}/noise.csv", "noise.csv holds NUL bytes.*encoding=utf-16-le"),
     "a key for a list": ("run --params=universe.symbols.first=ETHUSDT", "a list is given as a block of keys"),
     "a word in a list of numbers": ("run --params=feature_engineering.study.horizons_bars=x", "horizons_bars.0: must"),
     "a setting of the importer that there is not": (
@@ -68,7 +72,7 @@ WRONG = {
     "nothing to backfill": ("backfill --source binance", "say --symbols and --since"),
     "a market that cannot be": ("simulate-market --timeframe 7h --output {tmp}/m.sqlite", "timeframe must divide 8 h"),
     "a stage that there is not": ("status --stage nope", "--stage is one of .*classifier"),
-    "a run that there is not": ("compare nope", "0 runs fit 'nope'"),
+    "a run that there is not": ("compare nope", "no run has reached a verdict yet: `kedro run --env quick` makes one"),
 }  # fmt: skip
 
 

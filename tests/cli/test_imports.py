@@ -66,7 +66,29 @@ def test_a_dry_run_shows_decisions_evidence_and_rejects_and_writes_nothing(run: 
 def test_a_dry_run_with_questions_ends_with_the_command_to_complete(run: Any) -> None:
     line = run("bars.csv", "--dry-run", "--venue", "v").output.splitlines()[-1]
     assert line.startswith("next: kedro import-bars ") and "--venue v" in line
-    assert "--set symbol=NAME" in line and "--set volume_unit=" in line
+    assert "--set symbol=NAME" in line and "--set volume_unit=UNIT" in line
+    assert shlex.split(line)[-4::2] == ["--set", "--set"], "each question is one word to fill in"
+
+
+def test_a_file_of_a_german_bank_is_read_after_one_question(run: Any, tmp_path: Path) -> None:
+    rows = [f"{1 + n // 24:02}.05.2024 {n % 24:02}:00;1.100,5;1.103,25;1.099,0;1.101,75;{5 + n},5" for n in range(48)]
+    text = "\n".join(["Datum;Eröffnung;Hoch;Tief;Schluss;Volumen", *rows])
+    (tmp_path / "bank.csv").write_text(text, encoding="latin-1")
+    said = run("bank.csv", "--dry-run", *WHO)
+    assert said.exit_code == 1 and "such as encoding=latin-1" in said.output and "--set NAME=VALUE" in said.output
+    assert said.output.count("bank.csv") == 1, "the file is named once"
+    seen = run("bank.csv", *WHO, "--set", "encoding=latin-1", "--set", "timezone=Europe/Berlin", "--dry-run")
+    assert seen.exit_code == 0, seen.output
+    assert "48 bars from 2024-04-30 22:00 to 2024-05-02 21:00 UTC" in seen.output
+    assert "1100.5 1103.25 1099.0 1101.75" in " ".join(seen.output.split())
+
+
+def test_rows_that_contradict_each_other_are_told(run: Any, tmp_path: Path) -> None:
+    other = ROWS[3].replace(f",{100 + 3 % 3},", ",100.5,")
+    (tmp_path / "twice.csv").write_text("\n".join(["unix,open,high,low,close,volume", *ROWS, ROWS[2], other]))
+    seen = run("twice.csv", "--dry-run", *WHO).output
+    assert "32 rows: 30 bars" in seen and "1 repeated, 0 rejected" in seen
+    assert "replaced by a later row of the same time with other values: 1, first row 3: {" in seen
 
 
 def test_an_import_ends_with_the_command_that_runs_on_it(run: Any) -> None:
@@ -120,7 +142,7 @@ def test_trades_become_a_table_of_their_own(run: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--set", "timezone=Mars"], "timezone must be an IANA name"),
+        (["--set", "timezone=Mars"], "timezone: must be an IANA name such as UTC or Europe/London, found 'Mars'"),
         (["--set", "colour=red"], "colour: there is no such key"),
         (["--set", "nonsense"], "--set takes NAME=VALUE, found 'nonsense'"),
         (["--store", "stone"], "there is no store 'stone'; `stores` in globals.yml has ['lake']"),

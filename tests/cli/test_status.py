@@ -7,7 +7,16 @@ from pathlib import Path
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.cli.status import SOURCE, DatasetStatus, Stored, stages_of_datasets, statuses, stored_at, table
+from tradewind.cli.status import (
+    SOURCE,
+    DatasetStatus,
+    Stored,
+    in_short,
+    stages_of_datasets,
+    statuses,
+    stored_at,
+    table,
+)
 from tradewind.datasets import ParquetTableDataset, PartitionedTableDataset
 
 
@@ -63,3 +72,21 @@ def test_sizes_and_rows_are_told_in_full(tmp_path: Path) -> None:
     found = [DatasetStatus("data", "bars", Stored(at, 12_345_678, 1_234_567))]
     told = " ".join(list(table(found))[1].text.split())
     assert told == "bars 2024-05-17 09:30 UTC 12.3 MB 1,234,567 rows"
+
+
+def test_a_fresh_clone_has_nothing(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/.gitkeep").touch()
+    entries = {"models": {"path": "reports"}, "gathered": {"path": "reports", "manifest": "_gathered.json"}}
+    found = list(statuses(dict.fromkeys(entries, "data"), entries.__getitem__, tmp_path))
+    assert [one.stored for one in found] == [None, None]
+    assert in_short(found, None).startswith("nothing has been made yet: `kedro run` begins, `kedro run --env quick`")
+    assert in_short(found, "real") == "nothing has been made yet: `kedro run --env real` begins"
+    (tmp_path / "reports/page.html").write_text("a page of another dataset")
+    assert stored_at(tmp_path / "reports", "_gathered.json") is None
+    (tmp_path / "reports/_gathered.json").write_text(json.dumps({"partitions": {"a": {"bytes": 7, "rows": 3}}}))
+    gathered = stored_at(tmp_path / "reports", "_gathered.json")
+    assert gathered is not None and (gathered.size, gathered.rows) == (7, 3)
+    assert in_short(
+        list(statuses({"gathered": "data"}, entries.__getitem__, tmp_path, lambda _: "stale: seed")), None
+    ) == ("1 of 1 datasets are there, 1 of them stale; `kedro run` makes them anew")

@@ -124,7 +124,7 @@ def test_the_readmes_strategy_is_one() -> None:
     from tradewind.trading.strategy import own
 
     rule = snippet("@strategy", own)["follow_the_day"]
-    assert (rule.name, rule.lookback(24.0)) == ("follow_the_day", 24)
+    assert (rule.name, rule.lookback(24.0), rule.lookback(6.0)) == ("follow_the_day", 24, 6)
 
 
 def test_the_readmes_model_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ RUN_BY = {
     r"tradewind serve &|TOKEN=.*|curl -s .*/v1/predict/price .*":
         "serving/test_service.py::test_bars_are_decided_on_as_evaluation_does",
     r'@feature\(tier=2.*': "conventions/test_docs.py::test_the_readmes_feature_is_one",
-    r"@strategy\(lookback=24\)": "conventions/test_docs.py::test_the_readmes_strategy_is_one",
+    r"@strategy\(lookback=round\)": "conventions/test_docs.py::test_the_readmes_strategy_is_one",
     r"def _decision_tree.*": "conventions/test_docs.py::test_the_readmes_model_is_one",
     r"import json": "end_to_end/test_default_run.py::test_the_snippet_of_an_exported_network_runs",
     r"import numpy as np": "conventions/test_snippets.py::test_the_snippet_of_an_environment_runs",

@@ -115,9 +115,10 @@ def test_each_stage_runs_alone_from_what_the_catalog_holds(finished_project: Any
 
 def printed_by(notebook: Any) -> list[str]:
     """Lines of logs and warnings among a notebook's outputs."""
-    texts = [
-        one["text"] for cell in notebook.cells for one in cell.get("outputs", ()) if one["output_type"] == "stream"
-    ]
+    outputs = [one for cell in notebook.cells for one in cell.get("outputs", ())]
+    texts = [one["text"] for one in outputs if one["output_type"] == "stream"]
+    # Lines that rich draws are no stream.
+    texts += [str(one["data"].get("text/plain", "")) for one in outputs if one["output_type"] == "display_data"]
     return [line for text in texts for line in text.splitlines() if re.search(r"INFO|WARNING|Warning:", line)]
 
 

@@ -63,7 +63,7 @@ def test_thousands_apart_by_points_or_commas(tmp_path: Path) -> None:
 def test_a_comma_that_may_be_either_is_asked_for(tmp_path: Path) -> None:
     rows = "\n".join(f"{at};42,283;42,300;42,200;42,250;7" for at in TIMES[:5])
     plan = plan_of(tmp_path, "unix;open;high;low;close;volume\n" + rows)
-    assert [one.setting for one in plan.notes.missing_settings] == ["decimal=, or decimal=."]
+    assert [one.setting for one in plan.notes.missing_settings] == ["decimal=MARK"]
     for mark, value in ((",", 42.283), (".", 42_283)):
         found = plan_of(tmp_path, "unix;open;high;low;close;volume\n" + rows, decimal=mark)
         assert found.bars[0].rows["open"].iloc[0] == value

@@ -103,6 +103,11 @@ def test_an_earlier_run_tells_how_long_the_rest_takes(tmp_path: Path) -> None:
         {"a.short": 9.0}
     )  # a node that takes too long tells
 
+    known = {"a.linear.train": 8.0, "a.boosted.train": 12.0, "b.report": 80.0}
+    fresh = RunPlan([*known, "a.own.train", "a.own.draw"], known)
+    assert fresh.seconds_left({}) == pytest.approx(8 + 12 + 80 + 10 + 0.5), "a new model takes what others take"
+    assert fresh.seconds_left({"a.own.draw": 60.0}) < 111, "a node that nothing is known of does not tell the pace"
+
     file = tmp_path / "seconds.json"
     keep_seconds(file, {"a.short": 1.23456})
     keep_seconds(file, {"b.long": 2.0})

@@ -63,3 +63,13 @@ def test_a_feature_of_your_own_reaches_the_features_and_not_the_bars() -> None:
 
 def test_code_of_other_packages_has_no_hash() -> None:
     assert Code().of("json") == {}
+
+
+@pytest.mark.parametrize("own", ["trading/strategy/own.py", "learning/models/scikit_learn.py"])
+@pytest.mark.parametrize("nodes", ["data_engineering/quality_nodes.py", "regimes/nodes.py"])
+def test_a_strategy_or_a_model_of_your_own_makes_no_page_of_the_data_anew(nodes: str, own: str) -> None:
+    code = Code()
+    assert own in code._reached("pipelines/evaluation/nodes.py", ()) | code._reached(
+        "pipelines/classifier/nodes.py", ()
+    )
+    assert own not in code._reached(f"pipelines/{nodes}", ())

@@ -42,6 +42,7 @@ _NAMES = (
         "a list as words (--params='universe.symbols=A B')",
     ),
 )
+_NO_PAIR = "must contain a key and a value separated by"
 _GIVEN = re.compile(r" \[type=\w+, input_value=(.*), input_type=\w+\]$")
 
 
@@ -157,7 +158,10 @@ def _said(error: BaseException) -> str | None:
 
 def _of_usage(error: click.UsageError) -> str:
     ask = f"; see '{error.ctx.command_path} --help'" if error.ctx is not None else ""
-    return error.format_message().rstrip(".") + ask
+    text = error.format_message().rstrip(".")
+    if _NO_PAIR in text:  # a comma ends a pair, so that a list cannot have any
+        ask = ": pairs have commas between, and a list is given as words, --params='models=lightgbm linear'" + ask
+    return text + ask
 
 
 def _of_parameters(text: str) -> str:

@@ -1,5 +1,6 @@
 """The command that imports files as found in the wild."""
 
+import re
 import shlex
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ from tradewind.cli.project import output_option
 from tradewind.errors import BadParameters, TradewindError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
     from tradewind.data.file_import.importer import ImportPlan
@@ -88,6 +90,8 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
                 if not plan.notes.missing_settings:
                     require_usable(to_deliveries(plan, clock.now()))
                 asked = [one.setting for one in plan.notes.missing_settings]
+                if asked:
+                    console.print("\nThe words in capitals are yours to fill in.")
                 console.print(f"\nnext: {_command(path, options, asked)}", soft_wrap=True, markup=False)
             else:
                 plan.require_complete()
@@ -97,12 +101,23 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
                 imported += [bars.key for bars in plan.bars]
         except TradewindError as error:
             failed += 1
-            console.print(f"Error: {path.name}: {error}", soft_wrap=True, style="red", markup=False)
+            console.print(f"Error: {_told(error, path)}", soft_wrap=True, style="red", markup=False)
     if imported and not failed and _is_read_by_runs(project, options):
         with store() as opened:
             held = opened.keys()
         console.print(f"\nnext: {run_command(imported, held, RUNS_ON_IMPORTED)}", soft_wrap=True, markup=False)
     raise SystemExit(1 if failed else 0)
+
+
+def _told(error: TradewindError, path: Path) -> str:
+    """What is wrong with a file, which is named once, and how what is asked for is given."""
+    from tradewind.data.files.dialect import ImportSettings
+
+    text = str(error)
+    names = "|".join(ImportSettings.model_fields)
+    names_a_setting = re.search(rf"\b({names})[.=]|\bskip_lines\b", text) and "--set" not in text
+    where = "" if str(path) in text else f"{path.name}: "
+    return where + text + (" (with --set NAME=VALUE)" if names_a_setting else "")
 
 
 def _is_read_by_runs(project: ProjectMetadata, options: dict[str, Any]) -> bool:
@@ -240,24 +255,36 @@ def _show_bars(plan: "ImportPlan", console: "Console") -> None:
     """Print a line for each key, and the first bars of the first."""
     from tradewind import clock
     from tradewind.data.file_import.outcome import summarise
+    from tradewind.data.files.cleaning import SUPERSEDED
 
     preview = None
     for bars in plan.bars[:_SHOWN_KEYS]:
         found = summarise(plan, bars, clock.now())
         opened = found.bars["open_time"].astype("str").str.slice(0, 16).to_list() if len(found.bars) else ["", ""]
         preview = found.bars if preview is None else preview
-        others = len(found.rejected) - found.duplicates
+        others = len(found.rejected) - found.repeated - found.replaced
         console.print(
             f"{bars.key}: {found.rows:,} rows: {len(found.bars):,} bars from {opened[0]} to {opened[-1]} UTC, "
-            f"{found.duplicates:,} repeated or superseded, {others:,} rejected; {found.gaps:,} gaps lack "
-            f"{found.missing:,} bars",
+            f"{found.repeated:,} repeated, {others:,} rejected; {found.gaps:,} gaps lack {found.missing:,} bars",
             markup=False, soft_wrap=True,
         )  # fmt: skip
+        if found.replaced:
+            console.print(
+                f"  replaced by a later row of the same time with other values: {found.replaced:,}, "
+                f"{_first_of(found.rejected, SUPERSEDED)}",
+                style="yellow", markup=False, soft_wrap=True,
+            )  # fmt: skip
     if len(plan.bars) > _SHOWN_KEYS:
         console.print(f"and {len(plan.bars) - _SHOWN_KEYS} more")
     if preview is not None and len(preview):
         shown = preview.drop(columns=["venue", "symbol", "timeframe", "timestamp"]).head(3)
         console.print(shown.to_string(index=False), markup=False, soft_wrap=True)
+
+
+def _first_of(rejected: "pd.DataFrame", reason: str) -> str:
+    """The first of the rows that were rejected for this reason."""
+    first = rejected[rejected["reason"] == reason].iloc[0]
+    return f"first row {first['source_row']}: {first['content'][:160]}"
 
 
 def _plain(text: str) -> str:

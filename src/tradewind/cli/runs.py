@@ -9,18 +9,16 @@ from tradewind.cli.project import mlflow_settings, output_option, project_contex
 
 
 @click.command()
-@click.argument("first")
+@click.argument("first", default="last~1")
 @click.argument("second", default="last")
 @output_option("data/08_reporting/comparison.html", "Page to write; an existing one is replaced.", dir_okay=False)
 @click.pass_obj
 def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> None:
     """Compare two runs: what was changed, and whether the difference is more than noise.
 
-    FIRST and SECOND are `last`, `last~1` (the one before), a run's name, or the start of its MLflow id.
+    FIRST and SECOND are `last`, `last~1` (the one before), a run's name, or the start of its MLflow id; without them
+    the last two are compared.
     """
-    from tradewind.atomic import write_bytes
-    from tradewind.reports import compare as comparison
-    from tradewind.reports.markdown import table
     from tradewind.tracking import load_run
 
     mlflow = mlflow_settings(project)
@@ -28,6 +26,10 @@ def compare(project: ProjectMetadata, first: str, second: str, output: Path) -> 
         load_run(one, mlflow["server"]["mlflow_tracking_uri"], mlflow["tracking"]["experiment"]["name"])
         for one in (first, second)
     ]
+    from tradewind.atomic import write_bytes
+    from tradewind.reports import compare as comparison
+    from tradewind.reports.markdown import table
+
     path = output if output.is_absolute() else project.project_path / output
     write_bytes(path, comparison.render_comparison(*runs).encode())
     for rows in (comparison.fact_rows, comparison.parameter_rows, comparison.strategy_rows):

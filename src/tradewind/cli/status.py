@@ -1,7 +1,7 @@
 """The command that says which datasets are there."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,9 +85,29 @@ def status(
     known = {one.stage for one in found}
     if set(stages) - known:
         raise click.UsageError(f"--stage is one of {', '.join(sorted(known))}")
-    for line in table(one for one in found if not stages or one.stage in stages):
+    shown = [one for one in found if not stages or one.stage in stages]
+    for line in table(shown):
         if line.is_shown(missing, stale):
             click.echo(line.text)
+    click.echo(f"\n{in_short(shown, env)}")
+
+
+def in_short(found: Sequence[DatasetStatus], env: str | None) -> str:
+    """The table in one line, with the command that makes what is missing or stale.
+
+    Args:
+        found: the datasets that are shown.
+        env: their environment.
+    """
+    made = [one for one in found if one.stage != SOURCE]
+    there = sum(one.stored is not None for one in made)
+    stale = sum(one.state.startswith("stale") for one in made)
+    command = "kedro run" + (f" --env {env}" if env else "")
+    if not there:
+        short = "" if env else ", `kedro run --env quick` in a minute"
+        return f"nothing has been made yet: `{command}` begins{short}"
+    advice = f"; `{command}` makes them anew" if stale else ""
+    return f"{there} of {len(made)} datasets are there, {stale} of them stale{advice}"
 
 
 def stages_of_datasets(pipelines: Mapping[str, Any]) -> dict[str, str]:
@@ -118,15 +138,17 @@ def statuses(
         entry = configuration(name)
         place = entry.get("filepath") or entry.get("path")
         if place is not None:
-            stored = stored_at(project / str(place))
+            stored = stored_at(project / str(place), entry.get("manifest", MANIFEST))
             yield DatasetStatus(stage, name, stored, "" if stored is None else state_of(name))
 
 
-def stored_at(path: Path) -> Stored | None:
+def stored_at(path: Path, manifest_name: str = MANIFEST) -> Stored | None:
     """What lies there; None where there is nothing whole: a folder of tables is there once its manifest is."""
     if path.is_dir():
-        manifest = path / MANIFEST
-        files = [file for file in path.rglob("*") if file.is_file() and ".partial" not in file.name]
+        manifest = path / manifest_name
+        files = [file for file in path.rglob("*") if file.is_file() and _is_content(file)]
+        if manifest_name != MANIFEST and not manifest.is_file():
+            return None
         if manifest.is_file():
             parts = json.loads(manifest.read_bytes())["partitions"].values()
             written, size, rows = manifest.stat().st_mtime, sum(part["bytes"] for part in parts), None
@@ -141,6 +163,11 @@ def stored_at(path: Path) -> Stored | None:
     else:
         return None
     return Stored(datetime.fromtimestamp(written, UTC), size, rows)
+
+
+def _is_content(file: Path) -> bool:
+    """Whether a run wrote it: a clone has `.gitkeep` in empty folders, and a killed run leaves partial files."""
+    return not file.name.startswith(".") and ".partial" not in file.name
 
 
 def _rows(path: Path) -> int | None:

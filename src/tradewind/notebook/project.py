@@ -21,6 +21,7 @@ from tradewind.trading.setup import TradingSetup
 
 # Pages that need no network and no server show these figures, too.
 RENDERER = "plotly_mimetype+notebook"
+LAYERS = ("raw", "intermediate", "primary", "feature", "model_input", "models", "model_output", "reporting")
 _QUIET = ("kedro", "tradewind")
 
 
@@ -49,6 +50,15 @@ class NotebookProject:
         used = {name for pipeline in self.pipelines.values() for name in pipeline.datasets() if name in self.catalog}
         return sorted(name for name in {*self.catalog, *used} if not name.startswith(("params:", "parameters")))
 
+    def layers(self) -> pd.DataFrame:
+        """How many datasets each layer has, and their names, in the order in which a run makes the layers."""
+        by_layer: dict[str, list[str]] = {layer: [] for layer in LAYERS}
+        for name in self.names:
+            shown = (getattr(self.catalog.get(name), "metadata", None) or {}).get("kedro-viz", {})
+            by_layer.setdefault(shown.get("layer", "in memory"), []).append(name)
+        rows = [(layer, len(names), ", ".join(names)) for layer, names in by_layer.items() if names]
+        return pd.DataFrame(rows, columns=["layer", "datasets", "names"]).set_index("layer")
+
     def load(self, name: str, symbol: str | None = None, part: str | None = None) -> Any:
         """What a dataset holds, as one DataFrame where it is made of tables.
 
@@ -64,6 +74,21 @@ class NotebookProject:
             near = [one for one in self.names if name in one or one in name]
             raise BadParameters(f"there is no dataset {name!r}: `project.data` lists them" + _near(near))
         return one_table(name, self.catalog.load(name), symbol, part)
+
+    def of_models(self, table: str) -> pd.DataFrame:
+        """A table that each model of the run has, such as `fold_metrics`: all of them, one below the other.
+
+        Without rows and columns where the run has no such model.
+        """
+        found = [self.load(name) for name in self._of_models(table)]
+        return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+    def figure(self, name: str) -> Any:
+        """The figure of this name, such as `action_figure`, of the first model of the run that has one, or None."""
+        return next((self.load(one) for one in self._of_models(name)), None)
+
+    def _of_models(self, ending: str) -> list[str]:
+        return [name for name in self.names if name.endswith(f".{ending}") and self.catalog.exists(name)]
 
     def run(self, pipeline: str = "__default__", parameters: Mapping[str, Any] | None = None) -> None:
         """Run a pipeline as `kedro run --pipelines NAME` does: its tables and pages are replaced.

@@ -9,12 +9,15 @@ from tradewind.atomic import write_bytes
 # Seconds of the nodes of the demo that take long, for a run without an earlier one; it learns what they took.
 SECONDS = 0.5
 LONG = {
-    "collect_side_vintages": 8.0,
-    "find_regimes": 10.0,
-    "make_features": 30.0,
-    "make_labels": 6.0,
-    "make_forecasts": 12.0,
-    "train_agents": 20.0,
+    "collect_side_vintages": 2.0,
+    "find_regimes": 5.0,
+    "study_features": 3.0,
+    "forecast_paths": 5.0,
+    "tune": 2.0,
+    "train": 10.0,
+    "vary_parameters": 5.0,
+    "stress_strategies": 3.0,
+    "write_report": 3.0,
 }
 # A node that takes longer than expected does not fill the bar.
 _FULLEST = 0.95
@@ -28,9 +31,9 @@ class RunPlan:
     def __init__(self, nodes: Sequence[str], known: Mapping[str, float] | None = None) -> None:
         """From node names (`STAGE.NODE` or `STAGE.MODEL.NODE`) and the seconds of an earlier run by name."""
         earlier = known or {}
-        self._expected = {
-            name: max(earlier.get(name, LONG.get(name.rpartition(".")[2], SECONDS)), 0.01) for name in nodes
-        }
+        self._expected = {name: max(_expected(name, earlier), 0.01) for name in nodes}
+        # What is only guessed says nothing of the machine's pace, unless nothing is known.
+        self._paced = {name for name in nodes if name in earlier} or set(nodes)
         self._took: dict[str, float] = {}
         self._left = {
             stage: sum(stage_of(name) == stage for name in nodes) for stage in dict.fromkeys(map(stage_of, nodes))
@@ -71,9 +74,11 @@ class RunPlan:
 
     def seconds_left(self, running: Mapping[str, float]) -> float:
         """How long the rest will take, at the pace of what is done."""
-        ended = sum(self._expected[name] for name in self._took)
-        begun = sum(min(seconds, _FULLEST * self._expected[name]) for name, seconds in running.items())
-        pace = (sum(self._took.values()) + sum(running.values()) + 1) / (ended + begun + 1)
+        took = {name: seconds for name, seconds in self._took.items() if name in self._paced}
+        under_way = {name: seconds for name, seconds in running.items() if name in self._paced}
+        ended = sum(self._expected[name] for name in took)
+        begun = sum(min(seconds, _FULLEST * self._expected[name]) for name, seconds in under_way.items())
+        pace = (sum(took.values()) + sum(under_way.values()) + 1) / (ended + begun + 1)
         return self._rest(running) * min(max(pace, _FASTEST), _SLOWEST)
 
     def _rest(self, running: Mapping[str, float]) -> float:
@@ -82,6 +87,15 @@ class RunPlan:
         return sum(
             expected - begun.get(name, 0.0) for name, expected in self._expected.items() if name not in self._took
         )
+
+
+def _expected(node: str, earlier: Mapping[str, float]) -> float:
+    """Seconds that a node will take: what it took, what those of its name did for other models, or a guess."""
+    if node in earlier:
+        return earlier[node]
+    stage, last = stage_of(node), node.rpartition(".")[2]
+    alike = [took for name, took in earlier.items() if stage_of(name) == stage and name.rpartition(".")[2] == last]
+    return sum(alike) / len(alike) if alike else LONG.get(last, SECONDS)
 
 
 def stage_of(node: str) -> str:

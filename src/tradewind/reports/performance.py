@@ -7,11 +7,11 @@ import pandas as pd
 from plotly import graph_objects as go
 
 from tradewind.adaptive.rl.parameters import TITLES as AGENT_TITLES
-from tradewind.learning.models import catalogue
+from tradewind.learning.models.titles import TITLES as MODEL_TITLES
 from tradewind.market.calendars import AROUND_THE_CLOCK, Calendar
 from tradewind.metrics.returns import daily_returns, trading_days
 from tradewind.reports.palette import BLACK, BLUE, GREY, SERIES, SKY, style
-from tradewind.trading.strategy import baselines
+from tradewind.trading.strategy.names import TITLES as RULE_TITLES
 
 SHOWN_SHARPE = -6.0  # what loses faster than this leaves the chart; the tables have it
 BAND_HISTORIES, BAND_BLOCK, BAND_COLOUR = 400, 10, "rgba(0, 114, 178, 0.13)"
@@ -20,7 +20,7 @@ POINTS = 700  # a chart shows no more, and a page stays small
 
 def label(strategy: str) -> str:
     """The strategy's name as people write it: as its own room says, else its words."""
-    for titles in (catalogue.TITLES, AGENT_TITLES, baselines.TITLES):
+    for titles in (MODEL_TITLES, AGENT_TITLES, RULE_TITLES):
         if strategy in titles:
             return titles[strategy]
     return strategy.replace("_", " ")

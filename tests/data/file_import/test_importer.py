@@ -329,5 +329,7 @@ def test_what_is_said_must_agree_with_the_file(read: Any) -> None:
 
 def test_the_account_of_open_questions_names_all_of_them(read: Any) -> None:
     found = read(table(hours(48, "%Y-%m-%d %H:%M")), venue=None, symbol=None, volume_unit=None)
-    with pytest.raises(BadData, match="(?s)timezone=ZONE .*volume_unit=base or quote .*venue=NAME .*symbol=NAME"):
+    with pytest.raises(
+        BadData, match="(?s)timezone=ZONE .*volume_unit=UNIT .*base, or quote.*venue=NAME .*symbol=NAME"
+    ):
         found.require_complete()

@@ -113,7 +113,7 @@ def test_every_row_of_a_messy_file_is_accounted_for(name: str, read: Any) -> Non
     assert found.rows == found.accepted + len(found.rejected.reason)
     if of_bars:
         accounts = [summarise(found, bars, NOW) for bars in found.bars]
-        counts = [sum(getattr(one, name) for one in accounts) for name in ("missing", "duplicates")]
+        counts = [sum(one.missing for one in accounts), sum(one.repeated + one.replaced for one in accounts)]
         assert [found.bars[0].key.timeframe, sum(len(one.bars) for one in accounts), *counts] == of_bars
         assert sum(one.rows for one in accounts) == rows == sum(len(one.bars) + len(one.rejected) for one in accounts)
 

@@ -27,12 +27,12 @@ from tradewind.data.file_import.trade_files import read_trades, trade_columns
 from tradewind.data.file_import.volumes import volume_columns
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.contents import as_utf8, kind_of_contents, read_contents
-from tradewind.data.files.dialect import ImportSettings
+from tradewind.data.files.dialect import ImportSettings, listed_names
 from tradewind.data.files.findings import ImportNotes
 from tradewind.errors import BadData
 
 RAGGED = "the line has more or fewer cells than the others"
-_KINDS = ("bars", "trades", "funding", "events", "stream")
+_ANY_KIND = "bars, trades, funding, events or a stream"
 
 
 @dataclass(frozen=True)
@@ -180,9 +180,9 @@ def _by_kind(path: Path, table: RawTable, settings: ImportSettings, notes: Impor
     )  # fmt: skip
     if side is None and not notes.missing_settings:
         raise BadData(
-            f"{path}: the columns {[name[:40] for name in table.columns][:20]} are not those of "
-            f"{kind or ' or of '.join(_KINDS)}: name them in columns (such as columns.open=NAME) or column_names, or "
-            "give skip_lines if that is not the header"
+            f"{path}: the columns {listed_names(list(table.columns))} are not those of {kind or _ANY_KIND}: "
+            "name them one by one (columns.open=NAME) or all in their order (column_names=A,B,...), or give skip_lines "
+            "if that is not the header"
         )
     plan = _whole(path, str(kind), table, notes, side.reason if side else None)
     plan.vintages = side.vintages if side else None

@@ -123,8 +123,9 @@ def read_text_times(
         if chosen is None:
             row = int(np.flatnonzero(np.isfinite(next(iter(left.values())).ms))[0])
             notes.add_missing(
-                f"date_order={' or '.join(left)}",
-                f"column {name!r} can be read in {len(left)} ways, such as {text[row].as_py()!r} in row {row}",
+                "date_order=ORDER",
+                f"column {name!r} can be read in {len(left)} ways, such as {text[row].as_py()!r} in row {row}: "
+                f"{' or '.join(left)}",
             )
             return None
         return left[chosen]

@@ -40,7 +40,7 @@ def plain_numbers(columns: dict[str, pa.Array], given: str | None, notes: Import
     if mark is None:
         first = next(cells.filter(pc.match_substring_regex(cells, r"\d,\d"))[0].as_py() for cells in marked.values())
         notes.add_missing(
-            "decimal=, or decimal=.", f"{first!r} may have a decimal comma, or thousands set apart by one"
+            "decimal=MARK", f"{first!r} may have a decimal comma (,), or thousands set apart by one (then .)"
         )
         return None
     notes.add_finding("decimals after", "a comma" if mark == "," else "a point, thousands apart by commas", why)

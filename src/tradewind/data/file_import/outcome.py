@@ -22,8 +22,8 @@ from tradewind.market.calendars import Calendar, calendar_name
 class BarSummary:
     """What the rows of one key would become: rows = bars + rejected; `bars` are checked, oldest first.
 
-    `gaps` are holes in the grid between the first and the last bar, `missing` the bars that they lack; `duplicates` are
-    rows that another row of the file repeats or replaces (some of `rejected`).
+    `gaps` are holes in the grid between the first and the last bar, `missing` the bars that they lack. Some of
+    `rejected` are `repeated` by an equal row of the file, or `replaced` by a later row with other values.
     """
 
     rows: int
@@ -31,7 +31,8 @@ class BarSummary:
     rejected: pd.DataFrame
     gaps: int
     missing: int
-    duplicates: int
+    repeated: int
+    replaced: int
 
 
 def summarise(plan: ImportPlan, bars: ImportedBars, now: datetime) -> BarSummary:
@@ -51,7 +52,7 @@ def summarise(plan: ImportPlan, bars: ImportedBars, now: datetime) -> BarSummary
     own = plan.quarantine(bars.key)
     rows = len(bars.rows) + len(own)
     if bars.rows.empty:
-        return BarSummary(rows, bars.rows, own, 0, 0, 0)
+        return BarSummary(rows, bars.rows, own, 0, 0, 0, 0)
     typed, untyped = type_bars(bars.rows, bars.key)
     checked, rejected = check_bars(typed, bars.key, now)
     later = [table.assign(source_row=bars.source_row[table["source_row"]]) for table in (untyped, rejected)]
@@ -61,8 +62,8 @@ def summarise(plan: ImportPlan, bars: ImportedBars, now: datetime) -> BarSummary
     if len(checked):
         opened = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
         missing = Calendar.of(bars.key.timeframe, calendar_name(bars.key.venue)).missing_before(opened)
-    repeated = int(rejected["reason"].isin([DUPLICATE, SUPERSEDED]).sum())
-    return BarSummary(rows, checked, rejected, int((missing > 0).sum()), int(missing.sum()), repeated)
+    repeated, replaced = (int((rejected["reason"] == reason).sum()) for reason in (DUPLICATE, SUPERSEDED))
+    return BarSummary(rows, checked, rejected, int((missing > 0).sum()), int(missing.sum()), repeated, replaced)
 
 
 def to_deliveries(plan: ImportPlan, received_at: datetime) -> list[Delivery]:

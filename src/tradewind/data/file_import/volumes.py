@@ -160,7 +160,8 @@ def _single(
     unit = "base" if column.is_named else settings.volume_unit or _unit_by_name(plain, column.pair)
     if unit is None:
         notes.add_missing(
-            "volume_unit=base or quote", f"{name!r} is the only volume, and nothing tells whether it counts money"
+            "volume_unit=UNIT",
+            f"{name!r} is the only volume, and nothing tells whether it counts money: base, or quote",
         )
         return None
     why = "given" if column.is_named or settings.volume_unit else "by its name"

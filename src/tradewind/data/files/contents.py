@@ -121,14 +121,15 @@ def as_utf8(content: bytes, encoding: str | None, notes: ImportNotes) -> bytes:
     if encoding is None and marked is None:
         if b"\0" in content:
             raise BadData(
-                f"{notes.where} holds NUL bytes: it is no UTF-8 text. Give its encoding (such as utf-16-le), or fetch "
-                "it again"
+                f"{notes.where} holds NUL bytes: it is no UTF-8 text. Give its encoding (such as "
+                "encoding=utf-16-le), or fetch it again"
             )
         try:
             content.decode()
         except UnicodeDecodeError as error:
             raise BadData(
-                f"{notes.where} is no UTF-8 text ({error}): give its encoding (such as latin-1), or fetch it again"
+                f"{notes.where} is no UTF-8 text ({error}): give its encoding (such as encoding=latin-1), or fetch "
+                "it again"
             ) from error
         return content
     name = encoding or str(marked)

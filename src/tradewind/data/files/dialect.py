@@ -1,6 +1,7 @@
 """How a file of bars is written: which column is what, and in which unit its times are."""
 
 import re
+import unicodedata
 from typing import Annotated, ClassVar, Literal
 from zoneinfo import available_timezones
 
@@ -30,6 +31,15 @@ ALIASES = {
     "quote_volume": frozenset({"quote_volume", "quote_asset_volume", "volume_quote", "quotevolume"}),
     "trades": frozenset({"trades", "trade_count", "tradecount", "number_of_trades", "num_trades"}),
 }
+
+# What banks and brokers of German-speaking countries call the same columns, accents aside.
+_GERMAN = {
+    "datum": "date", "zeit": "time", "uhrzeit": "time", "zeitpunkt": "time", "eroffnung": "open", "erster": "open",
+    "eroffnungskurs": "open", "hoch": "high", "hochst": "high", "hochstkurs": "high", "tageshoch": "high",
+    "tief": "low", "tiefst": "low", "tiefstkurs": "low", "tagestief": "low", "schluss": "close",
+    "schlusskurs": "close", "letzter": "close", "volumen": "volume", "umsatz": "turnover",
+    "stuck": "shares_traded", "stucke": "shares_traded", "stuecke": "shares_traded",
+}  # fmt: skip
 
 _LONGEST_SHOWN = 40
 _MOST_SHOWN = 20
@@ -66,7 +76,7 @@ class BarDialect(Parameters):
     @classmethod
     def _check_timezone(cls, timezone: str | None) -> str | None:
         if timezone is not None and timezone not in available_timezones():
-            raise ValueError(f"timezone must be an IANA name such as UTC or Europe/London, found {timezone!r}")
+            raise ValueError("must be an IANA name such as UTC or Europe/London")
         return timezone
 
     @property
@@ -141,8 +151,10 @@ def _recognise(column: str, names: list[str], dialect: BarDialect, where: str) -
 
 
 def plain_name(name: str) -> str:
-    """The name in lower case, with underscores between words."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    """The name in lower case, with underscores between words, without accents, in English."""
+    letters = "".join(one for one in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(one))
+    plain = re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
+    return _GERMAN.get(plain, plain)
 
 
 def usable_name(text: str) -> str:

@@ -1,5 +1,6 @@
 """What was detected in a file: decisions with their evidence, and settings that the file does not determine."""
 
+import re
 from dataclasses import dataclass, field
 
 from tradewind.errors import BadData
@@ -21,6 +22,11 @@ class MissingSetting:
 
     setting: str
     why: str
+
+    def __post_init__(self) -> None:
+        """A setting is one word, NAME=VALUE or NAME=WHAT, since it ends in a command that is pasted."""
+        if not re.fullmatch(r"[\w.]+=\S+", self.setting):
+            raise ValueError(f"{self.setting!r} is not NAME=VALUE in one word")
 
 
 @dataclass

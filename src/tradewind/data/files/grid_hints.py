@@ -35,8 +35,7 @@ def explain_off_grid(opened_ms: npt.NDArray[np.int64], timeframe: str) -> str:
             "set timezone=America/New_York"
         )
     past = np.unique(off % bar_ms // _MINUTE_MS)
-    if len(past) == 1:
-        return (
-            f"they open {int(past[0])} minutes past it; correct timezone, or time_is if they are stamped at the close"
-        )
+    if len(past) <= 2:  # two of them in a zone with summer time
+        minutes = " or ".join(str(int(one)) for one in past)
+        return f"they open {minutes} minutes past it; correct timezone, or time_is if they are stamped at the close"
     return "they are no regular bars; correct timeframe"

@@ -176,8 +176,8 @@ def make_exchange(name: str, settings: Mapping[str, Any], session: CcxtSession) 
     if name not in ccxt.exchanges:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, ccxt.exchanges)
-        raise BadParameters(f"source.exchange must be an exchange of ccxt, found {name!r}; near it: {near}")
+        near = ", ".join(get_close_matches(name, ccxt.exchanges)) or "binance, okx or kraken, among a hundred"
+        raise BadParameters(f"source.exchange must be an exchange of ccxt, found {name!r}; there is {near}")
     raw_columns = CAPABILITIES.get(name, ExchangeCapabilities()).raw_columns
 
     class Exchange(getattr(ccxt, name)):  # type: ignore[misc]

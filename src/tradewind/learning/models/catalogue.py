@@ -52,16 +52,6 @@ MODELS: dict[str, type[RowForecaster] | OverWindows] = {
     **{name: estimator_forecaster(name) for name in ESTIMATORS},
 }
 
-# As people write them, where the words of the name alone do not do.
-TITLES = {
-    "xgboost": "XGBoost",
-    "lightgbm": "LightGBM",
-    "lstm": "LSTM",
-    "tft": "TFT",
-    "mlp": "MLP",
-    "gaussian_nb": "naive Bayes",
-}
-
 
 def _entry(name: str) -> type[RowForecaster] | OverWindows:
     if name not in MODELS:

@@ -80,4 +80,4 @@ class LightGBMForecaster(BoostingForecaster):
     def _restore(self, content: bytes) -> Any:
         import lightgbm
 
-        return lightgbm.Booster(model_str=content.decode(), params={"num_threads": 1, "verbosity": -1})
+        return lightgbm.Booster(model_str=content.decode())

@@ -7,6 +7,9 @@ import numpy as np
 from tradewind.learning.ensemble import EQUAL_WEIGHT, FAMILY
 from tradewind.learning.features.bars import Chunk
 from tradewind.trading.strategy import own
+from tradewind.trading.strategy.names import MATCHED as MATCHED
+from tradewind.trading.strategy.names import ORACLE as ORACLE
+from tradewind.trading.strategy.names import RANDOM as RANDOM
 from tradewind.trading.strategy.spec import Features, Floats, Strategy, sign_of_change, strategy
 
 MOMENTUM_DAYS, REVERSION_DAYS = 7.0, 1.0
@@ -49,17 +52,6 @@ def strategies_of(room: ModuleType) -> dict[str, Strategy]:
 DIRECTIONS: dict[str, Strategy] = {
     one.name: one for one in (buy_and_hold, time_series_momentum, mean_reversion, last_bar_reversal)
 } | strategies_of(own)
-RANDOM = "random_same_turnover"
-MATCHED = "holding_same_exposure"
-ORACLE = "oracle"
-# As people write them, where the words of the name alone do not do.
-TITLES = {
-    "time_series_momentum": "time-series momentum",
-    "last_bar_reversal": "last-bar reversal",
-    RANDOM: "random, same turnover",
-    MATCHED: "holding, same exposure",
-    EQUAL_WEIGHT: "equal-weight ensemble",
-}
 
 
 def family(name: str) -> str:
