@@ -174,7 +174,7 @@ def _of_pdf(content: bytes, name: str) -> None:
 
 
 def _of_run(command: str, said: str) -> None:
-    screen, bar = shown(said)
+    screen, bar = shown(said.replace(f"{PROJECT}/", ""))  # where the project lies on this machine says nothing
     _of_terminal([f"$ {command}", *screen[-36:]], "terminal_end.png")
     _of_terminal([f"$ {command}", *bar], "terminal_bar.png")
 
