@@ -152,11 +152,12 @@ def _shoot(
 
 
 def _keep(content: bytes, name: str) -> None:
-    """As a PNG of at most 256 colours, smaller until it is small enough."""
+    """As a PNG, of fewer colours until it is small enough; those of thin lines are kept, or two lines look like one."""
     image = Image.open(io.BytesIO(content)).convert("RGB")
-    for colours in (256, 128, 64, 32, 16):
+    for colours in (None, 256, 128, 64, 32, 16):
         out = io.BytesIO()
-        image.quantize(colours, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+        fewer = image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE) if colours else image
+        fewer.save(out, "PNG", optimize=True)
         if out.tell() <= LARGEST:
             break
     IMAGES.mkdir(parents=True, exist_ok=True)
