@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tradewind.datasets.run_facts import code_commit
 from tradewind.errors import BadData, BadParameters
 from tradewind.hooks import TrackingHooks
 from tradewind.tracking import (
@@ -123,7 +124,9 @@ def test_a_run_is_called_by_its_market_and_verdict(client: Any, tmp_path: Path) 
     hooks._context = SimpleNamespace(config_loader={"parameters": {"universe": universe}})  # type: ignore[assignment]
     hooks.after_catalog_created(catalog={"verdict": Stored(tmp_path / "verdict.json", "verdict")})  # type: ignore[arg-type]
     hooks.after_dataset_saved(dataset_name="verdict", data={"verdict": "no-go", "sharpe": 0.1})
-    assert client.get_run(mlflow.active_run().info.run_id).info.run_name == "v A B 1h: no-go"
+    run = client.get_run(mlflow.active_run().info.run_id)
+    assert run.info.run_name == "v A B 1h: no-go"
+    assert run.data.tags["commit"] == code_commit() != ""
 
 
 def test_what_asks_for_nothing_is_left_alone(client: Any, tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ WIDE, PHONE = (1400, 900), (390, 844)
 # Cursor movements and the erasing of lines, by which a bar is drawn anew in its place.
 _CONTROL = re.compile(r"\x1b\[(\d*)([A-K])|\x1b\[[?\d;]*[hlr]|(\r)|(\n)|\x1b\[[\d;]*m|[^\x1b\r\n]+|\x1b")
 
+# Where the project lies on this machine says nothing to a reader.
+_WITHOUT_PLACE = """place => {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(place, "tradewind");
+}"""
+
 
 def main(names: list[str]) -> None:
     """Make the pictures of these names, or all."""
@@ -148,15 +154,17 @@ def _shoot(
         if awaited is not None:
             page.get_by_text(awaited).first.wait_for(timeout=300_000)
         page.wait_for_timeout(wait_ms)
+        page.evaluate(_WITHOUT_PLACE, str(PROJECT))
         _keep(page.screenshot(), name)
 
 
 def _keep(content: bytes, name: str) -> None:
-    """As a PNG of at most 256 colours, smaller until it is small enough."""
+    """As a PNG, of fewer colours until it is small enough; those of thin lines are kept, or two lines look like one."""
     image = Image.open(io.BytesIO(content)).convert("RGB")
-    for colours in (256, 128, 64, 32, 16):
+    for colours in (None, 256, 128, 64, 32, 16):
         out = io.BytesIO()
-        image.quantize(colours, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+        fewer = image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE) if colours else image
+        fewer.save(out, "PNG", optimize=True)
         if out.tell() <= LARGEST:
             break
     IMAGES.mkdir(parents=True, exist_ok=True)
@@ -174,7 +182,7 @@ def _of_pdf(content: bytes, name: str) -> None:
 
 
 def _of_run(command: str, said: str) -> None:
-    screen, bar = shown(said)
+    screen, bar = shown(said.replace(f"{PROJECT}/", ""))  # where the project lies on this machine says nothing
     _of_terminal([f"$ {command}", *screen[-36:]], "terminal_end.png")
     _of_terminal([f"$ {command}", *bar], "terminal_bar.png")
 

@@ -200,10 +200,11 @@ class TrackingHooks:
         if mlflow.active_run() is not None:
             RECORDERS[kind](dataset_name, data, _saved_at(dataset))
             if kind == "verdict" and self._context is not None:
+                from tradewind.datasets.run_facts import code_commit
                 from tradewind.reports.closing import market_name
 
                 market = market_name(self._context.config_loader["parameters"]["universe"])
-                mlflow.set_tag("mlflow.runName", f"{market}: {data['verdict']}")
+                mlflow.set_tags({"mlflow.runName": f"{market}: {data['verdict']}", "commit": code_commit()})
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:

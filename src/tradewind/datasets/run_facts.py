@@ -23,7 +23,7 @@ class RunFactsDataset(AbstractDataset[Any, dict[str, str]]):
         """`date` (UTC), `command` as it was typed, `commit` of the project's code, and `run`, MLflow's id."""
         command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
         return {
-            "date": f"{clock.now():%Y-%m-%d %H:%M} UTC", "command": command, "commit": _commit(), "run": _run(),
+            "date": f"{clock.now():%Y-%m-%d %H:%M} UTC", "command": command, "commit": code_commit(), "run": _run(),
         }  # fmt: skip
 
     def save(self, data: Any) -> None:
@@ -37,7 +37,7 @@ class RunFactsDataset(AbstractDataset[Any, dict[str, str]]):
         return {}
 
 
-def _commit() -> str:
+def code_commit() -> str:
     """The commit of the code, and whether files differ from it; without git or a repository, that."""
     git, folder = shutil.which("git"), Path(__file__).resolve().parent
     if git is None:
