@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from tradewind.pipelines.execution_study.nodes import compare_executions, draw_execution
+from tradewind.pipelines.execution_study.nodes import compare_arbitrage, compare_executions, draw_execution
 from tradewind.reports.execution import cost_rows
 from tradewind.trading.execution.worlds.comparison import ExecutionStudy, SwitchingTask, TouchTask
 
@@ -54,8 +54,27 @@ def test_where_the_optimum_is_not_known_no_gap_is_stated(costs: pd.DataFrame) ->
     assert {each["share of the gap"] for each in cost_rows(rows)} == {"optimum not known"}
 
 
-def test_the_page_shows_every_world_with_its_policies(costs: pd.DataFrame) -> None:
-    page = draw_execution(costs)
+@pytest.fixture(scope="module")
+def gains(study: ExecutionStudy) -> pd.DataFrame:
+    return compare_arbitrage(study, 7)
+
+
+def test_arbitrage_finds_most_of_what_is_planted_and_nothing_elsewhere(
+    study: ExecutionStudy, gains: pd.DataFrame
+) -> None:
+    pd.testing.assert_frame_equal(gains, compare_arbitrage(study, 7))
+    of = gains.set_index(["world", "policy"])
+    ours, matched = of.loc[("planted_dislocations", "engine")], of.loc[("planted_dislocations", "matched_threshold")]
+    assert ours["share_of_clairvoyant"] - 2 * ours["share_error"] > 0.7
+    assert ours["won"] > 1.25 * matched["won"] and ours["lost"] >= matched["lost"]
+    still = of.loc[("planted_dislocations_taken_out", "engine")]
+    assert still["won"] + still["lost"] <= 0.01 * (ours["won"] + ours["lost"])
+
+
+def test_the_page_shows_every_world_with_its_policies(costs: pd.DataFrame, gains: pd.DataFrame) -> None:
+    page = draw_execution(costs, gains)
+    assert "planted dislocations taken out" in page and "matched threshold" in page
+    assert 'id="planted' not in draw_execution(costs, compare_arbitrage(ExecutionStudy(), 7))
     assert all(f'id="{world.replace("_", "-")}"' in page for world in costs["world"].unique())
     assert "planned with wrong impact" in page and "no gap" in page and "SIMULATED MARKETS" in page
 

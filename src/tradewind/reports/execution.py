@@ -12,11 +12,12 @@ from tradewind.reports.text import number, percent
 PART_COLOURS = {"spread": GREY, "impact": BLUE, "drift": ORANGE, "risk": GREEN}
 
 
-def render_execution_page(costs: pd.DataFrame) -> str:
+def render_execution_page(costs: pd.DataFrame, arbitrage: pd.DataFrame) -> str:
     """A self-contained page, a section a world.
 
     Args:
         costs: `worlds.comparison.compare`.
+        arbitrage: `worlds.arbitrage.compare`.
     """
     worlds = [
         {
@@ -27,7 +28,11 @@ def render_execution_page(costs: pd.DataFrame) -> str:
         }
         for world, rows in costs.groupby("world", sort=False)
     ]
-    return render("execution.html.j2", worlds=worlds)
+    differences = [
+        {"id": str(world).replace("_", "-"), "name": str(world).replace("_", " "), "table": table(gain_rows(rows))}
+        for world, rows in (arbitrage.groupby("world", sort=False) if len(arbitrage) else ())
+    ]
+    return render("execution.html.j2", worlds=worlds, differences=differences)
 
 
 def cost_figure(rows: pd.DataFrame) -> Any:
@@ -66,6 +71,25 @@ def cost_rows(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
             "cost, bps": f"{number(row['cost_bps'])} ± {number(2 * row['standard_error_bps'])}",
             "saved against one order": percent(row["saved_against_one_order"], 1),
             "share of the gap": _share(share, error) if is_known else "optimum not known",
+        }
+
+
+def gain_rows(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """One row a rule of arbitrage as text, an episode each, with twice the standard error.
+
+    Args:
+        rows: of one world.
+    """
+    for row in rows.to_dict("records"):
+        share = row["share_of_clairvoyant"]
+        yield {
+            "rule": row["policy"].replace("_", " "),
+            "gain, bps": f"{number(row['profit_bps'], 1)} ± {number(2 * row['profit_bps_error'], 1)}",
+            "executions that gained": f"{number(row['won'])} ± {number(2 * row['won_error'])}",
+            "that lost": f"{number(row['lost'])} ± {number(2 * row['lost_error'])}",
+            "share of the clairvoyant's gain": "nothing to gain"
+            if pd.isna(share)
+            else f"{percent(share, 1)} ± {percent(2 * row['share_error'], 1)}",
         }
 
 

@@ -86,7 +86,7 @@ def route(books: list[VenueBook], quantity: float, max_age_s: float = 2.0) -> Ro
     if len(set(names)) < len(names):
         raise BadParameters(f"every venue gives one book: found {', '.join(names)}")
     buys = quantity > 0
-    reasons = {book.venue: reason for book in books if (reason := _unusable(book, buys, max_age_s))}
+    reasons = {book.venue: reason for book in books if (reason := why_unusable(book, buys, max_age_s))}
     usable = [book for book in books if book.venue not in reasons]
     while True:
         children, rounded = _fill(usable, abs(quantity), buys)
@@ -213,7 +213,14 @@ def _waiting(met: Floats, gone: Floats, left: Ints, costs: TouchCosts) -> Floats
     return np.asarray((cost * counted).sum(axis=1))
 
 
-def _unusable(book: VenueBook, buys: bool, max_age_s: float) -> str | None:
+def why_unusable(book: VenueBook, buys: bool, max_age_s: float) -> str | None:
+    """Why a book is not traded on; None where it is.
+
+    Args:
+        book: of the side that is taken.
+        buys: whether an order buys.
+        max_age_s: an older book is not traded on.
+    """
     prices, sizes = book.prices, book.sizes
     if len(prices) == 0 or len(prices) != len(sizes):
         return f"{book.venue}: there is nothing on this side of its book"

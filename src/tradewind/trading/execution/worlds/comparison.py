@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from tradewind.errors import BadParameters
 from tradewind.parameters import Parameters
 from tradewind.trading.execution.worlds import optimal, schedules
+from tradewind.trading.execution.worlds.arbitrage import ArbitrageTask
 from tradewind.trading.execution.worlds.impact import (
     PARTS,
     Executed,
@@ -107,6 +108,7 @@ class ExecutionStudy(Parameters):
         venues: tasks by name; a tenth of the episodes, since each is routed by itself.
         touch: tasks by name.
         order_book: tasks by name; a tenth of the episodes, each a book with its own past.
+        arbitrage: tasks by name; a tenth of the episodes, each long; their table is `worlds.arbitrage.compare`'s.
     """
 
     episodes: Annotated[int, Field(ge=100)] = 10_000
@@ -116,6 +118,7 @@ class ExecutionStudy(Parameters):
     venues: dict[str, VenueTask] = {}
     touch: dict[str, TouchTask] = {}
     order_book: dict[str, OrderBookTask] = {}
+    arbitrage: dict[str, ArbitrageTask] = {}
 
 
 def compare(study: ExecutionStudy, generator: np.random.Generator) -> pd.DataFrame:
