@@ -144,7 +144,7 @@ def test_a_process_that_is_killed_again_and_again(folder: Path) -> None:
 @pytest.mark.depth
 def test_five_hundred_kills(folder: Path) -> None:
     done, took = kill_often(life_of(20), folder, 500, 2)
-    print(f"{done} kills; ready again after {np.median(took):.2f} s (median), {max(took):.2f} s (longest)")
+    print(f"{done} kills; ready again after {np.median(took):.2f} s (median), {max(took):.2f} s (longest)")  # noqa: T201
     assert done == 500 and max(took) < READY_S
 
 
