@@ -164,6 +164,7 @@ def test_a_candle_that_does_not_come_is_asked_for_in_time(folder: Path) -> None:
 
 
 @pytest.mark.depth
+@pytest.mark.timeout(7200)
 def test_thirty_days_with_two_hundred_faults(folder: Path) -> None:
     rng, memory = np.random.default_rng(4), list[float]()
     faults = [(int(at), str(kind)) for at, kind in zip(rng.integers(2, 715, 200), rng.choice(FAULTS, 200), strict=True)]
@@ -183,6 +184,7 @@ def test_thirty_days_with_two_hundred_faults(folder: Path) -> None:
 
 
 @pytest.mark.depth
+@pytest.mark.timeout(7200)
 def test_an_hour_in_real_time(folder: Path) -> None:
     """At the speed of the world: `SOAK_S` real seconds (default 60; `make soak` takes 3600) of one-minute messages."""
     seconds, speed = float(os.environ.get("SOAK_S", "60")), 60.0  # an hourly bar a minute

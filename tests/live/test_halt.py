@@ -73,6 +73,7 @@ def test_fifty_threads_that_halt_at_once(folder: Path) -> None:
 
 
 @pytest.mark.depth
+@pytest.mark.timeout(7200)
 def test_a_hundred_races(folder: Path) -> None:
     life = life_of(5)
     late = [raced(life, folder / f"run{number}", 50)[0] for number in range(100)]

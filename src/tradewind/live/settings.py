@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tradewind.parameters import Parameters
 from tradewind.trading.risk.limits import RiskLimits
@@ -102,12 +102,36 @@ class LiveRules(Parameters):
     warmup_bars: Annotated[int, Field(ge=1, le=100_000)] = 1000
 
 
+class StrategyChoice(Parameters):
+    """One of several strategies side by side (`params:paper`, `strategies`).
+
+    Attributes:
+        name: of its book.
+        share: of the account that it trades.
+        rule: a strategy without a model; empty: the model decides.
+        model: a stored model; with a rule it is the filter that must agree.
+    """
+
+    name: Annotated[str, Field(min_length=1, pattern=r"^[^|]+$")]
+    share: Annotated[float, Field(gt=0, le=1)]
+    rule: str = ""
+    model: str = ""
+
+    @model_validator(mode="after")
+    def _decides_by_something(self) -> "StrategyChoice":
+        if not self.rule and not self.model:
+            raise ValueError(f"strategy {self.name} needs a rule, a model, or both")
+        return self
+
+
 class PaperRules(Parameters):
     """Which paper account `make paper` opens (`params:paper`).
 
     Attributes:
         model: a stored model; empty: the newest of a run.
         rule: a strategy without a model, where there is none.
+        filter: a stored model that must agree with the rule's positions (then the rule decides); empty: none.
+        strategies: several side by side, each with a book of its own; the three above are then not read.
         folder: of the run.
         anchors: where heads of its journal are kept; best on another disk.
         port: of the dashboard, on this machine alone.
@@ -117,6 +141,8 @@ class PaperRules(Parameters):
 
     model: str = ""
     rule: str = "time_series_momentum"
+    filter: str = ""
+    strategies: tuple[StrategyChoice, ...] = ()
     folder: str = "data/09_paper/run"
     anchors: str = "data/09_paper/anchors.jsonl"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8710

@@ -147,6 +147,7 @@ def test_what_passes_breaks_no_limit_and_every_code_is_given(drawn: list[Case]) 
 
 
 @pytest.mark.depth
+@pytest.mark.timeout(7200)
 def test_a_million_orders() -> None:
     codes, passed, holes = dict.fromkeys((*CHECKS, GATE_ERROR), 0), 0, []
     for seed in range(100):
