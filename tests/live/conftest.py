@@ -65,12 +65,15 @@ def simulated(days: int, seed: int = 5, outages: int = 2) -> tuple[list[Bar], li
 def session_of(
     symbols: Sequence[str], rule: str = "last_bar_reversal", side: tuple[str, ...] = (), limits: RiskLimits = CALM,
     executor: ExecutorRules | None = None, features: tuple[str, ...] = ("rsi_14",), costs: Costs | None = None,
-    wrapped: Callable[[Callable[[str], RulePolicy], TargetRules], Policy] | None = None,
+    wrapped: Callable[[Callable[[str], RulePolicy], TargetRules], Policy] | None = None, capital: float = 100_000.0,
 ) -> Session:  # fmt: skip
     """A session of a rule; `wrapped` makes another policy of rules by name and the rules of targets."""
     universe = Universe(venue="test", symbols=tuple(symbols), timeframe="1h", side_series=side)
     setup = TradingSetup(
-        costs=costs or Costs(), execution=OrderRules(), signal=SignalRules(), sizing=SizingRules(volatility_window=24)
+        costs=costs or Costs(),
+        execution=OrderRules(capital=capital),
+        signal=SignalRules(),
+        sizing=SizingRules(volatility_window=24),
     )
     chosen = catalogue.select(FeatureSelection(include=features), "1h", side)
 

@@ -12,6 +12,7 @@ from tests.live.test_session import by_time, killed_and_back, records, step_bars
 from tests.live.test_twin import check, live_through
 from tradewind.errors import BadParameters
 from tradewind.live.accounts.books import Books
+from tradewind.live.checked_model import CheckedModel
 from tradewind.live.runtime import Runtime
 from tradewind.live.session.session import Session
 from tradewind.trading.decision.filtering import FilteredPolicy, fold_filter
@@ -160,3 +161,32 @@ def test_a_fill_that_nobody_wants_goes_to_those_that_hold() -> None:
     assert books.of["a"].units["X"] == pytest.approx(1.0) and books.of["b"].units["X"] == pytest.approx(-1.0)
     books.leave({"X": 11.0})
     assert [book.units["X"] for book in books.of.values()] == [0.0, 0.0]
+
+
+class Failing(Reverting):
+    """Says now and then what no model may say."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def predict_row(self, x: Any) -> Any:
+        self.asked += 1
+        wrong: list[Any] = [np.full(4, np.nan), np.array([5.0, -4.0, 0.0, 0.1]), np.zeros(3), None]
+        if self.asked % 5:
+            return super().predict_row(x)
+        if (self.asked // 5) % 5 == 4:
+            raise ZeroDivisionError
+        return wrong[(self.asked // 5) % 5]
+
+
+def test_a_model_that_fails_says_nothing_and_the_account_lives_on(make_runtime: Make) -> None:
+    model = CheckedModel(Failing())
+    runtime, times = opened(make_runtime, lambda ruled, rules: ForecastPolicy(model, rules, 0.5))
+    for now in times[:40]:
+        step_bars(runtime, now)
+    decisions = records(runtime, "decision")
+    silent = [one for one in decisions if "no_forecast" in one["reasons"]]
+    assert len(decisions) == 120 and len(silent) >= 120 // 5 - 1
+    assert all(one["target"] == 0 and one["edge"] is None for one in silent)
+    assert set(model.refused) == {"not finite", "no probabilities", "ZeroDivisionError"}
+    assert runtime.state.counts["fills"] > 5

@@ -142,6 +142,7 @@ class _Policies:
     def _of_model(self, wanted: str) -> Any:
         from tradewind.learning.features.catalogue import FeatureSelection
         from tradewind.learning.models.catalogue import model
+        from tradewind.live.checked_model import CheckedModel
         from tradewind.trading.decision.forecasting import ForecastPolicy
         from tradewind.trading.decision.targets import TargetRules
 
@@ -162,7 +163,7 @@ class _Policies:
         setup = self.setup
         rules = TargetRules(setup.signal, setup.sizing, setup.costs, self.universe.bars_per_year)
         share = _setting(self.params["feature_engineering"]["model_input"], "max_missing_share")
-        return ForecastPolicy(forecaster, rules, share)
+        return ForecastPolicy(CheckedModel(forecaster), rules, share)
 
 
 def require_same_origin(data: Path, name: str, settings: Mapping[str, Any], selection: Any) -> None:

@@ -16,6 +16,7 @@ from tradewind.live.session.events import (
     EVENTS,
     FAULT,
     FEED,
+    MARKET,
     RECONCILED,
     Event,
     Output,
@@ -32,7 +33,7 @@ from tradewind.operations.journal.records import Record, canonical, plain
 from tradewind.trading.risk.states import HALTED
 
 JOURNAL, SNAPSHOTS, HALT_FILE, ANCHORS = "journal.jsonl", "snapshots", "HALT", "anchors.jsonl"
-STARTED, PAST, RECOVERED, ENDED = "run_started", "past", "recovered", "run_ended"
+STARTED, PAST, RECOVERED, ENDED, ALARM = "run_started", "past", "recovered", "run_ended", "alarm"
 KEPT_SNAPSHOTS = 3
 KEPT_RECORDS = 4000
 
@@ -182,6 +183,8 @@ class Runtime:
         Raises:
             TemporaryOutage: the journal cannot be written. Nothing was sent; the run must be started again.
         """
+        if event.kind == MARKET:
+            self.broker.beat(event.now_ms)
         outputs = self._several([event])
         while reports := self.broker.poll():
             self._several([report_event(one) for one in reports])
@@ -202,6 +205,10 @@ class Runtime:
         if any(one.kind == "decision" for one in outputs):
             self.timing.durable.append((time.perf_counter() - started) * 1000)
             self.timing.cpu.append(spent)
+            limit = self.session.rules.slow_decision_ms
+            if spent > limit:
+                said = f"{spent:.0f} ms of CPU for a decision, {limit:g} are allowed"
+                self._append([Entry(ALARM, {"what": "slow_decision", "detail": said})])
         self._act(outputs)
         self._bars_since_snapshot += sum(one.kind == "account" for one in outputs)
         if self._bars_since_snapshot >= self.session.rules.snapshot_every_bars:

@@ -66,12 +66,14 @@ class PaperFills(Parameters):
     Attributes:
         latency_ms: from sending an order to its arrival in the book.
         queue_ahead: share of a level's size that stands before a resting order when it arrives.
+        heartbeat_s: where the venue hears nothing of us for so long (its time), it takes back what rests.
         bar_latency_share: with bars alone, how far from the open towards the bar's worse end a market order is filled.
         bar_participation: with bars alone, the largest share of a bar's volume that an order gets; the rest waits.
     """
 
     latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 120
     queue_ahead: Annotated[float, Field(ge=0, le=1)] = 1.0
+    heartbeat_s: Positive = 900.0
     bar_latency_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     bar_participation: Annotated[float, Field(gt=0, le=1)] = 0.02
 
@@ -88,6 +90,7 @@ class LiveRules(Parameters):
         quote_every_s: how often prices are passed on between bars, venue's time.
         snapshot_every_bars: bars between two snapshots of the state.
         anchor_every_s: time between two anchors of the journal's head.
+        slow_decision_ms: CPU of the decisions on one event beyond which an alarm stands in the journal.
         warmup_bars: bars of the past that features are computed from before the first decision.
     """
 
@@ -99,6 +102,7 @@ class LiveRules(Parameters):
     quote_every_s: Positive = 5.0
     snapshot_every_bars: Annotated[int, Field(ge=1)] = 24
     anchor_every_s: Positive = 3600.0
+    slow_decision_ms: Positive = 1000.0
     warmup_bars: Annotated[int, Field(ge=1, le=100_000)] = 1000
 
 

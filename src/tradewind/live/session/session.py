@@ -275,6 +275,8 @@ class Session:
         for name in names:
             if event.body["what"] in ("stale", "gap"):
                 state.stale[name] = event.body["detail"]
+                if event.body["what"] == "stale":  # nobody watches over what rests
+                    trading.take_back_resting(state, name, outputs)
             elif event.body["what"] == "fresh":
                 state.stale.pop(name, None)
         state.count(f"feed_{event.body['what']}")

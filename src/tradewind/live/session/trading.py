@@ -226,6 +226,21 @@ def cancel_all(state: SessionState, outputs: list[Output]) -> None:
             outputs.append(Output("cancel", {"client_id": order.client_id, "symbol": order.symbol}))
 
 
+def take_back_resting(state: SessionState, symbol: str, outputs: list[Output]) -> None:
+    """Take back a symbol's limit orders.
+
+    Args:
+        state: moved on in place.
+        symbol: whose data is doubted.
+        outputs: the cancellations are added here.
+    """
+    for order in state.orders.values():
+        is_resting = order.is_open and order.kind == "limit" and order.symbol == symbol
+        if is_resting and f"cancelled|{order.client_id}" not in state.stale:
+            outputs.append(Output("cancel", {"client_id": order.client_id, "symbol": symbol}))
+            state.stale[f"cancelled|{order.client_id}"] = "asked"
+
+
 def _ask_for_silent_orders(session: Session, state: SessionState, outputs: list[Output]) -> None:
     limit = int(session.rules.executor.unknown_after_s * 1000)
     for order in state.orders.values():
