@@ -74,7 +74,7 @@ def session_of(
         execution=OrderRules(capital=capital),
         signal=SignalRules(),
         sizing=SizingRules(volatility_window=24),
-    )
+    )  # fmt: skip
     chosen = catalogue.select(FeatureSelection(include=features), "1h", side)
 
     def ruled(name: str) -> RulePolicy:

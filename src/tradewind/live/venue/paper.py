@@ -168,9 +168,11 @@ class PaperVenue:
             for price, units in book.take(order.left, limit):
                 # A resting order is met at its own price.
                 said.append(self._fill(order, units, order.price if is_maker else price, book.middle, now_ms, is_maker))
-            if order.kind == "limit" and order.ahead < 0:
+            if order.kind == "limit":
                 levels = book.bids if order.units > 0 else book.asks
-                order.ahead = levels.get(order.price, 0.0) * self._rules.queue_ahead
+                there = levels.get(order.price, 0.0)
+                # Never more before it than the whole level: what was taken back there was not all behind it.
+                order.ahead = there * self._rules.queue_ahead if order.ahead < 0 else min(order.ahead, there)
         self._say(said)
 
     def on_trade(self, symbol: str, price: float, quantity: float, now_ms: int) -> None:
