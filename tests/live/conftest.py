@@ -48,9 +48,9 @@ def bars_of(symbol: str, table: pd.DataFrame) -> list[Bar]:
     return [Bar(symbol, int(at), int(at) + HOUR_MS, *row) for at, row in zip(opened, numbers, strict=True)]
 
 
-def simulated(days: int, seed: int = 5, outages: int = 2) -> tuple[list[Bar], list[SideValue]]:
+def simulated(days: int, seed: int = 5, outages: int = 2, edge: float = 2.0) -> tuple[list[Bar], list[SideValue]]:
     """Bars and side values of three symbols, with outages."""
-    market = simulate_market(SimulationSpec(days=days, seed=seed, edge=2.0, outages=outages, start="2024-01-01"))
+    market = simulate_market(SimulationSpec(days=days, seed=seed, edge=edge, outages=outages, start="2024-01-01"))
     bars = [one for name, table in market.bars.items() for one in bars_of(name.split("/")[1], table)]
     rows = market.side_series
     side = [
