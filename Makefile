@@ -9,7 +9,7 @@ export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install install-test run quick paper serve proto test test-all lint coverage bench truth airflow viz
-.PHONY: docs pictures first-hour clean checks style format imports types kernels
+.PHONY: soak docs pictures first-hour clean checks style format imports types kernels
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ coverage: install-test  ## the same tests with the lines that they reach; slower
 
 bench: install-test  ## measure speed against the peers, in one run each
 	$(BIN)/pytest -m benchmark tests/benchmarks tests/laws/test_regimes.py -s
+
+soak: install-test  ## a paper account for 30 simulated days with 200 planted faults, 500 kills, and SOAK_S real seconds (3600)
+	SOAK_S=$(or $(SOAK_S),3600) $(BIN)/pytest -m depth -s tests/live/test_exchange.py tests/live/test_kills.py tests/live/test_halt.py
 
 truth: install  ## measure how often the verdict is wrong, on 400 simulated markets; can be stopped and goes on
 	$(BIN)/kedro truth

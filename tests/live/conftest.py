@@ -22,7 +22,9 @@ from tradewind.live.venue.paper import PaperVenue
 from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 from tradewind.market.universe import Universe
 from tradewind.trading.decision.decider import Decider, assembly_of
+from tradewind.trading.decision.protocols import Policy
 from tradewind.trading.decision.ruling import RulePolicy
+from tradewind.trading.decision.targets import TargetRules
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.risk.limits import Instrument, RiskLimits
@@ -46,9 +48,9 @@ def bars_of(symbol: str, table: pd.DataFrame) -> list[Bar]:
     return [Bar(symbol, int(at), int(at) + HOUR_MS, *row) for at, row in zip(opened, numbers, strict=True)]
 
 
-def simulated(days: int, seed: int = 5, outages: int = 2) -> tuple[list[Bar], list[SideValue]]:
+def simulated(days: int, seed: int = 5, outages: int = 2, edge: float = 2.0) -> tuple[list[Bar], list[SideValue]]:
     """Bars and side values of three symbols, with outages."""
-    market = simulate_market(SimulationSpec(days=days, seed=seed, edge=2.0, outages=outages, start="2024-01-01"))
+    market = simulate_market(SimulationSpec(days=days, seed=seed, edge=edge, outages=outages, start="2024-01-01"))
     bars = [one for name, table in market.bars.items() for one in bars_of(name.split("/")[1], table)]
     rows = market.side_series
     side = [
@@ -63,14 +65,23 @@ def simulated(days: int, seed: int = 5, outages: int = 2) -> tuple[list[Bar], li
 def session_of(
     symbols: Sequence[str], rule: str = "last_bar_reversal", side: tuple[str, ...] = (), limits: RiskLimits = CALM,
     executor: ExecutorRules | None = None, features: tuple[str, ...] = ("rsi_14",), costs: Costs | None = None,
+    wrapped: Callable[[Callable[[str], RulePolicy], TargetRules], Policy] | None = None, capital: float = 100_000.0,
 ) -> Session:  # fmt: skip
-    """A session of a rule."""
+    """A session of a rule; `wrapped` makes another policy of rules by name and the rules of targets."""
     universe = Universe(venue="test", symbols=tuple(symbols), timeframe="1h", side_series=side)
     setup = TradingSetup(
-        costs=costs or Costs(), execution=OrderRules(), signal=SignalRules(), sizing=SizingRules(volatility_window=24)
-    )
+        costs=costs or Costs(),
+        execution=OrderRules(capital=capital),
+        signal=SignalRules(),
+        sizing=SizingRules(volatility_window=24),
+    )  # fmt: skip
     chosen = catalogue.select(FeatureSelection(include=features), "1h", side)
-    policy = RulePolicy(DIRECTIONS[rule], setup.sizing, universe.bars_per_year, universe.bars_per_day)
+
+    def ruled(name: str) -> RulePolicy:
+        return RulePolicy(DIRECTIONS[name], setup.sizing, universe.bars_per_year, universe.bars_per_day)
+
+    targets = TargetRules(setup.signal, setup.sizing, setup.costs, universe.bars_per_year)
+    policy: Policy = wrapped(ruled, targets) if wrapped else ruled(rule)
     decider = Decider(assembly_of(universe, 3, grace_ms=5000), chosen, policy, setup.sizing)
     instruments = {
         name: Instrument(symbol=name, tick_size=0.01, lot_size=0.001, min_notional=5.0) for name in universe.symbols

@@ -17,7 +17,7 @@ from tradewind.learning.features.assembly import Bar
 from tradewind.live.orders.executors import Quote
 from tradewind.live.orders.states import Report
 from tradewind.live.runtime import JOURNAL, Runtime, write_halt_file
-from tradewind.live.session.events import market_event, report_event
+from tradewind.live.session.events import feed_event, market_event, report_event
 from tradewind.live.settings import ExecutorRules
 from tradewind.live.venue.paper import PaperVenue
 from tradewind.operations.journal.anchors import verify
@@ -384,3 +384,52 @@ def test_folder_of_journal_is_exported_as_it_is(
     assert "drill" in (runtime.folder / "HALT").read_text()
     assert main(["halt", "--reason", "drill", "--folder", str(tmp_path / "none")]) == 1
     assert main(["status", "--folder", str(tmp_path)]) == 1
+
+
+def resting_order(make: Make) -> tuple[Runtime, list[Bar], str, int]:
+    """A limit order that nobody meets, and the time it is."""
+    runtime, bars = opened(make, executor=ExecutorRules(kind="limit", patience_s=1e6))
+    now = by_time(bars)[0]
+    at = now[0].timestamp
+    quotes = {one.symbol: Quote(round(one.close - 0.5, 2), round(one.close + 0.5, 2), one.close, at) for one in now}
+    runtime.handle(market_event(at, now, quotes=quotes))
+    return runtime, now, records(runtime, "intent")[0]["symbol"], at
+
+
+def test_what_rests_is_taken_back_where_the_venue_hears_nothing_of_us(make_runtime: Make) -> None:
+    runtime, bars, symbol, at = resting_order(make_runtime)
+    venue, price = runtime.broker, next(one.close for one in bars if one.symbol == symbol)
+    assert isinstance(venue, PaperVenue)
+    assert symbol in {runtime.state.orders[name].symbol for name in venue.standing().orders}
+    venue.on_book(symbol, whole_book(round(price, 2)), at + 899_000)
+    assert venue.standing().orders and not [one for one in venue.poll() if one.what == "cancelled"]
+    again = killed_and_back(make_runtime, runtime)  # it comes back later than the heartbeat
+    venue = again.broker
+    assert isinstance(venue, PaperVenue)
+    venue.on_book(symbol, whole_book(round(price, 2)), at + 2_000_000)
+    assert not venue.standing().orders
+    told = [one for one in venue.poll() if one.what == "cancelled"]
+    assert told and {one.reason for one in told} == {"no heartbeat"}
+    for report in told:
+        again.handle(report_event(report))
+    assert not [one for one in again.state.orders.values() if one.is_open and one.kind == "limit"]
+
+
+def test_what_rests_is_taken_back_where_the_stream_breaks(make_runtime: Make) -> None:
+    runtime, bars, _, at = resting_order(make_runtime)
+    assert runtime.broker.standing().orders
+    for symbol in ("", bars[0].symbol):
+        runtime.feed(feed_event(at + 1, symbol, "stale", "the stream broke"))
+    assert not runtime.broker.standing().orders
+    asked = [one["client_id"] for one in records(runtime, "cancel")]
+    assert len(asked) == len(set(asked)) == len(records(runtime, "intent"))
+
+
+def test_a_decision_that_takes_too_long_raises_an_alarm(make_runtime: Make) -> None:
+    runtime, bars = opened(make_runtime)
+    step_bars(runtime, by_time(bars)[0])
+    assert not records(runtime, "alarm")
+    rules = runtime.session.rules.model_copy(update={"slow_decision_ms": 1e-6})
+    runtime.session = replace(runtime.session, rules=rules)
+    step_bars(runtime, by_time(bars)[1])
+    assert {one["what"] for one in records(runtime, "alarm")} == {"slow_decision"}

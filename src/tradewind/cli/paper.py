@@ -1,7 +1,9 @@
 """`kedro paper`: a paper account on a simulated exchange, or on a live venue's public streams."""
 
 import asyncio
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,39 +92,87 @@ def decider_of(
         max_gap_bars: so many missing bars are bridged.
     """
     from tradewind.learning.features.catalogue import FeatureSelection, select
-    from tradewind.learning.models.catalogue import model
     from tradewind.live.settings import LiveRules
     from tradewind.trading.decision.decider import Decider, assembly_of
-    from tradewind.trading.decision.forecasting import ForecastPolicy
-    from tradewind.trading.decision.protocols import Policy
-    from tradewind.trading.decision.ruling import RulePolicy
-    from tradewind.trading.decision.targets import TargetRules
-    from tradewind.trading.strategy.baselines import DIRECTIONS
+    from tradewind.trading.decision.together import Part, TogetherPolicy
 
     grace_ms = int(LiveRules.model_validate(params["live"]).grace_s * 1000)
     assembly = assembly_of(universe, max_gap_bars, grace_ms)
-    stored = stored_model(data, tuple(params["models"]), chosen.model)
     selection = FeatureSelection.model_validate(params["feature_engineering"]["features"])
-    if stored is None:
-        if chosen.rule not in DIRECTIONS:
-            raise BadParameters(f"paper.rule is one of {', '.join(DIRECTIONS)}; not {chosen.rule!r}")
-        rule = DIRECTIONS[chosen.rule]
-        features = select(selection, universe.timeframe, universe.side_series)
-        policy: Policy = RulePolicy(rule, setup.sizing, universe.bars_per_year, universe.bars_per_day)
-        return Decider(assembly, features, policy, setup.sizing, chosen.rule), chosen.rule, {}
-    name, key, files = stored
-    require_same_origin(data, name, {"universe.timeframe": universe.timeframe}, selection)
-    forecaster = model(name).from_files(files)
-    rules = TargetRules(setup.signal, setup.sizing, setup.costs, universe.bars_per_year)
-    share = _setting(params["feature_engineering"]["model_input"], "max_missing_share")
     features = select(selection, universe.timeframe, universe.side_series)
-    lacking = [one for one in forecaster.features if one not in {feature.name for feature in features}]
-    if lacking:
-        raise BadParameters(
-            f"{name} reads features that these symbols do not have ({', '.join(lacking[:3])}, ...): "
-            "train it on them, or choose a rule with --params paper.model=none"
-        )
-    return Decider(assembly, features, ForecastPolicy(forecaster, rules, share), setup.sizing, key), name, {name: key}
+    found = _Policies(params, data, universe, setup, frozenset(one.name for one in features))
+    if chosen.strategies:
+        parts = [Part(one.name, one.share, found.policy(one.rule, one.model)) for one in chosen.strategies]
+        name = " + ".join(f"{one.share:g} {one.name}" for one in chosen.strategies)
+        said = json.dumps([one.model_dump() for one in chosen.strategies] + [found.keys])
+        return Decider(assembly, features, TogetherPolicy(parts), setup.sizing, said), name, found.keys
+    if chosen.filter:
+        policy = found.policy(chosen.rule, chosen.filter)
+        said = json.dumps([chosen.rule, found.keys])
+        name = f"{chosen.rule} where {chosen.filter} agrees"
+        return Decider(assembly, features, policy, setup.sizing, said), name, found.keys
+    stored = stored_model(data, tuple(params["models"]), chosen.model)
+    if stored is None:
+        policy = found.policy(chosen.rule, "")
+        return Decider(assembly, features, policy, setup.sizing, chosen.rule), chosen.rule, {}
+    name, key, _ = stored
+    return Decider(assembly, features, found.policy("", name), setup.sizing, key), name, {name: key}
+
+
+@dataclass
+class _Policies:
+    """Policies of rules and stored models; `keys` are those of the models that were asked for."""
+
+    params: Mapping[str, Any]
+    data: Path
+    universe: Any
+    setup: Any
+    computed: frozenset[str]
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def policy(self, rule: str, model_name: str) -> Any:
+        """Of a rule, of a model, or of a rule that the model filters."""
+        from tradewind.trading.decision.filtering import FilteredPolicy
+
+        if not model_name:
+            return self._of_rule(rule)
+        model = self._of_model(model_name)
+        return FilteredPolicy(self._of_rule(rule), model) if rule else model
+
+    def _of_rule(self, rule: str) -> Any:
+        from tradewind.trading.decision.ruling import RulePolicy
+        from tradewind.trading.strategy.baselines import DIRECTIONS
+
+        if rule not in DIRECTIONS:
+            raise BadParameters(f"paper.rule is one of {', '.join(DIRECTIONS)}; not {rule!r}")
+        universe = self.universe
+        return RulePolicy(DIRECTIONS[rule], self.setup.sizing, universe.bars_per_year, universe.bars_per_day)
+
+    def _of_model(self, wanted: str) -> Any:
+        from tradewind.learning.features.catalogue import FeatureSelection
+        from tradewind.learning.models.catalogue import model
+        from tradewind.live.checked_model import CheckedModel
+        from tradewind.trading.decision.forecasting import ForecastPolicy
+        from tradewind.trading.decision.targets import TargetRules
+
+        stored = stored_model(self.data, tuple(self.params["models"]), wanted)
+        if stored is None:
+            raise BadParameters(f"no stored model {wanted}: kedro run trains it, or do without the filter")
+        name, key, files = stored
+        self.keys[name] = key
+        selection = FeatureSelection.model_validate(self.params["feature_engineering"]["features"])
+        require_same_origin(self.data, name, {"universe.timeframe": self.universe.timeframe}, selection)
+        forecaster = model(name).from_files(files)
+        lacking = [one for one in forecaster.features if one not in self.computed]
+        if lacking:
+            raise BadParameters(
+                f"{name} reads features that these symbols do not have ({', '.join(lacking[:3])}, ...): "
+                "train it on them, or choose a rule with --params paper.model=none"
+            )
+        setup = self.setup
+        rules = TargetRules(setup.signal, setup.sizing, setup.costs, self.universe.bars_per_year)
+        share = _setting(self.params["feature_engineering"]["model_input"], "max_missing_share")
+        return ForecastPolicy(CheckedModel(forecaster), rules, share)
 
 
 def require_same_origin(data: Path, name: str, settings: Mapping[str, Any], selection: Any) -> None:
@@ -158,8 +208,6 @@ def stored_model(data: Path, names: tuple[str, ...], wanted: str) -> tuple[str, 
         names: of `params:models`.
         wanted: a name; empty: the newest; none: no model.
     """
-    import json
-
     from tradewind.datasets.model_store import FolderModelStore
     from tradewind.learning.models.catalogue import MODELS, has_direction, stage_of
 

@@ -217,9 +217,8 @@ async def _open(
         rows = await rest.get("/sim/side", endTime=now_ms)
         side = [SideValue(series, symbol, known, value) for known, series, symbol, value in rows]
     journal = folder / JOURNAL
-    run = (
-        next(iter(read(journal))).body["run"] if journal.is_file() and journal.stat().st_size else secrets.token_hex(4)
-    )
+    begun = next(read(journal), None) if journal.is_file() else None  # none where the very first write was torn
+    run = begun.body["run"] if begun else secrets.token_hex(4)
     session = Session(
         run, plan.decider, plan.setup, plan.rules, instruments, plan.universe.bars_per_year, plan.universe.ends_ms
     )

@@ -16,6 +16,7 @@ from tradewind.live.session.events import (
     EVENTS,
     FAULT,
     FEED,
+    MARKET,
     RECONCILED,
     Event,
     Output,
@@ -35,7 +36,7 @@ from tradewind.operations.journal.records import Record, canonical, plain
 from tradewind.trading.risk.states import HALTED
 
 JOURNAL, SNAPSHOTS, HALT_FILE, ANCHORS = "journal.jsonl", "snapshots", "HALT", "anchors.jsonl"
-STARTED, PAST, RECOVERED, ENDED = "run_started", "past", "recovered", "run_ended"
+STARTED, PAST, RECOVERED, ENDED, ALARM = "run_started", "past", "recovered", "run_ended", "alarm"
 KEPT_SNAPSHOTS = 3
 KEPT_RECORDS = 4000
 
@@ -96,7 +97,7 @@ class Runtime:
         self._bars_since_snapshot, self._anchored_ms = 0, 0
         try:
             if self.recovered:
-                self.about, self.state = self._recover()
+                self.about, self.state = self._recover(start)
                 self._reconcile(start.now_ms)
             else:
                 self.about, self.state = dict(start.about), self._begin(start)
@@ -115,18 +116,16 @@ class Runtime:
 
     def _begin(self, start: Start) -> SessionState:
         about = {**start.about, "run": self.session.run, "fingerprint": self.fingerprint()}
-        past = {
-            "bars": [list(one) for one in start.past], "side": [plain(list(one)) for one in start.side],
-            "now_ms": start.now_ms,
-        }  # fmt: skip
-        self._append([Entry(STARTED, plain(about)), Entry(PAST, past)])
+        self._append([Entry(STARTED, plain(about)), Entry(PAST, _past_of(start))])
         return self.session.begin(start.past, start.side, start.now_ms)
 
-    def _recover(self) -> tuple[dict[str, Any], SessionState]:
+    def _recover(self, start: Start) -> tuple[dict[str, Any], SessionState]:
         """The state after the last record: the newest snapshot that fits, and what came after it once more."""
         records = list(read(self.folder / JOURNAL))
         about = dict(records[0].body)
-        if records[0].kind != STARTED or records[1].kind != PAST:
+        if len(records) == 1 and records[0].kind == STARTED:  # killed within the very first write
+            records += self._append([Entry(PAST, _past_of(start))])
+        if [one.kind for one in records[:2]] != [STARTED, PAST]:
             raise BadData(f"{self.folder / JOURNAL} does not begin as a run does: choose another folder")
         if about["fingerprint"] != self.fingerprint():
             raise BadParameters(
@@ -159,25 +158,22 @@ class Runtime:
         for record in records[after:]:
             if record.cause and record.kind not in EVENTS:
                 followed.setdefault(record.cause, []).append(Output(record.kind, record.body))
-        # The last write may have been cut off between two lines. Nobody acted on it: what it lacks is written now.
-        cut_off = max((one.seq for one in records[after:] if one.kind in EVENTS), default=0)
-        if cut_off and cut_off not in (records[-1].seq, records[-1].cause):
-            cut_off = 0
-        lacking: list[Output] = []
+        last = max((record.seq for record in records if record.kind in EVENTS), default=0)
+        may_lack = bool(records) and last in (records[-1].seq, records[-1].cause)
         for record in records[after:]:
             if record.kind not in EVENTS:
                 continue
             outputs = self.session.step(state, Event.from_record(record.kind, record.body))
+            here = [(one.kind, canonical(plain(one.body))) for one in outputs]
             there = [(one.kind, canonical(one.body)) for one in followed.get(record.seq, [])]
-            if record.seq == cut_off:
-                outputs, lacking = outputs[: len(there)], outputs[len(there) :]
-            if [(one.kind, canonical(plain(one.body))) for one in outputs] != there:
+            if may_lack and record.seq == last and here != there == here[: len(there)]:
+                # A kill within the write of the last batch: nobody has acted on it, and the venue is asked below.
+                self._append([Entry(one.kind, plain(one.body), record.seq) for one in outputs[len(there) :]])
+            elif here != there:
                 raise BadData(
                     f"replaying record {record.seq} of {self.folder / JOURNAL} gives other commands than are recorded: "
                     "code or data changed under the run; start with --new-run"
                 )
-        if lacking:
-            self._append([Entry(one.kind, plain(one.body), cut_off) for one in lacking])
 
     def _reconcile(self, now_ms: int) -> None:
         """Ask the venue for what became of every open order, then compare what it holds with the account."""
@@ -196,6 +192,8 @@ class Runtime:
         Raises:
             TemporaryOutage: the journal cannot be written. Nothing was sent; the run must be started again.
         """
+        if event.kind == MARKET:
+            self.broker.beat(event.now_ms)
         outputs = self._several([event])
         while reports := self.broker.poll():
             self._several([report_event(one) for one in reports])
@@ -216,6 +214,10 @@ class Runtime:
         if any(one.kind == "decision" for one in outputs):
             self.timing.durable.append((time.perf_counter() - started) * 1000)
             self.timing.cpu.append(spent)
+            limit = self.session.rules.slow_decision_ms
+            if spent > limit:
+                said = f"{spent:.0f} ms of CPU for a decision, {limit:g} are allowed"
+                self._append([Entry(ALARM, {"what": "slow_decision", "detail": said})])
         self._act(outputs)
         self._bars_since_snapshot += sum(one.kind == "account" for one in outputs)
         if self._bars_since_snapshot >= self.session.rules.snapshot_every_bars:
@@ -299,12 +301,13 @@ class Runtime:
             raise BadParameters(f"an event of the feed is needed, not {event.kind}")
         self.handle(event)
 
-    def _append(self, entries: Sequence[Entry]) -> None:
+    def _append(self, entries: Sequence[Entry]) -> list[Record]:
         now_ms = int(clock.now().timestamp() * 1000)
         records = self.journal.append(entries, now_ms)
         self.recent += [one for one in records if one.kind != PAST]
         if len(self.recent) > 2 * KEPT_RECORDS:
             self.recent = self.recent[-KEPT_RECORDS:]
+        return records
 
     def snapshot(self) -> Path:
         """Write the state beside the journal; older ones but two are removed."""
@@ -335,6 +338,13 @@ class Runtime:
     def close(self) -> None:
         """Let another process go on."""
         self.journal.close()
+
+
+def _past_of(start: Start) -> dict[str, Any]:
+    return {
+        "bars": [list(one) for one in start.past], "side": [plain(list(one)) for one in start.side],
+        "now_ms": start.now_ms,
+    }  # fmt: skip
 
 
 def write_halt_file(folder: Path, reason: str) -> Path:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tradewind.parameters import Parameters
 from tradewind.trading.risk.limits import RiskLimits
@@ -66,12 +66,14 @@ class PaperFills(Parameters):
     Attributes:
         latency_ms: from sending an order to its arrival in the book.
         queue_ahead: share of a level's size that stands before a resting order when it arrives.
+        heartbeat_s: where the venue hears nothing of us for so long (its time), it takes back what rests.
         bar_latency_share: with bars alone, how far from the open towards the bar's worse end a market order is filled.
         bar_participation: with bars alone, the largest share of a bar's volume that an order gets; the rest waits.
     """
 
     latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 120
     queue_ahead: Annotated[float, Field(ge=0, le=1)] = 1.0
+    heartbeat_s: Positive = 900.0
     bar_latency_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     bar_participation: Annotated[float, Field(gt=0, le=1)] = 0.02
 
@@ -88,6 +90,7 @@ class LiveRules(Parameters):
         quote_every_s: how often prices are passed on between bars, venue's time.
         snapshot_every_bars: bars between two snapshots of the state.
         anchor_every_s: time between two anchors of the journal's head.
+        slow_decision_ms: CPU of the decisions on one event beyond which an alarm stands in the journal.
         warmup_bars: bars of the past that features are computed from before the first decision.
     """
 
@@ -99,7 +102,30 @@ class LiveRules(Parameters):
     quote_every_s: Positive = 5.0
     snapshot_every_bars: Annotated[int, Field(ge=1)] = 24
     anchor_every_s: Positive = 3600.0
+    slow_decision_ms: Positive = 1000.0
     warmup_bars: Annotated[int, Field(ge=1, le=100_000)] = 1000
+
+
+class StrategyChoice(Parameters):
+    """One of several strategies side by side (`params:paper`, `strategies`).
+
+    Attributes:
+        name: of its book.
+        share: of the account that it trades.
+        rule: a strategy without a model; empty: the model decides.
+        model: a stored model; with a rule it is the filter that must agree.
+    """
+
+    name: Annotated[str, Field(min_length=1, pattern=r"^[^|]+$")]
+    share: Annotated[float, Field(gt=0, le=1)]
+    rule: str = ""
+    model: str = ""
+
+    @model_validator(mode="after")
+    def _decides_by_something(self) -> "StrategyChoice":
+        if not self.rule and not self.model:
+            raise ValueError(f"strategy {self.name} needs a rule, a model, or both")
+        return self
 
 
 class PaperRules(Parameters):
@@ -108,6 +134,8 @@ class PaperRules(Parameters):
     Attributes:
         model: a stored model; empty: the newest of a run.
         rule: a strategy without a model, where there is none.
+        filter: a stored model that must agree with the rule's positions (then the rule decides); empty: none.
+        strategies: several side by side, each with a book of its own; the three above are then not read.
         folder: of the run.
         anchors: where heads of its journal are kept; best on another disk.
         port: of the dashboard, on this machine alone.
@@ -118,6 +146,8 @@ class PaperRules(Parameters):
 
     model: str = ""
     rule: str = "time_series_momentum"
+    filter: str = ""
+    strategies: tuple[StrategyChoice, ...] = ()
     folder: str = "data/09_paper/run"
     anchors: str = "data/09_paper/anchors.jsonl"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8710

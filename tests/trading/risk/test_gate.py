@@ -39,6 +39,8 @@ def some(rng: np.random.Generator) -> tuple[Order, RiskView, RiskLimits]:
         prices[symbol] = rarely(prices[symbol], float(rng.choice([math.nan, 0.0, -5.0])), 0.02)
     held = {name: round(float(rng.normal(0, 20)), 3) for name in ("AAA", "BBB") if rng.random() < 0.5}
     held = {name: value * (1.0 if name == "AAA" else 10.0) for name, value in held.items()}
+    if rng.random() < 0.07:  # two positions, each within its limit, and not their sum
+        held = {name: round(4_600 / float(rng.uniform(50, 150) / (1 if name == "AAA" else 10)), 3) for name in prices}
     equity = float(rng.uniform(9_000, 11_000))
     view = RiskView(
         now_ms=NOW, mode=rarely(ACTIVE, str(rng.choice([REDUCING, HALTED])), 0.2),
@@ -145,6 +147,7 @@ def test_what_passes_breaks_no_limit_and_every_code_is_given(drawn: list[Case]) 
 
 
 @pytest.mark.depth
+@pytest.mark.timeout(7200)
 def test_a_million_orders() -> None:
     codes, passed, holes = dict.fromkeys((*CHECKS, GATE_ERROR), 0), 0, []
     for seed in range(100):

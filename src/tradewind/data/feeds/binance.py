@@ -24,6 +24,7 @@ REST, STREAM = "https://api.binance.com", "wss://stream.binance.com:9443"
 PAGE = 1000
 LONGEST_WAIT_S = 60.0
 MOST_TRIES = 6
+BEHIND_MS, ASK_AGAIN_MS = 1000, 10_000  # a candle that is so late is asked for over REST; if it is not there, again
 
 
 class BinanceRest:
@@ -151,7 +152,7 @@ class BinanceFeed:
         self._url = f"{stream}/stream?streams={'/'.join([*names, *extra])}"
         self._closed: dict[str, int] = {}
         self._books: dict[str, _Sync] = {}
-        self._at_ms = 0
+        self._at_ms, self._ask_ms = 0, 0
         self.reconnects = 0
 
     def begin_after(self, closed: Mapping[str, int]) -> None:
@@ -216,10 +217,13 @@ class BinanceFeed:
             except (ValueError, KeyError, TypeError, AttributeError):
                 yield self._note("", "refused", f"a message that is none: {str(text)[:100]}")
                 continue
-            self._at_ms = at_ms
+            leap, self._at_ms = at_ms - self._at_ms, at_ms
             try:
                 async for item in self._parse(kind, message, at_ms):
                     yield item
+                if abs(leap) < self._bar_ms // 2:  # else the message's time is doubtful
+                    async for item in self._behind(at_ms):
+                        yield item
             except (ValueError, KeyError, TypeError) as error:
                 yield self._note(str(message.get("s", "")), "refused", f"{kind}: {type(error).__name__} {error}"[:200])
 
@@ -252,6 +256,21 @@ class BinanceFeed:
             yield Item(at_ms, Note(symbol, "fresh", "up to date"))
         self._closed[symbol] = max(last, bar.timestamp)
         yield Item(at_ms, bar)  # one that came before is repeated: listeners know its time
+
+    async def _behind(self, at_ms: int) -> AsyncIterator[Item]:
+        """Candles that closed a while ago and did not come: asked for over REST, so that decisions need not wait."""
+        due = at_ms // self._bar_ms * self._bar_ms
+        late = [name for name in self._symbols if self._closed.get(name, due) < due]
+        if not late or at_ms < max(due + BEHIND_MS, self._ask_ms):
+            return
+        self._ask_ms = at_ms + ASK_AGAIN_MS
+        for symbol in late:
+            candles = await self._rest.klines(symbol, self._interval, self._closed[symbol], due)
+            if candles:
+                yield Item(at_ms, Note(symbol, "backfilled", f"{len(candles)} late bars over REST"))
+            for one in candles:
+                self._closed[symbol] = max(self._closed[symbol], one.timestamp)
+                yield Item(at_ms, one)
 
     async def _depth(self, message: Mapping[str, Any], at_ms: int) -> AsyncIterator[Item]:
         symbol, sync = message["s"], self._books[message["s"]]

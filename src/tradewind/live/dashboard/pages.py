@@ -35,6 +35,7 @@ MEANING = {
     "left": "the position is closed",
     "no_volatility": "there is no volatility to size by",
     "infinite_feature": "a feature is infinite",
+    "filtered": "the rule would hold a position, and the model that filters it does not agree",
     "guardrail": "a guardrail changed the target",
     "paused": "the account is paused",
     "halted": "the account is HALTED",
@@ -344,9 +345,21 @@ def models(process: Process, query: Query, token: str) -> str:
             tile("With a forecast", f"{len(known) / max(len(bodies), 1):.0%}", f"of {len(bodies)} decisions"),
             tile("CPU of a decision", f"{percentile(process.runtime.timing.cpu, 50):.1f} ms", "median"),
         ),
+        _books(process),
         card("What it said", table(("reason", "times", "share"), top)),
         card("This run", table(("what", "is"), rows)),
     ))  # fmt: skip
+
+
+def _books(process: Process) -> str:
+    """Of strategies side by side: what each holds and is worth; nothing where there is one."""
+    state = process.runtime.state
+    rows = [
+        (name, f"{book.equity(state.paper.marks):,.2f}", f"{book.fees:,.2f}",
+         ", ".join(f"{symbol} {units:+.3f}" for symbol, units in sorted(book.units.items()) if abs(units) > 1e-9))
+        for name, book in state.books.of.items()
+    ]  # fmt: skip
+    return card("Strategies side by side", table(("strategy", "equity", "fees", "holds"), rows)) if rows else ""
 
 
 def health(process: Process, query: Query, token: str) -> str:

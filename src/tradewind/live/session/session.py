@@ -7,6 +7,7 @@ import numpy as np
 
 from tradewind.errors import BadParameters
 from tradewind.learning.features.assembly import Arrivals, Bar, SideValue
+from tradewind.live.accounts.books import Books
 from tradewind.live.accounts.gap import PaperFill, split_bar
 from tradewind.live.accounts.paper import PaperState
 from tradewind.live.accounts.twin import Twin, TwinStep
@@ -90,6 +91,7 @@ class Session:
             decision, _ = self.decider.advance(decision, Arrivals(now_ms, tuple(past), tuple(side)))
         state = SessionState(decision, self.twin.begin(), PaperState(self.capital), last_equity=self.capital)
         state.now_ms, state.done_ms = now_ms, decision.assembly.done_ms
+        state.books = Books.begin(getattr(self.decider.policy, "shares", {}), self.capital)
         state.risk, _ = risk.read_equity(state.risk, self.capital, now_ms, self.rules.limits)
         for bar in past:
             state.paper.marks[bar.symbol] = state.gap.closes[bar.symbol] = bar.close
@@ -107,6 +109,7 @@ class Session:
         handlers[event.kind](state, event, outputs)
         if state.risk.flattening and not before[2]:
             state.weights, state.wanted = (dict.fromkeys(self.symbols, 0.0) for _ in range(2))
+            state.books.leave(state.paper.marks)
             trading.cancel_all(state, outputs)
         trading.work(self, state, outputs)
         if state.risk.flattening and not any(state.paper.units.values()) and not state.executors:
@@ -205,6 +208,7 @@ class Session:
             if rate and state.paper.units.get(symbol):
                 paid = state.paper.pay_funding(symbol, opening, rate)
                 state.gap.parts["funding"] -= paid
+                state.books.pay_funding(symbol, opening, rate)
                 outputs.append(Output("funding", {"symbol": symbol, "rate": rate, "paid": paid}))
             split_bar(state.gap, symbol, opening, close, step.bars[symbol], self.capital, taker)
             state.paper.marks[symbol] = close
@@ -229,9 +233,12 @@ class Session:
         for action in actions:
             outputs.append(Output("guardrail", action._asdict()))
             state.count("guardrails")
+        parts = _parts_at(observed, step.timestamp)
         for decision in now:
-            trading.decide(self, state, decision, guarded[decision.symbol], bool(actions), outputs)
-        outputs.append(Output("account", {
+            seen = trading.Guarded(guarded[decision.symbol], bool(actions), parts.get(decision.symbol, {}))
+            trading.decide(self, state, decision, seen, outputs)
+        books = {name: book.equity(state.paper.marks) for name, book in state.books.of.items()}
+        outputs.append(Output("account", ({"books": books} if books else {}) | {
             "timestamp": step.timestamp, "equity": equity, "twin": state.twin.equity * self.capital,
             "cash": state.paper.cash, "units": {name: one for name, one in state.paper.units.items() if one},
             "gap": dict(state.gap.parts),
@@ -259,6 +266,7 @@ class Session:
             state.gap.refused[order.symbol] = True
         if units:
             state.paper.fill(order.symbol, units, report.price, report.fee)
+            state.books.share_fill(order.symbol, units, report.price, report.fee)
             fill = PaperFill(units, report.price, report.fee, order.decided, report.middle)
             state.gap.fills.setdefault(order.symbol, []).append(fill)
             state.gap.refused[order.symbol] = False
@@ -289,6 +297,8 @@ class Session:
         for name in names:
             if event.body["what"] in ("stale", "gap"):
                 state.stale[name] = event.body["detail"]
+                if event.body["what"] == "stale":  # nobody watches over what rests
+                    trading.take_back_resting(state, name, outputs)
             elif event.body["what"] == "fresh":
                 state.stale.pop(name, None)
         state.count(f"feed_{event.body['what']}")
@@ -310,3 +320,13 @@ class Session:
     def _fault(self, state: SessionState, event: Event, outputs: list[Output]) -> None:
         state.count("faults")
         state.risk = risk.fault(state.risk, str(event.body["reason"]), state.now_ms)
+
+
+def _parts_at(observed: Sequence[Observed], timestamp: int) -> dict[str, dict[str, float]]:
+    """By symbol what each of several policies adds to the target at a timestamp."""
+    found: dict[str, dict[str, float]] = {}
+    for one in observed:
+        place = np.flatnonzero(one.seen.chunk.timestamp == timestamp)
+        if len(place) and one.steps.parts:
+            found[one.seen.symbol] = {name: float(part[place[0]]) for name, part in one.steps.parts.items()}
+    return found

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tradewind.learning.features.packing import pack, unpack
+from tradewind.live.accounts.books import Books
 from tradewind.live.accounts.gap import GapState
 from tradewind.live.accounts.paper import PaperState
 from tradewind.live.accounts.twin import TwinState
@@ -26,6 +27,7 @@ class SessionState:
         twin: the backtest going on.
         paper: the account by its fills.
         gap: why they differ.
+        books: of strategies side by side; empty where there is one.
         risk: whether the account may trade.
         orders: those that are open, or belong to an executor at work, by client id.
         executors: at work, by symbol.
@@ -49,6 +51,7 @@ class SessionState:
     twin: TwinState
     paper: PaperState
     gap: GapState = field(default_factory=GapState)
+    books: Books = field(default_factory=Books)
     risk: RiskState = field(default_factory=RiskState)
     orders: dict[str, OrderState] = field(default_factory=dict)
     executors: dict[str, Executor] = field(default_factory=dict)
@@ -75,7 +78,8 @@ class SessionState:
         """The whole state under one hash."""
         head: dict[str, Any] = {
             "decision": base64.b64encode(decider.to_bytes(self.decision)).decode(),
-            "paper": self.paper.to_body(), "gap": self.gap.to_body(), "risk": self.risk.to_body(),
+            "paper": self.paper.to_body(), "gap": self.gap.to_body(), "books": self.books.to_body(),
+            "risk": self.risk.to_body(),
             "orders": {name: one.to_body() for name, one in self.orders.items()},
             "executors": {name: one.to_body() for name, one in self.executors.items()},
             "quotes": {name: list(one) for name, one in self.quotes.items()},
@@ -95,7 +99,7 @@ class SessionState:
         return cls(
             decision=decider.from_bytes(base64.b64decode(head["decision"])), twin=TwinState.from_arrays(arrays),
             paper=PaperState.from_body(head["paper"]), gap=GapState.from_body(head["gap"]),
-            risk=RiskState.from_body(head["risk"]),
+            books=Books.from_body(head["books"]), risk=RiskState.from_body(head["risk"]),
             orders={name: OrderState.from_body(one) for name, one in head["orders"].items()},
             executors={name: Executor.from_body(one) for name, one in head["executors"].items()},
             quotes={name: Quote(*one) for name, one in head["quotes"].items()}, **plain,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tradewind.live.orders.executors import Executor, Quote, Wish, step_executor
 from tradewind.live.orders.states import SENT, UNKNOWN, OrderState
@@ -22,24 +23,30 @@ MINUTE_MS = 60_000
 SAME = 1e-12
 
 
-def decide(
-    session: Session, state: SessionState, decision: Decision, weight: float, guarded: bool, outputs: list[Output]
-) -> None:
+class Guarded(NamedTuple):
+    """What the guardrails have left of a target, as a share of the account; whether one acted; and, before them, what
+    each of several strategies adds to the target of its symbol."""
+
+    weight: float
+    acted: bool
+    parts: Mapping[str, float]
+
+
+def decide(session: Session, state: SessionState, decision: Decision, guarded: Guarded, outputs: list[Output]) -> None:
     """Set the target of one symbol, and record why it is what it is, also where nothing is done.
 
     Args:
         session: what stays the same.
         state: moved on in place.
         decision: of the decider.
-        weight: what the guardrails have left of it, as a share of the account.
-        guarded: whether a guardrail acted.
+        guarded: what the guardrails have left of it.
         outputs: what is said is added here.
     """
-    symbol, before = decision.symbol, state.weights.get(decision.symbol, 0.0)
+    symbol, weight, before = decision.symbol, guarded.weight, state.weights.get(decision.symbol, 0.0)
     wanted, price = decision.target / len(session.symbols), state.paper.marks[decision.symbol]
     held = state.paper.units.get(symbol, 0.0)
     why, acts = list(decision.reasons), False
-    if guarded and abs(weight - wanted) > SAME:
+    if guarded.acted and abs(weight - wanted) > SAME:
         why.append("guardrail")
         state.gap.refused[symbol] = True
     if state.risk.mode == risk.HALTED or state.risk.paused or state.risk.flattening:
@@ -55,6 +62,13 @@ def decide(
             if order.symbol == symbol and order.is_open:
                 outputs.append(Output("cancel", {"client_id": order.client_id, "symbol": symbol}))
         acts = True
+    if guarded.parts and state.risk.mode != risk.HALTED and not (state.risk.paused or state.risk.flattening):
+        # Of a net target that is nothing (some buy what others sell), a guardrail leaves all.
+        left = weight / wanted if wanted else 1.0
+        units = left / len(session.symbols) * max(state.paper.equity, 0.0) / price
+        crossed = state.books.want(symbol, {name: part * units for name, part in guarded.parts.items()}, price)
+        if crossed > session.instruments[symbol].lot_size:
+            outputs.append(Output("crossed", {"symbol": symbol, "units": crossed, "price": price}))
     state.count("decisions")
     if symbol in state.stale:
         why.append("stale_data")
@@ -65,6 +79,8 @@ def decide(
         "weight": weight, "before": before, "held": held, "wanted": state.wanted.get(symbol, 0.0), "price": price,
         "acts": acts, "why": why, "lacking": lacking, "entry": entry,
     }  # fmt: skip
+    if guarded.parts:
+        body["parts"] = dict(guarded.parts)
     outputs.append(Output("decision", plain(body)))
 
 
@@ -123,6 +139,7 @@ def _work_one(session: Session, state: SessionState, executor: Executor, quote: 
             return
     if wishes.has_left:
         state.wanted[symbol] = state.paper.units.get(symbol, 0.0)
+        state.books.settle(symbol)
     if wishes.is_done:
         state.executors.pop(symbol, None)
 
@@ -209,6 +226,21 @@ def cancel_all(state: SessionState, outputs: list[Output]) -> None:
     for order in state.orders.values():
         if order.is_open:
             outputs.append(Output("cancel", {"client_id": order.client_id, "symbol": order.symbol}))
+
+
+def take_back_resting(state: SessionState, symbol: str, outputs: list[Output]) -> None:
+    """Take back a symbol's limit orders.
+
+    Args:
+        state: moved on in place.
+        symbol: whose data is doubted.
+        outputs: the cancellations are added here.
+    """
+    for order in state.orders.values():
+        is_resting = order.is_open and order.kind == "limit" and order.symbol == symbol
+        if is_resting and f"cancelled|{order.client_id}" not in state.stale:
+            outputs.append(Output("cancel", {"client_id": order.client_id, "symbol": symbol}))
+            state.stale[f"cancelled|{order.client_id}"] = "asked"
 
 
 def _ask_for_silent_orders(session: Session, state: SessionState, outputs: list[Output]) -> None:

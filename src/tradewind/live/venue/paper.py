@@ -36,6 +36,9 @@ class Broker(Protocol):
     def cancel(self, client_id: str, now_ms: int) -> None:
         """Take back what is not filled."""
 
+    def beat(self, now_ms: int) -> None:
+        """We live. A venue that does not hear it for long takes back what rests."""
+
     def poll(self) -> list[Report]:
         """What happened since the last call."""
 
@@ -87,10 +90,11 @@ class PaperVenue:
         self._symbols: dict[str, str] = {}
         self._positions: dict[str, float] = {}
         self._reports: list[Report] = []
-        self._fills = 0
+        self._fills = self._heard_ms = 0
         self.books: dict[str, LocalBook] = {}
         for record in read(ledger):
             self._replay(record.kind, record.body)
+            self._heard_ms = max(self._heard_ms, record.at_ms)
 
     def _replay(self, kind: str, body: Mapping[str, Any]) -> None:
         if kind == "order":
@@ -109,6 +113,7 @@ class PaperVenue:
             "client_id": client_id, "symbol": order["symbol"], "units": order["units"], "price": order["price"],
             "kind": order["kind"], "arrives_ms": now_ms + self._rules.latency_ms,
         }  # fmt: skip
+        self.beat(now_ms)
         self._journal.append([Entry("order", resting)], now_ms)
         self._replay("order", resting)
         instrument = self._instruments.get(str(order["symbol"]))
@@ -123,6 +128,16 @@ class PaperVenue:
         """Take back what is not filled."""
         if client_id in self._open:
             self._say([Report(client_id, "cancelled", now_ms)])
+
+    def beat(self, now_ms: int) -> None:
+        """We live: orders stay."""
+        self._heard_ms = max(self._heard_ms, now_ms)
+
+    def _expire(self, now_ms: int) -> None:
+        """Take back everything where nothing was heard of us for so long: nobody watches over it."""
+        last_ms = self._heard_ms + int(self._rules.heartbeat_s * 1000)
+        if self._heard_ms and now_ms > last_ms:
+            self._say([Report(name, "cancelled", last_ms, reason="no heartbeat") for name in list(self._open)])
 
     def poll(self) -> list[Report]:
         """What happened since the last call."""
@@ -148,6 +163,7 @@ class PaperVenue:
             now_ms: by the venue's clock, UTC milliseconds.
         """
         self.books[symbol] = book
+        self._expire(now_ms)
         if not book.is_whole:
             return
         said: list[Report] = []
@@ -157,9 +173,11 @@ class PaperVenue:
             for price, units in book.take(order.left, limit):
                 # A resting order is met at its own price.
                 said.append(self._fill(order, units, order.price if is_maker else price, book.middle, now_ms, is_maker))
-            if order.kind == "limit" and order.ahead < 0:
+            if order.kind == "limit":
                 levels = book.bids if order.units > 0 else book.asks
-                order.ahead = levels.get(order.price, 0.0) * self._rules.queue_ahead
+                there = levels.get(order.price, 0.0)
+                # Never more before it than the whole level: what was taken back there was not all behind it.
+                order.ahead = there * self._rules.queue_ahead if order.ahead < 0 else min(order.ahead, there)
         self._say(said)
 
     def on_trade(self, symbol: str, price: float, quantity: float, now_ms: int) -> None:
@@ -172,6 +190,7 @@ class PaperVenue:
             now_ms: by the venue's clock, UTC milliseconds.
         """
         said: list[Report] = []
+        self._expire(now_ms)
         for order in self._arrived(symbol, now_ms):
             if order.kind != "limit" or order.ahead < 0:
                 continue

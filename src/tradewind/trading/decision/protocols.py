@@ -70,12 +70,14 @@ class Steps(NamedTuple):
         edge: smoothed p_up - p_down, NaN without one.
         target: signed share of equity in [-1, 1].
         reasons: bits of `reasons.CODES`.
+        parts: of several policies side by side what each adds to the target, by name.
     """
 
     forecast: Floats
     edge: Floats
     target: Floats
     reasons: NDArray[np.int64]
+    parts: Mapping[str, Floats] = {}
 
 
 class Observed(NamedTuple):

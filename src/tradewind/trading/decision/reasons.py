@@ -17,8 +17,11 @@ CODES = (
     "left",  # a position is closed
     "no_volatility",  # there is a direction, and no volatility to size it by
     "infinite_feature",  # a feature is infinite: no forecast is asked for
+    "filtered",  # a rule would hold a position, and the model that filters it does not agree
 )
-NO_FORECAST, BELOW_ENTRY, NOT_PAID, BEGAN, ENTERED, HELD, LEFT, UNSIZED, INFINITE = (1 << at for at in range(9))
+NO_FORECAST, BELOW_ENTRY, NOT_PAID, BEGAN, ENTERED, HELD, LEFT, UNSIZED, INFINITE, FILTERED = (
+    1 << at for at in range(10)
+)
 
 
 def codes_of(bits: int) -> tuple[str, ...]:

@@ -1,0 +1,109 @@
+"""A model that filters a rule raises its net Sharpe ratio where there is an edge, and not where there is none."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from scipy.stats import t as student
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from tests.live.conftest import session_of, simulated
+from tradewind.learning.features import catalogue
+from tradewind.learning.features.assembly import Arrivals
+from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.live.accounts.later import Lived, backtest_again
+from tradewind.trading.decision.filtering import FilteredPolicy
+from tradewind.trading.decision.forecasting import ForecastPolicy
+
+SYMBOLS, SIDE, AHEAD = ("SIM1", "SIM2", "SIM3"), ("funding", "sentiment"), 24
+HOURS_A_YEAR = 24 * 365.25
+RULE = "time_series_momentum"
+
+
+class Logistic(NamedTuple):
+    """Up or down over the next day, from features of the bar."""
+
+    features: tuple[str, ...]
+    scale: StandardScaler
+    model: LogisticRegression
+    window_bars: int = 1
+
+    def predict_row(self, x: Any) -> Any:
+        row = (np.nan_to_num(np.asarray(x, dtype=np.float64)) - self.scale.mean_) / self.scale.scale_
+        up = float(expit(row @ self.model.coef_[0] + self.model.intercept_[0]))
+        return np.array([1 - up, 0.0, up, 0.02 * (up - 0.5)])
+
+
+def names_of_features() -> tuple[str, ...]:
+    """Trends and what the side series say."""
+    every = [one.name for one in catalogue.select(FeatureSelection(), "1h", SIDE)]
+    trends = [f"log_return_{bars}" for bars in (24, 48, 96)]
+    return tuple(trends + [name for name in every if name.startswith(SIDE)][:12])
+
+
+def fitted(names: tuple[str, ...], bars: list[Any], side: list[Any]) -> Logistic:
+    """A model of the past alone."""
+    session = session_of(SYMBOLS, side=SIDE, features=names)
+    arrivals = Arrivals(bars[-1].timestamp + 10_000, tuple(bars), tuple(side))
+    _, observed = session.decider.observe(session.decider.begin(), arrivals)
+    rows, up = [], []
+    for one in observed:
+        logs = np.log(one.seen.chunk.close)
+        places = [one.seen.names.index(name) for name in names]
+        rows.append(np.nan_to_num(one.seen.features[200:-AHEAD, places].astype(np.float64)))
+        up.append(logs[200 + AHEAD :] > logs[200:-AHEAD])
+    table = np.concatenate(rows)
+    scale = StandardScaler().fit(table)
+    model = LogisticRegression(C=0.1).fit(scale.transform(table), np.concatenate(up))
+    return Logistic(names, scale, model)
+
+
+def sharpe(equity: dict[int, float]) -> float:
+    """Annualised, of hourly returns; 0 of an account that did nothing."""
+    worth = np.array([equity[at] for at in sorted(equity)])
+    returns = np.diff(worth) / worth[:-1]
+    return float(returns.mean() / returns.std() * np.sqrt(HOURS_A_YEAR)) if returns.std() > 0 else 0.0
+
+
+def gain(seed: int, edge: float, days: int) -> tuple[float, float]:
+    """Net Sharpe ratio of the rule, and of the rule with the filter, in the second half of a market."""
+    bars, side = simulated(days, seed, edge=edge)
+    times = sorted({one.timestamp for one in bars})
+    half = times[len(times) // 2]
+    names = names_of_features()
+    model = fitted(names, [one for one in bars if one.timestamp <= half], [one for one in side if one.known_at <= half])
+    lived = Lived(bars, side, half, {}, {})
+    alone = session_of(SYMBOLS, RULE, side=SIDE, features=names)
+
+    def wrapped(ruled: Any, rules: Any) -> FilteredPolicy:
+        return FilteredPolicy(ruled(RULE), ForecastPolicy(model, rules, 0.9))
+
+    both = session_of(SYMBOLS, side=SIDE, features=names, wrapped=wrapped)
+    return sharpe(backtest_again(alone, lived)), sharpe(backtest_again(both, lived))
+
+
+def interval(differences: list[float]) -> tuple[float, float, float]:
+    """Mean and its 95 % interval, by Student's t."""
+    values = np.array(differences)
+    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
+
+
+def test_a_filter_is_switched_on_by_its_policy_alone() -> None:
+    rule, both = gain(3, 8.0, 60)
+    assert rule != both and np.isfinite([rule, both]).all()
+
+
+@pytest.mark.depth
+@pytest.mark.timeout(7200)
+def test_a_filter_pays_where_there_is_an_edge_and_not_where_there_is_none() -> None:
+    found = {}
+    for edge in (6.0, 0.0):
+        pairs = [gain(100 + seed, edge, 180) for seed in range(12)]
+        found[edge] = interval([both - rule for rule, both in pairs])
+        means = np.mean(pairs, axis=0)
+        print(f"edge {edge:g}: rule {means[0]:+.2f}, filtered {means[1]:+.2f}, gain {found[edge]}")  # noqa: T201
+    assert found[6.0][1] > 0.0
+    assert found[0.0][1] < 0.0 < found[0.0][2]
