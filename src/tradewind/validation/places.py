@@ -4,6 +4,9 @@ Short histories that end at a cut are laid one after the other, each in its own 
 and the hours of the day stay what they were. A second run has the same histories with the bars that followed. What was
 known at a cut must be the same in both. Half of the places are random, the others lie on what is rare: the bars before
 and after gaps, the thinnest bars, the largest moves, closes that repeat.
+
+What looks back over gaps and over more bars than a place has sees the history before its own: scores of quality (30
+days, and outliers among the bars of as many). The whole runs compare them, places do not.
 """
 
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from tradewind.market.series import QUALITY_SERIES
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.validation.comparing import Leak, Row, moved
 from tradewind.validation.purity import cheap_products
@@ -161,11 +165,15 @@ def _compare_together(cuts: np.ndarray, sources: Sources, settings: RunSettings,
         also = {name: slots.until_cut(table, ended) for name, table in theirs.items()}
         # The number of a segment counts those before it, which are other histories here.
         known, also = (
-            {name: table.drop(columns="segment", errors="ignore") for name, table in one.items()}
+            {name: table[[column for column in table if not _looks_across(column)]] for name, table in one.items()}
             for one in (known, also)
         )
         for kind, name, compared, leak in moved(product, known, also, end, end, SHORTENED):
             yield kind, name, compared, _as_it_was(leak, slots) if leak else None
+
+
+def _looks_across(column: str) -> bool:
+    return column == "segment" or column.startswith(QUALITY_SERIES)
 
 
 def _as_it_was(leak: Leak, slots: _Slots) -> Leak:
