@@ -67,8 +67,8 @@ def _places(found: Findings) -> Iterator[str]:
     if found.places:
         yield "## Places"
         yield (
-            "Bars, features and labels alone were cut at these places, too; scores of quality look back further than a place"
-            " goes, and are compared above alone. A bar may be rare in more ways than one."
+            "Bars, features and labels alone were cut at these places, too; scores of quality look back further than a "
+            "place goes, and are compared above alone. A bar may be rare in more ways than one."
         )
         yield table({"where": kind, "cuts": number(count, 0) if count else "none there"}
                     for kind, count in found.places.items())  # fmt: skip
