@@ -79,8 +79,10 @@ def test_on_real_hours_floors_hold_by_symbol_volatility_and_year() -> None:
     for by in ("symbol", "tercile", "year", ["symbol", "year"]):
         assert rows.groupby(by)["holds"].mean().between(0.93, 0.97).all(), by
     # Symbols fall together and days overlap: days of all symbols are drawn in blocks of ten.
-    saved = pinball(rows["lowest"], rows["historical"], 0.05) - pinball(rows["lowest"], rows["floor"], 0.05)
-    daily = saved.groupby(rows["timestamp"].dt.floor("D")).agg(["sum", "size"]).to_numpy(dtype=np.float64)
+    lowest, floor, historical = (rows[each].to_numpy() for each in ("lowest", "floor", "historical"))
+    saved = pinball(lowest, historical, 0.05) - pinball(lowest, floor, 0.05)
+    days = pd.Series(saved).groupby(rows["timestamp"].dt.floor("D").to_numpy())
+    daily = days.agg(["sum", "size"]).to_numpy(dtype=np.float64)
     totals = draw_totals(daily, 10, 2000, np.random.default_rng(5))
     low, high = np.quantile(totals[:, 0] / totals[:, 1], [0.025, 0.975])
     assert 0 < low < saved.mean() < high
