@@ -35,7 +35,7 @@ def _learnt(world: DislocationWorld, seed: int) -> tuple[Rule, Rule, np.random.G
     return best_rule(past, COSTS), threshold_rule(past, COSTS), generator
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(each, marks=pytest.mark.depth) for each in (2, 3, 4))])
 def test_the_rule_finds_more_at_no_more_losses_and_most_of_what_there_is(seed: int) -> None:
     rule, threshold, generator = _learnt(WORLD, seed)
     paths = draw(WORLD, COSTS, 60, generator)
