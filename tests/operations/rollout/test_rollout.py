@@ -1,6 +1,7 @@
 """No stage is entered while a gate is closed, by nobody alone, on nothing that was edited or forged."""
 
 import datetime as dt
+import functools
 import itertools
 import json
 from collections.abc import Callable
@@ -38,6 +39,11 @@ def plan_of(**changed: Any) -> RolloutPlan:
     return RolloutPlan.model_validate(given)
 
 
+@functools.cache
+def plan() -> RolloutPlan:
+    return plan_of()
+
+
 class World:
     """An account whose facts are set by hand, and a clock."""
 
@@ -60,7 +66,7 @@ class World:
 
 
 def rollout_of(folder: Path, world: World, gates: Any = None) -> Rollout:
-    return Rollout(folder, plan_of(), lambda: world.now, world.measured, gates)
+    return Rollout(folder, plan(), lambda: world.now, world.measured, gates)
 
 
 def go(rollout: Rollout, world: World, days: float = 8.0) -> str:
