@@ -44,7 +44,9 @@ def paper(project: ProjectMetadata, /, env: str | None, params: str, **options: 
             )
             if chosen.standby and chosen.new_run:
                 raise BadParameters("a standby goes on with the run that is there: leave out --new-run")
-            asyncio.run(run_desk(plan, chosen, click.echo))
+            failure = asyncio.run(run_desk(plan, chosen, click.echo))["failure"]
+            if failure:
+                raise click.ClickException(failure)
         except KeyboardInterrupt:
             click.echo("ended")
         except TradewindError as error:

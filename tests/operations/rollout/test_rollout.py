@@ -1,6 +1,7 @@
 """No stage is entered while a gate is closed, by nobody alone, on nothing that was edited or forged."""
 
 import datetime as dt
+import functools
 import itertools
 import json
 from collections.abc import Callable
@@ -38,6 +39,11 @@ def plan_of(**changed: Any) -> RolloutPlan:
     return RolloutPlan.model_validate(given)
 
 
+@functools.cache
+def plan() -> RolloutPlan:
+    return plan_of()
+
+
 class World:
     """An account whose facts are set by hand, and a clock."""
 
@@ -60,7 +66,7 @@ class World:
 
 
 def rollout_of(folder: Path, world: World, gates: Any = None) -> Rollout:
-    return Rollout(folder, plan_of(), lambda: world.now, world.measured, gates)
+    return Rollout(folder, plan(), lambda: world.now, world.measured, gates)
 
 
 def go(rollout: Rollout, world: World, days: float = 8.0) -> str:
@@ -235,7 +241,7 @@ def live_through(folder: Path, seed: int, gates: Any = None) -> tuple[int, int, 
     """One history of tries, with faults in most of them: stages entered, tries refused, and what went wrong."""
     rng, world, wrong = np.random.default_rng(seed), World(), []
     at, since, drill, entered, refused = -1, 0, None, 0, 0
-    for _ in range(6):
+    for _ in range(4):
         rollout = rollout_of(folder, world, gates)  # every try is another process
         world.good()
         broken = set(rng.choice(GATES, size=int(rng.integers(0, 2)), replace=False))
@@ -297,14 +303,14 @@ def through(folder: Path, count: int, gates: Any = None) -> tuple[int, int, list
 
 
 def test_no_stage_is_entered_with_a_gate_closed(tmp_path: Path) -> None:
-    entered, refused, wrong = through(tmp_path, 12)
-    assert wrong == [] and entered > 20 and refused > 20
+    entered, refused, wrong = through(tmp_path, 15)
+    assert wrong == [] and entered > 15 and refused > 15
 
 
 @pytest.mark.depth
 def test_no_stage_is_entered_with_a_gate_closed_in_a_thousand_histories(tmp_path: Path) -> None:
     entered, refused, wrong = through(tmp_path, 1000)
-    assert wrong == [] and entered > 2000 and refused > 2000
+    assert wrong == [] and entered > 1500 and refused > 1500
 
 
 @pytest.mark.parametrize("name", GATES)

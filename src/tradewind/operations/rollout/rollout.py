@@ -150,7 +150,7 @@ class Rollout:
             return {"from": self.plan.name(state.at), "to": self.plan.name(state.at + 1), "evidence": newest.hash}
 
         self._append(signer, ADVANCED, body)
-        return self.plan.name(self.history().at)
+        return self.plan.name(self.history().at)  # read back: what others will see
 
     def back(self, who: str, reason: str) -> str:
         """Go one stage back; the stage that it is then. Anybody may: it takes risk away.
