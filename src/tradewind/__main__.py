@@ -24,6 +24,7 @@ SERVING = {
     "backup": "keep journal, registry and stores in one sealed file, while everything runs",
     "backup-key": "make the key of backups",
     "restore": "bring a backup back",
+    "alarms": "tell people of alarms: check the rules, receive, watch, test",
 }
 ORDERS = ("pause", "reduce", "resume", "flatten", "override")
 

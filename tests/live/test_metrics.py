@@ -145,7 +145,7 @@ def test_a_port_in_use_is_refused_with_the_remedy(account: tuple[Runtime, Accoun
     _, metrics = account
     end, port = metrics.serve("127.0.0.1", 0)
     try:
-        with pytest.raises(BadParameters, match=rf"port {port} for Prometheus .* paper\.metrics_port"):
+        with pytest.raises(BadParameters, match=rf"port {port} for Prometheus .*paper\.metrics_port"):
             metrics.serve("127.0.0.1", port)
     finally:
         end()

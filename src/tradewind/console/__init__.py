@@ -18,6 +18,7 @@ COMMANDS = {
     "backup": "tradewind.console.backup.backup",
     "backup-key": "tradewind.console.backup.backup_key",
     "restore": "tradewind.console.backup.restore",
+    "alarms": "tradewind.console.alarms.alarms",
 }
 
 

@@ -45,7 +45,7 @@ class AccountMetrics:
             watched: the monitoring pipeline's summary, where there may be one.
         """
         self.runtime, self.registry = runtime, CollectorRegistry()
-        self.heard = self._turned = self._looked = time.monotonic()
+        self.heard = self.decided = self._turned = self._looked = time.monotonic()
         self._asked, self._is_told = 0.0, False
         symbols, limits = runtime.session.symbols, used_of_limits(runtime.session, runtime.state)
         self._labels = Labels(
@@ -105,9 +105,9 @@ class AccountMetrics:
         self.lag = gauge("loop_lag_seconds", "How late the account's loop came to its last turn.")
         self.records = gauge("journal_records", "Number of the journal's last record.")
         self.speed = gauge("bar_seconds", "Seconds between two decisions of a symbol, as they should be.")
-        self.decided = gauge("last_decision_timestamp_seconds", "When something was decided last.")
         self.speed.set(bar_s)
-        self.decided.set(time.time())
+        # Ages are of this machine's monotonic clock: setting the clock makes no alarm and hides none.
+        since("decision_age_seconds", "Since something was decided last.", lambda: time.monotonic() - self.decided)
         since("feed_silence_seconds", "Since the feed last told something.", lambda: time.monotonic() - self.heard)
         since("heartbeat_age_seconds", "Since the account's loop last turned.", self._heartbeat)
         since("journal_lag_seconds", "How long the oldest event is not on the disk.", self._journal_lag)
@@ -133,7 +133,7 @@ class AccountMetrics:
             if one.kind == "decision":
                 symbol = self._labels.of("symbol", str(one.body["symbol"]))
                 self.decisions.labels(symbol, "true" if one.body["acts"] else "false").inc()
-                self.decided.set(time.time())
+                self.decided = time.monotonic()
             elif one.kind == "intent":
                 self._outcome("sent")
             elif one.kind == "ask":

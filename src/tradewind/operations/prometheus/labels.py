@@ -16,16 +16,15 @@ class Labels:
 
     def __init__(self, registry: CollectorRegistry, **known: Iterable[str]) -> None:
         self._known = {label: frozenset(values) for label, values in known.items()}
-        self._others = Counter(
+        others = Counter(
             "tradewind_label_others", "Values that no label has room for, counted as `other`.", ["label"],
             registry=registry,
         )  # fmt: skip
-        for label in known:
-            self._others.labels(label)
+        self._others = {label: others.labels(label) for label in known}
 
     def of(self, label: str, value: str) -> str:
         """The value that is shown."""
         if value in self._known[label]:
             return value
-        self._others.labels(label).inc()
+        self._others[label].inc()
         return OTHER
