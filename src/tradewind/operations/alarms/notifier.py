@@ -156,11 +156,12 @@ class _Outbox:
 
 
 def _service_of(target: Target, timeout_s: float) -> Any:
-    from apprise import Apprise
+    from apprise import Apprise, AppriseAsset
 
     # Its own log would show addresses, which hold secrets.
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
-    service = Apprise.instantiate(_with_timeout(target.url, timeout_s), suppress_exceptions=True)
+    asset = AppriseAsset(app_id="Tradewind", app_desc="Tradewind")
+    service = Apprise.instantiate(_with_timeout(target.url, timeout_s), asset=asset, suppress_exceptions=True)
     if service is None:
         kind = target.url.partition("://")[0][:20]
         raise BadParameters(
