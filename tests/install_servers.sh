@@ -1,12 +1,14 @@
 #!/bin/sh
-# Installs the real servers that tests/data/stores talk to, where this is Debian's apt, we are root, and somebody said
-# yes: INSTALL_SERVERS=yes beforehand (CI), or an answer at a terminal. Never fails: without a server its tests skip and
+# Installs the real servers that tests/data/stores and tests/operations/alarms talk to, where this is Debian's apt, we
+# are root, and somebody said yes: INSTALL_SERVERS=yes beforehand (CI), or an answer at a terminal. Never fails: without a server its tests skip and
 # say so. No service is started; the tests start their own on private ports.
 set -u
 
 missing=""
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
 command -v influxd >/dev/null 2>&1 || missing="$missing influxdb"
+command -v promtool >/dev/null 2>&1 || missing="$missing prometheus"
+command -v prometheus-alertmanager >/dev/null 2>&1 || missing="$missing prometheus-alertmanager"
 [ -z "$missing" ] && exit 0
 
 explain() {
