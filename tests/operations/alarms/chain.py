@@ -67,7 +67,7 @@ class Servers:
                     "--cluster.listen-address=")  # fmt: skip
         self._start("prometheus", f"--config.file={folder}/monitoring/prometheus.yml",
                     f"--storage.tsdb.path={folder}/prometheus",
-                    f"--web.listen-address=127.0.0.1:{ports['9090']}")  # fmt: skip
+                    f"--web.listen-address=127.0.0.1:{ports['9090']}", "--rules.alert.resend-delay=5s")  # fmt: skip
         deadline = time.monotonic() + 60
         for address in (self.address, f"http://127.0.0.1:{ports['9093']}"):
             while not _is_ready(f"{address}/-/ready"):
