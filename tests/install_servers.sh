@@ -1,13 +1,16 @@
 #!/bin/sh
-# Installs the real servers that tests talk to (tests/data/stores, tests/conventions/test_deployment.py), where this is
-# Debian's apt, we are root, and somebody said yes: INSTALL_SERVERS=yes beforehand (CI), or an answer at a terminal.
-# Never fails: without a server its tests skip and say so. No service is started; the tests start their own on private ports.
+# Installs the real servers that tests talk to (tests/data/stores, tests/operations/alarms,
+# tests/conventions/test_deployment.py), where this is Debian's apt, we are root, and somebody said yes:
+# INSTALL_SERVERS=yes beforehand (CI), or an answer at a terminal. Never fails: without a server its tests skip and say
+# so. No service is started; the tests start their own on private ports.
 set -u
 
 missing=""
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
 command -v influxd >/dev/null 2>&1 || missing="$missing influxdb"
 [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null 2>&1 || missing="$missing nginx-light"
+command -v promtool >/dev/null 2>&1 || missing="$missing prometheus"
+command -v prometheus-alertmanager >/dev/null 2>&1 || missing="$missing prometheus-alertmanager"
 [ -z "$missing" ] && exit 0
 
 explain() {

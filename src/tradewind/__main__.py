@@ -25,6 +25,7 @@ SERVING = {
     "backup-key": "make the key of backups",
     "restore": "bring a backup back",
     "rollout": "stages of capital: where it stands, evidence, approvals, forward and back",
+    "alarms": "tell people of alarms: check the rules, receive, watch, test",
 }
 ORDERS = ("pause", "reduce", "resume", "flatten", "override")
 

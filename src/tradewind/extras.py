@@ -11,7 +11,8 @@ MODULES = {
     "viz": ("kedro_viz",),
     "notebook": ("jupyterlab",),
     "exchanges": ("ccxt", "httpx"),
-    "live": ("starlette", "uvicorn", "websockets", "httpx", "cryptography", "pyrage"),
+    "live": ("starlette", "uvicorn", "websockets", "httpx", "prometheus_client", "cryptography", "pyrage"),
+    "alarms": ("apprise",),
     "serve": (
         "fastapi",
         "uvicorn",

@@ -19,6 +19,7 @@ COMMANDS = {
     "backup-key": "tradewind.console.backup.backup_key",
     "restore": "tradewind.console.backup.restore",
     "rollout": "tradewind.console.rollout.rollout",
+    "alarms": "tradewind.console.alarms.alarms",
 }
 
 

@@ -20,6 +20,7 @@ from tradewind.learning.features.assembly import Bar, SideValue
 from tradewind.live.dashboard.app import dashboard
 from tradewind.live.exchange.server import Exchange
 from tradewind.live.exchange.world import simulated_world
+from tradewind.live.metrics import AccountMetrics
 from tradewind.live.process import PacedClock, Process, WallClock, summary, summary_lines
 from tradewind.live.runtime import JOURNAL, Runtime, Start
 from tradewind.live.session.session import Session
@@ -139,9 +140,14 @@ async def run_desk(plan: Plan, options: DeskOptions, say: Callable[[str], None])
     runtime = process.runtime
     servers.append(await _serve(dashboard(process), plan.paper.port))
     address = f"http://127.0.0.1:{servers[-1].port}/"
-    write_bytes(folder / "address.json", json.dumps({"address": address}).encode())
+    found_at, end_metrics = {"address": address}, None
+    if plan.paper.metrics_port is not None:
+        end_metrics, found_at["metrics"] = _show_metrics(plan, process, exchange is not None)
+    write_bytes(folder / "address.json", json.dumps(found_at).encode())
     say(f"PAPER account {'goes on' if runtime.recovered else 'opened'}: {plan.name} on {options.exchange}, {folder}")
     say(f"Dashboard: {address}")
+    if "metrics" in found_at:
+        say(f"Figures for Prometheus: {found_at['metrics']}")
     world = asyncio.create_task(exchange.run()) if exchange else None
     stop = asyncio.Event()
     with suppress(NotImplementedError):
@@ -162,11 +168,21 @@ async def run_desk(plan: Plan, options: DeskOptions, say: Callable[[str], None])
         runtime.end("asked to end")
     process.venue.close()
     await rest.close()
+    if end_metrics is not None:
+        end_metrics()
     if exchange:
         await exchange.stop()
     for server in servers:
         await _close(server)
     return found
+
+
+def _show_metrics(plan: Plan, process: Process, is_simulated: bool) -> tuple[Callable[[], None], str]:
+    """Let Prometheus read the account; how to end that, and the address."""
+    bar_s = plan.universe.bar.total_seconds() / (plan.paper.speed if is_simulated else 1.0)
+    process.metrics = AccountMetrics(process.runtime, bar_s, plan.project / plan.paper.watched)
+    end, port = process.metrics.serve("127.0.0.1", plan.paper.metrics_port or 0)
+    return end, f"http://127.0.0.1:{port}/metrics"
 
 
 async def _close(server: _Server) -> None:

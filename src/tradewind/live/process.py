@@ -14,6 +14,7 @@ from tradewind.data.feeds.items import BookChanged, ClosedBar, Feed, Item, Note,
 from tradewind.errors import TradewindError
 from tradewind.learning.features.assembly import Bar, SideValue
 from tradewind.live.accounts.later import backtest_again, differences, lived_through
+from tradewind.live.metrics import AccountMetrics
 from tradewind.live.orders.executors import Quote
 from tradewind.live.runtime import JOURNAL, Runtime
 from tradewind.live.session.events import feed_event, market_event, report_event
@@ -58,6 +59,7 @@ class Process:
         venue: the paper venue, which sees every book, trade and bar.
         feed: where they come from.
         venue_clock: the venue's time.
+        metrics: what Prometheus reads, if it does.
         failure: why it ended, empty while it runs or if it was asked to end.
     """
 
@@ -65,6 +67,7 @@ class Process:
     venue: PaperVenue
     feed: Feed
     venue_clock: PacedClock | WallClock
+    metrics: AccountMetrics | None = None
     failure: str = ""
     started: float = field(default_factory=time.monotonic)
     _quotes: dict[str, Quote] = field(default_factory=dict)
@@ -113,6 +116,8 @@ class Process:
                 self.runtime.turn.beat(beats)
             self.runtime.watch_halt_file()
             self.runtime.watch_stage()
+            if self.metrics is not None:
+                self.metrics.turn(WATCH_S)
             await asyncio.sleep(WATCH_S)
 
     def take(self, item: Item) -> None:
@@ -123,6 +128,8 @@ class Process:
         if isinstance(message, Note):
             self.runtime.feed(feed_event(now_ms, message.symbol, message.what, message.detail))
             return
+        if self.metrics is not None:
+            self.metrics.heard = time.monotonic()
         if now_ms > self._pending_ms and self._quotes:
             self._tell(self._pending_ms)
         if skew_ms and abs(skew_ms) > self.runtime.session.rules.limits.max_clock_skew_s * 1000:

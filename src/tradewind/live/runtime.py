@@ -39,6 +39,8 @@ JOURNAL, SNAPSHOTS, HALT_FILE, ANCHORS = "journal.jsonl", "snapshots", "HALT", "
 STARTED, PAST, RECOVERED, ENDED, ALARM = "run_started", "past", "recovered", "run_ended", "alarm"
 KEPT_SNAPSHOTS = 3
 KEPT_RECORDS = 4000
+STEPS = ("decide", "journal", "act")
+Observer = Callable[[Sequence[Event], Sequence[Output], Mapping[str, float]], None]
 
 
 @dataclass
@@ -93,6 +95,8 @@ class Runtime:
         self.anchors = anchors or folder / "anchors" / ANCHORS
         self.timing, self.recent = Timing(), list[Record]()
         self.stage: Callable[[], StageLimits] | None = None  # of the rollout that the account is in
+        self.observe: Observer | None = None  # told of every batch that was journalled, with the seconds of `STEPS`
+        self.writing_since = 0.0  # `time.monotonic` of a write under way
         self.recovered = self.journal.head[0] > 0
         self._bars_since_snapshot, self._anchored_ms = 0, 0
         try:
@@ -210,7 +214,9 @@ class Runtime:
             entries += [Entry(one.kind, plain(one.body), cause) for one in found]
             outputs += found
         spent = (time.process_time() - cpu) * 1000
+        decided = time.perf_counter()
         self._append(entries)
+        written = time.perf_counter()
         if any(one.kind == "decision" for one in outputs):
             self.timing.durable.append((time.perf_counter() - started) * 1000)
             self.timing.cpu.append(spent)
@@ -219,6 +225,9 @@ class Runtime:
                 said = f"{spent:.0f} ms of CPU for a decision, {limit:g} are allowed"
                 self._append([Entry(ALARM, {"what": "slow_decision", "detail": said})])
         self._act(outputs)
+        if self.observe is not None:
+            took = (decided - started, written - decided, time.perf_counter() - written)
+            self.observe(events, outputs, dict(zip(STEPS, took, strict=True)))
         self._bars_since_snapshot += sum(one.kind == "account" for one in outputs)
         if self._bars_since_snapshot >= self.session.rules.snapshot_every_bars:
             self.snapshot()
@@ -303,7 +312,9 @@ class Runtime:
 
     def _append(self, entries: Sequence[Entry]) -> list[Record]:
         now_ms = int(clock.now().timestamp() * 1000)
+        self.writing_since = time.monotonic()
         records = self.journal.append(entries, now_ms)
+        self.writing_since = 0.0
         self.recent += [one for one in records if one.kind != PAST]
         if len(self.recent) > 2 * KEPT_RECORDS:
             self.recent = self.recent[-KEPT_RECORDS:]

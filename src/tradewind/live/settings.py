@@ -139,6 +139,8 @@ class PaperRules(Parameters):
         folder: of the run.
         anchors: where heads of its journal are kept; best on another disk.
         port: of the dashboard, on this machine alone.
+        metrics_port: of the figures for Prometheus, on this machine alone; 0: any that is free; None: no figures.
+        watched: summary of the monitoring pipeline, shown among the figures where it is there.
         speed: of the simulated exchange, as simulated seconds a second.
         world_seed: of its market.
         rollout: the plan whose stage limits the account, such as conf/base/rollout.yml; empty: none does.
@@ -151,6 +153,8 @@ class PaperRules(Parameters):
     folder: str = "data/09_paper/run"
     anchors: str = "data/09_paper/anchors.jsonl"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8710
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    watched: str = "data/09_deployment/monitoring.json"
     speed: Positive = 3600.0
     world_seed: Annotated[int, Field(ge=0)] = 1009
     rollout: str = ""

@@ -46,6 +46,7 @@ class Functions:
         self.settings = settings
         self.metrics, self.telemetry = Metrics(), Telemetry()
         self.models = ModelsInService(settings, self.metrics)
+        self.metrics.follow(self.models, settings.registry.parent / "monitoring.json")
         self.decisions: deque[Document] = deque(maxlen=KEPT_DECISIONS)
         self._arriving = threading.Lock()
 
@@ -222,6 +223,7 @@ class Functions:
         document = {"kind": "decision", **body, "reasons": list(one.reasons), "model": champion.name,
                     "version": champion.version, "acts": bool(one.target)}  # fmt: skip
         self.decisions.append(document)
+        self.metrics.decided(one.symbol, bool(one.target), champion.bundle.spec.universe.symbols)
         self.telemetry.tell(document)
 
     def settle(self, request: OutcomesRequest) -> Document:

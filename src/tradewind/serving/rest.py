@@ -113,7 +113,8 @@ def _add_handlers(app: FastAPI) -> None:
     async def watch(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
         request.state.request_id, began = secrets.token_hex(8), time.perf_counter()
         try:
-            response = await proceed(request)
+            with functions.metrics.under_way.track_inprogress():
+                response = await proceed(request)
         except Exception as error:
             refusal = refusal_of(error)
             if refusal.status == 500:

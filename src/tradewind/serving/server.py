@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
@@ -78,6 +79,7 @@ async def _watch(functions: Functions, set_health: Callable[[bool], Any]) -> Non
         except TradewindError as error:
             logger.error("the registry cannot be read: %s", error)
         await set_health(functions.readiness[0])
+        functions.metrics.turned = time.monotonic()
         await asyncio.sleep(functions.settings.poll_s)
 
 

@@ -60,6 +60,9 @@ def test_where_nothing_changes_nothing_is_said(tmp_path: Path, files: Files, row
     assert found.summary["windows"] == 2 and found.summary["settled"] > 2000
     assert "nothing has changed in 2 windows" in found.summary["headline"]
     assert set(found.drift["kind"]) == {"features", "forecasts", "labels"}
+    assert 0.0 < found.summary["calibration_error"] < 0.1
+    ratios = list(found.summary["largest"].values())
+    assert ratios == sorted(ratios, reverse=True) and 0.0 < ratios[0] <= 1.0
 
 
 def test_a_broken_feature_is_named_with_its_symbol_alone(tmp_path: Path, files: Files, rows: pd.DataFrame) -> None:
@@ -67,6 +70,7 @@ def test_a_broken_feature_is_named_with_its_symbol_alone(tmp_path: Path, files: 
     other.loc[later(other) & (other["symbol"] == "SIM2"), NAMES[1]] = 0.25
     changed = [one for one in watched(tmp_path, files, other).summary["changed"] if one["kind"] == "features"]
     assert {(one["symbol"], one["column"]) for one in changed} == {("SIM2", NAMES[1])}
+    assert watched(tmp_path / "again", files, other).summary["largest"][NAMES[1]] > 1.0
 
 
 def test_labels_that_turn_round_are_called_degraded(tmp_path: Path, files: Files, rows: pd.DataFrame) -> None:

@@ -33,6 +33,8 @@ class SlowTest:
     bar_ms: int
     first_ms: int = -1
     last_ms: int = -1
+    settled: int = 0
+    gained: float = 0.0
     _better: list[Bet] = field(default_factory=list)
     _worse: list[Bet] = field(default_factory=list)
 
@@ -59,6 +61,12 @@ class SlowTest:
         self._worse[turn].observe(-difference, bound)
         self.first_ms = at_ms if self.first_ms < 0 else self.first_ms
         self.last_ms = at_ms
+        self.settled, self.gained = self.settled + 1, self.gained + difference
+
+    @property
+    def mean_gain(self) -> float:
+        """By how much the canary's log loss was lower, on average over timestamps; 0 before the first."""
+        return self.gained / self.settled if self.settled else 0.0
 
     @property
     def days(self) -> float:

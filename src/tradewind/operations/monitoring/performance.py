@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tradewind.errors import BadData
 from tradewind.metrics.betting import Bet, mean_evidence
+from tradewind.metrics.calibration import expected_calibration_error
 from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.drift import FLOOR, PROBABILITIES, log_losses
 from tradewind.operations.monitoring.drift import references_of
@@ -25,6 +26,7 @@ class Performance(NamedTuple):
         expected: mean log loss of the walk-forward with its interval (`mean`, `low`, `high`).
         mean: log loss since; NaN while nothing is settled.
         hit_rate: share of moves whose direction was the likelier one; NaN while there was none.
+        calibration_error: mean distance of predicted and observed shares; NaN while nothing is settled.
         e_value: evidence that the loss is above the upper end of the interval.
         degraded: whether that evidence ever reached `DEGRADED_AT`.
     """
@@ -33,6 +35,7 @@ class Performance(NamedTuple):
     expected: dict[str, Any]
     mean: float
     hit_rate: float
+    calibration_error: float
     e_value: float
     degraded: bool
 
@@ -99,6 +102,7 @@ def performance_of(bundle: Bundle, rows: pd.DataFrame, forecasts: pd.DataFrame) 
         table, expected,
         mean=float(losses.mean()) if len(losses) else math.nan,
         hit_rate=float(moved.mean()) if len(moved) else math.nan,
+        calibration_error=expected_calibration_error(label.astype(np.int8), p) if len(losses) else math.nan,
         e_value=float(table["e_value"].iloc[-1]) if len(table) else 1.0,
         degraded=bool((table["e_value"] >= DEGRADED_AT).any()),
     )  # fmt: skip

@@ -65,11 +65,13 @@ def watch(registry: Registry, rows: pd.DataFrame, rules: MonitoringRules) -> Wat
         "window": window,
         "windows": int(drift["window_to"].nunique()),
         "changed": changed_in(drift),
+        "largest": largest_in(drift),
         "not_watched": missing_references(bundle),
         "expected_loss": done.expected,
         "settled": int(done.table["rows"].sum()),
         "log_loss": None if math.isnan(done.mean) else done.mean,
         "hit_rate": None if math.isnan(done.hit_rate) else done.hit_rate,
+        "calibration_error": None if math.isnan(done.calibration_error) else done.calibration_error,
         "e_value": done.e_value,
         "degraded": done.degraded,
     }
@@ -80,13 +82,25 @@ def changed_in(drift: pd.DataFrame) -> list[dict[str, Any]]:
     """What has changed in the newest window of each symbol and kind, the largest first."""
     if drift.empty:
         return []
-    newest = drift[drift["window_to"] == drift.groupby(["symbol", "kind"])["window_to"].transform("max")]
+    newest = _newest(drift)
     found = newest[newest["changed"]].sort_values("over_threshold", ascending=False)
     return [
         {"symbol": row["symbol"], "kind": row["kind"], "column": row["column"], "component": row["component"],
          "over_threshold": float(row["over_threshold"])}
         for row in found.to_dict("records")
     ]  # fmt: skip
+
+
+def largest_in(drift: pd.DataFrame, most: int = 20) -> dict[str, float]:
+    """The largest score over its threshold of each column in the newest windows of all symbols, the largest first."""
+    if drift.empty:
+        return {}
+    by_column = _newest(drift).groupby("column")["over_threshold"].max().sort_values(ascending=False, kind="stable")
+    return {str(name): float(value) for name, value in by_column.head(most).items()}
+
+
+def _newest(drift: pd.DataFrame) -> pd.DataFrame:
+    return drift[drift["window_to"] == drift.groupby(["symbol", "kind"])["window_to"].transform("max")]
 
 
 def _headline(summary: dict[str, Any]) -> str:
