@@ -9,11 +9,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tradewind.datasets.run_facts import code_commit
 from tradewind.errors import BadData, BadParameters
-from tradewind.hooks import TrackingHooks
+from tradewind.hooks import MlflowHooks, TrackingHooks
 from tradewind.tracking import (
     COMPARED,
     RECORDERS,
@@ -227,3 +229,20 @@ def test_parameters_are_recorded_one_a_value_as_they_are_written(client: Any) ->
         "trading.costs.taker_fee_bps": "5.0",
         "universe.symbols": "A B",
     }
+
+
+def test_a_parameter_of_nodes_that_run_and_of_nodes_that_are_up_to_date_is_recorded_once(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, made = (Node(len, "params:models", name, name=name) for name in ("kept", "made"))
+    store = SimpleNamespace(after_catalog_created=lambda **_: None, before_pipeline_run=lambda *_: None)
+    monkeypatch.setattr("tradewind.hooks.open_tracking", lambda _: store)
+    monkeypatch.setattr(
+        "tradewind.hooks.PROVENANCE", SimpleNamespace(plan=SimpleNamespace(make=[made], unchanged=[kept]))
+    )
+    hooks = MlflowHooks()
+    hooks._context = SimpleNamespace(config_loader={"parameters": {"models": ["a", "b"]}})  # type: ignore[assignment]
+    catalog = DataCatalog({"kept": MemoryDataset(2)})
+    hooks.before_pipeline_run({}, Pipeline([made]), catalog)
+    hooks.before_node_run(made, catalog, {}, False)
+    assert client.get_run(mlflow.active_run().info.run_id).data.params == {"models": "a b"}

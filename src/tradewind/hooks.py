@@ -14,7 +14,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.errors import BadParameters
-from tradewind.sessions import PROVENANCE, parameters_of
+from tradewind.sessions import PROVENANCE
 
 IN_NODE = "in node "  # how the note begins that an error of a node carries
 
@@ -282,11 +282,10 @@ class MlflowHooks:
         self._opened.after_catalog_created(**self._catalog)
         self._opened.before_pipeline_run(run_params, pipeline, catalog)
         if plan is not None and plan.unchanged:
-            from tradewind.tracking import take_over
+            from tradewind.tracking import record_parameters, take_over
 
-            for node in plan.unchanged:
-                given = {name: catalog.load(name) for name in parameters_of([node])}
-                self._opened.before_node_run(node, catalog, given, False)
+            for node in plan.unchanged:  # in the same words as those of the nodes that run: MLflow refuses others
+                record_parameters(node.inputs, self._parameters)
             take_over(catalog, plan.unchanged, len(plan.make))
 
     @hook_impl
