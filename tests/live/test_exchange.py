@@ -163,6 +163,21 @@ def test_a_candle_that_does_not_come_is_asked_for_in_time(folder: Path) -> None:
     assert process.runtime.state.counts["feed_backfilled"] >= 4
 
 
+def test_a_listener_that_hangs_does_not_stop_the_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tradewind.live.exchange.server.SLOWEST_S", 0.05)
+
+    async def tell() -> tuple[int, int]:
+        exchange = Exchange(simulated_world(SimulationSpec(days=4, seed=1, start="2024-01-01"), 24))
+        hangs, reads = asyncio.Queue[str | None](2), asyncio.Queue[str | None](100)
+        exchange._listeners += [hangs, reads]
+        async with asyncio.timeout(5):
+            for number in range(10):
+                await exchange._raw(str(number))
+        return len(exchange._listeners), reads.qsize()
+
+    assert asyncio.run(tell()) == (1, 10)
+
+
 @pytest.mark.depth
 @pytest.mark.timeout(7200)
 def test_thirty_days_with_two_hundred_faults(folder: Path) -> None:

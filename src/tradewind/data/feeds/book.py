@@ -77,6 +77,8 @@ class LocalBook:
     def take(self, units: float, limit: float | None) -> list[tuple[float, float]]:
         """Take up to `units` (bought; sold: negative) from the levels as far as the limit: (price, units) of each."""
         is_buy, left, parts = units > 0, abs(units), []
+        if limit is not None and (min(self.asks) > limit if is_buy else max(self.bids) < limit):
+            return []  # it rests: nothing need be sorted
         levels = sorted(self.asks.items()) if is_buy else sorted(self.bids.items(), reverse=True)
         for price, size in levels:
             if limit is not None and (price > limit if is_buy else price < limit):

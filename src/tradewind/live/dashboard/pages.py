@@ -71,6 +71,8 @@ def reasons(body: Mapping[str, Any]) -> str:
     words = [MEANING.get(one, one) for one in body["why"]]
     if not words:
         words = [QUIET]
+    if body.get("parts"):  # what each said may differ: the net target is their sum
+        words.append(", ".join(f"{name} {part:+.3f}" for name, part in sorted(body["parts"].items())))
     if body.get("lacking") is not None and body["lacking"] > 0:
         words.append(f"an edge larger by {body['lacking']:.3f} would have entered")
     return "; ".join(words)
@@ -425,7 +427,8 @@ def journal(process: Process, query: Query, token: str) -> str:
     rows = [
         (Raw(f'<a href="?seq={one.seq}">{one.seq}</a>'), instant(one.at_ms)[5:], one.kind,
          Raw(f'<a href="?seq={one.cause}">{one.cause}</a>') if one.cause else "",
-         Raw(f"<code>{text(json.dumps(dict(one.body))[:260])}</code>"), Raw(f"<code>{one.hash[:10]}</code>"))
+         Raw(f'<code class="long">{text(json.dumps(dict(one.body))[:260])}</code>'),
+         Raw(f"<code>{one.hash[:10]}</code>"))
         for one in chosen
     ]  # fmt: skip
     links = " ".join(f'<a class="tag" href="?kind={text(one)}">{text(one.replace("_", " "))}</a>' for one in kinds)

@@ -13,6 +13,9 @@ class Raw(NamedTuple):
     html: str
 
 
+LONG = 40  # characters
+
+
 def text(value: Any) -> str:
     """A value as safe HTML."""
     if isinstance(value, Raw):
@@ -85,11 +88,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "noth
         for name, is_number in zip(head, numeric, strict=True)
     )
     body = "".join(
-        "<tr>" + "".join(f'<td class="{"n" if isinstance(one, int | float) else ""}">{text(one)}</td>' for one in row)
-        + "</tr>"
+        "<tr>" + "".join(f'<td class="{_class_of(one)}">{text(one)}</td>' for one in row) + "</tr>"
         for row in made
     )  # fmt: skip
     return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _class_of(value: Any) -> str:
+    """Numbers are set to the right; a sentence keeps a width that can be read on a telephone."""
+    if isinstance(value, int | float):
+        return "n"
+    return "long" if isinstance(value, str) and len(value) > LONG else ""
 
 
 def used_bar(used: float, allowed: float) -> Raw:

@@ -27,6 +27,7 @@ p{margin:4px 0;color:var(--soft)}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th{font-weight:600;color:var(--soft);text-align:left;font-size:13px}
 th,td{padding:5px 10px 5px 0;border-bottom:1px solid var(--line);vertical-align:top}
+td.long,code.long{min-width:15rem}code.long{display:block}
 td.n,th.n{text-align:right;white-space:nowrap}
 tr:last-child td{border-bottom:0}
 .good{color:var(--good)}

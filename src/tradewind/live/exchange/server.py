@@ -22,6 +22,7 @@ FAULTS = (
     "nonsense", "clock", "stale_snapshot", "http_429", "http_500",
 )  # fmt: skip
 QUEUE = 2000
+SLOWEST_S = 10.0  # a listener that takes nothing for so long is let go: its connection may be gone without a word
 
 
 @dataclass
@@ -155,7 +156,12 @@ class Exchange:
 
     async def _raw(self, text: str) -> None:
         for queue in list(self._listeners):
-            await queue.put(text)  # a listener that is slow slows the exchange down: nothing is left out
+            try:  # a listener that is slow slows the exchange down: nothing is left out
+                async with asyncio.timeout(SLOWEST_S):
+                    await queue.put(text)
+            except TimeoutError:
+                if queue in self._listeners:
+                    self._listeners.remove(queue)
 
     async def stop(self) -> None:
         """Let every listener go."""
