@@ -10,10 +10,13 @@ import pandas as pd
 from tradewind.learning.features.catalogue import FeatureSelection, select
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.learning.regimes.walk_forward import RegimePlan
 from tradewind.market.universe import Universe
-from tradewind.operations.bundle.contents import LATENCY, SPEC
+from tradewind.operations.bundle.contents import LATENCY, SPEC, Bundle
 from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, make_bundle
+from tradewind.operations.bundle.regimes import fit_regimes
 from tradewind.operations.bundle.sealing import Files
+from tradewind.operations.bundle.warming import warm_files
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.setup import TradingSetup
@@ -21,6 +24,10 @@ from tradewind.trading.strategy.signals import SignalRules
 from tradewind.trading.strategy.sizing import SizingRules
 
 HOUR = pd.Timedelta(hours=1)
+NO_SIDE_SERIES = pd.DataFrame({
+    "series": pd.Series(dtype="str"), "symbol": pd.Series(dtype="str"),
+    "known_at": pd.Series(dtype="datetime64[ms, UTC]"), "value": pd.Series(dtype="float64"),
+})  # fmt: skip
 NAMES = ("log_return_1", "rsi_14", "realised_volatility_24")
 TERMS = DecisionTerms(
     universe=Universe(venue="simulated", symbols=("SIM1", "SIM2"), timeframe="1h"),
@@ -75,6 +82,28 @@ def bundle_files(
     rows = model_rows(seed, count, edge)
     procedure = Procedure(name, kind.parameters_class(), TrainingRules(max_rounds=10), 7)
     return make_bundle(procedure, rows, TERMS, findings(name, verdict, rows), "2026-01-01T00:00:00+00:00")
+
+
+@functools.cache
+def with_regimes(seed: int = 1, count: int = 1100) -> Files:
+    """The files of a bundle that has models of regimes, fitted on bars of a random walk."""
+    files = bundle_files(seed=seed)
+    plan = RegimePlan(rules={"least_bars": 1000})
+    walks = {symbol: walk_bars(symbol, count, number) for number, symbol in enumerate(TERMS.universe.symbols)}
+    files = files | fit_regimes(walks, plan, 7).files()
+    return files | warm_files(Bundle.from_files(files, ""), walks, NO_SIDE_SERIES)
+
+
+def walk_bars(symbol: str, count: int, seed: int) -> pd.DataFrame:
+    """Checked hourly bars of a random walk whose volatility changes every ten days."""
+    rng = np.random.default_rng(seed)
+    calm = (np.arange(count) // 240) % 2 == 0
+    close = 100 * np.exp(np.cumsum(np.where(calm, 0.002, 0.01) * rng.standard_normal(count)))
+    opened = pd.date_range("2023-03-01", periods=count, freq="h", tz="UTC").as_unit("ms")
+    return pd.DataFrame({
+        "symbol": symbol, "open_time": opened, "timestamp": opened + HOUR, "open": close, "high": close * 1.001,
+        "low": close * 0.999, "close": close, "volume": 5.0, "segment": np.int32(0),
+    })  # fmt: skip
 
 
 def made_later(files: Files, count: int) -> Files:

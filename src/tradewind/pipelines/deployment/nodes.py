@@ -1,24 +1,29 @@
 """The chosen procedure, and the bundle of it refitted on all settled labels."""
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from tradewind.clock import now
-from tradewind.errors import BadParameters
+from tradewind.errors import BadData, BadParameters
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.models import catalogue, walk_forward
 from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.learning.regimes.walk_forward import RegimePlan
 from tradewind.market.universe import Universe
 from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, choose, make_bundle
 from tradewind.operations.bundle.origins import ORIGINS, origins_file
+from tradewind.operations.bundle.regimes import fit_regimes
+from tradewind.operations.bundle.sealing import Files
 from tradewind.operations.bundle.warming import warm_files
 from tradewind.parameters import Parameters
 from tradewind.provenance.records import plain
 from tradewind.trading.setup import TradingSetup
 
+logger = logging.getLogger(__name__)
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
 
@@ -62,6 +67,7 @@ def build_bundle(
     parameters: dict[str, Any],
     bars: Partitions,
     side_series: pd.DataFrame,
+    regimes: RegimePlan,
     origins: dict[str, Any],
     *forecasts: pd.DataFrame,
 ) -> dict[str, bytes]:
@@ -79,6 +85,7 @@ def build_bundle(
         parameters: all of the run's.
         bars: after which the bundle's decider stands when it is served.
         side_series: the same.
+        regimes: the model of regimes that goes with the forecaster, fitted on all bars.
         origins: what made the stored tables, by dataset.
         *forecasts: out of sample, one table a model.
 
@@ -112,4 +119,13 @@ def build_bundle(
     if origins:
         files[ORIGINS] = origins_file(origins)
     history = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}
+    files |= _regime_files(history, regimes, typed.seed)
     return files | warm_files(Bundle.from_files(files, ""), history, side_series)
+
+
+def _regime_files(history: Mapping[str, pd.DataFrame], plan: RegimePlan, seed: int) -> Files:
+    try:
+        return fit_regimes(history, plan, seed).files()
+    except BadData as error:
+        logger.warning("the bundle has no model of regimes, so that none can be served: %s", error)
+        return {}
