@@ -6,14 +6,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from tradewind.learning.ensemble import EQUAL_WEIGHT
+from tradewind.learning.ensemble.forecaster import EnsembleForecaster
 from tradewind.learning.features.catalogue import FeatureSelection, select
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.learning.regimes.walk_forward import RegimePlan
 from tradewind.market.universe import Universe
+from tradewind.operations.bundle import contents
 from tradewind.operations.bundle.contents import LATENCY, SPEC, Bundle
-from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, make_bundle
+from tradewind.operations.bundle.making import DecisionTerms, EnsembleProcedure, Findings, Procedure, make_bundle
 from tradewind.operations.bundle.regimes import fit_regimes
 from tradewind.operations.bundle.sealing import Files
 from tradewind.operations.bundle.warming import warm_files
@@ -23,6 +27,8 @@ from tradewind.trading.setup import TradingSetup
 from tradewind.trading.strategy.signals import SignalRules
 from tradewind.trading.strategy.sizing import SizingRules
 
+MEMBERS = ("lightgbm", "linear", "lstm")
+BESIDE = ("SPEC", "GRAPH", "REFERENCE", "LATENCY", "VERDICT", "DRIFT", "PROBE", "EXPECTED", "WALK_FORWARD")
 HOUR = pd.Timedelta(hours=1)
 NO_SIDE_SERIES = pd.DataFrame({
     "series": pd.Series(dtype="str"), "symbol": pd.Series(dtype="str"),
@@ -78,10 +84,20 @@ def bundle_files(
 ) -> Files:
     """The files of a bundle; other seeds give other bundles."""
     assert tuple(one.name for one in select(TERMS.selection, "1h", ())) == NAMES
-    kind: Any = catalogue.model(name)
     rows = model_rows(seed, count, edge)
-    procedure = Procedure(name, kind.parameters_class(), TrainingRules(max_rounds=10), 7)
-    return make_bundle(procedure, rows, TERMS, findings(name, verdict, rows), "2026-01-01T00:00:00+00:00")
+    return make_bundle(procedure_of(name), rows, TERMS, findings(name, verdict, rows), "2026-01-01T00:00:00+00:00")
+
+
+def procedure_of(name: str) -> Procedure | EnsembleProcedure:
+    """How a small model of that name is trained; `equal_weight` has a member of each kind."""
+    if name == EQUAL_WEIGHT:
+        return EnsembleProcedure(tuple(_of_one(one) for one in MEMBERS), 7)
+    return _of_one(name)
+
+
+def _of_one(name: str) -> Procedure:
+    small = {"window_bars": 3, "hidden": 8} if catalogue.stage_of(name) == "deep_learning" else {}
+    return Procedure(name, catalogue.model(name).parameters_class(**small), TrainingRules(max_rounds=10), 7)
 
 
 @functools.cache
@@ -104,6 +120,22 @@ def walk_bars(symbol: str, count: int, seed: int) -> pd.DataFrame:
         "symbol": symbol, "open_time": opened, "timestamp": opened + HOUR, "open": close, "high": close * 1.001,
         "low": close * 0.999, "close": close, "volume": 5.0, "segment": np.int32(0),
     })  # fmt: skip
+
+
+def stored_model(files: Files, name: str) -> Any:
+    """The model that the bundle stores beside its graph."""
+    kind: Any = EnsembleForecaster if name == EQUAL_WEIGHT else catalogue.model(name)
+    beside = {getattr(contents, one) for one in BESIDE}
+    return kind.from_files({key: content for key, content in files.items() if key not in beside})
+
+
+def inputs(name: str, count: int) -> NDArray[np.float32]:
+    """Rows of features with missing values, or windows of them for a model over windows."""
+    rows = model_rows(11, count // 2 + 2)[list(NAMES)].to_numpy(dtype=np.float32)[: count + 2].copy()
+    rows[::7, 1] = np.nan
+    if name in catalogue.rows_of(tuple(catalogue.MODELS)):
+        return rows[:count]
+    return np.stack([rows[at : at + 3] for at in range(count)])
 
 
 def made_later(files: Files, count: int) -> Files:

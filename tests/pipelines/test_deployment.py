@@ -29,15 +29,19 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
+OTHERS = {"lightgbm": 1.2, "equal_weight": 1.1}
+
+
 def build(wanted: str, path: Path, origins: dict[str, Any] | None = None, least_bars: int = 200, **changes: Any) -> Any:
     rows = model_rows(1)
     told = findings("linear", "go", rows)
-    board = pd.concat([told.leaderboard, told.leaderboard.assign(strategy="lightgbm", sharpe=1.2)], ignore_index=True)
+    others = [told.leaderboard.assign(strategy=name, sharpe=sharpe) for name, sharpe in OTHERS.items()]
+    board = pd.concat([told.leaderboard, *others], ignore_index=True)
     models = ["linear", "lightgbm"]
     best = {"max_depth": 2, "min_child_weight": 5.0}
     of_run = [*models, "ppo"]  # `params:models` lists agents, too; none of them is searched or deployed
     procedure = choose_procedure(board, of_run, PARAMETERS, DeploymentRules(model=wanted), best) | changes
-    forecasts = [told.forecasts.assign(model=name) for name in models]
+    forecasts = [told.forecasts.assign(model=name) for name in (*models, "equal_weight")]
     partitions = {f"simulated/{name}/1h": partial(_of, rows, name) for name in TERMS.universe.symbols}
     bars = {partition: partial(_bars, name) for partition, name in zip(partitions, TERMS.universe.symbols, strict=True)}
     files = build_bundle(
@@ -76,6 +80,18 @@ def test_the_best_model_is_refitted_by_its_own_procedure_and_served_in_developme
     again = build("lightgbm", tmp_path)
     assert again.load(2).spec.parameters["max_depth"] == 2 and again.load(2).spec.evidence.verdict == "none"
     assert again.roles("development") == Roles(2, None, 1) and again.roles("production") == Roles()
+
+
+def test_the_mean_of_all_models_is_deployed_as_one(tmp_path: Path) -> None:
+    registry = build("equal_weight", tmp_path)
+    spec = registry.load(1).spec
+    assert (spec.name, spec.family) == ("equal_weight", "ensemble") and registry.load(1).probe_error() <= 1e-6
+    assert spec.parameters["linear"] == {"c": 0.01, "shares_penalty": False}
+    assert spec.parameters["lightgbm"]["max_depth"] == 2 and spec.training["linear"]["row_stride"] == 2
+    alone = {name: build(name, tmp_path / name).load(1) for name in ("linear", "lightgbm")}
+    x = model_rows(9)[list(spec.features)].to_numpy(np.float32)[:50]
+    mean = np.mean([one.forecaster.predict_many(x) for one in alone.values()], axis=0)
+    np.testing.assert_allclose(registry.load(1).forecaster.predict_many(x), mean, atol=1e-9)
 
 
 def test_parameters_that_kedro_has_made_objects_of_are_the_same() -> None:
