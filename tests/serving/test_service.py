@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,18 @@ def test_champions_are_swapped_and_taken_back_under_load_without_a_failed_reques
             wait_for(lambda: len(got) > answered + 20)
             assert {version for _, version in got[answered:]} == {1}
         assert {status for status, _ in got} == {200}
+
+
+def test_of_twenty_moves_at_once_one_is_made_and_nineteen_conflict(tmp_path: Path) -> None:
+    with serving(tmp_path, bundle_files(seed=1), bundle_files(seed=2)) as service, service.client() as client:
+
+        def race(number: int) -> int:
+            move = {"version": 2, "to": "champion", "expected": 1, "reason": f"racer {number}"}
+            return client.post("/v1/models/linear/move", json=move).status_code
+
+        with ThreadPoolExecutor(20) as on:
+            assert sorted(on.map(race, range(20))) == [200] + [409] * 19
+        assert service.registry.roles("development") == Roles(2, None, 1)
 
 
 def test_a_version_that_was_touched_is_not_served_and_the_champion_goes_on(tmp_path: Path) -> None:
