@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.depth import deep
-from tests.laws.test_forecasters import DIRECTED, fitted, make_rows
+from tests.laws.test_forecasters import DIRECTED, fitted, make_rows, training, unfitted
 from tradewind.learning.ensemble.forecaster import EnsembleForecaster
 from tradewind.learning.ensemble.onnx_graph import shape_of, to_onnx
 from tradewind.learning.models import onnx_graph
@@ -57,6 +57,18 @@ def test_members_that_read_other_features_find_their_own() -> None:
         ensemble.predict_row(shuffled),
         (one.predict_row(shuffled[ensemble.places[0]]) + other.predict_row(shuffled[ensemble.places[1]])) / 2,
     )
+
+
+def test_a_network_over_one_bar_takes_a_row_as_models_of_rows_do() -> None:
+    network = unfitted("linear_network", window_bars=1).fit(training(make_rows(1)))
+    ensemble = EnsembleForecaster.equal([network, fitted("linear")], 7)
+    graph = OnnxForecaster.from_bytes(to_onnx(ensemble), ensemble.features)
+    assert (graph.window_bars, graph.reads_windows) == (1, True)
+    for x in make_rows(4)[list(ensemble.features)].to_numpy(dtype=np.float32)[:50]:
+        np.testing.assert_array_equal(network.predict_row(x), network.predict_row(x[None]))
+        wanted = (network.predict_row(x) + fitted("linear").predict_row(x)) / 2
+        np.testing.assert_allclose(ensemble.predict_row(x), wanted, atol=1e-12)
+        np.testing.assert_allclose(graph.predict_row(x), wanted, atol=1e-6)
 
 
 def test_a_single_forecaster_is_its_own_graph() -> None:

@@ -38,6 +38,15 @@ class Graph:
         return name
 
     def op(self, kind: str, *inputs: str, domain: str = "", output: str = "", **attributes: Any) -> str:
+        """One operator.
+
+        Args:
+            kind: its name in ONNX.
+            *inputs: what it reads.
+            domain: of the operator; empty for those of ONNX itself.
+            output: what its result is called; a name of its own if not given.
+            **attributes: as ONNX has them.
+        """
         from onnx import helper
 
         name = output or f"value_{len(self.nodes)}"
@@ -76,6 +85,13 @@ class Graph:
         return self.op("Softmax", self.doubles(score), axis=-1)
 
     def standardised(self, mean: Any, share: Any, by: str) -> str:
+        """The features less their mean, scaled and clipped; what is missing is 0.
+
+        Args:
+            mean: of each feature.
+            share: of each feature, that it is scaled by.
+            by: how: `Div` or `Mul`.
+        """
         moved = self.op("Sub", self.doubles(INPUT), self.constant(mean))
         scaled = self.op(by, moved, self.constant(share))
         without_nan = self.op("Where", self.op("IsNaN", scaled), self.constant(0.0), scaled)
