@@ -14,6 +14,7 @@ import pandas as pd
 from tradewind.metrics.betting import Bet, mean_evidence
 from tradewind.operations.canary.expectation import measured
 from tradewind.operations.canary.fast_checks import FastChecks, Scored
+from tradewind.operations.canary.patience import patient
 from tradewind.operations.canary.rules import CanaryRules
 
 PROBABILITIES = ["p_down", "p_flat", "p_up"]
@@ -82,7 +83,7 @@ def main() -> None:
     half = rows["timestamp"].quantile(0.5)
     before, rules = rows[rows["timestamp"] < half], CanaryRules()
     edges = [before[f"p_up{part}"].to_numpy() - before[f"p_down{part}"].to_numpy() for part in ("", "_other")]
-    expected = measured(*edges)
+    expected = patient(measured(*edges), *edges, rules)
     trial = rows[rows["timestamp"] >= half].reset_index(drop=True)
     champion = trial[VALUES].to_numpy(np.float64)
     print(f"expected of an honest canary: {expected}")

@@ -15,7 +15,6 @@ MODULES = {
     "serve": ("fastapi", "uvicorn", "grpc", "grpc_health", "grpc_reflection", "prometheus_client"),
     "stores": ("psycopg", "s3fs", "deltalake", "httpx"),
     "cluster": ("distributed",),
-    "tensorflow": ("tensorflow",),
 }
 
 

@@ -323,6 +323,7 @@ def test_health_metrics_and_the_page_of_calls(service: Service) -> None:
         assert client.get("/readyz").json()["status"] == "ready"
         page = client.get("/docs").text
         assert "/v1/predict/price" in page and "https://" not in page  # asks no other host
+        assert "In service: <b>linear@1</b>" in page and "is the procedure's" in page and "gate" not in page
         paths = client.get("/openapi.json").json()["paths"]
     assert {"/v1/predict/price", "/v1/predict/regime", "/v1/execution/plan", "/v1/stream"} <= set(paths)
     with service.client() as client:

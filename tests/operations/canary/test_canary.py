@@ -10,6 +10,7 @@ from tests.depth import deep
 from tradewind.operations.bundle.measuring import EDGES
 from tradewind.operations.canary.expectation import Expectation, expectation, measured
 from tradewind.operations.canary.fast_checks import FastChecks, Scored, Tripped
+from tradewind.operations.canary.patience import patient
 from tradewind.operations.canary.power import days_to_promote
 from tradewind.operations.canary.routing import DAY_MS, is_canarys
 from tradewind.operations.canary.rules import CanaryRules
@@ -58,7 +59,7 @@ def expected_of(honest: Expectation | None = None) -> Expectation:
     market = Market(999, 20_000)
     found = honest or measured(market.champion, market.honest)
     assert found is not None
-    return found
+    return patient(found, market.champion, market.honest, RULES)
 
 
 EXPECTED = expected_of()
@@ -159,6 +160,23 @@ def test_what_is_expected_comes_from_the_bars_that_both_have_forecast() -> None:
     found = expectation(rows[0], rows[1][:200])
     assert found is not None and found.agreement == 1.0 and found.ratio == pytest.approx(2)
     assert expectation(rows[0], rows[1][:50]) is None
+
+
+def test_a_pair_that_drifts_apart_for_weeks_is_given_patience_and_one_that_does_not_is_given_none() -> None:
+    assert EXPECTED.patience == 1.0
+    steady, rng = Market(5, 20_000), np.random.default_rng(5)
+    apart = np.repeat(rng.random(100) < 0.3, 200)  # in some weeks they say opposite things
+    drifting = np.where(apart, -0.3 * steady.honest, steady.honest)
+    found = measured(steady.champion, drifting)
+    assert found is not None and patient(found, steady.champion, drifting, RULES).patience > 1.0
+
+
+def test_patience_takes_back_fewer_honest_ones_and_an_inverted_one_still() -> None:
+    slower = FastChecks(RULES, EXPECTED._replace(patience=3.0), BASELINE_MS)
+    market = Market(3)
+    took = next(at for at, one in enumerate(paired(market, -market.honest), 1) if slower.observe(one))
+    swift = trial(paired(market := Market(3), -market.honest))
+    assert swift is not None and swift.decisions < took < 60
 
 
 def test_routing_keeps_days_whole_and_its_share() -> None:

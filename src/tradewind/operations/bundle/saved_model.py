@@ -4,14 +4,14 @@ Networks are not among them: they have operators (LSTM, attention) that are not 
 """
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tradewind.errors import BadModel, BadParameters
-from tradewind.extras import require
+from tradewind.errors import BadModel, BadParameters, MissingExtra
 from tradewind.learning.models.onnx_forecaster import INPUT, OUTPUT
 from tradewind.operations.bundle.contents import EXPECTED, GRAPH, PROBE, PROBE_TOLERANCE, Bundle
 
@@ -30,7 +30,8 @@ def save_saved_model(bundle: Bundle, path: Path) -> None:
         BadParameters: there is something at `path`.
         MissingExtra: TensorFlow is not installed.
     """
-    require("tensorflow", "a SavedModel")
+    if find_spec("tensorflow") is None:  # an extra of its own, not part of `all`: half a gigabyte for one form
+        raise MissingExtra("a SavedModel needs TensorFlow: pip install 'tradewind[tensorflow]'")
     import onnx
     import tensorflow as tf
 
@@ -42,8 +43,8 @@ def save_saved_model(bundle: Bundle, path: Path) -> None:
         raise BadModel(f"{bundle.spec.name} has operators that a SavedModel is not written for: {', '.join(unknown)}")
     shape = [None, *(one.dim_value for one in graph.input[0].type.tensor_type.shape.dim[1:])]
 
-    class Forecaster(tf.Module):  # type: ignore[misc]
-        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, INPUT)])  # type: ignore[untyped-decorator]
+    class Forecaster(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, INPUT)])
         def forecast(self, features: Any) -> dict[str, Any]:
             return {OUTPUT: _computed(tf, graph, features)}
 

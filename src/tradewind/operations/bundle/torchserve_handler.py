@@ -33,7 +33,7 @@ def _load(folder: Path) -> None:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    body = request.get("body", request.get("data"))
+    body: Any = request.get("body", request.get("data"))
     try:
         if isinstance(body, bytes | bytearray | str):
             body = json.loads(body)
