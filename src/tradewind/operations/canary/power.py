@@ -15,8 +15,8 @@ def days_to_promote(
     """Half and nine tenths of trials with such gains are promoted within so many days; inf where fewer ever are.
 
     Args:
-        gains: log loss of the champion less that of the canary, on average over the symbols of a timestamp, of many
-            trials: (trials, timestamps).
+        gains: log loss of the champion less that of the canary, on average over the symbols of a timestamp, shape
+            (trials, timestamps).
         bounds: the largest that each could have been, of the same shape.
         rules: of the trial.
         horizon_bars: of the label.
