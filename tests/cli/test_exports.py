@@ -1,18 +1,33 @@
 """What other servers are given says the same as the bundle."""
 
+import importlib.util
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import numpy as np
 import onnxruntime
 import pytest
 
-from tests.operations.bundles import bundle_files
+from tests.operations.bundles import bundle_files, inputs, stored_model
 from tradewind.cli.exports import mirror, save_mlflow_model
-from tradewind.errors import BadParameters
+from tradewind.errors import BadModel, BadParameters, MissingExtra
 from tradewind.operations.bundle import contents
 from tradewind.operations.bundle.contents import Bundle
-from tradewind.operations.bundle.exports import triton_repository
+from tradewind.operations.bundle.exports import torchserve_archive, triton_repository
+from tradewind.operations.bundle.saved_model import save_saved_model
 from tradewind.operations.registry.gate import GateRules
 from tradewind.operations.registry.records import Reason
 from tradewind.operations.registry.registry import Registry
@@ -46,6 +61,123 @@ def test_the_repository_of_triton_holds_the_same_graph_and_its_shapes(bundle: Bu
     assert f'name: "{said.name}" data_type: TYPE_FP64 dims: [ {said.shape[1]} ]' in config
     found = session.run(None, {given.name: bundle.array(contents.PROBE)})[0]
     np.testing.assert_allclose(found, bundle.array(contents.EXPECTED), atol=1e-6)
+
+
+def test_the_archive_of_torchserve_holds_the_same_graph_and_a_handler_that_runs_it(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    content = torchserve_archive(bundle, 17)
+    assert content == torchserve_archive(bundle, 17)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(tmp_path)
+    model = json.loads((tmp_path / "MAR-INF/MANIFEST.json").read_text())["model"]
+    assert (model["modelName"], model["modelVersion"]) == ("lightgbm", "17")
+    assert (tmp_path / model["serializedFile"]).read_bytes() == bundle.files[contents.GRAPH]
+    named = importlib.util.spec_from_file_location("handler_of_the_archive", tmp_path / model["handler"])
+    assert named is not None and named.loader is not None
+    handler = importlib.util.module_from_spec(named)
+    named.loader.exec_module(handler)
+    context = SimpleNamespace(system_properties={"model_dir": str(tmp_path)})
+    probe = [[None if np.isnan(one) else float(one) for one in row] for row in bundle.array(contents.PROBE)]
+    parsed, raw, bad = handler.handle(
+        [{"body": {"features": probe}}, {"data": json.dumps({"features": probe}).encode()}, {"body": {"x": 1}}], context
+    )
+    np.testing.assert_allclose(parsed["forecast"], bundle.array(contents.EXPECTED), atol=1e-6)
+    assert raw == parsed and "features" in bad["error"]
+    assert handler.handle(None, context) == []
+
+
+@pytest.mark.parametrize("name", ["linear", "lightgbm", "xgboost"])
+def test_the_saved_model_of_tensorflow_says_the_same(name: str, tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow", reason="pip install 'tradewind[tensorflow]'")
+    of_rows = Bundle.from_files(bundle_files(name), "a" * 64)
+    save_saved_model(of_rows, tmp_path / "model")
+    rows = inputs(name, 1000)
+    said = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"](features=tf.constant(rows))
+    np.testing.assert_allclose(said["forecast"].numpy(), of_rows.forecaster.predict_many(rows), atol=1e-6)
+    with pytest.raises(BadParameters, match="name another folder"):
+        save_saved_model(of_rows, tmp_path / "model")
+    with pytest.raises(BadModel, match="operators that a SavedModel is not written for: .*LSTM"):
+        save_saved_model(Bundle.from_files(bundle_files("lstm"), "a" * 64), tmp_path / "other")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is there")
+def test_without_tensorflow_a_saved_model_names_the_extra(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(MissingExtra, match=r"tradewind\[tensorflow\]"):
+        save_saved_model(bundle, tmp_path / "model")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def running_server(command: list[str], ready: str, log: Path) -> Iterator[None]:
+    """A foreign server until the block ends, once `ready` answers 200; its whole process group is ended."""
+    with log.open("w") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, cwd=log.parent)
+    try:
+        deadline = time.monotonic() + 300
+        while True:
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
+            try:
+                if httpx.get(ready).status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.3)
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+@pytest.mark.depth
+@pytest.mark.parametrize("name", ["linear", "lightgbm", "lstm", "equal_weight"])
+def test_mlflows_own_server_says_the_same_of_ten_thousand_rows(name: str, tmp_path: Path) -> None:
+    served, port = Bundle.from_files(bundle_files(name), "a" * 64), free_port()
+    save_mlflow_model(served, tmp_path / "model")
+    command = [
+        sys.executable, "-m", "mlflow", "models", "serve", "-m", str(tmp_path / "model"), "--env-manager", "local",
+        "--host", "127.0.0.1", "--port", str(port),
+    ]  # fmt: skip
+    rows = inputs(name, 10_000)
+    wanted = np.stack([stored_model(bundle_files(name), name).predict_row(row) for row in rows])
+    with running_server(command, f"http://127.0.0.1:{port}/ping", tmp_path / "log"):
+        said = []
+        for part in np.split(rows, 10):
+            body = json.dumps({"inputs": {"features": part.astype(np.float64).tolist()}})
+            answer = httpx.post(f"http://127.0.0.1:{port}/invocations", content=body, timeout=120,
+                                headers={"Content-Type": "application/json"})  # fmt: skip
+            assert answer.status_code == 200, answer.text[:500]
+            said += answer.json()["predictions"]["forecast"]
+    np.testing.assert_allclose(said, wanted, atol=1e-6)
+
+
+@pytest.mark.depth
+def test_torchserve_says_the_same(bundle: Bundle, tmp_path: Path) -> None:
+    pytest.importorskip("ts", reason="pip install torchserve, and Java")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/lightgbm.mar").write_bytes(torchserve_archive(bundle, 17))
+    ports = {name: free_port() for name in ("inference", "management", "metrics")}
+    lines = [f"{name}_address=http://127.0.0.1:{port}" for name, port in ports.items()]
+    lines += [f"grpc_{name}_port={free_port()}" for name in ("inference", "management")]
+    lines += ["default_workers_per_model=1", "enable_envvars_config=false"]
+    (tmp_path / "config.properties").write_text("\n".join(lines) + "\n")
+    command = [
+        sys.executable, "-c", "from ts.model_server import start; start()", "--start", "--foreground", "--ncs",
+        "--model-store", str(tmp_path / "store"), "--models", "lightgbm=lightgbm.mar", "--ts-config",
+        str(tmp_path / "config.properties"), "--disable-token-auth",
+    ]  # fmt: skip
+    address = f"http://127.0.0.1:{ports['inference']}"
+    probe = [[None if np.isnan(one) else float(one) for one in row] for row in bundle.array(contents.PROBE)]
+    with running_server(command, f"{address}/ping", tmp_path / "log"):
+        deadline = time.monotonic() + 120  # it is healthy before its worker is there
+        while (answer := httpx.post(f"{address}/predictions/lightgbm", json={"features": probe}, timeout=60)).is_error:
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(1)
+    np.testing.assert_allclose(answer.json()["forecast"], bundle.array(contents.EXPECTED), atol=1e-6)
 
 
 def test_mlflow_shows_versions_and_roles_and_is_corrected_when_it_differs(tmp_path: Path) -> None:

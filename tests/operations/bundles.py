@@ -6,21 +6,34 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from tradewind.learning.ensemble import EQUAL_WEIGHT
+from tradewind.learning.ensemble.forecaster import EnsembleForecaster
 from tradewind.learning.features.catalogue import FeatureSelection, select
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.learning.regimes.walk_forward import RegimePlan
 from tradewind.market.universe import Universe
-from tradewind.operations.bundle.contents import LATENCY, SPEC
-from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, make_bundle
+from tradewind.operations.bundle import contents
+from tradewind.operations.bundle.contents import LATENCY, SPEC, Bundle
+from tradewind.operations.bundle.making import DecisionTerms, EnsembleProcedure, Findings, Procedure, make_bundle
+from tradewind.operations.bundle.regimes import fit_regimes
 from tradewind.operations.bundle.sealing import Files
+from tradewind.operations.bundle.warming import warm_files
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.setup import TradingSetup
 from tradewind.trading.strategy.signals import SignalRules
 from tradewind.trading.strategy.sizing import SizingRules
 
+MEMBERS = ("lightgbm", "linear", "lstm")
+BESIDE = ("SPEC", "GRAPH", "REFERENCE", "LATENCY", "VERDICT", "DRIFT", "PROBE", "EXPECTED", "WALK_FORWARD")
 HOUR = pd.Timedelta(hours=1)
+NO_SIDE_SERIES = pd.DataFrame({
+    "series": pd.Series(dtype="str"), "symbol": pd.Series(dtype="str"),
+    "known_at": pd.Series(dtype="datetime64[ms, UTC]"), "value": pd.Series(dtype="float64"),
+})  # fmt: skip
 NAMES = ("log_return_1", "rsi_14", "realised_volatility_24")
 TERMS = DecisionTerms(
     universe=Universe(venue="simulated", symbols=("SIM1", "SIM2"), timeframe="1h"),
@@ -71,10 +84,58 @@ def bundle_files(
 ) -> Files:
     """The files of a bundle; other seeds give other bundles."""
     assert tuple(one.name for one in select(TERMS.selection, "1h", ())) == NAMES
-    kind: Any = catalogue.model(name)
     rows = model_rows(seed, count, edge)
-    procedure = Procedure(name, kind.parameters_class(), TrainingRules(max_rounds=10), 7)
-    return make_bundle(procedure, rows, TERMS, findings(name, verdict, rows), "2026-01-01T00:00:00+00:00")
+    return make_bundle(procedure_of(name), rows, TERMS, findings(name, verdict, rows), "2026-01-01T00:00:00+00:00")
+
+
+def procedure_of(name: str) -> Procedure | EnsembleProcedure:
+    """How a small model of that name is trained; `equal_weight` has a member of each kind."""
+    if name == EQUAL_WEIGHT:
+        return EnsembleProcedure(tuple(_of_one(one) for one in MEMBERS), 7)
+    return _of_one(name)
+
+
+def _of_one(name: str) -> Procedure:
+    small = {"window_bars": 3, "hidden": 8} if catalogue.stage_of(name) == "deep_learning" else {}
+    return Procedure(name, catalogue.model(name).parameters_class(**small), TrainingRules(max_rounds=10), 7)
+
+
+@functools.cache
+def with_regimes(seed: int = 1, count: int = 1100) -> Files:
+    """The files of a bundle that has models of regimes, fitted on bars of a random walk."""
+    files = bundle_files(seed=seed)
+    plan = RegimePlan(rules={"least_bars": 1000})
+    walks = {symbol: walk_bars(symbol, count, number) for number, symbol in enumerate(TERMS.universe.symbols)}
+    files = files | fit_regimes(walks, plan, 7).files()
+    return files | warm_files(Bundle.from_files(files, ""), walks, NO_SIDE_SERIES)
+
+
+def walk_bars(symbol: str, count: int, seed: int) -> pd.DataFrame:
+    """Checked hourly bars of a random walk whose volatility changes every ten days."""
+    rng = np.random.default_rng(seed)
+    calm = (np.arange(count) // 240) % 2 == 0
+    close = 100 * np.exp(np.cumsum(np.where(calm, 0.002, 0.01) * rng.standard_normal(count)))
+    opened = pd.date_range("2023-03-01", periods=count, freq="h", tz="UTC").as_unit("ms")
+    return pd.DataFrame({
+        "symbol": symbol, "open_time": opened, "timestamp": opened + HOUR, "open": close, "high": close * 1.001,
+        "low": close * 0.999, "close": close, "volume": 5.0, "segment": np.int32(0),
+    })  # fmt: skip
+
+
+def stored_model(files: Files, name: str) -> Any:
+    """The model that the bundle stores beside its graph."""
+    kind: Any = EnsembleForecaster if name == EQUAL_WEIGHT else catalogue.model(name)
+    beside = {getattr(contents, one) for one in BESIDE}
+    return kind.from_files({key: content for key, content in files.items() if key not in beside})
+
+
+def inputs(name: str, count: int) -> NDArray[np.float32]:
+    """Rows of features with missing values, or windows of them for a model over windows."""
+    rows = model_rows(11, count // 2 + 2)[list(NAMES)].to_numpy(dtype=np.float32)[: count + 2].copy()
+    rows[::7, 1] = np.nan
+    if name in catalogue.rows_of(tuple(catalogue.MODELS)):
+        return rows[:count]
+    return np.stack([rows[at : at + 3] for at in range(count)])
 
 
 def made_later(files: Files, count: int) -> Files:

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.operations.bundles import TERMS, bundle_files, findings, model_rows
+from tests.operations.bundles import NO_SIDE_SERIES, TERMS, bundle_files, findings, model_rows
 from tradewind.datasets.registry import RegistryDataset, champions_stay
 from tradewind.errors import BadModel, BadParameters
+from tradewind.learning.regimes.walk_forward import RegimePlan
 from tradewind.operations.bundle.warming import DECISIONS, STATE, read_decisions
 from tradewind.operations.registry.records import Roles
 from tradewind.pipelines.deployment.nodes import DeploymentRules, build_bundle, choose_procedure
@@ -28,38 +29,36 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-def build(wanted: str, path: Path, origins: dict[str, Any] | None = None, **changes: Any) -> Any:
+OTHERS = {"lightgbm": 1.2, "equal_weight": 1.1}
+
+
+def build(wanted: str, path: Path, origins: dict[str, Any] | None = None, least_bars: int = 200, **changes: Any) -> Any:
     rows = model_rows(1)
     told = findings("linear", "go", rows)
-    board = pd.concat([told.leaderboard, told.leaderboard.assign(strategy="lightgbm", sharpe=1.2)], ignore_index=True)
+    others = [told.leaderboard.assign(strategy=name, sharpe=sharpe) for name, sharpe in OTHERS.items()]
+    board = pd.concat([told.leaderboard, *others], ignore_index=True)
     models = ["linear", "lightgbm"]
     best = {"max_depth": 2, "min_child_weight": 5.0}
     of_run = [*models, "ppo"]  # `params:models` lists agents, too; none of them is searched or deployed
     procedure = choose_procedure(board, of_run, PARAMETERS, DeploymentRules(model=wanted), best) | changes
-    forecasts = [told.forecasts.assign(model=name) for name in models]
+    forecasts = [told.forecasts.assign(model=name) for name in (*models, "equal_weight")]
     partitions = {f"simulated/{name}/1h": partial(_of, rows, name) for name in TERMS.universe.symbols}
     bars = {partition: partial(_bars, name) for partition, name in zip(partitions, TERMS.universe.symbols, strict=True)}
     files = build_bundle(
         procedure, partitions, {}, told.verdict, board, TERMS.universe, TERMS.trading, TERMS.selection, PARAMETERS,
-        bars, NO_SIDE_SERIES, origins or {}, *forecasts,
+        bars, NO_SIDE_SERIES, RegimePlan(rules={"least_bars": least_bars}), origins or {}, *forecasts,
     )  # fmt: skip
     dataset = RegistryDataset(path=str(path))
     dataset.save(files)
     return dataset.load()
 
 
-NO_SIDE_SERIES = pd.DataFrame({
-    "series": pd.Series(dtype="str"), "symbol": pd.Series(dtype="str"),
-    "known_at": pd.Series(dtype="datetime64[ms, UTC]"), "value": pd.Series(dtype="float64"),
-})  # fmt: skip
-
-
-def _bars(symbol: str, count: int = 40) -> pd.DataFrame:
+def _bars(symbol: str, count: int = 240) -> pd.DataFrame:
     opened = pd.date_range("2023-03-01", periods=count, freq="h", tz="UTC").as_unit("ms")
     close = 100 + np.arange(count) % 7
     return pd.DataFrame({
         "symbol": symbol, "open_time": opened, "timestamp": opened + pd.Timedelta(hours=1), "open": close,
-        "high": close + 1.0, "low": close - 1.0, "close": close, "volume": 5.0,
+        "high": close + 1.0, "low": close - 1.0, "close": close, "volume": 5.0, "segment": np.int32(0),
     })  # fmt: skip
 
 
@@ -77,9 +76,22 @@ def test_the_best_model_is_refitted_by_its_own_procedure_and_served_in_developme
     last = read_decisions(registry.read(1)[DECISIONS])
     assert set(last) == set(TERMS.universe.symbols) and np.isfinite(last["SIM2"].p_up)
     assert registry.load(1).decider().from_bytes(registry.read(1)[STATE]).assembly.done_ms == last["SIM1"].timestamp
+    assert set(registry.load(1).regimes().said) == set(TERMS.universe.symbols)
     again = build("lightgbm", tmp_path)
     assert again.load(2).spec.parameters["max_depth"] == 2 and again.load(2).spec.evidence.verdict == "none"
     assert again.roles("development") == Roles(2, None, 1) and again.roles("production") == Roles()
+
+
+def test_the_mean_of_all_models_is_deployed_as_one(tmp_path: Path) -> None:
+    registry = build("equal_weight", tmp_path)
+    spec = registry.load(1).spec
+    assert (spec.name, spec.family) == ("equal_weight", "ensemble") and registry.load(1).probe_error() <= 1e-6
+    assert spec.parameters["linear"] == {"c": 0.01, "shares_penalty": False}
+    assert spec.parameters["lightgbm"]["max_depth"] == 2 and spec.training["linear"]["row_stride"] == 2
+    alone = {name: build(name, tmp_path / name).load(1) for name in ("linear", "lightgbm")}
+    x = model_rows(9)[list(spec.features)].to_numpy(np.float32)[:50]
+    mean = np.mean([one.forecaster.predict_many(x) for one in alone.values()], axis=0)
+    np.testing.assert_allclose(registry.load(1).forecaster.predict_many(x), mean, atol=1e-9)
 
 
 def test_parameters_that_kedro_has_made_objects_of_are_the_same() -> None:
@@ -111,3 +123,12 @@ def test_what_cannot_be_deployed_says_so(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="is a bundle") as refused:
         RegistryDataset(path=str(tmp_path)).save({"a": "text"})  # type: ignore[dict-item]
     assert isinstance(refused.value.__cause__ or refused.value, BadModel)
+
+
+def test_a_history_too_short_for_a_model_of_regimes_gives_a_bundle_without_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING"):
+        registry = build("best", tmp_path, least_bars=241)
+    assert registry.load(1).regimes() is None
+    assert "no model of regimes" in caplog.text and "needs 241 bars" in caplog.text

@@ -8,42 +8,37 @@ import pytest
 import tritonclient.http as triton
 from numpy.typing import NDArray
 
-from tests.operations.bundles import NAMES, bundle_files, model_rows
+from tests.operations.bundles import NAMES, bundle_files, inputs, stored_model
 from tests.serving.conftest import Service, price, serving
-from tradewind.learning.models import catalogue
 from tradewind.serving.rpc import prediction_pb2 as messages
-
-
-def rows_of(count: int) -> NDArray[np.float32]:
-    rows = model_rows(11, count // 2 + 1)[list(NAMES)].to_numpy(dtype=np.float32)[:count].copy()
-    rows[::7, 1] = np.nan
-    return rows
 
 
 def named(row: NDArray[np.float32]) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else float(value) for name, value in zip(NAMES, row, strict=True)}
 
 
-def stored(files: dict[str, bytes], name: str) -> Any:
-    kind = catalogue.model(name)
-    return kind.from_files({key: files[key] for key in files if key in {"forecaster.json", kind.model_file}})
+def given(x: NDArray[np.float32]) -> Any:
+    """A row, or a window of rows, as REST takes it."""
+    return named(x) if x.ndim == 1 else [named(row) for row in x]
 
 
 def by_rest(service: Service, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     with service.client() as client:
-        answers = [client.post("/v1/predict/price", json=price(features=named(row))).json() for row in rows]
+        answers = [client.post("/v1/predict/price", json=price(features=given(row))).json() for row in rows]
     return np.array([[one["p_down"], one["p_flat"], one["p_up"], one["expected_return"]] for one in answers])
 
 
 def by_grpc(service: Service, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     stub, out = service.stub(), []
     for row in rows:
-        given = named(row)
-        bar = messages.Bar(
-            features={name: value for name, value in given.items() if value is not None},
-            missing=[name for name, value in given.items() if value is None],
-        )
-        request = messages.PriceRequest(symbol="SIM1", horizon_bars=4, bars=[bar])
+        bars = [
+            messages.Bar(
+                features={name: value for name, value in named(one).items() if value is not None},
+                missing=[name for name, value in named(one).items() if value is None],
+            )
+            for one in np.atleast_2d(row)
+        ]
+        request = messages.PriceRequest(symbol="SIM1", horizon_bars=4, bars=bars)
         one = stub.PredictPrice(request, metadata=service.metadata())
         out.append([one.p_down, one.p_flat, one.p_up, one.expected_return])
     return np.array(out)
@@ -74,8 +69,8 @@ def by_triton(service: Service, rows: NDArray[np.float32], name: str) -> NDArray
 
 
 def agree(folder: Path, name: str, count: int) -> None:
-    files, rows = bundle_files(name), rows_of(count)
-    model = stored(files, name)
+    files, rows = bundle_files(name), inputs(name, count)
+    model = stored_model(files, name)
     expected = np.stack([model.predict_row(row) for row in rows])
     with serving(folder, files) as service:
         bundle = service.registry.load(1)
@@ -89,20 +84,20 @@ def agree(folder: Path, name: str, count: int) -> None:
         np.testing.assert_allclose(forecasts, expected, atol=1e-6, err_msg=door)
 
 
-@pytest.mark.parametrize("name", ["linear", "lightgbm", "xgboost"])
+@pytest.mark.parametrize("name", ["linear", "lightgbm", "xgboost", "equal_weight"])
 def test_every_door_says_what_the_stored_model_says(name: str, tmp_path: Path) -> None:
     agree(tmp_path, name, 40)
 
 
 @pytest.mark.depth
-@pytest.mark.parametrize("name", ["linear", "lightgbm", "xgboost"])
+@pytest.mark.parametrize("name", ["linear", "lightgbm", "xgboost", "lstm", "equal_weight"])
 def test_every_door_agrees_on_ten_thousand_rows(name: str, tmp_path: Path) -> None:
     agree(tmp_path, name, 10_000)
 
 
 def test_a_door_that_says_something_else_would_be_seen(tmp_path: Path) -> None:
     """The planted twin: another model behind the doors."""
-    rows = rows_of(5)
-    expected = np.stack([stored(bundle_files("linear"), "linear").predict_row(row) for row in rows])
+    rows = inputs("linear", 5)
+    expected = np.stack([stored_model(bundle_files("linear"), "linear").predict_row(row) for row in rows])
     with serving(tmp_path, bundle_files("linear", seed=2)) as service, pytest.raises(AssertionError):
         np.testing.assert_allclose(by_rest(service, rows), expected, atol=1e-6)

@@ -150,6 +150,8 @@ def test_a_move_to_production_without_evidence_names_what_is_missing(tmp_path: P
         assert answered.status_code == 200 and answered.json()["champion"] == 1
         forecast = asked(service, price()).json()
         assert forecast["overridden"] == "verdict go (it is no-go)"  # on every answer
+        page = service.client("").get("/docs").text
+        assert "Let in against the gate: verdict go (it is no-go)" in page
         history = service.client().get("/v1/models/linear/history").json()["moves"]
         assert history[-1]["overridden"] and (history[-1]["who"], history[-1]["why"]) == ("admin", "I know")
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +19,14 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.operations.bundles import NAMES, TERMS, bundle_files
+from tests.operations.bundles import NAMES, TERMS, bundle_files, walk_bars, with_regimes
 from tests.serving.conftest import ME, Service, price, serving
 from tradewind.learning.features.assembly import Arrivals, Bar
+from tradewind.learning.regimes.base import REGIMES, Bars
 from tradewind.operations.bundle import contents
 from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.sealing import place_of
+from tradewind.operations.bundle.warming import _bars
 from tradewind.operations.canary.rules import CanaryRules
 from tradewind.operations.registry.records import Roles
 from tradewind.serving.messages import ArrivalsRequest, PriceRequest
@@ -71,6 +74,18 @@ def test_champions_are_swapped_and_taken_back_under_load_without_a_failed_reques
             wait_for(lambda: len(got) > answered + 20)
             assert {version for _, version in got[answered:]} == {1}
         assert {status for status, _ in got} == {200}
+
+
+def test_of_twenty_moves_at_once_one_is_made_and_nineteen_conflict(tmp_path: Path) -> None:
+    with serving(tmp_path, bundle_files(seed=1), bundle_files(seed=2)) as service, service.client() as client:
+
+        def race(number: int) -> int:
+            move = {"version": 2, "to": "champion", "expected": 1, "reason": f"racer {number}"}
+            return client.post("/v1/models/linear/move", json=move).status_code
+
+        with ThreadPoolExecutor(20) as on:
+            assert sorted(on.map(race, range(20))) == [200] + [409] * 19
+        assert service.registry.roles("development") == Roles(2, None, 1)
 
 
 def test_a_version_that_was_touched_is_not_served_and_the_champion_goes_on(tmp_path: Path) -> None:
@@ -167,7 +182,8 @@ def test_an_honest_canary_answers_its_symbol_days_and_is_kept(tmp_path: Path) ->
 def test_a_better_canary_is_promoted_by_the_settled_labels_alone(tmp_path: Path) -> None:
     rules = CanaryRules(min_days=1, max_days=30, min_decisions=5000)
     constant = bundle_files(seed=1, edge=0.0)
-    with serving(tmp_path, constant, bundle_files(seed=2, edge=1.0), canary=rules, poll_s=0.05) as service:
+    better = bundle_files(seed=2, edge=1.0)
+    with serving(tmp_path, constant, better, canary=rules, poll_s=0.05) as service, service.client() as client:
         service.registry.move("development", "canary", 2, None, ME)
         wait_for(lambda: service.functions.models.now.trial is not None)
         trial = service.functions.models.now.trial
@@ -179,7 +195,7 @@ def test_a_better_canary_is_promoted_by_the_settled_labels_alone(tmp_path: Path)
             pair = (trial.champion.forecast(x)[0][:3], trial.canary.forecast(x)[0][:3])
             trial._waiting[hour * HOUR_MS] = {"SIM1": pair}
             outcome = {"as_of_ms": hour * HOUR_MS, "labels": {"SIM1": int(np.digitize(drift, [-0.6, 0.6])) - 1}}
-            assert service.client().post("/v1/outcomes", json=outcome).json()["paired"] == 1
+            assert client.post("/v1/outcomes", json=outcome).json()["paired"] == 1
             if service.functions.models.now.trial is None or trial.slow.outcome != "undecided":
                 break
         wait_for(lambda: service.registry.roles("development").champion == 2)
@@ -234,6 +250,34 @@ def test_bars_are_decided_on_as_evaluation_does(tmp_path: Path) -> None:
     assert answer["reasons"] == list(last.reasons) and idle and all(one["reasons"] for one in idle)
 
 
+def test_the_regime_is_served_by_both_doors_after_each_bar(tmp_path: Path) -> None:
+    longer = {symbol: walk_bars(symbol, 1103, number) for number, symbol in enumerate(TERMS.universe.symbols)}
+    with serving(tmp_path, with_regimes(), with_regimes(seed=2)) as service, service.client() as client:
+        first = client.post("/v1/predict/regime", json={"symbol": "SIM1"}).json()
+        for at in range(1100, 1103):
+            bars = [bar for symbol in longer for bar in _bars(symbol, longer[symbol].iloc[at : at + 1])]
+            client.post("/v1/bars", json=message(Arrivals(0, tuple(bars))))
+        move = {"version": 2, "to": "champion", "expected": 1, "reason": "newer"}
+        said = {symbol: client.post("/v1/predict/regime", json={"symbol": symbol}).json() for symbol in longer}
+        assert client.post("/v1/models/linear/move", json=move).status_code == 200
+        after = client.post("/v1/predict/regime", json={"symbol": "SIM1"}).json()
+        over_grpc = service.stub().PredictRegime(messages.RegimeRequest(symbol="SIM1"), metadata=service.metadata())
+    models = Bundle.from_files(with_regimes(), "0" * 64).regimes().models  # type: ignore[union-attr]
+    for symbol, table in longer.items():
+        history = Bars.of_table(table)
+        steps = models[symbol].history(history)
+        assert list(said[symbol]["probabilities"].values()) == steps.probabilities[-1].tolist()
+        assert said[symbol]["regime"] == REGIMES[int(steps.regime[-1])]
+        assert said[symbol]["since_ms"] == history.timestamp[-int(steps.run_length[-1])]
+    assert first["as_of_ms"] + 3 * HOUR_MS == said["SIM1"]["as_of_ms"] == after["as_of_ms"] == over_grpc.as_of_ms
+    assert (said["SIM1"]["model"], said["SIM1"]["version"], after["version"]) == (
+        "markov",
+        1,
+        2,
+    )  # a later one caught up
+    assert dict(over_grpc.probabilities) == after["probabilities"] and over_grpc.p_leave == after["p_leave"]
+
+
 def test_a_champion_that_comes_later_has_seen_the_bars_that_arrived_before(tmp_path: Path) -> None:
     with serving(tmp_path, bundle_files(seed=1), bundle_files(seed=2)) as service, service.client() as client:
         for arrivals in bars_of(40):
@@ -279,6 +323,7 @@ def test_health_metrics_and_the_page_of_calls(service: Service) -> None:
         assert client.get("/readyz").json()["status"] == "ready"
         page = client.get("/docs").text
         assert "/v1/predict/price" in page and "https://" not in page  # asks no other host
+        assert "In service: <b>linear@1</b>" in page and "is the procedure's" in page and "gate" not in page
         paths = client.get("/openapi.json").json()["paths"]
     assert {"/v1/predict/price", "/v1/predict/regime", "/v1/execution/plan", "/v1/stream"} <= set(paths)
     with service.client() as client:

@@ -8,6 +8,7 @@ from kedro.framework.startup import ProjectMetadata
 
 from tradewind.cli.project import mlflow_settings
 
+FORMS = ("onnx", "triton", "mlflow", "tensorflow", "torchserve")
 REGISTRY = click.option(
     "--registry", "folder", type=click.Path(path_type=Path), default=Path("data/09_deployment/registry"),
     show_default=True, help="Folder of the registry.",
@@ -26,8 +27,8 @@ def _registry(project: ProjectMetadata, folder: Path) -> Any:
 
 @click.command("export-model")
 @click.argument("version", type=int)
-@click.option("--form", type=click.Choice(["onnx", "triton", "mlflow"]), default="onnx", show_default=True,
-              help="One file; a model repository of Triton and KServe; a model of MLflow.")  # fmt: skip
+@click.option("--form", type=click.Choice(FORMS), default="onnx", show_default=True,
+              help="One file; a repository of Triton and KServe; a model of MLflow; a SavedModel; a .mar.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="File or folder to write.")
 @REGISTRY
 @click.pass_obj
@@ -35,7 +36,8 @@ def export_model(project: ProjectMetadata, version: int, form: str, output: Path
     """Write the registered VERSION in another server's form, after its hashes were checked."""
     from tradewind.atomic import write_bytes
     from tradewind.operations.bundle.contents import GRAPH
-    from tradewind.operations.bundle.exports import triton_repository
+    from tradewind.operations.bundle.exports import torchserve_archive, triton_repository
+    from tradewind.operations.bundle.saved_model import save_saved_model
 
     bundle = _registry(project, folder).load(version)
     if form == "onnx":
@@ -43,6 +45,10 @@ def export_model(project: ProjectMetadata, version: int, form: str, output: Path
     elif form == "triton":
         for name, content in triton_repository(bundle, version).items():
             write_bytes(output / name, content)
+    elif form == "torchserve":
+        write_bytes(output, torchserve_archive(bundle, version))
+    elif form == "tensorflow":
+        save_saved_model(bundle, output)
     else:
         save_mlflow_model(bundle, output)
     click.echo(f"written to {output}")

@@ -158,6 +158,7 @@ class ProjectWork:
         """What the run says of the model that would be deployed."""
         import pandas as pd
 
+        from tradewind.learning.ensemble import EQUAL_WEIGHT
         from tradewind.learning.models.catalogue import stage_of
         from tradewind.operations.bundle.drift import walk_forward_losses
         from tradewind.operations.bundle.making import choose
@@ -168,7 +169,10 @@ class ProjectWork:
         board, verdict = load("leaderboard"), load("verdict")
         name = choose(load("params:deployment").model, board, tuple(load("params:models")))
         rows = pd.concat([read()[["symbol", "timestamp", "label"]] for read in load("model_input").values()])
-        losses = walk_forward_losses(rows, load(f"{stage_of(name)}.{name}.forecasts"))
+        of_members = name == EQUAL_WEIGHT
+        losses = walk_forward_losses(
+            rows, load("ensemble_forecasts" if of_members else f"{stage_of(name)}.{name}.forecasts")
+        )
         if name not in set(board["strategy"]):
             raise BadData(f"{name} is not on the leaderboard: deployment.model must be a model that evaluation judges")
         if self._judged != {table: self._fingerprint(table) for table in JUDGED}:

@@ -23,6 +23,7 @@ from tradewind.serving.messages import (
     PlanRequest,
     PriceAnswer,
     PriceRequest,
+    RegimeAnswer,
     RegimeRequest,
     RolesAnswer,
     RollbackRequest,
@@ -61,8 +62,7 @@ class Functions:
         began, serving = time.perf_counter(), self.models.now
         champion = self._champion(serving)
         spec = champion.bundle.spec
-        if request.symbol not in spec.universe.symbols:
-            raise Refusal(404, "the symbol is not of this universe", "GET /v1/models lists the symbols", "symbol")
+        self._check_symbol(request.symbol, champion)
         if request.horizon_bars != spec.horizon_bars:
             raise Refusal(422, f"the model looks {spec.horizon_bars} bars ahead", "ask for those", "horizon_bars")
         at_ms = _now_ms()
@@ -143,16 +143,32 @@ class Functions:
         if self.telemetry.listeners:
             self.telemetry.tell({"kind": "forecast", "model_ms": model_ms, **answer.model_dump()})
 
-    def predict_regime(self, request: RegimeRequest) -> Document:
-        """Refused until a regime model is registered.
+    def predict_regime(self, request: RegimeRequest) -> RegimeAnswer:
+        """The regime after the last bar, by the champion's bundle; no check tries the regimes of a canary.
 
         Raises:
-            Refusal: 404 symbol, 501.
+            Refusal: 404 symbol, 501 the bundle has no model of regimes, 503 no model, warming or stale.
         """
-        champion = self._champion(self.models.now)
-        if request.symbol not in champion.bundle.spec.universe.symbols:
+        began, champion = time.perf_counter(), self._champion(self.models.now)
+        spec, regimes = champion.bundle.spec, champion.regimes
+        self._check_symbol(request.symbol, champion)
+        if regimes is None:
+            raise Refusal(501, "no regime model is registered", "register a bundle that has one")
+        said = regimes.said.get(request.symbol)
+        if said is None:
+            raise Refusal(503, "no bar of this symbol has arrived", "send bars to /v1/bars", retry_after_s=60)
+        age = (_now_ms() - said.timestamp) / 1e3
+        self._check_age(age, spec.universe.timeframe)
+        return RegimeAnswer(
+            symbol=request.symbol, as_of_ms=said.timestamp, regime=said.regime, probabilities=said.probabilities,
+            p_leave=said.p_leave, horizon_bars=said.horizon_bars, since_ms=said.since, model=regimes.name,
+            version=champion.version, overridden=champion.overridden, feature_age_s=age,
+            latency_ms=(time.perf_counter() - began) * 1e3,
+        )  # fmt: skip
+
+    def _check_symbol(self, symbol: str, champion: Variant) -> None:
+        if symbol not in champion.bundle.spec.universe.symbols:
             raise Refusal(404, "the symbol is not of this universe", "GET /v1/models lists the symbols", "symbol")
-        raise Refusal(501, "no regime model is registered", "register a bundle that has one, then ask again")
 
     def optimize_execution(self, request: PlanRequest) -> PlanAnswer:
         """One order or equal slices with their expected cost, by the costs that the model was judged with.
@@ -160,9 +176,9 @@ class Functions:
         Raises:
             Refusal: 404 symbol, 422 a volume that the costs need is missing, 503 no model.
         """
-        spec = self._champion(self.models.now).bundle.spec
-        if request.symbol not in spec.universe.symbols:
-            raise Refusal(404, "the symbol is not of this universe", "GET /v1/models lists the symbols", "symbol")
+        champion = self._champion(self.models.now)
+        spec = champion.bundle.spec
+        self._check_symbol(request.symbol, champion)
         order = Order(
             request.quantity, request.price, request.deadline_s, request.urgency, request.limit_price,
             request.volatility_per_bar, request.bar_volume,

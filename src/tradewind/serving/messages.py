@@ -55,6 +55,24 @@ class RegimeRequest(Message):
     symbol: Name
 
 
+class RegimeAnswer(Message):
+    """The announced regime since `since_ms`, and the filtered probability of each; `p_leave`: that it is left within
+    `horizon_bars`."""
+
+    symbol: str
+    as_of_ms: int
+    regime: str
+    probabilities: dict[str, Finite]
+    p_leave: Finite
+    horizon_bars: int
+    since_ms: int
+    model: str
+    version: int
+    overridden: str
+    feature_age_s: Finite
+    latency_ms: Finite
+
+
 class PlanRequest(Message):
     """An order to be planned; `price` is now, quantities are in units of the instrument."""
 

@@ -7,10 +7,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
+from tradewind.serving.variants import Variant
+
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
 h2 { margin-top: 2.5rem } summary { cursor: pointer; padding: .4rem 0 } pre { overflow-x: auto; background: #f4f5f7;
-padding: .8rem } code.m { display: inline-block; width: 3.5rem; font-weight: 600 }
+padding: .8rem } code { overflow-wrap: anywhere } .over { background: #b3261e; color: #fff; padding: .6rem .8rem }
+code.m { display: inline-block; width: 3.5rem; font-weight: 600 }
 """
 
 
@@ -19,11 +22,11 @@ def add_page(app: FastAPI) -> None:
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return HTMLResponse(render(app.openapi()))
+        return HTMLResponse(render(app.openapi(), app.state.functions.models.now.champion))
 
 
-def render(document: dict[str, Any]) -> str:
-    """The page of an OpenAPI document."""
+def render(document: dict[str, Any], champion: Variant | None) -> str:
+    """The page of an OpenAPI document, and of the version that answers; what the gate missed stands on top."""
     schemas = document.get("components", {}).get("schemas", {})
     by_tag: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
@@ -32,10 +35,24 @@ def render(document: dict[str, Any]) -> str:
     parts = [f"<h2>{escape(tag)}</h2>{''.join(calls)}" for tag, calls in by_tag.items()]
     about = "A token goes into the header: <code>Authorization: Bearer TOKEN</code>. Errors are problem+json."
     return (
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Tradewind</title><style>{STYLE}</style>"
-        f"<h1>Tradewind</h1><p>{escape(document['info']['description'])} {about} "
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Tradewind</title>"
+        f"<meta name='viewport' content='width=device-width, initial-scale=1'><style>{STYLE}</style>"
+        f"<h1>Tradewind</h1>{_served(champion)}<p>{escape(document['info']['description'])} {about} "
         f"<a href='/openapi.json'>openapi.json</a></p>{''.join(parts)}</html>"
     )
+
+
+def _served(champion: Variant | None) -> str:
+    if champion is None:
+        return "<p>No model is in service.</p>"
+    spec, over = champion.bundle.spec, champion.overridden
+    symbols = escape(", ".join(spec.universe.symbols))
+    told = (
+        f"<p>In service: <b>{escape(champion.name)}@{champion.version}</b>, {symbols}, "
+        f"{spec.horizon_bars} bars ahead. The verdict ({escape(spec.evidence.verdict)}) is the procedure's, from its "
+        "walk-forward; nothing was tested on the refit itself.</p>"
+    )
+    return told + (f"<p class='over'>Let in against the gate: {escape(over)}</p>" if over else "")
 
 
 def _call(path: str, method: str, call: dict[str, Any], schemas: dict[str, Any]) -> str:

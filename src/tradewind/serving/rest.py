@@ -25,6 +25,7 @@ from tradewind.serving.messages import (
     PriceAnswer,
     PriceRequest,
     ProblemAnswer,
+    RegimeAnswer,
     RegimeRequest,
     RolesAnswer,
     RollbackRequest,
@@ -154,8 +155,8 @@ def _add_predictions(app: FastAPI, functions: Functions) -> None:
         return functions.predict_price(request)
 
     @app.post("/v1/predict/regime", tags=["predictions"])
-    async def predict_regime(request: RegimeRequest, _: Predictor) -> Document:
-        """The market's regime."""
+    async def predict_regime(request: RegimeRequest, _: Predictor) -> RegimeAnswer:
+        """The regime that a symbol is in, as known after its last bar."""
         return functions.predict_regime(request)
 
     @app.post("/v1/execution/plan", tags=["predictions"])

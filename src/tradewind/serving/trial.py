@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.operations.bundle.contents import LATENCY, PROBE_TOLERANCE, WALK_FORWARD
-from tradewind.operations.canary.expectation import expectation
+from tradewind.operations.canary.expectation import expectation, in_common
 from tradewind.operations.canary.fast_checks import FastChecks, Scored, Tripped
+from tradewind.operations.canary.patience import patient
 from tradewind.operations.canary.rules import CanaryRules
 from tradewind.operations.canary.slow_test import SlowTest
 from tradewind.serving.variants import Variant
@@ -33,7 +34,11 @@ class Trial:
 
     def __post_init__(self) -> None:
         spec, bundle = self.canary.bundle.spec, self.canary.bundle
-        expected = expectation(self.champion.bundle.array(WALK_FORWARD), bundle.array(WALK_FORWARD))
+        forecasts = self.champion.bundle.array(WALK_FORWARD), bundle.array(WALK_FORWARD)
+        expected = expectation(*forecasts)
+        if expected is not None:
+            mine, theirs = in_common(*forecasts).T
+            expected = patient(expected, mine, theirs, self.rules)
         self.checks = FastChecks(self.rules, expected, float(bundle.document(LATENCY)["wall_ms"]["p99"]))
         self.slow = SlowTest(self.rules, spec.horizon_bars, bar_duration_ms(spec.universe.timeframe))
         self.checks.probed(bundle.probe_error(), PROBE_TOLERANCE)

@@ -12,9 +12,10 @@ from tradewind.errors import BadData
 from tradewind.learning.features.assembly import Arrivals, Bar
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.operations.bundle.contents import Bundle
+from tradewind.operations.bundle.regimes import RegimesInService
 from tradewind.operations.bundle.warming import DECISIONS, STATE, read_decisions
 from tradewind.serving.refusals import Refusal
-from tradewind.trading.decision.decider import Decider
+from tradewind.trading.decision.decider import Decider, decisions_of
 from tradewind.trading.decision.protocols import Decision
 from tradewind.trading.decision.state import DecisionState
 
@@ -30,6 +31,7 @@ class Variant:
         bundle: what it is.
         overridden: what the gate missed when an operator let it in.
         latest: the last decision of each symbol.
+        regimes: its models of regimes, after the same bars; None if it has none.
     """
 
     version: int
@@ -38,6 +40,7 @@ class Variant:
     latest: dict[str, Decision]
     _decider: Decider
     _state: DecisionState
+    regimes: RegimesInService | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -54,9 +57,10 @@ class Variant:
         """
         decider = bundle.decider()
         if STATE not in bundle.files:
-            return cls(version, bundle, overridden, {}, decider, decider.begin())
+            return cls(version, bundle, overridden, {}, decider, decider.begin(), bundle.regimes())
         latest = read_decisions(bundle.files[DECISIONS])
-        return cls(version, bundle, overridden, latest, decider, decider.from_bytes(bundle.files[STATE]))
+        state = decider.from_bytes(bundle.files[STATE])
+        return cls(version, bundle, overridden, latest, decider, state, bundle.regimes())
 
     @property
     def name(self) -> str:
@@ -75,12 +79,19 @@ class Variant:
             Bar(symbol, at * bar_ms, (at + 1) * bar_ms, 1.0, 1.0, 1.0, 1.0, 1.0)
             for at in range(2) for symbol in self.bundle.spec.universe.symbols
         )  # fmt: skip
-        self._decider.advance(self._decider.begin(), Arrivals(2 * bar_ms, bars))
+        _, observed = self._decider.observe(self._decider.begin(), Arrivals(2 * bar_ms, bars))
+        throwaway = self.bundle.regimes()
+        if throwaway is not None:
+            throwaway.said, throwaway.states = {}, {}
+            throwaway.take_in(observed)
 
     def advance(self, arrivals: Arrivals) -> tuple[Decision, ...]:
         """The decisions on every bar that the arrivals complete."""
         with self._lock:
-            self._state, decisions = self._decider.advance(self._state, arrivals)
+            self._state, observed = self._decider.observe(self._state, arrivals)
+            if self.regimes is not None:
+                self.regimes.take_in(observed)
+            decisions = decisions_of(observed)
             self.latest = {**self.latest, **{one.symbol: one for one in decisions}}
             return decisions
 

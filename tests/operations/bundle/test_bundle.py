@@ -10,7 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.operations.bundles import NAMES, TERMS, bundle_files, findings, model_rows
+from tests.operations.bundles import (
+    MEMBERS,
+    NAMES,
+    TERMS,
+    bundle_files,
+    findings,
+    inputs,
+    model_rows,
+    stored_model,
+)
 from tradewind.errors import BadData, BadModel, BadParameters
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.walk_forward import TrainingRules
@@ -26,19 +35,21 @@ def stored(tmp_path: Path) -> tuple[Path, str]:
     return place_of(tmp_path, identity), identity
 
 
-@pytest.mark.parametrize("name", ["linear", "lightgbm", "xgboost"])
+@pytest.mark.parametrize("name", ["linear", "lightgbm", "xgboost", "lstm", "equal_weight"])
 def test_the_stored_model_and_the_graph_agree(name: str, tmp_path: Path) -> None:
     files = bundle_files(name)
     identity = write_bundle(tmp_path, files)
     bundle = Bundle.from_files(read_bundle(place_of(tmp_path, identity), identity), identity)
-    kind = catalogue.model(name)
-    own = {key: files[key] for key in files if key in {"forecaster.json", kind.model_file}}
-    model = kind.from_files(own)
-    rows = model_rows(9)[list(NAMES)].to_numpy(dtype=np.float32)
+    model, rows = stored_model(files, name), inputs(name, 900)
     expected = np.stack([model.predict_row(row) for row in rows])
     np.testing.assert_allclose(bundle.forecaster.predict_many(rows), expected, atol=1e-6)
     assert bundle.probe_error() <= 1e-6
     assert bundle.spec.features == NAMES and bundle.decider().policy.features == NAMES
+    if name == "equal_weight":
+        assert (bundle.spec.family, set(bundle.spec.parameters)) == ("ensemble", set(MEMBERS))
+        alone = [stored_model(bundle_files(one), one) for one in MEMBERS]
+        mean = np.mean([one.predict_row(rows[0] if one.window_bars > 1 else rows[0, -1]) for one in alone], axis=0)
+        np.testing.assert_allclose(expected[0], mean, atol=1e-12)
 
 
 def test_refitting_repeats_itself_and_uses_settled_labels_alone() -> None:

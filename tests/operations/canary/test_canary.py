@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.depth import deep
 from tradewind.operations.bundle.measuring import EDGES
 from tradewind.operations.canary.expectation import Expectation, expectation, measured
 from tradewind.operations.canary.fast_checks import FastChecks, Scored, Tripped
+from tradewind.operations.canary.patience import patient
+from tradewind.operations.canary.power import days_to_promote
 from tradewind.operations.canary.routing import DAY_MS, is_canarys
 from tradewind.operations.canary.rules import CanaryRules
 from tradewind.operations.canary.slow_test import SlowTest
@@ -56,7 +59,7 @@ def expected_of(honest: Expectation | None = None) -> Expectation:
     market = Market(999, 20_000)
     found = honest or measured(market.champion, market.honest)
     assert found is not None
-    return found
+    return patient(found, market.champion, market.honest, RULES)
 
 
 EXPECTED = expected_of()
@@ -159,6 +162,23 @@ def test_what_is_expected_comes_from_the_bars_that_both_have_forecast() -> None:
     assert expectation(rows[0], rows[1][:50]) is None
 
 
+def test_a_pair_that_drifts_apart_for_weeks_is_given_patience_and_one_that_does_not_is_given_none() -> None:
+    assert EXPECTED.patience == 1.0
+    steady, rng = Market(5, 20_000), np.random.default_rng(5)
+    apart = np.repeat(rng.random(100) < 0.3, 200)  # in some weeks they say opposite things
+    drifting = np.where(apart, -0.3 * steady.honest, steady.honest)
+    found = measured(steady.champion, drifting)
+    assert found is not None and patient(found, steady.champion, drifting, RULES).patience > 1.0
+
+
+def test_patience_takes_back_fewer_honest_ones_and_an_inverted_one_still() -> None:
+    slower = FastChecks(RULES, EXPECTED._replace(patience=3.0), BASELINE_MS)
+    market = Market(3)
+    took = next(at for at, one in enumerate(paired(market, -market.honest), 1) if slower.observe(one))
+    swift = trial(paired(market := Market(3), -market.honest))
+    assert swift is not None and swift.decisions < took < 60
+
+
 def test_routing_keeps_days_whole_and_its_share() -> None:
     chosen = [is_canarys(7, f"SIM{symbol}", day * DAY_MS, 0.05) for symbol in range(20) for day in range(500)]
     assert 0.04 < np.mean(chosen) < 0.06
@@ -190,6 +210,51 @@ def test_a_better_canary_is_promoted_not_before_the_least_days_and_an_equal_one_
     assert better.outcome == "promote" and RULES.min_days <= better.days < 30
     equal = settled(2, 0.0, 61)
     assert equal.outcome == "keep" and equal.e_value < 20
+
+
+def trials_of(edge: float, count: int, days: int, first_seed: int) -> tuple[Floats, Floats]:
+    """Gains and their bounds in trials of a canary that knows the labels' probability by `edge`, as in `settled`."""
+    gains, bounds = np.empty((count, days * 24)), np.empty((count, days * 24))
+    for number in range(count):
+        rng = np.random.default_rng(first_seed + number)
+        known = edge * rng.choice([-1.0, 1.0], (days * 24, 3))
+        up = 0.4 + known / 2
+        happened = rng.random(up.shape)
+        canary = np.where(happened < up, up, np.where(happened < up + 0.2, 0.2, 0.4 - known / 2))
+        champion = np.where((happened >= up) & (happened < up + 0.2), 0.2, 0.4)
+        gains[number] = np.log(canary / champion).mean(axis=1)
+        bounds[number] = np.abs(np.log(np.stack([up, 0.4 - known / 2]) / 0.4)).max(axis=(0, 2))
+    return gains, bounds
+
+
+def promoted_by(edge: float, count: int, rules: CanaryRules) -> tuple[float, float, Floats]:
+    """What the power says, half and nine tenths; and the days that other trials of the same edge took."""
+    bar_ms, days = 3_600_000, int(rules.max_days) + 1
+    half, most = days_to_promote(*trials_of(edge, count, days, 1000), rules, 4, bar_ms)
+    took = [
+        days_to_promote(gain[None], bound[None], rules, 4, bar_ms)[0]
+        for gain, bound in zip(*trials_of(edge, count, days, 5000), strict=True)
+    ]
+    return half, most, np.array(took)
+
+
+@pytest.mark.parametrize("count", [20, deep(200)])
+def test_a_better_canary_is_promoted_within_the_days_that_the_power_says(count: int) -> None:
+    for edge in (0.2, 0.3):
+        half, most, took = promoted_by(edge, count, RULES)
+        print(f"edge {edge}: half promoted within {half:.1f} days, nine tenths within {most:.1f}; of other trials "
+              f"{np.mean(took <= most):.0%} within the latter, {np.isfinite(took).mean():.0%} at all")  # fmt: skip
+        assert np.mean(took <= most) >= 0.9 - 3 * np.sqrt(0.09 / count)
+        assert took.min() >= RULES.min_days
+    half, most, took = promoted_by(0.0, count, RULES)
+    print(f"no edge: {np.isfinite(took).mean():.1%} promoted")
+    assert np.isinf(half) and np.mean(np.isfinite(took)) <= 0.05
+
+
+def test_the_gains_of_the_power_are_those_of_the_trial() -> None:
+    gains, bounds = trials_of(0.3, 1, 30, 1)
+    assert days_to_promote(gains, bounds, RULES, 4, 3_600_000)[0] == pytest.approx(settled(1, 0.3, 60).days, abs=1)
+    assert (np.abs(gains) <= bounds + 1e-12).all()
 
 
 def test_evidence_for_an_equal_canary_seldom_grows() -> None:

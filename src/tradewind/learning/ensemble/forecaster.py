@@ -1,6 +1,7 @@
 """Several models as one forecaster: fitted, stored, streamed and scored as any other (`models.base.Forecaster`)."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -91,6 +92,33 @@ class EnsembleForecaster:
             raise BadModel("the ensemble has not been fitted: call fit or from_files first")
         return self._members
 
+    @property
+    def members(self) -> list[Forecaster]:
+        """The fitted members.
+
+        Raises:
+            BadModel: it has not been fitted.
+        """
+        return self._fitted
+
+    @property
+    def places(self) -> list[NDArray[np.int64]]:
+        """Where each member's features stand among all of them."""
+        return self._places
+
+    @classmethod
+    def equal(cls, members: Sequence[Forecaster], seed: int) -> Self:
+        """The mean of models that were fitted on their own.
+
+        Args:
+            members: fitted, of the catalogue.
+            seed: that they were fitted with.
+        """
+        parameters = EnsembleParameters(members=tuple(member.name for member in members))
+        ensemble = cls(parameters, seed)
+        ensemble._take(list(members), np.full(len(members), 1.0 / len(members)))
+        return ensemble
+
     def fit(self, training: Training, checkpoint: Checkpoint | None = None) -> Self:
         """Fitted members, weighed as the parameters say."""
         count = len(self.parameters.members)
@@ -174,7 +202,7 @@ class EnsembleForecaster:
         }  # fmt: skip
         files = {FILE: json.dumps(content, indent=1).encode()}
         for name, member in zip(self.parameters.members, self._fitted, strict=True):
-            files |= {f"{name}.{file}": data for file, data in member.files().items()}
+            files |= {f"{name}-{file}": data for file, data in member.files().items()}
         return files
 
     @classmethod
@@ -194,7 +222,7 @@ class EnsembleForecaster:
             raise BadModel(f"{FILE} is missing or not an ensemble ({error}): train it again") from error
         members: list[Forecaster] = []
         for name in ensemble.parameters.members:
-            own = {file.removeprefix(f"{name}."): data for file, data in files.items() if file.startswith(f"{name}.")}
+            own = {file.removeprefix(f"{name}-"): data for file, data in files.items() if file.startswith(f"{name}-")}
             members.append(catalogue.model(name).from_files(own))
         if len(weights) != len(members):
             raise BadModel(f"{FILE} has {len(weights)} weights for {len(members)} members: train it again")

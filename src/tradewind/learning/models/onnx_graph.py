@@ -22,7 +22,7 @@ CLIP = 5.0  # as of the linear models, scikit-learn's and the networks
 UNSEEN = 1e-9  # the probability of a class that was never seen
 
 
-class _Graph:
+class Graph:
     """Nodes in the making; every method gives the name of what it computes."""
 
     def __init__(self) -> None:
@@ -38,6 +38,15 @@ class _Graph:
         return name
 
     def op(self, kind: str, *inputs: str, domain: str = "", output: str = "", **attributes: Any) -> str:
+        """One operator.
+
+        Args:
+            kind: its name in ONNX.
+            *inputs: what it reads.
+            domain: of the operator; empty for those of ONNX itself.
+            output: what its result is called; a name of its own if not given.
+            **attributes: as ONNX has them.
+        """
         from onnx import helper
 
         name = output or f"value_{len(self.nodes)}"
@@ -50,18 +59,25 @@ class _Graph:
     def singles(self, name: str) -> str:
         return self.op("Cast", name, to=1)
 
-    def embed(self, content: bytes, fed: str) -> None:
-        """A model with one input, its names prefixed by `inner_`."""
+    def embed(self, content: bytes, fed: str, prefix: str = "inner_") -> None:
+        """A model with one input, its names prefixed.
+
+        Args:
+            content: of its file.
+            fed: what its input is.
+            prefix: of the names of all that it computes.
+        """
         import onnx
         from onnx.compose import add_prefix
 
         model = onnx.load_from_string(content)
         given = model.graph.input[0].name
-        inner = add_prefix(model, "inner_").graph
-        self.op("Identity", fed, output=f"inner_{given}")
+        inner = add_prefix(model, prefix).graph
+        self.op("Identity", fed, output=f"{prefix}{given}")
         self.nodes += inner.node
         self.constants += inner.initializer
-        self.opsets |= {one.domain: one.version for one in model.opset_import}
+        for one in model.opset_import:
+            self.opsets[one.domain] = max(self.opsets.get(one.domain, 0), one.version)
 
     def trees(self, nodes: TreeNodes) -> str:
         self.opsets[TREES] = 3
@@ -69,6 +85,13 @@ class _Graph:
         return self.op("Softmax", self.doubles(score), axis=-1)
 
     def standardised(self, mean: Any, share: Any, by: str) -> str:
+        """The features less their mean, scaled and clipped; what is missing is 0.
+
+        Args:
+            mean: of each feature.
+            share: of each feature, that it is scaled by.
+            by: how: `Div` or `Mul`.
+        """
         moved = self.op("Sub", self.doubles(INPUT), self.constant(mean))
         scaled = self.op(by, moved, self.constant(share))
         without_nan = self.op("Where", self.op("IsNaN", scaled), self.constant(0.0), scaled)
@@ -106,11 +129,23 @@ def to_onnx(forecaster: Forecaster) -> bytes:
         graph = _row_model(forecaster, files)
     else:
         raise BadModel(f"{forecaster.name} cannot be exported to ONNX: deploy a model that knows a direction")
-    window = () if forecaster.window_bars == 1 and "network.onnx" not in files else (forecaster.window_bars,)
-    return _model(graph, (*window, len(forecaster.features)), forecaster.name)
+    return finished(graph, input_shape(forecaster), forecaster.name)
 
 
-def _model(graph: _Graph, shape: tuple[int, ...], name: str) -> bytes:
+def input_shape(forecaster: Forecaster) -> tuple[int, ...]:
+    """Of one input: (features,), or (window_bars, features) of a model over windows."""
+    is_row = forecaster.window_bars == 1 and "network.onnx" not in forecaster.files()
+    return (*(() if is_row else (forecaster.window_bars,)), len(forecaster.features))
+
+
+def finished(graph: Graph, shape: tuple[int, ...], name: str) -> bytes:
+    """The graph as a checked file.
+
+    Args:
+        graph: whose output is `forecast`.
+        shape: of one input.
+        name: of the model.
+    """
     import onnx
     from onnx import TensorProto, helper
 
@@ -123,9 +158,9 @@ def _model(graph: _Graph, shape: tuple[int, ...], name: str) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _row_model(forecaster: Forecaster, files: Files) -> _Graph:
+def _row_model(forecaster: Forecaster, files: Files) -> Graph:
     outside = json.loads(files["forecaster.json"])
-    state, graph = outside["state"], _Graph()
+    state, graph = outside["state"], Graph()
     if "model.txt" in files:
         probability = graph.trees(lightgbm_nodes(files["model.txt"], state["best_rounds"]))
     elif "model.ubj" in files:
@@ -144,7 +179,7 @@ def _row_model(forecaster: Forecaster, files: Files) -> _Graph:
     return graph
 
 
-def _regression(graph: _Graph, state: dict[str, Any]) -> str:
+def _regression(graph: Graph, state: dict[str, Any]) -> str:
     slope, offset = np.array(state["slope"]).T, np.array(state["offset"])
     if slope.shape[1] == 1:  # two classes have one line between them
         slope, offset = np.column_stack([np.zeros(len(slope)), slope]), np.array([0.0, offset[0]])
@@ -152,9 +187,9 @@ def _regression(graph: _Graph, state: dict[str, Any]) -> str:
     return graph.op("Softmax", graph.op("Add", score, graph.constant(offset)), axis=-1)
 
 
-def _network(files: Files) -> _Graph:
+def _network(files: Files) -> Graph:
     outside = json.loads(files["forecaster.json"])
-    scale, finishing, graph = outside["standardiser"], outside["finishing"], _Graph()
+    scale, finishing, graph = outside["standardiser"], outside["finishing"], Graph()
     deviation = np.array(scale["deviation"])
     share = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
     graph.embed(files["network.onnx"], graph.singles(graph.standardised(scale["mean"], share, "Mul")))

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,10 @@ from tradewind.errors import BadModel
 from tradewind.learning.features.catalogue import FeatureSelection, select
 from tradewind.learning.features.stream import Plan
 from tradewind.learning.models.onnx_forecaster import OnnxForecaster
+from tradewind.learning.regimes.base import PREFIX, RegimeModel
 from tradewind.market.universe import Universe
 from tradewind.operations.bundle.origins import ORIGINS, require_agreement
+from tradewind.operations.bundle.regimes import RegimesInService
 from tradewind.operations.bundle.sealing import Files
 from tradewind.parameters import Parameters
 from tradewind.trading.decision.decider import Decider, assembly_of
@@ -133,6 +136,7 @@ class Bundle:
         if ORIGINS in files:
             own = {"universe": spec.universe, "feature_engineering.features": spec.selection}
             require_agreement(files[ORIGINS], own, f"bundle {identity[:24]}")
+        RegimesInService.from_files(files, spec.universe.symbols)  # damaged ones are refused now, not when asked
         return cls(identity, spec, OnnxForecaster.from_bytes(files[GRAPH], spec.features), files)
 
     def decider(self, grace_ms: int = 0) -> Decider:
@@ -148,7 +152,19 @@ class Bundle:
         policy = ForecastPolicy(self.forecaster, rules, spec.max_missing_share)
         assembly = assembly_of(spec.universe, spec.max_gap_bars, grace_ms)
         graph = hashlib.sha256(self.files[GRAPH]).hexdigest()
-        return Decider(assembly, chosen, policy, setup.sizing, graph)
+        return Decider(assembly, chosen, policy, setup.sizing, graph, self._regimes_that_are_read())
+
+    def regimes(self) -> RegimesInService | None:
+        """Its models of regimes with a state of their own, as they stood after the run's last bar; None without."""
+        return RegimesInService.from_files(self.files, self.spec.universe.symbols)
+
+    def _regimes_that_are_read(self) -> Mapping[str, RegimeModel] | None:
+        if not any(name.startswith(PREFIX) for name in self.spec.features):
+            return None
+        found = self.regimes()
+        if found is None:
+            raise BadModel(f"bundle {self.identity[:24]} reads regimes and has no model of them: deploy it again")
+        return found.models
 
     @property
     def trial_terms(self) -> tuple[Any, ...]:

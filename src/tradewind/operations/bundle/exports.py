@@ -1,8 +1,15 @@
 """A bundle in the forms of other servers. The graph is the same file everywhere: whoever runs it gets the same."""
 
+import io
+import json
+import zipfile
+from pathlib import Path
+
 from tradewind.learning.models.onnx_forecaster import INPUT, OUTPUT
 from tradewind.operations.bundle.contents import GRAPH, SPEC, Bundle
 from tradewind.operations.bundle.sealing import Files
+
+HANDLER = "torchserve_handler.py"
 
 
 def triton_repository(bundle: Bundle, version: int) -> Files:
@@ -31,3 +38,35 @@ parameters {{ key: "identity" value: {{ string_value: "{bundle.identity}" }} }}
         f"{name}/features.txt": "\n".join(forecaster.features).encode() + b"\n",
         f"{name}/{SPEC}": bundle.files[SPEC],
     }
+
+
+def torchserve_archive(bundle: Bundle, version: int) -> bytes:
+    """A model archive (.mar) of TorchServe, which is unmaintained upstream (pytorch/serve #3396).
+
+    Args:
+        bundle: what is exported.
+        version: its number in the registry.
+
+    Returns:
+        The same bytes for the same bundle.
+    """
+    manifest = {
+        "createdOn": bundle.spec.created_at, "runtime": "python",
+        "model": {
+            "modelName": bundle.spec.name, "serializedFile": "model.onnx", "handler": HANDLER,
+            "modelVersion": str(version),
+        },
+        "archiverVersion": "0.12.0",
+    }  # fmt: skip
+    files = {
+        "MAR-INF/MANIFEST.json": json.dumps(manifest, indent=2).encode(),
+        "model.onnx": bundle.files[GRAPH],
+        HANDLER: Path(__file__).with_name(HANDLER).read_bytes(),
+        "features.txt": "\n".join(bundle.forecaster.features).encode() + b"\n",
+        SPEC: bundle.files[SPEC],
+    }
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return out.getvalue()

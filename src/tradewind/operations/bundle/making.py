@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from typing import Any
@@ -11,12 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tradewind.errors import BadData, BadModel, BadParameters
+from tradewind.learning.ensemble import EQUAL_WEIGHT
+from tradewind.learning.ensemble.forecaster import EnsembleForecaster
+from tradewind.learning.ensemble.onnx_graph import shape_of, to_onnx
 from tradewind.learning.features.catalogue import FeatureSelection, select
 from tradewind.learning.features.stream import Plan
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.base import Forecaster
 from tradewind.learning.models.onnx_forecaster import OnnxForecaster
-from tradewind.learning.models.onnx_graph import to_onnx
 from tradewind.learning.models.walk_forward import TrainingRules, fingerprint, split_training
 from tradewind.market.universe import Universe
 from tradewind.metrics.verdict import best_first
@@ -46,6 +49,15 @@ class Procedure:
     parameters: Any
     training: TrainingRules
     seed: int
+
+
+@dataclass(frozen=True)
+class EnsembleProcedure:
+    """How the equal-weight mean of a run came about: each member was trained alone, and all of them count alike."""
+
+    members: tuple[Procedure, ...]
+    seed: int
+    name: str = EQUAL_WEIGHT
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,9 @@ def choose(wanted: str, leaderboard: pd.DataFrame, trained: tuple[str, ...]) -> 
     Raises:
         BadParameters: it was not trained in this run, or knows no direction.
     """
-    possible = [name for name in trained if name in catalogue.MODELS and catalogue.has_direction(name)]  # no agents
+    possible = members_of(trained)
+    if len(possible) > 1 and EQUAL_WEIGHT in set(leaderboard["strategy"]):
+        possible = [*possible, EQUAL_WEIGHT]
     if wanted == BEST:
         board = leaderboard[leaderboard["strategy"].isin(possible)]
         if board.empty:
@@ -95,13 +109,18 @@ def choose(wanted: str, leaderboard: pd.DataFrame, trained: tuple[str, ...]) -> 
     return wanted
 
 
+def members_of(trained: Sequence[str]) -> list[str]:
+    """The models of a run that can be deployed: those of the catalogue that know a direction, no agents."""
+    return [name for name in trained if name in catalogue.MODELS and catalogue.has_direction(name)]
+
+
 def settled(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows whose label is known by the last row's timestamp: nothing that looks beyond it trains."""
     known = rows[["label", "forward_return", "weight"]].notna().all(axis=1)
     return rows[known & (rows["horizon_end"] <= rows["timestamp"].max())].reset_index(drop=True)
 
 
-def refit(procedure: Procedure, rows: pd.DataFrame) -> Forecaster:
+def refit(procedure: Procedure | EnsembleProcedure, rows: pd.DataFrame) -> Forecaster:
     """The procedure on all settled rows: the same parameters, rules and seed as in the walk-forward.
 
     Args:
@@ -110,6 +129,8 @@ def refit(procedure: Procedure, rows: pd.DataFrame) -> Forecaster:
     """
     from threadpoolctl import threadpool_limits
 
+    if isinstance(procedure, EnsembleProcedure):
+        return EnsembleForecaster.equal([refit(member, rows) for member in procedure.members], procedure.seed)
     rules = procedure.training
     parameters = procedure.parameters.within(rules.max_rounds, rules.early_stopping_rounds)
     fitted: Forecaster
@@ -119,8 +140,9 @@ def refit(procedure: Procedure, rows: pd.DataFrame) -> Forecaster:
 
 
 def make_bundle(
-    procedure: Procedure, rows: pd.DataFrame, terms: DecisionTerms, findings: Findings, created_at: str
-) -> Files:
+    procedure: Procedure | EnsembleProcedure, rows: pd.DataFrame, terms: DecisionTerms, findings: Findings,
+    created_at: str,
+) -> Files:  # fmt: skip
     """The files of a bundle.
 
     Args:
@@ -169,25 +191,33 @@ def probe_rows(rows: pd.DataFrame, model: Forecaster) -> NDArray[np.float32]:
     values = own[list(model.features)].to_numpy(dtype=np.float32)
     bars = model.window_bars
     ends = np.linspace(bars, len(values), PROBE_ROWS).astype(np.int64)
-    if bars == 1 and "network.onnx" not in model.files():
+    if len(shape_of(model)) == 1:
         return np.ascontiguousarray(values[ends - 1])
     return np.stack([values[end - bars : end] for end in ends])
 
 
 def _spec(
-    procedure: Procedure, model: Forecaster, rows: pd.DataFrame, terms: DecisionTerms, findings: Findings,
-    created_at: str,
+    procedure: Procedure | EnsembleProcedure, model: Forecaster, rows: pd.DataFrame, terms: DecisionTerms,
+    findings: Findings, created_at: str,
 ) -> BundleSpec:  # fmt: skip
+    parameters, training = _told(procedure)
     features = select(terms.selection, terms.universe.timeframe, terms.universe.side_series)
     return BundleSpec(
-        name=procedure.name, family=type(model).family, seed=procedure.seed,
-        parameters=procedure.parameters.model_dump(mode="json"), training=procedure.training.model_dump(mode="json"),
+        name=procedure.name, family=type(model).family, seed=procedure.seed, parameters=parameters, training=training,
         created_at=created_at, universe=terms.universe, trading=terms.trading, selection=terms.selection,
         features=model.features, plan_fingerprint=Plan(features).fingerprint(), max_gap_bars=terms.max_gap_bars,
         max_missing_share=terms.max_missing_share, horizon_bars=terms.horizon_bars,
         trained_from=rows["timestamp"].min().isoformat(), trained_to=rows["timestamp"].max().isoformat(),
         trained_rows=len(rows), evidence=_evidence(procedure.name, rows, findings),
     )  # fmt: skip
+
+
+def _told(procedure: Procedure | EnsembleProcedure) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters and training rules as JSON; of an ensemble by member."""
+    if isinstance(procedure, EnsembleProcedure):
+        parts = {member.name: _told(member) for member in procedure.members}
+        return {name: one for name, (one, _) in parts.items()}, {name: one for name, (_, one) in parts.items()}
+    return procedure.parameters.model_dump(mode="json"), procedure.training.model_dump(mode="json")
 
 
 def _evidence(name: str, rows: pd.DataFrame, findings: Findings) -> Evidence:

@@ -17,7 +17,11 @@ Files = dict[str, bytes]
 MANIFEST = "manifest.json"
 # Formats that cannot run code when they are parsed; nothing else has a place in a bundle.
 SUFFIXES = {"json", "onnx", "txt", "ubj", "npy", "safetensors", "state"}
-MANIFEST_BYTES, FILE_BYTES, MOST_FILES = 64 * 1024, 512 * 1024 * 1024, 32
+MANIFEST_BYTES, FILE_BYTES, MOST_FILES = (
+    64 * 1024,
+    512 * 1024 * 1024,
+    128,
+)  # an ensemble has the files of all its members
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\.(?P<suffix>[a-z0-9]{1,12})")
 _IDENTITY = re.compile(r"[0-9a-f]{64}")
 

@@ -11,6 +11,7 @@ from tradewind.learning.features.assembly import Arrivals, Bar, SideValue
 from tradewind.learning.features.market_columns import epoch_ms
 from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.sealing import Files
+from tradewind.trading.decision.decider import decisions_of
 from tradewind.trading.decision.protocols import Decision
 
 STATE, DECISIONS = "decision.state", "decisions.json"
@@ -18,7 +19,7 @@ BARS = 5_000  # of each symbol; features say after 999 what they say after years
 
 
 def warm_files(bundle: Bundle, bars: Mapping[str, pd.DataFrame], side_series: pd.DataFrame) -> Files:
-    """The decider's state after the newest bars, and its last decision of each symbol.
+    """The decider's state after the newest bars, its last decision of each symbol, and what regime each is in.
 
     Args:
         bundle: what decides.
@@ -28,11 +29,15 @@ def warm_files(bundle: Bundle, bars: Mapping[str, pd.DataFrame], side_series: pd
     decider = bundle.decider()
     arrived = [bar for symbol in bundle.spec.universe.symbols for bar in _bars(symbol, bars[symbol].iloc[-BARS:])]
     now_ms = max(bar.timestamp for bar in arrived)
-    state, decisions = decider.advance(
+    state, observed = decider.observe(
         decider.begin(), Arrivals(now_ms, tuple(arrived), _side(bundle, side_series, now_ms))
     )
-    last = {one.symbol: one for one in decisions}
-    return {STATE: decider.to_bytes(state), DECISIONS: json.dumps([_plain(one) for one in last.values()]).encode()}
+    last = {one.symbol: one for one in decisions_of(observed)}
+    regimes = bundle.regimes()
+    if regimes is not None:
+        regimes.take_in(observed)
+    files = {STATE: decider.to_bytes(state), DECISIONS: json.dumps([_plain(one) for one in last.values()]).encode()}
+    return files | (regimes.files() if regimes else {})
 
 
 def read_decisions(content: bytes) -> dict[str, Decision]:

@@ -18,22 +18,27 @@ class Expectation(NamedTuple):
         ratio: of the canary's spread to the champion's.
         correlation: of the two.
         deviation: of the champion's edge.
+        patience: how many decisions count as one (`patience.patient`).
     """
 
     agreement: float
     ratio: float
     correlation: float
     deviation: float
+    patience: float = 1.0
+
+
+def in_common(champion: NDArray[Any], canary: NDArray[Any]) -> NDArray[np.float64]:
+    """The edges of both on the bars that both have forecast, (bars, 2), from two arrays of `measuring.EDGES`."""
+    mine, theirs = ({(one["symbol"], one["timestamp"]): one["edge"] for one in rows} for rows in (champion, canary))
+    common = [key for key in mine if key in theirs]
+    return np.array([(mine[key], theirs[key]) for key in common], dtype=np.float64).reshape(-1, 2)
 
 
 def expectation(champion: NDArray[Any], canary: NDArray[Any]) -> Expectation | None:
     """From two arrays of `measuring.EDGES`; None where they share too few bars to say."""
-    mine, theirs = ({(one["symbol"], one["timestamp"]): one["edge"] for one in rows} for rows in (champion, canary))
-    common = [key for key in mine if key in theirs]
-    if len(common) < FEWEST:
-        return None
-    pairs = np.array([(mine[key], theirs[key]) for key in common], dtype=np.float64)
-    return measured(pairs[:, 0], pairs[:, 1])
+    pairs = in_common(champion, canary)
+    return measured(pairs[:, 0], pairs[:, 1]) if len(pairs) >= FEWEST else None
 
 
 def measured(champion: NDArray[np.float64], canary: NDArray[np.float64]) -> Expectation | None:

@@ -46,18 +46,22 @@ class Tripped(NamedTuple):
 
 @dataclass
 class Sequential:
-    """Wald's test of a share: `usual` against `faulty`. It never ends on the good side: a fault may begin later."""
+    """Wald's test of a share: `usual` against `faulty`. It never ends on the good side: a fault may begin later.
+
+    So many observations as `patience` says count as one.
+    """
 
     usual: float
     faulty: float
     alpha: float
+    patience: float = 1.0
     score: float = 0.0
 
     def observe(self, happened: bool) -> bool:
         """Whether the faulty share is established."""
         faulty, usual = (self.faulty, self.usual) if happened else (1 - self.faulty, 1 - self.usual)
         bound = math.log((1 - self.alpha) / self.alpha)
-        self.score = max(self.score + math.log(faulty / usual), -bound)
+        self.score = max(self.score + math.log(faulty / usual) / self.patience, -bound)
         return self.score >= bound
 
 
@@ -72,19 +76,21 @@ class FastChecks:
     tripped: Tripped | None = None
     _signs: Sequential = field(init=False)
     _latency: Sequential = field(init=False)
-    _sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(5))
+    _sums: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     _lagging: int = 0
 
     def __post_init__(self) -> None:
         usual = min(max((self.expected or UNKNOWN).agreement, 0.6), 0.98)
-        self._signs = Sequential(1 - usual, 0.5, self.rules.alpha)
+        self._signs = Sequential(1 - usual, 0.5, self.rules.alpha, (self.expected or UNKNOWN).patience)
         self._latency = Sequential(SLOW_NOW_AND_THEN, SLOW, self.rules.alpha)
 
     def observe(self, scored: Scored) -> Tripped | None:
         """What is wrong after one more decision, if anything; once tripped it stays so."""
         if self.tripped is None:
             self.decisions += 1
-            found = self._failure(scored) or self._sequential(scored) or self._spread(scored)
+            found = self._failure(scored) or self._late(scored)
+            if found is None:
+                found = self.compare(_edge(scored.champion), _edge(scored.canary))
             if found:
                 self.tripped = Tripped(found[0], self.decisions, found[1])
         return self.tripped
@@ -108,28 +114,35 @@ class FastChecks:
             return "freshness", f"its features are {scored.lag_bars:g} bars older than the champion's"
         return None
 
-    def _sequential(self, scored: Scored) -> tuple[str, str] | None:
+    def compare(self, mine: float, theirs: float) -> tuple[str, str] | None:
+        """The checks of the two edges alone, of champion and canary: signs, spread and correlation."""
+        return self._sign(mine, theirs) or self._spread(mine, theirs)
+
+    def _late(self, scored: Scored) -> tuple[str, str] | None:
         slow = self.rules.latency_multiple * max(self.baseline_p99_ms, scored.champion_ms)
         if self._latency.observe(scored.canary_ms > slow):
             return "latency", f"it takes {scored.canary_ms:.2f} ms, more than {slow:.2f} ms, too often"
-        mine, theirs = _edge(scored.champion), _edge(scored.canary)
+        return None
+
+    def _sign(self, mine: float, theirs: float) -> tuple[str, str] | None:
         if abs(mine) < SMALL * self._deviation():
             return None
-        if self._signs.observe(np.sign(mine) != np.sign(theirs)):
+        if self._signs.observe((mine > 0) - (mine < 0) != (theirs > 0) - (theirs < 0)):
             return "signs", f"it agrees with the champion less often than {1 - self._signs.usual:.0%}"
         return None
 
     def _deviation(self) -> float:
         return self.expected.deviation if self.expected else 0.0
 
-    def _spread(self, scored: Scored) -> tuple[str, str] | None:
+    def _spread(self, mine: float, theirs: float) -> tuple[str, str] | None:
         """Of the two edges around zero, since a model without an edge says zero."""
-        mine, theirs = _edge(scored.champion), _edge(scored.canary)
-        self._sums += np.array([1.0, mine * mine, theirs * theirs, mine * theirs, 0.0])
-        count, square, other, product, _ = self._sums.tolist()
+        count, square, other, product = self._sums
+        self._sums = (count + 1, square + mine * mine, other + theirs * theirs, product + mine * theirs)
+        count, square, other, product = self._sums
         if count < self.rules.min_decisions or square < 1e-12:
             return None
         expected = self.expected or UNKNOWN
+        count /= expected.patience
         ratio = math.sqrt(other / square) / expected.ratio
         correlation = product / math.sqrt(square * max(other, 1e-24))
         error = SIGMAS * math.sqrt(max(1 - correlation**2, 0.0) / count)

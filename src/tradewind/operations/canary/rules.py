@@ -14,6 +14,7 @@ class CanaryRules(Parameters):
         share: of symbol-days that the canary answers; all are scored by both.
         seed: of the routing.
         alpha: how often each sequential check may roll an honest canary back.
+        most_false: of trials replayed on both walk-forwards that the checks of the edges may end.
         min_decisions: before the spread and the correlation are looked at.
         latency_multiple: of the baseline's 99th percentile, above which an answer counts as slow.
         spread_low, spread_high: the ratio of the spreads of the two edges, as a multiple of the one expected.
@@ -26,6 +27,7 @@ class CanaryRules(Parameters):
     share: Annotated[float, Field(ge=0.01, le=0.1)] = 0.05
     seed: int = 7
     alpha: Annotated[float, Field(gt=0, le=0.05)] = 0.002
+    most_false: Annotated[float, Field(gt=0, lt=1)] = 0.01
     min_decisions: Annotated[int, Field(ge=10)] = 20
     latency_multiple: Annotated[float, Field(gt=1)] = 1.5
     spread_low: Annotated[float, Field(gt=0, lt=1)] = 0.5

@@ -55,7 +55,16 @@ class SlowTest:
         """
         rows = np.arange(len(label))
         gains = np.log(np.maximum(canary, FLOOR)) - np.log(np.maximum(champion, FLOOR))
-        difference, bound = float(np.mean(gains[rows, label + 1])), float(np.abs(gains).max())
+        self.settle_gain(at_ms, float(np.mean(gains[rows, label + 1])), float(np.abs(gains).max()))
+
+    def settle_gain(self, at_ms: int, difference: float, bound: float) -> None:
+        """The same where the losses are known: by how much the canary's was lower, and the most that could have been.
+
+        Args:
+            at_ms: of the decisions.
+            difference: log loss of the champion less that of the canary, on average over the symbols.
+            bound: of its size.
+        """
         turn = (at_ms // self.bar_ms) % self.horizon_bars
         self._better[turn].observe(difference, bound)
         self._worse[turn].observe(-difference, bound)

@@ -1,29 +1,44 @@
 """The chosen procedure, and the bundle of it refitted on all settled labels."""
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from tradewind.clock import now
-from tradewind.errors import BadParameters
+from tradewind.errors import BadData, BadParameters
+from tradewind.learning.ensemble import EQUAL_WEIGHT
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.models import catalogue, walk_forward
 from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.learning.regimes.walk_forward import RegimePlan
 from tradewind.market.universe import Universe
 from tradewind.operations.bundle.contents import Bundle
-from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, choose, make_bundle
+from tradewind.operations.bundle.making import (
+    DecisionTerms,
+    EnsembleProcedure,
+    Findings,
+    Procedure,
+    choose,
+    make_bundle,
+    members_of,
+)
 from tradewind.operations.bundle.origins import ORIGINS, origins_file
+from tradewind.operations.bundle.regimes import fit_regimes
+from tradewind.operations.bundle.sealing import Files
 from tradewind.operations.bundle.warming import warm_files
 from tradewind.parameters import Parameters
 from tradewind.provenance.records import plain
 from tradewind.trading.setup import TradingSetup
 
+logger = logging.getLogger(__name__)
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 
 
 class DeploymentRules(Parameters):
-    """What is deployed (`params:deployment`): `best` of the leaderboard's models that can be, or one by its name."""
+    """What is deployed (`params:deployment`): `best` of the leaderboard's that can be, or one by its name, such as
+    `lightgbm` or `equal_weight`."""
 
     model: str
 
@@ -42,12 +57,18 @@ def choose_procedure(
     """
     name = choose(deployment.model, leaderboard, tuple(models))
     parameters = plain(parameters)
-    block = parameters[catalogue.stage_of(name)][name]
-    given = "network" if catalogue.stage_of(name) == "deep_learning" else "parameters"
     tuned = [one for one in models if one in catalogue.MODELS and catalogue.is_tuned(one)]  # agents are not
     best_of = dict(zip(tuned, best, strict=True))
-    chosen = best_of[name] if name in best_of else block[given]
-    return {"name": name, "parameters": chosen, "training": block["training"], "seed": parameters["seed"]}
+
+    def of(model: str) -> dict[str, Any]:
+        block = parameters[catalogue.stage_of(model)][model]
+        given = "network" if catalogue.stage_of(model) == "deep_learning" else "parameters"
+        chosen = best_of[model] if model in best_of else block[given]
+        return {"name": model, "parameters": chosen, "training": block["training"], "seed": parameters["seed"]}
+
+    if name == EQUAL_WEIGHT:
+        return {"name": name, "members": [of(model) for model in members_of(models)], "seed": parameters["seed"]}
+    return of(name)
 
 
 def build_bundle(
@@ -62,6 +83,7 @@ def build_bundle(
     parameters: dict[str, Any],
     bars: Partitions,
     side_series: pd.DataFrame,
+    regimes: RegimePlan,
     origins: dict[str, Any],
     *forecasts: pd.DataFrame,
 ) -> dict[str, bytes]:
@@ -79,8 +101,9 @@ def build_bundle(
         parameters: all of the run's.
         bars: after which the bundle's decider stands when it is served.
         side_series: the same.
+        regimes: the model of regimes that goes with the forecaster, fitted on all bars.
         origins: what made the stored tables, by dataset.
-        *forecasts: out of sample, one table a model.
+        *forecasts: out of sample, one table a model, and one of the ensemble.
 
     Returns:
         Contents by file name.
@@ -89,16 +112,10 @@ def build_bundle(
         BadParameters: the procedure's parameters do not fit the model.
     """
     parameters = plain(parameters)
-    name, kind = procedure["name"], catalogue.model(procedure["name"])
-    try:
-        typed = Procedure(
-            name, kind.parameters_class.model_validate(procedure["parameters"]),
-            TrainingRules.model_validate(procedure["training"]), procedure["seed"],
-        )  # fmt: skip
-    except ValueError as error:
-        raise BadParameters(f"parameters of {name}: {error}") from error
+    name, typed = procedure["name"], _typed(procedure)
     rows = walk_forward.pool({partition: load() for partition, load in model_input.items()})
-    if catalogue.stage_of(name) == "deep_learning":
+    fitted = [one.name for one in typed.members] if isinstance(typed, EnsembleProcedure) else [name]
+    if any(catalogue.stage_of(one) == "deep_learning" for one in fitted):
         ahead = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
         rows = rows.merge(ahead, on=["symbol", "timestamp"], how="left", validate="one_to_one")
     preparation = parameters["feature_engineering"]
@@ -106,10 +123,37 @@ def build_bundle(
         universe, trading, selection, int(parameters["data_engineering"]["market"]["max_gap_bars"]),
         float(preparation["model_input"]["max_missing_share"]), int(preparation["labels"]["horizon_bars"]),
     )  # fmt: skip
-    own = next(table for table in forecasts if str(table["model"].iloc[0]) == name)
+    own = next(table for table in forecasts if len(table) and str(table["model"].iloc[0]) == name)
     findings = Findings(verdict, leaderboard, own, parameters)
     files = make_bundle(typed, rows, terms, findings, now().isoformat(timespec="seconds"))
     if origins:
         files[ORIGINS] = origins_file(origins)
     history = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}
+    files |= _regime_files(history, regimes, typed.seed)
     return files | warm_files(Bundle.from_files(files, ""), history, side_series)
+
+
+def _typed(procedure: dict[str, Any]) -> Procedure | EnsembleProcedure:
+    if "members" in procedure:
+        members = tuple(_of_one(one) for one in procedure["members"])
+        return EnsembleProcedure(members, procedure["seed"], procedure["name"])
+    return _of_one(procedure)
+
+
+def _of_one(procedure: dict[str, Any]) -> Procedure:
+    name, kind = procedure["name"], catalogue.model(procedure["name"])
+    try:
+        return Procedure(
+            name, kind.parameters_class.model_validate(procedure["parameters"]),
+            TrainingRules.model_validate(procedure["training"]), procedure["seed"],
+        )  # fmt: skip
+    except ValueError as error:
+        raise BadParameters(f"parameters of {name}: {error}") from error
+
+
+def _regime_files(history: Mapping[str, pd.DataFrame], plan: RegimePlan, seed: int) -> Files:
+    try:
+        return fit_regimes(history, plan, seed).files()
+    except BadData as error:
+        logger.warning("the bundle has no model of regimes, so that none can be served: %s", error)
+        return {}

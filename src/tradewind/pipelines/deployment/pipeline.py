@@ -28,7 +28,7 @@ def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
                 [
                     "procedure", "model_input", "horizon_returns", "verdict", "leaderboard", "params:universe",
                     "params:trading", "params:feature_engineering.features", "parameters", "bars", "side_series",
-                    "origins", *forecasts,
+                    "params:regimes", "origins", *forecasts, "ensemble_forecasts",
                 ],
                 "registry",
                 name="build_bundle",

@@ -46,7 +46,8 @@ class Servicer(stubs.PredictionServicer):
         """The market's regime."""
 
         def call() -> Any:
-            self._functions.predict_regime(_checked(RegimeRequest, _given(request)))
+            answer = self._functions.predict_regime(_checked(RegimeRequest, _given(request)))
+            return messages.RegimeReply(**_told(answer))
 
         return await self._answered("PredictRegime", "predict", context, call)
 

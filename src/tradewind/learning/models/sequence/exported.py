@@ -96,7 +96,7 @@ class ExportedForecaster:
 
     def predict_row(self, x: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """p_down, p_flat, p_up and expected log return (4,) of a window (window_bars, features), oldest bar first."""
-        logits, quantiles = self._session.run(None, {"x": self._outside.standardiser.scaled(x)[None]})
+        logits, quantiles = self._session.run(None, {"x": self._outside.standardiser.scaled(np.atleast_2d(x))[None]})
         return self._outside.finishing.row(logits.astype(np.float64), quantiles.astype(np.float64))
 
     def predict_all(self, rows: pd.DataFrame) -> pd.DataFrame:

@@ -158,7 +158,7 @@ class SequenceForecaster:
         outside, _, network = self._fitted
         network.eval()
         with torch.no_grad():
-            outputs = network(torch.from_numpy(outside.standardiser.scaled(x)[None]))
+            outputs = network(torch.from_numpy(outside.standardiser.scaled(np.atleast_2d(x))[None]))
         return outside.finishing.row(outputs.logits.double().numpy(), outputs.quantiles.double().numpy())
 
     def details(self, rows: pd.DataFrame, testing: Mask) -> Details:
