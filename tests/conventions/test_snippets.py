@@ -48,6 +48,17 @@ RUN_BY = {
         "test_a_retraining_takes_what_is_up_to_date_and_killed_while_it_registers_registers_once",
     r"kedro retrain --env exchange --because (scheduled|drift|degraded)":
         "conventions/test_scheduling.py::test_every_scheduled_command_can_be_given",
+    r"tradewind (backup-key conf/local|backup /mnt/backups|restore /mnt/backups/\S+ --into) ?.*":
+        "operations/backup/test_backup.py::test_the_commands",
+    r"tradewind rollout (person|drill|status|collect|approve|advance|back|check).*":
+        "operations/rollout/test_rollout.py::test_the_commands",
+    r"tradewind alarms (test|watch)": "operations/alarms/test_commands.py::test_a_test_message_says_who_took_it",
+    r"tradewind alarms receive|(prometheus|prometheus-alertmanager) --config\.file=.*":
+        "operations/alarms/test_chain.py::test_a_clean_soak_a_fault_and_the_loss_of_the_watchers",
+    # The incidents of the runbook.
+    r"tradewind (halt|pause|resume|flatten|override|status|journal|models|canary|token|backup|backup-key|restore) ?.*|"
+    r"kedro (doctor|status --stale|backfill --env exchange|retrain --because scheduled --wait)":
+        "conventions/test_deployment.py::test_the_runbook_has_twenty_incidents_whose_commands_can_be_given",
     r"tradewind serve &|TOKEN=.*|curl -s .*/v1/predict/price .*":
         "serving/test_service.py::test_bars_are_decided_on_as_evaluation_does",
     r'@feature\(tier=2.*': "conventions/test_docs.py::test_the_readmes_feature_is_one",
@@ -61,7 +72,8 @@ RUN_BY = {
 # What no test runs, and why.
 NOT_RUN = {
     r"make install|pip install .*": "a download of gigabytes: the tests run in what it installs",
-    r"sudo .*|journalctl .*": "a test changes no system; test_scheduling has systemd check the units",
+    r"(sudo|journalctl|systemctl|timedatectl|apt-get|useradd|chown|install|cp) .*|cd /opt/tradewind": "a test changes no system; test_scheduling and test_deployment have systemd check the units",
+    r"\.venv/bin/tradewind .*": "the same as without the path, on an installation's own files",
     r"docker .*": "no container was built where this was written; docs/howto/container.md says so",
 }
 
