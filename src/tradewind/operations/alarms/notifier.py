@@ -19,7 +19,7 @@ LONGEST = 1500  # characters; an SMS gateway cuts what is longer
 
 
 class Message(NamedTuple):
-    """What is said, and how urgent it is."""
+    """The text of an alert, and how urgent it is."""
 
     title: str
     body: str

@@ -23,7 +23,7 @@ class AlertLabels(Parameters):
 
 
 class Annotations(Parameters):
-    """What is said, and where to read what to do: a file of the project, `#`, and the section's name."""
+    """The text of an alert, and where to read what to do: a file of the project, `#`, and the section's name."""
 
     summary: Text
     runbook: Annotated[str, Field(pattern=r"^[\w./-]+\.md#[\w-]+$")]

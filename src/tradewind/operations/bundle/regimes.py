@@ -26,7 +26,7 @@ _REMEDY = "deploy the model again"
 
 
 class RegimeSaid(NamedTuple):
-    """What is said of a symbol after its last bar.
+    """The regime of a symbol after its last bar.
 
     Attributes:
         timestamp: close of the bar, UTC milliseconds.
@@ -125,7 +125,7 @@ class RegimesInService:
 
 
 def _last(steps: Steps, timestamp: NDArray[np.int64], since: int, horizon_bars: int) -> RegimeSaid:
-    """What is said after the last bar; `since` is what was known before the first."""
+    """The regime after the last bar; `since` is what was known before the first."""
     announced = np.flatnonzero(steps.run_length == 1)
     began = int(timestamp[announced[-1]]) if len(announced) else since
     chances = dict(zip(REGIMES, steps.probabilities[-1].tolist(), strict=True))
