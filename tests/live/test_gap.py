@@ -102,4 +102,6 @@ def test_the_gap_of_many_accounts(make_runtime: Callable[..., Runtime], folder: 
     share, low, high = share_of_gap(outcomes)
     parts = {name: sum(one.parts[name] for one in outcomes) for name in outcomes[0].parts}
     print(f"gap {share:.1%} [{low:.1%}, {high:.1%}] of the twin; {parts}; {outcomes}")  # noqa: T201
-    assert low < MOST  # that it is within a fifth cannot be ruled out; more is not claimed
+    assert low < MOST
+    if high >= MOST:
+        pytest.xfail(f"within a fifth of the twin is asked for and not shown: {share:.1%} [{low:.1%}, {high:.1%}]")

@@ -17,7 +17,8 @@ from tradewind.trading.execution.costs import Costs
 from tradewind.trading.risk.limits import Instrument
 
 LIFE_MS, EVERY_MS, LOT = 20_000, 1_500, 0.001
-MOST_RATE, LEAST_AGREE = 0.10, 0.85  # stated bounds: of the share that is filled, and of orders on which both agree
+MOST_RATE, LEAST_AGREE = 0.10, 0.85  # what holds: of the share that is filled, and of orders on which both agree
+AIM_RATE, AIM_AGREE, AIM_BPS = 0.05, 0.90, 0.1  # what was aimed at, with the difference of mean prices
 
 
 class Placed(NamedTuple):
@@ -194,6 +195,8 @@ def test_resting_orders_are_filled_as_by_another_queue_model(
     print(symbol, units, found)  # noqa: T201
     assert found["orders"] > 150 and 0.02 < found["ours"] < 0.98
     assert abs(found["ours"] - found["theirs"]) <= MOST_RATE and found["agree"] > LEAST_AGREE
+    if abs(found["ours"] - found["theirs"]) > AIM_RATE or found["agree"] < AIM_AGREE or found["bps"] > AIM_BPS:
+        pytest.xfail(f"as close as was aimed at is not shown: {found}")
 
 
 def test_an_order_larger_than_what_traded_is_never_filled_whole(tmp_path: Path) -> None:

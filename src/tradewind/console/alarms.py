@@ -52,7 +52,7 @@ def receive(notify: Path, host: str, port: int) -> None:
 @HOST
 @click.option("--port", type=int, default=8475, show_default=True, help="Where Alertmanager posts the switch.")
 @click.option("--silence", "silence_s", type=click.FloatRange(min=0.1), default=120.0, show_default=True,
-              help="Seconds without the switch after which people are told.")  # fmt: skip
+              help="Seconds without the switch after which an alert goes out.")  # fmt: skip
 def watch(notify: Path, host: str, port: int, silence_s: float) -> None:
     """Tell people when the dead man's switch falls silent. Run it on another machine than what it watches."""
     from tradewind.operations.alarms.receiver import Listener, Watcher

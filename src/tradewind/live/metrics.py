@@ -108,7 +108,7 @@ class AccountMetrics:
         self.speed.set(bar_s)
         # Ages are of this machine's monotonic clock: setting the clock makes no alarm and hides none.
         since("decision_age_seconds", "Since something was decided last.", lambda: time.monotonic() - self.decided)
-        since("feed_silence_seconds", "Since the feed last told something.", lambda: time.monotonic() - self.heard)
+        since("feed_silence_seconds", "Since the feed last sent something.", lambda: time.monotonic() - self.heard)
         since("heartbeat_age_seconds", "Since the account's loop last turned.", self._heartbeat)
         since("journal_lag_seconds", "How long the oldest event is not on the disk.", self._journal_lag)
 

@@ -95,7 +95,7 @@ class Runtime:
         self.anchors = anchors or folder / "anchors" / ANCHORS
         self.timing, self.recent = Timing(), list[Record]()
         self.stage: Callable[[], StageLimits] | None = None  # of the rollout that the account is in
-        self.observe: Observer | None = None  # told of every batch that was journalled, with the seconds of `STEPS`
+        self.observe: Observer | None = None  # gets every batch that was journalled, with the seconds of `STEPS`
         self.writing_since = 0.0  # `time.monotonic` of a write under way
         self.recovered = self.journal.head[0] > 0
         self._bars_since_snapshot, self._anchored_ms = 0, 0

@@ -1,4 +1,4 @@
-"""A YAML file as a typed block; what is wrong with it is told with its line."""
+"""A YAML file as a typed block; errors name the line."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -134,7 +134,7 @@ class _Outbox:
                 title=message.title[:200], body=message.body[:LONGEST],
                 notify_type="failure" if message.severity == "page" else "warning",
             ))  # fmt: skip
-        except Exception as error:  # noqa: BLE001 - whatever a library of a hundred services raises, others are told
+        except Exception as error:  # noqa: BLE001 - one service that fails stops no other
             is_told = False
             logger.error("target %s fails: %s", self.target.name, type(error).__name__)
         if is_told:

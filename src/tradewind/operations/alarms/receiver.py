@@ -155,7 +155,7 @@ class Watcher:
 
         Args:
             notifier: how people are reached; it should share nothing with what is watched.
-            silence_s: after which they are told.
+            silence_s: after which an alert goes out.
             clock: seconds.
         """
         self._notifier, self._silence_s, self._clock = notifier, silence_s, clock

@@ -65,7 +65,7 @@ def _encrypt(target: IO[bytes], key: Key, write: Callable[[IO[bytes]], None]) ->
         with os.fdopen(reading, "rb") as source:
             try:
                 pyrage.encrypt_io(source, target, [key.identity.to_public()])
-            except Exception as error:  # noqa: BLE001 - told by the thread that waits
+            except Exception as error:  # noqa: BLE001 - raised by the thread that waits
                 failed.append(error)
                 while source.read(_CHUNK):  # so that the writer is not kept waiting
                     pass
@@ -115,7 +115,7 @@ def opened(path: Path, key: Key) -> Iterator[IO[bytes]]:
                     pyrage.decrypt_io(file, target, [key.identity])
                 except BrokenPipeError:
                     pass
-                except Exception as error:  # noqa: BLE001 - told by the thread that waits
+                except Exception as error:  # noqa: BLE001 - raised by the thread that waits
                     failed.append(error)
 
         thread = threading.Thread(target=work)

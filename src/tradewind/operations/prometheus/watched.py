@@ -14,7 +14,7 @@ MOST_BYTES = 4 * 1024 * 1024
 
 
 class WatchedModel(Collector):
-    """The summary of the monitoring pipeline, read again when it has changed. Where there is none, nothing is told."""
+    """The summary of the monitoring pipeline, read again when it has changed. Without one there are no figures."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
