@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 from tradewind.errors import BadParameters, TradewindError
+from tradewind.operations.journal.halt_file import write_halt_file
 
 FOLDER = Path("data/09_paper/run")
 SERVING = {
@@ -118,12 +119,7 @@ def _say(line: str) -> None:
 def _halt(options: argparse.Namespace) -> None:
     if not options.folder.is_dir():
         raise BadParameters(f"there is no run in {options.folder}: name its folder with --folder")
-    # The name of the file is that of live.runtime, which is not loaded here: this must be quick.
-    path = options.folder / "HALT"
-    try:
-        path.write_text(f"{options.who}: {options.reason}\n")
-    except OSError as error:
-        raise BadParameters(f"{path} cannot be written ({error}): stop the process instead") from error
+    path = write_halt_file(options.folder, f"{options.who}: {options.reason}")
     _say(f"{path} is there: no order leaves. `tradewind resume` lifts it")
 
 

@@ -15,8 +15,9 @@ import pytest
 
 from tests.live.test_kills import FORK, Life, life_of, live_whole
 from tests.live.test_session import step_bars
-from tradewind.live.runtime import JOURNAL, Runtime, write_halt_file
+from tradewind.live.runtime import JOURNAL, Runtime
 from tradewind.live.session.events import market_event
+from tradewind.operations.journal.halt_file import write_halt_file
 from tradewind.operations.journal.journal import read
 from tradewind.trading.risk.states import HALTED
 

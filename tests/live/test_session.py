@@ -16,11 +16,12 @@ from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.learning.features.assembly import Bar
 from tradewind.live.orders.executors import Quote
 from tradewind.live.orders.states import Report
-from tradewind.live.runtime import JOURNAL, Runtime, write_halt_file
+from tradewind.live.runtime import JOURNAL, Runtime
 from tradewind.live.session.events import feed_event, market_event, report_event
 from tradewind.live.settings import ExecutorRules
 from tradewind.live.venue.paper import PaperVenue
 from tradewind.operations.journal.anchors import verify
+from tradewind.operations.journal.halt_file import write_halt_file
 from tradewind.operations.journal.journal import read
 from tradewind.trading.risk.states import ACTIVE, HALTED, REDUCING
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tradewind import clock
-from tradewind.atomic import explain, write_bytes
+from tradewind.atomic import write_bytes
 from tradewind.errors import BadData, BadParameters, TradewindError
 from tradewind.learning.features.assembly import Bar, SideValue
 from tradewind.live.orders.states import OPEN, Report
@@ -31,11 +31,12 @@ from tradewind.live.session.state import SessionState
 from tradewind.live.venue.paper import Broker
 from tradewind.operations.journal.anchors import drop_anchor
 from tradewind.operations.journal.fence import Turn
+from tradewind.operations.journal.halt_file import HALT_FILE, halt_reason, is_halted
 from tradewind.operations.journal.journal import Entry, Journal, read
 from tradewind.operations.journal.records import Record, canonical, plain
 from tradewind.trading.risk.states import HALTED
 
-JOURNAL, SNAPSHOTS, HALT_FILE, ANCHORS = "journal.jsonl", "snapshots", "HALT", "anchors.jsonl"
+JOURNAL, SNAPSHOTS, ANCHORS = "journal.jsonl", "snapshots", "anchors.jsonl"
 STARTED, PAST, RECOVERED, ENDED, ALARM = "run_started", "past", "recovered", "run_ended", "alarm"
 KEPT_SNAPSHOTS = 3
 KEPT_RECORDS = 4000
@@ -253,23 +254,17 @@ class Runtime:
         now_ms = self.state.now_ms
         events = [report_event(Report(order["client_id"], "refused", now_ms, reason="HALT file"))]
         if self.state.risk.mode != HALTED:
-            events.append(operator_event(now_ms, "halt", "HALT file", self._halt_reason()))
+            events.append(operator_event(now_ms, "halt", "HALT file", halt_reason(self.folder)))
         self._several(events)
 
     def is_halted_by_file(self) -> bool:
         """Whether someone has put a HALT file into the run's folder."""
-        return (self.folder / HALT_FILE).exists()
-
-    def _halt_reason(self) -> str:
-        try:
-            return (self.folder / HALT_FILE).read_text().strip()[:500] or "HALT file"
-        except OSError:
-            return "HALT file"
+        return is_halted(self.folder)
 
     def watch_halt_file(self) -> None:
         """Halt if the file is there; to be called often."""
         if self.is_halted_by_file() and self.state.risk.mode != HALTED:
-            self.handle(operator_event(self.state.now_ms, "halt", "HALT file", self._halt_reason()))
+            self.handle(operator_event(self.state.now_ms, "halt", "HALT file", halt_reason(self.folder)))
 
     def watch_stage(self) -> None:
         """Take over the rollout's stage where it has changed; halt if its journal is not to be believed."""
@@ -356,18 +351,3 @@ def _past_of(start: Start) -> dict[str, Any]:
         "bars": [list(one) for one in start.past], "side": [plain(list(one)) for one in start.side],
         "now_ms": start.now_ms,
     }  # fmt: skip
-
-
-def write_halt_file(folder: Path, reason: str) -> Path:
-    """Halt a run from outside: it works while its process hangs, since the broker's side looks for it before it sends.
-
-    Raises:
-        TradewindError: the folder may not be written.
-    """
-    path = folder / HALT_FILE
-    try:
-        path.write_text(reason + "\n")
-    except OSError as error:
-        found = explain(path, error)
-        raise found if isinstance(found, TradewindError) else BadParameters(f"{path}: {error}") from error
-    return path

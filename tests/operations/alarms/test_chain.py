@@ -24,12 +24,13 @@ from tests.operations.bundles import bundle_files
 from tests.serving.conftest import Service, price, serving
 from tradewind import clock
 from tradewind.live.desk import DeskOptions, Plan, run_desk
-from tradewind.live.runtime import JOURNAL, write_halt_file
+from tradewind.live.runtime import JOURNAL
 from tradewind.live.settings import PaperRules
 from tradewind.market.universe import Universe
 from tradewind.operations.alarms.notifier import Notifier
 from tradewind.operations.alarms.receiver import Listener, Watcher, receive
 from tradewind.operations.alarms.settings import NotifyRules
+from tradewind.operations.journal.halt_file import write_halt_file
 from tradewind.operations.journal.journal import read
 
 pytest.importorskip("apprise", reason="pip install 'tradewind[alarms]'")

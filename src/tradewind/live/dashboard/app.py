@@ -14,8 +14,8 @@ from tradewind.live.dashboard.pages import PAGES
 from tradewind.live.dashboard.parts import instant, text
 from tradewind.live.dashboard.style import SCRIPT, STYLE
 from tradewind.live.process import Process
-from tradewind.live.runtime import write_halt_file
 from tradewind.live.session.trading import used_of_limits
+from tradewind.operations.journal.halt_file import HALT_FILE, write_halt_file
 
 LARGEST_BODY = 16_384
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -54,7 +54,7 @@ def dashboard(process: Process) -> Starlette:
         if action == "halt" and reason:
             write_halt_file(process.runtime.folder, f"{who or 'dashboard'}: {reason}")
         if action == "resume" and reason and who:
-            (process.runtime.folder / "HALT").unlink(missing_ok=True)
+            (process.runtime.folder / HALT_FILE).unlink(missing_ok=True)
         detail: dict[str, Any] = {}
         if given.get("reset"):
             detail["reset"] = given["reset"].split()

@@ -15,10 +15,11 @@ from typing import IO, NamedTuple
 from tradewind.atomic import is_partial
 from tradewind.errors import BadData, BadModel, TemporaryOutage
 from tradewind.operations.bundle.sealing import MANIFEST, place_of, read_bundle
+from tradewind.operations.journal.halt_file import HALT_FILE
 from tradewind.operations.journal.records import FIRST, read_line
 
 JOURNALS = ("journal.jsonl", "venue.jsonl")
-SNAPSHOTS, HALT_FILE = "snapshots", "HALT"
+SNAPSHOTS = "snapshots"
 DATABASE, BUNDLES = "registry.sqlite", "bundles"
 _STILL_S = 20.0  # how long a moment is looked for at which nothing is half written
 Head = tuple[int, str]
