@@ -80,7 +80,8 @@ checks: install-test
 	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target style format imports types kernels
 
 # Three workers on two cores: one may wait for a process or a server that it started.
-PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+# Benchmarks are not even collected: the peers that they import take seconds in each worker.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/benchmarks
 
 test: checks  ## lint, check types and import rules, run the tests
 	$(PYTEST)

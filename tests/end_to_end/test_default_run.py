@@ -11,9 +11,7 @@ from nbclient import NotebookClient
 
 from tests.conftest import STAGES
 from tests.conventions.test_snippets import code_of
-from tests.depth import deep
 from tests.end_to_end.conftest import NODE_ENDED
-from tests.end_to_end.test_killed_runs import STAGES as TO_THE_TREES
 from tradewind.operations.registry.records import Roles
 from tradewind.operations.registry.registry import Registry
 
@@ -102,11 +100,8 @@ def test_a_second_run_changes_no_byte(finished_project: Any) -> None:
     assert finished_project.digests() == before
 
 
-# `test_killed_runs` runs the stages up to the trees alone, and compares what they make.
-ALONE_IN_DEPTH = {*TO_THE_TREES, "deep_learning", "reinforcement_learning"}
-
-
-@pytest.mark.parametrize("stage", [deep(stage) if stage in ALONE_IN_DEPTH else stage for stage in STAGES])
+@pytest.mark.depth  # `test_killed_runs` runs the stages up to the trees alone, and compares what they make
+@pytest.mark.parametrize("stage", STAGES)
 def test_each_stage_runs_alone_from_what_the_catalog_holds(finished_project: Any, stage: str) -> None:
     before = finished_project.digests()
     finished_project.kedro("run", "--pipeline", stage, "--env", "test", "--force")
@@ -177,10 +172,14 @@ def test_the_run_can_be_audited_with_its_networks_and_agents(finished_project: A
     assert (finished_project.data("test") / "08_reporting/leak_audit.md").read_text() in printed
 
 
-def test_the_run_can_be_scored_and_its_verdict_tried(finished_project: Any) -> None:
-    folder = finished_project.data("test") / "08_reporting"
+def test_the_run_can_be_scored(finished_project: Any) -> None:
     printed = finished_project.kedro("scorecard", "--env", "test")
     assert "three-class accuracy" in printed and "lightgbm: one forecast, ms, 99 % of calls" in printed
+
+
+@pytest.mark.depth
+def test_the_run_s_verdict_can_be_tried(finished_project: Any) -> None:
+    folder = finished_project.data("test") / "08_reporting"
     tried = ("truth", "--env", "test", "--null", "1", "--planted", "0", "--workers", "1")
     printed = finished_project.kedro(*tried)
     assert "1 markets with nothing to find and 0 with an edge" in printed

@@ -90,6 +90,7 @@ def require_imported(project: Project, market: Market, until_hour: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.depth  # a killed backfill without a project around it: tests/data/ingestion/test_backfill.py
 def test_a_killed_backfill_goes_on_and_the_next_one_fetches_only_what_is_new(new_project: Project) -> None:
     with serve(Market(symbols=SYMBOLS)) as server:
         configure(new_project, server, until_hour=720)

@@ -71,7 +71,7 @@ WHOLE_RUN_KILLS = [(1, 0.0), (2, 0.1), (5, 0.2), (9, 1.0), (20, 1.5), (28, 0.3),
 
 
 @pytest.mark.parametrize(
-    ("stages", "moments"), [(STAGES, [(2, 0.1), (20, 0.5)]), deep((), WHOLE_RUN_KILLS)], ids=["to the trees", "whole"]
+    ("stages", "moments"), [(STAGES, [(12, 0.3)]), deep((), WHOLE_RUN_KILLS)], ids=["to the trees", "whole"]
 )
 def test_killed_runs_leave_nothing_torn_and_the_next_run_ends_as_if_undisturbed(
     new_project: Any, stages: Sequence[str], moments: Sequence[tuple[int, float]], request: pytest.FixtureRequest

@@ -1,5 +1,7 @@
 """The account and its measures against vectorbt, on what vectorbt can express."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +11,17 @@ from tradewind.trading.engine.backtest import History, backtest, run
 from tradewind.trading.engine.trades import trade_table
 from tradewind.trading.execution.costs import Costs
 
-vbt = pytest.importorskip("vectorbt")
-
 FEE_BPS = 10.0
 
 
+@pytest.fixture(scope="module")
+def vbt() -> Any:
+    """Imported by who asks for it: it takes seconds, and every worker collects this file."""
+    return pytest.importorskip("vectorbt")
+
+
 @pytest.mark.parametrize("seed", range(4))
-def test_fees_and_next_open_fills_agree_with_vectorbt(seed: int) -> None:
+def test_fees_and_next_open_fills_agree_with_vectorbt(seed: int, vbt: Any) -> None:
     rng = np.random.default_rng(seed)
     n = 400
     close = 100 * np.exp(np.cumsum(0.01 * rng.standard_normal(n)))
@@ -44,7 +50,7 @@ def test_fees_and_next_open_fills_agree_with_vectorbt(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_trades_agree_with_vectorbt_one_by_one(seed: int) -> None:
+def test_trades_agree_with_vectorbt_one_by_one(seed: int, vbt: Any) -> None:
     rng = np.random.default_rng(seed)
     n = 500
     close = 100 * np.exp(np.cumsum(0.01 * rng.standard_normal(n)))
@@ -71,7 +77,7 @@ def test_trades_agree_with_vectorbt_one_by_one(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_measures_agree_with_vectorbt(seed: int) -> None:
+def test_measures_agree_with_vectorbt(seed: int, vbt: Any) -> None:
     daily = 0.02 * np.random.default_rng(seed).standard_t(4, 400) + 0.001
     ours = dict(zip(MEASURES, measure(daily), strict=True))
     index = pd.date_range("2024-01-01", periods=len(daily), freq="D")

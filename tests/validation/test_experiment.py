@@ -63,7 +63,8 @@ def test_other_parameters_are_another_experiment(parameters: dict[str, Any]) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_null", "n_planted"), [(6, 2), deep(20, 20)])
+@pytest.mark.depth
+@pytest.mark.parametrize(("n_null", "n_planted"), [(6, 2), (20, 20)])
 def test_the_verdict_is_seldom_wrong(parameters: dict[str, Any], tmp_path: Path, n_null: int, n_planted: int) -> None:
     """The fast version of `make truth`: markets without an edge and with a strong one, fewer features."""
     null = [Case(edge=0, days=365, seed=920_000 + number, n_symbols=2) for number in range(n_null)]
