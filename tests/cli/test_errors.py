@@ -93,6 +93,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectMetadata:
     for name, text in wrong.items():
         (folder / "conf" / name).mkdir()
         (folder / "conf" / name / "parameters.yml").write_text(text)
+    bootstrap_project(PROJECT)
     return ProjectMetadata(folder / "pyproject.toml", "tradewind", "tradewind", folder, folder / "src", "1.7.0", [], "")
 
 
@@ -101,7 +102,6 @@ def run(project: ProjectMetadata, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
     """What `kedro ARGUMENTS` does in that project."""
     monkeypatch.chdir(project.project_path)
     monkeypatch.delenv("TRADEWIND_DATA", raising=False)
-    bootstrap_project(PROJECT)
 
     def call(arguments: str) -> Result:
         configure_project("tradewind")
