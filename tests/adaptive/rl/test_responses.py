@@ -40,6 +40,15 @@ def test_each_state_of_the_market_has_its_bars() -> None:
     assert table.loc["trend", "bars"].sum() == 898 - 144 and table.loc["shock", "bars"].sum() == 898
 
 
+@pytest.mark.parametrize("cut", [2, 30, 71, 72, 73, 828, 870, 898])
+def test_a_run_shorter_than_the_trend_has_none(cut: int) -> None:
+    """An outage right after a fold's first bars, or just before its last: each once stopped the training."""
+    market = market_of(made_history(1, 900, (cut,)))
+    table = responses(market, [rollout(np.ones(900), np.zeros(900))] * 4).set_index(["kind", "level"])
+    decided = sum(max(last - first - 72, 0) for first, last in market.runs)
+    assert table.loc["trend", "bars"].sum() == decided and table.loc["shock", "bars"].sum() == 898
+
+
 def test_a_leap_is_seen_after_it_and_not_before() -> None:
     calm = np.full(200, 100.0)
     calm[100:] = 110.0  # ten deviations

@@ -61,10 +61,12 @@ def _row(kind: str, level: str, measures: Floats) -> dict[str, object]:
 
 
 def _trend(market: TradingMarket) -> Floats:
-    """The log return over the last bars of each row's own run; missing at its beginning."""
+    """The log return over the last bars of each row's own run; missing at its beginning, or in all of a shorter run."""
     close, out = np.log(market.bars[3]), np.full(market.bars.shape[1], np.nan)
     for first, last in market.runs:
-        out[first + TREND_BARS : last + 1] = close[first + TREND_BARS : last + 1] - close[first : last + 1 - TREND_BARS]
+        if last - first >= TREND_BARS:  # a shorter run has none; its slice would end before the array begins
+            here = close[first : last + 1]
+            out[first + TREND_BARS : last + 1] = here[TREND_BARS:] - here[:-TREND_BARS]
     return out
 
 
