@@ -57,15 +57,18 @@ def status(plan: Path, project: Path) -> None:
 
     found = _rollout(plan, project).status()
     since = f" since {day_of(found.since_ms):%Y-%m-%d %H:%M} UTC" if found.since_ms else ""
-    click.echo(f"stage {found.stage}{since}")
+    capital = "no capital" if found.capital is None else "capital {:,.6g} to {:,.6g}".format(*found.capital)
+    symbols = "all symbols" if found.symbols is None else f"the first {found.symbols} symbols"
+    click.echo(f"stage {found.stage}{since}: {found.days:.1f} days, {capital}, {symbols}")
     if not found.next_stage:
         click.echo("the last stage")
         return
     click.echo(f"to {found.next_stage}:")
     for gate in found.gates:
         click.echo(f"  {'open  ' if gate.is_open else 'CLOSED'}  {gate.name:<14} {gate.found}; needed: {gate.needed}")
-    approved = ", ".join(found.approved) or "nobody"
-    click.echo(f"evidence: {'collected' if found.evidence else 'none of the last 24 hours'}; approved by {approved}")
+    approved = ", ".join(one.name for one in found.approvals) or "nobody"
+    fresh = found.evidence is not None and found.evidence.is_fresh
+    click.echo(f"evidence: {'collected' if fresh else 'none of the last 24 hours'}; approved by {approved}")
 
 
 @rollout.command()

@@ -25,7 +25,7 @@ from tradewind.live.process import PacedClock, Process, WallClock, summary, summ
 from tradewind.live.runtime import JOURNAL, Runtime, Start
 from tradewind.live.session.session import Session
 from tradewind.live.settings import LiveRules, PaperRules
-from tradewind.live.stages import StageSource
+from tradewind.live.stages import RolloutView, StageSource
 from tradewind.live.standby import take_over, take_turn
 from tradewind.live.venue.paper import PaperVenue
 from tradewind.market.simulation.simulator import SimulationSpec
@@ -244,13 +244,15 @@ async def _open(
         "features": len(plan.decider.names), "speed": plan.paper.speed if exchange else 1.0,
         "executor": plan.rules.executor.kind,
     }  # fmt: skip
+    view = None
     venue = PaperVenue(folder / "venue.jsonl", plan.rules.fills, plan.setup.costs, instruments, turn)
     try:
         runtime = Runtime(
             folder, session, venue, Start(about, past, side, now_ms), plan.project / plan.paper.anchors, turn
         )
         if plan.paper.rollout:
-            runtime.stage = StageSource(plan.project, plan.project / plan.paper.rollout)
+            where = plan.project / plan.paper.rollout
+            runtime.stage, view = StageSource(plan.project, where), RolloutView(plan.project, where)
             runtime.watch_stage()
     except BaseException:
         venue.close()
@@ -261,4 +263,4 @@ async def _open(
     )  # fmt: skip
     feed.begin_after(dict.fromkeys(symbols, max(runtime.state.done_ms, 0) or now_ms))
     time = PacedClock(bar_ms, runtime.state.now_ms) if exchange else WallClock()
-    return Process(runtime, venue, feed, time)
+    return Process(runtime, venue, feed, time, rollout=view)

@@ -19,6 +19,7 @@ from tradewind.live.orders.executors import Quote
 from tradewind.live.runtime import JOURNAL, Runtime
 from tradewind.live.session.events import feed_event, market_event, report_event
 from tradewind.live.session.trading import used_of_limits
+from tradewind.live.stages import RolloutView
 from tradewind.live.venue.paper import PaperVenue
 from tradewind.operations.journal.journal import read
 
@@ -60,6 +61,7 @@ class Process:
         feed: where they come from.
         venue_clock: the venue's time.
         metrics: what Prometheus reads, if it does.
+        rollout: what the page Rollout shows; None where no plan is configured.
         failure: why it ended, empty while it runs or if it was asked to end.
     """
 
@@ -68,6 +70,7 @@ class Process:
     feed: Feed
     venue_clock: PacedClock | WallClock
     metrics: AccountMetrics | None = None
+    rollout: RolloutView | None = None
     failure: str = ""
     started: float = field(default_factory=time.monotonic)
     _quotes: dict[str, Quote] = field(default_factory=dict)

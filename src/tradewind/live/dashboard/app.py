@@ -36,6 +36,8 @@ def dashboard(process: Process) -> Starlette:
         async def answer(request: Request) -> Response:
             if _is_foreign(request):
                 return Response("only for this machine", 403)
+            if name == "Rollout" and process.rollout is not None:
+                await process.rollout.refresh()
             body = PAGES[name](process, dict(request.query_params), token)
             return HTMLResponse(page(process, name, body, token), headers=HEADERS)
 

@@ -20,6 +20,7 @@ from tradewind.live.dashboard.parts import (
     tiles,
     used_bar,
 )
+from tradewind.live.dashboard.rollout import rollout
 from tradewind.live.process import Process, percentile
 from tradewind.live.session.trading import used_of_limits
 from tradewind.operations.journal.records import Record
@@ -442,5 +443,5 @@ def journal(process: Process, query: Query, token: str) -> str:
 
 PAGES: dict[str, Callable[[Process, Query, str], str]] = {
     "Now": now, "Why": why, "Chart": chart, "Orders": orders, "Risk": risk, "Models": models, "Health": health,
-    "Journal": journal,
+    "Journal": journal, "Rollout": rollout,
 }  # fmt: skip

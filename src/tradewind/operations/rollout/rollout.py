@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tradewind import clock
 from tradewind.errors import BadData, BadParameters
@@ -23,30 +23,10 @@ from tradewind.operations.rollout.history import (
 from tradewind.operations.rollout.measuring import DAY_MS, Measured, measure
 from tradewind.operations.rollout.people import Forbidden, Signer, public_key, sign
 from tradewind.operations.rollout.plan import RolloutPlan
+from tradewind.operations.rollout.status import EVIDENCE_HOURS, Status, standing
 
 JOURNAL = "rollout.jsonl"
-EVIDENCE_HOURS = 24  # older evidence is measured anew
 Measure = Callable[[int, int, int | None], Measured]
-
-
-class Status(NamedTuple):
-    """Where a rollout stands.
-
-    Attributes:
-        stage: its name.
-        since_ms: when it began, 0 for paper.
-        next_stage: empty at the last one.
-        gates: to the next stage, as things are now.
-        evidence: whether there is evidence that is not too old.
-        approved: who has approved it.
-    """
-
-    stage: str
-    since_ms: int
-    next_stage: str
-    gates: list[Gate]
-    evidence: bool
-    approved: tuple[str, ...]
 
 
 class Rollout:
@@ -82,11 +62,10 @@ class Rollout:
     def status(self) -> Status:
         """Where it stands now."""
         state, now = self.history(), self._now()
-        found = self._facts(state, self._measured(state, now), now)
-        following = self.plan.name(state.at + 1) if state.at + 1 < len(self.plan.stages) else ""
-        gates = evaluate(self.plan, found, self._gates) if following else []
-        fresh = state.evidence is not None and now - state.evidence.at_ms <= EVIDENCE_HOURS * 3_600_000
-        return Status(self.plan.name(state.at), state.since_ms, following, gates, fresh, tuple(sorted(state.approvals)))
+        return standing(
+            self.plan, state, self._measured(state, now), now, lambda found: self._facts(state, found, now),
+            lambda facts: evaluate(self.plan, facts, self._gates),
+        )  # fmt: skip
 
     def record_drill(self, signer: Signer, steps: list[Mapping[str, Any]]) -> bool:
         """Keep the outcome of a fault drill; whether all of it passed.
