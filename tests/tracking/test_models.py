@@ -18,7 +18,7 @@ from tradewind.tracking.models import require_callable
 from tradewind.tracking.recorders import RECORDERS
 
 
-@pytest.mark.parametrize("name", ["linear", "lstm"])
+@pytest.mark.parametrize("name", ["linear", pytest.param("lstm", marks=pytest.mark.depth)])
 def test_a_registered_bundle_is_logged_with_signature_and_example(client: Any, tmp_path: Path, name: str) -> None:
     files = bundle_files(name)
     bundle = Bundle.from_files(files, "a" * 64)

@@ -78,5 +78,6 @@ def _described(bundle: "Bundle") -> dict[str, Any]:
         "signature": infer_signature({"features": probe}, {"forecast": expected}),
         "input_example": {"features": probe[:EXAMPLE_ROWS]},
         "pip_requirements": ["onnxruntime"],
+        "onnx_execution_providers": ["CPUExecutionProvider"],  # as the service runs it; MLflow would ask for CUDA, too
         "metadata": {"identity": bundle.identity, "model": bundle.spec.name},
     }
