@@ -22,7 +22,7 @@ import onnxruntime
 import pytest
 
 from tests.operations.bundles import bundle_files, inputs, stored_model
-from tradewind.cli.exports import mirror, save_mlflow_model
+from tradewind.cli.exports import mirror
 from tradewind.errors import BadModel, BadParameters, MissingExtra
 from tradewind.operations.bundle import contents
 from tradewind.operations.bundle.contents import Bundle
@@ -31,6 +31,7 @@ from tradewind.operations.bundle.saved_model import save_saved_model
 from tradewind.operations.registry.gate import GateRules
 from tradewind.operations.registry.records import Reason
 from tradewind.operations.registry.registry import Registry
+from tradewind.tracking.models import save_mlflow_model
 
 
 @pytest.fixture(scope="module")

@@ -50,36 +50,10 @@ def export_model(project: ProjectMetadata, version: int, form: str, output: Path
     elif form == "tensorflow":
         save_saved_model(bundle, output)
     else:
+        from tradewind.tracking.models import save_mlflow_model
+
         save_mlflow_model(bundle, output)
     click.echo(f"written to {output}")
-
-
-def save_mlflow_model(bundle: Any, path: Path) -> None:
-    """A model of MLflow around the ONNX file; it has the pyfunc form, too, and no pickle.
-
-    Raises:
-        BadParameters: there is something at `path`.
-    """
-    import mlflow.onnx
-    import numpy as np
-    import onnx
-    from mlflow.models.signature import ModelSignature
-    from mlflow.types.schema import Schema, TensorSpec
-
-    from tradewind.errors import BadParameters
-    from tradewind.operations.bundle.contents import GRAPH
-
-    if path.exists():
-        raise BadParameters(f"{path} exists: name another folder")
-    forecaster = bundle.forecaster
-    window = (forecaster.window_bars,) if forecaster.reads_windows else ()
-    given = TensorSpec(np.dtype(np.float32), (-1, *window, len(forecaster.features)), "features")
-    said = TensorSpec(np.dtype(np.float64), (-1, 4), "forecast")
-    signature = ModelSignature(Schema([given]), Schema([said]))
-    mlflow.onnx.save_model(
-        onnx.load_from_string(bundle.files[GRAPH]), str(path), signature=signature,
-        pip_requirements=["onnxruntime"], metadata={"identity": bundle.identity, "model": bundle.spec.name},
-    )  # fmt: skip
 
 
 @click.command("mirror-registry")
@@ -104,6 +78,7 @@ def mirror(registry: Any, tracking_uri: str, artifacts: Path) -> int:
     from mlflow.tracking import MlflowClient
 
     from tradewind.operations.registry.records import ENVIRONMENTS
+    from tradewind.tracking.models import save_mlflow_model
 
     client, known, made = MlflowClient(tracking_uri, tracking_uri), dict[int, tuple[str, str]](), 0
     for one in registry.versions():

@@ -1,66 +1,37 @@
-"""What a run leaves in MLflow and TensorBoard: called by the hooks, never by a node.
+"""What a saved dataset leaves in MLflow and TensorBoard.
 
 A dataset asks for it in the catalog, under `metadata: {tracking: KIND}`; the kinds are the keys of `RECORDERS`.
 """
 
 import math
-import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
+from typing import Any
 
 import pandas as pd
 
-from tradewind import clock
-from tradewind.atomic import first_file, is_abandoned
-from tradewind.errors import BadData
+from tradewind.tracking.headline import SOURCES, headline
 
-if TYPE_CHECKING:
-    from tradewind.reports.compare import Run
-
-COMPARED = ("leaderboard", "holdout_leaderboard", "significance", "daily_returns")
 Recorder = Callable[[str, Any, Path], None]
-_SQLITE = "sqlite:///"
-NO_RUNS = "no run has reached a verdict yet: `kedro run --env quick` makes one in a minute"
 MOST_LETTERS = 6000  # that MLflow takes of a parameter
+_known: dict[str, dict[str, Any]] = {}  # of the run that is open, by its id: what its headline is made of
 
 
-def make_store(tracking_uri: str) -> None:
-    """The SQLite file that `tracking_uri` names is there, and whole; other stores are left alone.
-
-    MLflow makes its tables in steps that it commits one by one: a run that is killed among them would leave a file that
-    no later run can open. So the file is made under another name and is given its own at once.
-    """
-    if not tracking_uri.startswith(_SQLITE) or (path := Path(tracking_uri.removeprefix(_SQLITE))).exists():
-        return
-    import mlflow
-
-    with first_file(path) as temporary:
-        mlflow.MlflowClient(f"{_SQLITE}{temporary}").search_experiments()
-    for journal in path.parent.glob(f".{path.name}.*.partial-journal"):
-        if is_abandoned(journal.with_name(journal.name.removesuffix("-journal"))):
-            journal.unlink(missing_ok=True)
-
-
-def record_metrics(name: str, metrics: pd.DataFrame, path: Path) -> None:
-    """One MLflow metric a model and measure; folds are its steps, totals carry the role in their name.
+def record_table(name: str, table: pd.DataFrame, path: Path) -> None:
+    """The table as MLflow's pages show one, `tables/NAME.csv`, and the file as it was saved beside it.
 
     Args:
         name: name of the dataset.
-        metrics: model, metric, fold (-1 for totals), role, value; values that are not finite are left out.
+        table: any.
         path: where it was saved.
     """
     import mlflow
 
-    for row in metrics.itertuples():
-        if not math.isfinite(row.value):
-            continue
-        if row.fold >= 0:
-            mlflow.log_metric(f"{row.model}.{row.metric}", row.value, step=int(row.fold))
-        else:
-            mlflow.log_metric(f"{row.model}.{row.role}.{row.metric}", row.value)
+    mlflow.log_text(table.to_csv(index=False), f"tables/{name}.csv")
+    record_file(name, table, path)
+    if name in SOURCES:
+        _write_headline(name, table)
 
 
 def record_trials(name: str, trials: pd.DataFrame, path: Path) -> None:
@@ -125,18 +96,47 @@ def record_models(name: str, keys: dict[str, str], path: Path) -> None:
 
 
 def record_verdict(name: str, verdict: dict[str, Any], path: Path) -> None:
-    """The verdict's numbers as MLflow metrics, the word itself as a tag.
+    """The verdict and the judged strategy as tags, its numbers as far as they are the run's headline, the file.
 
     Args:
         name: name of the dataset.
-        verdict: with the word under `verdict`.
+        verdict: with the word under `verdict` and the judged strategy under `strategy`.
         path: where it was saved.
     """
     import mlflow
 
-    numbers = {f"{name}.{key}": value for key, value in verdict.items() if isinstance(value, int | float)}
-    mlflow.log_metrics({key: float(value) for key, value in numbers.items() if math.isfinite(value)})
-    mlflow.set_tag(name, verdict["verdict"])
+    record_file(name, verdict, path)
+    mlflow.set_tags({name: verdict["verdict"], "judged": verdict["strategy"]})
+    _write_headline("verdict", verdict)
+
+
+def _write_headline(name: str, content: Any) -> None:
+    """The numbers that stand on the run, as soon as all that they are made of is there: in whatever order it comes."""
+    import mlflow
+
+    run = mlflow.active_run()
+    if run is None:
+        return
+    for other in set(_known) - {run.info.run_id}:
+        del _known[other]
+    known = _known.setdefault(run.info.run_id, {})
+    known[name] = content
+    mlflow.log_metrics(headline(known))
+
+
+def record_bundle(name: str, files: dict[str, bytes], path: Path) -> None:
+    """The model of a bundle that was registered, with its signature and an example.
+
+    Args:
+        name: name of the dataset.
+        files: of the bundle.
+        path: of the registry.
+    """
+    from tradewind.operations.bundle.contents import Bundle
+    from tradewind.operations.bundle.sealing import identity_of, manifest_of
+    from tradewind.tracking.models import log_bundle
+
+    log_bundle(Bundle.from_files(files, identity_of(manifest_of(files))))
 
 
 def record_parameters(inputs: Iterable[str], parameters: Mapping[str, Any]) -> None:
@@ -176,7 +176,7 @@ def record_learning_curves(name: str, curves: pd.DataFrame, path: Path) -> None:
 
 
 def record_epochs(name: str, epochs: pd.DataFrame, path: Path) -> None:
-    """A training's numbers by model, fold and epoch, as TensorBoard scalars and MLflow metrics with a history.
+    """A training's numbers by model, fold and epoch, as TensorBoard scalars and a table in MLflow.
 
     Args:
         name: name of the dataset.
@@ -184,20 +184,11 @@ def record_epochs(name: str, epochs: pd.DataFrame, path: Path) -> None:
         path: of the table; the scalars lie beside it.
     """
     import mlflow
-    from mlflow.entities import Metric
 
     tags = list(epochs.select_dtypes("float").columns)
-    table = epochs.rename(columns={"epoch": "step"})
-    _write_scalars(table, tags, path, "epochs")
-    long = table.melt(["model", "fold", "step"], value_vars=tags, var_name="tag").dropna()
-    now = int(1000 * clock.now().timestamp())
-    metrics = [
-        Metric(f"{row.model}.fold_{row.fold}.{row.tag}", float(row.value), now, int(row.step))
-        for row in long.itertuples()
-    ]
-    run = mlflow.active_run()
-    for start in range(0, len(metrics) if run else 0, 1000):  # the most that MLflow takes at once
-        mlflow.MlflowClient().log_batch(run.info.run_id, metrics=metrics[start : start + 1000])
+    _write_scalars(epochs.rename(columns={"epoch": "step"}), tags, path, "epochs")
+    if mlflow.active_run() is not None:
+        mlflow.log_text(epochs.to_csv(index=False), f"tables/{name}.csv")
 
 
 def _write_scalars(table: pd.DataFrame, tags: list[str], path: Path, kind: str) -> None:
@@ -237,60 +228,15 @@ def take_over(catalog: Any, unchanged: Sequence[Any], made: int) -> None:
             RECORDERS[kind](name, catalog.load(name), place)
 
 
-TAKEN_OVER = ("metrics", "file", "verdict")
+TAKEN_OVER = ("table", "file", "verdict")
 RECORDERS: dict[str, Recorder] = {
-    "metrics": record_metrics,
+    "table": record_table,
     "trials": record_trials,
     "figure": record_figure,
     "file": record_file,
     "models": record_models,
+    "bundle": record_bundle,
     "verdict": record_verdict,
     "learning_curves": record_learning_curves,
     "epochs": record_epochs,
 }
-
-
-def load_run(reference: str, tracking_uri: str, experiment: str) -> "Run":
-    """A finished evaluation from MLflow: `last`, `last~1` (the one before), a run's name, or the start of its id.
-
-    Args:
-        reference: `last`, `last~N`, a name, or the start of an id.
-        tracking_uri: of MLflow's store.
-        experiment: its name.
-
-    Returns:
-        Verdict, parameters and the compared tables.
-
-    Raises:
-        BadData: there is no such run, several fit, or it lacks the tables that are compared.
-    """
-    if tracking_uri.startswith(_SQLITE) and not Path(tracking_uri.removeprefix(_SQLITE)).is_file():
-        raise BadData(NO_RUNS)  # to make the store would take seconds
-    import mlflow
-
-    from tradewind.reports.compare import Run
-
-    client = mlflow.MlflowClient(tracking_uri)
-    found = client.get_experiment_by_name(experiment)
-    runs = client.search_runs([found.experiment_id], order_by=["attributes.start_time DESC"]) if found else []
-    whole = [run for run in runs if "mlflow.parentRunId" not in run.data.tags and "verdict" in run.data.tags]
-    place = re.fullmatch(r"last(?:~(\d+))?", reference)
-    if place:
-        chosen = whole[int(place[1] or 0) :][:1]
-    else:
-        chosen = [run for run in whole if run.info.run_id.startswith(reference) or run.info.run_name == reference]
-    if not whole:
-        raise BadData(NO_RUNS)
-    if len(chosen) != 1:
-        known = ", ".join(f"{run.info.run_id[:8]} ({run.info.run_name})" for run in whole[:8])
-        raise BadData(f"{len(chosen)} runs fit {reference!r}; the latest with a verdict are: {known}")
-    run = chosen[0]
-    folder = Path(urlparse(run.info.artifact_uri).path)
-    missing = [name for name in COMPARED if not (folder / name / f"{name}.parquet").is_file()]
-    if missing:
-        raise BadData(f"run {run.info.run_id[:8]} has no {', '.join(missing)} in {folder}: run it again to compare it")
-    tables = {name: pd.read_parquet(folder / name / f"{name}.parquet") for name in COMPARED}
-    started = pd.Timestamp(run.info.start_time, unit="ms", tz="UTC")
-    return Run(
-        run.info.run_id[:8], str(run.info.run_name), started, run.data.tags["verdict"], run.data.params, **tables
-    )

@@ -1,6 +1,7 @@
 """What is saved is recorded where the catalog asks for it."""
 
-import multiprocessing
+import re
+from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,17 +15,12 @@ from kedro.pipeline import Node, Pipeline
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tradewind.datasets.run_facts import code_commit
-from tradewind.errors import BadData, BadParameters
+from tradewind.errors import BadParameters
 from tradewind.hooks import MlflowHooks, TrackingHooks
-from tradewind.tracking import (
-    COMPARED,
-    RECORDERS,
-    load_run,
-    make_store,
-    record_epochs,
-    record_learning_curves,
-    record_parameters,
-)
+from tradewind.tracking.headline import MOST_METRICS
+from tradewind.tracking.recorders import RECORDERS, record_epochs, record_learning_curves, record_parameters
+
+PROJECT = Path(__file__).parents[2]
 
 
 class Stored:
@@ -35,55 +31,82 @@ class Stored:
         self.metadata = {"tracking": kind} if kind else None
 
 
-@pytest.fixture
-def client(tmp_path: Path) -> Any:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    mlflow.set_tracking_uri(uri)
-    mlflow.create_experiment("test", artifact_location=(tmp_path / "artifacts").as_uri())
-    mlflow.set_experiment("test")
-    with mlflow.start_run():
-        yield mlflow.MlflowClient(uri)
-
-
-def record(kind: str | None, content: Any, path: Path) -> str:
+def record(kind: str | None, content: Any, path: Path, name: str = "thing") -> str:
     """The id of the active run, after the hook has been told of a saved dataset."""
     hooks = TrackingHooks()
-    hooks.after_catalog_created(catalog={"thing": Stored(path, kind)})  # type: ignore[arg-type]
-    hooks.after_dataset_saved(dataset_name="thing", data=content)
+    hooks.after_catalog_created(catalog={name: Stored(path, kind)})  # type: ignore[arg-type]
+    hooks.after_dataset_saved(dataset_name=name, data=content)
     return mlflow.active_run().info.run_id
 
 
-def test_a_store_that_was_killed_in_the_making_is_made_again(tmp_path: Path) -> None:
-    path = tmp_path / "mlflow.db"
-    child = multiprocessing.get_context("spawn").Process(target=make_store, args=(f"sqlite:///{path}",))
-    child.start()
-    while not any(file.stat().st_size > 100_000 for file in tmp_path.glob(".*.partial")):
-        assert child.is_alive()
-    child.kill()
-    child.join()
-    assert not path.exists()
-    make_store(f"sqlite:///{path}")
-    assert [one.name for one in mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()] == ["Default"]
-    assert list(tmp_path.iterdir()) == [path]
-    before = path.read_bytes()
-    make_store(f"sqlite:///{path}")
-    assert path.read_bytes() == before
+VERDICT = {
+    "verdict": "no-go", "strategy": "xgboost", "named": False, "reasons": ["x"], "sharpe": 0.3, "sharpe_low": -0.5,
+    "sharpe_high": 1.1, "holdout_sharpe": 0.2, "detectable_sharpe": 1.4, "probability_of_edge": 0.6, "trials": 40,
+    "probability_of_loss": 0.25, "models_compared": 2, "best_model_sharpe": 0.3, "oracle_share": float("nan"),
+}  # fmt: skip
+BOARD = pd.DataFrame({
+    "strategy": ["linear", "xgboost"], "sharpe": [0.1, 0.3], "total_return": [0.01, 0.02], "max_drawdown": [0.1, 0.2],
+    "turnover_per_year": [50.0, 60.0], "cost_per_year": [0.03, 0.04], "win_rate": [0.4, 0.5],
+})  # fmt: skip
+PAIRS = pd.DataFrame({
+    "model": ["linear", "xgboost", "xgboost"], "against": ["class shares", "linear", "class shares"],
+    "loss": [1.09, 1.2, 1.08],
+})  # fmt: skip
+METRICS = pd.DataFrame({
+    "model": "xgboost", "fold": [0, 1, -1], "role": "walk_forward", "metric": "log_loss", "value": [1.0, 0.9, 0.95],
+})  # fmt: skip
+EPOCHS = pd.DataFrame({
+    "epoch": [0, 1], "train_loss": [1.0, 0.8], "noise_scale": [np.nan, 300.0], "model": "lstm", "fold": 2,
+    "is_best": [False, True],
+})  # fmt: skip
 
 
-def test_metrics_keep_their_folds_as_steps(client: Any, tmp_path: Path) -> None:
-    metrics = pd.DataFrame(
-        {
-            "model": "xgboost",
-            "fold": [0, 1, -1],
-            "role": ["walk_forward"] * 3,
-            "metric": "log_loss",
-            "value": [1.0, 0.9, 0.95],
-        }
-    )
-    run = record("metrics", metrics, tmp_path / "metrics.parquet")
-    history = client.get_metric_history(run, "xgboost.log_loss")
-    assert [(point.step, point.value) for point in history] == [(0, 1.0), (1, 0.9)]
-    assert client.get_run(run).data.metrics["xgboost.walk_forward.log_loss"] == 0.95
+def record_evaluation(folder: Path, order: tuple[str, ...]) -> str:
+    """The id of a run that has saved what stands on it, in this order, and a model's tables."""
+    contents = {"verdict": VERDICT, "leaderboard": BOARD, "forecast_comparison": PAIRS}
+    tables = {"classifier.xgboost.fold_metrics": METRICS, "classifier.linear.fold_metrics": METRICS}
+    for name in (*tables, *order):
+        path = folder / f"{name}.{'json' if name == 'verdict' else 'parquet'}"
+        path.write_bytes(b"as it was saved")
+        content: Any = (tables | contents)[name]
+        record("verdict" if name == "verdict" else "table", content, path, name)
+    return record("epochs", EPOCHS, folder / "epochs.parquet", "deep_learning.lstm.epochs")
+
+
+@pytest.mark.parametrize("order", list(permutations(("verdict", "leaderboard", "forecast_comparison"))))
+def test_a_dozen_numbers_of_the_judged_strategy_stand_on_the_run_in_whatever_order_they_come(
+    client: Any, tmp_path: Path, order: tuple[str, ...]
+) -> None:
+    recorded = client.get_run(record_evaluation(tmp_path, order)).data
+    assert len(recorded.metrics) <= MOST_METRICS == 12
+    assert sorted(recorded.metrics.items()) == [
+        ("edge/probability", 0.6), ("edge/probability_of_loss", 0.25), ("edge/sharpe", 0.3),
+        ("edge/sharpe_detectable", 1.4), ("edge/sharpe_high", 1.1), ("edge/sharpe_holdout", 0.2),
+        ("edge/sharpe_low", -0.5), ("forecast/log_loss", 1.08), ("trading/cost_per_year", 0.04),
+        ("trading/max_drawdown", 0.2), ("trading/total_return", 0.02), ("trading/turnover_per_year", 60.0),
+    ]  # fmt: skip
+    assert (recorded.tags["verdict"], recorded.tags["judged"]) == ("no-go", "xgboost")
+
+
+def test_everything_else_is_in_tables_and_files(client: Any, tmp_path: Path) -> None:
+    run = record_evaluation(tmp_path, ("leaderboard", "verdict", "forecast_comparison"))
+    tables = {"classifier.xgboost.fold_metrics": METRICS, "leaderboard": BOARD, "deep_learning.lstm.epochs": EPOCHS}
+    for name, table in tables.items():
+        pd.testing.assert_frame_equal(pd.read_csv(client.download_artifacts(run, f"tables/{name}.csv")), table)
+    for file in ("verdict/verdict.json", "leaderboard/leaderboard.parquet"):  # kedro compare reads the leaderboard
+        assert Path(client.download_artifacts(run, file)).read_bytes() == b"as it was saved"
+
+
+def test_what_is_missing_is_left_out_of_the_run_and_another_run_adds_nothing(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "verdict.json").write_text("{}")
+    with mlflow.start_run(nested=True):
+        record("table", BOARD, Path(__file__), "leaderboard")
+    agent = {**VERDICT, "strategy": "ppo", "probability_of_loss": None, "sharpe_low": float("nan")}
+    run = record("verdict", agent, tmp_path / "verdict.json", "verdict")
+    record("table", PAIRS, Path(__file__), "forecast_comparison")
+    assert set(client.get_run(run).data.metrics) == {
+        "edge/probability", "edge/sharpe", "edge/sharpe_detectable", "edge/sharpe_high", "edge/sharpe_holdout",
+    }  # fmt: skip
 
 
 def test_trials_are_nested_runs(client: Any, tmp_path: Path) -> None:
@@ -114,18 +137,12 @@ def test_the_models_of_all_folds_become_artifacts(client: Any, tmp_path: Path) -
     assert {artifact.path for artifact in client.list_artifacts(run, "thing")} == {"thing/fold_0", "thing/fold_1"}
 
 
-def test_the_verdict_is_a_tag_and_its_numbers_are_metrics(client: Any, tmp_path: Path) -> None:
-    run = record("verdict", {"verdict": "no-go", "sharpe": 0.3, "reasons": ["x"], "holdout_sharpe": None}, tmp_path)
-    recorded = client.get_run(run).data
-    assert recorded.tags["thing"] == "no-go"
-    assert recorded.metrics == {"thing.sharpe": 0.3}
-
-
 def test_a_run_is_called_by_its_market_and_verdict(client: Any, tmp_path: Path) -> None:
     hooks, universe = TrackingHooks(), {"venue": "v", "symbols": ["A", "B"], "timeframe": "1h"}
     hooks._context = SimpleNamespace(config_loader={"parameters": {"universe": universe}})  # type: ignore[assignment]
+    (tmp_path / "verdict.json").write_text("{}")
     hooks.after_catalog_created(catalog={"verdict": Stored(tmp_path / "verdict.json", "verdict")})  # type: ignore[arg-type]
-    hooks.after_dataset_saved(dataset_name="verdict", data={"verdict": "no-go", "sharpe": 0.1})
+    hooks.after_dataset_saved(dataset_name="verdict", data={"verdict": "no-go", "strategy": "linear", "sharpe": 0.1})
     run = client.get_run(mlflow.active_run().info.run_id)
     assert run.info.run_name == "v A B 1h: no-go"
     assert run.data.tags["commit"] == code_commit() != ""
@@ -137,7 +154,7 @@ def test_what_asks_for_nothing_is_left_alone(client: Any, tmp_path: Path) -> Non
 
 
 def test_an_unknown_kind_of_tracking_is_refused(client: Any, tmp_path: Path) -> None:
-    with pytest.raises(BadParameters, match=r"thing: metadata.tracking must be one of .*metrics"):
+    with pytest.raises(BadParameters, match=r"thing: metadata.tracking must be one of .*table"):
         record("graffiti", None, tmp_path)
 
 
@@ -159,58 +176,17 @@ def test_learning_curves_can_be_read_by_tensorboard(tmp_path: Path) -> None:
     assert [point.value for point in events.Scalars("valid_loss")] == pytest.approx([1.1, 1.0])
 
 
-def test_epochs_are_scalars_and_metrics_with_a_history(client: Any, tmp_path: Path) -> None:
-    epochs = pd.DataFrame(
-        {
-            "epoch": [0, 1], "train_loss": [1.0, 0.8], "noise_scale": [np.nan, 300.0], "model": "lstm", "fold": 2,
-            "is_best": [False, True],
-        }
-    )  # fmt: skip
-    record_epochs("epochs", epochs, tmp_path / "epochs.parquet")
+def test_epochs_are_scalars_for_tensorboard(tmp_path: Path) -> None:
+    record_epochs("epochs", EPOCHS, tmp_path / "epochs.parquet")
     events = EventAccumulator(str(tmp_path / "tensorboard/lstm/fold_2/epochs"))
     events.Reload()
     assert [(point.step, point.value) for point in events.Scalars("noise_scale")] == [(1, 300.0)]
-    run = mlflow.active_run()
-    assert run is not None
-    history = client.get_metric_history(run.info.run_id, "lstm.fold_2.train_loss")
-    assert [(point.step, point.value) for point in history] == [(0, 1.0), (1, 0.8)]
+    assert [point.value for point in events.Scalars("train_loss")] == pytest.approx([1.0, 0.8])
 
 
-def test_every_kind_has_a_recorder() -> None:
-    assert set(RECORDERS) == {"metrics", "trials", "figure", "file", "models", "verdict", "learning_curves", "epochs"}
-
-
-def test_a_run_is_found_by_place_name_or_id_and_else_named_in_the_error(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    mlflow.set_tracking_uri(uri)
-    mlflow.create_experiment("tradewind", artifact_location=(tmp_path / "artifacts").as_uri())
-    mlflow.set_experiment("tradewind")
-    keys = []
-    for number in range(3):
-        with mlflow.start_run(run_name=f"run {number}") as active:
-            keys.append(active.info.run_id)
-            if number == 2:
-                continue  # a run that stopped before its verdict
-            mlflow.set_tag("verdict", "go")
-            mlflow.log_param("seed", number)
-            for name in COMPARED:
-                file = tmp_path / f"{name}.parquet"
-                pd.DataFrame({"strategy": [name], "number": [number]}).to_parquet(file)
-                mlflow.log_artifact(str(file), artifact_path=name)
-    for reference, number in (("last", 1), ("last~1", 0), ("run 0", 0), (keys[1][:12], 1)):
-        found = load_run(reference, uri, "tradewind")
-        assert (found.key, found.parameters["seed"]) == (keys[number][:8], str(number))
-        assert found.leaderboard["number"].tolist() == [number]
-    for reference in ("last~5", "run 2", "nothing"):
-        with pytest.raises(BadData, match=f"0 runs fit '{reference}'; the latest with a verdict are: .*run 1"):
-            load_run(reference, uri, "tradewind")
-    (tmp_path / "artifacts" / keys[0] / "artifacts" / "significance" / "significance.parquet").unlink()
-    with pytest.raises(BadData, match="has no significance"):
-        load_run("run 0", uri, "tradewind")
-    for store, experiment in ((uri, "another"), (f"sqlite:///{tmp_path / 'nothing.db'}", "tradewind")):
-        with pytest.raises(BadData, match="no run has reached a verdict yet: `kedro run --env quick` makes one"):
-            load_run("last", store, experiment)
-    assert not (tmp_path / "nothing.db").exists(), "a look makes no store"
+def test_every_kind_that_the_catalog_asks_for_has_a_recorder_and_the_other_way_round() -> None:
+    text = "".join(path.read_text() for path in sorted((PROJECT / "conf/base").glob("catalog*.yml")))
+    assert set(re.findall(r"tracking: (\w+)", text)) == set(RECORDERS)
 
 
 def test_parameters_are_recorded_one_a_value_as_they_are_written(client: Any) -> None:
