@@ -1,7 +1,7 @@
 """The dozen numbers that stand on a run in MLflow; everything else is in its tables.
 
-MLflow lists metrics by their names and draws a section a group (`edge/`, `forecast/`, `trading/`): so that a run opens
-with what its verdict tests, the groups are in the order of the alphabet.
+MLflow draws a section a group (`edge/`, `forecast/`, `trading/`), sorted by name, and lists metrics on a run's page
+as they came: the verdict's come first in both.
 """
 
 import math
