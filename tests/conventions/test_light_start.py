@@ -61,7 +61,7 @@ MAY_NOT_LOAD = {
     ),
 }
 # CPU seconds of a start, user and system. What builds the pipelines (status, run) loads all that their nodes are made
-# of, pandas, numba and pandera among it, and is not within 1.5 s.
+# of, pandas, numba and plotly among it, and is not within 1.5 s.
 BUDGET_S = {"import-bars --dry-run": 2.0, "status": 4.5, "run, before its first node": 4.5}
 USUAL_BUDGET_S, MARGIN = 1.5, 3.0
 
