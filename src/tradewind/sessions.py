@@ -35,16 +35,21 @@ def data_folder(context: KedroContext) -> Path:
     return Path(context.project_path) / str(context.config_loader["globals"]["data"])
 
 
-def project_of(context: KedroContext, catalog: DataCatalog) -> Project:
+def project_of(context: KedroContext, catalog: DataCatalog, pipelines: Mapping[str, Pipeline] | None = None) -> Project:
     """What the project's tables should be made of, in the context's environment.
 
     Args:
         context: whose configuration and parameters count.
         catalog: made from it; gives parameters as the nodes get them, and the sources.
-    """
-    from tradewind.pipeline_registry import register_pipelines
+        pipelines: all of the project; None makes them.
 
-    pipelines = register_pipelines()
+    Returns:
+        The project, of which nothing has been looked at yet.
+    """
+    if pipelines is None:
+        from tradewind.pipeline_registry import register_pipelines
+
+        pipelines = register_pipelines()
     nodes = [*pipelines["__default__"].nodes, *(node for one in pipelines.values() for node in one.nodes)]
     entries = catalog.config_resolver
 
@@ -198,6 +203,9 @@ class ProjectSession(KedroSession):
             runner: of the nodes; default: one after the other.
             **options: as Kedro's.
         """
+        from tradewind.cli.plugins import look_for_ibis_once
+
+        look_for_ibis_once()
         chosen = runner or SequentialRunner()
         whole = chosen.run
 

@@ -90,3 +90,21 @@ def test_a_fresh_clone_has_nothing(tmp_path: Path) -> None:
     assert in_short(
         list(statuses({"gathered": "data"}, entries.__getitem__, tmp_path, lambda _: "stale: seed")), None
     ) == ("1 of 1 datasets are there, 1 of them stale; `kedro run` makes them anew")
+
+
+def test_only_what_is_shown_is_asked_for_its_state(tmp_path: Path) -> None:
+    """Of a project with a finished run: a state loads ledgers and sources, and with them what reads their files."""
+    for name in ("received", "trained"):
+        (tmp_path / name).write_text("1")
+    entries, asked = {name: {"filepath": name} for name in ("received", "trained")}, list[str]()
+
+    def state_of(name: str) -> str:
+        asked.append(name)
+        return "fresh"
+
+    made_by = {"received": "data", "trained": "models"}
+    found = list(statuses(made_by, entries.__getitem__, tmp_path, state_of, ("data",)))
+    assert asked == ["received"]
+    assert {one.name: one.state for one in found if one.stored is not None} == {"received": "fresh", "trained": ""}
+    list(statuses(made_by, entries.__getitem__, tmp_path, state_of))
+    assert asked == ["received", "received", "trained"]

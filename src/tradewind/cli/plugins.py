@@ -3,6 +3,7 @@
 import sys
 import warnings
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -30,6 +31,16 @@ def skip_address_grammar() -> None:
     """
     if "jsonschema" not in sys.modules:
         sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+
+def look_for_ibis_once() -> None:
+    """Where Ibis is not installed, say so once.
+
+    Kedro tries to import it for each value in memory, 800 parameters of them, and Python looks through all folders
+    each time: 0.1 s for every catalog.
+    """
+    if "ibis" not in sys.modules and find_spec("ibis") is None:
+        sys.modules["ibis"] = None  # type: ignore[assignment]
 
 
 class _DeferredModule(ModuleType):

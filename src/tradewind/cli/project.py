@@ -78,6 +78,9 @@ def project_context(project: ProjectMetadata, env: str | None, params: str = "")
     from kedro.framework.cli.utils import _split_params
     from kedro.framework.session import KedroSession
 
+    from tradewind.cli.plugins import look_for_ibis_once
+
+    look_for_ibis_once()
     changed = _split_params(None, None, params) if params else {}
     with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
         yield session.load_context()

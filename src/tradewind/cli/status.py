@@ -67,9 +67,10 @@ def status(
     from tradewind.sessions import project_of
 
     with project_context(project, env, params) as context:
-        made_by = stages_of_datasets({name: pipelines[name] for name in pipelines})
+        registered = dict(pipelines)
+        made_by = stages_of_datasets(registered)
         catalog = context.catalog
-        recorded = project_of(context, catalog)
+        recorded = project_of(context, catalog, registered)
 
         def state_of(name: str) -> str:
             if name not in recorded.writer or not recorded.is_kept(name):
@@ -80,7 +81,7 @@ def status(
                 return f"not known: {error}"
             return "fresh" if state.is_fresh else f"stale: {state.why}"
 
-        found = list(statuses(made_by, catalog.config_resolver.resolve_pattern, Path(project.project_path), state_of))
+        found = list(statuses(made_by, recorded.entry, Path(project.project_path), state_of, stages))
         recorded.contents.keep()
     known = {one.stage for one in found}
     if set(stages) - known:
@@ -124,7 +125,11 @@ def stages_of_datasets(pipelines: Mapping[str, Any]) -> dict[str, str]:
 
 
 def statuses(
-    made_by: Mapping[str, str], configuration: Any, project: Path, state_of: Callable[[str], str] = lambda name: ""
+    made_by: Mapping[str, str],
+    configuration: Any,
+    project: Path,
+    state_of: Callable[[str], str] = lambda name: "",
+    stages: Sequence[str] = (),
 ) -> Iterator[DatasetStatus]:
     """What there is of each dataset that is kept in a file or folder.
 
@@ -133,13 +138,15 @@ def statuses(
         configuration: from a dataset's name to its entry in the catalog.
         project: the folder that paths are relative to.
         state_of: whether a dataset that is there is fresh, or why not.
+        stages: whose datasets are shown, and so asked for their state; empty: all.
     """
     for name, stage in made_by.items():
         entry = configuration(name)
         place = entry.get("filepath") or entry.get("path")
         if place is not None:
             stored = stored_at(project / str(place), entry.get("manifest", MANIFEST))
-            yield DatasetStatus(stage, name, stored, "" if stored is None else state_of(name))
+            is_asked = stored is not None and (not stages or stage in stages)
+            yield DatasetStatus(stage, name, stored, state_of(name) if is_asked else "")
 
 
 def stored_at(path: Path, manifest_name: str = MANIFEST) -> Stored | None:

@@ -12,7 +12,7 @@ import pandas as pd
 from pandera.errors import SchemaError, SchemaErrors
 from pandera.pandas import DataFrameModel
 
-from tradewind.data.order_book.seconds import BookSeconds
+from tradewind.data.order_book.tables import BookSeconds
 from tradewind.data.quality.tables import BarFlags
 from tradewind.errors import BadData
 from tradewind.market import schema

@@ -8,11 +8,11 @@ the *largest* of all of them in such windows, so that the number of columns and 
 (Westfall and Young 1993). Counts are whole numbers: adding bars one by one gives the same as counting a table.
 """
 
+from functools import cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtrit
 
 from tradewind.errors import BadData, BadParameters
 
@@ -134,6 +134,9 @@ def learn(columns: tuple[str, ...], values: NDArray[Any], window: int, generator
     quiet = errors * 3.0 < floor
     largest = np.abs(np.where(quiet, 0.0, spread / np.where(errors > 0, errors, 1.0))).max(axis=(1, 2))
     errors = errors * np.sqrt((1 - slow / (2 * window)) / (1 - slow / (2 * block))) * np.sqrt(1 + window / rows)
+    # Here, since every start imports this module and scipy.special takes 0.3 s.
+    from scipy.special import ndtr, stdtrit
+
     plain = max(float(np.quantile(largest, 1 - level)), 2.0)
     threshold = float(stdtrit(rows / block - 1, ndtr(plain)))
     return DriftReference(
@@ -180,7 +183,7 @@ class DriftWindow:
         if self.rows == 0:
             raise BadData("no row was counted: there is nothing to compare")
         sizes = np.maximum(self.counts[:, :BINS].sum(axis=1), 1)
-        location, scale = SCORES[:BINS, 0], SCORES[:BINS, 1]
+        location, scale = _scores()[:BINS, 0], _scores()[:BINS, 1]
         known = self.counts[:, :BINS]
         share = sizes / self.rows
         found = np.column_stack(
@@ -199,15 +202,16 @@ class DriftWindow:
         return sorted(found, key=lambda one: -one[2])
 
 
+@cache
 def _scores() -> Floats:
+    """Location, scale and missing of each interval, and of what is missing, (BINS + 1, 3)."""
+    from scipy.special import ndtri  # as above
+
     middle = ndtri((np.arange(BINS) + 0.5) / BINS)
     table = np.zeros((BINS + 1, 3))
     table[:BINS, 0], table[:BINS, 1] = middle, middle**2 - 1.0
     table[BINS, 2] = 1.0
     return table
-
-
-SCORES = _scores()
 
 
 def _edges(values: NDArray[Any]) -> Floats:
@@ -225,4 +229,4 @@ def _codes(values: NDArray[Any], edges: Floats) -> Counts:
 
 
 def _parts(codes: Counts) -> Floats:
-    return np.asarray(SCORES[codes])
+    return np.asarray(_scores()[codes])

@@ -10,7 +10,8 @@ from tradewind.data.side_data.catalogue import SERIES
 from tradewind.data.side_data.delivery import SideKey, vintage_table
 from tradewind.data.side_data.publication import After, AfterClose
 from tradewind.data.side_data.readers import READERS
-from tradewind.data.side_data.spec import SideSpec, schema_of
+from tradewind.data.side_data.spec import SideSpec
+from tradewind.data.side_data.tables import schema_of
 
 
 def known_at(name: str, reference: str) -> str:

@@ -12,7 +12,7 @@ from tradewind.data.side_data.catalogue import SERIES
 from tradewind.data.side_data.collection import collect_side_series, read_series
 from tradewind.data.side_data.delivery import SideDelivery
 from tradewind.data.side_data.files import SeriesFiles
-from tradewind.data.side_data.spec import schema_of
+from tradewind.data.side_data.tables import schema_of
 from tradewind.errors import BadData, BadParameters
 from tradewind.market import schema
 

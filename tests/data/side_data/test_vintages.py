@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from tradewind.data.side_data.catalogue import SERIES
-from tradewind.data.side_data.tables import SideCoverage, empty_table
+from tradewind.data.side_data.columns import empty_table
+from tradewind.data.side_data.tables import SideCoverage
 from tradewind.data.side_data.vintages import as_known, describe_coverage
 from tradewind.market import schema
 

@@ -11,11 +11,10 @@ import pandas as pd
 from tradewind.data.files.cells import parse_numbers
 from tradewind.data.side_data import cells
 from tradewind.data.side_data.catalogue import SERIES
+from tradewind.data.side_data.columns import join_tables
 from tradewind.data.side_data.delivery import ReadRows, SideDelivery, SideKey, deliver, require_few_rejected
 from tradewind.data.side_data.files import SeriesFiles, require_files
 from tradewind.data.side_data.readers import READERS, Request
-from tradewind.data.side_data.spec import schema_of
-from tradewind.data.side_data.tables import join_tables
 from tradewind.data.side_data.vintages import epoch_ms
 from tradewind.errors import BadData, BadParameters
 
@@ -46,6 +45,10 @@ def collect_side_series(
     Raises:
         BadData: the source lacks a named series or a column, or more rows are rejected than the limit allows.
     """
+    from tradewind.data.side_data.tables import (
+        schema_of,  # here, since every start imports this module, and not pandera
+    )
+
     if isinstance(source, pd.DataFrame):
         deliveries = _of_table(source, series, symbols)
     else:

@@ -10,8 +10,8 @@ from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.cleaning import DUPLICATE
 from tradewind.data.files.quarantine import describe_rejected, quarantine_rows
+from tradewind.data.side_data.columns import empty_table, join_tables
 from tradewind.data.side_data.spec import SideSpec
-from tradewind.data.side_data.tables import empty_table, join_tables
 from tradewind.errors import BadData
 
 Reasons = npt.NDArray[np.object_]

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tradewind.data.side_data.columns import empty_table
 from tradewind.data.side_data.delivery import Reasons, SideDelivery, SideKey, rejected_rows, vintage_table
-from tradewind.data.side_data.tables import empty_table
 
 HOUR_MS = 3_600_000
 KNOWN_AHEAD_HOURS = 168.0

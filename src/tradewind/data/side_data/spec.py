@@ -2,16 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from typing import Literal
 
-import numpy as np
-import pandas as pd
-import pandera.pandas as pa
-from pandera.typing import Series
-
 from tradewind.data.side_data.publication import Publication
-from tradewind.market.schema import SideVintages
 
 ReaderName = Literal["values", "published", "spread", "close", "ratio", "hours_to_next", "hours_since_last"]
 
@@ -55,28 +48,3 @@ class SideSpec:
     def stale_after_ms(self) -> int:
         """`stale_after` in milliseconds."""
         return self.stale_after // timedelta(milliseconds=1)
-
-
-@lru_cache(maxsize=256)
-def schema_of(spec: SideSpec) -> type[SideVintages]:
-    """The contract of one series' vintages: `schema.SideVintages` of that name, within its range, none known early."""
-
-    class Narrowed(SideVintages):
-        """Vintages of one series."""
-
-        series: Series[str] = pa.Field(eq=spec.name)
-        symbol: Series[str] = pa.Field() if spec.per_symbol else pa.Field(eq="")
-        value: Series[float] = pa.Field(ge=spec.low, le=spec.high)
-
-        @pa.dataframe_check(name="reference_at <= known_at")
-        def is_not_known_early(cls, vintages: pd.DataFrame) -> Series[bool]:  # noqa: N805
-            """No value is known before what it refers to."""
-            return vintages["reference_at"] <= vintages["known_at"]
-
-        @pa.dataframe_check(name="values are numbers")
-        def is_number(cls, vintages: pd.DataFrame) -> bool:  # noqa: N805
-            """Also where the range is open."""
-            return bool(np.isfinite(vintages["value"].to_numpy()).all())
-
-    Narrowed.__name__ = f"SideVintages[{spec.name}]"
-    return Narrowed

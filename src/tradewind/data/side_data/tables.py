@@ -1,23 +1,14 @@
-"""What is reported of side series beside their values: rejected rows, row counts, coverage."""
+"""The contracts of side series: one series' vintages, and what is reported beside: rejected rows, counts, coverage."""
+
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from tradewind.market.schema import Instant
-
-_TEXT = {"series": "str", "symbol": "str"}
-_INSTANT = "datetime64[ms, UTC]"
-_COLUMNS = {
-    "vintages": {**_TEXT, "reference_at": _INSTANT, "known_at": _INSTANT, "value": "float64"},
-    "quarantine": {**_TEXT, "file": "str", "source_row": "int64", "reason": "str", "content": "str"},
-    "counts": {**_TEXT, "file": "str", "rows_received": "int64", "rows_accepted": "int64", "rows_rejected": "int64",
-               "vintages": "int64"},
-    "coverage": {**_TEXT, "unit": "str", "periods": "int64", "revisions": "int64", "first_reference_at": _INSTANT,
-                 "last_reference_at": _INSTANT, "first_known_at": _INSTANT, "last_known_at": _INSTANT,
-                 "median_delay_hours": "float64", "longest_silence_hours": "float64", "bar_share": "float64"},
-}  # fmt: skip
+from tradewind.data.side_data.spec import SideSpec
+from tradewind.market.schema import Instant, SideVintages
 
 
 class SideQuarantine(pa.DataFrameModel):
@@ -84,13 +75,26 @@ class SideCoverage(pa.DataFrameModel):
         unique = ["series", "symbol"]
 
 
-def empty_table(kind: str) -> pd.DataFrame:
-    """An empty table: `vintages`, `quarantine`, `counts` or `coverage`."""
-    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in _COLUMNS[kind].items()})
+@lru_cache(maxsize=256)
+def schema_of(spec: SideSpec) -> type[SideVintages]:
+    """The contract of one series' vintages: `schema.SideVintages` of that name, within its range, none known early."""
 
+    class Narrowed(SideVintages):
+        """Vintages of one series."""
 
-def join_tables(kind: str, tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """The tables as one, with the right columns also where there is none."""
-    filled = [table for table in tables if len(table)]
-    joined = pd.concat(filled, ignore_index=True) if filled else empty_table(kind)
-    return joined[list(_COLUMNS[kind])].astype(_COLUMNS[kind])
+        series: Series[str] = pa.Field(eq=spec.name)
+        symbol: Series[str] = pa.Field() if spec.per_symbol else pa.Field(eq="")
+        value: Series[float] = pa.Field(ge=spec.low, le=spec.high)
+
+        @pa.dataframe_check(name="reference_at <= known_at")
+        def is_not_known_early(cls, vintages: pd.DataFrame) -> Series[bool]:  # noqa: N805
+            """No value is known before what it refers to."""
+            return vintages["reference_at"] <= vintages["known_at"]
+
+        @pa.dataframe_check(name="values are numbers")
+        def is_number(cls, vintages: pd.DataFrame) -> bool:  # noqa: N805
+            """Also where the range is open."""
+            return bool(np.isfinite(vintages["value"].to_numpy()).all())
+
+    Narrowed.__name__ = f"SideVintages[{spec.name}]"
+    return Narrowed

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tradewind.data.side_data.columns import empty_table, join_tables
 from tradewind.data.side_data.spec import SideSpec
-from tradewind.data.side_data.tables import empty_table, join_tables
 
 HOUR_MS = 3_600_000
 _KNOWN = {"series": "str", "symbol": "str", "known_at": "datetime64[ms, UTC]", "value": "float64"}

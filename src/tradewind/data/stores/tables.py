@@ -6,11 +6,9 @@ Pure, like `deliveries.merge_rows`: a database obeys these laws by its keys, a f
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
-import pandera.errors
 
 from tradewind.data.files.deliveries import Delivery, Receipt, Span
 from tradewind.errors import BadData
-from tradewind.market.schema import SideVintages
 
 REJECTED = {
     "venue": "str", "symbol": "str", "timeframe": "str", "source_row": "int64", "reason": "str", "content": "str",
@@ -58,9 +56,14 @@ def check_vintages(vintages: pd.DataFrame) -> pd.DataFrame:
     Raises:
         BadData: they are not of the shape `schema.SideVintages`, or give one moment two values.
     """
+    # Here, since all that knows a store imports this module, and pandera takes 0.3 s.
+    from pandera.errors import SchemaErrors
+
+    from tradewind.market.schema import SideVintages
+
     try:
         checked = SideVintages.validate(vintages.drop_duplicates(), lazy=True)
-    except pandera.errors.SchemaErrors as error:
+    except SchemaErrors as error:
         failed = error.failure_cases[["column", "check", "failure_case"]].head(5).to_dict("records")
         raise BadData(f"side series must have the shape SideVintages (market/schema.py), found {failed}") from error
     return checked[list(SideVintages.to_schema().columns)].sort_values(VINTAGE_KEY).reset_index(drop=True)

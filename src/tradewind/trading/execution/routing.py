@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammainc, ndtr
 
 from tradewind.errors import BadParameters
 
@@ -184,6 +183,8 @@ def _met(ahead: Ints, rates: QueueRates, lots: Ints, at: Floats) -> Floats:
     orders came as it needs, and as those before it need while they are being cancelled, too: in the mean their queue x
     moves by dx = -(market + cancel x) dt, and until it is empty market orders take (market / cancel) log(1 + cancel x /
     market) of it."""
+    from scipy.special import gammainc  # here, since every start imports this module and that takes 0.3 s
+
     scale = rates.cancel / rates.market
     served = np.log1p(scale * ahead) / scale if scale > 0 else ahead
     return np.asarray(gammainc(lots + served, rates.market * at))
@@ -192,6 +193,8 @@ def _met(ahead: Ints, rates: QueueRates, lots: Ints, at: Floats) -> Floats:
 def _ask_gone(offered: Ints, rates: QueueRates, at: Floats) -> Floats:
     """Probability that the best ask is gone, now and at each instant, (1 + instants, ..., orders); cancellations are
     those of half its lots, the mean between now and then."""
+    from scipy.special import ndtr  # as above
+
     leaving = rates.market + rates.cancel * offered / 2
     drift, variance = leaving - rates.arrival, leaving + rates.arrival
     time = at[:, None]
