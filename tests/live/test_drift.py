@@ -28,13 +28,13 @@ from tradewind.operations.registry.registry import Registry
 from tradewind.trading.decision.protocols import Observed, Seen, Steps
 
 Make = Callable[..., Runtime]
-SYMBOLS, WINDOW, WARM = ("SIM1", "SIM2", "SIM3"), 48, 1000
+SYMBOLS, WINDOW, WARM = ("SIM1", "SIM2", "SIM3"), 48, 1800
 NO_OTHERS = Guardrails(exposure=None, turnover_a_day=None, expected_shortfall=None)
 
 
 @pytest.fixture(scope="module")
 def bars() -> list[list[Bar]]:
-    return by_time(simulated(days=45, outages=0)[0])
+    return by_time(simulated(days=80, outages=0)[0])
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_where_nothing_changes_the_guardrail_does_nothing(
 def test_a_planted_shift_is_named_and_held_back_in_its_symbol_alone(
     action: str, make_runtime: Make, bars: list[list[Bar]], references: References
 ) -> None:
-    future = rising(bars[WARM : WARM + 30], "SIM1")
+    future = rising(bars[WARM : WARM + 40], "SIM1")
     runtime = live(make_runtime, guarded(references, action), bars, future)
     seen = records(runtime, "drift")
     assert seen and {(one["symbol"], one["kind"], one["column"]) for one in seen} == {("SIM1", "features", "rsi_14")}
@@ -130,7 +130,7 @@ def test_a_higher_threshold_lets_the_same_shift_pass(
 
 
 def test_a_kill_changes_nothing(make_runtime: Make, bars: list[list[Bar]], references: References) -> None:
-    future = rising(bars[WARM : WARM + 30], "SIM1")
+    future = rising(bars[WARM : WARM + 40], "SIM1")
     whole = live(make_runtime, guarded(references), bars, future, "whole")
     runtime = live(make_runtime, guarded(references), bars, future[:10])
     runtime.snapshot()
@@ -142,7 +142,7 @@ def test_a_kill_changes_nothing(make_runtime: Make, bars: list[list[Bar]], refer
     for now in future[26:]:
         step_bars(runtime, now)
     for kind in ("drift", "guardrail", "decision"):
-        assert records(runtime, kind) == records(whole, kind)
+        assert records(runtime, kind) == records(whole, kind) != []
 
 
 def test_other_references_are_another_run(make_runtime: Make, bars: list[list[Bar]], references: References) -> None:
