@@ -66,6 +66,7 @@ def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "", data: P
         BadParameters: a setting or a model's name is wrong.
     """
     from tradewind.live.desk import Plan
+    from tradewind.live.references import references_for
     from tradewind.live.settings import LiveRules, PaperRules
     from tradewind.market.universe import Universe
     from tradewind.trading.setup import TradingSetup
@@ -77,7 +78,10 @@ def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "", data: P
     setup = TradingSetup.model_validate(params["trading"])
     gap_bars = _setting(params["data_engineering"]["market"], "max_gap_bars")
     decider, name, models = decider_of(params, data or project / "data", universe, setup, chosen, gap_bars)
-    return Plan(chosen, LiveRules.model_validate(params["live"]), setup, universe, decider, name, models, project)
+    rules = LiveRules.model_validate(params["live"])
+    registry = (data or project / "data") / "09_deployment/registry"
+    references = references_for(rules.guardrails.drift, registry, name if name in models else "", decider, universe)
+    return Plan(chosen, rules, setup, universe, decider, name, models, project, references)
 
 
 def decider_of(

@@ -6,7 +6,7 @@ import secrets
 import signal
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tradewind.live.exchange.world import simulated_world
 from tradewind.live.metrics import AccountMetrics
 from tradewind.live.process import PacedClock, Process, WallClock, summary, summary_lines
 from tradewind.live.runtime import JOURNAL, Runtime, Start
+from tradewind.live.session.drift import References
 from tradewind.live.session.session import Session
 from tradewind.live.settings import LiveRules, PaperRules
 from tradewind.live.stages import RolloutView, StageSource
@@ -54,6 +55,7 @@ class Plan:
         name: of the model or rule.
         models: stored models by name: their keys.
         project: folder that paths are relative to.
+        references: of drift, where that guardrail is on.
     """
 
     paper: PaperRules
@@ -64,6 +66,7 @@ class Plan:
     name: str
     models: dict[str, str]
     project: Path
+    references: References = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -236,7 +239,14 @@ async def _open(
     begun = next(read(journal), None) if journal.is_file() else None  # none where the very first write was torn
     run = begun.body["run"] if begun else secrets.token_hex(4)
     session = Session(
-        run, plan.decider, plan.setup, plan.rules, instruments, plan.universe.bars_per_year, plan.universe.ends_ms
+        run,
+        plan.decider,
+        plan.setup,
+        plan.rules,
+        instruments,
+        plan.universe.bars_per_year,
+        plan.universe.ends_ms,
+        plan.references,
     )
     about = {
         "decider": plan.name, "models": plan.models, "venue": "simulated" if exchange else "binance",

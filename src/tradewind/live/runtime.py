@@ -117,6 +117,11 @@ class Runtime:
             "rules": self.session.rules.model_dump(mode="json"),
             "instruments": {name: one.model_dump(mode="json") for name, one in self.session.instruments.items()},
         }  # fmt: skip
+        if self.session.references:
+            said["references"] = {
+                symbol: {kind: plain(one.as_document()) for kind, one in kinds.items()}
+                for symbol, kinds in self.session.references.items()
+            }
         return hashlib.sha256(canonical(said)).hexdigest()
 
     def _begin(self, start: Start) -> SessionState:

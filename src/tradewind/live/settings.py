@@ -32,12 +32,29 @@ class ExpectedShortfall(Parameters):
     bars: Annotated[int, Field(ge=40)] = 480
 
 
+class Drift(Parameters):
+    """What becomes of a symbol's targets where its features or forecasts are no longer those of the training.
+
+    Attributes:
+        version: of the registry: the bundle whose reference distributions are compared with; of the model that decides.
+        above: largest score of a column, as a multiple of the bundle's threshold, beyond which the guardrail acts.
+        action: scale the target, hold the last one, or reduce: the position may only shrink.
+        scale_to: share of the target that is left by `scale`.
+    """
+
+    version: Annotated[int, Field(ge=1)]
+    above: Annotated[float, Field(ge=1)] = 1.0
+    action: Literal["scale", "hold", "reduce"] = "scale"
+    scale_to: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+
 class Guardrails(Parameters):
     """What changes a target before it becomes an order (`params:live`, `guardrails`); None switches one off."""
 
     exposure: Exposure | None = Exposure()
     turnover_a_day: Turnover | None = Turnover()
     expected_shortfall: ExpectedShortfall | None = ExpectedShortfall()
+    drift: Drift | None = None
 
 
 class ExecutorRules(Parameters):

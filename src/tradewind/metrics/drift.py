@@ -153,10 +153,17 @@ class DriftWindow:
         rows: counted.
     """
 
-    def __init__(self, reference: DriftReference) -> None:
-        self.reference = reference
-        self.counts: Counts = np.zeros((len(reference.columns), BINS + 1), dtype=np.int64)
-        self.rows = 0
+    def __init__(self, reference: DriftReference, counts: Counts | None = None, rows: int = 0) -> None:
+        """An empty window, or one that goes on.
+
+        Args:
+            reference: whose intervals are counted.
+            counts: so far, added to in place.
+            rows: counted so far.
+        """
+        self.reference, self.rows = reference, rows
+        empty = np.zeros((len(reference.columns), BINS + 1), dtype=np.int64)
+        self.counts: Counts = empty if counts is None else counts
 
     def add(self, values: NDArray[Any]) -> None:
         """Count further rows.
@@ -170,6 +177,12 @@ class DriftWindow:
         table = np.atleast_2d(values)
         if table.shape[1] != len(self.reference.columns):
             raise BadParameters(f"values must have {len(self.reference.columns)} columns: found {table.shape[1]}")
+        if len(table) == 1:  # bar by bar: all columns at once
+            row, edges = table[0][:, None], self.reference.edges
+            places = ((edges < row).sum(axis=1) + (edges <= row).sum(axis=1)) // 2
+            self.counts[np.arange(len(edges)), np.where(np.isfinite(table[0]), places, BINS)] += 1
+            self.rows += 1
+            return
         for at, edges in enumerate(self.reference.edges):
             self.counts[at] += np.bincount(_codes(table[:, at], edges), minlength=BINS + 1)
         self.rows += len(table)

@@ -1,4 +1,7 @@
-"""What changes targets before they become orders: exposure, turnover, expected shortfall. Each says why."""
+"""What changes targets before they become orders: exposure, turnover, expected shortfall. Each says why.
+
+Drift, which looks at one symbol at a time and comes before them, is in `drift`.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -68,12 +71,12 @@ def guard(
     if rules.turnover_a_day is not None:
         turnover = sum(value for at, value in account.traded if at > account.now_ms - DAY_MS)
         if turnover > rules.turnover_a_day.above:
-            left = {name: _no_more_than(one, account.shares.get(name, 0.0)) for name, one in left.items()}
+            left = {name: no_more_than(one, account.shares.get(name, 0.0)) for name, one in left.items()}
             actions.append(Action("turnover_a_day", turnover, rules.turnover_a_day.above, "positions may only shrink"))
     return left, tuple(actions)
 
 
-def _no_more_than(target: float, held: float) -> float:
+def no_more_than(target: float, held: float) -> float:
     """The target where it is smaller than what is held, on the same side; else what is held."""
     if target * held < 0.0:
         return 0.0

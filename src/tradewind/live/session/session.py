@@ -14,6 +14,7 @@ from tradewind.live.accounts.twin import Twin, TwinStep
 from tradewind.live.orders.executors import Quote
 from tradewind.live.orders.states import CANCELLED, Report, apply_report
 from tradewind.live.session import trading
+from tradewind.live.session.drift import References, count, hold_back
 from tradewind.live.session.events import (
     FAULT,
     FEED,
@@ -53,6 +54,7 @@ class Session:
         instruments: of the venue, by symbol.
         bars_per_year: of the universe.
         ends: by symbol the close (ms) after which it has no bars, as far as delistings are stated.
+        references: of drift, by symbol and kind, where that guardrail is on.
     """
 
     run: str
@@ -62,6 +64,18 @@ class Session:
     instruments: dict[str, Instrument]
     bars_per_year: float
     ends: Mapping[str, int] = field(default_factory=dict)
+    references: References = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a guardrail that could never act.
+
+        Raises:
+            BadParameters: drift is to be guarded against, and a symbol has nothing to be compared with.
+        """
+        lacking = [name for name in self.symbols if not self.references.get(name)]
+        if self.rules.guardrails.drift is not None and lacking:
+            names = ", ".join(lacking)
+            raise BadParameters(f"live.guardrails.drift has no reference of {names}: deploy the model again")
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -203,6 +217,7 @@ class Session:
             if not len(place):
                 continue
             symbol, row = one.seen.symbol, int(place[0])
+            self._watch_drift(state, one, row, outputs)
             opening, close = float(one.seen.chunk.open[row]), float(one.seen.chunk.close[row])
             rate = step.rates.get(symbol, 0.0)
             if rate and state.paper.units.get(symbol):
@@ -221,10 +236,14 @@ class Session:
         self._read_equity(state, outputs)
         targets = {decision.symbol: decision.target / len(self.symbols) for decision in now}
         kept = {name: one for name, one in state.weights.items() if name not in targets}
-        guarded, actions = guard(
+        targets, drifted = hold_back(
+            targets, state.weights, state.paper.shares(), state.drift, self.rules.guardrails.drift
+        )
+        guarded, others = guard(
             kept | targets, Guarded(state.paper.shares(), state.traded, state.returns, state.now_ms),
             self.rules.guardrails,
         )  # fmt: skip
+        actions = (*drifted, *others)
         staged = within_stage(guarded, state.risk, equity)
         if staged != guarded:
             allowed = state.risk.stage_capital if state.risk.stage_capital is not None else float(len(staged))
@@ -243,6 +262,13 @@ class Session:
             "cash": state.paper.cash, "units": {name: one for name, one in state.paper.units.items() if one},
             "gap": dict(state.gap.parts),
         }))  # fmt: skip
+
+    def _watch_drift(self, state: SessionState, one: Observed, row: int, outputs: list[Output]) -> None:
+        """Count a bar; what has drifted is recorded at each look, also where no target is changed by it."""
+        rules = self.rules.guardrails.drift
+        for found in count(state.drift, self.references, one, row) if rules is not None else ():
+            if rules is not None and found.over > rules.above:
+                outputs.append(Output("drift", plain({"symbol": one.seen.symbol, **found._asdict()})))
 
     def _read_equity(self, state: SessionState, outputs: list[Output]) -> None:
         state.risk, broken = risk.read_equity(state.risk, state.paper.equity, state.now_ms, self.rules.limits)

@@ -11,6 +11,7 @@ from tradewind.live.accounts.paper import PaperState
 from tradewind.live.accounts.twin import TwinState
 from tradewind.live.orders.executors import Executor, Quote
 from tradewind.live.orders.states import OrderState
+from tradewind.live.session.drift import DriftState, state_from_body, state_to_body
 from tradewind.trading.decision.decider import Decider
 from tradewind.trading.decision.state import DecisionState
 from tradewind.trading.risk.states import RiskState
@@ -29,6 +30,7 @@ class SessionState:
         gap: why they differ.
         books: of strategies side by side; empty where there is one.
         risk: whether the account may trade.
+        drift: counts of features and forecasts, by symbol and kind; empty without that guardrail.
         orders: those that are open, or belong to an executor at work, by client id.
         executors: at work, by symbol.
         weights: the target last accepted by symbol, as a share of the account.
@@ -53,6 +55,7 @@ class SessionState:
     gap: GapState = field(default_factory=GapState)
     books: Books = field(default_factory=Books)
     risk: RiskState = field(default_factory=RiskState)
+    drift: DriftState = field(default_factory=dict)
     orders: dict[str, OrderState] = field(default_factory=dict)
     executors: dict[str, Executor] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
@@ -79,7 +82,7 @@ class SessionState:
         head: dict[str, Any] = {
             "decision": base64.b64encode(decider.to_bytes(self.decision)).decode(),
             "paper": self.paper.to_body(), "gap": self.gap.to_body(), "books": self.books.to_body(),
-            "risk": self.risk.to_body(),
+            "risk": self.risk.to_body(), "drift": state_to_body(self.drift),
             "orders": {name: one.to_body() for name, one in self.orders.items()},
             "executors": {name: one.to_body() for name, one in self.executors.items()},
             "quotes": {name: list(one) for name, one in self.quotes.items()},
@@ -100,6 +103,7 @@ class SessionState:
             decision=decider.from_bytes(base64.b64decode(head["decision"])), twin=TwinState.from_arrays(arrays),
             paper=PaperState.from_body(head["paper"]), gap=GapState.from_body(head["gap"]),
             books=Books.from_body(head["books"]), risk=RiskState.from_body(head["risk"]),
+            drift=state_from_body(head["drift"]),
             orders={name: OrderState.from_body(one) for name, one in head["orders"].items()},
             executors={name: Executor.from_body(one) for name, one in head["executors"].items()},
             quotes={name: Quote(*one) for name, one in head["quotes"].items()}, **plain,
