@@ -123,6 +123,43 @@ def history(model: str | None, folder: Path) -> None:
     _table(("move", "at", "environment", "role", "action", "from", "to", "who", "why", "overridden"), rows)
 
 
+ENDPOINT = click.option("--endpoint", default=None,
+                        help="Of a server other than Amazon's, such as https://minio.example.org.")  # fmt: skip
+
+
+@models.command()
+@VERSION
+@click.argument("address")
+@ENDPOINT
+@FOLDER
+def push(version: int, address: str, endpoint: str | None, folder: Path) -> None:
+    """Keep the bundle of VERSION at ADDRESS, too: s3://BUCKET/PREFIX or a folder.
+
+    Credentials are sought where Amazon's own tools seek them: environment, profile, machine role.
+    """
+    from tradewind.operations.bundle.transfer import open_objects, push_bundle
+
+    registry = _registry(folder)
+    files = registry.read(version)
+    identity = push_bundle(open_objects(address, endpoint), files)
+    size = sum(map(len, files.values())) / 1e6
+    click.echo(f"{registry.version(version).label} is at {address}: {len(files)} files, {size:.1f} MB, {identity[:12]}")
+
+
+@models.command()
+@click.argument("identity")
+@click.argument("address")
+@ENDPOINT
+@FOLDER
+def pull(identity: str, address: str, endpoint: str | None, folder: Path) -> None:
+    """Register the bundle IDENTITY of ADDRESS here, every hash checked before it is parsed; it gets no role."""
+    from tradewind.operations.bundle.transfer import open_objects, pull_bundle
+    from tradewind.operations.registry.registry import Registry
+
+    found = Registry(folder).register(pull_bundle(open_objects(address, endpoint), identity))
+    click.echo(f"{found.label} is registered: {found.identity[:12]}, verdict {found.verdict}")
+
+
 @click.group()
 def canary() -> None:
     """The trial of a version beside the champion."""

@@ -3,7 +3,7 @@
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from traceback import format_exception
@@ -21,6 +21,7 @@ from tradewind.data.stores.catalogue import open_store
 from tradewind.data.stores.object_sets import ObjectSets
 from tradewind.data.stores.objects import LocalObjects
 from tradewind.data.stores.parquet import ParquetStore, Rules
+from tradewind.data.stores.s3_objects import S3Access, S3Objects
 from tradewind.errors import BadData, BadParameters, TemporaryOutage, TradewindError
 
 DELIVERY = delivery(key(), range(0, 40), 100, broken=(3,))
@@ -124,6 +125,20 @@ def test_many_files_of_a_month_become_one(tmp_path: Path) -> None:
     assert len(store.ledger()) == len(GIVEN)
     store.compact(key())
     assert len(files(tmp_path)) == 2
+
+
+def test_many_objects_of_a_bucket_become_one(s3_settings: dict[str, Any]) -> None:
+    with closing(open_store({**s3_settings, "compact_files": 3})) as store:
+        for one in GIVEN:
+            store.append(one)
+        before = store.read(key())
+        store.compact(key())
+        pd.testing.assert_frame_equal(store.read(key()), before)
+        assert len(store.ledger()) == len(GIVEN)
+    access = {name: s3_settings[name] for name in ("endpoint_url", "region", "key", "secret")}
+    bucket = s3_settings["path"].removeprefix("s3://").split("/")[0]
+    left = S3Objects(bucket, "market", S3Access(**access)).names("bars")
+    assert len(left) == 2  # months of bars
 
 
 class Killed(Exception):

@@ -27,6 +27,13 @@ class Objects(Protocol):
             FileNotFoundError: there is none by that name, or no longer.
         """
 
+    def read_at_most(self, name: str, most: int) -> bytes:
+        """The object's first `most` + 1 bytes: more than `most` says that it is larger, at no more cost.
+
+        Raises:
+            FileNotFoundError: there is none by that name, or no longer.
+        """
+
     def write(self, name: str, content: bytes) -> None:
         """Put the object there, durably."""
 
@@ -64,6 +71,16 @@ class LocalObjects:
         """The file's content."""
         try:
             return (self._root / name).read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._explain(self.where(name), error) from error
+
+    def read_at_most(self, name: str, most: int) -> bytes:
+        """The file's first bytes, one more than `most` at most."""
+        try:
+            with (self._root / name).open("rb") as file:
+                return file.read(most + 1)
         except FileNotFoundError:
             raise
         except OSError as error:

@@ -47,22 +47,26 @@ class S3Objects:
 
     def names(self, folder: str) -> list[str]:
         """The keys below the folder; names that begin with a dot or an underscore are not ours to read."""
+        below = self._key(folder).rstrip("/")
         with self._explained(folder):
-            paths = self._connect().find(self._bucket, prefix=self._key(folder) + "/")
-        below = len(self._bucket) + 1 + len(self._key(""))
-        names = [path[below:] for path in paths]
+            paths = self._connect().find(self._bucket, prefix=f"{below}/" if below else "")
+        own = len(self._bucket) + 1 + len(self._key(""))
+        names = [path[own:] for path in paths]
         return sorted(name for name in names if not any(part[:1] in (".", "_", "") for part in name.split("/")))
 
     def read(self, name: str) -> bytes:
         """The object."""
-        try:
-            with self._explained(name):
-                content: bytes = self._connect().cat_file(self._path(name))
-                return content
-        except BadParameters as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                raise FileNotFoundError(errno.ENOENT, "no such object", self.where(name)) from error
-            raise
+        with self._missing_is_told(name):
+            content: bytes = self._connect().cat_file(self._path(name))
+            return content
+
+    def read_at_most(self, name: str, most: int) -> bytes:
+        """The object's first bytes, one more than `most` at most."""
+        with self._missing_is_told(name):
+            if not self._connect().info(self._path(name))["size"]:
+                return b""  # of an empty object no range can be asked for
+            content: bytes = self._connect().cat_file(self._path(name), start=0, end=most + 1)
+            return content[: most + 1]
 
     def write(self, name: str, content: bytes) -> None:
         """Put the object."""
@@ -74,7 +78,7 @@ class S3Objects:
         paths = [self._path(name) for name in names]
         if paths:
             with self._explained(""):
-                self._connect().bulk_delete(paths)
+                self._connect().rm(paths)
 
     def tidy(self, folder: str) -> None:
         """Nothing: a PUT that was cut off leaves nothing."""
@@ -114,6 +118,16 @@ class S3Objects:
                 filesystem.retries = self._access.attempts
                 self._opened = (os.getpid(), filesystem)
             return self._opened[1]
+
+    @contextmanager
+    def _missing_is_told(self, name: str) -> Iterator[None]:
+        try:
+            with self._explained(name):
+                yield
+        except BadParameters as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise FileNotFoundError(errno.ENOENT, "no such object", self.where(name)) from error
+            raise
 
     @contextmanager
     def _explained(self, name: str) -> Iterator[None]:

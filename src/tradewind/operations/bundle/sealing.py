@@ -114,7 +114,7 @@ def read_bundle(place: Path, identity: str) -> Files:
         manifest = _read(folder, MANIFEST, MANIFEST_BYTES, place)
         if identity_of(manifest) != identity:
             raise _refused(place, "its manifest is not the one that was registered")
-        entries = _entries(manifest, place)
+        entries = entries_of(manifest, place)
         found = set(os.listdir(folder))  # noqa: PTH208 - of the folder that was opened, whatever its path is by now
         if found != {MANIFEST, *entries}:
             raise _refused(place, f"it should hold {sorted(entries)} and a manifest, found {sorted(found)}")
@@ -129,13 +129,18 @@ def read_bundle(place: Path, identity: str) -> Files:
         os.close(folder)
 
 
-def _entries(manifest: bytes, place: Path) -> dict[str, tuple[str, int]]:
+def entries_of(manifest: bytes, place: Path) -> dict[str, tuple[str, int]]:
+    """Hash and size of each file that a manifest names; `place` is for the words of an error.
+
+    Raises:
+        BadModel: it cannot be read, or names what has no place in a bundle.
+    """
     try:
         said: dict[str, Any] = json.loads(manifest)
         entries = {str(name): (str(one["sha256"]), int(one["bytes"])) for name, one in said["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _refused(place, f"its manifest cannot be read ({type(error).__name__})") from error
-    if not entries or len(entries) > MOST_FILES or any(size > FILE_BYTES for _, size in entries.values()):
+    if not entries or len(entries) > MOST_FILES or any(not 0 <= size <= FILE_BYTES for _, size in entries.values()):
         raise _refused(place, "its manifest names no files, too many, or one that is too large")
     for name in entries:
         _check_name(name)
