@@ -131,9 +131,9 @@ def test_the_page_says_what_the_command_says(process: Process, rollout: Rollout)
     rows = cells(shown(process), "Gates to small")
     project = process.runtime.folder.parent
     where = ["--plan", str(project / "rollout.yml"), "--project", str(project)]
-    told = CliRunner().invoke(console, ["rollout", "status", *where]).output
-    said = re.findall(r"^  (open  |CLOSED)  (\w+) +(.*); needed: (.*)$", told, flags=re.M)
-    assert "no capital" not in told and "capital 100 to 500, the first 1 symbols" in told
+    printed = CliRunner().invoke(console, ["rollout", "status", *where]).output
+    said = re.findall(r"^  (open  |CLOSED)  (\w+) +(.*); needed: (.*)$", printed, flags=re.M)
+    assert "no capital" not in printed and "capital 100 to 500, the first 1 symbols" in printed
 
     def still(words: str) -> str:  # ages go on between the two
         return re.sub(r"^[\d.e-]+ days$|^[\d.]+e-\d+$", "", words)

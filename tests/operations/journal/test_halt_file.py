@@ -2,6 +2,7 @@
 
 import errno
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -39,14 +40,15 @@ def test_a_reader_never_sees_a_file_without_its_reason(tmp_path: Path) -> None:
 
 def test_a_file_written_in_place_is_seen_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted fault of the test above."""
-    monkeypatch.setattr(Path, "replace", lambda self, target: target.write_text(self.read_text()))
+
+    def in_place(partial: Path, target: Path) -> None:
+        with target.open("w") as file:
+            time.sleep(0.001)  # opened and empty, as for a moment it always is
+            file.write(partial.read_text())
+
+    monkeypatch.setattr(Path, "replace", in_place)
     write_halt_file(tmp_path, "drill")
-    seen: set[str] = set()
-    for _ in range(20):
-        seen |= reasons_seen(tmp_path, READS)
-        if "HALT file" in seen:
-            break
-    assert "HALT file" in seen
+    assert "HALT file" in reasons_seen(tmp_path, READS)
 
 
 def test_a_full_disk_halts_without_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
