@@ -114,12 +114,14 @@ def test_a_process_that_hangs_sends_nothing_when_it_goes_on(folder: Path) -> Non
     process = FORK.Process(target=life.live, args=(place, theirs))
     process.start()
     assert ours.poll(60) and process.pid is not None
-    time.sleep(0.2)
-    os.kill(process.pid, signal.SIGSTOP)
-    os.waitpid(process.pid, os.WUNTRACED | os.WNOHANG)
     ledger = place / "venue.jsonl"
+    while ledger.read_bytes().count(b'"order"') < 3:  # at work: how long that takes depends on the machine
+        assert process.is_alive()
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGSTOP)
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status), "it was over before it was stopped"
     write_halt_file(place, "it hangs")
-    time.sleep(0.02)
     before = sum(one.kind == "order" for one in read(ledger))
     os.kill(process.pid, signal.SIGCONT)
     process.join()
