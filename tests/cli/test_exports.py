@@ -118,7 +118,11 @@ def free_port() -> int:
 def running_server(command: list[str], ready: str, log: Path) -> Iterator[None]:
     """A foreign server until the block ends, once `ready` answers 200; its whole process group is ended."""
     with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, cwd=log.parent)
+        # It looks for its own commands on the path.
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, start_new_session=True, cwd=log.parent, env=environment
+        )
     try:
         deadline = time.monotonic() + 300
         while True:
@@ -130,7 +134,8 @@ def running_server(command: list[str], ready: str, log: Path) -> Iterator[None]:
                 time.sleep(0.3)
         yield
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
 
 

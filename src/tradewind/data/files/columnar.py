@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tradewind.data.files.limits import require_bytes, require_cells
+from tradewind.data.files.parquet_footer import column_chunks
 from tradewind.errors import BadData
 
 Choose = Callable[[list[str]], Sequence[str]]
-_PREFIXED = "DELTA_BYTE_ARRAY"  # each text continues the one before it, so that its size is not told
 _FEW = 10_000
 _BLOCK = struct.Struct("<qixxxxq")
 
@@ -28,18 +28,17 @@ def read_parquet(source: Path | bytes, where: str, choose: Choose | None = None)
 
     Raises:
         BadData: the file holds more than it may.
+        pyarrow.ArrowInvalid: it is damaged.
     """
-    packed = source.stat().st_size if isinstance(source, Path) else len(source)
-    opened = source if isinstance(source, Path) else pa.BufferReader(source)
-    file = pq.ParquetFile(opened)
+    buffer = pa.memory_map(str(source)).read_buffer() if isinstance(source, Path) else pa.py_buffer(source)
+    file = pq.ParquetFile(pa.BufferReader(buffer))
     names = file.schema_arrow.names
     require_cells(0, len(names), where)
     wanted = list(choose(names)) if choose is not None else names
-    text = _require_parquet(file.metadata, set(wanted), packed, where)
+    text = _require_parquet(memoryview(buffer).cast("B"), set(wanted), where)
     if text:
-        opened = source if isinstance(source, Path) else pa.BufferReader(source)
-        file = pq.ParquetFile(opened, read_dictionary=text)
-    return _plain(file.read(columns=wanted, use_threads=False), packed, where)
+        file = pq.ParquetFile(pa.BufferReader(buffer), read_dictionary=text)
+    return _plain(file.read(columns=wanted, use_threads=False), buffer.size, where)
 
 
 def read_feather(source: Path | bytes, where: str, choose: Choose | None = None) -> pa.Table:
@@ -71,28 +70,24 @@ def read_feather(source: Path | bytes, where: str, choose: Choose | None = None)
     return _plain(table, buffer.size, where)
 
 
-def _require_parquet(metadata: Any, wanted: set[str], packed: int, where: str) -> list[str]:
-    """The text columns among those wanted, if the file's own metadata are within the limits."""
+def _require_parquet(content: memoryview, wanted: set[str], where: str) -> list[str]:
+    """The text columns among those wanted, if the file's own footer is within the limits."""
     cells = unpacked = 0
     text = set[str]()
-    for group in range(metadata.num_row_groups):
-        of_group = metadata.row_group(group)
-        for number in range(of_group.num_columns):
-            column = of_group.column(number)
-            name = column.path_in_schema
-            if name.partition(".")[0] not in wanted and name not in wanted:
-                continue
-            cells += max(column.num_values, of_group.num_rows)
-            unpacked += column.total_uncompressed_size
-            if column.physical_type == "BYTE_ARRAY":
-                text.add(name)
-                if _PREFIXED in column.encodings and column.num_values > _FEW:
-                    raise BadData(
-                        f"{where}: the size of the text in {name!r} is not told (encoded as {_PREFIXED}): write it "
-                        "with another encoding"
-                    )
-    require_cells(cells, 1, where, packed)
-    require_bytes(unpacked, packed, where)
+    for chunk in column_chunks(content, where):
+        if chunk.name.partition(".")[0] not in wanted and chunk.name not in wanted:
+            continue
+        cells, unpacked = cells + chunk.cells, unpacked + chunk.unpacked
+        if chunk.is_bytes:
+            text.add(chunk.name)
+            # Each text continues the one before it, so that its size is not said.
+            if chunk.is_prefixed and chunk.cells > _FEW:
+                raise BadData(
+                    f"{where}: the size of the text in {chunk.name!r} is not told (encoded as DELTA_BYTE_ARRAY): write "
+                    "it with another encoding"
+                )
+    require_cells(cells, 1, where, len(content))
+    require_bytes(unpacked, len(content), where)
     return sorted(text)
 
 
