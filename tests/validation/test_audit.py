@@ -84,8 +84,7 @@ LONG = {
 
 
 def params() -> list[Any]:
-    """What trains networks and agents again and again takes long."""
-    return [deep(leak) if leak.kind in ACTING or leak.name in LONG else leak for leak in LEAKS]
+    return [deep(leak) if leak.name in LONG else leak for leak in LEAKS]
 
 
 def test_of_each_kind_one_is_tried_without_depth() -> None:

@@ -67,7 +67,8 @@ def agent_positions(rows: pd.DataFrame, folds: pd.DataFrame, market: TradedMarke
     from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
 
     here, setup = first_fold(folds), market.setup
-    environment = EnvironmentRules(episode_bars=96, features=3)
+    # One that may hold any share follows what it sees: a choice of three targets, hardly trained, may stay flat.
+    environment = EnvironmentRules(episode_bars=96, features=3, actions="continuous", dead_band=0.0)
     terms = TradingTerms.from_rules(setup.costs, setup.execution, environment, market.universe.bars_per_year)
     training = agents.AgentTraining(seeds=1, executor="serial")
     agent = AgentParameters.model_validate({"algorithm": AGENT, **SMALL_AGENT})

@@ -55,8 +55,8 @@ def leaks_elsewhere() -> Leaks:
          {"make_positions": _champion}),
         ("mean_scaled_by_all_forecasts", "ensemble", "the ensemble's probabilities by their rank among all",
          {"average": _ranked_mean}),
-        ("network_standardised_by_everything", "network", "a network's inputs standardised over all rows",
-         {"train_network": _network_on_scaled}),
+        ("network_ranked_by_everything", "network", "a network's inputs replaced by their ranks among all rows",
+         {"train_network": _network_on_ranks}),
         ("agent_sees_the_return", "agent", "the forward return among an agent's features",
          {"train_agent": _agent_told}),
         ("decided_on_the_next_bar", "decision", "the live path decides with the next bar's target",
@@ -219,10 +219,10 @@ def _ranked_mean(forecasts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return table.assign(p_up=0.4 + 0.6 * edge, p_down=0.4 - 0.6 * edge, p_flat=0.2)
 
 
-def _network_on_scaled(rows: pd.DataFrame, *args: Any) -> Any:
-    names = feature_names(rows)
-    values = rows[names]
-    return CLEAN.train_network(rows.assign(**((values - values.mean()) / values.std().replace(0, 1))), *args)
+def _network_on_ranks(rows: pd.DataFrame, *args: Any) -> Any:
+    # A scale alone would not show: the network takes it out again when it standardises.
+    ranks = rows[feature_names(rows)].rank(pct=True).astype(np.float32)
+    return CLEAN.train_network(rows.assign(**ranks), *args)
 
 
 def _agent_told(rows: pd.DataFrame, *args: Any) -> Any:
