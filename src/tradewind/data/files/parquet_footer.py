@@ -49,7 +49,9 @@ def column_chunks(content: memoryview, where: str) -> Iterator[ColumnChunk]:
     """
     size, _ = _TAIL.unpack_from(content, len(content) - _TAIL.size)
     if not 0 < size <= min(LARGEST_FOOTER, len(content) - _TAIL.size):
-        raise BadData(f"{where}: its footer has {size:,} bytes, and may have {LARGEST_FOOTER:,}: write fewer row groups")
+        raise BadData(
+            f"{where}: its footer has {size:,} bytes, and may have {LARGEST_FOOTER:,}: write fewer row groups"
+        )
     footer = _Compact(content[len(content) - _TAIL.size - size : len(content) - _TAIL.size])
     try:
         groups = footer.struct({4: {1: {3: {1: None, 2: None, 3: None, 5: None, 6: None}}, 3: None}}).get(4) or []
