@@ -184,7 +184,8 @@ class Transport:
             wait_s = _retry_after_s(response.headers, self.timing.now())
             if wait_s is not None:
                 self.limiter.hold(min(wait_s, self.rules.max_retry_after_s))
-            raise RetryableError(f"{request} answered {response.status}: {self.words(response.body)!r}", wait_s)
+            words = self.words(response.body)
+            raise RetryableError(f"{request} answered {response.status}: {words!r}", wait_s, response.status)
 
     def _found(self, request: Request, target: BinaryIO | None = None) -> Response | None:
         response = self.ask_once(request, target)
