@@ -225,9 +225,13 @@ class SentOrders:
         elif answer.outcome == "refused":
             self._say([self._report(order, "refused", reason=answer.detail)])
         else:
-            self._say([self._report(order, "unknown", reason=answer.detail)])
-            self._put_off(order)
+            self._leave_open(order, answer)
         return True
+
+    def _leave_open(self, order: SentOrder, answer: Answer) -> None:
+        """It may have been accepted: neither dead nor alive, and asked for."""
+        self._say([self._report(order, "unknown", reason=answer.detail)])
+        self._put_off(order)
 
     def _why_not(self, order: SentOrder, queued_s: float) -> Report | None:
         """A report that ends the order before it is sent."""
