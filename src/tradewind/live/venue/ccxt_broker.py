@@ -212,14 +212,14 @@ class Opening:
     """What a broker is opened with.
 
     Attributes:
-        rules: of the broker.
+        rules: of the broker; None: fills are simulated.
         keys: of the account; None: they are missing.
         folder: of the run, with its HALT file and the ledger.
         instruments: of the venue, by symbol.
         capital: that a new run begins with.
     """
 
-    rules: BrokerRules
+    rules: BrokerRules | None
     keys: Keys | None
     folder: Path
     instruments: Mapping[str, Instrument]
@@ -239,7 +239,7 @@ def open_broker(opening: Opening, ledger: Path, turn: Turn | None = None, timing
         BadParameters: keys are missing or refused, the account holds too little, or symbols share a coin.
         TemporaryOutage: the venue does not answer.
     """
-    rules = opening.rules
+    rules = opening.rules or BrokerRules()
     if opening.keys is None:
         raise BadParameters(
             f"paper.broker needs the keys of {rules.account}: api_key and api_secret in conf/local/credentials.yml, "
