@@ -308,7 +308,7 @@ class SentOrders:
     def _absorb(self, order: SentOrder, seen: VenueOrder) -> list[Report]:
         """What the venue's showing of an order adds; its end is told only when its trades are all there."""
         said = []
-        order.venue_id = seen.venue_id
+        order.venue_id, order.tries = seen.venue_id, 0
         if not order.was_shown and seen.status != "REJECTED":
             said.append(self._report(order, "accepted"))
         order.was_shown = True
@@ -320,7 +320,7 @@ class SentOrders:
                     return said + self._unanswered(order, answer)
                 trades = answer.value
             said += [self._fill(order, one) for one in trades if one.trade_id not in order.trades]
-        order.tries, order.due = 0, self.terms.timing.elapsed() + self.terms.rules.poll_s
+        order.due = self.terms.timing.elapsed() + self.terms.rules.poll_s
         if seen.status in ENDED and abs(order.gross) >= abs(seen.done) - TINY:
             said += self._end(order, seen)
         return said
