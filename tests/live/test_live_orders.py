@@ -44,7 +44,6 @@ from tradewind.trading.risk.states import ACTIVE, HALTED
 
 NAMES = ("SIM1", "SIM2", "SIM3")
 PAST = 60
-Bars = tuple[list[Bar], list[list[Bar]]]  # the past, and what comes after it by timestamp
 FORK = multiprocessing.get_context("fork")
 
 
@@ -160,10 +159,8 @@ def test_a_session_trades_at_a_venue(folder: Path, kind: str, coin: str) -> None
         assert runtime.broker.standing().positions == pytest.approx(held, abs=1e-7)
         lived = lived_through(read(folder / JOURNAL))
         assert differences(lived.twin, backtest_again(session, lived)) == []
-        shorts = [
-            one for one in read(folder / JOURNAL) if one.kind == "guardrail" and one.body["guardrail"] == "no_short"
-        ]
-        assert shorts, "the rule wanted to be short"
+        acted = {one.body["guardrail"] for one in read(folder / JOURNAL) if one.kind == "guardrail"}
+        assert "no_short" in acted, "the rule wanted to be short"
         # What was paid to the cent, fees included.
         spent = server.ledger.before["USDT"] - server.ledger.balances["USDT"]
         assert session.capital - state.paper.cash == pytest.approx(spent, abs=0.01)
@@ -253,10 +250,11 @@ def test_a_process_that_is_killed_loses_no_order_and_sends_none_twice(folder: Pa
             server.misbehave("lost_ack", "POST /api/v3/order", times=2)
             for turn in range(4):
                 ours, theirs = FORK.Pipe(duplex=False)
-                process = FORK.Process(target=live, args=(place, server, session, (past, rest[:8]), theirs))
+                process = FORK.Process(target=live, args=(place, server, session, past, rest[:8], theirs))
                 process.start()
+                theirs.close()
                 if turn < 3:
-                    assert ours.poll(60)
+                    assert ours.poll(60) and ours.recv()
                     time.sleep(float(rng.uniform(0, 0.4)))
                     os.kill(process.pid or 0, signal.SIGKILL)
                 process.join()
