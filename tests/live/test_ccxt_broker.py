@@ -15,7 +15,8 @@ from pydantic import SecretStr, ValidationError
 
 from tests.live.order_server import KEY, SECRET, OrderServer, serve_orders
 from tests.live.venue_ledger import CLIENT_ID, VenueLedger
-from tradewind.data.sources.ccxt_account import HOSTS, Access, CcxtAccount, Keys, classify, exact
+from tradewind.data.sources.ccxt_account import HOSTS, Access, CcxtAccount, Keys, exact
+from tradewind.data.sources.order_answers import classify
 from tradewind.data.sources.timing import Timing
 from tradewind.errors import BadParameters, TemporaryOutage
 from tradewind.live.orders.states import CANCELLED, FILLED, REFUSED, UNKNOWN, WORKING, OrderState, Report, apply_report

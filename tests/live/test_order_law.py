@@ -15,11 +15,13 @@ import pytest
 
 from tests.depth import deep
 from tests.live.venue_ledger import Refusal, VenueLedger
-from tradewind.data.sources.ccxt_account import Answer, Assets, VenueOrder, VenueTrade
+from tradewind.data.sources.order_answers import Answer, Assets, VenueOrder, VenueTrade
 from tradewind.data.sources.timing import Timing
 from tradewind.live.orders.states import CANCELLED, REFUSED, OrderState, Report, apply_report
 from tradewind.live.settings import BrokerRules
-from tradewind.live.venue.sent_orders import SentOrder, SentOrders, Terms
+from tradewind.live.venue.order_ledger import OrderLedger, SentOrder
+from tradewind.live.venue.order_recovery import VenueOrders
+from tradewind.live.venue.sent_orders import Terms
 from tradewind.trading.risk.limits import Instrument
 
 SYMBOLS = {"BTCUSDT": Assets("BTC", "USDT"), "ETHUSDT": Assets("ETH", "USDT")}
@@ -174,7 +176,7 @@ class Run:
 
     folder: Path
     rng: np.random.Generator
-    fault: type[SentOrders] = SentOrders
+    fault: type[VenueOrders] = VenueOrders
 
     def __post_init__(self) -> None:
         coin = str(self.rng.choice(["bought", "quote", "BNB"]))
@@ -188,18 +190,19 @@ class Run:
         self.kills = 0
         self.orders = self._opened()
 
-    def _opened(self) -> SentOrders:
+    def _opened(self) -> VenueOrders:
         instruments = {name: Instrument(symbol=name, tick_size=0.01, lot_size=0.001) for name in SYMBOLS}
         terms = Terms(RULES, SYMBOLS, instruments, self.weather.timing(), lambda: False)
         account = StormyAccount(self.venue, self.weather)
-        orders = self.fault(account, self.folder / "venue.jsonl", terms, self.told.extend)
-        if orders.baseline is None:
+        ledger = OrderLedger(self.folder / "venue.jsonl", RULES.network, terms.timing)
+        orders = self.fault(account, ledger, terms, self.told.extend)
+        if ledger.baseline is None:
             orders.begin(self.venue.balances)
         return orders
 
     def restart(self) -> None:
         """Killed: what was told and not taken over is lost; then a start is a recovery, which may be killed, too."""
-        self.orders._journal.close()
+        self.orders.close()
         self.told.clear()
         self.kills += 1
         try:
@@ -293,7 +296,7 @@ class Run:
         return found
 
 
-def lived(folder: Path, seed: int, steps: int = 30, fault: type[SentOrders] = SentOrders) -> Run:
+def lived(folder: Path, seed: int, steps: int = 30, fault: type[VenueOrders] = VenueOrders) -> Run:
     folder.mkdir()
     run = Run(folder, np.random.default_rng([21, seed]), fault)
     for number in range(steps):
@@ -302,7 +305,7 @@ def lived(folder: Path, seed: int, steps: int = 30, fault: type[SentOrders] = Se
         except Killed:
             run.restart()
     run.finish()
-    run.orders._journal.close()
+    run.orders.close()
     return run
 
 
@@ -320,14 +323,14 @@ def test_one_venue_order_an_id_and_the_position_is_the_sum_of_the_fills(folder: 
     assert orders > 4 * schedules and kills > schedules / 2 and unknown > schedules / 4
 
 
-class TakesUnknownForDead(SentOrders):
+class TakesUnknownForDead(VenueOrders):
     """Planted: no answer is a refusal."""
 
     def _leave_open(self, order: SentOrder, answer: Answer) -> None:
         self._say([self._report(order, "refused", reason="no answer")])
 
 
-class SendsAgain(SentOrders):
+class SendsAgain(VenueOrders):
     """Planted: what was not answered is sent once more."""
 
     def _leave_open(self, order: SentOrder, answer: Answer) -> None:
@@ -336,14 +339,14 @@ class SendsAgain(SentOrders):
             self._send_once(order, may_resync=False)
 
 
-class BelievesTooEarly(SentOrders):
+class BelievesTooEarly(VenueOrders):
     """Planted: what the venue does not know at once is dead."""
 
     def _cannot_live(self, order: SentOrder) -> bool:
         return True
 
 
-class CountsTwice(SentOrders):
+class CountsTwice(VenueOrders):
     """Planted: each telling of a trade is a fill of its own."""
 
     told = itertools.count()
@@ -355,7 +358,7 @@ class CountsTwice(SentOrders):
 
 
 @pytest.mark.parametrize("fault", [TakesUnknownForDead, SendsAgain, BelievesTooEarly, CountsTwice])
-def test_a_planted_fault_breaks_the_law(folder: Path, fault: type[SentOrders]) -> None:
+def test_a_planted_fault_breaks_the_law(folder: Path, fault: type[VenueOrders]) -> None:
     for seed in range(100):
         try:
             problems: Sequence[str] = lived(folder / str(seed), seed, fault=fault).problems()

@@ -8,28 +8,23 @@ from ccxt's classes of errors (developers.binance.com, Spot API: General API Inf
 import json
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
 from tradewind.data.sources.ccxt_session import CcxtResponse, CcxtSession, make_exchange, without_queries
+from tradewind.data.sources.order_answers import Answer, Assets, VenueOrder, VenueTrade, classify
 from tradewind.data.sources.timing import RateLimiter, RetryableError, RetryPolicy, Timing
 from tradewind.data.sources.transport import Address, Transport
 from tradewind.errors import BadParameters, TemporaryOutage, TradewindError
 from tradewind.parameters import Parameters
 
 Network = Literal["testnet", "live"]
-Call = Callable[[dict[str, Any]], Any]
-Outcome = Literal["accepted", "refused", "absent", "busy", "unknown"]
 # Where ccxt sends signed requests; any other host is refused before anything leaves.
 HOSTS: Mapping[Network, str] = {"testnet": "testnet.binance.vision", "live": "api.binance.com"}
-# Codes that leave open what became of the request: UNKNOWN, DISCONNECTED, SERVER_BUSY, UNEXPECTED_RESP, TIMEOUT,
-# overload, SERVICE_SHUTTING_DOWN.
-UNSURE = frozenset({-1000, -1001, -1004, -1006, -1007, -1008, -1016})
-NO_SUCH_ORDER, CANCEL_REJECTED, CLOCK = -2013, -2011, -1021
-_DUPLICATE, _UNKNOWN_ORDER = "duplicate order", "unknown order"
 _PAGE = 1000
+Call = Callable[[dict[str, Any]], Any]
 
 
 class Keys(Parameters):
@@ -53,78 +48,6 @@ class Access(Parameters):
     base_url: Address | None = None
     recv_window_ms: int = Field(default=5000, ge=100, le=60_000)
     answer_s: float = Field(default=10.0, gt=0, le=120)
-
-
-class VenueTrade(NamedTuple):
-    """One trade of an order: units are signed, `fee` is in `coin`."""
-
-    trade_id: str
-    units: float
-    price: float
-    fee: float
-    coin: str
-    is_maker: bool
-
-
-class VenueOrder(NamedTuple):
-    """An order as the venue shows it: units asked for and executed are signed; trades where they came along."""
-
-    client_id: str
-    venue_id: str
-    symbol: str
-    status: str
-    units: float
-    done: float
-    price: float
-    kind: str
-    trades: tuple[VenueTrade, ...] = ()
-
-
-class Assets(NamedTuple):
-    """The coins of a symbol."""
-
-    base: str
-    quote: str
-
-
-class Answer(NamedTuple):
-    """What came of a request.
-
-    Attributes:
-        outcome: accepted; refused: proven not done; absent: the venue knows no such order; busy: proven not taken (429,
-            418), to be asked again after `wait_s`; unknown: it may or may not have been done.
-        value: of an accepted request.
-        code: of Binance, 0 where there is none.
-        detail: in words, without secrets.
-        wait_s: as the venue asks.
-    """
-
-    outcome: Outcome
-    value: Any = None
-    code: int = 0
-    detail: str = ""
-    wait_s: float = 0.0
-
-
-def classify(status: int, code: int, words: str) -> Outcome:
-    """What an answer that is no success proves.
-
-    Args:
-        status: of HTTP, 0 where no whole answer came.
-        code: of Binance, 0 where there is none.
-        words: its message.
-
-    Returns:
-        Never refused, unless it is proven that nothing was done.
-    """
-    text = words.lower()
-    if status in (418, 429):
-        return "busy"
-    if not 400 <= status < 500 or code == 0 or code in UNSURE or _DUPLICATE in text:
-        return "unknown"  # a duplicate says that the first one was accepted
-    if code == NO_SUCH_ORDER or (code == CANCEL_REJECTED and _UNKNOWN_ORDER in text):
-        return "absent"
-    return "refused"
 
 
 class _OneTry(CcxtSession):

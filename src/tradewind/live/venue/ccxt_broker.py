@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from tradewind.data.feeds.book import LocalBook
-from tradewind.data.sources.ccxt_account import Access, Assets, CcxtAccount, Keys
+from tradewind.data.sources.ccxt_account import Access, CcxtAccount, Keys
+from tradewind.data.sources.order_answers import Assets
 from tradewind.data.sources.timing import Timing
 from tradewind.errors import BadData, BadParameters, TemporaryOutage, TradewindError
 from tradewind.learning.features.assembly import Bar
 from tradewind.live.orders.states import Report
 from tradewind.live.settings import BrokerRules
+from tradewind.live.venue.order_ledger import OrderLedger
+from tradewind.live.venue.order_recovery import VenueOrders
 from tradewind.live.venue.paper import Standing
-from tradewind.live.venue.sent_orders import SentOrders, Terms
+from tradewind.live.venue.sent_orders import Terms
 from tradewind.operations.journal.fence import Turn
 from tradewind.operations.journal.halt_file import is_halted
 from tradewind.trading.risk.limits import Instrument
@@ -43,7 +46,7 @@ class _Job:
 class CcxtBroker:
     """A broker whose thread runs from its making to `close`."""
 
-    def __init__(self, make: Callable[[Callable[[Sequence[Report]], None]], SentOrders]) -> None:
+    def __init__(self, make: Callable[[Callable[[Sequence[Report]], None]], VenueOrders]) -> None:
         """Start the thread.
 
         Args:
@@ -256,10 +259,10 @@ def open_broker(opening: Opening, ledger: Path, turn: Turn | None = None, timing
         _require_own_coins(assets)
         terms = Terms(rules, assets, opening.instruments, timing, lambda: is_halted(opening.folder))
 
-        def make(tell: Callable[[Sequence[Report]], None]) -> SentOrders:
-            orders = SentOrders(account, ledger, terms, tell, turn)
+        def make(tell: Callable[[Sequence[Report]], None]) -> VenueOrders:
+            orders = VenueOrders(account, OrderLedger(ledger, rules.network, timing, turn), terms, tell)
             try:
-                if orders.baseline is None:
+                if orders.ledger.baseline is None:
                     orders.begin(_balances(account, assets, opening.capital))
             except BaseException:
                 orders.close()

@@ -7,25 +7,20 @@ not to have been taken. Everything here runs in one thread.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tradewind.data.sources.ccxt_account import CLOCK, Answer, Assets, VenueOrder, VenueTrade
+from tradewind.data.sources.order_answers import CLOCK, Answer, Assets, VenueOrder, VenueTrade
 from tradewind.data.sources.timing import Timing
-from tradewind.errors import BadParameters, TemporaryOutage
 from tradewind.live.orders.states import Report
 from tradewind.live.settings import BrokerRules
-from tradewind.live.venue.paper import Standing
-from tradewind.operations.journal.fence import Turn
-from tradewind.operations.journal.journal import Entry, Journal, read
+from tradewind.live.venue.order_ledger import OrderLedger, SentOrder
 from tradewind.trading.risk.limits import Instrument
 
 TINY = 1e-9
 ENDED = ("FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH", "REJECTED")
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # between two questions that got no answer
 RATE_KEPT_S = 60.0
-STANDING_TRIES = 10
 IDLE_S = 0.25  # the HALT file and the heartbeat are looked at so often
 
 
@@ -63,46 +58,6 @@ class Account(Protocol):
         """Give back connections."""
 
 
-@dataclass
-class SentOrder:
-    """An order as far as it is proven.
-
-    Attributes:
-        client_id, symbol, units, price, kind: as it is sent.
-        sent_ms: when it was signed the last time, venue's time; 0: it was not sent.
-        venue_id: of the venue, once asked for here; `was_shown` holds also where an earlier process has seen it.
-        waits: its last try is proven not to have been taken; it is to be sent again.
-        gross, net: executed units of the trades that were told; net of fees in the coin itself.
-        trades: their ids.
-        has_ended: nothing more may come of it.
-        is_unwanted: to be taken back.
-        due: when it is looked at next, by the monotonic clock.
-        tries: questions without an answer since the last one.
-    """
-
-    client_id: str
-    symbol: str
-    units: float
-    price: float
-    kind: str
-    sent_ms: int = 0
-    venue_id: str = ""
-    was_shown: bool = False
-    waits: bool = False
-    gross: float = 0.0
-    net: float = 0.0
-    trades: set[str] = field(default_factory=set)
-    has_ended: bool = False
-    is_unwanted: bool = False
-    due: float = 0.0
-    tries: int = 0
-
-    @property
-    def may_live(self) -> bool:
-        """Whether it has been sent, and something may still come of it."""
-        return bool(self.sent_ms) and not self.has_ended and not self.waits
-
-
 @dataclass(frozen=True)
 class Terms:
     """What stays the same.
@@ -126,61 +81,22 @@ class SentOrders:
     """All orders of a run. What becomes of them is told to `tell`."""
 
     def __init__(
-        self, account: Account, ledger: Path, terms: Terms, tell: Callable[[Sequence[Report]], None],
-        turn: Turn | None = None,
-    ) -> None:  # fmt: skip
+        self, account: Account, ledger: OrderLedger, terms: Terms, tell: Callable[[Sequence[Report]], None]
+    ) -> None:
         """Go on where the ledger ends.
 
         Args:
             account: at the venue.
-            ledger: of what was sent and told; on the disk before anything is sent.
+            ledger: of what was sent and told.
             terms: rules, coins, steps, clock.
             tell: takes reports, oldest first.
-            turn: of the process that writes, where another one may take over.
         """
-        self.account, self.terms, self._tell = account, terms, tell
+        self.account, self.ledger, self.terms, self._tell = account, ledger, terms, tell
         self.unwanted: set[str] = set()  # to be taken back; whoever adds one is another thread
         self.heard = terms.timing.elapsed()  # of the session's loop
         self.clock_ms = 0  # the session's time, which reports carry
-        self.baseline: dict[str, float] | None = None
-        self.differs: Standing | None = None
-        self._orders: dict[str, SentOrder] = {}
-        self._known: set[tuple[str, str, str]] = set()
-        self._positions: dict[str, float] = {}
         self._rates: dict[str, tuple[float, float]] = {}
-        self._held_until = self._compared = terms.timing.elapsed()
-        self._doubted: dict[str, float] = {}
-        self._journal = Journal(ledger, turn)
-        for record in read(ledger):
-            self._replay(record.kind, record.body)
-
-    def _replay(self, kind: str, body: Mapping[str, Any]) -> None:
-        if kind == "opened":
-            if (network := self.terms.rules.network) != body["network"]:
-                raise BadParameters(f"the run was begun at {body['network']}, and {network} is set: --new-run")
-            self.baseline = dict(body["balances"])
-        elif kind == "order":
-            self._orders[body["client_id"]] = SentOrder(**body)
-        elif kind == "again":
-            self._orders[body["client_id"]].sent_ms = body["sent_ms"]
-        else:
-            report = Report(**{name: value for name, value in body.items() if name != "gross"})
-            self._account_for(report)
-            if (order := self._orders.get(report.client_id)) is not None and report.what in ("accepted", "fill"):
-                order.was_shown = True
-            if order is not None and report.what == "fill":
-                order.gross, order.net = order.gross + body["gross"], order.net + report.units
-                order.trades.add(report.fill_id.rpartition("-")[2])
-
-    # Money and positions as they were
-
-    def begin(self, balances: Mapping[str, float]) -> None:
-        """A new run: what the account holds now is not the run's."""
-        held = {coin: balances.get(coin, 0.0) for one in self.terms.assets.values() for coin in one}
-        self._write([Entry("opened", {"network": self.terms.rules.network, "balances": held})])
-        self.baseline = held
-
-    # Sending
+        self._held_until = terms.timing.elapsed()
 
     def send(self, body: Mapping[str, Any], queued_s: float) -> bool:
         """Send an order, or say why not; False: the venue asks to wait, and it may still be sent in time.
@@ -190,10 +106,10 @@ class SentOrders:
             queued_s: when it was handed over, by the monotonic clock.
         """
         client_id = str(body["client_id"])
-        order = self._orders.get(client_id)
+        order = self.ledger.orders.get(client_id)
         if order is None:
             known = {name: body[name] for name in ("symbol", "units", "price", "kind")}
-            order = self._orders[client_id] = SentOrder(client_id, **known)
+            order = self.ledger.orders[client_id] = SentOrder(client_id, **known)
         elif order.has_ended or (order.sent_ms and not order.waits):
             return True  # it is known already
         refused = self._why_not(order, queued_s)
@@ -206,13 +122,9 @@ class SentOrders:
 
     def _send_once(self, order: SentOrder, may_resync: bool = True) -> bool:
         is_first, order.sent_ms = not order.sent_ms, self.account.venue_ms()
-        body = {name: getattr(order, name) for name in ("client_id", "symbol", "units", "price", "kind", "sent_ms")}
         order.waits = False  # from here on it may live
-        if is_first:
-            self._write([Entry("order", body)])
-        else:
-            self._write([Entry("again", {"client_id": order.client_id, "sent_ms": order.sent_ms})])
-        answer = self.account.place(body)
+        self.ledger.sending(order, is_first)
+        answer = self.account.place(vars(order))
         if answer.outcome == "accepted":
             self._say(self._absorb(order, answer.value))
         elif answer.outcome == "busy":
@@ -246,12 +158,10 @@ class SentOrders:
             return self._report(order, "refused", reason=f"not sent within {rules.send_within_s:g} s{waits}")
         return None
 
-    # Looking after what was sent
-
     def look(self) -> float:
         """Do what is due; seconds until something is due again."""
         now = self.terms.timing.elapsed()
-        living = [one for one in self._orders.values() if one.may_live]
+        living = self.ledger.living()
         is_alone = now - self.heard > self.terms.rules.heartbeat_s
         if living and (is_alone or self.terms.is_halted()):
             self.unwanted.update(one.client_id for one in living)
@@ -264,9 +174,12 @@ class SentOrders:
         if following is not None and following.due <= now:
             self._say(self._look_at(following))
             return 0.0
-        if not living and now - self._compared >= self.terms.rules.reconcile_s:
-            self._compare()
+        if not living:
+            self._idle()
         return min(following.due - now, IDLE_S) if following is not None else IDLE_S
+
+    def _idle(self) -> None:
+        """Nothing is open."""
 
     def _look_at(self, order: SentOrder) -> list[Report]:
         """Take it back if that is wanted, else ask for it."""
@@ -351,8 +264,7 @@ class SentOrders:
             order.client_id, "fill", self.clock_ms, net, trade.price, fee, 0.0, f"{order.symbol}-{trade.trade_id}",
             note, trade.is_maker,
         )  # fmt: skip
-        self._record(said, trade.units)
-        return said
+        return self.ledger.record(said, trade.units)
 
     def _rate(self, coin: str, quote: str) -> float | None:
         """What a coin is worth in the account's currency, asked for once a minute."""
@@ -365,153 +277,20 @@ class SentOrders:
             self._rates[coin] = (self.terms.timing.elapsed(), rate)
         return rate
 
-    # Telling
-
     def _report(self, order: SentOrder, what: str, reason: str = "") -> Report:
-        said = Report(order.client_id, what, self.clock_ms, reason=reason)
-        self._record(said, 0.0)
-        return said
-
-    def _record(self, report: Report, gross: float) -> None:
-        """In the ledger, once."""
-        key = (report.client_id, report.what, report.fill_id)
-        if key not in self._known:
-            self._write([Entry("report", report._asdict() | ({"gross": gross} if gross else {}))])
-            self._account_for(report)
-
-    def _account_for(self, report: Report) -> None:
-        """What a report that is new in the ledger means for order and position."""
-        self._known.add((report.client_id, report.what, report.fill_id))
-        order = self._orders.get(report.client_id)
-        if order is None:
-            return
-        if report.what == "fill":
-            self._positions[order.symbol] = self._positions.get(order.symbol, 0.0) + report.units
-        elif report.what in ("cancelled", "refused", "missing", "whole"):
-            order.has_ended = True
+        return self.ledger.record(Report(order.client_id, what, self.clock_ms, reason=reason))
 
     def _say(self, reports: Sequence[Report]) -> None:
         if reports:
             self._tell(reports)
 
-    def _write(self, entries: Sequence[Entry]) -> None:
-        self._journal.append(entries, self.terms.timing.now_ms)
-
-    # At a start, and between orders
-
-    def history(self, client_id: str) -> list[Report]:
-        """Everything that became of an order, also what was told before; waits until it is proven.
-
-        Raises:
-            TemporaryOutage: the venue does not say in time.
-        """
-        end = self.terms.timing.elapsed() + self.terms.rules.start_s
-        why = ""
-        while True:
-            found, why = self._history_once(client_id)
-            if found is not None:
-                return found
-            if self.terms.timing.elapsed() > end:
-                raise TemporaryOutage(f"the venue does not say what became of order {client_id} ({why}): start again")
-            self._wait()
-
-    def _wait(self) -> None:
-        timing = self.terms.timing
-        timing.wait(max(FIRST_WAIT_S, min(self._held_until - timing.elapsed(), LONGEST_WAIT_S)))
-
-    def _history_once(self, client_id: str) -> tuple[list[Report] | None, str]:
-        """The whole history, or None and why it is not proven yet."""
-        before = self._orders.get(client_id)
-        was_sent = before is not None and before.sent_ms
-        absent = 0
-        symbols = (before.symbol,) if before is not None else tuple(self.terms.assets)
-        for symbol in symbols:
-            answer = self.account.find(symbol, client_id)
-            if answer.outcome == "accepted":
-                return self._told_anew(client_id, answer.value)
-            if answer.outcome == "busy":
-                self._hold(answer)
-            if answer.code == CLOCK:
-                self.account.resync()
-            absent += answer.outcome == "absent"
-        if absent < len(symbols):
-            return None, answer.detail
-        if before is None or not was_sent:  # it is in the ledger before it is sent
-            return [Report(client_id, "missing", self.clock_ms)], ""
-        if self._cannot_live(before):
-            return [self._report(before, "missing")], ""
-        return None, "the venue does not know it yet"
-
-    def _told_anew(self, client_id: str, seen: VenueOrder) -> tuple[list[Report] | None, str]:
-        fresh = SentOrder(client_id, seen.symbol, seen.units, seen.price, seen.kind, sent_ms=1)
-        if (before := self._orders.get(client_id)) is not None:
-            fresh = replace(before, was_shown=False, gross=0.0, net=0.0, trades=set(), has_ended=False)
-        self._orders[client_id] = fresh
-        said = self._absorb(fresh, seen)
-        return (said, "") if abs(fresh.gross) >= abs(seen.done) - TINY else (None, "its trades are not all there")
-
-    def standing(self) -> Standing:
-        """Open orders and positions, read while nothing was filled; what was filled before is told.
-
-        Raises:
-            TemporaryOutage: the venue does not say in time.
-        """
-        why = ""
-        for _ in range(STANDING_TRIES):
-            before = self._refresh()
-            answer = self.account.balances()
-            opened = [self.account.open_orders(symbol) for symbol in self.terms.assets]
-            unsaid = [one for one in (answer, *opened) if one.outcome != "accepted"]
-            if not unsaid and before == self._refresh():
-                open_ids = {name for one in opened for name in one.value}
-                living = {one.client_id for one in self._orders.values() if one.may_live}
-                return Standing(tuple(sorted(open_ids | living)), self._positions_of(answer.value))
-            why = unsaid[0].detail if unsaid else "orders are being filled"
-            for one in unsaid:
-                if one.outcome == "busy":
-                    self._hold(one)
-            self._wait()
-        raise TemporaryOutage(f"the venue does not say what it holds ({why}): start again")
-
-    def _refresh(self) -> dict[str, float]:
-        """Ask for every order that lives; how far each is filled."""
-        for order in [one for one in self._orders.values() if one.may_live]:
-            self._say(self._look_at(order))
-        return {one.client_id: one.gross for one in self._orders.values()}
-
-    def _positions_of(self, balances: Mapping[str, float]) -> dict[str, float]:
-        """What is held beyond what was there at the run's beginning."""
-        before = self.baseline or {}
-        held = {
-            name: balances.get(one.base, 0.0) - before.get(one.base, 0.0) for name, one in self.terms.assets.items()
-        }
-        return {name: round(units, 10) for name, units in held.items() if abs(units) > TINY}
-
-    def _compare(self) -> None:
-        """While nothing is open: what the venue holds against the sum of the fills, twice before it is told."""
-        self._compared = self.terms.timing.elapsed()
-        answer = self.account.balances()
-        if answer.outcome == "busy":
-            self._hold(answer)
-        if answer.outcome != "accepted":
-            return
-        there = self._positions_of(answer.value)
-        wrong = {
-            name: there.get(name, 0.0)
-            for name, one in self.terms.instruments.items()
-            if abs(there.get(name, 0.0) - self._positions.get(name, 0.0)) > one.lot_size / 2
-        }
-        if wrong and wrong == self._doubted:
-            self.differs = Standing((), there)
-        self._doubted = wrong
-
     def take_all_back(self) -> bool:
         """Want everything back; whether nothing lives any more."""
-        living = [one for one in self._orders.values() if one.may_live]
+        living = self.ledger.living()
         self.unwanted.update(one.client_id for one in living)
         return not living
 
     def close(self) -> None:
         """Let another process go on."""
-        self._journal.close()
+        self.ledger.close()
         self.account.close()
