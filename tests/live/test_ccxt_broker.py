@@ -1,5 +1,6 @@
 """The broker of ccxt against a local server that speaks Binance's signed protocol: what becomes of each fault."""
 
+import errno
 import logging
 import re
 import time
@@ -18,11 +19,12 @@ from tests.live.venue_ledger import CLIENT_ID, VenueLedger
 from tradewind.data.sources.ccxt_account import HOSTS, Access, CcxtAccount, Keys, exact
 from tradewind.data.sources.order_answers import classify
 from tradewind.data.sources.timing import Timing
-from tradewind.errors import BadParameters, TemporaryOutage
+from tradewind.errors import BadParameters, TemporaryOutage, TradewindError
 from tradewind.live.orders.states import CANCELLED, FILLED, REFUSED, UNKNOWN, WORKING, OrderState, Report, apply_report
 from tradewind.live.settings import BrokerRules
 from tradewind.live.venue.ccxt_broker import CcxtBroker, Opening, open_broker
 from tradewind.live.venue.choice import MODES, addresses, keys_of, mode_of, mode_of_run, require_same_mode
+from tradewind.operations.journal.fence import Fence, Fenced
 from tradewind.operations.journal.halt_file import write_halt_file
 from tradewind.trading.risk.limits import Instrument
 
@@ -348,6 +350,36 @@ def test_a_thread_that_ends_is_heard_of(folder: Path, monkeypatch: pytest.Monkey
         with pytest.raises(Exception, match="the thread of the orders ended") as caught:
             account.until(lambda: False)
         assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_process_whose_turn_is_over_sends_nothing(folder: Path) -> None:
+    """A standby has taken over: the ledger says so before anything leaves, and this process ends."""
+    fence = Fence(folder / "fence")
+    turn = fence.claim(0, "start")
+    assert turn is not None
+    with serve_orders(a_ledger()) as server:
+        account = Account(open_broker(an_opening(server, folder), folder / "venue.jsonl", turn), server)
+        assert fence.claim(turn.epoch, "standby") is not None
+        account.send("1-0-a", 0.1)
+        with pytest.raises(Fenced):
+            account.until(lambda: False)
+        assert PLACE not in server.asked and server.ledger.orders == []
+        account.broker.close()
+
+
+def test_a_ledger_that_cannot_be_written_stops_before_anything_is_sent(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with an_account(folder) as account:
+
+        def full(journal: Any, content: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("tradewind.operations.journal.journal.Journal._write", full)
+        account.send("1-0-a", 0.1)
+        with pytest.raises(TradewindError, match="disk|space"):
+            account.until(lambda: False)
+        assert PLACE not in account.server.asked and account.server.ledger.orders == []
 
 
 def test_no_key_is_ever_shown(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -54,7 +54,6 @@ class CcxtBroker:
         """
         self._reports: deque[Report] = deque()
         self._middles: dict[str, float] = {}
-        self._symbols: dict[str, str] = {}
         self._orders = make(self._told)
         self._rules, self._timing = self._orders.terms.rules, self._orders.terms.timing
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
@@ -68,7 +67,6 @@ class CcxtBroker:
     def submit(self, order: Mapping[str, Any], now_ms: int) -> None:
         """Hand an order over; it is sent in the order of the calls."""
         self.beat(now_ms)
-        self._symbols[str(order["client_id"])] = str(order["symbol"])
         self._put(_Job("send", str(order["client_id"]), dict(order), self._timing.elapsed()))
 
     def cancel(self, client_id: str, now_ms: int) -> None:
@@ -94,8 +92,8 @@ class CcxtBroker:
         while self._reports:
             report = self._reports.popleft()
             if report.what == "fill":
-                middle = self._middles.get(self._symbols.get(report.client_id, ""), report.price)
-                report = report._replace(middle=middle)
+                symbol = report.fill_id.rpartition("-")[0]
+                report = report._replace(middle=self._middles.get(symbol, report.middle))
             found.append(report)
         if not found:
             self._require_alive()

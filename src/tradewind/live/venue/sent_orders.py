@@ -261,8 +261,8 @@ class SentOrders:
         order.gross, order.net = order.gross + trade.units, order.net + net
         order.trades.add(trade.trade_id)
         said = Report(
-            order.client_id, "fill", self.clock_ms, net, trade.price, fee, 0.0, f"{order.symbol}-{trade.trade_id}",
-            note, trade.is_maker,
+            order.client_id, "fill", self.clock_ms, net, trade.price, fee, trade.price,
+            f"{order.symbol}-{trade.trade_id}", note, trade.is_maker,
         )  # fmt: skip
         return self.ledger.record(said, trade.units)
 
