@@ -121,12 +121,25 @@ class CcxtBroker:
         return found
 
     def on_book(self, symbol: str, book: LocalBook, now_ms: int) -> None:
-        """The middle of the book stands beside a fill."""
+        """The middle of the book stands beside a fill.
+
+        Args:
+            symbol: whose book.
+            book: as it is now.
+            now_ms: is not used.
+        """
         if book.is_whole:
             self._middles[symbol] = book.middle
 
     def on_trade(self, symbol: str, price: float, quantity: float, now_ms: int) -> None:
-        """Nothing: the venue says what was filled."""
+        """Nothing: the venue says what was filled.
+
+        Args:
+            symbol: is not used.
+            price: is not used.
+            quantity: is not used.
+            now_ms: is not used.
+        """
 
     def on_bar(self, bar: Bar, now_ms: int) -> None:
         """Nothing: the venue says what was filled."""

@@ -60,10 +60,23 @@ class Venue(Broker, Protocol):
     """A broker that sees what the feed shows."""
 
     def on_book(self, symbol: str, book: LocalBook, now_ms: int) -> None:
-        """The book has changed."""
+        """The book has changed.
+
+        Args:
+            symbol: whose book.
+            book: as it is now.
+            now_ms: by the venue's clock, UTC milliseconds.
+        """
 
     def on_trade(self, symbol: str, price: float, quantity: float, now_ms: int) -> None:
-        """Others traded."""
+        """Others traded.
+
+        Args:
+            symbol: that was traded.
+            price: of the trade.
+            quantity: of the trade, in units.
+            now_ms: by the venue's clock, UTC milliseconds.
+        """
 
     def on_bar(self, bar: Bar, now_ms: int) -> None:
         """A bar has closed."""
