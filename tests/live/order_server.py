@@ -50,6 +50,7 @@ class OrderServer:
     def __init__(self, ledger: VenueLedger, port: int = 0) -> None:
         self.ledger, self.asked, self.refused = ledger, list[str](), 0
         self.offset_ms = 0  # of the venue's clock
+        self.signed: dict[str, list[int]] = {}  # as of when requests were signed
         self.klines: dict[str, list[list[Any]]] = {}
         self._faults: list[Fault] = []
         self._released = threading.Event()
@@ -118,6 +119,8 @@ class OrderServer:
         if fault and kind == "code":
             _send(http, 400, {"code": fault.code, "msg": fault.words})
             return
+        signed_ms = int(dict(parse_qsl(text)).get("timestamp", 0))
+        self.signed.setdefault(where, []).append(signed_ms)
         status, answer = self._answer(method, parts.path, text, http.headers.get("X-MBX-APIKEY", ""))
         if kind == "lost_ack":
             http.close_connection = True

@@ -26,6 +26,7 @@ from tradewind.live.venue.ccxt_broker import CcxtBroker, Opening, open_broker
 from tradewind.live.venue.choice import MODES, addresses, keys_of, mode_of, mode_of_run, require_same_mode
 from tradewind.operations.journal.fence import Fence, Fenced
 from tradewind.operations.journal.halt_file import write_halt_file
+from tradewind.operations.journal.journal import read
 from tradewind.trading.risk.limits import Instrument
 
 PLACE, CANCEL, FIND = ("POST /api/v3/order", "DELETE /api/v3/order", "GET /api/v3/order")
@@ -243,6 +244,20 @@ def test_a_clock_that_was_set_is_measured_again(folder: Path) -> None:
         account.ends("1-0-a", FILLED)
         assert account.server.asked.count(PLACE) == 2
         account.check()
+
+
+def test_an_order_is_signed_as_of_its_record_in_the_ledger(folder: Path) -> None:
+    """However long it waits for its turn, a frozen process included: the venue refuses it as too late."""
+    with an_account(folder, a_ledger(fee_coin="quote")) as account:
+        account.send("1-0-a", 0.1)
+        account.ends("1-0-a", FILLED)
+        ledger = [one.body for one in read(folder / "venue.jsonl") if one.kind == "order"]
+        assert account.server.signed[PLACE] == [ledger[0]["sent_ms"]]
+        at = account.broker._orders.account
+        late = {"client_id": "1-1-a", "symbol": "BTCUSDT", "units": 0.1, "price": 1.0, "kind": "market",
+                "sent_ms": at.venue_ms() - 500}  # fmt: skip
+        answer = at.place(late)
+        assert (answer.outcome, answer.code) == ("refused", -1021) and len(account.server.ledger.orders) == 1
 
 
 def test_the_same_id_is_sent_once(folder: Path) -> None:

@@ -336,7 +336,7 @@ class SendsAgain(VenueOrders):
     def _leave_open(self, order: SentOrder, answer: Answer) -> None:
         super()._leave_open(order, answer)
         if order.tries == 1:
-            self._send_once(order, may_resync=False)
+            self._send_once(order)
 
 
 class BelievesTooEarly(VenueOrders):

@@ -146,11 +146,15 @@ class CcxtAccount:
         return int(self._exchange.nonce())
 
     def place(self, order: Mapping[str, Any]) -> Answer:
-        """Send an order (`client_id`, `symbol`, `units`, `price`, `kind`); its value is a `VenueOrder`."""
+        """Send an order (`client_id`, `symbol`, `units`, `price`, `kind`, `sent_ms`); its value is a `VenueOrder`.
+
+        It is signed as of `sent_ms` (venue's time), however long it waits for its turn: `recv_window_ms` later it
+        cannot be accepted any more.
+        """
         request = {
             "symbol": order["symbol"], "side": "BUY" if order["units"] > 0 else "SELL",
             "type": str(order["kind"]).upper(), "quantity": exact(abs(order["units"])),
-            "newClientOrderId": order["client_id"], "newOrderRespType": "FULL",
+            "newClientOrderId": order["client_id"], "newOrderRespType": "FULL", "timestamp": order["sent_ms"],
         }  # fmt: skip
         if order["kind"] == "limit":
             request |= {"price": exact(order["price"]), "timeInForce": "GTC"}

@@ -23,6 +23,7 @@ class SentOrder:
         sent_ms: when it was signed the last time, venue's time; 0: it was not sent.
         venue_id: of the venue, once asked for here; `was_shown` holds also where an earlier process has seen it.
         waits: its last try is proven not to have been taken; it is to be sent again.
+        is_timed_anew: whether the venue's clock was measured for it, since it was called too late or too early.
         gross, net: executed units of the trades that were told; net of fees in the coin itself.
         trades: their ids.
         has_ended: nothing more may come of it.
@@ -40,6 +41,7 @@ class SentOrder:
     venue_id: str = ""
     was_shown: bool = False
     waits: bool = False
+    is_timed_anew: bool = False
     gross: float = 0.0
     net: float = 0.0
     trades: set[str] = field(default_factory=set)

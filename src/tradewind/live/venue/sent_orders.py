@@ -120,25 +120,24 @@ class SentOrders:
             return False
         return self._send_once(order)
 
-    def _send_once(self, order: SentOrder, may_resync: bool = True) -> bool:
+    def _send_once(self, order: SentOrder) -> bool:
         is_first, order.sent_ms = not order.sent_ms, self.account.venue_ms()
-        order.waits = False  # from here on it may live
         self.ledger.sending(order, is_first)
+        order.waits = False  # from here on it may live
         answer = self.account.place(vars(order))
         if answer.outcome == "accepted":
             self._say(self._absorb(order, answer.value))
         elif answer.outcome == "busy":
             self._hold(answer)
             order.waits = True
-            return False
-        elif answer.outcome == "refused" and answer.code == CLOCK and may_resync:
+        elif answer.outcome == "refused" and answer.code == CLOCK and not order.is_timed_anew:
             self.account.resync()
-            return self._send_once(order, may_resync=False)
+            order.waits = order.is_timed_anew = True
         elif answer.outcome == "refused":
             self._say([self._report(order, "refused", reason=answer.detail)])
         else:
             self._leave_open(order, answer)
-        return True
+        return not order.waits
 
     def _leave_open(self, order: SentOrder, answer: Answer) -> None:
         """It may have been accepted: neither dead nor alive, and asked for."""
