@@ -455,6 +455,9 @@ def test_real_money_is_said_twice() -> None:
     for wrong in ({"network": "live"}, {"real_money": True}):
         with pytest.raises(ValidationError, match="real_money: true"):
             BrokerRules(**wrong)
+    for elsewhere in ("https://api.binance.com", "http://127.0.0.1.example.com", "http://localhost@example.com"):
+        with pytest.raises(ValidationError, match="base_url"):  # the real venue under the name of the test network
+            BrokerRules(base_url=elsewhere)
     both = BrokerRules(network="live", real_money=True)
     assert both.account == "binance_live" and mode_of(both).label == "LIVE" and "REAL MONEY" in mode_of(both).means
     assert mode_of(None).label == "PAPER" and mode_of(BrokerRules()).label == "TESTNET"

@@ -130,7 +130,7 @@ class BrokerRules(Parameters):
         exchange: the one whose answers are known, spot.
         network: testnet has no real money; live needs `real_money`, too.
         real_money: that orders may cost real money.
-        base_url: another server that speaks the same protocol; empty: the network's own.
+        base_url: a server on this machine that speaks the same protocol; empty: the network's own.
         recv_window_ms: an order that arrives so much later than it was signed is refused by the venue; after that one
             which the venue does not know is proven not to live.
         settle_s: added to it, for the venue's own delay until it shows what it has accepted.
@@ -146,7 +146,7 @@ class BrokerRules(Parameters):
     exchange: Literal["binance"] = "binance"
     network: Literal["testnet", "live"] = "testnet"
     real_money: bool = False
-    base_url: str = ""
+    base_url: Annotated[str, Field(pattern=r"^(http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?)?$")] = ""
     recv_window_ms: Annotated[int, Field(ge=100, le=60_000)] = 5000
     settle_s: NotNegative = 2.0
     answer_s: Annotated[float, Field(gt=0, le=120)] = 10.0
