@@ -15,7 +15,7 @@ import pytest
 
 from tests.depth import deep
 from tests.live.venue_ledger import Refusal, VenueLedger
-from tradewind.data.sources.order_answers import Answer, Assets, VenueOrder, VenueTrade
+from tradewind.data.sources.order_answers import CLOCK, Answer, Assets, VenueOrder, VenueTrade
 from tradewind.data.sources.timing import Timing
 from tradewind.live.orders.states import CANCELLED, REFUSED, OrderState, Report, apply_report
 from tradewind.live.settings import BrokerRules
@@ -68,12 +68,23 @@ class StormyAccount:
     ledger: VenueLedger
     weather: Weather
     hidden: dict[str, float] = field(default_factory=dict)  # client id to when the venue shows it
+    offset_ms: int = 0  # of this machine's clock, since the venue's was measured
 
     def resync(self) -> Answer:
+        if self.weather.strikes(0.1):
+            return Answer("unknown")
+        self.offset_ms = 0
         return Answer("accepted", 0)
 
     def venue_ms(self) -> int:
+        return self.real_ms + self.offset_ms
+
+    @property
+    def real_ms(self) -> int:
         return int(self.weather.now_s * 1000)
+
+    def _is_off(self, signed_ms: int) -> bool:
+        return not -1000 < self.real_ms - signed_ms <= RULES.recv_window_ms
 
     def place(self, order: Mapping[str, Any]) -> Answer:
         weather = self.weather
@@ -87,6 +98,8 @@ class StormyAccount:
             delay_s, sent_ms = float(weather.rng.uniform(0, 9)), int(order["sent_ms"])
             weather.arrivals.append((weather.now_s + delay_s, lambda: self._arrive(order, sent_ms)))
             return Answer("unknown", detail="timeout")
+        if self._is_off(order["sent_ms"]):
+            return Answer("refused", None, CLOCK, "outside of the recvWindow")
         try:
             placed = self._accept(order)
         except Refusal as error:
@@ -104,12 +117,14 @@ class StormyAccount:
 
     def _arrive(self, order: Mapping[str, Any], sent_ms: int) -> None:
         """Late: the venue refuses what was signed longer ago than recvWindow."""
-        if self.venue_ms() - sent_ms <= RULES.recv_window_ms:
+        if not self._is_off(sent_ms):
             with suppress(Refusal):
                 self._accept(order)
 
     def cancel(self, symbol: str, client_id: str) -> Answer:
         self.weather.maybe_kill()
+        if self._is_off(self.venue_ms()):
+            return Answer("refused", None, CLOCK)
         if self.weather.strikes(0.1):
             return Answer("unknown")
         try:
@@ -120,6 +135,10 @@ class StormyAccount:
 
     def find(self, symbol: str, client_id: str) -> Answer:
         self.weather.maybe_kill()
+        if self._is_off(self.venue_ms()):
+            return Answer("refused", None, CLOCK)
+        if self.weather.strikes(0.03):  # this machine's clock is set while the answer is on its way
+            self.offset_ms = int(self.weather.rng.choice([-30_000, 30_000]))
         if self.weather.strikes(0.1):
             return Answer(str(self.weather.rng.choice(["unknown", "busy"])), wait_s=2.0)  # type: ignore[arg-type]
         try:
@@ -147,6 +166,8 @@ class StormyAccount:
         return Answer("accepted", [one.client_id for one in self.ledger.orders if one.is_open and one.symbol == symbol])
 
     def balances(self) -> Answer:
+        if self._is_off(self.venue_ms()):
+            return Answer("refused", None, CLOCK)
         return Answer("unknown") if self.weather.strikes(0.1) else Answer("accepted", dict(self.ledger.balances))
 
     def price(self, symbol: str) -> Answer:
@@ -346,6 +367,14 @@ class BelievesTooEarly(VenueOrders):
         return True
 
 
+class TrustsItsClock(VenueOrders):
+    """Planted: the venue's clock is not measured again before an order is called dead."""
+
+    def _cannot_live(self, order: SentOrder) -> bool:
+        last_ms = order.sent_ms + RULES.recv_window_ms + int(RULES.settle_s * 1000)
+        return not order.was_shown and self.account.venue_ms() > last_ms
+
+
 class CountsTwice(VenueOrders):
     """Planted: each telling of a trade is a fill of its own."""
 
@@ -357,9 +386,9 @@ class CountsTwice(VenueOrders):
         return said._replace(fill_id=f"{said.fill_id}-{next(self.told)}")
 
 
-@pytest.mark.parametrize("fault", [TakesUnknownForDead, SendsAgain, BelievesTooEarly, CountsTwice])
+@pytest.mark.parametrize("fault", [TakesUnknownForDead, SendsAgain, BelievesTooEarly, TrustsItsClock, CountsTwice])
 def test_a_planted_fault_breaks_the_law(folder: Path, fault: type[VenueOrders]) -> None:
-    for seed in range(100):
+    for seed in range(300):
         try:
             problems: Sequence[str] = lived(folder / str(seed), seed, fault=fault).problems()
         except AssertionError as error:  # seen at a start already

@@ -211,6 +211,9 @@ class CcxtBroker:
             answer.set_result(found)
         except TradewindError as error:
             answer.set_exception(error)
+        except BaseException:
+            answer.set_exception(BadData("the thread of the orders ended: start again"))
+            raise
 
     def _end(self) -> None:
         """Binance's spot market takes nothing back by itself when we are gone."""

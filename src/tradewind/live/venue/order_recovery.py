@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from tradewind.data.sources.order_answers import CLOCK, VenueOrder
+from tradewind.data.sources.order_answers import VenueOrder
 from tradewind.errors import TemporaryOutage
 from tradewind.live.orders.states import Report
 from tradewind.live.venue import sent_orders
@@ -66,10 +66,7 @@ class VenueOrders(SentOrders):
             answer = self.account.find(symbol, client_id)
             if answer.outcome == "accepted":
                 return self._told_anew(client_id, answer.value)
-            if answer.outcome == "busy":
-                self._hold(answer)
-            if answer.code == CLOCK:
-                self.account.resync()
+            self._heed(answer)
             absent += answer.outcome == "absent"
         if absent < len(symbols):
             return None, answer.detail
@@ -105,8 +102,7 @@ class VenueOrders(SentOrders):
                 return Standing(tuple(sorted(open_ids | living)), self._positions_of(answer.value))
             why = unsaid[0].detail if unsaid else "orders are being filled"
             for one in unsaid:
-                if one.outcome == "busy":
-                    self._hold(one)
+                self._heed(one)
             self._wait()
         raise TemporaryOutage(f"the venue does not say what it holds ({why}): start again")
 
@@ -130,8 +126,7 @@ class VenueOrders(SentOrders):
             return
         self._compared = self.terms.timing.elapsed()
         answer = self.account.balances()
-        if answer.outcome == "busy":
-            self._hold(answer)
+        self._heed(answer)
         if answer.outcome != "accepted":
             return
         there = self._positions_of(answer.value)

@@ -128,10 +128,10 @@ class SentOrders:
         if answer.outcome == "accepted":
             self._say(self._absorb(order, answer.value))
         elif answer.outcome == "busy":
-            self._hold(answer)
+            self._heed(answer)
             order.waits = True
         elif answer.outcome == "refused" and answer.code == CLOCK and not order.is_timed_anew:
-            self.account.resync()
+            self._heed(answer)
             order.waits = order.is_timed_anew = True
         elif answer.outcome == "refused":
             self._say([self._report(order, "refused", reason=answer.detail)])
@@ -198,15 +198,22 @@ class SentOrders:
     def _cannot_live(self, order: SentOrder) -> bool:
         """Whether an order that the venue does not know is proven never to live; one that it has shown is not gone."""
         last_ms = order.sent_ms + self.terms.rules.recv_window_ms + int(self.terms.rules.settle_s * 1000)
-        return not order.was_shown and self.account.venue_ms() > last_ms
+        if order.was_shown or self.account.venue_ms() <= last_ms:
+            return False
+        # This machine's clock may have been set since the venue's was measured.
+        return self.account.resync().outcome == "accepted" and self.account.venue_ms() > last_ms
 
     def _unanswered(self, order: SentOrder, answer: Answer) -> list[Report]:
+        self._heed(answer)
+        self._put_off(order)
+        return []
+
+    def _heed(self, answer: Answer) -> None:
+        """Do what must be done before anything is asked again: wait, or measure the clock."""
         if answer.code == CLOCK:
             self.account.resync()
         if answer.outcome == "busy":
             self._hold(answer)
-        self._put_off(order)
-        return []
 
     def _put_off(self, order: SentOrder) -> None:
         wait = min(FIRST_WAIT_S * 2.0**order.tries, LONGEST_WAIT_S)
