@@ -18,6 +18,7 @@ from tradewind.data.sources.ccxt_account import Access, CcxtAccount, Keys
 from tradewind.data.sources.order_answers import Assets
 from tradewind.data.sources.timing import Timing
 from tradewind.errors import BadData, BadParameters, TemporaryOutage, TradewindError
+from tradewind.extras import require
 from tradewind.learning.features.assembly import Bar
 from tradewind.live.orders.states import Report
 from tradewind.live.settings import BrokerRules
@@ -253,9 +254,11 @@ def open_broker(opening: Opening, ledger: Path, turn: Turn | None = None, timing
         timing: clock and waits.
 
     Raises:
+        MissingExtra: ccxt is not installed.
         BadParameters: keys are missing or refused, the account holds too little, or symbols share a coin.
         TemporaryOutage: the venue does not answer.
     """
+    require("exchanges", "paper.broker")
     rules = opening.rules or BrokerRules()
     if opening.keys is None:
         raise BadParameters(
