@@ -5,7 +5,7 @@ import logging
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +17,12 @@ from pydantic import SecretStr, ValidationError
 from tests.live.order_server import KEY, SECRET, OrderServer, serve_orders
 from tests.live.venue_ledger import CLIENT_ID, VenueLedger
 from tradewind.data.sources.ccxt_account import HOSTS, Access, CcxtAccount, Keys, exact
-from tradewind.data.sources.order_answers import classify
+from tradewind.data.sources.order_answers import Assets, classify
 from tradewind.data.sources.timing import Timing
 from tradewind.errors import BadParameters, TemporaryOutage, TradewindError
 from tradewind.live.orders.states import CANCELLED, FILLED, REFUSED, UNKNOWN, WORKING, OrderState, Report, apply_report
 from tradewind.live.settings import BrokerRules
-from tradewind.live.venue.ccxt_broker import CcxtBroker, Opening, open_broker
+from tradewind.live.venue.ccxt_broker import CcxtBroker, Opening, _require_own_coins, open_broker
 from tradewind.live.venue.choice import MODES, addresses, keys_of, mode_of, mode_of_run, require_same_mode
 from tradewind.operations.journal.fence import Fence, Fenced
 from tradewind.operations.journal.halt_file import write_halt_file
@@ -499,23 +499,24 @@ def test_keys_are_those_of_the_network(tmp_path: Path, monkeypatch: pytest.Monke
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
-def refusals(folder: Path) -> Sequence[tuple[dict[str, Any], str]]:
-    two = {name: Instrument(symbol=name, tick_size=0.01, lot_size=0.001) for name in ("BTCUSDT", "XBTCUSDT")}
-    return [
-        ({"keys": None}, "needs the keys of binance_testnet"),
-        ({"capital": 2e5}, "holds 100000 USDT, and trading.execution.capital is 200000"),
-        ({"instruments": {"NONE": two["BTCUSDT"]}}, "Invalid symbol"),
-    ]
-
-
 def test_an_account_that_does_not_fit_is_refused(folder: Path) -> None:
     with serve_orders(a_ledger()) as server:
-        for changed, said in refusals(folder):
+        other = {"NONE": Instrument(symbol="NONE", tick_size=0.01, lot_size=0.001)}
+        for changed, said in (
+            ({"keys": None}, "needs the keys of binance_testnet"), ({"instruments": other}, "Invalid symbol"),
+            ({"capital": 2e5}, "holds 100000 USDT, and trading.execution.capital is 200000"),
+        ):  # fmt: skip
             opening = an_opening(server, folder)
             parts = {name: getattr(opening, name) for name in ("rules", "keys", "folder", "instruments", "capital")}
             with pytest.raises(BadParameters, match=said):
                 open_broker(Opening(**(parts | changed)), folder / "venue.jsonl")
         assert server.ledger.orders == []
+    for shared in (
+        {"BTCUSDT": Assets("BTC", "USDT"), "BTCEUR": Assets("BTC", "EUR")},
+        {"BTCUSDT": Assets("BTC", "USDT"), "ETHBTC": Assets("ETH", "BTC")},
+    ):
+        with pytest.raises(BadParameters, match="need a coin of their own and the same currency"):
+            _require_own_coins(shared)
     with pytest.raises(BadParameters, match="a TESTNET account, and LIVE is configured"):
         require_same_mode({"broker": "testnet"}, MODES["live"], folder)
     with pytest.raises(BadParameters, match="a PAPER account, and TESTNET is configured"):
