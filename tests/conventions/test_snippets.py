@@ -41,6 +41,8 @@ RUN_BY = {
     r"TRADEWIND_DATA=\S+ kedro run --env real .*timeframe=5m.*": f"{REAL}::test_the_five_minute_files_keep_their_hole",
     r"(TRADEWIND_\w+=\S+ )+kedro run --env real .*side_series=.*":
         "datasets/test_side_folder.py::test_only_the_series_asked_for_are_read",
+    r"kedro paper --exchange binance .*paper\.broker\.network=testnet.*":
+        "cli/test_paper_broker.py::test_the_command_of_the_documents_opens_an_account_on_the_test_network",
     r"kedro simulate-market .*": "end_to_end/test_commands.py::test_the_doctor_and_the_simulator_answer",
     r"kedro run --pipelines deployment": HOUR,
     r"kedro retrain --env exchange( --history)?":

@@ -69,6 +69,21 @@ def test_every_page_says_paper_and_lets_one_halt(client: TestClient) -> None:
         assert page.open == []
 
 
+@pytest.mark.parametrize(("broker", "label", "means"), [
+    ("paper", "PAPER", "no real money"), ("testnet", "TESTNET", "no real money"), ("live", "LIVE", "REAL MONEY"),
+])  # fmt: skip
+def test_every_page_says_where_orders_go(client: TestClient, broker: str, label: str, means: str) -> None:
+    client.process.runtime.about["broker"] = broker  # type: ignore[attr-defined]
+    others = {"PAPER", "TESTNET", "LIVE"} - {label}
+    for name in PAGES:
+        text = client.get(path_of(name)).text
+        head = text[: text.index("<main")]
+        assert f"<b>{label}</b>" in head and f"· {label} ·" in head and means in head
+        assert not any(f"<b>{other}</b>" in head or f"· {other} ·" in head for other in others)
+    told = client.get("/v1/state").json()
+    assert told["account"] == label and told["paper"] == (broker == "paper")
+
+
 def test_the_page_why_has_a_reason_for_every_bar(client: TestClient) -> None:
     rows = re.findall(r"<tr>(.*?)</tr>", client.get("/why").text)[1:]
     assert len(rows) == 60

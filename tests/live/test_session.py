@@ -18,11 +18,14 @@ from tradewind.live.orders.executors import Quote
 from tradewind.live.orders.states import Report
 from tradewind.live.runtime import JOURNAL, Runtime
 from tradewind.live.session.events import feed_event, market_event, report_event
+from tradewind.live.session.guardrails import lent
+from tradewind.live.session.trading import whole_lots
 from tradewind.live.settings import ExecutorRules
 from tradewind.live.venue.paper import PaperVenue
 from tradewind.operations.journal.anchors import verify
 from tradewind.operations.journal.halt_file import write_halt_file
 from tradewind.operations.journal.journal import read
+from tradewind.trading.risk.limits import Instrument
 from tradewind.trading.risk.states import ACTIVE, HALTED, REDUCING
 
 Make = Callable[..., Runtime]
@@ -65,6 +68,23 @@ def step_bars(runtime: Runtime, bars: Sequence[Bar]) -> None:
 
 def by_time(bars: Sequence[Bar]) -> list[list[Bar]]:
     return [[one for one in bars if one.timestamp == at] for at in sorted({one.timestamp for one in bars})]
+
+
+def test_orders_are_whole_lots_towards_zero() -> None:
+    """What a fee in the coin itself leaves can be sold as far as there are lots."""
+    assert [whole_lots(one, 0.001) for one in (0.0999, -0.0999, 0.1, -0.3, 0.0009, 0.0)] == [
+        0.099, -0.099, 0.1, -0.3, 0.0, 0.0
+    ]  # fmt: skip
+
+
+def test_a_spot_market_lends_nothing() -> None:
+    """An order that would sell more than is held is refused there whole: the target is nothing, and that is said."""
+    spot = Instrument(symbol="A", tick_size=0.01, lot_size=0.001, can_be_short=False)
+    other = Instrument(symbol="B", tick_size=0.01, lot_size=0.001)
+    left, actions = lent({"A": -0.4, "B": -0.2}, {"A": spot, "B": other})
+    assert left == {"A": 0.0, "B": -0.2}
+    assert [(one.guardrail, one.value) for one in actions] == [("no_short", -0.4)] and "A: " in actions[0].effect
+    assert lent({"A": 0.4, "B": -0.2}, {"A": spot, "B": other}) == ({"A": 0.4, "B": -0.2}, ())
 
 
 @pytest.mark.parametrize("kind", ["market", "limit", "twap", "bracket"])

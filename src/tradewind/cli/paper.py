@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,20 @@ from tradewind.errors import BadModel, BadParameters, TradewindError
 @click.option("--new-run", is_flag=True, help="Put the run that is there aside and begin another.")
 @click.pass_obj
 def paper(project: ProjectMetadata, /, env: str | None, params: str, **options: Any) -> None:
-    """Open (or go on with) a paper account: journal, risk limits, dashboard. Nothing is ever sent to a venue.
+    """Open (or go on with) a paper account: journal, risk limits, dashboard. Orders go to a venue only where
+    params:paper.broker names one.
 
     The run lies in the folder of params:paper. It goes on where it ended, unless --new-run.
     """
     from tradewind.live.desk import DeskOptions, run_desk
+    from tradewind.live.venue.choice import keys_of
     from tradewind.sessions import data_folder
 
     with project_context(project, env, params) as context:
         try:
             plan = plan_of(context.params, Path(context.project_path), options["symbols"], data_folder(context))
+            if plan.paper.broker is not None:
+                plan = replace(plan, keys=keys_of(plan.paper.broker, credentials_of(context)))
             chosen = DeskOptions(
                 **{name: options[name] for name in ("exchange", "seconds", "new_run", "standby", "takeover_s")}
             )
@@ -51,6 +55,17 @@ def paper(project: ProjectMetadata, /, env: str | None, params: str, **options: 
             click.echo("ended")
         except TradewindError as error:
             raise click.ClickException(str(error)) from error
+
+
+def credentials_of(context: Any) -> Mapping[str, Any]:
+    """What credentials.yml says, by name; nothing where there is none."""
+    from kedro.config import MissingConfigException
+
+    try:
+        found: Mapping[str, Any] = context.config_loader["credentials"]
+    except MissingConfigException:
+        return {}
+    return found
 
 
 def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "", data: Path | None = None) -> Any:

@@ -14,7 +14,8 @@ import uvicorn
 
 from tradewind import __version__, clock
 from tradewind.atomic import write_bytes
-from tradewind.data.feeds.binance import REST, STREAM, BinanceFeed, BinanceRest
+from tradewind.data.feeds.binance import BinanceFeed, BinanceRest
+from tradewind.data.sources.ccxt_account import Keys
 from tradewind.errors import BadParameters
 from tradewind.learning.features.assembly import Bar, SideValue
 from tradewind.live.dashboard.app import dashboard
@@ -28,7 +29,8 @@ from tradewind.live.session.session import Session
 from tradewind.live.settings import LiveRules, PaperRules
 from tradewind.live.stages import RolloutView, StageSource
 from tradewind.live.standby import take_over, take_turn
-from tradewind.live.venue.paper import PaperVenue
+from tradewind.live.venue.ccxt_broker import Opening
+from tradewind.live.venue.choice import Simulated, addresses, mode_of, open_venue, require_same_mode
 from tradewind.market.simulation.simulator import SimulationSpec
 from tradewind.market.universe import Universe
 from tradewind.operations.journal.fence import Turn
@@ -56,6 +58,7 @@ class Plan:
         models: stored models by name: their keys.
         project: folder that paths are relative to.
         references: of drift, where that guardrail is on.
+        keys: of the account that orders go to, where one is configured.
     """
 
     paper: PaperRules
@@ -67,6 +70,7 @@ class Plan:
     models: dict[str, str]
     project: Path
     references: References = field(default_factory=dict)
+    keys: Keys | None = None
 
 
 @dataclass(frozen=True)
@@ -126,13 +130,18 @@ async def run_desk(plan: Plan, options: DeskOptions, say: Callable[[str], None])
         BadData: its journal is not what was written.
         TemporaryOutage: the venue does not answer.
     """
-    folder = plan.project / plan.paper.folder
+    folder, mode = plan.project / plan.paper.folder, mode_of(plan.paper.broker)
+    if plan.paper.broker is not None and options.exchange == "simulated":
+        raise BadParameters(
+            f"paper.broker sends orders to {plan.paper.broker.account}, and the prices of the simulated exchange are "
+            "none there: --exchange binance, or leave paper.broker empty (null)"
+        )
     if options.new_run and folder.exists():
         folder.rename(folder.with_name(f"{folder.name}-{clock.now():%Y%m%dT%H%M%S}"))
     turn = await take_over(folder, options.takeover_s, say) if options.standby else take_turn(folder)
     began = _last_close(folder)
     exchange, servers = None, []
-    rest_url, stream_url = REST, STREAM
+    rest_url, stream_url = addresses(plan.paper.broker)
     if options.exchange == "simulated":
         exchange = _exchange(plan, began)
         servers.append(await _serve(exchange.app(), 0))
@@ -147,7 +156,8 @@ async def run_desk(plan: Plan, options: DeskOptions, say: Callable[[str], None])
     if plan.paper.metrics_port is not None:
         end_metrics, found_at["metrics"] = _show_metrics(plan, process, exchange is not None)
     write_bytes(folder / "address.json", json.dumps(found_at).encode())
-    say(f"PAPER account {'goes on' if runtime.recovered else 'opened'}: {plan.name} on {options.exchange}, {folder}")
+    how = "goes on" if runtime.recovered else "opened"
+    say(f"{mode.label} account {how} ({mode.means}): {plan.name} on {options.exchange}, {folder}")
     say(f"Dashboard: {address}")
     if "metrics" in found_at:
         say(f"Figures for Prometheus: {found_at['metrics']}")
@@ -164,7 +174,7 @@ async def run_desk(plan: Plan, options: DeskOptions, say: Callable[[str], None])
         with suppress(asyncio.CancelledError):
             await task
     found = summary(process)
-    say("\n".join(["", "PAPER account, summary", *summary_lines(found)]))
+    say("\n".join(["", f"{mode.label} account, summary", *summary_lines(found)]))
     if process.failure:
         runtime.close()
     else:
@@ -226,7 +236,8 @@ async def _open(
 ) -> Process:
     symbols, bar_ms = plan.universe.symbols, int(plan.universe.bar.total_seconds() * 1000)
     told = await rest.instruments(symbols)
-    instruments = {name: Instrument(symbol=name, **one) for name, one in told.items()}
+    broker, mode = plan.paper.broker, mode_of(plan.paper.broker)
+    instruments = {name: Instrument(symbol=name, can_be_short=broker is None, **one) for name, one in told.items()}
     now_ms = await rest.now_ms()
     begin_ms = now_ms - plan.rules.warmup_bars * bar_ms
     past = [Bar(*one) for name in symbols for one in await rest.klines(name, plan.universe.timeframe, begin_ms, now_ms)]
@@ -238,6 +249,7 @@ async def _open(
     journal = folder / JOURNAL
     begun = next(read(journal), None) if journal.is_file() else None  # none where the very first write was torn
     run = begun.body["run"] if begun else secrets.token_hex(4)
+    require_same_mode(begun.body if begun else None, mode, folder)
     session = Session(
         run,
         plan.decider,
@@ -252,10 +264,11 @@ async def _open(
         "decider": plan.name, "models": plan.models, "venue": "simulated" if exchange else "binance",
         "symbols": list(symbols), "timeframe": plan.universe.timeframe, "code": __version__,
         "features": len(plan.decider.names), "speed": plan.paper.speed if exchange else 1.0,
-        "executor": plan.rules.executor.kind,
+        "executor": plan.rules.executor.kind, "broker": mode.name,
     }  # fmt: skip
     view = None
-    venue = PaperVenue(folder / "venue.jsonl", plan.rules.fills, plan.setup.costs, instruments, turn)
+    opening = Opening(broker, plan.keys, folder, instruments, session.capital)
+    venue = open_venue(opening, Simulated(plan.rules.fills, plan.setup.costs), folder / "venue.jsonl", turn)
     try:
         runtime = Runtime(
             folder, session, venue, Start(about, past, side, now_ms), plan.project / plan.paper.anchors, turn

@@ -128,7 +128,8 @@ class AccountMetrics:
         for event in events:
             if event.kind == REPORT:
                 what = str(event.body["what"])
-                self._outcome("filled" if what == "fill" else REPORTED.get(what, what))
+                if what != "whole":  # its fills are counted
+                    self._outcome("filled" if what == "fill" else REPORTED.get(what, what))
         for one in outputs:
             if one.kind == "decision":
                 symbol = self._labels.of("symbol", str(one.body["symbol"]))

@@ -20,7 +20,7 @@ from tradewind.live.runtime import JOURNAL, Runtime
 from tradewind.live.session.events import feed_event, market_event, report_event
 from tradewind.live.session.trading import used_of_limits
 from tradewind.live.stages import RolloutView
-from tradewind.live.venue.paper import PaperVenue
+from tradewind.live.venue.paper import Venue
 from tradewind.operations.journal.journal import read
 
 WATCH_S = 0.1
@@ -57,7 +57,7 @@ class Process:
 
     Attributes:
         runtime: the one writer.
-        venue: the paper venue, which sees every book, trade and bar.
+        venue: the broker, which sees every book, trade and bar.
         feed: where they come from.
         venue_clock: the venue's time.
         metrics: what Prometheus reads, if it does.
@@ -66,7 +66,7 @@ class Process:
     """
 
     runtime: Runtime
-    venue: PaperVenue
+    venue: Venue
     feed: Feed
     venue_clock: PacedClock | WallClock
     metrics: AccountMetrics | None = None
@@ -119,6 +119,7 @@ class Process:
                 self.runtime.turn.beat(beats)
             self.runtime.watch_halt_file()
             self.runtime.watch_stage()
+            self.runtime.watch_broker()
             if self.metrics is not None:
                 self.metrics.turn(WATCH_S)
             await asyncio.sleep(WATCH_S)

@@ -28,7 +28,7 @@ from tradewind.live.session.events import (
 )
 from tradewind.live.session.session import Session
 from tradewind.live.session.state import SessionState
-from tradewind.live.venue.paper import Broker
+from tradewind.live.venue.paper import Broker, Standing
 from tradewind.operations.journal.anchors import drop_anchor
 from tradewind.operations.journal.fence import Turn
 from tradewind.operations.journal.halt_file import HALT_FILE, halt_reason, is_halted
@@ -192,9 +192,9 @@ class Runtime:
             if order.status in OPEN:
                 for report in self.broker.history(order.client_id):
                     self.handle(report_event(report._replace(at_ms=max(report.at_ms, self.state.now_ms))))
-        self.broker.poll()
         there = self.broker.standing()
-        self.handle(Event(RECONCILED, now_ms, {"orders": list(there.orders), "positions": there.positions}))
+        self.drain()  # what was filled before
+        self.handle(_reconciled(now_ms, there))
 
     def handle(self, event: Event) -> list[Output]:
         """Journal an event with what follows from it, then act; the outputs of this event alone.
@@ -205,9 +205,22 @@ class Runtime:
         if event.kind == MARKET:
             self.broker.beat(event.now_ms)
         outputs = self._several([event])
+        self.drain()
+        return outputs
+
+    def drain(self) -> None:
+        """Take over what the broker has to tell."""
         while reports := self.broker.poll():
             self._several([report_event(one) for one in reports])
-        return outputs
+
+    def watch_broker(self) -> None:
+        """Take over what the broker has to tell, and what it holds where that is not what it has told."""
+        self.drain()
+        there = self.broker.differs()
+        if there is not None:
+            # What was sent meanwhile is not what the broker looked at.
+            living = tuple(one.client_id for one in self.state.orders.values() if one.is_open)
+            self.handle(_reconciled(self.state.now_ms, there._replace(orders=living)))
 
     def _several(self, events: Sequence[Event]) -> list[Output]:
         """Events with all that follows from them in one write; only then anything is sent."""
@@ -251,8 +264,7 @@ class Runtime:
             elif one.kind == "cancel":
                 self.broker.cancel(one.body["client_id"], self.state.now_ms)
             elif one.kind == "ask":
-                for report in self.broker.history(one.body["client_id"]):
-                    self._several([report_event(report._replace(at_ms=max(report.at_ms, self.state.now_ms)))])
+                self.broker.ask(one.body["client_id"])
 
     def _halted_before(self, order: Mapping[str, Any]) -> None:
         """The HALT file was there before the order was sent: it is not."""
@@ -349,6 +361,10 @@ class Runtime:
     def close(self) -> None:
         """Let another process go on."""
         self.journal.close()
+
+
+def _reconciled(now_ms: int, there: Standing) -> Event:
+    return Event(RECONCILED, now_ms, {"orders": list(there.orders), "positions": there.positions})
 
 
 def _past_of(start: Start) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Settings of a live account: limits, guardrails, how orders are worked, and how fills are simulated."""
+"""Settings of a live account: limits, guardrails, how orders are worked, where they go, how fills are simulated."""
 
 from typing import Annotated, Literal
 
@@ -123,6 +123,54 @@ class LiveRules(Parameters):
     warmup_bars: Annotated[int, Field(ge=1, le=100_000)] = 1000
 
 
+class BrokerRules(Parameters):
+    """An account at a venue that orders are sent to (`params:paper`, `broker`); None: fills are simulated.
+
+    Attributes:
+        exchange: the one whose answers are known, spot.
+        network: testnet has no real money; live needs `real_money`, too.
+        real_money: that orders may cost real money.
+        base_url: a server on this machine that speaks the same protocol; empty: the network's own.
+        recv_window_ms: an order that arrives so much later than it was signed is refused by the venue; after that one
+            which the venue does not know is proven not to live.
+        settle_s: added to it, for the venue's own delay until it shows what it has accepted.
+        answer_s: longest wait for an answer; then what became of the request is unknown.
+        send_within_s: an order that could not be sent by then is refused: its price is old.
+        poll_s: how often an open order is asked for.
+        start_s: longest wait for the venue at a start.
+        heartbeat_s: where this process's loop shows no sign of life for so long, what rests is taken back.
+        reconcile_s: how often positions are compared with the venue's while nothing is open.
+        close_s: longest time for taking back what is open at the end.
+    """
+
+    exchange: Literal["binance"] = "binance"
+    network: Literal["testnet", "live"] = "testnet"
+    real_money: bool = False
+    base_url: Annotated[str, Field(pattern=r"^(http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?)?$")] = ""
+    recv_window_ms: Annotated[int, Field(ge=100, le=60_000)] = 5000
+    settle_s: NotNegative = 2.0
+    answer_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    send_within_s: Positive = 10.0
+    poll_s: Positive = 1.0
+    start_s: Positive = 60.0
+    heartbeat_s: Positive = 60.0
+    reconcile_s: Positive = 60.0
+    close_s: Positive = 20.0
+
+    @model_validator(mode="after")
+    def _real_money_is_said_twice(self) -> "BrokerRules":
+        if (self.network == "live") != self.real_money:
+            raise ValueError(
+                "orders with real money need both network: live and real_money: true; orders without need neither"
+            )
+        return self
+
+    @property
+    def account(self) -> str:
+        """Name of its keys: those of one network are never tried at another."""
+        return f"{self.exchange}_{self.network}"
+
+
 class StrategyChoice(Parameters):
     """One of several strategies side by side (`params:paper`, `strategies`).
 
@@ -161,6 +209,7 @@ class PaperRules(Parameters):
         speed: of the simulated exchange, as simulated seconds a second.
         world_seed: of its market.
         rollout: the plan whose stage limits the account, such as conf/base/rollout.yml; empty: none does.
+        broker: an account at a venue that orders are sent to; None: fills are simulated, nothing is sent.
     """
 
     model: str = ""
@@ -175,3 +224,4 @@ class PaperRules(Parameters):
     speed: Positive = 3600.0
     world_seed: Annotated[int, Field(ge=0)] = 1009
     rollout: str = ""
+    broker: BrokerRules | None = None

@@ -84,7 +84,7 @@ class _Jar:
         """Nothing."""
 
 
-class _Response:
+class CcxtResponse:
     """An answer in the shape that ccxt reads."""
 
     def __init__(self, response: Response) -> None:
@@ -119,7 +119,7 @@ class CcxtSession:
         self._base = urlsplit(base_url)
         self.last_status = 0
 
-    def request(self, method: str, url: str, **how: Any) -> _Response:
+    def request(self, method: str, url: str, **how: Any) -> CcxtResponse:
         """The response, asked for again as long as it may pass; ccxt's throttle has counted it already.
 
         Args:
@@ -133,11 +133,7 @@ class CcxtSession:
         Raises:
             TemporaryOutage: no answer, or one that is not JSON, however often it is asked.
         """
-        parts = urlsplit(url)
-        if self._base.netloc:
-            url = urlunsplit((self._base.scheme, self._base.netloc, *parts[2:]))
-        content = how.get("data") or None
-        request = Request(url, None, method, how.get("headers") or {}, content, weight=0)
+        request = self.translated(method, url, how)
 
         def ask() -> Response:
             response = self.transport.ask_once(request)
@@ -148,7 +144,20 @@ class CcxtSession:
         response = retry(ask, self.transport.rules, self.transport.timing)
         self.last_status = response.status
         self.transport.require_no_redirect(request, response)
-        return _Response(response)
+        return CcxtResponse(response)
+
+    def translated(self, method: str, url: str, how: Mapping[str, Any]) -> Request:
+        """The request as the transport takes it.
+
+        Args:
+            method: of HTTP.
+            url: as ccxt makes it; its host is replaced where a base is set.
+            how: see `request`.
+        """
+        parts = urlsplit(url)
+        if self._base.netloc:
+            url = urlunsplit((self._base.scheme, self._base.netloc, *parts[2:]))
+        return Request(url, None, method, how.get("headers") or {}, how.get("data") or None, weight=0)
 
     def close(self) -> None:
         """Nothing: the transport is its owner's to close."""

@@ -53,11 +53,14 @@ class Timing:
 
 
 class RetryableError(Exception):
-    """A temporary failure; the server may ask to wait for `wait_s` seconds before the next try."""
+    """A temporary failure; the server may ask to wait for `wait_s` seconds before the next try.
 
-    def __init__(self, reason: str, wait_s: float | None = None) -> None:
+    `status` is that of HTTP, 0 where there was no whole answer.
+    """
+
+    def __init__(self, reason: str, wait_s: float | None = None, status: int = 0) -> None:
         super().__init__(reason)
-        self.wait_s = wait_s
+        self.wait_s, self.status = wait_s, status
 
 
 class RateLimiter:

@@ -5,6 +5,7 @@ of them before it is repeated. Redirects are not followed, since a key would go 
 """
 
 import json
+import logging
 import ssl
 import zlib
 from collections.abc import Iterator, Mapping
@@ -184,7 +185,8 @@ class Transport:
             wait_s = _retry_after_s(response.headers, self.timing.now())
             if wait_s is not None:
                 self.limiter.hold(min(wait_s, self.rules.max_retry_after_s))
-            raise RetryableError(f"{request} answered {response.status}: {self.words(response.body)!r}", wait_s)
+            words = self.words(response.body)
+            raise RetryableError(f"{request} answered {response.status}: {words!r}", wait_s, response.status)
 
     def _found(self, request: Request, target: BinaryIO | None = None) -> Response | None:
         response = self.ask_once(request, target)
@@ -216,6 +218,21 @@ class Transport:
                 f"{request} answered {response.status} and points to {self.words(elsewhere.netloc)}: redirects are not "
                 "followed, since the key would go along. Correct base_url if the source has moved"
             )
+
+
+class _WithoutQueries(logging.Filter):
+    """httpx logs whole addresses; a query may hold a signature, or what an account does."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Cut the query from every address of the line."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                str(one).partition("?")[0] if isinstance(one, httpx.URL) else one for one in record.args
+            )
+        return True
+
+
+logging.getLogger("httpx").addFilter(_WithoutQueries())
 
 
 @cache

@@ -15,6 +15,7 @@ from tradewind.live.dashboard.parts import instant, text
 from tradewind.live.dashboard.style import SCRIPT, STYLE
 from tradewind.live.process import Process
 from tradewind.live.session.trading import used_of_limits
+from tradewind.live.venue.choice import PAPER, mode_of_run
 from tradewind.operations.journal.halt_file import HALT_FILE, write_halt_file
 
 LARGEST_BODY = 16_384
@@ -87,9 +88,10 @@ def _is_foreign(request: Request) -> bool:
 
 
 def _status(process: Process) -> dict[str, Any]:
-    state = process.runtime.state
+    state, account = process.runtime.state, mode_of_run(process.runtime.about)
     return {
-        "paper": True, "state": state.risk.mode, "paused": state.risk.paused, "reason": state.risk.reason,
+        "paper": account is PAPER, "account": account.label,
+        "state": state.risk.mode, "paused": state.risk.paused, "reason": state.risk.reason,
         "equity": state.paper.equity, "twin": state.twin.equity * process.runtime.session.capital,
         "positions": {name: units for name, units in state.paper.units.items() if units},
         "now_ms": state.now_ms, "journal": list(process.runtime.journal.head), "counts": dict(state.counts),
@@ -118,11 +120,12 @@ def page(process: Process, here: str, body: str, token: str) -> str:
         for name in PAGES
     )
     mode = state.risk.mode + (" paused" if state.risk.paused else "")
+    account = mode_of_run(process.runtime.about)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width,initial-scale=1"><title>{here} · PAPER · Tradewind</title>'
+        f'content="width=device-width,initial-scale=1"><title>{here} · {account.label} · Tradewind</title>'
         f"<style>{STYLE}</style></head>"
-        '<body><header><div class="banner"><b>PAPER</b><span id="status">no real money · '
+        f'<body><header><div class="banner {account.name}"><b>{account.label}</b><span id="status">{account.means} · '
         f'<b class="{kind}">{text(mode)}</b> · {instant(state.now_ms)} UTC · {age}</span>'
         f'<form method="post" action="/control"><input type="hidden" name="token" value="{token}">'
         '<input type="hidden" name="action" value="halt"><input name="reason" placeholder="why halt?" required '

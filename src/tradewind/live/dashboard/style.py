@@ -11,6 +11,8 @@ body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.45 system-ui,san
 a{color:var(--accent);text-decoration:none}
 header{position:sticky;top:0;z-index:2;background:var(--card);border-bottom:1px solid var(--line)}
 .banner{background:var(--paper);padding:6px 16px;display:flex;gap:8px 16px;flex-wrap:wrap;align-items:center}
+.banner.testnet{border-bottom:3px dashed var(--warn)}
+.banner.live{background:#8c1d13;color:#fff}.banner.live .good,.banner.live .bad{color:#fff}
 .banner b{letter-spacing:.08em}
 .banner form{margin-left:auto;display:flex;gap:6px}
 nav{display:flex;gap:2px;overflow-x:auto;padding:0 10px}

@@ -61,10 +61,11 @@ class Report(NamedTuple):
 
     Attributes:
         client_id: ours.
-        what: accepted, refused, fill, cancelled or missing (the venue has no such order).
+        what: accepted, refused, fill, cancelled, missing (the venue has no such order, and it can no longer come),
+            unknown (no answer that proves anything), or whole (all of it was filled, though fees left fewer units).
         at_ms: venue's time.
         units, price, fee, middle, fill_id: of a fill; middle is that of the book.
-        reason: of a refusal.
+        reason: of a refusal; of a fill, what its fee was paid in.
         is_maker: whether the fill was of a resting order.
     """
 
@@ -98,4 +99,8 @@ def apply_report(order: OrderState, report: Report) -> float:
         order.status = REFUSED
     elif report.what in ("cancelled", "missing") and order.is_open:
         order.status = CANCELLED
+    elif report.what == "unknown" and order.status == SENT:
+        order.status = UNKNOWN
+    elif report.what == "whole" and order.is_open:
+        order.status = FILLED
     return 0.0

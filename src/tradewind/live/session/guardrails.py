@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tradewind.live.settings import Guardrails
+from tradewind.trading.risk.limits import Instrument
 
 DAY_MS = 86_400_000
 WORST_SHARE = 0.025
@@ -43,6 +44,19 @@ def expected_shortfall(returns: Sequence[float]) -> float:
         return 0.0
     worst = sorted(returns)[: max(int(len(returns) * WORST_SHARE), 1)]
     return max(-sum(worst) / len(worst), 0.0)
+
+
+def lent(
+    targets: Mapping[str, float], instruments: Mapping[str, Instrument]
+) -> tuple[dict[str, float], tuple[Action, ...]]:
+    """The targets that the venue lets one hold, and what changed them: on a spot market none below zero.
+
+    An order that would sell more than is held is refused there whole, so that the position would not even be closed.
+    """
+    left = {name: max(one, 0.0) if not instruments[name].can_be_short else one for name, one in targets.items()}
+    cut = sorted(name for name in left if left[name] != targets[name])
+    said = f"{', '.join(cut)}: the venue lends nothing to be sold short, the target is zero"
+    return left, (Action("no_short", min(targets[name] for name in cut), 0.0, said),) if cut else ()
 
 
 def guard(

@@ -28,7 +28,7 @@ from tradewind.live.session.events import (
     side_values,
 )
 from tradewind.live.session.guardrails import Account as Guarded
-from tradewind.live.session.guardrails import Action, guard
+from tradewind.live.session.guardrails import Action, guard, lent
 from tradewind.live.session.state import SessionState
 from tradewind.live.settings import LiveRules
 from tradewind.operations.journal.records import plain
@@ -126,7 +126,7 @@ class Session:
             state.books.leave(state.paper.marks)
             trading.cancel_all(state, outputs)
         trading.work(self, state, outputs)
-        if state.risk.flattening and not any(state.paper.units.values()) and not state.executors:
+        if state.risk.flattening and not trading.can_be_reduced(self, state) and not state.executors:
             state.risk = risk.positions_closed(state.risk, state.now_ms)
         if (state.risk.mode, state.risk.paused, state.risk.flattening) != before:
             body = {name: state.risk.to_body()[name] for name in ("mode", "paused", "flattening", "reason", "who")}
@@ -249,6 +249,8 @@ class Session:
             allowed = state.risk.stage_capital if state.risk.stage_capital is not None else float(len(staged))
             actions = (*actions, Action("stage", equity, allowed, f"targets as {state.risk.stage} allows"))
             guarded = staged
+        guarded, short = lent(guarded, self.instruments)
+        actions = (*actions, *short)
         for action in actions:
             outputs.append(Output("guardrail", action._asdict()))
             state.count("guardrails")
@@ -287,6 +289,8 @@ class Session:
                 state.risk = risk.fault(state.risk, f"a fill of an unknown order {report.client_id}", state.now_ms)
             return
         units = apply_report(order, report)
+        if report.what == "unknown":
+            state.count("unknown")
         if report.what == "refused":
             state.count("refused")
             state.gap.refused[order.symbol] = True

@@ -14,6 +14,7 @@ from tradewind.operations.journal.records import plain
 from tradewind.trading.decision.protocols import Decision
 from tradewind.trading.risk import states as risk
 from tradewind.trading.risk.gate import Order, RiskView, check, gross_after
+from tradewind.trading.risk.limits import Instrument
 from tradewind.trading.risk.stages import narrowed
 
 if TYPE_CHECKING:
@@ -110,17 +111,34 @@ def _start(session: Session, state: SessionState, symbol: str) -> Executor | Non
     instrument = session.instruments[symbol]
     price = state.paper.marks.get(symbol, 0.0)
     now = state.now_ms // MINUTE_MS if state.risk.flattening else state.done_ms
-    is_too_small = abs(difference) < instrument.lot_size * (1 - 1e-6)
-    too_little = abs(difference) * price < instrument.min_notional or abs(difference) < instrument.min_quantity
-    if is_too_small or too_little or state.counts.get(f"tried|{symbol}", -1) == now:
+    if _is_too_small(instrument, difference, price) or state.counts.get(f"tried|{symbol}", -1) == now:
         return None
     # One try a bar (a minute, where all is being closed): what was refused is tried again when something has changed.
     state.counts[f"tried|{symbol}"] = now
     state.number += 1
     kind = "market" if state.risk.flattening else session.rules.executor.kind
-    executor = Executor(state.number, symbol, kind, round(difference, 10), state.now_ms)
+    executor = Executor(state.number, symbol, kind, whole_lots(difference, instrument.lot_size), state.now_ms)
     state.executors[symbol] = executor
     return executor
+
+
+def _is_too_small(instrument: Instrument, units: float, price: float) -> bool:
+    """Whether no order of so many units is accepted."""
+    size = abs(whole_lots(units, instrument.lot_size))
+    return size == 0.0 or size < instrument.min_quantity or size * price < instrument.min_notional
+
+
+def whole_lots(units: float, lot: float) -> float:
+    """Towards zero: a fee that was taken in the coin itself leaves units that no order can have."""
+    return round(int(abs(units) / lot + 1e-6) * lot * (1 if units > 0 else -1), 10)
+
+
+def can_be_reduced(session: Session, state: SessionState) -> bool:
+    """Whether anything is held that an order could close."""
+    return any(
+        units and not _is_too_small(session.instruments[name], units, state.paper.marks.get(name, 0.0))
+        for name, units in state.paper.units.items()
+    )
 
 
 def _work_one(session: Session, state: SessionState, executor: Executor, quote: Quote, outputs: list[Output]) -> None:
@@ -148,11 +166,12 @@ def _send(
     session: Session, state: SessionState, executor: Executor, wish: Wish, quote: Quote, outputs: list[Output]
 ) -> bool:
     """Send one order if the gate lets it pass; whether it did."""
+    units = whole_lots(wish.units, session.instruments[executor.symbol].lot_size)
     price = wish.limit if wish.limit is not None else (quote.ask if wish.units > 0 else quote.bid)
     name = f"{session.run}-{executor.number}-{executor.sent}"
     client_id = f"{executor.number}-{executor.sent}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     kind = "market" if wish.limit is None else "limit"
-    order = Order(client_id, executor.symbol, wish.units, price, kind)
+    order = Order(client_id, executor.symbol, units, price, kind)
     view = view_of(session, state)
     found = check(order, view, narrowed(session.rules.limits, state.risk, view.equity, order.symbol))
     if found is not None:
@@ -165,7 +184,7 @@ def _send(
     executor.sent += 1
     executor.is_leaving = executor.is_leaving or wish.purpose in ("stop", "profit")
     state.orders[client_id] = OrderState(
-        client_id, executor.symbol, wish.units, price, kind, wish.purpose, quote.middle, state.now_ms
+        client_id, executor.symbol, units, price, kind, wish.purpose, quote.middle, state.now_ms
     )
     state.sent_ms = [*(at for at in state.sent_ms if at > state.now_ms - MINUTE_MS), state.now_ms]
     state.count("orders")

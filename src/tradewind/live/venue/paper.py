@@ -46,7 +46,43 @@ class Broker(Protocol):
         """What it holds of ours."""
 
     def history(self, client_id: str) -> list[Report]:
-        """Everything that became of one order; one `missing` of an order that it does not know."""
+        """Everything that became of one order; one `missing` of an order that it does not know. Of a start: it may wait
+        for the venue."""
+
+    def ask(self, client_id: str) -> None:
+        """Let what became of an order be told in reports."""
+
+    def differs(self) -> Standing | None:
+        """What it holds where that is not the sum of the fills that it has told; to be asked when all are polled."""
+
+
+class Venue(Broker, Protocol):
+    """A broker that sees what the feed shows."""
+
+    def on_book(self, symbol: str, book: LocalBook, now_ms: int) -> None:
+        """The book has changed.
+
+        Args:
+            symbol: whose book.
+            book: as it is now.
+            now_ms: by the venue's clock, UTC milliseconds.
+        """
+
+    def on_trade(self, symbol: str, price: float, quantity: float, now_ms: int) -> None:
+        """Others traded.
+
+        Args:
+            symbol: that was traded.
+            price: of the trade.
+            quantity: of the trade, in units.
+            now_ms: by the venue's clock, UTC milliseconds.
+        """
+
+    def on_bar(self, bar: Bar, now_ms: int) -> None:
+        """A bar has closed."""
+
+    def close(self) -> None:
+        """Let another process go on."""
 
 
 @dataclass
@@ -153,6 +189,14 @@ class PaperVenue:
         if client_id not in self._told:
             return [Report(client_id, "missing", 0)]
         return list(self._told[client_id])
+
+    def ask(self, client_id: str) -> None:
+        """Tell again what became of an order."""
+        self._reports += self.history(client_id)
+
+    def differs(self) -> Standing | None:
+        """Never: its positions are its fills."""
+        return None
 
     def on_book(self, symbol: str, book: LocalBook, now_ms: int) -> None:
         """The book has changed: orders that have arrived take what they may.

@@ -40,7 +40,10 @@ class RiskLimits(Parameters):
 
 
 class Instrument(Parameters):
-    """What the venue says of a symbol: steps of price and quantity, and the smallest and largest order."""
+    """What the venue says of a symbol: steps of price and quantity, the smallest and largest order.
+
+    Where it lends nothing (a spot market), no position `can_be_short`.
+    """
 
     symbol: str
     tick_size: Annotated[float, Field(gt=0)]
@@ -48,3 +51,4 @@ class Instrument(Parameters):
     min_quantity: Annotated[float, Field(ge=0)] = 0.0
     max_quantity: Annotated[float, Field(gt=0)] = 1e12
     min_notional: Annotated[float, Field(ge=0)] = 0.0
+    can_be_short: bool = True
