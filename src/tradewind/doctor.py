@@ -14,6 +14,7 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
+from tradewind import kernel_cache
 from tradewind.extras import MODULES, missing_modules
 
 Status = Literal["ok", "warn", "fail"]
@@ -72,6 +73,11 @@ def check_machine(project: Path) -> Iterator[Finding]:
     enough = free >= MINIMUM_FREE_GB
     detail = f"{free:.1f} GiB free" + ("" if enough else f": at least {MINIMUM_FREE_GB:.0f} are needed")
     yield Finding("disk", "ok" if enough else "fail", detail)
+    if kernel_cache.is_temporary():
+        remedy = f"name a folder that may be written to in {kernel_cache.FOLDER}"
+        yield Finding("kernels", "warn", f"compiled at each start, for they can be kept nowhere: {remedy}")
+    else:
+        yield Finding("kernels", "ok", "compiled once and kept")
 
 
 def check_accelerator(size: int = 1024, repeats: int = 10) -> Iterator[Finding]:
