@@ -155,7 +155,7 @@ def test_bar_by_bar_it_holds_what_it_held_in_its_run(world: World) -> None:
 def test_cut_anywhere_and_whatever_the_paper_account_holds_it_is_the_same(world: World) -> None:
     policy, seen = agent_of(world), seen_of(world, "B")
     whole, reasons = targets(policy, seen)
-    every = tuple(range(1, 300)) + (700, 701, 1200)
+    every = (*range(1, 300), 700, 701, 1200)
     for account in (Account(), Account(0.5, {"B": -0.7})):
         cut, why = targets(policy, seen, every, account)
         np.testing.assert_array_equal(cut, whole)

@@ -63,6 +63,26 @@ def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> FoldForecasts:
     return FoldForecasts(table.astype(dict.fromkeys(FORECASTS, "float32")), forecasters)
 
 
+def forecasts_out_of_sample(rows: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+    """What the forecaster of each fold's agents said of its test rows: symbol, timestamp, probabilities and expected
+    log return.
+
+    Args:
+        rows: model-input rows of all symbols.
+        folds: the folds table.
+    """
+    from threadpoolctl import threadpool_limits
+
+    said, names = [], feature_names(rows)
+    with threadpool_limits(limits=1):
+        for fold in folds.itertuples(index=False):
+            testing = rows[test_mask(rows, fold)]
+            model = AgentForecaster.fitted(rows[training_mask(rows, fold)], names).classes
+            told = model.predict(testing)[[*PROBABILITIES, "expected_return"]]
+            said.append(pd.concat([testing[KEYS], told], axis=1))
+    return pd.concat(said, ignore_index=True)
+
+
 def join(rows: pd.DataFrame, forecasts: pd.DataFrame, fold: int) -> pd.DataFrame:
     """The rows of one fold's past and test with its forecasts.
 

@@ -25,6 +25,7 @@ from tradewind.learning.models.walk_forward import WALK_FORWARD
 from tradewind.learning.splits.purged import PlainFold, plain_fold, training_mask
 from tradewind.parameters import Parameters
 from tradewind.trading.engine.backtest import History
+from tradewind.trading.setup import TradingSetup
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,15 @@ class AgentTraining(Parameters):
     address: str = ""
 
 
+class AgentRules(Parameters):
+    """One agent (`params:reinforcement_learning.AGENT.rules`)."""
+
+    agent: AgentParameters
+    environment: EnvironmentRules = EnvironmentRules()
+    reward: RewardRules = RewardRules()
+    training: AgentTraining = AgentTraining()
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that a fold's agents depend on beside its rows."""
@@ -64,6 +74,20 @@ class Plan:
     training: AgentTraining
     trading: TradingTerms
     seed: int
+
+    @classmethod
+    def of(cls, name: str, rules: AgentRules, bars_per_year: float, trading: TradingSetup, seed: int) -> "Plan":
+        """From the parameters of a run.
+
+        Args:
+            name: of the agent.
+            rules: algorithm, environment, reward and training.
+            bars_per_year: of the universe.
+            trading: costs and order rules.
+            seed: of the run.
+        """
+        terms = TradingTerms.from_rules(trading.costs, trading.execution, rules.environment, bars_per_year)
+        return cls(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
 
     def seeds(self) -> list[int]:
         """The run's seed and those after it."""

@@ -120,9 +120,7 @@ def as_known(timestamp: NDArray[np.int64], series: pd.DataFrame) -> Floats:
     return fold_side(Published(), known_at, value, timestamp)[1]
 
 
-def settled_within(
-    known_at: NDArray[Any], value: Floats, open_time: NDArray[Any], timestamp: NDArray[Any]
-) -> Floats:
+def settled_within(known_at: NDArray[Any], value: Floats, open_time: NDArray[Any], timestamp: NDArray[Any]) -> Floats:
     """The sum of the values that were published within each bar: open_time < known_at <= timestamp.
 
     Args:
