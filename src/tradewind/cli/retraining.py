@@ -15,7 +15,7 @@ from kedro.framework.startup import ProjectMetadata
 
 from tradewind.cli.errors import explain
 from tradewind.cli.project import project_context
-from tradewind.errors import BadData, BadModel, FolderInUse, StaleInput
+from tradewind.errors import BadData, BadModel, BadParameters, FolderInUse, StaleInput
 
 FOLDER, PAGE = Path("09_deployment/retraining"), Path("09_deployment/retraining.md")
 LOOK_EVERY_S = 5.0
@@ -161,13 +161,20 @@ class ProjectWork:
         from tradewind.learning.ensemble import EQUAL_WEIGHT
         from tradewind.learning.models.catalogue import stage_of
         from tradewind.operations.bundle.drift import walk_forward_losses
-        from tradewind.operations.bundle.making import choose
+        from tradewind.operations.bundle.making import agents_of, choose
         from tradewind.operations.retraining.judgement import Candidate
 
         self._judged = {table: self._fingerprint(table) for table in JUDGED}
         load = self._catalog.load
         board, verdict = load("leaderboard"), load("verdict")
-        name = choose(load("params:deployment").model, board, tuple(load("params:models")))
+        name = choose(
+            load("params:deployment").model, board, tuple(load("params:models")), str(verdict["strategy"])
+        )  # fmt: skip
+        if name in agents_of(load("params:models")):
+            raise BadParameters(
+                f"{name} is an agent, which has no log loss to judge a successor by: `kedro run`, and `kedro run "
+                "--pipelines deployment`; or retrain a model by deployment.model"
+            )
         rows = pd.concat([read()[["symbol", "timestamp", "label"]] for read in load("model_input").values()])
         of_members = name == EQUAL_WEIGHT
         losses = walk_forward_losses(

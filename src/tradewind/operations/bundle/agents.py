@@ -93,12 +93,14 @@ def probe_error(policy: AgentPolicy, seen: Seen, expected: Floats) -> float:
         expected: of `probe_of`.
     """
     _, steps = policy.advance(policy.begin(), seen, Account())
-    apart = np.abs(steps.target - expected)[~_alone(seen)].max(initial=0.0)
-    return float(apart) if np.isfinite(apart) else float("inf")
+    apart: NDArray[np.float64] = np.abs(np.subtract(steps.target, expected))
+    largest = float(apart[~_alone(seen)].max(initial=0.0))
+    return largest if np.isfinite(largest) else float("inf")
 
 
 def _alone(seen: Seen) -> NDArray[np.bool_]:
-    has, segment = ~np.isnan(seen.features).all(axis=1), seen.chunk.segment
+    has: NDArray[np.bool_] = ~np.isnan(seen.features).all(axis=1)
+    segment = seen.chunk.segment
     joined = has[1:] & has[:-1] & (segment[1:] == segment[:-1])
     return has & ~np.r_[False, joined] & ~np.r_[joined, False]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from tradewind.adaptive.rl.deciding import AgentPolicy
+from tradewind.adaptive.rl.deciding import FUNDING, AgentPolicy
 from tradewind.errors import BadModel
 from tradewind.learning.features.catalogue import FeatureSelection, select
 from tradewind.learning.features.stream import Plan
@@ -159,7 +159,7 @@ class Bundle:
         rules = TargetRules(setup.signal, setup.sizing, setup.costs, spec.universe.bars_per_year)
         chosen = select(spec.selection, spec.universe.timeframe, spec.universe.side_series)
         policy = self.agent or ForecastPolicy(self.forecaster, rules, spec.max_missing_share)
-        settlements = (agents.FUNDING,) if self.agent else ()
+        settlements = (FUNDING,) if self.agent else ()
         assembly = assembly_of(spec.universe, spec.max_gap_bars, grace_ms, settlements=settlements)
         return Decider(assembly, chosen, policy, setup.sizing, self.deciding_sha256, self._regimes_that_are_read())
 

@@ -121,8 +121,8 @@ def _policy_files(policies: Sequence[Files], forecaster: AgentForecaster) -> Fil
 
 
 def _probe_of(
-    rows: pd.DataFrame, known: Mapping[str, tuple[pd.DataFrame, History]], agent: tuple[Sequence[Files], AgentForecaster],
-    trading: TradingTerms,
+    rows: pd.DataFrame, known: Mapping[str, tuple[pd.DataFrame, History]],
+    agent: tuple[Sequence[Files], AgentForecaster], trading: TradingTerms,
 ) -> tuple[NDArray[np.float32], Floats, Floats]:  # fmt: skip
     """Consecutive bars of one symbol, and what the agent held over them by the episodes of its walk-forward.
 

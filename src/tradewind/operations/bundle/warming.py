@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tradewind.adaptive.rl.deciding import FUNDING
 from tradewind.learning.features.assembly import Arrivals, Bar, SideValue
 from tradewind.learning.features.market_columns import epoch_ms
-from tradewind.operations.bundle.agents import FUNDING
 from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.sealing import Files
 from tradewind.trading.decision.decider import decisions_of
