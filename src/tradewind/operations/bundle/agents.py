@@ -99,7 +99,7 @@ def probe_error(policy: AgentPolicy, seen: Seen, expected: Floats) -> float:
 
 
 def _alone(seen: Seen) -> NDArray[np.bool_]:
-    has: NDArray[np.bool_] = ~np.isnan(seen.features).all(axis=1)
+    has: NDArray[np.bool_] = np.asarray(np.isfinite(seen.features).any(axis=1))
     segment = seen.chunk.segment
     joined = has[1:] & has[:-1] & (segment[1:] == segment[:-1])
     return has & ~np.r_[False, joined] & ~np.r_[joined, False]
