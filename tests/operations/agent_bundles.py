@@ -14,7 +14,6 @@ from tradewind.adaptive.rl.policies import ABOUT
 from tradewind.adaptive.rl.rules import EnvironmentRules
 from tradewind.adaptive.rl.walk_forward import AgentRules, AgentTraining, Plan
 from tradewind.learning.features.catalogue import select
-from tradewind.learning.features.market_columns import epoch_ms
 from tradewind.learning.features.matrix import build_chunk, feature_table, market_table
 from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.making import Findings
@@ -91,22 +90,22 @@ def rules_of(algorithm: str) -> AgentRules:
     )
 
 
-def agent_findings(name: str, verdict: str, rows: pd.DataFrame) -> tuple[Findings, pd.DataFrame]:
+def agent_findings(name: str, rows: pd.DataFrame) -> tuple[Findings, pd.DataFrame]:
     board = pd.DataFrame({"strategy": [name], "family": "agent", "sharpe": 1.5, "sharpe_low": 0.2, "sharpe_high": 2.8})
     rng = np.random.default_rng(5)
     up = np.clip(0.4 + 0.1 * rng.standard_normal(len(rows)), 0, 0.7)
     said = rows[["symbol", "timestamp"]].assign(p_up=up, p_flat=0.2, p_down=0.8 - up, expected_return=0.0)
     held = rows[["symbol", "timestamp"]].assign(target=np.sign(0.4 - up), strategy=name)
-    return Findings({"verdict": verdict, "strategy": name}, board, said, {"seed": 7}), held
+    return Findings({"verdict": "go", "strategy": name}, board, said, {"seed": 7}), held
 
 
 @functools.cache
-def agent_files(algorithm: str = "ppo", seed: int = 7, verdict: str = "go") -> Files:
+def agent_files(algorithm: str = "ppo", seed: int = 7) -> Files:
     """The files of a bundle that holds an agent of two seeds, with the state after the market's last bar."""
     here = market()
     loaders: Any = {TERMS.universe.partition(name): (lambda one=one: one) for name, one in here.bars.items()}
     known = histories_of(loaders, here.side, TERMS.universe, TERMS.trading.sizing.volatility_window)
-    told, held = agent_findings(algorithm, verdict, here.rows)
+    told, held = agent_findings(algorithm, here.rows)
     plan = Plan.of(algorithm, rules_of(algorithm), TERMS.universe.bars_per_year, CHEAP, seed)
     run = AgentRun(plan, known, held, NullModelStore())
     files = make_agent_bundle(run, here.rows, AGENT_TERMS, told, "2026-01-01T00:00:00+00:00")
@@ -117,7 +116,3 @@ def agent_files(algorithm: str = "ppo", seed: int = 7, verdict: str = "go") -> F
 
 def agent_bundle(algorithm: str = "ppo", seed: int = 7) -> Bundle:
     return Bundle.from_files(agent_files(algorithm, seed), "a" * 64)
-
-
-def arrivals_ms(table: pd.DataFrame) -> list[int]:
-    return epoch_ms(table["timestamp"]).tolist()

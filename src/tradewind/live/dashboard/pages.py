@@ -335,7 +335,7 @@ def models(process: Process, query: Query, token: str) -> str:
         for name, value in about.items()
     ]
     bodies = [one.body for one in newest(process, "decision")][:600]
-    known = [one for one in bodies if one["edge"] is not None]
+    known = [one for one in bodies if one["p_up"] is not None]
     counts: dict[str, int] = {}
     for body in bodies:
         for one in body["why"] or ["the rule says flat"]:
