@@ -1,5 +1,6 @@
 """Agents trade on paper: alone and beside a rule and a model, with books of their own and one net order a symbol."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.depth import deep
 from tests.live import test_twin as twin
 from tests.live.conftest import session_of, simulated
 from tests.live.test_session import by_time, killed_and_back, records, step_bars
@@ -25,6 +27,7 @@ from tradewind.live.process import Process
 from tradewind.live.runtime import JOURNAL, Runtime
 from tradewind.live.settings import LiveRules, PaperRules, StrategyChoice
 from tradewind.market.universe import Universe
+from tradewind.operations.bundle.contents import SPEC
 from tradewind.operations.journal.journal import read
 from tradewind.operations.registry.registry import Registry
 from tradewind.trading.decision.forecasting import ForecastPolicy
@@ -57,7 +60,7 @@ def opened(make: Make, wrapped: Any, days: int = 5) -> tuple[Runtime, list[Any]]
     return make(session, past), by_time([one for one in bars if one.timestamp > first])
 
 
-@pytest.mark.parametrize("wrapped", [alone, beside])
+@pytest.mark.parametrize("wrapped", [beside, deep(alone)])
 def test_the_twin_of_an_agent_is_its_later_backtest(
     make_runtime: Make, wrapped: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,9 +176,9 @@ def test_a_forecaster_that_says_nothing_leaves_the_agent_flat(make_runtime: Make
 
 
 def chosen(folder: Path, paper: PaperRules, **changes: Any) -> Any:
-    spec = agent_bundle().spec
+    spec = agent_bundle("td3").spec
     params = {
-        "live": LiveRules(), "models": ("linear", "ppo"),
+        "live": LiveRules(), "models": ("linear", "td3"),
         "feature_engineering": {"features": spec.selection, "model_input": {"max_missing_share": 0.4}},
     }  # fmt: skip
     universe: Universe = changes.get("universe", spec.universe)
@@ -184,31 +187,34 @@ def chosen(folder: Path, paper: PaperRules, **changes: Any) -> Any:
 
 
 def test_the_newest_bundle_of_the_agent_is_traded_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(BadParameters, match="no bundle of the agent ppo"):
-        chosen(tmp_path, PaperRules(model="ppo"))
+    with pytest.raises(BadParameters, match="no bundle of the agent td3"):
+        chosen(tmp_path, PaperRules(model="td3"))
     registry = Registry(tmp_path / "09_deployment/registry")
-    for seed in (7, 8):
-        registry.register(agent_files(seed=seed))
-    decider, name, keys = chosen(tmp_path, PaperRules(model="ppo"))
+    files = agent_files("td3")
+    older = json.loads(files[SPEC])
+    older["evidence"]["sharpe"] = 1.0
+    for one in (files | {SPEC: json.dumps(older).encode()}, files):
+        registry.register(one)
+    decider, name, keys = chosen(tmp_path, PaperRules(model="td3"))
     identity = registry.version(2).identity
-    assert (name, keys) == ("ppo", {"ppo": identity}) and decider.assembly.settlements == ("funding",)
+    assert (name, keys) == ("td3", {"td3": identity}) and decider.assembly.settlements == ("funding",)
     assert isinstance(decider.policy.forecaster, CheckedModel) and len(decider.policy.seeds) == 2
     several = (
-        StrategyChoice(name="agent", share=0.5, model="ppo"),
+        StrategyChoice(name="agent", share=0.5, model="td3"),
         StrategyChoice(name="trend", share=0.5, rule="time_series_momentum"),
     )
     decider, name, keys = chosen(tmp_path, PaperRules(strategies=several))
-    assert name == "0.5 agent + 0.5 trend" and keys == {"ppo": identity}
+    assert name == "0.5 agent + 0.5 trend" and keys == {"td3": identity}
     assert decider.assembly.settlements == ("funding",)
     rule, _, _ = chosen(tmp_path, PaperRules(model="none"))
     assert rule.assembly.settlements == ()
     with pytest.raises(BadParameters, match="has no edge to filter"):
-        chosen(tmp_path, PaperRules(filter="ppo"))
+        chosen(tmp_path, PaperRules(filter="td3"))
 
 
 def test_an_agent_is_not_traded_on_other_terms_than_it_was_trained_with(tmp_path: Path) -> None:
-    Registry(tmp_path / "09_deployment/registry").register(agent_files())
-    spec, paper = agent_bundle().spec, PaperRules(model="ppo")
+    Registry(tmp_path / "09_deployment/registry").register(agent_files("td3"))
+    spec, paper = agent_bundle("td3").spec, PaperRules(model="td3")
     slower = spec.universe.model_copy(update={"timeframe": "4h"})
     window = spec.trading.model_copy(
         update={"sizing": spec.trading.sizing.model_copy(update={"volatility_window": 48})}

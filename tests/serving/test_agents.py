@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.depth import deep
 from tests.operations.agent_bundles import agent_bundle, agent_files, market
 from tests.operations.bundles import NAMES, bundle_files
 from tests.serving.conftest import ME, Service, price, serving
@@ -106,9 +107,9 @@ class Faulty:
         return told * (np.nan if self._fault == "nan" and self._asked > 40 else 1.0), hidden
 
 
-@pytest.mark.parametrize(("fault", "check"), [("inverted", "signs"), ("nan", "non-finite"), ("none", "")])
+@pytest.mark.parametrize(("fault", "check"), [("inverted", "signs"), ("nan", "non-finite"), deep("none", "")])
 def test_a_canary_is_compared_by_its_positions(fault: str, check: str, tmp_path: Path) -> None:
-    with serving(tmp_path, agent_files(), agent_files(seed=8), poll_s=0.05) as service:
+    with serving(tmp_path, agent_files("td3"), agent_files("td3", 8), poll_s=0.05) as service:
         trial = planted(service, fault)
         functions: Functions = service.functions
         assert trial.described()["compared"] == "positions"
@@ -130,7 +131,7 @@ def test_a_canary_is_compared_by_its_positions(fault: str, check: str, tmp_path:
 
 
 def test_an_agent_and_a_model_are_not_tried_beside_each_other(tmp_path: Path) -> None:
-    with serving(tmp_path, agent_files(), bundle_files(), poll_s=0.05) as service:
+    with serving(tmp_path, agent_files("td3"), bundle_files(), poll_s=0.05) as service:
         service.registry.move("development", "canary", 2, None, ME)
         wait_for(lambda: service.functions.models.refused)
         assert "only one of the two is an agent" in service.functions.models.refused

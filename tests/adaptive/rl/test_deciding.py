@@ -79,7 +79,7 @@ def world_of(algorithm: str) -> World:
     return World(rows, known, tuple(feature_names(rows)), refitted.forecaster, policies, terms)
 
 
-@pytest.fixture(scope="module", params=["ppo", "td3", deep("recurrent_ppo"), deep("sac")])
+@pytest.fixture(scope="module", params=["td3", deep("ppo"), deep("recurrent_ppo"), deep("sac")])
 def world(request: pytest.FixtureRequest) -> World:
     return world_of(request.param)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.depth import deep
 from tests.operations.agent_bundles import agent_bundle, agent_files, market
 from tests.operations.bundles import TERMS, bundle_files
 from tradewind.adaptive.rl.rules import ACCOUNT_FEATURES
@@ -46,7 +47,7 @@ def at_once(bundle: Bundle) -> pd.DataFrame:
     return bundle.decider().decide_history(here.bars, side)
 
 
-@pytest.mark.parametrize("algorithm", ["ppo", "td3"])
+@pytest.mark.parametrize("algorithm", ["ppo", deep("td3")])
 def test_bar_by_bar_it_decides_as_at_once(algorithm: str) -> None:
     bundle, here = agent_bundle(algorithm), market()
     decider, whole = bundle.decider(), at_once(bundle)

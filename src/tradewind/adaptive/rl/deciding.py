@@ -46,7 +46,13 @@ class Acts(Protocol):
     def decide(
         self, observations: NDArray[np.float32], held: Floats, hidden: HiddenState = ()
     ) -> tuple[Floats, HiddenState]:
-        """Targets and the next hidden state; see `policies.Policy.decide`."""
+        """Targets (rows,), NaN where there is no number, and the next hidden state.
+
+        Args:
+            observations: shape (rows, features + account), features not standardised.
+            held: shape (rows,), the present targets.
+            hidden: of `begin` or of the bar before.
+        """
         ...
 
 

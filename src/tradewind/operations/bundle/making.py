@@ -1,5 +1,6 @@
 """A bundle from a finished run: the procedure refitted on all settled labels, with its evidence."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -273,9 +274,11 @@ def _evidence(name: str, rows: pd.DataFrame, findings: Findings) -> Evidence:
     )  # fmt: skip
 
 
+@functools.cache
 def environment_sha256() -> str:
-    """Of the names and versions of all installed packages."""
-    return _sha256(sorted({f"{one.metadata['Name']}=={one.version}".lower() for one in distributions()}))
+    """Of the names and versions of all installed packages, which stay the same while a process runs."""
+    told = (one.metadata for one in distributions())  # parsed anew each time that it is asked for
+    return _sha256(sorted({f"{one['Name']}=={one['Version']}".lower() for one in told}))
 
 
 def _sha256(document: Any) -> str:
