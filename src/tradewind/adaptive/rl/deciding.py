@@ -144,7 +144,7 @@ class AgentPolicy:
             target[row], all_told = self._act(moved, bars[row], observed, int(seen.chunk.segment[row]))
             reasons[row] |= 0 if all_told else NO_ACTION
         explained = explain_position(float(moved["sign"][0]), np.sign(target), target)
-        is_free = (target == 0.0) & np.isfinite(forecast[:, 0]) & (explained & LEFT == 0)
+        is_free = (target == 0.0) & np.isfinite(forecast[:, 0]) & (reasons & NO_ACTION == 0) & (explained & LEFT == 0)
         reasons |= explained | np.where(is_free, CHOSE_FLAT, 0)
         moved["sign"][0] = np.sign(target[-1]) if len(target) else moved["sign"][0]
         return moved, Steps(forecast, np.full(len(rows), np.nan), target, reasons)

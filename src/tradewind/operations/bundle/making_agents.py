@@ -1,7 +1,7 @@
 """A bundle of an agent: its procedure once more on all settled labels, with the evidence of its walk-forward."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -143,9 +143,8 @@ def _probe_of(
     chosen = np.zeros(len(table), dtype=np.bool_)
     chosen[max(last - PROBED, 0) : last] = True
     bars, cut = table[chosen].reset_index(drop=True), history.rows(chosen)
-    usual = usual_volume(cut.volume, VOLUME_WINDOW) if cut.volume is not None else None
-    cut = History(cut.open, cut.close, cut.volatility, cut.funding_rate, cut.segment, cut.high, cut.low, cut.volume,
-                  usual)  # fmt: skip
+    volume = np.full(len(bars), np.inf) if cut.volume is None else cut.volume
+    cut = replace(cut, volume=volume, usual_volume=usual_volume(volume, VOLUME_WINDOW))
     within = own[own["timestamp"].isin(bars["timestamp"])]
     window = bars["timestamp"].iloc[0], bars["timestamp"].iloc[-1] + pd.Timedelta(milliseconds=1)
     held = [
@@ -155,12 +154,11 @@ def _probe_of(
     mean = np.clip(np.mean([one["target"].to_numpy() for one in held], axis=0), -1.0, 1.0)
     features = within.set_index("timestamp")[list(forecaster.features)].reindex(bars["timestamp"])
     high, low = cut.range()
-    volume = np.full(len(bars), np.inf) if cut.volume is None else cut.volume
-    columns = [epoch_ms(bars["timestamp"])] * 2 + [cut.segment, cut.open, high, low, cut.close, volume]
-    if "open_time" in bars:
-        columns[0] = epoch_ms(bars["open_time"])
+    columns = (
+        epoch_ms(bars["open_time"]), epoch_ms(bars["timestamp"]), cut.segment, cut.open, high, low, cut.close, volume,
+        cut.volatility, cut.funding_rate,
+    )  # fmt: skip
     numbers = np.column_stack([np.asarray(one, dtype=np.float64) for one in columns])
-    numbers = np.column_stack([numbers, cut.volatility, cut.funding_rate])
     return features.to_numpy(dtype=np.float32), numbers, mean
 
 
