@@ -15,7 +15,7 @@ from kedro.framework.startup import ProjectMetadata
 
 from tradewind.cli.errors import explain
 from tradewind.cli.project import project_context
-from tradewind.errors import BadData, BadModel, BadParameters, FolderInUse, StaleInput
+from tradewind.errors import BadData, BadModel, FolderInUse, StaleInput
 
 FOLDER, PAGE = Path("09_deployment/retraining"), Path("09_deployment/retraining.md")
 LOOK_EVERY_S = 5.0
@@ -161,8 +161,8 @@ class ProjectWork:
         from tradewind.learning.ensemble import EQUAL_WEIGHT
         from tradewind.learning.models.catalogue import stage_of
         from tradewind.operations.bundle.drift import walk_forward_losses
-        from tradewind.operations.bundle.making import agents_of, choose
-        from tradewind.operations.retraining.judgement import Candidate
+        from tradewind.operations.bundle.making import choose
+        from tradewind.operations.retraining.judgement import Candidate, require_log_loss
 
         self._judged = {table: self._fingerprint(table) for table in JUDGED}
         load = self._catalog.load
@@ -170,11 +170,7 @@ class ProjectWork:
         name = choose(
             load("params:deployment").model, board, tuple(load("params:models")), str(verdict["strategy"])
         )  # fmt: skip
-        if name in agents_of(load("params:models")):
-            raise BadParameters(
-                f"{name} is an agent, which has no log loss to judge a successor by: `kedro run`, and `kedro run "
-                "--pipelines deployment`; or retrain a model by deployment.model"
-            )
+        require_log_loss(name)
         rows = pd.concat([read()[["symbol", "timestamp", "label"]] for read in load("model_input").values()])
         of_members = name == EQUAL_WEIGHT
         losses = walk_forward_losses(
