@@ -1,6 +1,5 @@
 """Agents trade on paper: alone and beside a rule and a model, with books of their own and one net order a symbol."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from tests.live.conftest import session_of, simulated
 from tests.live.test_session import by_time, killed_and_back, records, step_bars
 from tests.live.test_strategies import Reverting
 from tests.live.test_twin import check, live_through
-from tests.operations.agent_bundles import agent_bundle, agent_files
+from tests.operations.agent_bundles import agent_bundle, agent_files, told_otherwise
 from tests.operations.bundles import NAMES
 from tradewind.adaptive.rl import deciding
 from tradewind.cli.paper import decider_of
@@ -27,7 +26,6 @@ from tradewind.live.process import Process
 from tradewind.live.runtime import JOURNAL, Runtime
 from tradewind.live.settings import LiveRules, PaperRules, StrategyChoice
 from tradewind.market.universe import Universe
-from tradewind.operations.bundle.contents import SPEC
 from tradewind.operations.journal.journal import read
 from tradewind.operations.registry.registry import Registry
 from tradewind.trading.decision.forecasting import ForecastPolicy
@@ -191,9 +189,7 @@ def test_the_newest_bundle_of_the_agent_is_traded_by_its_name(tmp_path: Path) ->
         chosen(tmp_path, PaperRules(model="td3"))
     registry = Registry(tmp_path / "09_deployment/registry")
     files = agent_files("td3")
-    older = json.loads(files[SPEC])
-    older["evidence"]["sharpe"] = 1.0
-    for one in (files | {SPEC: json.dumps(older).encode()}, files):
+    for one in (told_otherwise(files, sharpe=1.0), files):
         registry.register(one)
     decider, name, keys = chosen(tmp_path, PaperRules(model="td3"))
     identity = registry.version(2).identity

@@ -15,7 +15,7 @@ from tradewind.adaptive.rl.rules import EnvironmentRules
 from tradewind.adaptive.rl.walk_forward import AgentRules, AgentTraining, Plan
 from tradewind.learning.features.catalogue import select
 from tradewind.learning.features.matrix import build_chunk, feature_table, market_table
-from tradewind.operations.bundle.contents import Bundle
+from tradewind.operations.bundle.contents import SPEC, Bundle
 from tradewind.operations.bundle.making import Findings
 from tradewind.operations.bundle.making_agents import AgentRun, make_agent_bundle
 from tradewind.operations.bundle.sealing import Files
@@ -100,13 +100,13 @@ def agent_findings(name: str, rows: pd.DataFrame) -> tuple[Findings, pd.DataFram
 
 
 @functools.cache
-def agent_files(algorithm: str = "ppo", seed: int = 7) -> Files:
+def agent_files(algorithm: str = "ppo") -> Files:
     """The files of a bundle that holds an agent of two seeds, with the state after the market's last bar."""
     here = market()
     loaders: Any = {TERMS.universe.partition(name): (lambda one=one: one) for name, one in here.bars.items()}
     known = histories_of(loaders, here.side, TERMS.universe, TERMS.trading.sizing.volatility_window)
     told, held = agent_findings(algorithm, here.rows)
-    plan = Plan.of(algorithm, rules_of(algorithm), TERMS.universe.bars_per_year, CHEAP, seed)
+    plan = Plan.of(algorithm, rules_of(algorithm), TERMS.universe.bars_per_year, CHEAP, 7)
     run = AgentRun(plan, known, held, NullModelStore())
     files = make_agent_bundle(run, here.rows, AGENT_TERMS, told, "2026-01-01T00:00:00+00:00")
     abstaining = [name for name in files if name.endswith(ABOUT) and json.loads(files[name])["abstains"]]
@@ -114,5 +114,19 @@ def agent_files(algorithm: str = "ppo", seed: int = 7) -> Files:
     return files | warm_files(Bundle.from_files(files, ""), here.bars, here.side)
 
 
-def agent_bundle(algorithm: str = "ppo", seed: int = 7) -> Bundle:
-    return Bundle.from_files(agent_files(algorithm, seed), "a" * 64)
+def one_seed_files(algorithm: str = "ppo") -> Files:
+    """The same bundle whose second seed is the first once more: it holds something else."""
+    files = agent_files(algorithm)
+    copied = {name.replace("seed-0", "seed-1"): files[name] for name in files if name.startswith("seed-0")}
+    return files | copied
+
+
+def told_otherwise(files: Files, **evidence: Any) -> Files:
+    """The same bundle with other evidence, which is another version."""
+    spec = json.loads(files[SPEC])
+    spec["evidence"] |= evidence
+    return files | {SPEC: json.dumps(spec).encode()}
+
+
+def agent_bundle(algorithm: str = "ppo") -> Bundle:
+    return Bundle.from_files(agent_files(algorithm), "a" * 64)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.depth import deep
-from tests.operations.agent_bundles import agent_bundle, agent_files, market
+from tests.operations.agent_bundles import agent_bundle, agent_files, market, told_otherwise
 from tests.operations.bundles import NAMES, bundle_files
 from tests.serving.conftest import ME, Service, price, serving
 from tests.serving.test_service import message, wait_for
@@ -77,16 +77,14 @@ def test_it_answers_with_the_position_that_its_decider_gives(tmp_path: Path) -> 
 
 
 def planted(service: Service, fault: str) -> Any:
-    """A trial of the other seed's agent, whose policies have the fault."""
+    """A trial of another version of the agent, whose policies have the fault."""
     service.registry.move("development", "canary", 2, None, ME)
     wait_for(lambda: service.functions.models.now.trial is not None)
     trial = service.functions.models.now.trial
     assert trial is not None
     decider = trial.canary._decider
     agent: Any = decider.policy
-    # What it would hold if it were sound: the champion's own positions.
-    sound: Any = trial.champion._decider.policy
-    decider.policy = replace(agent, seeds=tuple(Faulty(one, fault) for one in sound.seeds))
+    decider.policy = replace(agent, seeds=tuple(Faulty(one, fault) for one in agent.seeds))
     return trial
 
 
@@ -109,7 +107,7 @@ class Faulty:
 
 @pytest.mark.parametrize(("fault", "check"), [("inverted", "signs"), ("nan", "non-finite"), deep("none", "")])
 def test_a_canary_is_compared_by_its_positions(fault: str, check: str, tmp_path: Path) -> None:
-    with serving(tmp_path, agent_files("td3"), agent_files("td3", 8), poll_s=0.05) as service:
+    with serving(tmp_path, agent_files("td3"), told_otherwise(agent_files("td3"), sharpe=1.0), poll_s=0.05) as service:
         trial = planted(service, fault)
         functions: Functions = service.functions
         assert trial.described()["compared"] == "positions"

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.depth import deep
-from tests.operations.agent_bundles import agent_bundle, agent_files, market
+from tests.operations.agent_bundles import agent_bundle, agent_files, market, one_seed_files, told_otherwise
 from tests.operations.bundles import TERMS, bundle_files
 from tradewind.adaptive.rl.rules import ACCOUNT_FEATURES
 from tradewind.errors import BadModel
@@ -124,10 +124,9 @@ def test_every_file_that_was_altered_or_is_missing_is_refused(tmp_path: Path) ->
 
 
 def test_parts_of_another_bundle_or_version_are_refused() -> None:
-    files, other = agent_files(), agent_files(seed=8)
-    mixed = files | {name: other[name] for name in files if name.startswith("seed-1-")}
-    # The same training but another seed belongs together; it is not what the probe was made with.
-    assert Bundle.from_files(mixed, "a" * 64).probe_error() > contents.PROBE_TOLERANCE
+    files, other = agent_files(), one_seed_files()
+    # Seeds of one training belong together; they are not what the probe was made with.
+    assert Bundle.from_files(other, "a" * 64).probe_error() > contents.PROBE_TOLERANCE
     foreign = agent_files("td3")
     with pytest.raises(BadModel, match="are not of one training"):
         Bundle.from_files(files | {one: foreign[one] for one in foreign if one.startswith("seed-1-")}, "a" * 64)
@@ -144,9 +143,7 @@ def test_parts_of_another_bundle_or_version_are_refused() -> None:
 def test_it_is_registered_and_enters_production_by_the_same_gate(tmp_path: Path) -> None:
     registry = Registry(tmp_path, GateRules(row_p99_ms=1000))
     files = agent_files()
-    watched = json.loads(files[contents.SPEC])
-    watched["evidence"]["verdict"] = "watch"
-    for one in (files, files | {contents.SPEC: json.dumps(watched).encode()}):
+    for one in (files, told_otherwise(files, verdict="watch")):
         registry.register(one)
     spec = registry.load(1).spec
     assert (spec.name, spec.family, spec.evidence.verdict) == ("ppo", "agent", "go")
@@ -162,5 +159,6 @@ def test_what_decides_is_in_the_fingerprint_of_its_decider() -> None:
     spec = json.loads(files[contents.SPEC])
     spec["trading"]["costs"]["taker_fee_bps"] = 7.0
     dearer = Bundle.from_files(files | {contents.SPEC: json.dumps(spec).encode()}, "a" * 64)
-    prints = {one.decider().fingerprint for one in (agent_bundle(), agent_bundle(seed=8), dearer)}
+    other = Bundle.from_files(one_seed_files(), "a" * 64)
+    prints = {one.decider().fingerprint for one in (agent_bundle(), other, dearer)}
     assert len(prints) == 3
