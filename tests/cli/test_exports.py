@@ -20,9 +20,11 @@ import httpx
 import numpy as np
 import onnxruntime
 import pytest
+from click.testing import CliRunner
 
+from tests.operations.agent_bundles import agent_files
 from tests.operations.bundles import bundle_files, inputs, stored_model
-from tradewind.cli.exports import mirror
+from tradewind.cli.exports import FORMS, export_model, mirror
 from tradewind.errors import BadModel, BadParameters, MissingExtra
 from tradewind.operations.bundle import contents
 from tradewind.operations.bundle.contents import Bundle
@@ -48,6 +50,27 @@ def test_the_model_of_mlflow_says_the_same(bundle: Bundle, tmp_path: Path) -> No
     np.testing.assert_allclose(said["forecast"], bundle.array(contents.EXPECTED), atol=1e-6)
     with pytest.raises(BadParameters, match="name another folder"):
         save_mlflow_model(bundle, tmp_path / "model")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_agent_is_exported_to_nobody_who_keeps_no_account(form: str, tmp_path: Path) -> None:
+    Registry(tmp_path / "registry").register(agent_files())
+    project = SimpleNamespace(project_path=tmp_path)
+    asked = ["1", "--form", form, "--output", str(tmp_path / "out"), "--registry", str(tmp_path / "registry")]
+    done = CliRunner().invoke(export_model, asked, obj=project)
+    assert isinstance(done.exception, BadParameters) and "is the agent ppo" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_mlflow_has_the_forecaster_of_an_agent_and_says_so(tmp_path: Path) -> None:
+    import mlflow.pyfunc
+
+    agent = Bundle.from_files(agent_files(), "a" * 64)
+    save_mlflow_model(agent, tmp_path / "model")
+    model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    assert model.metadata.metadata["part"] == "the forecaster of the agent"
+    said: Any = model.predict(agent.array(contents.PROBE))
+    np.testing.assert_allclose(said["forecast"], agent.array(contents.EXPECTED), atol=1e-6)
 
 
 def test_the_repository_of_triton_holds_the_same_graph_and_its_shapes(bundle: Bundle) -> None:

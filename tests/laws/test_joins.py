@@ -10,6 +10,7 @@ import pytest
 from tradewind.learning.features import catalogue, matrix
 from tradewind.learning.features.bars import Chunk
 from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.learning.features.market_columns import Published, fold_settled
 from tradewind.market.segments import assign_segments
 
 HOUR_MS = 3_600_000
@@ -33,6 +34,35 @@ def bars(market_bars: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         name: resegmented(table.iloc[600:1400][rng.random(800) > 0.02].reset_index(drop=True))
         for name, table in market_bars.items()
     }
+
+
+def settled_slowly(known: np.ndarray, value: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """What was paid within each bar, by looking at every payment."""
+    return np.array([
+        sum(paid for at, paid in zip(known, value, strict=True) if opened < at <= closed and paid == paid)
+        for opened, closed in times.T
+    ], dtype=np.float64)  # fmt: skip
+
+
+def test_payments_belong_to_the_bar_that_contains_them_wherever_the_history_is_cut() -> None:
+    rng = np.random.default_rng(2)
+    opened = np.sort(rng.choice(400, 200, replace=False)).astype(np.int64)  # with gaps, in which nothing is paid
+    times = np.stack([opened, opened + 1]) * HOUR_MS
+    known = np.sort(rng.integers(0, 400 * 4, 150)) * (HOUR_MS // 4)
+    value = np.where(rng.random(150) < 0.1, np.nan, rng.integers(1, 9, 150).astype(np.float64))
+    whole = fold_settled(Published(), known, value, (times[0], times[1]))[1]
+    np.testing.assert_array_equal(whole, settled_slowly(known, value, times))
+    assert whole.any() and (whole == 0).any() and whole.sum() < np.nansum(value)
+    for is_carried in (True, False):
+        state, paid, told = Published(), [], -1
+        for first in range(0, 200, 7):
+            part = times[:, first : first + 7]
+            until = part[1, -1] + 5 * HOUR_MS  # some come hours before the bar that contains them
+            news = (known > told) & (known <= until)
+            state, out = fold_settled(state, known[news], value[news], (part[0], part[1]))
+            state, told = state if is_carried else Published(), until
+            paid.append(out)
+        assert np.array_equal(np.concatenate(paid), whole) == is_carried
 
 
 def resegmented(table: pd.DataFrame) -> pd.DataFrame:

@@ -66,6 +66,7 @@ def session_of(
     symbols: Sequence[str], rule: str = "last_bar_reversal", side: tuple[str, ...] = (), limits: RiskLimits = CALM,
     executor: ExecutorRules | None = None, features: tuple[str, ...] = ("rsi_14",), costs: Costs | None = None,
     wrapped: Callable[[Callable[[str], RulePolicy], TargetRules], Policy] | None = None, capital: float = 100_000.0,
+    settlements: tuple[str, ...] = (),
 ) -> Session:  # fmt: skip
     """A session of a rule; `wrapped` makes another policy of rules by name and the rules of targets."""
     universe = Universe(venue="test", symbols=tuple(symbols), timeframe="1h", side_series=side)
@@ -82,7 +83,7 @@ def session_of(
 
     targets = TargetRules(setup.signal, setup.sizing, setup.costs, universe.bars_per_year)
     policy: Policy = wrapped(ruled, targets) if wrapped else ruled(rule)
-    decider = Decider(assembly_of(universe, 3, grace_ms=5000), chosen, policy, setup.sizing)
+    decider = Decider(assembly_of(universe, 3, grace_ms=5000, settlements=settlements), chosen, policy, setup.sizing)
     instruments = {
         name: Instrument(symbol=name, tick_size=0.01, lot_size=0.001, min_notional=5.0) for name in universe.symbols
     }

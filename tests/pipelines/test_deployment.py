@@ -10,10 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.operations.agent_bundles import AGENT_TERMS, agent_files, agent_findings, market, rules_of
 from tests.operations.bundles import NO_SIDE_SERIES, TERMS, bundle_files, findings, model_rows
+from tradewind import extras
+from tradewind.datasets.model_store import FolderModelStore
 from tradewind.datasets.registry import RegistryDataset, champions_stay
-from tradewind.errors import BadModel, BadParameters
+from tradewind.errors import BadModel, BadParameters, MissingExtra
 from tradewind.learning.regimes.walk_forward import RegimePlan
+from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
+from tradewind.operations.bundle.contents import GRAPH
 from tradewind.operations.bundle.warming import DECISIONS, STATE, read_decisions
 from tradewind.operations.registry.records import Roles
 from tradewind.pipelines.deployment.nodes import DeploymentRules, build_bundle, choose_procedure
@@ -39,14 +44,16 @@ def build(wanted: str, path: Path, origins: dict[str, Any] | None = None, least_
     board = pd.concat([told.leaderboard, *others], ignore_index=True)
     models = ["linear", "lightgbm"]
     best = {"max_depth": 2, "min_child_weight": 5.0}
-    of_run = [*models, "ppo"]  # `params:models` lists agents, too; none of them is searched or deployed
-    procedure = choose_procedure(board, of_run, PARAMETERS, DeploymentRules(model=wanted), best) | changes
+    of_run = [*models, "ppo"]  # `params:models` lists agents, too; none of them is searched
+    chosen = choose_procedure(board, told.verdict, of_run, PARAMETERS, DeploymentRules(model=wanted), best)
+    procedure = chosen | changes
     forecasts = [told.forecasts.assign(model=name) for name in (*models, "equal_weight")]
     partitions = {f"simulated/{name}/1h": partial(_of, rows, name) for name in TERMS.universe.symbols}
     bars = {partition: partial(_bars, name) for partition, name in zip(partitions, TERMS.universe.symbols, strict=True)}
     files = build_bundle(
         procedure, partitions, {}, told.verdict, board, TERMS.universe, TERMS.trading, TERMS.selection, PARAMETERS,
-        bars, NO_SIDE_SERIES, RegimePlan(rules={"least_bars": least_bars}), origins or {}, *forecasts,
+        bars, NO_SIDE_SERIES, RegimePlan(rules={"least_bars": least_bars}), origins or {},
+        pd.DataFrame(), {}, None, *forecasts,
     )  # fmt: skip
     dataset = RegistryDataset(path=str(path))
     dataset.save(files)
@@ -100,7 +107,7 @@ def test_parameters_that_kedro_has_made_objects_of_are_the_same() -> None:
     typed = copy.deepcopy(PARAMETERS)
     typed["classifier"]["linear"]["training"] = TrainingRules(row_stride=2)
     board = findings("linear", "go", model_rows(1)).leaderboard
-    procedure = choose_procedure(board, ["linear"], typed, DeploymentRules(model="best"))
+    procedure = choose_procedure(board, {"strategy": "linear"}, ["linear"], typed, DeploymentRules(model="best"))
     assert json.loads(json.dumps(procedure))["training"]["row_stride"] == 2
 
 
@@ -117,12 +124,70 @@ def test_who_retrains_leaves_the_champion_where_it_is(tmp_path: Path) -> None:
 
 def test_what_cannot_be_deployed_says_so(tmp_path: Path) -> None:
     with pytest.raises(BadParameters, match="must be best or one of"):
-        build("ppo", tmp_path)
+        build("sac", tmp_path)
     with pytest.raises(BadParameters, match="parameters of linear"):
         build("linear", tmp_path, parameters={"depth": 3})
     with pytest.raises(Exception, match="is a bundle") as refused:
         RegistryDataset(path=str(tmp_path)).save({"a": "text"})  # type: ignore[dict-item]
     assert isinstance(refused.value.__cause__ or refused.value, BadModel)
+
+
+def deploy_agent(path: Path, wanted: str = "ppo", judged: str = "ppo", **changes: Any) -> Any:
+    """The stage with an agent in the run, whose training is as small as `agent_bundles` has it."""
+    here, models = market(), ["linear", "ppo"]
+    told, held = agent_findings("ppo", here.rows)
+    board = pd.concat([told.leaderboard, told.leaderboard.assign(strategy="linear")], ignore_index=True)
+    verdict = told.verdict | {"strategy": judged}
+    rules = rules_of("ppo").model_dump(mode="json") | changes
+    parameters = PARAMETERS | {"reinforcement_learning": {"ppo": {"rules": rules}}}
+    procedure = choose_procedure(board, verdict, models, parameters, DeploymentRules(model=wanted))
+    names = {TERMS.universe.partition(name): name for name in TERMS.universe.symbols}
+    plan = FoldPlan(n_folds=2, initial_share=0.5, holdout_share=0.15, scheme="expanding", embargo_bars=4)
+    folds = make_folds(here.rows["timestamp"], plan, pd.Timedelta(hours=1), 4)
+    files = build_bundle(
+        procedure, {one: partial(_of, here.rows, name) for one, name in names.items()}, {}, verdict, board,
+        TERMS.universe, AGENT_TERMS.trading, TERMS.selection, parameters,
+        {one: partial(here.bars.get, name) for one, name in names.items()}, here.side,
+        RegimePlan(rules={"least_bars": 200}), {}, folds, {"reinforcement_learning/ppo": lambda: held}, Stores(path),
+        told.forecasts.assign(model="linear"),
+    )  # fmt: skip
+    dataset = RegistryDataset(path=str(path / "registry"))
+    dataset.save(files)
+    return dataset.load()
+
+
+class Stores:
+    """The stores of agents, below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def of(self, name: str) -> FolderModelStore:
+        return FolderModelStore(self._folder / name)
+
+
+def test_an_agent_that_is_named_or_judged_is_refitted_and_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = deploy_agent(tmp_path)
+    bundle = registry.load(1)
+    assert (bundle.spec.name, bundle.spec.family, bundle.spec.seed) == ("ppo", "agent", 7)
+    assert bundle.spec.evidence.verdict == "go" and registry.roles("development") == Roles(1)
+    # The same settings train the same agent: its probe, its policies and its positions are those of the helper's.
+    for name in ("probe-positions.npy", "seed-0-policy.onnx", "seed-1-policy.onnx", GRAPH):
+        assert bundle.files[name] == agent_files()[name]
+    last = read_decisions(bundle.files[DECISIONS])
+    assert set(last) == set(TERMS.universe.symbols) and np.isfinite(last["SIM2"].p_up)
+    # What was judged is what is best, else the best model that forecasts. Nothing is trained twice, and what is the
+    # same to the byte is the same version.
+    monkeypatch.setattr("tradewind.adaptive.rl.agents.train_agent", None)
+    assert [one.name for one in deploy_agent(tmp_path, "best").versions()] == ["ppo"]
+    assert deploy_agent(tmp_path / "other", "best", judged="linear").load(1).spec.name == "linear"
+    with pytest.raises(BadParameters, match="parameters of ppo"):
+        deploy_agent(tmp_path, agent={"depth": 3})
+    monkeypatch.setitem(extras.MODULES, "agents", ("no_such_library",))
+    with pytest.raises(MissingExtra, match=r"ppo \(deployment.model\) needs no_such_library"):
+        deploy_agent(tmp_path)
 
 
 def test_a_history_too_short_for_a_model_of_regimes_gives_a_bundle_without_one(

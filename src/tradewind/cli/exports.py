@@ -35,11 +35,18 @@ def _registry(project: ProjectMetadata, folder: Path) -> Any:
 def export_model(project: ProjectMetadata, version: int, form: str, output: Path, folder: Path) -> None:
     """Write the registered VERSION in another server's form, after its hashes were checked."""
     from tradewind.atomic import write_bytes
+    from tradewind.errors import BadParameters
     from tradewind.operations.bundle.contents import GRAPH
     from tradewind.operations.bundle.exports import torchserve_archive, triton_repository
     from tradewind.operations.bundle.saved_model import save_saved_model
 
     bundle = _registry(project, folder).load(version)
+    if bundle.agent is not None:
+        raise BadParameters(
+            f"version {version} is the agent {bundle.spec.name}: another server keeps no account for its policies to "
+            "see. Its files (decision.onnx, seed-N-policy.onnx) are in the registry; tradewind serve and kedro paper "
+            "decide with it"
+        )
     if form == "onnx":
         write_bytes(output, bundle.files[GRAPH])
     elif form == "triton":

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import click
 from kedro.framework.startup import ProjectMetadata
 
+from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.cli.project import project_context
 from tradewind.errors import BadModel, BadParameters, TradewindError
 
@@ -102,7 +103,7 @@ def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "", data: P
 def decider_of(
     params: Mapping[str, Any], data: Path, universe: Any, setup: Any, chosen: Any, max_gap_bars: int
 ) -> tuple[Any, str, dict[str, str]]:
-    """The decider of the stored model that is chosen, or of the rule; its name, and the stored models by key.
+    """The decider of the stored model or the agent that is chosen, or of the rule; its name, and the models by key.
 
     Args:
         params: the project's.
@@ -112,51 +113,67 @@ def decider_of(
         chosen: `PaperRules`.
         max_gap_bars: so many missing bars are bridged.
     """
+    from tradewind.adaptive.rl.deciding import FUNDING
     from tradewind.learning.features.catalogue import FeatureSelection, select
     from tradewind.live.settings import LiveRules
     from tradewind.trading.decision.decider import Decider, assembly_of
     from tradewind.trading.decision.together import Part, TogetherPolicy
 
     grace_ms = int(LiveRules.model_validate(params["live"]).grace_s * 1000)
-    assembly = assembly_of(universe, max_gap_bars, grace_ms)
     selection = FeatureSelection.model_validate(params["feature_engineering"]["features"])
     features = select(selection, universe.timeframe, universe.side_series)
-    found = _Policies(params, data, universe, setup, frozenset(one.name for one in features))
+    found = _Policies(params, data, universe, setup, features, max_gap_bars)
+
+    def decider(policy: Any, said: str, name: str) -> tuple[Any, str, dict[str, str]]:
+        settlements = (FUNDING,) if found.has_agent else ()
+        assembly = assembly_of(universe, max_gap_bars, grace_ms, settlements=settlements)
+        return Decider(assembly, features, policy, setup.sizing, said), name, found.keys
+
     if chosen.strategies:
         parts = [Part(one.name, one.share, found.policy(one.rule, one.model)) for one in chosen.strategies]
         name = " + ".join(f"{one.share:g} {one.name}" for one in chosen.strategies)
         said = json.dumps([one.model_dump() for one in chosen.strategies] + [found.keys])
-        return Decider(assembly, features, TogetherPolicy(parts), setup.sizing, said), name, found.keys
+        return decider(TogetherPolicy(parts), said, name)
     if chosen.filter:
         policy = found.policy(chosen.rule, chosen.filter)
-        said = json.dumps([chosen.rule, found.keys])
-        name = f"{chosen.rule} where {chosen.filter} agrees"
-        return Decider(assembly, features, policy, setup.sizing, said), name, found.keys
+        return decider(policy, json.dumps([chosen.rule, found.keys]), f"{chosen.rule} where {chosen.filter} agrees")
+    if chosen.model in AGENTS:
+        policy = found.policy("", chosen.model)
+        return decider(policy, found.keys[chosen.model], chosen.model)
     stored = stored_model(data, tuple(params["models"]), chosen.model)
     if stored is None:
-        policy = found.policy(chosen.rule, "")
-        return Decider(assembly, features, policy, setup.sizing, chosen.rule), chosen.rule, {}
+        return decider(found.policy(chosen.rule, ""), chosen.rule, chosen.rule)
     name, key, _ = stored
-    return Decider(assembly, features, found.policy("", name), setup.sizing, key), name, {name: key}
+    return decider(found.policy("", name), key, name)
 
 
 @dataclass
 class _Policies:
-    """Policies of rules and stored models; `keys` are those of the models that were asked for."""
+    """Policies of rules, stored models and agents; `keys` are those of the models that were asked for."""
 
     params: Mapping[str, Any]
     data: Path
     universe: Any
     setup: Any
-    computed: frozenset[str]
+    features: Sequence[Any]
+    max_gap_bars: int
     keys: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def has_agent(self) -> bool:
+        """Whether one that was asked for keeps an account of its own."""
+        return any(name in AGENTS for name in self.keys)
+
     def policy(self, rule: str, model_name: str) -> Any:
-        """Of a rule, of a model, or of a rule that the model filters."""
+        """Of a rule, of a model, of an agent, or of a rule that the model filters."""
         from tradewind.trading.decision.filtering import FilteredPolicy
 
         if not model_name:
             return self._of_rule(rule)
+        if model_name in AGENTS:
+            if rule:
+                raise BadParameters(f"{model_name} is an agent, which has no edge to filter {rule} by: choose a model")
+            return self._of_agent(model_name)
         model = self._of_model(model_name)
         return FilteredPolicy(self._of_rule(rule), model) if rule else model
 
@@ -184,7 +201,8 @@ class _Policies:
         selection = FeatureSelection.model_validate(self.params["feature_engineering"]["features"])
         require_same_origin(self.data, name, {"universe.timeframe": self.universe.timeframe}, selection)
         forecaster = model(name).from_files(files)
-        lacking = [one for one in forecaster.features if one not in self.computed]
+        computed = {one.name for one in self.features}
+        lacking = [one for one in forecaster.features if one not in computed]
         if lacking:
             raise BadParameters(
                 f"{name} reads features that these symbols do not have ({', '.join(lacking[:3])}, ...): "
@@ -194,6 +212,41 @@ class _Policies:
         rules = TargetRules(setup.signal, setup.sizing, setup.costs, self.universe.bars_per_year)
         share = _setting(self.params["feature_engineering"]["model_input"], "max_missing_share")
         return ForecastPolicy(CheckedModel(forecaster), rules, share)
+
+    def _of_agent(self, name: str) -> Any:
+        """The newest bundle of the agent; it decides by the terms that it was trained with."""
+        from tradewind.learning.features.stream import Plan
+        from tradewind.live.checked_model import checked
+        from tradewind.operations.registry.registry import Registry
+
+        folder = self.data / "09_deployment/registry"
+        versions = [one for one in Registry(folder).versions() if one.name == name] if folder.is_dir() else []
+        if not versions:
+            raise BadParameters(
+                f"no bundle of the agent {name} in {folder}: `kedro run --pipelines deployment --params "
+                f"deployment.model={name}` makes one"
+            )
+        newest = max(versions, key=lambda one: one.version)
+        bundle = Registry(folder).load(newest.version)
+        if bundle.agent is None:
+            raise BadModel(f"version {newest.version} is called {name} and is no agent: deploy the agent again")
+        spec = bundle.spec
+        trained = {
+            "the timeframe": (spec.universe.timeframe, self.universe.timeframe),
+            "features": (spec.plan_fingerprint, Plan(self.features).fingerprint()),
+            "data_engineering.market.max_gap_bars": (spec.max_gap_bars, self.max_gap_bars),
+            "trading.sizing.volatility_window": (
+                spec.trading.sizing.volatility_window, self.setup.sizing.volatility_window
+            ),
+        }  # fmt: skip
+        other = [what for what, (then, now) in trained.items() if then != now]
+        if other:
+            raise BadModel(
+                f"version {newest.version}, the agent {name}, was trained with {', '.join(other)} other than set now: "
+                "deploy it again, or choose a rule with --params paper.model=none"
+            )
+        self.keys[name] = bundle.identity
+        return checked(bundle.agent)
 
 
 def require_same_origin(data: Path, name: str, settings: Mapping[str, Any], selection: Any) -> None:

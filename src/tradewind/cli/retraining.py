@@ -162,12 +162,15 @@ class ProjectWork:
         from tradewind.learning.models.catalogue import stage_of
         from tradewind.operations.bundle.drift import walk_forward_losses
         from tradewind.operations.bundle.making import choose
-        from tradewind.operations.retraining.judgement import Candidate
+        from tradewind.operations.retraining.judgement import Candidate, require_log_loss
 
         self._judged = {table: self._fingerprint(table) for table in JUDGED}
         load = self._catalog.load
         board, verdict = load("leaderboard"), load("verdict")
-        name = choose(load("params:deployment").model, board, tuple(load("params:models")))
+        name = choose(
+            load("params:deployment").model, board, tuple(load("params:models")), str(verdict["strategy"])
+        )  # fmt: skip
+        require_log_loss(name)
         rows = pd.concat([read()[["symbol", "timestamp", "label"]] for read in load("model_input").values()])
         of_members = name == EQUAL_WEIGHT
         losses = walk_forward_losses(

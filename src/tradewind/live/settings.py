@@ -178,7 +178,7 @@ class StrategyChoice(Parameters):
         name: of its book.
         share: of the account that it trades.
         rule: a strategy without a model; empty: the model decides.
-        model: a stored model; with a rule it is the filter that must agree.
+        model: a stored model, or a deployed agent; with a rule it is the filter that must agree.
     """
 
     name: Annotated[str, Field(min_length=1, pattern=r"^[^|]+$")]
@@ -197,7 +197,7 @@ class PaperRules(Parameters):
     """Which paper account `make paper` opens (`params:paper`).
 
     Attributes:
-        model: a stored model; empty: the newest of a run.
+        model: a stored model, or an agent such as ppo, whose newest bundle decides; empty: the newest model of a run.
         rule: a strategy without a model, where there is none.
         filter: a stored model that must agree with the rule's positions (then the rule decides); empty: none.
         strategies: several side by side, each with a book of its own; the three above are then not read.

@@ -56,6 +56,8 @@ class Functions:
     def predict_price(self, request: PriceRequest) -> PriceAnswer:
         """The forecast of a symbol, by the champion or on its symbol-days by the canary; both are scored.
 
+        Of an agent it is the forecast that it read, with the target position that it chose; there is no edge.
+
         Raises:
             Refusal: 404 symbol, 422 horizon or features, 503 no model, warming or stale.
         """
@@ -68,6 +70,11 @@ class Functions:
         at_ms = _now_ms()
         decision: Decision | None = None
         as_of = request.as_of_ms
+        if request.features is not None and champion.bundle.agent is not None:
+            raise Refusal(
+                422, f"{champion.name} is an agent: it decides by its account, too, which features do not tell",
+                "send closed bars to /v1/bars, and ask without features", "features",
+            )  # fmt: skip
         if request.features is None:
             role, variant, decision = self._decided(serving, request.symbol, at_ms)
             said, as_of, model_ms = np.array(decision[2:6]), decision.timestamp, 0.0
@@ -78,7 +85,8 @@ class Functions:
         answer = PriceAnswer(
             symbol=request.symbol, horizon_bars=spec.horizon_bars, as_of_ms=as_of, p_down=float(said[0]),
             p_flat=float(said[1]), p_up=float(said[2]), expected_return=float(said[3]),
-            edge=decision.edge if decision else None, target=decision.target if decision else None,
+            edge=decision.edge if decision and decision.edge == decision.edge else None,
+            target=decision.target if decision else None,
             reasons=list(decision.reasons) if decision else [], model=variant.name, version=variant.version,
             variant="canary" if role == "canary" else "champion", overridden=variant.overridden, feature_age_s=age,
             latency_ms=(time.perf_counter() - began) * 1e3,
@@ -243,10 +251,19 @@ class Functions:
         self.telemetry.tell(document)
 
     def settle(self, request: OutcomesRequest) -> Document:
-        """Give settled labels to the trial's slow test."""
+        """Give settled labels to the trial's slow test.
+
+        Raises:
+            Refusal: 409 the trial is of agents.
+        """
         trial = self.models.now.trial
         if trial is None:
             return {"paired": 0, "trial": None}
+        if trial.champion.bundle.agent is not None:
+            raise Refusal(
+                409, "agents hold positions, and labels settle forecasts: the slow test cannot compare agents",
+                "leave outcomes out; judge the canary by an evaluation, and move it by hand", "labels",
+            )  # fmt: skip
         paired = trial.settle(request.as_of_ms, dict(request.labels))
         self.metrics.evidence.set(trial.slow.e_value)
         return {"paired": paired, "trial": trial.described()}

@@ -97,7 +97,10 @@ class ModelsInService:
         canary = self._variant(version, before)
         if canary is None or canary.version != version or canary.bundle.trial_terms != champion.bundle.trial_terms:
             if not self.refused:
-                self.refused = f"version {version} has another universe, horizon, window or features: it is not tried"
+                self.refused = (
+                    f"version {version} has another universe, horizon, window or features, or only one of the two is "
+                    "an agent: it is not tried"
+                )
                 logger.error("%s", self.refused)
             return None
         return Trial(champion, canary, self.settings.canary)
@@ -153,14 +156,19 @@ class ModelsInService:
             logger.error("the registry refuses: %s", error)
 
     def named(self, name: str, version: int | None) -> Variant:
-        """The version in service of this name, the champion's if no number is given.
+        """The version in service of this name, the champion's if no number is given, for who sends rows of features.
 
         Raises:
-            Refusal: 404.
+            Refusal: 404, also of an agent.
         """
         now = self.now
         present = [one for one in (now.champion, now.trial.canary if now.trial else None) if one is not None]
         for one in present:
             if one.name == name and version in (None, one.version):
+                if one.bundle.agent is not None:
+                    raise Refusal(
+                        404, f"{name} is an agent: a tensor of features does not hold the account that it decides by",
+                        "send closed bars to /v1/bars, and ask /v1/predict/price without features", "model",
+                    )  # fmt: skip
                 return one
         raise Refusal(404, "no such model or version is in service", "GET /v1/models lists what there is", "model")

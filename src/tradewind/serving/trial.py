@@ -72,16 +72,17 @@ class Trial:
             bar_ms: length of a bar, milliseconds.
         """
         theirs = {(one.timestamp, one.symbol): one for one in canary}
+        is_agent = self.champion.bundle.agent is not None
         for one in champion:
-            mine = np.array(one[2:6])
+            mine = _compared(one, is_agent)
             if not np.isfinite(mine).all():
                 continue
             other = theirs.get((one.timestamp, one.symbol))
             last = self.canary.latest.get(one.symbol)
             lag = 0.0 if other else (one.timestamp - (last.timestamp if last else 0)) / bar_ms
-            said = np.array((other or last or one)[2:6])
+            said = _compared(other or last or one, is_agent)
             self.checks.observe(Scored(mine, said, 0.0, 0.0, lag))
-            if other is not None and np.isfinite(said).all():
+            if not is_agent and other is not None and np.isfinite(said).all():
                 self._waiting.setdefault(one.timestamp, {})[one.symbol] = (mine[:3], said[:3])
         while len(self._waiting) > KEPT:
             self._waiting.popitem(last=False)
@@ -121,4 +122,15 @@ class Trial:
             "expected": self.checks.expected._asdict() if self.checks.expected else None,
             "e_value": self.slow.e_value, "e_value_worse": self.slow.e_value_worse, "days": self.slow.days,
             "outcome": self.slow.outcome,
+            "compared": "positions" if self.champion.bundle.agent is not None else "forecasts",
         }  # fmt: skip
+
+
+def _compared(decision: Decision, is_agent: bool) -> Floats:
+    """What the checks compare: the forecast of a model. Of an agent its position in [-1, 1], as if it were an edge: its
+    forecaster may be sound and its policy not. It is NaN where the policy said no number."""
+    if not is_agent:
+        return np.array(decision[2:6])
+    if "no_action" in decision.reasons or not np.isfinite(decision[2:6]).all():
+        return np.full(4, np.nan)
+    return np.array([(1.0 - decision.target) / 2.0, 0.0, (1.0 + decision.target) / 2.0, 0.0])

@@ -26,7 +26,7 @@ def save_mlflow_model(bundle: "Bundle", path: Path) -> None:
 
 
 def log_bundle(bundle: "Bundle") -> str:
-    """The bundle's model, logged to the active MLflow run.
+    """The bundle's model, of an agent its forecaster, logged to the active MLflow run.
 
     Args:
         bundle: as it is registered.
@@ -39,7 +39,8 @@ def log_bundle(bundle: "Bundle") -> str:
     """
     import mlflow.onnx
 
-    logged = mlflow.onnx.log_model(name=bundle.spec.name, **_described(bundle))
+    name = f"{bundle.spec.name}_forecaster" if bundle.agent else bundle.spec.name
+    logged = mlflow.onnx.log_model(name=name, **_described(bundle))
     require_callable(logged.model_uri)
     return str(logged.model_uri)
 
@@ -79,5 +80,7 @@ def _described(bundle: "Bundle") -> dict[str, Any]:
         "input_example": {"features": probe[:EXAMPLE_ROWS]},
         "pip_requirements": ["onnxruntime"],
         "onnx_execution_providers": ["CPUExecutionProvider"],  # as the service runs it; MLflow would ask for CUDA, too
-        "metadata": {"identity": bundle.identity, "model": bundle.spec.name},
+        # MLflow keeps no account for an agent to see: what it has is the forecaster that the agent reads.
+        "metadata": {"identity": bundle.identity, "model": bundle.spec.name}
+        | ({"part": "the forecaster of the agent"} if bundle.agent else {}),
     }

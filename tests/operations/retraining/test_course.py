@@ -22,14 +22,14 @@ from tests.operations.retraining.stages import (
     with_champion,
 )
 from tradewind import atomic, clock
-from tradewind.errors import BadData, StaleInput, TemporaryOutage
+from tradewind.errors import BadData, BadParameters, StaleInput, TemporaryOutage
 from tradewind.operations.bundle import contents
 from tradewind.operations.registry.gate import GateRules
 from tradewind.operations.registry.records import Reason, Roles
 from tradewind.operations.registry.registry import Registry
 from tradewind.operations.retraining import course
 from tradewind.operations.retraining.course import Asked
-from tradewind.operations.retraining.judgement import Judgement
+from tradewind.operations.retraining.judgement import Judgement, require_log_loss
 from tradewind.reports.retraining import render_retraining
 
 
@@ -39,6 +39,12 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     present = [datetime(2026, 3, 1, tzinfo=UTC)]
     monkeypatch.setattr(clock, "now", lambda: present[0])
     return present
+
+
+def test_an_agent_is_not_retrained_since_no_log_loss_judges_it() -> None:
+    require_log_loss("equal_weight")
+    with pytest.raises(BadParameters, match="sac is an agent, which has no log loss"):
+        require_log_loss("sac")
 
 
 def test_a_good_result_is_tried_beside_the_champion(tmp_path: Path) -> None:

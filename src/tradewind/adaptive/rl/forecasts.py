@@ -63,6 +63,26 @@ def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> FoldForecasts:
     return FoldForecasts(table.astype(dict.fromkeys(FORECASTS, "float32")), forecasters)
 
 
+def forecasts_out_of_sample(rows: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+    """What the forecaster of each fold's agents said of its test rows: symbol, timestamp, probabilities and expected
+    log return.
+
+    Args:
+        rows: model-input rows of all symbols.
+        folds: the folds table.
+    """
+    from threadpoolctl import threadpool_limits
+
+    said, names = [], feature_names(rows)
+    with threadpool_limits(limits=1):
+        for fold in folds.itertuples(index=False):
+            testing = rows[test_mask(rows, fold)]
+            model = AgentForecaster.fitted(rows[training_mask(rows, fold)], names).classes
+            told = model.predict(testing)[[*PROBABILITIES, "expected_return"]]
+            said.append(pd.concat([testing[KEYS], told], axis=1))
+    return pd.concat(said, ignore_index=True)
+
+
 def join(rows: pd.DataFrame, forecasts: pd.DataFrame, fold: int) -> pd.DataFrame:
     """The rows of one fold's past and test with its forecasts.
 
@@ -77,9 +97,18 @@ def join(rows: pd.DataFrame, forecasts: pd.DataFrame, fold: int) -> pd.DataFrame
 
 def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, "AgentForecaster"]:
     """Past and test rows with the linear models' forecasts: `rules.FORECASTS`, the mean over about 12 bars by symbol;
-    and what forecast the test rows.
+    and what forecast the test rows."""
+    inside, forecaster = out_of_fold(past)
+    return inside, add_forecasts(forecaster, test), forecaster
+
+
+def out_of_fold(past: pd.DataFrame) -> tuple[pd.DataFrame, "AgentForecaster"]:
+    """Past rows with `rules.FORECASTS`, and the forecaster of what follows, fitted on all of them.
 
     Within the past each of three blocks is forecast by models of the others, whose labels do not reach into it.
+
+    Raises:
+        BadData: the rows are too few.
     """
     from threadpoolctl import threadpool_limits
 
@@ -98,7 +127,7 @@ def with_forecasts(past: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame
                 raise BadData(f"{len(past)} training rows are too few for forecasts out of fold")
             predicted[chosen] = AgentForecaster.fitted(past[outside], names).predict(past[chosen])
         forecaster = AgentForecaster.fitted(past, names)
-    return _add(past, predicted), add_forecasts(forecaster, test), forecaster
+    return _add(past, predicted), forecaster
 
 
 def add_forecasts(forecaster: "AgentForecaster", rows: pd.DataFrame) -> pd.DataFrame:
@@ -144,6 +173,21 @@ class AgentForecaster:
         spread = _Spread(standardiser=standardiser, weights=tuple(weights.tolist()), width=float(high - low))
         return cls(fit_linear(sample, names, RIDGE), spread)
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The feature columns that it reads, in the order of its graph (`forecaster_graph`)."""
+        return self._classes.features
+
+    @property
+    def classes(self) -> LinearForecaster:
+        """What gives the probabilities, and the expected return with them."""
+        return self._classes
+
+    @property
+    def spread(self) -> _Spread:
+        """How far returns spread."""
+        return self._spread
+
     def predict(self, rows: pd.DataFrame) -> NDArray[np.float64]:
         """p_down, p_flat, p_up and the spread between the 5th and the 95th percentile of the log return, (rows, 4)."""
         size = np.exp(_design(self._spread.standardiser, rows) @ self._weights)
@@ -172,14 +216,28 @@ def _design(standardiser: Standardiser, rows: pd.DataFrame) -> NDArray[np.float6
     return np.column_stack([np.ones(len(rows)), standardiser.apply(rows).astype(np.float64)])
 
 
-def _add(rows: pd.DataFrame, predicted: NDArray[np.float64]) -> pd.DataFrame:
+def observed_forecasts(predicted: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`rules.FORECASTS`, in their order.
+
+    Args:
+        predicted: p_down, p_flat, p_up and spread, shape (rows, 4).
+        mean: of the edge over about `SMOOTHING_BARS` bars, shape (rows,).
+
+    Returns:
+        Shape (rows, 5).
+    """
     probability = predicted[:, : len(CLASSES)]
     entropy = -(probability * np.log(np.maximum(probability, 1e-12))).sum(axis=1) / np.log(len(CLASSES))
     edge = probability[:, 2] - probability[:, 0]
+    return np.column_stack([edge, mean, probability[:, 1], entropy, predicted[:, -1]])
+
+
+def _add(rows: pd.DataFrame, predicted: NDArray[np.float64]) -> pd.DataFrame:
+    edge = predicted[:, 2] - predicted[:, 0]
     mean = np.full(len(rows), np.nan)
     symbols = rows["symbol"].to_numpy()
     for symbol in rows["symbol"].unique():
         chosen = symbols == symbol
         mean[chosen] = smooth(edge[chosen], SMOOTHING_BARS)
-    columns = np.column_stack([edge, mean, probability[:, 1], entropy, predicted[:, -1]])
+    columns = observed_forecasts(predicted, mean)
     return rows.assign(**{name: columns[:, at] for at, name in enumerate(FORECASTS)})

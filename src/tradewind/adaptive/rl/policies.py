@@ -29,7 +29,7 @@ from tradewind.learning.models.sequence.windows import Standardiser
 
 POLICY, ABOUT, LOG = "policy.onnx", "policy.json", "training.json"
 LOG_COLUMNS = ["part", "steps", "valid_growth", "valid_turnover", "entropy", "entropy_floor", "kl", "value_loss"]
-LARGEST = 128.0  # position; the rules allow 125
+LARGEST = 128.0  # position, a power of two; the rules allow 125
 Floats = NDArray[np.float64]
 HiddenState = tuple[NDArray[np.float32], ...]
 
@@ -88,7 +88,7 @@ class Policy:
             hidden: the hidden state of a recurrent policy, of `begin` or of the bar before.
 
         Returns:
-            Targets of shape (rows,), and the hidden state.
+            Targets of shape (rows,), NaN where the network says no number; and the hidden state.
         """
         if self.about.abstains:
             return np.zeros(len(observations)), hidden
@@ -96,7 +96,9 @@ class Policy:
         outputs, *after = self._session.run(None, inputs)
         rules = self.about.environment
         if rules.actions == "discrete":
-            return np.asarray(self._targets[outputs.argmax(axis=1)]), tuple(after)
+            # The largest of some numbers and a NaN would be the NaN: a position that nobody chose.
+            is_told = np.isfinite(outputs).all(axis=1)
+            return np.where(is_told, self._targets[outputs.argmax(axis=1)], np.nan), tuple(after)
         wanted = np.clip(outputs[:, 0].astype(np.float64), -1, 1) * rules.max_position
         keeps = np.abs(wanted - held) < rules.dead_band * rules.max_position
         return np.asarray(np.where(keeps, held, wanted)), tuple(after)
@@ -118,6 +120,21 @@ class Rollout(NamedTuple):
     observations: NDArray[np.float32]
 
 
+def free_settings(
+    environment: EnvironmentRules, trading: TradingTerms, reward: RewardRules | None = None
+) -> Floats:  # fmt: skip
+    """The settings of an account that is handed targets: as actions, divided by `LARGEST`, which keeps their bits.
+
+    Args:
+        environment: the rules of the agent's environment, for what it is shown.
+        trading: costs and order rules.
+        reward: the reward rules; None takes the defaults.
+    """
+    free = {"actions": "continuous", "max_position": LARGEST, "dead_band": 0.0}
+    rules = environment.model_copy(update=free)
+    return pack_parameters(trading.terms, trading.book, Reward.from_rules(reward or RewardRules(), 0.0), rules)
+
+
 def run_policy(
     policy: Policy, market: TradingMarket, trading: TradingTerms, reward: RewardRules | None = None,
     multiples: tuple[float, ...] = (1.0,),
@@ -130,11 +147,11 @@ def run_policy(
         trading: costs, order rules and delay.
         reward: the reward rules; None takes the defaults.
         multiples: of the costs, one rollout each.
+
+    Raises:
+        BadModel: the policy says no number.
     """
-    # Targets go in as actions: a power of two keeps their bits.
-    free = {"actions": "continuous", "max_position": LARGEST, "dead_band": 0.0}
-    rules = policy.about.environment.model_copy(update=free)
-    settings = pack_parameters(trading.terms, trading.book, Reward.from_rules(reward or RewardRules(), 0.0), rules)
+    settings = free_settings(policy.about.environment, trading, reward)
     runs, features = market.runs, market.features
     count, n_episodes = len(runs), len(runs) * len(multiples)
     states = make_states(n_episodes, trading.delay)
@@ -151,6 +168,8 @@ def run_policy(
     hidden = policy.begin(n_episodes)
     for bar in range(int((runs[:, 1] - runs[:, 0]).max()) + 1):
         targets, hidden = policy.decide(observations, states[:, TARGET], hidden)
+        if not np.isfinite(targets).all():
+            raise BadModel(f"the policy of seed {policy.about.seed} says no number on bar {bar}: train it anew")
         still_running = np.flatnonzero(runs[:, 0] + bar <= runs[:, 1])
         rows = runs[still_running, 0] + bar
         for which, rollout in enumerate(out):

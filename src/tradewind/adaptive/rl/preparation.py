@@ -75,7 +75,27 @@ def prepare(
     """
     training, testing = training_mask(rows, fold), test_mask(rows, fold)
     assert_no_leak(rows, training, testing)
-    past, after = rows[training], rows[testing]
+    fit, valid, after = learning_markets(rows[training], symbols, rules, valid_share, carry_over)
+    tested = test_markets(rows[testing], symbols, (fold.test_start, fold.test_end), after.standardiser)
+    return FoldMarkets(fit, valid, tested, after.standardiser), after
+
+
+def learning_markets(
+    past: pd.DataFrame, symbols: SymbolHistories, rules: EnvironmentRules, valid_share: float,
+    carry_over: CarryOver | None = None,
+) -> tuple[TradingMarket, TradingMarket, CarryOver]:  # fmt: skip
+    """What an agent learns from and is chosen on, standardised, and what it brings to the next training.
+
+    Args:
+        past: model-input rows of all symbols with `FORECASTS`, whose labels are settled.
+        symbols: each symbol's bars and history.
+        rules: how many features and which forecasts the agent observes.
+        valid_share: the last part of the past, which chooses among the parts of a training.
+        carry_over: see `prepare`.
+
+    Raises:
+        BadData: features are missing or infinite, or the rows are too few.
+    """
     if carry_over is None:
         sample = past[thin(past, max(len(past) // ROWS_EACH, 1))].drop(columns=list(FORECASTS))
         chosen = choose_features(sample, rules.features) if rules.features >= 2 else []
@@ -90,17 +110,16 @@ def prepare(
     if carry_over is not None:
         early = early & (past["timestamp"] > carry_over.learned_until).to_numpy()
         if not early.any():
-            raise BadData(f"fold {fold.fold} has no bars to learn on from after {carry_over.learned_until}")
+            raise BadData(f"there are no bars to learn on from after {carry_over.learned_until}")
     markets = []
     for part in (past[early], past[late]):
         span = part["timestamp"].min(), part["timestamp"].max()
         markets.append(_market(part, symbols, span, standardiser.apply(part)))
-    tested = test_markets(after, symbols, (fold.test_start, fold.test_end), columns)
-    return FoldMarkets(markets[0], markets[1], tested, standardiser), CarryOver(standardiser, learned_until)
+    return markets[0], markets[1], CarryOver(standardiser, learned_until)
 
 
 def test_markets(
-    rows: pd.DataFrame, symbols: SymbolHistories, window: tuple[Any, Any], columns: list[str]
+    rows: pd.DataFrame, symbols: SymbolHistories, window: tuple[Any, Any], standardiser: Standardiser
 ) -> dict[str, TestMarket]:
     """What an agent acts in, by symbol.
 
@@ -108,7 +127,7 @@ def test_markets(
         rows: model-input rows of all symbols with `FORECASTS`.
         symbols: each symbol's bars and history.
         window: the first instant, and the first one after the last.
-        columns: the features that the agent sees, in its order.
+        standardiser: of the features that the agent sees, in its order; a missing one stands at its mean.
 
     Returns:
         The markets of those symbols that have bars and rows there; a bar without a row of features cannot be acted on.
@@ -119,8 +138,8 @@ def test_markets(
         within = ((bars["timestamp"] >= window[0]) & (bars["timestamp"] < window[1])).to_numpy()
         if not within.any() or own_rows.empty:
             continue
-        # A feature that is missing is so at the mean for the policy.
-        table = _aligned(bars[within], own_rows, own_rows[columns].to_numpy(dtype=np.float32))
+        seen = standardiser.filled(own_rows[list(standardiser.features)].to_numpy(dtype=np.float64))
+        table = _aligned(bars[within], own_rows, seen)
         tested[symbol] = TestMarket(
             TradingMarket.from_histories({symbol: history.rows(within)}, {symbol: table}),
             pd.DatetimeIndex(bars.loc[within, "timestamp"]),

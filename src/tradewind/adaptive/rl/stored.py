@@ -50,7 +50,7 @@ class StoredAgent:
             symbol, timestamp, target: a row a bar; 0 where it cannot act.
         """
         with_forecasts = add_forecasts(self.forecaster, rows).astype(dict.fromkeys(FORECASTS, "float32"))
-        markets = test_markets(with_forecasts, known, window, list(self.policy.about.standardiser.features))
+        markets = test_markets(with_forecasts, known, window, self.policy.about.standardiser)
         joined = TradingMarket.joined([one.market for one in markets.values()])
         (life,) = run_policy(self.policy, joined, trading)
         keys = [pd.DataFrame({"symbol": symbol, "timestamp": one.timestamp}) for symbol, one in markets.items()]

@@ -25,6 +25,7 @@ from tradewind.learning.models.walk_forward import WALK_FORWARD
 from tradewind.learning.splits.purged import PlainFold, plain_fold, training_mask
 from tradewind.parameters import Parameters
 from tradewind.trading.engine.backtest import History
+from tradewind.trading.setup import TradingSetup
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,15 @@ class AgentTraining(Parameters):
     address: str = ""
 
 
+class AgentRules(Parameters):
+    """One agent (`params:reinforcement_learning.AGENT.rules`)."""
+
+    agent: AgentParameters
+    environment: EnvironmentRules = EnvironmentRules()
+    reward: RewardRules = RewardRules()
+    training: AgentTraining = AgentTraining()
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that a fold's agents depend on beside its rows."""
@@ -64,6 +74,20 @@ class Plan:
     training: AgentTraining
     trading: TradingTerms
     seed: int
+
+    @classmethod
+    def of(cls, name: str, rules: AgentRules, bars_per_year: float, trading: TradingSetup, seed: int) -> "Plan":
+        """From the parameters of a run.
+
+        Args:
+            name: of the agent.
+            rules: algorithm, environment, reward and training.
+            bars_per_year: of the universe.
+            trading: costs and order rules.
+            seed: of the run.
+        """
+        terms = TradingTerms.from_rules(trading.costs, trading.execution, rules.environment, bars_per_year)
+        return cls(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
 
     def seeds(self) -> list[int]:
         """The run's seed and those after it."""
@@ -134,8 +158,16 @@ class _Job:
     seeds: tuple[int, ...]
 
 
-def _key(rows: pd.DataFrame, fold: Any, symbols: SymbolHistories, plan: Plan, before: str, forecaster: Files) -> str:
-    past = rows[training_mask(rows, fold)]
+def key_of(past: pd.DataFrame, symbols: SymbolHistories, plan: Plan, before: str, forecaster: Files) -> str:
+    """The fingerprint of all that a training follows from.
+
+    Args:
+        past: the rows that are learned from.
+        symbols: each symbol's bars and history.
+        plan: of the training.
+        before: the key of what is learned on from, empty for none.
+        forecaster: its files.
+    """
     training = (plan.training.valid_share, plan.training.incremental, before)
     settings = [plan.name, plan.agent, plan.environment, plan.reward, training, plan.trading, FORMAT]
     digest = hashlib.sha256("\n".join(map(repr, settings)).encode())
@@ -173,11 +205,13 @@ def _work(
     for fold in job.folds:
         rows = join(*inputs, fold.fold)
         forecaster = forecasters.get(fold.fold, {})
-        key = _key(rows, fold, symbols, plan, key, forecaster)
+        key = key_of(rows[training_mask(rows, fold)], symbols, plan, key, forecaster)
         markets, after = prepare(rows, fold, symbols, plan.environment, plan.training.valid_share, before)
         keys = {seed: hashlib.sha256(f"{key}-{seed}".encode()).hexdigest()[:24] for seed in job.seeds}
         task = training_task(plan, markets)
-        agents = {seed: _agent(keys[seed], seed, task, store, previous.get(seed), forecaster) for seed in job.seeds}
+        agents = {
+            seed: train_or_load(keys[seed], seed, task, store, previous.get(seed), forecaster) for seed in job.seeds
+        }
         logger.info("%s fold %d: seeds %s", plan.name, fold.fold, ", ".join(map(str, agents)))
         if plan.training.incremental:
             before, previous = after, agents
@@ -201,7 +235,19 @@ def training_task(plan: Plan, markets: FoldMarkets, agent: AgentParameters | Non
     )  # fmt: skip
 
 
-def _agent(key: str, seed: int, task: Any, store: ModelStore, previous: Files | None, forecaster: Files) -> Files:
+def train_or_load(
+    key: str, seed: int, task: Any, store: ModelStore, previous: Files | None, forecaster: Files
+) -> Files:  # fmt: skip
+    """The files of one agent, from the store or trained now and kept there.
+
+    Args:
+        key: of all that the training follows from.
+        seed: of everything random.
+        task: an `agents.TrainingTask`.
+        store: where agents and checkpoints are kept.
+        previous: files of an agent to learn on from.
+        forecaster: files that are stored beside it.
+    """
     checkpoint, files = _Checkpoint(store, f"part-{key[:19]}"), store.get(key)
     if files is None:
         from tradewind.adaptive.rl.agents import train_agent

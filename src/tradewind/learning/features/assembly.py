@@ -13,10 +13,12 @@ import numpy as np
 from tradewind.errors import BadData
 from tradewind.learning.features.bars import Chunk, Floats
 from tradewind.learning.features.market_columns import (
+    SETTLED,
     LastBar,
     Published,
     cross_section,
     fold_returns,
+    fold_settled,
     fold_side,
 )
 from tradewind.learning.features.packing import Arrays
@@ -115,6 +117,7 @@ class Assembly:
         grace_ms: how long after its close a timestamp waits for symbols that have not arrived.
         stale_after_ms: silence after which a series is missing, by name; of others a value stays.
         calendar: when the market trades; None: around the clock.
+        settlements: names of series whose values within each bar are summed up for who keeps an account (`SETTLED`).
     """
 
     symbols: tuple[str, ...]
@@ -125,6 +128,7 @@ class Assembly:
     grace_ms: int = 0
     stale_after_ms: Mapping[str, int] = field(default_factory=dict)
     calendar: Calendar | None = None
+    settlements: tuple[str, ...] = field(default=(), repr=False)  # no part of the fingerprint of who reads none
 
     def begin(self) -> AssemblyState:
         """The state before the first bar."""
@@ -194,9 +198,9 @@ class Assembly:
                 reference[at] = values[3]
             columns[symbol] = (times, values, segment, at)
         market, rank = cross_section(returns)
-        chunks = {}
+        chunks, nothing = {}, np.empty((2, 0), dtype=np.int64)
         for number, symbol in enumerate(symbols):
-            series = self._sides(published, symbol, side, columns[symbol][0][1] if symbol in columns else ready[:0])
+            series = self._sides(published, symbol, side, columns[symbol][0] if symbol in columns else nothing)
             if symbol not in columns:
                 continue
             times, values, segment, at = columns[symbol]
@@ -207,18 +211,33 @@ class Assembly:
         return AssemblyState(state.done_ms, state.pending, segments, last, published), chunks
 
     def _sides(
-        self, published: dict[str, Published], symbol: str, side: tuple[SideValue, ...], timestamp: np.ndarray
+        self, published: dict[str, Published], symbol: str, side: tuple[SideValue, ...], times: np.ndarray
     ) -> dict[str, Floats]:
-        """Each series at the symbol's bars; `published` is brought up to date."""
+        """Each series at the symbol's bars, whose open_time and timestamp are given; `published` is brought up to
+        date."""
         joined = {}
         for name in self.side_series:
-            news = [one for one in side if one.series == name and one.symbol in ("", symbol)]
-            news.sort(key=lambda one: one.known_at)
+            known_at, value = _news(side, name, symbol)
             key = f"{name}/{symbol}"
-            if not news and not len(timestamp):
+            if not len(known_at) and not times.shape[1]:
                 continue
             published[key], joined[name] = fold_side(
-                published.get(key, Published()), np.array([one.known_at for one in news], dtype=np.int64),
-                np.array([one.value for one in news], dtype=np.float64), timestamp, self.stale_after_ms.get(name, 0),
-            )  # fmt: skip
+                published.get(key, Published()), known_at, value, times[1], self.stale_after_ms.get(name, 0)
+            )
+        for name in self.settlements:
+            known_at, value = _news(side, name, symbol)
+            key = f"{SETTLED}{name}/{symbol}"
+            published[key], joined[f"{SETTLED}{name}"] = fold_settled(
+                published.get(key, Published()), known_at, value, (times[0], times[1])
+            )
         return joined
+
+
+def _news(side: tuple[SideValue, ...], name: str, symbol: str) -> tuple[np.ndarray, Floats]:
+    """What was published of a series of a symbol, in the order of time."""
+    news = [one for one in side if one.series == name and one.symbol in ("", symbol)]
+    news.sort(key=lambda one: one.known_at)
+    return (
+        np.array([one.known_at for one in news], dtype=np.int64),
+        np.array([one.value for one in news], dtype=np.float64),
+    )

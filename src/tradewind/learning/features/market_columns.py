@@ -1,7 +1,7 @@
 """What the universe did at each close, and side series as last known: folds that batch and stream share."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tradewind.learning.features.bars import Floats
 
 Integers = NDArray[np.int64]
+SETTLED = "settled:"  # and the name of a series: the sum of what was published within the bar
 MARKET_COLUMNS = ("market_return", "market_breadth", "market_dispersion")
 
 
@@ -117,6 +118,48 @@ def as_known(timestamp: NDArray[np.int64], series: pd.DataFrame) -> Floats:
     series = series.sort_values("known_at", kind="stable")
     known_at, value = epoch_ms(series["known_at"]), series["value"].to_numpy(dtype=np.float64)
     return fold_side(Published(), known_at, value, timestamp)[1]
+
+
+def settled_within(known_at: NDArray[Any], value: Floats, open_time: NDArray[Any], timestamp: NDArray[Any]) -> Floats:
+    """The sum of the values that were published within each bar: open_time < known_at <= timestamp.
+
+    Args:
+        known_at: when each value was published, of the type of the bars' instants.
+        value: what was published.
+        open_time: when each bar opens.
+        timestamp: when it closes, in order.
+
+    Returns:
+        One sum a bar; 0 where nothing was published.
+    """
+    place = np.searchsorted(timestamp, known_at, side="left")
+    inside = place < len(timestamp)
+    inside[inside] = open_time[place[inside]] < known_at[inside]
+    out = np.zeros(len(timestamp))
+    np.add.at(out, place[inside], value[inside])
+    return out
+
+
+def fold_settled(
+    state: "Published", known_at: Integers, value: Floats, times: tuple[Integers, Integers]
+) -> tuple["Published", Floats]:
+    """`settled_within` of the bars that follow those after which the state was `state`.
+
+    Args:
+        state: values that no bar has contained yet; `Published()` before the first bar.
+        known_at: when each new value was published (ms), in order.
+        value: the new values; a missing one says that nothing is paid.
+        times: (open_time, timestamp) of each bar, in milliseconds.
+
+    Returns:
+        The state after the last bar, and one sum a bar.
+    """
+    is_paid = ~np.isnan(value)
+    known = np.concatenate((state.known_at, known_at[is_paid]))
+    values = np.concatenate((state.value, value[is_paid]))
+    out = settled_within(known, values, *times)
+    waits = known > times[1][-1] if len(times[1]) else np.ones(len(known), dtype=np.bool_)
+    return Published(known[waits], values[waits]), out
 
 
 class Published(NamedTuple):

@@ -7,7 +7,15 @@ import pandas as pd
 
 from tradewind.errors import BadData
 from tradewind.learning.features.bars import Chunk
-from tradewind.learning.features.market_columns import MARKET_COLUMNS, as_known, epoch_ms, market_table
+from tradewind.learning.features.market_columns import (
+    MARKET_COLUMNS,
+    SETTLED,
+    Published,
+    as_known,
+    epoch_ms,
+    fold_settled,
+    market_table,
+)
 from tradewind.learning.features.spec import Feature
 from tradewind.learning.features.stream import compute_batch
 
@@ -23,8 +31,9 @@ __all__ = [
 
 
 def build_chunk(
-    bars: pd.DataFrame, reference: pd.DataFrame, market: pd.DataFrame, side_series: Mapping[str, pd.DataFrame]
-) -> Chunk:
+    bars: pd.DataFrame, reference: pd.DataFrame, market: pd.DataFrame, side_series: Mapping[str, pd.DataFrame],
+    settlements: Mapping[str, pd.DataFrame] | None = None,
+) -> Chunk:  # fmt: skip
     """One symbol's bars with everything else that was known at each close.
 
     Other symbols are joined on the same timestamp (their bars close at the same moment), side series backwards on
@@ -35,6 +44,7 @@ def build_chunk(
         reference: the reference symbol's bars.
         market: a `market_table` of the universe.
         side_series: by name a table of `known_at` and `value`.
+        settlements: the same of series that are summed up within each bar.
 
     Returns:
         One row a bar.
@@ -61,8 +71,15 @@ def build_chunk(
         volume=column("volume"),
         reference_close=reference_close.reindex(timestamp).to_numpy(dtype=np.float64),
         **_market_columns(market, timestamp, str(bars["symbol"].iloc[0]) if len(bars) else ""),
-        side={name: as_known(timestamp, series) for name, series in side_series.items()},
+        side={name: as_known(timestamp, series) for name, series in side_series.items()}
+        | {f"{SETTLED}{name}": _settled(bars, timestamp, table) for name, table in (settlements or {}).items()},
     )
+
+
+def _settled(bars: pd.DataFrame, timestamp: np.ndarray, table: pd.DataFrame) -> np.ndarray:
+    table = table.sort_values("known_at", kind="stable")
+    value = table["value"].to_numpy(dtype=np.float64)
+    return fold_settled(Published(), epoch_ms(table["known_at"]), value, (epoch_ms(bars["open_time"]), timestamp))[1]
 
 
 def _market_columns(market: pd.DataFrame, timestamp: np.ndarray, symbol: str) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ NaN. Output `forecast`, float64 (rows, 4): p_down, p_flat, p_up, expected log re
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def to_onnx(forecaster: Forecaster) -> bytes:
     if "network.onnx" in files:
         graph = _network(files)
     elif type(forecaster).has_direction and "forecaster.json" in files:
-        graph = _row_model(forecaster, files)
+        graph = row_graph(forecaster, files)
     else:
         raise BadModel(f"{forecaster.name} cannot be exported to ONNX: deploy a model that knows a direction")
     return finished(graph, input_shape(forecaster), forecaster.name)
@@ -138,27 +139,39 @@ def input_shape(forecaster: Forecaster) -> tuple[int, ...]:
     return (*(() if is_row else (forecaster.window_bars,)), len(forecaster.features))
 
 
-def finished(graph: Graph, shape: tuple[int, ...], name: str) -> bytes:
+def finished(
+    graph: Graph, shape: tuple[int, ...], name: str, outputs: Mapping[str, int] | None = None
+) -> bytes:  # fmt: skip
     """The graph as a checked file.
 
     Args:
         graph: whose output is `forecast`.
         shape: of one input.
         name: of the model.
+        outputs: columns of each output by its name, if there are others than `forecast`.
     """
     import onnx
     from onnx import TensorProto, helper
 
     given = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["rows", *shape])
-    output = helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["rows", 4])
-    onnx_graph = helper.make_graph(graph.nodes, name, [given], [output], graph.constants)
+    told = [
+        helper.make_tensor_value_info(one, TensorProto.DOUBLE, ["rows", columns])
+        for one, columns in (outputs or {OUTPUT: 4}).items()
+    ]
+    onnx_graph = helper.make_graph(graph.nodes, name, [given], told, graph.constants)
     opsets = [helper.make_opsetid(domain, version) for domain, version in sorted(graph.opsets.items())]
     model = helper.make_model(onnx_graph, opset_imports=opsets, ir_version=10, producer_name="tradewind")
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _row_model(forecaster: Forecaster, files: Files) -> Graph:
+def row_graph(forecaster: Forecaster, files: Files) -> Graph:
+    """The nodes of a model of rows, up to its output `forecast`.
+
+    Args:
+        forecaster: the fitted model.
+        files: its own (`forecaster.files()`).
+    """
     outside = json.loads(files["forecaster.json"])
     state, graph = outside["state"], Graph()
     if "model.txt" in files:

@@ -93,8 +93,9 @@ def backtest_again(session: Session, lived: Lived, decides: bool = True) -> dict
             model milliseconds a bar less.
     """
     tables, sides = tables_of(session, lived.bars), sides_of(session, lived.side)
+    read = {*session.decider.assembly.side_series, *session.decider.assembly.settlements}
     wanted: Mapping[str, dict[str, pd.DataFrame]] = {
-        symbol: {name: one for name, one in tables_of_one.items() if name in session.decider.assembly.side_series}
+        symbol: {name: one for name, one in tables_of_one.items() if name in read}
         for symbol, tables_of_one in sides.items()
     }
     decisions = session.decider.decide_history(tables, wanted) if decides else pd.DataFrame()

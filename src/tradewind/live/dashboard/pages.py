@@ -37,6 +37,8 @@ MEANING = {
     "no_volatility": "there is no volatility to size by",
     "infinite_feature": "a feature is infinite",
     "filtered": "the rule would hold a position, and the model that filters it does not agree",
+    "chose_flat": "the agent chose no position",
+    "no_action": "a policy of the agent says no number: it holds nothing until the next bar",
     "guardrail": "a guardrail changed the target",
     "paused": "the account is paused",
     "halted": "the account is HALTED",
@@ -333,7 +335,7 @@ def models(process: Process, query: Query, token: str) -> str:
         for name, value in about.items()
     ]
     bodies = [one.body for one in newest(process, "decision")][:600]
-    known = [one for one in bodies if one["edge"] is not None]
+    known = [one for one in bodies if one["p_up"] is not None]
     counts: dict[str, int] = {}
     for body in bodies:
         for one in body["why"] or ["the rule says flat"]:

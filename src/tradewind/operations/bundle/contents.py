@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from tradewind.adaptive.rl.deciding import FUNDING, AgentPolicy
 from tradewind.errors import BadModel
 from tradewind.learning.features.catalogue import FeatureSelection, select
 from tradewind.learning.features.stream import Plan
 from tradewind.learning.models.onnx_forecaster import OnnxForecaster
 from tradewind.learning.regimes.base import PREFIX, RegimeModel
 from tradewind.market.universe import Universe
+from tradewind.operations.bundle import agents
 from tradewind.operations.bundle.origins import ORIGINS, require_agreement
 from tradewind.operations.bundle.regimes import RegimesInService
 from tradewind.operations.bundle.sealing import Files
@@ -33,6 +35,7 @@ SPEC, GRAPH, REFERENCE, LATENCY, VERDICT = (
 # What new data is compared with; a bundle without it can be served, and not watched for drift.
 DRIFT = "drift.json"
 PROBE, EXPECTED, WALK_FORWARD = "probe-features.npy", "probe-forecasts.npy", "walk-forward.npy"
+FORECASTED = ["p_down", "p_flat", "p_up", "expected_return"]
 PROBE_TOLERANCE = 1e-6
 Floats = NDArray[np.float64]
 
@@ -101,14 +104,16 @@ class Bundle:
     Attributes:
         identity: SHA-256 of the manifest.
         spec: what it is.
-        forecaster: the ONNX graph.
+        forecaster: the ONNX graph; of an agent the forecaster that it reads.
         files: all of its files.
+        agent: what decides, where that is an agent.
     """
 
     identity: str
     spec: BundleSpec
     forecaster: OnnxForecaster
     files: Files
+    agent: AgentPolicy | None = None
 
     @classmethod
     def from_files(cls, files: Files, identity: str) -> "Bundle":
@@ -125,8 +130,9 @@ class Bundle:
             spec = BundleSpec.model_validate_json(files[SPEC])
         except ValidationError as error:
             raise BadModel(f"bundle {identity[:24]}: {SPEC} was written by another version: {error}") from error
-        if spec.format != FORMAT:
-            raise BadModel(f"bundle {identity[:24]} has format {spec.format}, this version reads {FORMAT}")
+        wanted = agents.FORMAT if spec.family == agents.FAMILY else FORMAT
+        if spec.format != wanted:
+            raise BadModel(f"bundle {identity[:24]} has format {spec.format}, this version reads {wanted}")
         found = Plan(select(spec.selection, spec.universe.timeframe, spec.universe.side_series)).fingerprint()
         if found != spec.plan_fingerprint:
             raise BadModel(
@@ -137,7 +143,10 @@ class Bundle:
             own = {"universe": spec.universe, "feature_engineering.features": spec.selection}
             require_agreement(files[ORIGINS], own, f"bundle {identity[:24]}")
         RegimesInService.from_files(files, spec.universe.symbols)  # damaged ones are refused now, not when asked
-        return cls(identity, spec, OnnxForecaster.from_bytes(files[GRAPH], spec.features), files)
+        forecaster, agent = OnnxForecaster.from_bytes(files[GRAPH], spec.features), None
+        if spec.family == agents.FAMILY:
+            agent = agents.policy_of(files, forecaster, spec.universe, spec.trading, spec.max_missing_share)
+        return cls(identity, spec, forecaster, files, agent)
 
     def decider(self, grace_ms: int = 0) -> Decider:
         """What decides bar by bar, the same as evaluation does.
@@ -149,10 +158,20 @@ class Bundle:
         setup = spec.trading
         rules = TargetRules(setup.signal, setup.sizing, setup.costs, spec.universe.bars_per_year)
         chosen = select(spec.selection, spec.universe.timeframe, spec.universe.side_series)
-        policy = ForecastPolicy(self.forecaster, rules, spec.max_missing_share)
-        assembly = assembly_of(spec.universe, spec.max_gap_bars, grace_ms)
-        graph = hashlib.sha256(self.files[GRAPH]).hexdigest()
-        return Decider(assembly, chosen, policy, setup.sizing, graph, self._regimes_that_are_read())
+        policy = self.agent or ForecastPolicy(self.forecaster, rules, spec.max_missing_share)
+        settlements = (FUNDING,) if self.agent else ()
+        assembly = assembly_of(spec.universe, spec.max_gap_bars, grace_ms, settlements=settlements)
+        return Decider(assembly, chosen, policy, setup.sizing, self.deciding_sha256, self._regimes_that_are_read())
+
+    @property
+    def deciding_sha256(self) -> str:
+        """Of the files that decide: the graph, and of an agent its policies and the terms of its accounts."""
+        digest = hashlib.sha256(self.files[GRAPH])
+        if self.agent:
+            for name in sorted(one for one in self.files if one.startswith("seed-")):
+                digest.update(hashlib.sha256(self.files[name]).digest())
+            digest.update(repr((self.spec.trading, self.spec.max_missing_share)).encode())
+        return digest.hexdigest()
 
     def regimes(self) -> RegimesInService | None:
         """Its models of regimes with a state of their own, as they stood after the run's last bar; None without."""
@@ -168,8 +187,10 @@ class Bundle:
 
     @property
     def trial_terms(self) -> tuple[Any, ...]:
-        """What a canary must have in common with the champion: universe, horizon, features and window."""
-        return self.spec.universe, self.spec.horizon_bars, self.spec.features, self.forecaster.window_bars
+        """What a canary must have in common with the champion: universe, horizon, features and window, and whether it
+        is an agent, which is compared by its positions."""
+        spec = self.spec
+        return spec.universe, spec.horizon_bars, spec.features, self.forecaster.window_bars, self.agent is not None
 
     def document(self, name: str) -> Any:
         """One of its JSON files."""
@@ -180,10 +201,14 @@ class Bundle:
         return np.load(io.BytesIO(self.files[name]), allow_pickle=False)
 
     def probe_error(self) -> float:
-        """By how much the graph differs here from what the trained model said of the probe rows; inf for no number."""
-        said = self.forecaster.predict_many(self.array(PROBE))
-        apart = np.abs(said - self.array(EXPECTED)).max()
-        return float(apart) if np.isfinite(apart) else float("inf")
+        """By how much the graph differs here from what the trained model said of the probe rows, and the positions of
+        an agent from those that it held on the probe's bars; inf for no number."""
+        features = self.array(PROBE)
+        apart = float(np.abs(self.forecaster.predict_many(features) - self.array(EXPECTED)).max())
+        if self.agent is not None:
+            seen = agents.seen_of(features, self.array(agents.PROBE_BARS), self.spec.features)
+            apart = max(apart, agents.probe_error(self.agent, seen, self.array(agents.PROBE_POSITIONS)))
+        return apart if np.isfinite(apart) else float("inf")
 
 
 def essence(files: Files) -> str:

@@ -1,5 +1,6 @@
 """A bundle from a finished run: the procedure refitted on all settled labels, with its evidence."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.errors import BadData, BadModel, BadParameters
 from tradewind.learning.ensemble import EQUAL_WEIGHT
 from tradewind.learning.ensemble.forecaster import EnsembleForecaster
@@ -26,7 +28,7 @@ from tradewind.metrics.verdict import best_first
 from tradewind.operations.bundle import contents
 from tradewind.operations.bundle.contents import BundleSpec, Evidence, array_file, json_file
 from tradewind.operations.bundle.drift import drift_document
-from tradewind.operations.bundle.measuring import latency_baseline, reference_distributions, walk_forward_edges
+from tradewind.operations.bundle.measuring import edges_of, latency_baseline, reference_distributions
 from tradewind.operations.bundle.sealing import Files
 from tradewind.trading.setup import TradingSetup
 
@@ -82,36 +84,49 @@ class Findings:
     parameters: dict[str, Any]
 
 
-def choose(wanted: str, leaderboard: pd.DataFrame, trained: tuple[str, ...]) -> str:
-    """The model to deploy: the one that is named, or the best on the walk-forward folds of those that can be deployed.
+def choose(
+    wanted: str, leaderboard: pd.DataFrame, trained: tuple[str, ...], judged: str = ""
+) -> str:  # fmt: skip
+    """What to deploy: the model or agent that is named, or the best.
+
+    The best is the judged strategy if that is an agent; else, of the models that can be deployed, the best on the
+    walk-forward folds.
 
     Args:
-        wanted: a model's name, or "best".
+        wanted: the name of a model or an agent, or "best".
         leaderboard: over the walk-forward folds.
-        trained: names of the models that this run trained.
+        trained: names of the models and agents that this run trained.
+        judged: the strategy that the verdict is about.
 
     Returns:
-        The model's name.
+        The name.
 
     Raises:
         BadParameters: it was not trained in this run, or knows no direction.
     """
-    possible = members_of(trained)
+    possible, agents = members_of(trained), agents_of(trained)
     if len(possible) > 1 and EQUAL_WEIGHT in set(leaderboard["strategy"]):
         possible = [*possible, EQUAL_WEIGHT]
+    if wanted == BEST and judged in agents:
+        return judged
     if wanted == BEST:
         board = leaderboard[leaderboard["strategy"].isin(possible)]
         if board.empty:
             raise BadParameters("deployment.model is best, and the leaderboard has no model that can be deployed")
         return str(best_first(board)["strategy"].iloc[0])
-    if wanted not in possible:
-        raise BadParameters(f"deployment.model must be {BEST} or one of {possible}, found {wanted!r}")
+    if wanted not in (*possible, *agents):
+        raise BadParameters(f"deployment.model must be {BEST} or one of {[*possible, *agents]}, found {wanted!r}")
     return wanted
 
 
 def members_of(trained: Sequence[str]) -> list[str]:
     """The models of a run that can be deployed: those of the catalogue that know a direction, no agents."""
     return [name for name in trained if name in catalogue.MODELS and catalogue.has_direction(name)]
+
+
+def agents_of(trained: Sequence[str]) -> list[str]:
+    """The agents of a run."""
+    return [name for name in trained if name in AGENTS]
 
 
 def settled(rows: pd.DataFrame) -> pd.DataFrame:
@@ -167,12 +182,14 @@ def make_bundle(
     apart = float(np.abs(forecaster.predict_many(probe) - expected).max())
     if not apart <= contents.PROBE_TOLERANCE:
         raise BadModel(f"{procedure.name}: the ONNX graph differs from the model by {apart:.1e} on the probe rows")
-    edges = walk_forward_edges(findings.forecasts, terms.universe.symbols)
+    said = findings.forecasts
+    edges = edges_of(said.assign(edge=said["p_up"] - said["p_down"]), terms.universe.symbols)
+    told = Told(procedure.name, type(model).family, procedure.seed, *_told(procedure))
     documents = {
-        contents.SPEC: _spec(procedure, model, known, terms, findings, created_at).model_dump(mode="json"),
+        contents.SPEC: spec_of(told, model.features, known, terms, findings, created_at).model_dump(mode="json"),
         contents.REFERENCE: reference_distributions(known, model.features, edges["edge"]),
         contents.DRIFT: drift_document(known, findings.forecasts, model.features, terms.universe, procedure.seed),
-        contents.LATENCY: latency_baseline(forecaster, probe),
+        contents.LATENCY: latency_baseline(forecaster.predict_row, probe),
         contents.VERDICT: findings.verdict,
     }
     return {
@@ -196,19 +213,42 @@ def probe_rows(rows: pd.DataFrame, model: Forecaster) -> NDArray[np.float32]:
     return np.stack([values[end - bars : end] for end in ends])
 
 
-def _spec(
-    procedure: Procedure | EnsembleProcedure, model: Forecaster, rows: pd.DataFrame, terms: DecisionTerms,
-    findings: Findings, created_at: str,
-) -> BundleSpec:  # fmt: skip
-    parameters, training = _told(procedure)
+@dataclass(frozen=True)
+class Told:
+    """What a bundle says of its procedure."""
+
+    name: str
+    family: str
+    seed: int
+    parameters: dict[str, Any]
+    training: dict[str, Any]
+    format: int = contents.FORMAT
+
+
+def spec_of(
+    told: Told, reads: tuple[str, ...], rows: pd.DataFrame, terms: DecisionTerms, findings: Findings, created_at: str
+) -> BundleSpec:
+    """What the bundle is.
+
+    Args:
+        told: of the procedure.
+        reads: the features that are read, in their order.
+        rows: the settled rows that it was fitted on.
+        terms: what decides beside the model.
+        findings: of the run.
+        created_at: UTC, ISO 8601.
+
+    Raises:
+        BadData: the leaderboard has no such strategy.
+    """
     features = select(terms.selection, terms.universe.timeframe, terms.universe.side_series)
     return BundleSpec(
-        name=procedure.name, family=type(model).family, seed=procedure.seed, parameters=parameters, training=training,
-        created_at=created_at, universe=terms.universe, trading=terms.trading, selection=terms.selection,
-        features=model.features, plan_fingerprint=Plan(features).fingerprint(), max_gap_bars=terms.max_gap_bars,
-        max_missing_share=terms.max_missing_share, horizon_bars=terms.horizon_bars,
+        format=told.format, name=told.name, family=told.family, seed=told.seed, parameters=told.parameters,
+        training=told.training, created_at=created_at, universe=terms.universe, trading=terms.trading,
+        selection=terms.selection, features=reads, plan_fingerprint=Plan(features).fingerprint(),
+        max_gap_bars=terms.max_gap_bars, max_missing_share=terms.max_missing_share, horizon_bars=terms.horizon_bars,
         trained_from=rows["timestamp"].min().isoformat(), trained_to=rows["timestamp"].max().isoformat(),
-        trained_rows=len(rows), evidence=_evidence(procedure.name, rows, findings),
+        trained_rows=len(rows), evidence=_evidence(told.name, rows, findings),
     )  # fmt: skip
 
 
@@ -234,9 +274,11 @@ def _evidence(name: str, rows: pd.DataFrame, findings: Findings) -> Evidence:
     )  # fmt: skip
 
 
+@functools.cache
 def environment_sha256() -> str:
-    """Of the names and versions of all installed packages."""
-    return _sha256(sorted({f"{one.metadata['Name']}=={one.version}".lower() for one in distributions()}))
+    """Of the names and versions of all installed packages, which stay the same while a process runs."""
+    told = (one.metadata for one in distributions())  # parsed anew each time that it is asked for
+    return _sha256(sorted({f"{one['Name']}=={one['Version']}".lower() for one in told}))
 
 
 def _sha256(document: Any) -> str:

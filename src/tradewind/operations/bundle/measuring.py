@@ -3,13 +3,12 @@
 import os
 import platform
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-
-from tradewind.learning.models.onnx_forecaster import OnnxForecaster
 
 LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 TIMED, UNTIMED = 2000, 100
@@ -17,13 +16,18 @@ WALK_FORWARD_ROWS = 100_000
 EDGES = np.dtype([("symbol", "<i4"), ("timestamp", "<i8"), ("edge", "<f4")])
 
 
-def latency_baseline(forecaster: OnnxForecaster, rows: NDArray[np.float32]) -> dict[str, Any]:
-    """Milliseconds of one forecast after another, wall and CPU time apart, and the machine that they were taken on."""
+def latency_baseline(answer: Callable[[Any], Any], given: Sequence[Any] | NDArray[np.float32]) -> dict[str, Any]:
+    """Milliseconds of one answer after another, wall and CPU time apart, and the machine that they were taken on.
+
+    Args:
+        answer: a forecast of a row, or a decision on a bar.
+        given: rows or bars, taken in turn.
+    """
     wall, cpu = np.empty(TIMED), np.empty(TIMED)
     for at in range(-UNTIMED, TIMED):
-        row = rows[at % len(rows)]
+        one = given[at % len(given)]
         began, spent = time.perf_counter(), time.thread_time()
-        forecaster.predict_row(row)
+        answer(one)
         if at >= 0:
             cpu[at], wall[at] = time.thread_time() - spent, time.perf_counter() - began
     return {
@@ -65,19 +69,19 @@ def reference_distributions(rows: pd.DataFrame, features: tuple[str, ...], edge:
     }  # fmt: skip
 
 
-def walk_forward_edges(forecasts: pd.DataFrame, symbols: tuple[str, ...]) -> NDArray[Any]:
-    """p_up - p_down of the newest out-of-sample forecasts, from which what two models share is measured.
+def edges_of(told: pd.DataFrame, symbols: tuple[str, ...]) -> NDArray[Any]:
+    """The newest edges out of sample, from which what two versions share is measured.
 
     Args:
-        forecasts: of one model, in the shape of `schema.Forecasts`.
+        told: symbol, timestamp and `edge`: p_up - p_down of a model, the position of an agent.
         symbols: of the universe; a row's number counts in this order.
 
     Returns:
         Rows of `EDGES`, ordered by timestamp and symbol.
     """
-    table = forecasts.sort_values(["timestamp", "symbol"]).iloc[-WALK_FORWARD_ROWS:]
+    table = told.sort_values(["timestamp", "symbol"]).iloc[-WALK_FORWARD_ROWS:]
     out = np.empty(len(table), dtype=EDGES)
     out["symbol"] = table["symbol"].map({name: at for at, name in enumerate(symbols)}).to_numpy()
     out["timestamp"] = table["timestamp"].dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
-    out["edge"] = (table["p_up"] - table["p_down"]).to_numpy(dtype=np.float32)
+    out["edge"] = table["edge"].to_numpy(dtype=np.float32)
     return out

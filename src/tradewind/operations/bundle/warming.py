@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tradewind.adaptive.rl.deciding import FUNDING
 from tradewind.learning.features.assembly import Arrivals, Bar, SideValue
 from tradewind.learning.features.market_columns import epoch_ms
 from tradewind.operations.bundle.contents import Bundle
@@ -60,7 +61,8 @@ def _bars(symbol: str, table: pd.DataFrame) -> list[Bar]:
 
 
 def _side(bundle: Bundle, table: pd.DataFrame, now_ms: int) -> tuple[SideValue, ...]:
-    wanted = table[table["series"].isin(bundle.spec.universe.side_series)]
+    settled = (FUNDING,) if bundle.agent else ()
+    wanted = table[table["series"].isin([*bundle.spec.universe.side_series, *settled])]
     known = epoch_ms(wanted["known_at"])
     rows = zip(wanted["series"], wanted["symbol"], known.tolist(), wanted["value"], strict=True)
     return tuple(SideValue(str(a), str(b), int(c), float(d)) for a, b, c, d in rows if c <= now_ms)

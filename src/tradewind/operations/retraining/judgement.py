@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tradewind.adaptive.rl.parameters import AGENTS
+from tradewind.errors import BadParameters
 from tradewind.operations.bundle.contents import DRIFT, Bundle
 from tradewind.operations.retraining.rules import RetrainingRules
 
@@ -37,6 +39,19 @@ class Judgement(NamedTuple):
     def is_good(self) -> bool:
         """Whether the candidate may be registered."""
         return not self.against
+
+
+def require_log_loss(name: str) -> None:
+    """Nothing, where what would be deployed forecasts.
+
+    Raises:
+        BadParameters: it is an agent.
+    """
+    if name in AGENTS:
+        raise BadParameters(
+            f"{name} is an agent, which has no log loss to judge a successor by: `kedro run`, then `kedro run "
+            "--pipelines deployment` registers a new one; or retrain a model that deployment.model names"
+        )
 
 
 def judge(candidate: Candidate, champion: Bundle | None, rules: RetrainingRules) -> Judgement:

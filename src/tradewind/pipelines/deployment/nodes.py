@@ -6,6 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from tradewind import extras
+from tradewind.adaptive.rl.forecasts import forecasts_out_of_sample
+from tradewind.adaptive.rl.walk_forward import AgentRules, Plan
 from tradewind.clock import now
 from tradewind.errors import BadData, BadParameters
 from tradewind.learning.ensemble import EQUAL_WEIGHT
@@ -20,43 +23,51 @@ from tradewind.operations.bundle.making import (
     EnsembleProcedure,
     Findings,
     Procedure,
+    agents_of,
     choose,
     make_bundle,
     members_of,
 )
+from tradewind.operations.bundle.making_agents import AgentRun, make_agent_bundle
 from tradewind.operations.bundle.origins import ORIGINS, origins_file
 from tradewind.operations.bundle.regimes import fit_regimes
 from tradewind.operations.bundle.sealing import Files
 from tradewind.operations.bundle.warming import warm_files
 from tradewind.parameters import Parameters
 from tradewind.provenance.records import plain
+from tradewind.trading.engine.histories import histories_of
 from tradewind.trading.setup import TradingSetup
 
 logger = logging.getLogger(__name__)
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+AGENT_STAGE = "reinforcement_learning"
 
 
 class DeploymentRules(Parameters):
-    """What is deployed (`params:deployment`): `best` of the leaderboard's that can be, or one by its name, such as
-    `lightgbm` or `equal_weight`."""
+    """What is deployed (`params:deployment`): `best` of the leaderboard's models that can be (the judged strategy, if
+    that is an agent), or one by its name, such as `lightgbm`, `equal_weight` or `ppo`."""
 
     model: str
 
 
 def choose_procedure(
-    leaderboard: pd.DataFrame, models: list[str], parameters: dict[str, Any], deployment: DeploymentRules, *best: Any
-) -> dict[str, Any]:
-    """Name, parameters, training rules and seed of the model to deploy, as in its walk-forward.
+    leaderboard: pd.DataFrame, verdict: dict[str, Any], models: list[str], parameters: dict[str, Any],
+    deployment: DeploymentRules, *best: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Name, parameters, training rules and seed of the model or agent to deploy, as in its walk-forward.
 
     Args:
         leaderboard: of the walk-forward folds.
-        models: of the run.
+        verdict: of the run.
+        models: of the run, agents among them.
         parameters: all of the run's.
         deployment: which one.
         best: the parameters found for each tuned model, in the order of `models`.
     """
-    name = choose(deployment.model, leaderboard, tuple(models))
+    name = choose(deployment.model, leaderboard, tuple(models), str(verdict["strategy"]))
     parameters = plain(parameters)
+    if name in agents_of(models):
+        return {"name": name, "rules": parameters[AGENT_STAGE][name]["rules"], "seed": parameters["seed"]}
     tuned = [one for one in models if one in catalogue.MODELS and catalogue.is_tuned(one)]  # agents are not
     best_of = dict(zip(tuned, best, strict=True))
 
@@ -85,6 +96,9 @@ def build_bundle(
     side_series: pd.DataFrame,
     regimes: RegimePlan,
     origins: dict[str, Any],
+    folds: pd.DataFrame,
+    agent_positions: Partitions,
+    model_store: Any,
     *forecasts: pd.DataFrame,
 ) -> dict[str, bytes]:
     """The files of the bundle.
@@ -103,6 +117,9 @@ def build_bundle(
         side_series: the same.
         regimes: the model of regimes that goes with the forecaster, fitted on all bars.
         origins: what made the stored tables, by dataset.
+        folds: the folds table.
+        agent_positions: by agent a function that loads its positions out of sample.
+        model_store: opens the store of an agent.
         *forecasts: out of sample, one table a model, and one of the ensemble.
 
     Returns:
@@ -110,27 +127,59 @@ def build_bundle(
 
     Raises:
         BadParameters: the procedure's parameters do not fit the model.
+        BadData: the agent held nothing out of sample.
     """
     parameters = plain(parameters)
-    name, typed = procedure["name"], _typed(procedure)
+    name = procedure["name"]
     rows = walk_forward.pool({partition: load() for partition, load in model_input.items()})
-    fitted = [one.name for one in typed.members] if isinstance(typed, EnsembleProcedure) else [name]
-    if any(catalogue.stage_of(one) == "deep_learning" for one in fitted):
-        ahead = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
-        rows = rows.merge(ahead, on=["symbol", "timestamp"], how="left", validate="one_to_one")
     preparation = parameters["feature_engineering"]
     terms = DecisionTerms(
         universe, trading, selection, int(parameters["data_engineering"]["market"]["max_gap_bars"]),
         float(preparation["model_input"]["max_missing_share"]), int(preparation["labels"]["horizon_bars"]),
     )  # fmt: skip
-    own = next(table for table in forecasts if len(table) and str(table["model"].iloc[0]) == name)
-    findings = Findings(verdict, leaderboard, own, parameters)
-    files = make_bundle(typed, rows, terms, findings, now().isoformat(timespec="seconds"))
+    created_at = now().isoformat(timespec="seconds")
+    if "rules" in procedure:
+        plan = _plan(procedure, universe, trading)
+        known = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
+        held = next((table for table in _loaded(agent_positions) if set(table["strategy"]) == {name}), None)
+        if held is None:
+            raise BadData(f"{name} has no positions out of sample: kedro run trains it before it is deployed")
+        findings = Findings(verdict, leaderboard, forecasts_out_of_sample(rows, folds), parameters)
+        run = AgentRun(plan, known, held, model_store.of(f"{AGENT_STAGE}.{name}"))
+        files = make_agent_bundle(run, rows, terms, findings, created_at)
+    else:
+        typed = _typed(procedure)
+        fitted = [one.name for one in typed.members] if isinstance(typed, EnsembleProcedure) else [name]
+        if any(catalogue.stage_of(one) == "deep_learning" for one in fitted):
+            ahead = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
+            rows = rows.merge(ahead, on=["symbol", "timestamp"], how="left", validate="one_to_one")
+        own = next(table for table in forecasts if len(table) and str(table["model"].iloc[0]) == name)
+        files = make_bundle(typed, rows, terms, Findings(verdict, leaderboard, own, parameters), created_at)
     if origins:
         files[ORIGINS] = origins_file(origins)
     history = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}
-    files |= _regime_files(history, regimes, typed.seed)
+    files |= _regime_files(history, regimes, procedure["seed"])
     return files | warm_files(Bundle.from_files(files, ""), history, side_series)
+
+
+def _plan(procedure: dict[str, Any], universe: Universe, trading: TradingSetup) -> Plan:
+    """How the agent was trained; what that needs must be installed.
+
+    Raises:
+        MissingExtra: torch or the library of agents is not.
+        BadParameters: its parameters do not fit.
+    """
+    name = procedure["name"]
+    extras.require("agents", f"{name} (deployment.model)", ", or deploy a model that forecasts")
+    try:
+        rules = AgentRules.model_validate(procedure["rules"])
+    except ValueError as error:
+        raise BadParameters(f"parameters of {name}: {error}") from error
+    return Plan.of(name, rules, universe.bars_per_year, trading, procedure["seed"])
+
+
+def _loaded(tables: Partitions) -> list[pd.DataFrame]:
+    return [load() for load in tables.values()]
 
 
 def _typed(procedure: dict[str, Any]) -> Procedure | EnsembleProcedure:

@@ -19,7 +19,7 @@ def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
         [
             Node(
                 choose_procedure,
-                ["leaderboard", "params:models", "parameters", "params:deployment", *best],
+                ["leaderboard", "verdict", "params:models", "parameters", "params:deployment", *best],
                 "procedure",
                 name="choose_procedure",
             ),
@@ -28,7 +28,8 @@ def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
                 [
                     "procedure", "model_input", "horizon_returns", "verdict", "leaderboard", "params:universe",
                     "params:trading", "params:feature_engineering.features", "parameters", "bars", "side_series",
-                    "params:regimes", "origins", *forecasts, "ensemble_forecasts",
+                    "params:regimes", "origins", "folds", "agent_positions", "model_store",
+                    *forecasts, "ensemble_forecasts",
                 ],
                 "registry",
                 name="build_bundle",

@@ -7,29 +7,16 @@ import pandas as pd
 
 from tradewind.adaptive.rl import behaviour, walk_forward
 from tradewind.adaptive.rl.forecasts import fold_forecasts
-from tradewind.adaptive.rl.market import TradingTerms
-from tradewind.adaptive.rl.parameters import AgentParameters
-from tradewind.adaptive.rl.rules import EnvironmentRules, RewardRules
 from tradewind.adaptive.rl.search import SearchRules
 from tradewind.adaptive.rl.search import search as find_settings
-from tradewind.adaptive.rl.walk_forward import AgentTraining, Plan
+from tradewind.adaptive.rl.walk_forward import AgentRules, Plan
 from tradewind.learning.models.walk_forward import pool
 from tradewind.market.universe import Universe
-from tradewind.parameters import Parameters
 from tradewind.reports import agents as charts
 from tradewind.trading.engine.histories import histories_of
 from tradewind.trading.setup import TradingSetup
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
-
-
-class AgentRules(Parameters):
-    """One agent (`params:reinforcement_learning.AGENT`)."""
-
-    agent: AgentParameters
-    environment: EnvironmentRules = EnvironmentRules()
-    reward: RewardRules = RewardRules()
-    training: AgentTraining = AgentTraining()
 
 
 class TrainedAgents(NamedTuple):
@@ -93,8 +80,7 @@ def train(
     """
     rows = pool({partition: load() for partition, load in model_input.items()})
     histories = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
-    terms = TradingTerms.from_rules(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
-    plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
+    plan = Plan.of(name, rules, universe.bars_per_year, trading, seed)
     forecasters = {
         int(fold): {file: text.encode() for file, text in files.items()} for fold, files in agent_forecasters.items()
     }
@@ -148,8 +134,7 @@ def search(
     """
     rows = pool({partition: load() for partition, load in model_input.items()})
     histories = histories_of(bars, side_series, universe, trading.sizing.volatility_window)
-    terms = TradingTerms.from_rules(trading.costs, trading.execution, rules.environment, universe.bars_per_year)
-    plan = Plan(name, rules.agent, rules.environment, rules.reward, rules.training, terms, seed)
+    plan = Plan.of(name, rules, universe.bars_per_year, trading, seed)
     best, trials = find_settings(
         (rows, agent_forecasts), folds, histories, plan, search_rules, study_storage.of(_whole(name))
     )

@@ -25,8 +25,9 @@ NOTHING_HELD = Account()
 
 
 def assembly_of(
-    universe: Universe, max_gap_bars: int, grace_ms: int = 0, stale_after_ms: Mapping[str, int] | None = None
-) -> Assembly:
+    universe: Universe, max_gap_bars: int, grace_ms: int = 0, stale_after_ms: Mapping[str, int] | None = None,
+    settlements: tuple[str, ...] = (),
+) -> Assembly:  # fmt: skip
     """How bars of the universe are put together.
 
     Args:
@@ -34,10 +35,11 @@ def assembly_of(
         max_gap_bars: so many missing bars are bridged; one more begins a segment (as in `data_engineering`).
         grace_ms: how long after its close a timestamp waits for symbols that have not arrived.
         stale_after_ms: silence after which a side series is missing, by name.
+        settlements: names of series whose values within each bar a policy's own account is charged with.
     """
     return Assembly(
         universe.symbols, universe.reference, int(universe.bar.total_seconds() * 1000), max_gap_bars,
-        universe.side_series, grace_ms, stale_after_ms or {}, universe.trading_calendar,
+        universe.side_series, grace_ms, stale_after_ms or {}, universe.trading_calendar, settlements,
     )  # fmt: skip
 
 
@@ -141,6 +143,12 @@ class Decider:
         state.segment = int(chunk.segment[-1])
         return seen, steps._replace(reasons=steps.reasons | np.where(began, BEGAN, 0))
 
+    def _split(self, tables: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+        """The tables that are joined as last known, and those that are summed up within each bar."""
+        settled = {name: tables[name] for name in self.assembly.settlements if name in tables}
+        wanted = set(self.assembly.side_series)
+        return {name: one for name, one in tables.items() if name in wanted or name not in settled}, settled
+
     def to_bytes(self, state: DecisionState) -> bytes:
         """The state in a form that a killed process resumes from."""
         return state.to_bytes(self.plan)
@@ -160,14 +168,16 @@ class Decider:
 
         Args:
             bars: checked bars with their segments, by symbol.
-            side_series: by symbol, one table of `known_at` and `value` for each series of the universe.
+            side_series: by symbol, one table of `known_at` and `value` for each series of the universe, and for each
+                that is settled.
 
         Returns:
             One row a symbol and bar: symbol, timestamp, the forecast, edge, target and reasons (codes, in one string).
         """
         market, tables = market_table(bars), []
         for symbol in self.assembly.symbols:
-            chunk = build_chunk(bars[symbol], bars[self.assembly.reference], market, side_series.get(symbol, {}))
+            side, settled = self._split(side_series.get(symbol, {}))
+            chunk = build_chunk(bars[symbol], bars[self.assembly.reference], market, side, settled)
             if len(chunk):
                 _, steps = self._step(self._begin_symbol(symbol), symbol, chunk, NOTHING_HELD)
                 tables.append(_table(symbol, bars[symbol]["timestamp"], steps))

@@ -18,9 +18,11 @@ CODES = (
     "no_volatility",  # there is a direction, and no volatility to size it by
     "infinite_feature",  # a feature is infinite: no forecast is asked for
     "filtered",  # a rule would hold a position, and the model that filters it does not agree
+    "chose_flat",  # an agent was free to hold a position, and chose none
+    "no_action",  # a policy of an agent says no number: what it holds is closed
 )
-NO_FORECAST, BELOW_ENTRY, NOT_PAID, BEGAN, ENTERED, HELD, LEFT, UNSIZED, INFINITE, FILTERED = (
-    1 << at for at in range(10)
+NO_FORECAST, BELOW_ENTRY, NOT_PAID, BEGAN, ENTERED, HELD, LEFT, UNSIZED, INFINITE, FILTERED, CHOSE_FLAT, NO_ACTION = (
+    1 << at for at in range(12)
 )
 
 

@@ -49,7 +49,8 @@ class TogetherPolicy:
         return {f"{one.name}|{key}": array for one in self.parts for key, array in one.policy.begin().items()}
 
     def advance(self, state: Arrays, seen: Seen, account: Account) -> tuple[Arrays, Steps]:
-        """The net target; forecast and edge are of the first part that has any, reasons are of all.
+        """The net target; forecast and edge are of the first part that has an edge, or else a forecast; reasons are of
+        all.
 
         Args:
             state: of `begin`, or as the last call left it.
@@ -63,7 +64,9 @@ class TogetherPolicy:
             after, said[one.name] = one.policy.advance(own, seen, account)
             moved |= {f"{one.name}|{key}": array for key, array in after.items()}
         targets = {one.name: one.share * said[one.name].target for one in self.parts}
-        first = next((steps for steps in said.values() if np.isfinite(steps.edge).any()), said[self.parts[0].name])
+        told = [steps for steps in said.values() if np.isfinite(steps.forecast).any()]
+        with_edge = [steps for steps in told if np.isfinite(steps.edge).any()]
+        first = (*with_edge, *told, *said.values())[0]
         net = np.sum(list(targets.values()), axis=0)
         reasons = np.bitwise_or.reduce([steps.reasons for steps in said.values()])
         return moved, Steps(first.forecast, first.edge, net, reasons, targets)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tradewind.learning.features.market_columns import settled_within
 from tradewind.market.volatility import usual_volume
 from tradewind.trading.engine.account import ACCOUNT as ACCOUNT  # the columns, for those who read a `Result`
 from tradewind.trading.engine.account import advance, begin
@@ -83,10 +84,7 @@ class History:
                 table[name].dt.tz_localize(None).to_numpy()
                 for table, name in ((bars, "open_time"), (bars, "timestamp"), (funding, "known_at"))
             )
-            place = np.searchsorted(closed, known, side="left")
-            inside = place < len(bars)
-            inside[inside] = opened[place[inside]] < known[inside]
-            np.add.at(rate, place[inside], funding["value"].to_numpy()[inside])
+            rate = settled_within(known, funding["value"].to_numpy(), opened, closed)
 
         def column(name: str) -> Floats | None:
             return numbers(bars[name], name) if name in bars else None

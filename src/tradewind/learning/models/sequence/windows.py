@@ -65,6 +65,10 @@ class Standardiser(BaseModel):
         mean, share = self._scale
         return np.clip(np.nan_to_num((values.astype(np.float64) - mean) * share), -CLIP, CLIP).astype(np.float32)
 
+    def filled(self, values: NDArray[Any]) -> Floats:
+        """Values (rows, features) as they are, float32; what is missing stands at the mean."""
+        return np.where(np.isnan(values), np.array(self.mean), values).astype(np.float32)
+
     @property
     def _scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         deviation = np.array(self.deviation)
