@@ -7,8 +7,10 @@ from typing import NamedTuple, Protocol
 import pandas as pd
 
 from tradewind import clock
+from tradewind.data.stores.places import open_objects
 from tradewind.errors import StaleInput, TradewindError
 from tradewind.operations.bundle.contents import Bundle
+from tradewind.operations.bundle.transfer import push_bundle
 from tradewind.operations.registry.records import GateClosed, Reason, VersionDiffers
 from tradewind.operations.registry.registry import Registry
 from tradewind.operations.retraining.attempts import Attempt, Attempts, Begun, Ended
@@ -155,7 +157,17 @@ class Course:
         self._step(attempt, "register", f"{candidate.name} refitted on all settled labels")
         version = work.deploy()
         self._step(attempt, "canary", f"version {version} beside the champion")
-        return self._trial(begun, version)
+        ended = self._trial(begun, version)
+        if self._rules.push_to:  # after the trial began: a server that is down must not keep a model from it
+            self._step(attempt, "push", f"version {version} to {self._rules.push_to}")
+            identity = self._push(version)
+            self._say(f"  every hash checked: {identity}")
+        return ended
+
+    def _push(self, version: int) -> str:
+        """Keep the bundle elsewhere, too; its identity. What is there already is not sent again."""
+        objects = open_objects(self._rules.push_to, self._rules.push_endpoint or None)
+        return push_bundle(objects, self._registry.read(version))
 
     def _step(self, attempt: Attempt, step: str, why: str) -> None:
         self._attempts.step(attempt, step, why)
