@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import shutil
-import tracemalloc
 from pathlib import Path
 from urllib.request import Request, urlopen
 

@@ -70,7 +70,12 @@ class Course:
             registry: of versions and roles.
             rules: of retraining.
             say: shows a line.
+
+        Raises:
+            BadParameters: `push_to` names no bucket.
+            MissingExtra: it is a bucket, and s3fs is not installed.
         """
+        self._elsewhere = open_objects(rules.push_to, rules.push_endpoint or None) if rules.push_to else None
         self._attempts, self._work, self._registry, self._rules, self._say = attempts, work, registry, rules, say
 
     def go(self, asked: Asked, explain: Callable[[Exception], str]) -> Ended | None:
@@ -158,16 +163,11 @@ class Course:
         version = work.deploy()
         self._step(attempt, "canary", f"version {version} beside the champion")
         ended = self._trial(begun, version)
-        if self._rules.push_to:  # after the trial began: a server that is down must not keep a model from it
+        if self._elsewhere is not None:  # after the trial began: a server that is down must not keep a model from it
             self._step(attempt, "push", f"version {version} to {self._rules.push_to}")
-            identity = self._push(version)
-            self._say(f"  every hash checked: {identity}")
+            identity = push_bundle(self._elsewhere, self._registry.read(version))
+            self._say(f"  its files, then the manifest with their hashes: {identity}")
         return ended
-
-    def _push(self, version: int) -> str:
-        """Keep the bundle elsewhere, too; its identity. What is there already is not sent again."""
-        objects = open_objects(self._rules.push_to, self._rules.push_endpoint or None)
-        return push_bundle(objects, self._registry.read(version))
 
     def _step(self, attempt: Attempt, step: str, why: str) -> None:
         self._attempts.step(attempt, step, why)

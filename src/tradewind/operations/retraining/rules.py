@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tradewind.operations.registry.records import Environment
 from tradewind.parameters import Parameters
@@ -32,4 +32,10 @@ class RetrainingRules(Parameters):
     most_a_month: Annotated[int, Field(ge=1)]
     resume_hours: Annotated[float, Field(gt=0)]
     push_to: str
-    push_endpoint: str
+    push_endpoint: Annotated[str, Field(pattern=r"^(https?://[^/@]+/?)?$")]
+
+    @model_validator(mode="after")
+    def _endpoint_of_something(self) -> "RetrainingRules":
+        if self.push_endpoint and not self.push_to.startswith("s3://"):
+            raise ValueError("push_endpoint is of a bucket: push_to must be s3://BUCKET/PREFIX beside it")
+        return self
