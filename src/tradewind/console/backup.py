@@ -19,6 +19,11 @@ def _key(plan: Path, key: Path | None) -> Any:
     return read_key(key or Path(read_plan(plan).key))
 
 
+def _check_endpoint(address: str, endpoint: str | None) -> None:
+    if endpoint and not address.startswith("s3://"):
+        raise click.UsageError(f"--endpoint is of a bucket, and {address} is none: leave it out, or name s3://...")
+
+
 @click.command("backup-key")
 @click.argument("path", type=click.Path(path_type=Path))
 def backup_key(path: Path) -> None:
@@ -45,6 +50,7 @@ def backup(target: str, plan: Path, key: Path | None, project: Path, keep: int |
     from tradewind.operations.backup.plan import read_plan
 
     read = read_plan(plan)
+    _check_endpoint(target, endpoint)
     if target.startswith("s3://"):
         from tradewind.data.stores.places import open_objects
         from tradewind.operations.backup.elsewhere import send_backup
@@ -81,6 +87,7 @@ def restore(
     from tradewind.operations.backup.restoring import restore as bring_back
 
     rules = Rules(replace, accept_older)
+    _check_endpoint(backup_file, endpoint)
     if backup_file.startswith("s3://"):
         from tradewind.data.stores.places import open_objects
         from tradewind.operations.backup.elsewhere import restore_from

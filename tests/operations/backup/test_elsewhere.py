@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -18,6 +17,7 @@ from tradewind.data.stores.s3_objects import S3Objects
 from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.operations.backup.elsewhere import restore_from, send_backup
 from tradewind.operations.backup.envelope import HEAD_BYTES
+from tradewind.operations.backup.making import in_order
 from tradewind.operations.backup.plan import BackupPlan, Key, make_key
 from tradewind.operations.journal.journal import Entry, Journal
 
@@ -187,4 +187,14 @@ def test_the_commands(address: str, s3_server: str, project: Path, tmp_path: Pat
     for wrong in ("s3://", "s3://Not A Bucket/x", f"s3://{address.split('/')[2]}"):
         refused = run.invoke(console, ["restore", wrong, "--into", str(there), *common])
         assert refused.exit_code == 1, wrong
-    shutil.rmtree(there)
+    for command, wrong in (("restore", "x.backup"), ("backup", str(there))):
+        assert "is of a bucket" in run.invoke(console, [command, wrong, *common]).output
+    common[-1] = "minio:9000"
+    assert "minio:9000 is no server's address" in run.invoke(console, ["backup", address, *common]).output
+
+
+def test_of_one_second_the_first_made_is_the_oldest() -> None:
+    second = "tradewind-20260101T000000Z"
+    ordered = [f"{second}.backup", *(f"{second}-{number}.backup" for number in (1, 2, 10))]
+    later = "p/tradewind-20260101T000001Z.backup"
+    assert in_order([later, *reversed(ordered), f"{second}.backup.tmp", "notes.txt"]) == [*ordered, later]

@@ -120,7 +120,13 @@ class LocalObjects:
             shutil.copyfile(file, temporary)
 
     def receive(self, name: str, file: Path, size: int) -> None:
-        """Copy the file's first bytes from here."""
+        """Copy the file's first bytes from here.
+
+        Args:
+            name: of the object.
+            file: to be written, whole or not at all.
+            size: so many bytes.
+        """
         try:
             source = (self._root / name).open("rb")
         except FileNotFoundError:

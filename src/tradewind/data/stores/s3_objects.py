@@ -85,7 +85,13 @@ class S3Objects:
             self._connect().put_file(str(file), self._path(name), chunksize=part)
 
     def receive(self, name: str, file: Path, size: int) -> None:
-        """Download the object range by range; one that is replaced meanwhile is not noticed here."""
+        """Download the object range by range; one that is replaced meanwhile is not noticed here.
+
+        Args:
+            name: of the object.
+            file: to be written, whole or not at all.
+            size: so many bytes.
+        """
         with atomic_file(file) as temporary, temporary.open("wb") as target:
             for start in range(0, size, PART_BYTES):
                 with self._missing_is_told(name):
