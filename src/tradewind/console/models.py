@@ -137,7 +137,8 @@ def push(version: int, address: str, endpoint: str | None, folder: Path) -> None
 
     Credentials are sought where Amazon's own tools seek them: environment, profile, machine role.
     """
-    from tradewind.operations.bundle.transfer import open_objects, push_bundle
+    from tradewind.data.stores.places import open_objects
+    from tradewind.operations.bundle.transfer import push_bundle
 
     registry = _registry(folder)
     files = registry.read(version)
@@ -153,7 +154,8 @@ def push(version: int, address: str, endpoint: str | None, folder: Path) -> None
 @FOLDER
 def pull(identity: str, address: str, endpoint: str | None, folder: Path) -> None:
     """Register the bundle IDENTITY of ADDRESS here, every hash checked before it is parsed; it gets no role."""
-    from tradewind.operations.bundle.transfer import open_objects, pull_bundle
+    from tradewind.data.stores.places import open_objects
+    from tradewind.operations.bundle.transfer import pull_bundle
     from tradewind.operations.registry.registry import Registry
 
     found = Registry(folder).register(pull_bundle(open_objects(address, endpoint), identity))

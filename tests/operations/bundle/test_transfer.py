@@ -13,10 +13,11 @@ from click.testing import CliRunner
 from tests.operations.bundles import bundle_files
 from tradewind.console.models import models
 from tradewind.data.stores.objects import Objects
+from tradewind.data.stores.places import open_objects
 from tradewind.data.stores.s3_objects import S3Access, S3Objects
 from tradewind.errors import BadModel, BadParameters, TemporaryOutage
 from tradewind.operations.bundle.sealing import FILE_BYTES, MANIFEST, MANIFEST_BYTES, identity_of, manifest_of
-from tradewind.operations.bundle.transfer import open_objects, pull_bundle, push_bundle
+from tradewind.operations.bundle.transfer import pull_bundle, push_bundle
 from tradewind.operations.registry.registry import Registry
 
 FILES = {"spec.json": b"{}", "model.txt": b"tree\n" * 1000, "empty.txt": b""}

@@ -18,7 +18,14 @@ from tradewind.operations.retraining.judgement import Candidate
 from tradewind.operations.retraining.rules import RetrainingRules
 
 RULES = RetrainingRules(
-    environment="staging", tune=True, at_least="go", cool_down_days=5, most_a_month=4, resume_hours=48
+    environment="staging",
+    tune=True,
+    at_least="go",
+    cool_down_days=5,
+    most_a_month=4,
+    resume_hours=48,
+    push_to="",
+    push_endpoint="",
 )
 KILLED = 9
 Point = Callable[[], None]

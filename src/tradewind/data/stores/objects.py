@@ -1,11 +1,12 @@
 """A place for whole objects under names: a folder on a disk (here) or a bucket (`s3_objects`)."""
 
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from tradewind.atomic import is_abandoned, write_bytes
+from tradewind.atomic import atomic_file, is_abandoned, write_bytes
 from tradewind.errors import BadParameters, TemporaryOutage
 
 
@@ -37,6 +38,29 @@ class Objects(Protocol):
     def write(self, name: str, content: bytes) -> None:
         """Put the object there, durably."""
 
+    def send(self, name: str, file: Path) -> None:
+        """Put a file's content there, durably, without holding it in memory: whole or not at all."""
+
+    def receive(self, name: str, file: Path, size: int) -> None:
+        """Write the object's first bytes to a new file, without holding them in memory.
+
+        Args:
+            name: of the object.
+            file: to be written, whole or not at all.
+            size: so many bytes; what the object has beyond them is left there.
+
+        Raises:
+            FileNotFoundError: there is none by that name, or no longer.
+            TemporaryOutage: the disk is full, or the place does not answer.
+        """
+
+    def size(self, name: str) -> int:
+        """How many bytes the object has.
+
+        Raises:
+            FileNotFoundError: there is none by that name, or no longer.
+        """
+
     def remove(self, names: Iterable[str]) -> None:
         """Take the objects away; those that are gone already are no matter."""
 
@@ -63,8 +87,8 @@ class LocalObjects:
         collected = []
         for place, folders, files in os.walk(self._root / folder, onerror=self._explain_walk):
             folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-            below = Path(place).relative_to(self._root).as_posix()
-            collected += [f"{below}/{name}" for name in files if not name.startswith((".", "_"))]
+            below = Path(place).relative_to(self._root)
+            collected += [(below / name).as_posix() for name in files if not name.startswith((".", "_"))]
         return sorted(collected)
 
     def read(self, name: str) -> bytes:
@@ -89,6 +113,39 @@ class LocalObjects:
     def write(self, name: str, content: bytes) -> None:
         """Write the file, to the disk, under its name once it is whole."""
         write_bytes(self._root / name, content)
+
+    def send(self, name: str, file: Path) -> None:
+        """Copy the file here, under its name once it is whole."""
+        with atomic_file(self._root / name) as temporary:
+            shutil.copyfile(file, temporary)
+
+    def receive(self, name: str, file: Path, size: int) -> None:
+        """Copy the file's first bytes from here.
+
+        Args:
+            name: of the object.
+            file: to be written, whole or not at all.
+            size: so many bytes.
+        """
+        try:
+            source = (self._root / name).open("rb")
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._explain(self.where(name), error) from error
+        with source, atomic_file(file) as temporary, temporary.open("wb") as target:
+            while size > 0 and (part := source.read(min(size, 1 << 20))):
+                target.write(part)
+                size -= len(part)
+
+    def size(self, name: str) -> int:
+        """The file's size."""
+        try:
+            return (self._root / name).stat().st_size
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._explain(self.where(name), error) from error
 
     def remove(self, names: Iterable[str]) -> None:
         """Delete the files."""

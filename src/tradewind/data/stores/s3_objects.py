@@ -5,14 +5,19 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from tradewind.atomic import atomic_file
 from tradewind.errors import BadParameters, TemporaryOutage
 
 if TYPE_CHECKING:
     from s3fs import S3FileSystem
+
+PART_BYTES = 16 << 20  # two of them are in memory at most
+_MOST_PARTS = 10_000  # of one object: Amazon's limit, https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 
 
 class S3Access(BaseModel):
@@ -73,6 +78,32 @@ class S3Objects:
         with self._explained(name):
             self._connect().pipe_file(self._path(name), content)
 
+    def send(self, name: str, file: Path) -> None:
+        """Upload the file in parts; the object appears when the server has put all of them together."""
+        part = max(PART_BYTES, -(-file.stat().st_size // _MOST_PARTS))
+        with self._explained(name):
+            self._connect().put_file(str(file), self._path(name), chunksize=part)
+
+    def receive(self, name: str, file: Path, size: int) -> None:
+        """Download the object range by range; one that is replaced meanwhile is not noticed here.
+
+        Args:
+            name: of the object.
+            file: to be written, whole or not at all.
+            size: so many bytes.
+        """
+        with atomic_file(file) as temporary, temporary.open("wb") as target:
+            for start in range(0, size, PART_BYTES):
+                with self._missing_is_told(name):
+                    end = min(start + PART_BYTES, size)
+                    part = self._connect().cat_file(self._path(name), start=start, end=end)
+                target.write(part)
+
+    def size(self, name: str) -> int:
+        """The object's size."""
+        with self._missing_is_told(name):
+            return int(self._connect().info(self._path(name))["size"])
+
     def remove(self, names: Iterable[str]) -> None:
         """Delete the objects."""
         paths = [self._path(name) for name in names]
@@ -81,7 +112,7 @@ class S3Objects:
                 self._connect().rm(paths)
 
     def tidy(self, folder: str) -> None:
-        """Nothing: a PUT that was cut off leaves nothing."""
+        """Nothing: a PUT that was cut off leaves nothing to read; parts of an upload go by a rule of the bucket."""
 
     def where(self, name: str) -> str:
         """The object's address."""

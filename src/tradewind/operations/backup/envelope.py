@@ -22,6 +22,7 @@ from tradewind.operations.journal.records import canonical
 HEAD_BYTES = 1024
 FORMAT = "tradewind backup 1"
 _CHUNK = 1 << 20
+_DAMAGED = "{} is damaged or no backup: take another one; nothing was restored"
 
 
 def _code(key: Key, said: dict[str, Any]) -> str:
@@ -131,23 +132,37 @@ def opened(path: Path, key: Key) -> Iterator[IO[bytes]]:
             raise BadData(f"{path} does not open with this key ({failed[0]}): take another backup")
 
 
-def _check(file: IO[bytes], path: Path, key: Key) -> None:
-    damaged = f"{path} is damaged or no backup: take another one; nothing was restored"
-    head, said = file.read(HEAD_BYTES), {}
+def read_head(head: bytes, where: str, key: Key) -> dict[str, Any]:
+    """What the head says of the content behind it: `sha256` and `bytes`; written by whoever has the key.
+
+    Args:
+        head: the first `HEAD_BYTES`.
+        where: what to call the backup.
+        key: that it must have been sealed with.
+
+    Raises:
+        BadData: it is no head, is damaged, or was written without the key.
+        BadParameters: it was written with another key.
+    """
+    damaged, said = BadData(_DAMAGED.format(where)), {}
     with suppress(ValueError, RecursionError):
         said = json.loads(head)
     if not isinstance(said, dict) or set(said) != {"format", "key", "sha256", "bytes", "code", "check"}:
-        raise BadData(damaged)
+        raise damaged
     check = said.pop("check")
     if hashlib.sha256(canonical(said)).hexdigest()[:16] != check or said["format"] != FORMAT or head[-1:] != b"\n":
-        raise BadData(damaged)
-    found = _measured(file)
-    if found != {"sha256": said["sha256"], "bytes": said["bytes"]}:
-        raise BadData(damaged)
+        raise damaged
     if said["key"] != key.name:
         raise BadParameters(
-            f"{path} was sealed with the key {said['key']}, not {key.name}: name the right file with --key"
+            f"{where} was sealed with the key {said['key']}, not {key.name}: name the right file with --key"
         )
     code = said.pop("code")
     if not hmac.compare_digest(code, _code(key, said)):
-        raise BadData(f"{path} was not made by whoever has the key: it is forged; take another backup")
+        raise BadData(f"{where} was not made by whoever has the key: it is forged; take another backup")
+    return said
+
+
+def _check(file: IO[bytes], path: Path, key: Key) -> None:
+    said = read_head(file.read(HEAD_BYTES), str(path), key)
+    if _measured(file) != {"sha256": said["sha256"], "bytes": said["bytes"]}:
+        raise BadData(_DAMAGED.format(path))

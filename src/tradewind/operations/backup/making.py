@@ -2,6 +2,7 @@
 
 import re
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -23,7 +24,7 @@ from tradewind.operations.backup.plan import BackupPlan, Key, Part
 from tradewind.operations.journal.records import canonical
 
 CONTENTS = "contents.json"
-_OWN = re.compile(r"tradewind-\d{8}T\d{6}Z(-\d+)?\.backup")
+_OWN = re.compile(r"(?:.*/)?tradewind-(\d{8}T\d{6}Z)(?:-(\d+))?\.backup")
 
 
 class Made(NamedTuple):
@@ -69,13 +70,15 @@ def make_backup(project: Path, plan: BackupPlan, key: Key, target: Path, keep: i
             archive.add_bytes(CONTENTS, canonical(contents))
 
     seal(path, key, write)
-    for old in _own(target)[:-keep] if keep else ():
-        old.unlink()
+    for old in in_order(one.name for one in target.iterdir())[:-keep] if keep else ():
+        (target / old).unlink()
     return Made(path, contents, absent)
 
 
-def _own(folder: Path) -> list[Path]:
-    return sorted(one for one in folder.iterdir() if _OWN.fullmatch(one.name))
+def in_order(names: Iterable[str]) -> list[str]:
+    """Those names that backups have, the oldest first; of one second in the order in which they were made."""
+    found = [(one, match) for one in names if (match := _OWN.fullmatch(one))]
+    return [one for one, match in sorted(found, key=lambda each: (each[1][1], int(each[1][2] or 0), each[0]))]
 
 
 def _is_there(path: Path, part: Part) -> bool:

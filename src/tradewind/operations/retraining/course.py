@@ -7,8 +7,10 @@ from typing import NamedTuple, Protocol
 import pandas as pd
 
 from tradewind import clock
+from tradewind.data.stores.places import open_objects
 from tradewind.errors import StaleInput, TradewindError
 from tradewind.operations.bundle.contents import Bundle
+from tradewind.operations.bundle.transfer import push_bundle
 from tradewind.operations.registry.records import GateClosed, Reason, VersionDiffers
 from tradewind.operations.registry.registry import Registry
 from tradewind.operations.retraining.attempts import Attempt, Attempts, Begun, Ended
@@ -68,7 +70,12 @@ class Course:
             registry: of versions and roles.
             rules: of retraining.
             say: shows a line.
+
+        Raises:
+            BadParameters: `push_to` names no bucket.
+            MissingExtra: it is a bucket, and s3fs is not installed.
         """
+        self._elsewhere = open_objects(rules.push_to, rules.push_endpoint or None) if rules.push_to else None
         self._attempts, self._work, self._registry, self._rules, self._say = attempts, work, registry, rules, say
 
     def go(self, asked: Asked, explain: Callable[[Exception], str]) -> Ended | None:
@@ -155,7 +162,12 @@ class Course:
         self._step(attempt, "register", f"{candidate.name} refitted on all settled labels")
         version = work.deploy()
         self._step(attempt, "canary", f"version {version} beside the champion")
-        return self._trial(begun, version)
+        ended = self._trial(begun, version)
+        if self._elsewhere is not None:  # after the trial began: a server that is down must not keep a model from it
+            self._step(attempt, "push", f"version {version} to {self._rules.push_to}")
+            identity = push_bundle(self._elsewhere, self._registry.read(version))
+            self._say(f"  its files, then the manifest with their hashes: {identity}")
+        return ended
 
     def _step(self, attempt: Attempt, step: str, why: str) -> None:
         self._attempts.step(attempt, step, why)
