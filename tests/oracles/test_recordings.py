@@ -137,11 +137,15 @@ FAULTS = {
     "what was consumed is there again": ("stands[place] - consumed[place]", "stands[place]"),
     "the queue is forgotten": ("passed = min(mine.ahead[number], qty)", "passed = 0.0"),
     "the queue never shrinks with its level": (
-        "mine.ahead[number] = min(mine.ahead[number], _standing(", "mine.ahead[number] = max(mine.ahead[number], _standing(",
+        "mine.ahead[number] = min(mine.ahead[number], _st",
+        "mine.ahead[number] = max(mine.ahead[number], _st",
     ),
     "a level gives nothing back": ("stands[place] != shown[place]", "stands[place] < 0.0"),
-    "what rests is met at the other's price": ("mine.price[number] if resting else", "mine.price[number] if False else"),
-}  # fmt: skip
+    "what rests is met at the other's price": (
+        "mine.price[number] if resting else",
+        "mine.price[number] if False else",
+    ),
+}
 
 
 def faulty(right: str, wrong: str) -> Callable[..., Any]:

@@ -26,7 +26,7 @@ class Streamed(NamedTuple):
 def depth_of(*updates: tuple[int, list[Level]], snapshot: bool = True, lost: int | None = None) -> pd.DataFrame:
     """Depth rows of (milliseconds, levels); the first is a snapshot, and `lost` names an update that never came."""
     rows = [
-        ((START_MS + at) * 1_000_000, START_MS + at, 10 * number + 1, 10 * number + 10, snapshot and number == 0, *level)
+        ((START_MS + at) * 10**6, START_MS + at, 10 * number + 1, 10 * number + 10, snapshot and number == 0, *level)
         for number, (at, levels) in enumerate(updates)
         if number != lost
         for level in levels
@@ -44,9 +44,9 @@ def trades_of(*trades: tuple[int, float, float]) -> pd.DataFrame:
 
 
 def recorded(depth: pd.DataFrame, trades: pd.DataFrame, name: str = "v/X/20240101", max_age_ms: int = 2_000,
-             queue_ahead: float = 1.0, **contracts: float) -> Recording:  # fmt: skip
+             queue_ahead: float = 1.0, contract: float | None = None) -> Recording:  # fmt: skip
     """A recording of a venue that numbers its updates without a gap."""
-    books = BookRules(contiguous_venues=("v",), contract_values={"v/X": value for value in contracts.values()})
+    books = BookRules(contiguous_venues=("v",), contract_values={"v/X": contract} if contract else {})
     return read_recording(name, depth, trades, None, Reading(queue_ahead, max_age_ms, books))
 
 

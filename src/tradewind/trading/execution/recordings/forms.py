@@ -82,8 +82,8 @@ class Venue(NamedTuple):
 class Replayed(NamedTuple):
     """What became of executions, (executions, columns): `RESULT` and `SEEN`.
 
-    Filled quantities `maker` and `taker` are in units; `*_value_bps` are their values in bps of the value at arrival, on
-    which fees are due. `spread_bps` is what fills paid against the middle up to the best price (a maker: less than
+    Filled quantities `maker` and `taker` are in units; `*_value_bps` are their values in bps of the value at arrival,
+    on which fees are due. `spread_bps` is what fills paid against the middle up to the best price (a maker: less than
     nothing), `walk_bps` beyond it, `drift_bps` what the middle moved between arrival and fill, `opportunity_bps` what
     it moved until the deadline for what was not filled (Perold 1988).
     """

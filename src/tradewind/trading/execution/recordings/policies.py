@@ -5,6 +5,7 @@ latency later. Whoever crosses after waiting takes back first and sends what is 
 that three latencies lie between that decision and the order's arrival. All orders are at the venue by the deadline.
 """
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -85,7 +86,7 @@ def actions(plan: Plan, arrivals_ms: Ints, horizon_ms: int, latency_ms: int) -> 
     """
     steps = [(0, ARRIVE, 0.0), *plan(horizon_ms, latency_ms), (horizon_ms, END, 0.0)]
     times = [at for at, _, _ in steps]
-    if any(later < earlier for earlier, later in zip(times, times[1:], strict=False)):
+    if any(later < earlier for earlier, later in itertools.pairwise(times)):
         raise BadParameters(
             f"a deadline of {horizon_ms} ms is too near for a latency of {latency_ms} ms: give more time"
         )

@@ -174,9 +174,10 @@ def compare_recording(recording: Recording, study: RecordingStudy, generator: np
 
     Returns:
         One row a size and plan: executions and those that were void with the reasons; cost and its parts in bps of the
-        value at arrival, what is saved against one order, in bps and as a share, and the share of what hindsight would
-        save, each with its interval (`_low`, `_high`, 95 %); `price_saved`, that without the fee; cost without fees against the market's mean price over
-        time (`against_twap`) and by volume (`against_vwap`); the share that was met while it rested; what can be said.
+        value at arrival, what is saved against one order, in bps and as a share, of it without the fee (`price_saved`),
+        and the share of what hindsight would save, each with its interval (`_low`, `_high`, 95 %); cost without fees
+        against the market's mean price over time (`against_twap`) and by volume (`against_vwap`); the shares that were
+        met while they rested and that were not done; what can be said.
     """
     arrivals = arrivals_in(recording, study)
     rows: list[dict[str, Any]] = []
@@ -256,8 +257,11 @@ def _reasons(runs: dict[str, Carried]) -> str:
 
 
 class _Draw:
-    """Means and ratios with their 95 % intervals by the stationary bootstrap over arrivals; a purchase and a sale of one
-    instant stay together, and every figure of a recording and size is drawn with the same blocks."""
+    """Means and ratios with their 95 % intervals by the stationary bootstrap over arrivals.
+
+    A purchase and a sale of one instant stay together, and every figure of a recording and size is drawn with the same
+    blocks.
+    """
 
     def __init__(self, instants: int, study: RecordingStudy, generator: np.random.Generator) -> None:
         shape = (study.resamples, instants)
