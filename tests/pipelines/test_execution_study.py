@@ -11,6 +11,8 @@ from tradewind.pipelines.execution_study.nodes import compare_arbitrage, compare
 from tradewind.reports.execution import cost_rows
 from tradewind.trading.execution.worlds.comparison import ExecutionStudy, SwitchingTask, TouchTask
 
+NONE = pd.DataFrame()
+
 
 @pytest.fixture(scope="module")
 def study() -> ExecutionStudy:
@@ -72,9 +74,9 @@ def test_arbitrage_finds_most_of_what_is_planted_and_nothing_elsewhere(
 
 
 def test_the_page_shows_every_world_with_its_policies(costs: pd.DataFrame, gains: pd.DataFrame) -> None:
-    page = draw_execution(costs, gains)
+    page = draw_execution(costs, gains, NONE, NONE)
     assert "planted dislocations taken out" in page and "matched threshold" in page
-    assert 'id="planted' not in draw_execution(costs, compare_arbitrage(ExecutionStudy(), 7))
+    assert 'id="planted' not in draw_execution(costs, compare_arbitrage(ExecutionStudy(), 7), NONE, NONE)
     assert all(f'id="{world.replace("_", "-")}"' in page for world in costs["world"].unique())
     assert "planned with wrong impact" in page and "no gap" in page and "SIMULATED MARKETS" in page
 

@@ -16,6 +16,7 @@ from tradewind.parameters import Parameters, faults
 from tradewind.trading.execution.forecasts.parts import (
     Flags,
     Floats,
+    Ints,
     PartModel,
     Predicted,
     Sample,
@@ -228,33 +229,48 @@ def calibration(
     for way, part in test.groupby("way", sort=True):
         x = part[list(FEATURES)].to_numpy()
         said, outside = forecast.predict(str(way), x), 1.0 - float(forecast.covers(x).mean())
-        names, block = np.unique(part["block"].to_numpy(), return_inverse=True)
-        weights = np.stack([np.bincount(generator.integers(0, len(names), len(names)), minlength=len(names))
-                            for _ in range(resamples)])  # fmt: skip
-        size = np.bincount(block, minlength=len(names)).astype(np.float64)
         for name in forecast.parts[str(way)]:
-            y, (mean, low, high) = part[name].to_numpy(), said[name]
-            within = ((y >= low - 1e-9) & (y <= high + 1e-9)).astype(np.float64)
-            row: dict[str, Any] = {"learnt_from": forecast.learnt_from, "way": way, "part": name, "outcomes": len(y),
-                   "blocks": len(names), "outside": outside, "width": float((high - low).mean()),
-                   "error": float(np.abs(y - mean).mean()),
-                   "plain_error": _plain_error(outcomes, way, name, y)}  # fmt: skip
-            for label, values in (
-                ("coverage", within if name != FILL else np.full(len(y), np.nan)),
-                ("bias", y - mean),
-            ):
-                sums = np.bincount(block, weights=values, minlength=len(names))
-                drawn = (weights @ sums) / (weights @ size)
-                ends = np.quantile(drawn, [0.025, 0.975])
-                row |= {label: float(values.mean()), f"{label}_low": float(ends[0]), f"{label}_high": float(ends[1])}
-            rows.append(row | {"says": _says(row, len(names))})
+            y = part[name].to_numpy()
+            told = {"learnt_from": forecast.learnt_from, "way": way, "part": name, "outside": outside,
+                    "plain_error": _plain_error(outcomes, way, name, y)}  # fmt: skip
+            is_share = name == FILL
+            rows.append(told | coverage_of(y, said[name], part["block"].to_numpy(), generator, is_share, resamples))
     return pd.DataFrame(rows)
 
 
-def _says(row: dict[str, Any], blocks: int) -> str:
-    if blocks < LEAST_BLOCKS:
-        return f"too few data to say: {blocks} blocks where {LEAST_BLOCKS} are asked for"
-    if row["part"] == FILL:
+def coverage_of(
+    y: Floats, said: Predicted, block: Ints, generator: np.random.Generator, is_share: bool = False,
+    resamples: int = 1000,
+) -> dict[str, Any]:  # fmt: skip
+    """How one part's intervals and means hold, by a bootstrap of blocks.
+
+    Args:
+        y: outcomes.
+        said: forecasts of them.
+        block: of each outcome.
+        generator: draws blocks.
+        is_share: whether the interval is that of a probability, in which outcomes need not lie.
+        resamples: of the bootstrap.
+    """
+    names, place = np.unique(block, return_inverse=True)
+    drawn = generator.integers(0, len(names), (resamples, len(names)))
+    within = ((y >= said.low - 1e-9) & (y <= said.high + 1e-9)).astype(np.float64)
+    row: dict[str, Any] = {
+        "outcomes": len(y), "blocks": len(names), "width": float((said.high - said.low).mean()),
+        "error": float(np.abs(y - said.mean).mean()),
+    }  # fmt: skip
+    size = np.bincount(place, minlength=len(names)).astype(np.float64)
+    for label, values in (("coverage", np.full(len(y), np.nan) if is_share else within), ("bias", y - said.mean)):
+        sums = np.bincount(place, weights=values, minlength=len(names))
+        ends = np.quantile(sums[drawn].sum(axis=1) / size[drawn].sum(axis=1), [0.025, 0.975])
+        row |= {label: float(values.mean()), f"{label}_low": float(ends[0]), f"{label}_high": float(ends[1])}
+    return row | {"says": _says(row, is_share)}
+
+
+def _says(row: dict[str, Any], is_share: bool) -> str:
+    if row["blocks"] < LEAST_BLOCKS:
+        return f"too few data to say: {row['blocks']} blocks where {LEAST_BLOCKS} are asked for"
+    if is_share:
         return "holds" if row["bias_low"] <= 0 <= row["bias_high"] else "biased"
     if row["coverage_low"] > 0.9:
         return "wider than it need be"

@@ -137,10 +137,10 @@ def fit_share(learn: Sample, calibrate: Sample, generator: np.random.Generator, 
             block].astype(np.float64), 1e-6)
         for _ in range(resamples)
     ]  # fmt: skip
-    covariance = np.cov(np.array(drawn).T)
+    (level_variance, both_covary), (_, slope_variance) = np.cov(np.array(drawn).T).tolist()
     return PartModel(
         kind="share", mean=tuple(map(float, mean)), level=(float(level[0]), float(level[1])),
-        covariance=(*map(float, covariance.ravel()),),
+        covariance=(level_variance, both_covary, both_covary, slope_variance),
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from tradewind.trading.execution.recordings.forms import (
     WALK_NOW,
 )
 from tradewind.trading.execution.recordings.recording import Recording, price_at
-from tradewind.trading.execution.recordings.study import Arrivals, Carried, Fees, RecordingStudy, arrivals_in, carry_out
+from tradewind.trading.execution.recordings.study import Arrivals, Carried, RecordingStudy, arrivals_in, carry_out
 
 PAST_S = 10  # of which volatility is measured, and flow
 MOMENTUM_S = 5
@@ -39,7 +39,7 @@ SHARES = (0.5, 0.75)  # of the arrivals, in order of time: to learn, and with th
 PLANS = {ONE_ORDER: policies.one_order, POST_THEN_CROSS: policies.post_then_cross(1.0)}
 
 
-def outcomes_in(recording: Recording, study: RecordingStudy, fees: Fees) -> pd.DataFrame:
+def outcomes_in(recording: Recording, study: RecordingStudy) -> pd.DataFrame:
     """What executions of each size and way cost in a recording, with what was known when they arrived.
 
     The first half of the time is to learn from, the next quarter to calibrate, the last to test; what arrives within a
@@ -47,8 +47,7 @@ def outcomes_in(recording: Recording, study: RecordingStudy, fees: Fees) -> pd.D
 
     Args:
         recording: the market.
-        study: sizes, horizon and latency.
-        fees: that `cost` is made with.
+        study: sizes, horizon, latency, and the fees that `cost` is made with: one for all, so that venues teach one.
 
     Returns:
         One row an execution: source, block, split, way, value, side, time_ms, `FEATURES`, fill, spread, walk, drift,
@@ -59,7 +58,7 @@ def outcomes_in(recording: Recording, study: RecordingStudy, fees: Fees) -> pd.D
     for value in study.values:
         for way, plan in PLANS.items():
             run = carry_out(recording, arrivals, plan, value, study)
-            table = _table(recording, arrivals, run, study, fees).assign(way=way, value=value)
+            table = _table(recording, arrivals, run, study).assign(way=way, value=value)
             tables.append(table if way == POST_THEN_CROSS else table.assign(**{FILL: np.nan}))
     joined = pd.concat(tables, ignore_index=True)
     return joined[joined["split"] != ""].reset_index(drop=True)
@@ -117,12 +116,12 @@ def _moved(recording: Recording, times: Ints, past_ms: int) -> Floats:
     return np.asarray(1e4 * np.log(price_at(recording, times) / price_at(recording, times - past_ms)))
 
 
-def _table(recording: Recording, arrivals: Arrivals, run: Carried, study: RecordingStudy, fees: Fees) -> pd.DataFrame:
+def _table(recording: Recording, arrivals: Arrivals, run: Carried, study: RecordingStudy) -> pd.DataFrame:
     out, (_, spread, walk, drift, opportunity) = run.replayed.result, run.parts.T
     situation = situations(recording, arrivals, run, study.horizon_ms)
     known = (out[:, STATUS] == DONE) & np.isfinite(np.column_stack(situation)).all(axis=1)
     times = arrivals.time_ms[known]
-    fee = 1e-4 * (fees.maker_bps * out[:, MAKER_VALUE] + fees.taker_bps * out[:, TAKER_VALUE])
+    fee = 1e-4 * (study.fees.maker_bps * out[:, MAKER_VALUE] + study.fees.taker_bps * out[:, TAKER_VALUE])
     table = pd.DataFrame(features(Situation(*(each[known] for each in situation))), columns=list(FEATURES))
     block_ms = round(1000 * study.block_s)
     return table.assign(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from tradewind.data.order_book.events import BookRules
 from tradewind.data.order_book.replay import Floats, Ints
 from tradewind.errors import BadParameters
 from tradewind.metrics.resampling import resampled_totals
@@ -29,7 +30,7 @@ from tradewind.trading.execution.recordings.forms import (
     Executions,
     Replayed,
 )
-from tradewind.trading.execution.recordings.recording import Recording, mean_middle, mean_traded
+from tradewind.trading.execution.recordings.recording import Reading, Recording, mean_middle, mean_traded
 from tradewind.trading.execution.recordings.replay import replay_orders
 
 PARTS = ("fee", "spread", "walk", "drift", "opportunity")
@@ -60,10 +61,11 @@ class RecordingStudy(Parameters):
         slices: of TWAP.
         queue_ahead: share of a level that stands before an order that joins it.
         max_age_s: of the last event, for a book to be believed.
-        fees: by venue; `Fees()` for one that is not named.
         block_s: mean length of the blocks of the bootstrap.
         resamples: of the bootstrap.
         least_blocks: below which there is too little to say.
+        fees: where the venue is not named, and of the forecast's total.
+        fees_of_venues: by venue.
     """
 
     values: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1_000.0, 10_000.0, 100_000.0)
@@ -74,10 +76,11 @@ class RecordingStudy(Parameters):
     slices: Annotated[int, Field(ge=2, le=100)] = 5
     queue_ahead: Annotated[float, Field(ge=0, le=1)] = 1.0
     max_age_s: Positive = 2.0
-    fees: dict[str, Fees] = {}
     block_s: Positive = 30.0
     resamples: Annotated[int, Field(ge=100)] = 2000
     least_blocks: Annotated[int, Field(ge=2)] = 8
+    fees: Fees = Fees()
+    fees_of_venues: dict[str, Fees] = {}
 
     @property
     def horizon_ms(self) -> int:
@@ -86,7 +89,7 @@ class RecordingStudy(Parameters):
 
     def fees_of(self, recording: Recording) -> Fees:
         """Of a recording's venue."""
-        return self.fees.get(recording.name.split("/")[0], Fees())
+        return self.fees_of_venues.get(recording.name.split("/")[0], self.fees)
 
     def plans(self) -> dict[str, policies.Plan]:
         """What is compared, one order first."""
@@ -97,6 +100,16 @@ class RecordingStudy(Parameters):
             "post_then_cross_at_end": policies.post_then_cross(1.0),
             POST_ONLY: policies.post_only,
         }
+
+
+def reading(study: RecordingStudy, books: BookRules) -> Reading:
+    """How the study reads books; contracts and venues are those of the books' own stage.
+
+    Args:
+        study: queue and age.
+        books: contracts and venues.
+    """
+    return Reading(study.queue_ahead, round(1000 * study.max_age_s), books)
 
 
 class Carried(NamedTuple):
