@@ -28,8 +28,8 @@ def recording_sections(recordings: pd.DataFrame) -> list[dict[str, Any]]:
                 "id": str(name).replace("/", "-").lower(), "name": str(name).replace("/", " "),
                 "sentence": sentence(middle), "figure": div(part_figure(middle)),
                 "sizes": [
-                    {"name": number(value, 0), "table": table(part_rows(rows[rows["value"] == value]))}
-                    for value in values
+                    {"name": number(value, 0), "parts": table(part_rows(part)), "against": table(against_rows(part))}
+                    for value, part in rows.groupby("value", sort=True)
                 ],
             }
         )  # fmt: skip
@@ -52,11 +52,18 @@ def sentence(rows: pd.DataFrame) -> str:
         return f"An order of {value}: {row['says']}.{left_out}"
     shown = {"saves": "saves", "costs more": "costs more, by"}.get(str(row["says"]), "shows no saving:")
     saved = f"{percent(row['saved_share'], 0)} ({_share(row, 'saved_share')})"
-    fee, without = number(one["fee_bps"] - row["fee_bps"]), number(row["price_saved_bps"])
+    low, high = sorted((abs(row["price_saved_low"]), abs(row["price_saved_high"])))
+    is_clear = row["price_saved_low"] * row["price_saved_high"] > 0
+    word = (
+        ("worse" if row["price_saved_bps"] < 0 else "better") if is_clear else "neither better nor worse for certain,"
+    )
+    reach = interval(low, high) if is_clear else _ends(row, "price_saved")
+    fee = number(one["fee_bps"] - row["fee_bps"])
     return (
-        f"An order of {value} quote: waiting at the best price and crossing at the deadline {shown} {saved} of what one "
-        f"order costs, {number(one['cost_bps'])} bps. The fee makes {fee} bps of it; without the fee it is {without} bps "
-        f"({_ends(row, 'price_saved')}). {int(row['executions'])} executions.{left_out}"
+        f"An order of {value} quote: waiting at the best price and crossing at the deadline {shown} {saved} of the "
+        f"{number(one['cost_bps'])} bps that one order costs. The fee falls by {fee} bps; the price "
+        f"alone is {word} by {number(abs(row['price_saved_bps']))} bps ({reach}). "
+        f"{int(row['executions'])} executions.{left_out}"
     )
 
 
@@ -89,7 +96,7 @@ def part_figure(rows: pd.DataFrame) -> Any:
 
 
 def part_rows(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """One row a way as text, all with 95 % intervals.
+    """What each way costs and of what that is made, as text with 95 % intervals.
 
     Args:
         rows: of one recording and size.
@@ -97,14 +104,31 @@ def part_rows(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
     for row in rows.to_dict("records"):
         yield {
             "way": row["policy"].replace("_", " "),
-            "what is shown": row["says"],
             "all-in, bps": f"{number(row['cost_bps'])} ({_ends(row, 'cost')})",
             **{part: f"{number(row[f'{part}_bps'])} ({_ends(row, part)})" for part in PART_COLOURS},
-            "saved": f"{percent(row['saved_share'])} ({_share(row, 'saved_share')})",
-            "of that without the fee, bps": f"{number(row['price_saved_bps'])} ({_ends(row, 'price_saved')})",
-            "share of hindsight's gap": f"{percent(row['share_of_gap'], 0)} ({_share(row, 'share_of_gap')})",
-            "price against TWAP": f"{number(row['against_twap_bps'])} ({_ends(row, 'against_twap')})",
-            "against VWAP": f"{number(row['against_vwap_bps'])} ({_ends(row, 'against_vwap')})",
+        }
+
+
+def against_rows(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """How each way stands to one order, to hindsight and to the market's mean prices, as text with 95 % intervals.
+
+    Args:
+        rows: of one recording and size.
+    """
+    for row in rows.to_dict("records"):
+        compared = row["policy"] not in ("one_order", "hindsight") and not row["undone_share"] > 1e-3
+        yield {
+            "way": row["policy"].replace("_", " "),
+            "verdict": row["says"],
+            "saved": f"{percent(row['saved_share'])} ({_share(row, 'saved_share')})" if compared else "–",
+            "saved without the fee, bps": f"{number(row['price_saved_bps'])} ({_ends(row, 'price_saved')})"
+            if compared
+            else "–",
+            "of hindsight's gap": f"{percent(row['share_of_gap'], 0)} ({_share(row, 'share_of_gap', 0)})"
+            if compared
+            else "–",
+            "price against TWAP, bps": _known(row, "against_twap"),
+            "against VWAP, bps": _known(row, "against_vwap"),
             "met at rest": percent(row["maker_share"], 0),
         }
 
@@ -116,22 +140,28 @@ def calibration_rows(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
         rows: of one forecast.
     """
     for row in rows.to_dict("records"):
+        is_share = pd.isna(row["coverage"])
         yield {
             "way": row["way"].replace("_", " "),
             "part": row["part"],
-            "90 % interval holds": f"{percent(row['coverage'])} ({_share(row, 'coverage')})",
+            "verdict": row["says"],
+            "within": "–" if is_share else f"{percent(row['coverage'])} ({_share(row, 'coverage')})",
             "outcome less forecast": f"{number(row['bias'], 3)} ({_ends(row, 'bias', 3)})",
             "width": number(row["width"], 3),
             "absolute error": number(row["error"], 3),
-            "of the plain mean": number(row["plain_error"], 3),
-            "outcomes, blocks": f"{row['outcomes']}, {row['blocks']}",
-            "says": row["says"],
+            "that of the mean": number(row["plain_error"], 3),
+            "outcomes": number(row["outcomes"], 0),
+            "blocks": number(row["blocks"], 0),
         }
+
+
+def _known(row: Any, name: str) -> str:
+    return "–" if pd.isna(row[f"{name}_bps"]) else f"{number(row[f'{name}_bps'])} ({_ends(row, name)})"
 
 
 def _ends(row: Any, name: str, digits: int = 2) -> str:
     return interval(row[f"{name}_low"], row[f"{name}_high"], digits)
 
 
-def _share(row: Any, name: str) -> str:
-    return f"{percent(row[f'{name}_low'])} to {percent(row[f'{name}_high'])}"
+def _share(row: Any, name: str, digits: int = 1) -> str:
+    return f"{percent(row[f'{name}_low'], digits)} to {percent(row[f'{name}_high'], digits)}"

@@ -193,8 +193,8 @@ def fit_forecast(outcomes: pd.DataFrame, terms: Terms, generator: np.random.Gene
         }  # fmt: skip
         parts[str(way)] = {}
         for name in (FILL, *AMOUNTS):
-            if rows[name].isna().all():
-                continue
+            if rows[name].isna().all() or (rows[name] == 0).all():
+                continue  # this way has no such part
             learn, calibrate = (Sample(z, part[name].to_numpy(), block) for z, part, block in samples.values())
             parts[str(way)][name] = (
                 fit_share(learn, calibrate, generator) if name == FILL else fit_amount(learn, calibrate)

@@ -311,15 +311,13 @@ def _says(name: str, row: dict[str, Any], recording: Recording, study: Recording
     if blocks < study.least_blocks:
         return f"too few data to say: {blocks:.1f} blocks where {study.least_blocks} are asked for"
     if recording.quotes_agree < LEAST_AGREEMENT:
-        return (
-            f"too few data to say: best prices are the quoted ones in {recording.quotes_agree:.0%} of the seconds only"
-        )
+        return f"too few data to say: best prices are those quoted in {100 * recording.quotes_agree:.0f} % of seconds"
     if name == HINDSIGHT:
-        return "chosen afterwards: nobody can"
+        return "chosen afterwards"
     if row["undone_share"] > 1e-3:
-        return f"leaves {row['undone_share']:.1%} undone: no saving can be stated".replace("%", " %")
+        return f"leaves {100 * row['undone_share']:.1f} % undone"
     if name == ONE_ORDER:
-        return "what others are compared with"
+        return "compared with"
     if row["saved_low"] > 0:
         return "saves"
     return "costs more" if row["saved_high"] < 0 else "no saving shown"
