@@ -117,7 +117,7 @@ def price_at(recording: Recording, at_ms: Ints) -> Floats:
 
 
 def mean_middle(recording: Recording, begin_ms: Ints, length_ms: int) -> Floats:
-    """The mean over time of the middle from each instant on (TWAP of the market), (instants,).
+    """The mean over time of the middle from each instant on (TWAP of the market); NaN where it is not always known.
 
     Args:
         recording: whose.
@@ -125,7 +125,7 @@ def mean_middle(recording: Recording, begin_ms: Ints, length_ms: int) -> Floats:
         length_ms: over which.
     """
     grid = begin_ms[:, None] + np.linspace(0, length_ms, 101).astype(np.int64)
-    return np.asarray(np.nanmean(price_at(recording, grid.ravel()).reshape(grid.shape), axis=1))
+    return np.asarray(price_at(recording, grid.ravel()).reshape(grid.shape).mean(axis=1))
 
 
 def mean_traded(recording: Recording, begin_ms: Ints, length_ms: int) -> Floats:
