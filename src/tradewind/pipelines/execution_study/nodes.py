@@ -75,6 +75,8 @@ def forecast_costs(
     generator, rules = np.random.default_rng([seed, 3]), study.recordings
     terms = Terms("recordings", rules.horizon_s, rules.latency_ms, rules.fees.maker_bps, rules.fees.taker_bps)
     trained = [forecasts.of_recordings(recording_outcomes, terms, generator)]
+    if not trained[0].documents:
+        logger.warning("no forecast from recordings: %d outcomes are too few", len(recording_outcomes))
     trained += [
         forecasts.of_book_world(name, task.world, study.forecasts, study.episodes // 5, generator)
         for name, task in study.order_book.items()

@@ -7,8 +7,18 @@ import pandas as pd
 from pydantic import Field
 
 from tradewind.parameters import Parameters
-from tradewind.trading.execution.forecasts.costs import CostForecast, Terms, calibration, coverage_of, fit_forecast
+from tradewind.trading.execution.forecasts.costs import (
+    CALIBRATE,
+    LEARN,
+    TEST,
+    CostForecast,
+    Terms,
+    calibration,
+    coverage_of,
+    fit_forecast,
+)
 from tradewind.trading.execution.forecasts.of_worlds import fit_impact, impact_sample, outcomes_of_books
+from tradewind.trading.execution.forecasts.parts import LEAST_ROWS
 from tradewind.trading.execution.worlds.impact import ImpactWorld
 from tradewind.trading.execution.worlds.order_book.executing import OrderBookWorld
 
@@ -35,17 +45,23 @@ class Trained(NamedTuple):
 
 
 def of_recordings(outcomes: pd.DataFrame, terms: Terms, generator: np.random.Generator) -> Trained:
-    """The forecast of recordings; none where there are no outcomes.
+    """The forecast of recordings; none where there are too few outcomes to learn from, calibrate with and test on.
 
     Args:
         outcomes: of `recordings.outcomes.outcomes_in`.
         terms: what they were made with.
         generator: draws blocks.
     """
-    if outcomes.empty:
+    if outcomes.empty or _fewest(outcomes) < LEAST_ROWS:
         return Trained({}, pd.DataFrame())
     forecast = fit_forecast(outcomes, terms, generator)
     return Trained({"recordings": forecast}, calibration(forecast, outcomes, generator).assign(world="recordings"))
+
+
+def _fewest(outcomes: pd.DataFrame) -> int:
+    """Of any way and part of the time."""
+    counts = outcomes.groupby(["way", "split"]).size().unstack(fill_value=0)
+    return int(counts.reindex(columns=[LEARN, CALIBRATE, TEST], fill_value=0).to_numpy().min())
 
 
 def of_book_world(
