@@ -164,7 +164,13 @@ def _leave(number: int, live: Ints, free: Ints, alive: int, mine: _Mine) -> int:
 
 @njit(cache=True, nogil=True)
 def why_not(levels: Levels, updates: Updates, venue: Venue) -> int:
-    """Why the book has no price that can be believed; `DONE` where it has."""
+    """Why the book has no price that can be believed; `DONE` where it has.
+
+    Args:
+        levels: the book.
+        updates: the stream, for its prices.
+        venue: how the book is read.
+    """
     if venue.needs_snapshot and not levels.state[IS_WHOLE]:
         return NOT_WHOLE
     return DONE if is_open(levels.best, updates.prices) else NOT_OPEN
