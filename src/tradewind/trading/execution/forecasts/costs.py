@@ -4,15 +4,14 @@ A forecast knows one horizon and two ways: one order at market, and waiting at t
 deadline and crossing then. It stands on what is known at arrival alone.
 """
 
-import json
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from tradewind.errors import BadData
-from tradewind.parameters import Parameters, faults
+from tradewind.parameters import Parameters
 from tradewind.trading.execution.forecasts.parts import (
     Flags,
     Floats,
@@ -130,28 +129,6 @@ class CostForecast(Parameters):
     def standardised(self, x: Floats) -> Floats:
         """Features in the units that the models know."""
         return np.asarray((x - np.array(self.centre)) / np.array(self.spread))
-
-    def to_json(self) -> str:
-        """As text that `from_json` reads."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str, where: str) -> "CostForecast":
-        """A forecast from its text.
-
-        Args:
-            text: of `to_json`.
-            where: it is from, for messages.
-
-        Raises:
-            BadData: it is none.
-        """
-        try:
-            return cls.model_validate(json.loads(text))
-        except ValidationError as error:
-            raise BadData(f"{where} is no cost forecast ({faults(error)}): train it again") from error
-        except ValueError as error:
-            raise BadData(f"{where} is not JSON ({error}): train it again") from error
 
 
 class Terms(NamedTuple):

@@ -38,16 +38,6 @@ class Recording(NamedTuple):
     prices: Floats
     quotes_agree: float
 
-    @property
-    def has_snapshot(self) -> bool:
-        """Whether the book was whole at the beginning; else levels that never changed are not known."""
-        return self.venue.needs_snapshot
-
-    @property
-    def events(self) -> int:
-        """Rows of depth and trades."""
-        return len(self.updates.time_ms) + len(self.trades.time_ms)
-
 
 class Reading(NamedTuple):
     """How books are read: share of a level that stands before an order that joins it, the age in milliseconds beyond
