@@ -9,9 +9,9 @@ from pydantic import Field
 from tradewind.data.order_book.events import BookRules
 from tradewind.data.order_book.replay import Floats, Ints
 from tradewind.errors import BadParameters
-from tradewind.metrics.resampling import resampled_totals
 from tradewind.parameters import Parameters
 from tradewind.trading.execution.recordings import policies
+from tradewind.trading.execution.recordings.bootstrap import Draw
 from tradewind.trading.execution.recordings.forms import (
     DONE,
     DRIFT,
@@ -217,7 +217,7 @@ def _rows(
     recording: Recording, arrivals: Arrivals, value: float, runs: dict[str, Carried], best: Floats,
     study: RecordingStudy, generator: np.random.Generator,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    draw = _Draw(len(arrivals.time_ms) // 2, study, generator)
+    draw = Draw(len(arrivals.time_ms) // 2, study.resamples, study.every_s / study.block_s, generator)
     one = runs[ONE_ORDER].parts
     means = mean_middle(recording, arrivals.time_ms, study.horizon_ms)
     traded = mean_traded(recording, arrivals.time_ms, study.horizon_ms)
@@ -267,42 +267,6 @@ def _shares(run: Carried | None, counted: np.ndarray) -> dict[str, float]:
 def _reasons(runs: dict[str, Carried]) -> str:
     status = np.concatenate([run.replayed.result[:, STATUS] for run in runs.values()])
     return "; ".join(text for reason, text in REASONS.items() if (status == reason).any())
-
-
-class _Draw:
-    """Means and ratios with their 95 % intervals by the stationary bootstrap over arrivals.
-
-    A purchase and a sale of one instant stay together, and every figure of a recording and size is drawn with the same
-    blocks.
-    """
-
-    def __init__(self, instants: int, study: RecordingStudy, generator: np.random.Generator) -> None:
-        shape = (study.resamples, instants)
-        self._instants = instants
-        self._starts = generator.integers(0, max(instants, 1), shape)
-        self._renew = generator.random(shape) < min(study.every_s / study.block_s, 1.0)
-
-    def mean(self, name: str, values: Floats, counted: np.ndarray) -> dict[str, float]:
-        """`NAME_bps` and its ends."""
-        found = self._ratio(values, np.ones(len(values)), counted)
-        return dict(zip((f"{name}_bps", f"{name}_low", f"{name}_high"), found, strict=True))
-
-    def ratio(self, name: str, upper: Floats, lower: Floats, counted: np.ndarray) -> dict[str, float]:
-        """`NAME` and its ends: a mean by a mean."""
-        return dict(zip((name, f"{name}_low", f"{name}_high"), self._ratio(upper, lower, counted), strict=True))
-
-    def _ratio(self, upper: Floats, lower: Floats, counted: np.ndarray) -> tuple[float, float, float]:
-        if not counted.any():
-            return float("nan"), float("nan"), float("nan")
-        both = (
-            np.where(counted[:, None], np.column_stack([upper, lower]), 0.0).reshape(self._instants, 2, 2).sum(axis=1)
-        )
-        sums = resampled_totals(both, self._starts, self._renew)
-        total = both.sum(axis=0)
-        if abs(total[1]) < 1e-12 or (np.abs(sums[:, 1]) < 1e-12).any():
-            return float("nan"), float("nan"), float("nan")
-        low, high = np.quantile(sums[:, 0] / sums[:, 1], [0.025, 0.975])
-        return float(total[0] / total[1]), float(low), float(high)
 
 
 def _says(name: str, row: dict[str, Any], recording: Recording, study: RecordingStudy) -> str:
