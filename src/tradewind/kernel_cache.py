@@ -37,7 +37,7 @@ def is_temporary() -> bool:
 
 def _of_the_user() -> Path:
     kept = os.environ.get("XDG_CACHE_HOME")
-    return Path(kept) if kept else Path(os.path.expanduser("~")) / ".cache"
+    return Path(kept) if kept else Path("~").expanduser() / ".cache"
 
 
 def _can_be_made(folder: Path) -> bool:

@@ -165,6 +165,9 @@ def test_no_environment_writes_where_another_does(
         "source_depth",
         "source_quotes",
         "source_trades",
+        "recorded_depth",
+        "recorded_quotes",
+        "recorded_trades",
     }, "those are only read"
     assert not any(_written(entry).startswith("data/env/") for entry in entries(catalog).values())
 

@@ -5,11 +5,24 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from kedro.io import DatasetError
 from pydantic import ValidationError
 
-from tradewind.pipelines.execution_study.nodes import compare_arbitrage, compare_executions, draw_execution
+from tests.trading.execution.recordings.streams import random_stream
+from tradewind.data.order_book.events import BookRules
+from tradewind.datasets.stream_folder import StreamFolderDataset
+from tradewind.pipelines.execution_study.nodes import (
+    compare_arbitrage,
+    compare_executions,
+    draw_execution,
+    forecast_costs,
+    replay_recordings,
+)
 from tradewind.reports.execution import cost_rows
+from tradewind.trading.execution.recordings.study import RecordingStudy
 from tradewind.trading.execution.worlds.comparison import ExecutionStudy, SwitchingTask, TouchTask
+
+NONE = pd.DataFrame()
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +85,48 @@ def test_arbitrage_finds_most_of_what_is_planted_and_nothing_elsewhere(
 
 
 def test_the_page_shows_every_world_with_its_policies(costs: pd.DataFrame, gains: pd.DataFrame) -> None:
-    page = draw_execution(costs, gains)
+    page = draw_execution(costs, gains, NONE, NONE)
     assert "planted dislocations taken out" in page and "matched threshold" in page
-    assert 'id="planted' not in draw_execution(costs, compare_arbitrage(ExecutionStudy(), 7))
+    assert 'id="planted' not in draw_execution(costs, compare_arbitrage(ExecutionStudy(), 7), NONE, NONE)
     assert all(f'id="{world.replace("_", "-")}"' in page for world in costs["world"].unique())
     assert "planned with wrong impact" in page and "no gap" in page and "SIMULATED MARKETS" in page
+
+
+@pytest.fixture(scope="module")
+def replayed(study: ExecutionStudy) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Costs and outcomes of a small recording whose day no other has, and of one without trades, which is left out."""
+    stream = random_stream(3, seconds=40)
+    rules = RecordingStudy(values=(300.0, 900.0), horizon_s=1, every_s=0.2, warm_s=11, latency_ms=20, block_s=1)
+    depth = {"v/X/20240101": lambda: stream.depth, "v/Y/20240101": lambda: stream.depth}
+    return replay_recordings(depth, {"v/X/20240101": lambda: stream.trades}, {},
+                             study.model_copy(update={"recordings": rules}), BookRules(), 7)  # fmt: skip
+
+
+def test_recordings_are_replayed_and_teach_a_forecast_of_their_own(
+    study: ExecutionStudy, costs: pd.DataFrame, gains: pd.DataFrame, replayed: tuple[pd.DataFrame, pd.DataFrame]
+) -> None:
+    paid, outcomes = replayed
+    assert paid["recording"].unique().tolist() == ["v/X/20240101"] and set(outcomes["source"]) == {"v/X/20240101"}
+    few = study.model_copy(update={"impact": {}, "order_book": {}})
+    documents, calibration = forecast_costs(outcomes, few, 7)
+    assert list(documents) == ["recordings"] and documents["recordings"]["learnt_from"] == "recordings"
+    assert set(calibration["way"]) == {"one_order", "post_then_cross"}
+    assert forecast_costs(outcomes.iloc[:200], few, 7)[0] == {}  # too few
+    page = draw_execution(costs, gains, paid, calibration)
+    assert 'id="v-x-20240101"' in page and "AND RECORDINGS" in page and "An order of 900 quote: " in page
+    assert "There are no recordings" not in page and "there is no impact beyond the levels that they take" in page
+
+
+def test_without_recordings_the_stage_says_so(
+    study: ExecutionStudy, costs: pd.DataFrame, gains: pd.DataFrame, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    none = StreamFolderDataset(path=str(tmp_path / "streams"), required=False)
+    paid, outcomes = replay_recordings(none.load(), {}, {}, study, BookRules(), 7)
+    assert paid.empty and outcomes.empty and "no recorded books: TRADEWIND_STREAMS" in caplog.text
+    assert forecast_costs(outcomes, study.model_copy(update={"impact": {}, "order_book": {}}), 7)[0] == {}
+    assert "There are no recordings: name their folder" in draw_execution(costs, gains, paid, NONE)
+    with pytest.raises(DatasetError, match="holds no file"):
+        StreamFolderDataset(path=str(tmp_path / "streams")).load()
 
 
 @pytest.mark.parametrize("quantity", [0, 2.5, -3])

@@ -20,25 +20,26 @@ _NAME = re.compile(r"(?P<venue>[A-Za-z0-9._-]+)/(?P<symbol>[A-Za-z0-9._-]+)_(?P<
 class StreamFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFrame]]]):
     """The files `VENUE/SYMBOL_YYYYMMDD.parquet` below a folder as partitions `venue/symbol/day`, read when asked for.
 
-    Their columns are those of `tradewind.data.order_book.events`, in the order received.
+    Their columns are those of `tradewind.data.order_book.events`, in the order received. Where they are not `required`,
+    a folder that is missing or holds none has no partitions.
     """
 
-    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:
-        self._path = Path(path)
+    def __init__(self, *, path: str, required: bool = True, metadata: dict[str, Any] | None = None) -> None:
+        self._path, self._required = Path(path), required
         self.metadata = metadata
 
     def load(self) -> dict[str, Callable[[], pd.DataFrame]]:
         """A function for each file.
 
         Raises:
-            BadData: the folder is missing or holds no such file.
+            BadData: the folder is missing or holds no such file, and one is required.
         """
         found: dict[str, Callable[[], pd.DataFrame]] = {}
         for file in sorted(self._path.rglob("*.parquet")):
             name = _NAME.fullmatch(file.relative_to(self._path).as_posix())
             if name:
                 found[f"{name['venue']}/{name['symbol']}/{name['day']}"] = partial(_read, file)
-        if not found:
+        if not found and self._required:
             raise BadData(
                 f"{self._path} holds no file VENUE/SYMBOL_YYYYMMDD.parquet: put recorded streams there, or name their "
                 "folder in TRADEWIND_STREAMS"
@@ -55,7 +56,7 @@ class StreamFolderDataset(AbstractDataset[None, dict[str, Callable[[], pd.DataFr
         raise DatasetError(f"the streams in {self._path} are only read")
 
     def _exists(self) -> bool:
-        return self._path.is_dir()
+        return self._path.is_dir() or not self._required
 
     def _describe(self) -> dict[str, Any]:
         return {"path": str(self._path)}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from tradewind.reports.execution_recordings import calibration_rows, recording_sections
 from tradewind.reports.page import div, render, table
 from tradewind.reports.palette import BLUE, GREEN, GREY, ORANGE, style
 from tradewind.reports.text import number, percent
@@ -12,12 +13,16 @@ from tradewind.reports.text import number, percent
 PART_COLOURS = {"spread": GREY, "impact": BLUE, "drift": ORANGE, "risk": GREEN}
 
 
-def render_execution_page(costs: pd.DataFrame, arbitrage: pd.DataFrame) -> str:
-    """A self-contained page, a section a world.
+def render_execution_page(
+    costs: pd.DataFrame, arbitrage: pd.DataFrame, recordings: pd.DataFrame, calibration: pd.DataFrame
+) -> str:
+    """A self-contained page, a section a world and a recording.
 
     Args:
         costs: `worlds.comparison.compare`.
         arbitrage: `worlds.arbitrage.compare`.
+        recordings: `recordings.study.compare_recording` of all; empty without any.
+        calibration: `forecasts.study` of all; empty without any.
     """
     worlds = [
         {
@@ -32,7 +37,14 @@ def render_execution_page(costs: pd.DataFrame, arbitrage: pd.DataFrame) -> str:
         {"id": str(world).replace("_", "-"), "name": str(world).replace("_", " "), "table": table(gain_rows(rows))}
         for world, rows in (arbitrage.groupby("world", sort=False) if len(arbitrage) else ())
     ]
-    return render("execution.html.j2", worlds=worlds, differences=differences)
+    recorded = recording_sections(recordings) if len(recordings) else []
+    forecasts = [
+        {"name": str(world).replace("_", " "), "table": table(calibration_rows(rows))}
+        for world, rows in (calibration.groupby("world", sort=False) if len(calibration) else ())
+    ]
+    return render(
+        "execution.html.j2", worlds=worlds, differences=differences, recordings=recorded, forecasts=forecasts
+    )  # fmt: skip
 
 
 def cost_figure(rows: pd.DataFrame) -> Any:
@@ -64,12 +76,15 @@ def cost_rows(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
         rows: of one world.
     """
     is_known = (rows["policy"] == "optimum").any()
+    slices = rows.loc[rows["policy"] == "twap", "cost_bps"]
     for row in rows.to_dict("records"):
         share, error = row["share_of_gap"], row["share_of_gap_error"]
         yield {
             "policy": row["policy"].replace("_", " "),
             "cost, bps": f"{number(row['cost_bps'])} ± {number(2 * row['standard_error_bps'])}",
+            **{part: number(row[f"{part}_bps"]) for part in PART_COLOURS},
             "saved against one order": percent(row["saved_against_one_order"], 1),
+            "against equal slices": percent(1 - row["cost_bps"] / slices.iloc[0], 1) if len(slices) else "–",
             "share of the gap": _share(share, error) if is_known else "optimum not known",
         }
 

@@ -33,7 +33,7 @@ def percent(value: Any, digits: int = 1) -> str:
 
 def number(value: Any, digits: int = 2) -> str:
     """1.23, or a dash where there is no number."""
-    return f"{value:,.{digits}f}" if _is_number(value) else "–"
+    return f"{round(value, digits) + 0.0:,.{digits}f}" if _is_number(value) else "–"  # no -0.00
 
 
 def interval(low: Any, high: Any, digits: int = 2) -> str:

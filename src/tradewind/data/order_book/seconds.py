@@ -1,13 +1,14 @@
 """What a stream of depth and trades says of each second: spread, depth, imbalance, flow, and what orders cost."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from tradewind.data.order_book import events
 from tradewind.data.order_book.events import BookRules, Contract
-from tradewind.data.order_book.replay import STATE, replay
+from tradewind.data.order_book.replay import STATE, Updates, replay
 from tradewind.errors import BadData
 
 
@@ -20,6 +21,41 @@ class Book:
     rejected: pd.DataFrame
     updates_lost: int
     skew_ms: float
+
+
+class Stream(NamedTuple):
+    """A depth stream that can be replayed, rows that cannot be believed, and the skew of the receiver's clock."""
+
+    updates: Updates
+    rejected: pd.DataFrame
+    skew_ms: float
+
+
+def read_updates(depth: pd.DataFrame, where: str) -> Stream:
+    """The believed rows of a depth stream in the exchange's time.
+
+    Args:
+        depth: with the columns `events.DEPTH`, in the order received.
+        where: the stream, for messages.
+
+    Raises:
+        BadData: a column is missing, no row can be believed, or the updates are out of order.
+    """
+    rows, rejected = events.believed_rows(depth, events.DEPTH, ("price", "qty"), where)
+    if rows.empty:
+        raise BadData(f"{where}: none of the {len(depth)} depth rows can be believed: correct the source")
+    changes = rows.loc[~rows["is_snapshot"], "final_update_id"].to_numpy()
+    if (np.diff(changes) < 0).any():
+        at = int(np.flatnonzero(np.diff(changes) < 0)[0]) + 1
+        raise BadData(f"{where}: depth updates must come in the order of final_update_id; change {at} goes back")
+    skew_ms = events.clock_skew_ms(rows)
+    prices, rank = np.unique(rows["price"].to_numpy(), return_inverse=True)
+    updates = Updates(
+        events.exchange_time_ms(rows, skew_ms), rows["first_update_id"].to_numpy(), rows["final_update_id"].to_numpy(),
+        rows["is_snapshot"].to_numpy(), rows["side"].to_numpy(np.int8), rank.astype(np.int64), rows["qty"].to_numpy(),
+        prices,
+    )  # fmt: skip
+    return Stream(updates, rejected, skew_ms)
 
 
 def rebuild(depth: pd.DataFrame, contract: Contract, rules: BookRules) -> Book:
@@ -37,19 +73,9 @@ def rebuild(depth: pd.DataFrame, contract: Contract, rules: BookRules) -> Book:
         BadData: a column is missing, no row can be believed, or the updates are out of order.
     """
     where = f"{contract.venue}/{contract.symbol}"
-    rows, rejected = events.believed_rows(depth, events.DEPTH, ("price", "qty"), where)
-    if rows.empty:
-        raise BadData(f"{where}: none of the {len(depth)} depth rows can be believed: correct the source")
-    changes = rows.loc[~rows["is_snapshot"], "final_update_id"].to_numpy()
-    if (np.diff(changes) < 0).any():
-        at = int(np.flatnonzero(np.diff(changes) < 0)[0]) + 1
-        raise BadData(f"{where}: depth updates must come in the order of final_update_id; change {at} goes back")
-    skew_ms = events.clock_skew_ms(rows)
-    prices, rank = np.unique(rows["price"].to_numpy(), return_inverse=True)
+    stream = read_updates(depth, where)
     ends, states, depths, walks, lost = replay(
-        events.exchange_time_ms(rows, skew_ms), rows["first_update_id"].to_numpy(), rows["final_update_id"].to_numpy(),
-        rows["is_snapshot"].to_numpy(), rows["side"].to_numpy(np.int8), rank.astype(np.int64), rows["qty"].to_numpy(),
-        prices, contract.venue in rules.contiguous_venues, contract.value or 0.0, np.array(rules.depth_bps),
+        stream.updates, contract.venue in rules.contiguous_venues, contract.value or 0.0, np.array(rules.depth_bps),
         np.array(rules.order_values),
     )  # fmt: skip
     if not len(ends):
@@ -58,7 +84,7 @@ def rebuild(depth: pd.DataFrame, contract: Contract, rules: BookRules) -> Book:
     seconds.insert(0, "timestamp", pd.DatetimeIndex(ends.astype("datetime64[ms]"), tz="UTC"))
     for place, name in enumerate(("venue", "symbol")):
         seconds.insert(place, name, pd.Series([getattr(contract, name)] * len(seconds), dtype="str"))
-    return Book(seconds, _walk_table(seconds, walks, rules), rejected, int(lost), skew_ms)
+    return Book(seconds, _walk_table(seconds, walks, rules), stream.rejected, int(lost), stream.skew_ms)
 
 
 def _second_columns(states: pd.DataFrame, depths: np.ndarray, rules: BookRules) -> pd.DataFrame:

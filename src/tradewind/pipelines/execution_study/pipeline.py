@@ -1,12 +1,18 @@
-"""The stage that compares ways to execute. It is run by name: it needs no market data."""
+"""The stage that compares ways to execute. It is run by name: it needs no data, and replays recordings if there are."""
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.execution_study.nodes import compare_arbitrage, compare_executions, draw_execution
+from tradewind.pipelines.execution_study.nodes import (
+    compare_arbitrage,
+    compare_executions,
+    draw_execution,
+    forecast_costs,
+    replay_recordings,
+)
 
 
 def create_pipeline() -> Pipeline:
-    """Costs of each policy in each world, what arbitrage gains, and a page."""
+    """Costs of each policy in each world and recording, forecasts of them, what arbitrage gains, and a page."""
     return Pipeline(
         [
             Node(
@@ -18,7 +24,19 @@ def create_pipeline() -> Pipeline:
                 name="compare_arbitrage",
             ),
             Node(
-                draw_execution, ["execution_costs", "arbitrage_results"], "execution_page", name="draw_execution",
+                replay_recordings,
+                ["recorded_depth", "recorded_trades", "recorded_quotes", "params:execution_study",
+                 "params:order_book.book", "params:seed"],
+                ["recording_costs", "recording_outcomes"],
+                name="replay_recordings",
+            ),
+            Node(
+                forecast_costs, ["recording_outcomes", "params:execution_study", "params:seed"],
+                ["cost_forecasts", "forecast_calibration"], name="forecast_costs",
+            ),
+            Node(
+                draw_execution, ["execution_costs", "arbitrage_results", "recording_costs", "forecast_calibration"],
+                "execution_page", name="draw_execution",
             ),
         ],
         namespace="execution_study",

@@ -51,22 +51,26 @@ class CostBps(NamedTuple):
 
 
 class SlicePlan(NamedTuple):
-    """The slices, their expected cost, and the rule that made them."""
+    """The slices, their expected cost, the rule that made them, and whether the cost is a forecast's."""
 
     slices: tuple[Slice, ...]
     cost: CostBps
     policy: Literal["one_order", "equal_slices", "rest_at_limit"]
+    is_forecast: bool = False
 
 
-def plan_slices(order: Order, costs: Costs, bar_s: float) -> SlicePlan:
+def plan_slices(order: Order, costs: Costs, bar_s: float, one_order: CostBps | None = None) -> SlicePlan:
     """One order where slicing saves nothing, else equal slices, one a bar.
 
-    The formula knows no cost of waiting: how long to wait is the caller's `urgency`.
+    The formula knows no cost of waiting: how long to wait is the caller's `urgency`. Whether slicing saves anything is
+    the formula's to say in any case, so that two costs of one kind are compared.
 
     Args:
         order: what is to be traded.
         costs: of one side (`params:trading.costs`).
         bar_s: duration of a bar, over which `bar_volume` is traded.
+        one_order: what one market order is expected to cost by a forecast that knows the book
+            (`forecasts.plan.one_order_cost`), stated instead of the formula's; None where there is none.
 
     Raises:
         BadParameters: the costs have an impact, and the usual volume is not given.
@@ -80,7 +84,8 @@ def plan_slices(order: Order, costs: Costs, bar_s: float) -> SlicePlan:
     count = min(1 + math.floor(patience / bar_s), MOST_SLICES)
     at_once, sliced = expected_cost(order, costs, 1), expected_cost(order, costs, count)
     if sliced.total >= at_once.total:
-        return SlicePlan((Slice(0.0, "market", order.quantity, None),), at_once, "one_order")
+        at_market = (Slice(0.0, "market", order.quantity, None),)
+        return SlicePlan(at_market, one_order or at_once, "one_order", one_order is not None)
     each = order.quantity / count
     slices = tuple(Slice(at * patience / count, "market", each, None) for at in range(count))
     return SlicePlan(slices, sliced, "equal_slices")

@@ -21,7 +21,15 @@ from tradewind.trading.execution.worlds.order_book.book import (
     market_order,
     withdraw,
 )
-from tradewind.trading.execution.worlds.order_book.executing import Decision, OrderBookWorld, View, buy
+from tradewind.trading.execution.worlds.order_book.executing import (
+    Decision,
+    OrderBookWorld,
+    View,
+    buy,
+    many,
+    purchases,
+    seen,
+)
 from tradewind.trading.execution.worlds.order_book.flow import ZeroIntelligence, opened, send
 from tradewind.trading.execution.worlds.order_book.strategies import at_once, post_then_cross, router_in_book
 
@@ -84,6 +92,15 @@ def test_a_book_that_cannot_hold_its_flow_is_refused() -> None:
 
 
 WORLD = OrderBookWorld(steps=12)
+
+
+def test_a_policy_sees_what_stands_at_the_best_prices_wherever_they_are() -> None:
+    book = empty_book(400, 16)
+    for side, price, lots in ((BUY, 180, 4), (SELL, 250, 3), (SELL, 250, 6), (SELL, 251, 2)):
+        limit_order(book, side, price, lots, FLOW)
+    view = seen(many(book, 2), purchases(many(book, 2), 5), 0, 1)
+    assert view.offered.tolist() == [9, 9] and view.ahead.tolist() == [4, 4]
+    assert (view.bid[0], view.ask[0]) == (180, 250)
 
 
 def test_a_purchase_in_the_flow_is_done_by_the_deadline_and_waiting_saves_the_spread() -> None:

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from tradewind.errors import BadParameters
 from tradewind.parameters import Parameters
+from tradewind.trading.execution.forecasts.study import ForecastStudy
+from tradewind.trading.execution.recordings.study import RecordingStudy
 from tradewind.trading.execution.worlds import optimal, schedules
 from tradewind.trading.execution.worlds.arbitrage import ArbitrageTask
 from tradewind.trading.execution.worlds.impact import (
@@ -109,6 +111,8 @@ class ExecutionStudy(Parameters):
         touch: tasks by name.
         order_book: tasks by name; a tenth of the episodes, each a book with its own past.
         arbitrage: tasks by name; a tenth of the episodes, each long; their table is `worlds.arbitrage.compare`'s.
+        recordings: what is executed inside recorded books.
+        forecasts: what the worlds' forecasts of costs learn from.
     """
 
     episodes: Annotated[int, Field(ge=100)] = 10_000
@@ -119,6 +123,8 @@ class ExecutionStudy(Parameters):
     touch: dict[str, TouchTask] = {}
     order_book: dict[str, OrderBookTask] = {}
     arbitrage: dict[str, ArbitrageTask] = {}
+    recordings: RecordingStudy = RecordingStudy()
+    forecasts: ForecastStudy = ForecastStudy()
 
 
 def compare(study: ExecutionStudy, generator: np.random.Generator) -> pd.DataFrame:

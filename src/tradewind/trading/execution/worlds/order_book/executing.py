@@ -309,7 +309,7 @@ def _look(books: Book, own: Ints, table: Ints) -> None:
         ahead = lots_ahead(book, mine[ROW]) if waiting > 0 else depth
         shown[SEEN_LEFT], shown[SEEN_POSTED], shown[SEEN_AHEAD] = mine[LEFT], waiting > 0, ahead
         shown[SEEN_BEHIND] = depth - waiting - ahead
-        shown[SEEN_OFFERED] = book.levels[ask, DEPTH] if ask < book.levels.shape[1] else 0
+        shown[SEEN_OFFERED] = book.levels[ask, DEPTH] if ask < book.levels.shape[0] else 0
         shown[SEEN_BID], shown[SEEN_ASK] = bid if bid >= 0 else book.counts[LAST_BID], ask
 
 
