@@ -1,6 +1,8 @@
 """A whole paper account ends when its time is over: nothing is left that its process would wait for."""
 
 import asyncio
+import os
+import signal
 import socket
 import threading
 import time
@@ -63,7 +65,8 @@ def test_a_feed_ends_when_it_is_cancelled_on_a_stream_that_never_rests() -> None
     assert asyncio.run(live()) == 12
 
 
-def test_nothing_is_left_when_the_time_is_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seconds", [2.5, None], ids=["its time is over", "it is asked to end"])
+def test_nothing_is_left_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: float | None) -> None:
     """Neither the stream of the feed, nor a task, nor a thread: each of them would keep the process."""
     streams, said, told_at = list[AsyncGenerator[Any, None]](), list[str](), list[float]()
     opened, before = BinanceFeed.items, set(threading.enumerate())
@@ -75,9 +78,11 @@ def test_nothing_is_left_when_the_time_is_over(folder: Path, monkeypatch: pytest
     def say(line: str) -> None:
         said.append(line)
         told_at.append(time.monotonic())
+        if seconds is None and line.startswith("Dashboard"):  # systemd ends it so, while it is at work
+            asyncio.get_running_loop().call_later(1.5, os.kill, os.getpid(), signal.SIGTERM)
 
     async def live() -> tuple[dict[str, Any], set[str]]:
-        found = await run_desk(plan_of(folder), DeskOptions(seconds=3.0), say)
+        found = await run_desk(plan_of(folder), DeskOptions(seconds=seconds), say)
         for _ in range(50):  # a server's tasks end by themselves a moment after it
             left = asyncio.all_tasks() - {asyncio.current_task()}
             if not left:
