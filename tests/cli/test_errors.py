@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from kedro.framework.project import configure_project
 from kedro.framework.startup import ProjectMetadata, bootstrap_project
+from sqlalchemy.exc import OperationalError
 
 from tradewind.cli import cli
 from tradewind.cli.errors import explain
@@ -137,6 +140,19 @@ def test_verbose_shows_the_traceback_before_the_line(run: Any) -> None:
 def test_a_fault_of_the_program_keeps_its_traceback() -> None:
     assert explain(ZeroDivisionError("division by zero")) is None
     assert explain(KeyError("close")) is None
+
+
+def test_a_database_that_cannot_be_written_is_told_and_a_wrong_statement_is_not(tmp_path: Path) -> None:
+    for path, statement, said in (
+        (tmp_path / "locked.db", "CREATE TABLE one (number)", "attempt to write a readonly database"),
+        (tmp_path / "damaged.db", "SELECT * FROM one", "file is not a database"),
+    ):
+        path.write_bytes(b"" if "locked" in path.name else b"no database" * 100)
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as raw, pytest.raises(sqlite3.Error) as caught:
+            raw.execute(statement)
+        line = explain(OperationalError(statement, {}, caught.value))
+        assert line is not None and f"says: {said}" in line and "\n" not in line
+    assert explain(OperationalError("SELECT 1", {}, sqlite3.OperationalError("no such column: x"))) is None
 
 
 def test_the_project_s_own_error_is_told_wherever_it_was_wrapped() -> None:

@@ -1,13 +1,14 @@
 """The store is whole, and finished runs are found in it."""
 
 import multiprocessing
+import os
 from pathlib import Path
 
 import mlflow
 import pandas as pd
 import pytest
 
-from tradewind.errors import BadData
+from tradewind.errors import BadData, BadParameters
 from tradewind.tracking.store import COMPARED, load_run, make_store
 
 
@@ -26,6 +27,17 @@ def test_a_store_that_was_killed_in_the_making_is_made_again(tmp_path: Path) -> 
     before = path.read_bytes()
     make_store(f"sqlite:///{path}")
     assert path.read_bytes() == before
+
+
+def test_a_store_that_may_not_be_written_to_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, allowed = tmp_path / "mlflow.db", os.access
+    store.touch()
+    for closed in (store, tmp_path):
+        with monkeypatch.context() as here:  # root may write everywhere
+            here.setattr(os, "access", lambda path, mode, closed=closed: path != closed and allowed(path, mode))
+            with pytest.raises(BadParameters, match=f"^{closed} cannot be written to, where MLflow's store is"):
+                make_store(f"sqlite:///{store}")
+    make_store(f"sqlite:///{store}")
 
 
 def test_a_run_is_found_by_place_name_or_id_and_else_named_in_the_error(tmp_path: Path) -> None:

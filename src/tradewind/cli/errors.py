@@ -153,7 +153,18 @@ def _said(error: BaseException) -> str | None:
         return f"{error.strerror}: {error.filename}"
     if isinstance(error, ModuleNotFoundError):
         return _of_module(error)
+    if type(error).__module__ == "sqlite3" or type(error).__module__.startswith("sqlalchemy."):
+        # MLflow's or Optuna's file, on a disk that is full, not ours to write to, or held by another process.
+        return _of_database(getattr(error, "orig", None) or error)
     return _of_kedro(error)
+
+
+def _of_database(error: BaseException) -> str | None:
+    """What SQLite says of its file; None for a statement that is wrong, which is a fault of the program."""
+    refused = ("readonly", "full", "locked", "unable to open", "disk I/O", "malformed", "not a database")
+    if not any(word in str(error) for word in refused):
+        return None
+    return f"a database of the run (mlflow.db, or a study's) says: {error}. See that it is whole, and may be written to"
 
 
 def _of_usage(error: click.UsageError) -> str:

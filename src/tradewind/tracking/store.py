@@ -1,5 +1,6 @@
 """The store of MLflow: made whole, and asked for finished runs."""
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from urllib.parse import urlparse
 import pandas as pd
 
 from tradewind.atomic import first_file, is_abandoned
-from tradewind.errors import BadData
+from tradewind.errors import BadData, BadParameters
 
 if TYPE_CHECKING:
     from tradewind.reports.compare import Run
@@ -23,8 +24,20 @@ def make_store(tracking_uri: str) -> None:
 
     MLflow makes its tables in steps that it commits one by one: a run that is killed among them would leave a file that
     no later run can open. So the file is made under another name and is given its own at once.
+
+    Raises:
+        BadParameters: it is there and this user may not write to it, or to its folder, where SQLite keeps its journal.
     """
-    if not tracking_uri.startswith(_SQLITE) or (path := Path(tracking_uri.removeprefix(_SQLITE))).exists():
+    if not tracking_uri.startswith(_SQLITE):
+        return
+    path = Path(tracking_uri.removeprefix(_SQLITE))
+    if path.exists():
+        for place in (path, path.absolute().parent):
+            if not os.access(place, os.W_OK):
+                raise BadParameters(
+                    f"{place} cannot be written to, where MLflow's store is: let this user write there, or name "
+                    "another store in conf/local/mlflow.yml (server.mlflow_tracking_uri)"
+                )
         return
     import mlflow
 
