@@ -25,8 +25,8 @@ from tradewind.validation.ledger import append, read
 from tradewind.validation.noise_free import noise_free_sharpe
 from tradewind.validation.research_run import RunSettings, Steps, lazily, make_bars, make_features
 
-# Two sets of markets, both far from those of the experiment: ways to learn are compared and changed on the first as often
-# as one likes; the second is looked at once, for the figure that is reported of what was kept.
+# Two sets of markets, both far from those of the experiment: ways to learn are compared and changed on the first as
+# often as one likes; the second is looked at once, for the figure that is reported of what was kept.
 DEVELOPMENT_SEED, FINAL_SEED = 700_000, 800_000
 
 
@@ -120,7 +120,8 @@ class LearnersMarket:
         trading = self.settings.trading.model_copy(update={"signal": signal})
         universe, oracle = self.sources.universe, self.sources.oracle
         market = TradedMarket.load(lazily(self.bars), self.side_series, universe, trading)
-        made = make_positions(market, self.folds, [self._forecast(way)], (), oracle, self.settings.seed)
+        forecasts, seed = [self._forecast(way)], self.settings.seed
+        made = make_positions(market, self.folds, forecasts, (), oracle, seed, EQUAL_WEIGHT)
         kept = {name: made[name] for name in (EQUAL_WEIGHT, baselines.ORACLE)}
         returns = portfolio_returns(lazily(kept), market, self.folds)
         out = {}
