@@ -97,7 +97,7 @@ def _parameters_without_chance(name: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "name", ["xgboost", "lightgbm", "linear", "logistic_regression", "random_forest", "gaussian_nb"]
+    "name", ["xgboost", "lightgbm", "linear", "panel_ridge", "logistic_regression", "random_forest", "gaussian_nb"]
 )
 def test_rows_of_no_weight_might_as_well_not_be_there(name: str, numbered: pd.DataFrame) -> None:
     kind, parameters = catalogue.row_model(name), _parameters_without_chance(name)

@@ -32,19 +32,22 @@ class PanelRidgeParameters(ModelParameters):
 
     Attributes:
         explained: share of the label's variance that all features together explain: the ridge penalty follows from it.
+        explained_size: the same of whether it moves at all, which volatility tells far better than its direction.
         slowness: the power of a feature's autocorrelation over the label's horizon in its prior deviation; 0: none.
         fastest: prior deviation of a feature without any such autocorrelation, as a share of the slowest's.
         deviation: of p_up - p_down over the rows that it learned from. The entry threshold is in the same unit.
     """
 
     explained: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    explained_size: Annotated[float, Field(gt=0, lt=1)] = 0.1
     slowness: Annotated[float, Field(ge=0, le=10)] = 2.0
     fastest: Annotated[float, Field(gt=0, le=1)] = 0.05
     deviation: Annotated[float, Field(gt=0, lt=1)] = 0.11
 
 
 class PanelRidgeForecaster(LinearForecaster):
-    """The posterior mean of a regression of -1, 0 and 1 on all features, told as log odds of up against down.
+    """The posterior means of two regressions on all features: of -1, 0 and 1, told as log odds of up against down, and
+    of whether there is a move at all, told as log odds of flat.
 
     It learns from all purged training rows of a fold, thinned evenly to 20,000; features are standardised, clipped at
     five deviations, what is missing at the mean. Up and down are equally likely before the features speak: the drift of
@@ -67,35 +70,44 @@ class PanelRidgeForecaster(LinearForecaster):
         mean, spread = scale(values)
         with threadpool_limits(limits=1):  # products that are shared out differently differ in their last bits
             design = scaled_design(values, mean, spread)
-            slope = self._slope(design, train)
-            forecast = design @ slope
+            side, size = self._slopes(design, train)
+            forecast = design @ side
         share = _class_shares(train.label)
-        # To first order p_up - p_down is the log odds' half difference times the share of moves.
-        tilt = self.parameters.deviation / max(float(forecast.std()) * (1.0 - share[1]), 1e-12)
+        # Both to first order: p_up - p_down is the log odds' half difference times the share of moves, and the log odds
+        # of flat move by its regression over the product of the two shares.
+        moves = 1.0 - share[1]
+        tilt = self.parameters.deviation / max(float(forecast.std()) * moves, 1e-12)
+        flat = size / max(moves * share[1], 1e-2)
         state: dict[str, Any] = {
             "mean": mean.tolist(), "spread": spread.tolist(), "classes": [int(kind) for kind in CLASSES],
-            "slope": np.outer(CLASSES, tilt * slope).tolist(), "offset": np.log(share).tolist(),
+            "slope": np.stack([-tilt * side, flat, tilt * side]).tolist(), "offset": np.log(share).tolist(),
         }  # fmt: skip
         self._model = Regression(state)
         return Learned(log_losses(self, train, valid), state)
 
-    def _slope(self, design: Floats, train: Sample) -> Floats:
-        """The posterior mean of the slopes, of a label of unit variance."""
+    def _slopes(self, design: Floats, train: Sample) -> tuple[Floats, Floats]:
+        """The posterior mean of the slopes of the standardised label, and of being flat."""
         if not design.shape[1]:
-            return np.zeros(0)
+            return np.zeros(0), np.zeros(0)
         panel = train.panel or Panel.of_one_symbol(len(train.label))
-        label = train.label.astype(np.float64)
-        label = (label - label.mean()) / max(float(label.std()), 1e-12)
         lag = panel.horizon_rows()
         prior = shares_of(design) * self._slowness(design, panel, lag)
-        correlation = _correlation(label, panel)
-        rows = np.sqrt(train.weight)[:, None] * _less_common(np.column_stack([design, label]), panel, correlation)
-        # In units of the prior deviation, by the number of labels that do not overlap and the variance of an error.
-        observations = (rows[:, :-1] * prior).T
-        precision = (observations @ observations.T) / (lag * (1.0 - correlation))
-        evidence = observations @ rows[:, -1] / (lag * (1.0 - correlation))
-        precision[np.diag_indices_from(precision)] += float((prior**2).sum()) / self.parameters.explained
-        return np.asarray(prior * np.linalg.solve(precision, evidence))
+        found = []
+        for target, explained in (
+            (train.label.astype(np.float64), self.parameters.explained),
+            ((train.label == 0).astype(np.float64), self.parameters.explained_size),
+        ):
+            deviation = max(float(target.std()), 1e-12)
+            label = (target - target.mean()) / deviation
+            correlation = _correlation(label, panel)
+            rows = np.sqrt(train.weight)[:, None] * _less_common(np.column_stack([design, label]), panel, correlation)
+            # In units of the prior deviation, by the number of labels that do not overlap and the error's variance.
+            observations = (rows[:, :-1] * prior).T
+            precision = (observations @ observations.T) / (lag * (1.0 - correlation))
+            evidence = observations @ rows[:, -1] / (lag * (1.0 - correlation))
+            precision[np.diag_indices_from(precision)] += float((prior**2).sum()) / explained
+            found.append(prior * np.linalg.solve(precision, evidence) * deviation)
+        return found[0], found[1]
 
     def _slowness(self, design: Floats, panel: Panel, lag: int) -> Floats:
         """Each column's prior deviation by its autocorrelation over `lag` rows of its symbol, from `fastest` to 1."""
