@@ -198,7 +198,8 @@ def _gross_intervals(
     returns: pd.DataFrame, rules: StatisticsRules, seed: int, calendar: Calendar
 ) -> dict[str, tuple[float, float]]:
     """Intervals of the Sharpe ratios before costs and funding, which on a null market are truly zero, whatever the
-    rule; over the folds and the holdout together. Strategies that never traded are left out."""
+    rule; over the folds and the holdout together. Strategies that never traded, or too seldom for an interval, are left
+    out."""
     by_strategy = {}
     for name, part in returns.groupby("strategy", sort=True):
         daily = daily_returns(part["timestamp"], part["gross"].to_numpy(), calendar)
@@ -206,5 +207,6 @@ def _gross_intervals(
         if name not in (baselines.ORACLE, baselines.RANDOM, baselines.MATCHED) and daily.std() > 0:
             rng, year = np.random.default_rng(seed), float(np.sqrt(calendar.days_per_year))
             low, high = sharpe_interval(daily, rng, rules.confidence, rules.n_resamples, rules.block_days)
-            by_strategy[str(name)] = (year * low, year * high)
+            if np.isfinite(low):
+                by_strategy[str(name)] = (year * low, year * high)
     return by_strategy
