@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.validation.test_experiment import with_few_features
 from tradewind.validation import experiment, learners
 from tradewind.validation.learners import DEVELOPMENT_SEED, FINAL_SEED, Way, cases, compare
 
@@ -22,10 +23,11 @@ def test_a_learner_is_told_from_its_opposite_without_luck(
 ) -> None:
     wanted = [experiment.Case(edge=8, days=240, seed=DEVELOPMENT_SEED, n_symbols=2)]
     ways = {"panel_ridge": Way(("panel_ridge",)), "never": Way(("panel_ridge",), signal={"entry_threshold": 1.0})}
-    found = compare(wanted, ways, parameters, tmp_path / "ways.jsonl").set_index("way")
+    few = with_few_features(parameters)
+    found = compare(wanted, ways, few, tmp_path / "ways.jsonl").set_index("way")
     assert found["oracle"].nunique() == 1
     assert 0.3 * found.loc["panel_ridge", "oracle"] < found.loc["panel_ridge", "sharpe"]
     assert found.loc["panel_ridge", "sharpe"] < found.loc["panel_ridge", "oracle"]
     assert found.loc["never", "sharpe"] == 0 == found.loc["never", "sharpe_turnover"]
     monkeypatch.setattr(learners.LearnersMarket, "of", None)  # what is on the disk is not made again
-    assert compare(wanted, ways, parameters, tmp_path / "ways.jsonl").set_index("way").equals(found)
+    assert compare(wanted, ways, few, tmp_path / "ways.jsonl").set_index("way").equals(found)
