@@ -172,6 +172,13 @@ def shares_of(design: Floats) -> Floats:
 
 
 def scaled_design(values: Floats, mean: Floats, spread: Floats) -> Floats:
+    """Values in deviations from the mean, clipped at five, what is missing at the mean.
+
+    Args:
+        values: shape (rows, columns).
+        mean: shape (columns,).
+        spread: shape (columns,), above 0.
+    """
     return np.clip(np.nan_to_num((values - mean) / spread), -CLIP, CLIP)
 
 
