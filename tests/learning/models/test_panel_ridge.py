@@ -74,7 +74,7 @@ def test_errors_are_left_uncorrelated_however_many_symbols_there_are() -> None:
     instant = np.unique(instant, return_inverse=True)[1]
     common = rng.standard_normal(instant.max() + 1)[instant]
     error = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * rng.standard_normal(len(instant))
-    panel = Panel(np.zeros_like(instant), instant, instant + 1)
+    panel = Panel(np.zeros_like(instant), instant, instant + 1, instant + 1)
     assert _correlation(error, panel) == pytest.approx(correlation, abs=0.03)
     left = _less_common(error[:, None], panel, correlation)[:, 0]
     assert _correlation(error, panel) > 0.5 > 0.03 > abs(_correlation(left, panel))
@@ -97,9 +97,11 @@ def test_the_size_of_forecasts_is_what_was_set() -> None:
 def test_the_horizon_is_counted_in_rows_that_are_there() -> None:
     rows, _ = market(2, instants=300)
     assert Panel.from_rows(rows).horizon_rows() == HORIZON
+    assert Panel.from_rows(rows).day_rows() == 24
     every_third = rows[rows["timestamp"].rank(method="dense") % 3 == 0]
     assert Panel.from_rows(every_third).horizon_rows() == HORIZON // 3
-    assert Panel.of_one_symbol(5).horizon_rows() == 1
+    assert Panel.from_rows(every_third).day_rows() == 8
+    assert Panel.of_one_symbol(5).horizon_rows() == Panel.of_one_symbol(5).day_rows() == 1
 
 
 def test_columns_without_values_and_constant_ones_change_nothing() -> None:

@@ -3,8 +3,8 @@
 The next day's direction of a market is known to a few hundredths of its variance at best, and two hundred features are
 enough to fit that many times over by chance. Three things are believed before the data is seen:
 
-- What moves slowly is worth more: a feature that has changed by the time the label is settled cannot pay for the
-  trades that it asks for. Each column's prior deviation is its autocorrelation over the label's horizon, squared.
+- What moves slowly is worth more: a feature that says something else the next day cannot pay for the trades that it
+  asks for. Each column's prior deviation is its autocorrelation over a day.
 - Columns that say the same share one prior, as in `linear`.
 - Symbols that move together are not as many observations: every row is taken less a part of the mean over all symbols
   at its instant, which leaves equally correlated errors uncorrelated (the random effects of Fuller and Battese 1974).
@@ -33,14 +33,14 @@ class PanelRidgeParameters(ModelParameters):
     Attributes:
         explained: share of the label's variance that all features together explain: the ridge penalty follows from it.
         explained_size: the same of whether it moves at all, which volatility tells far better than its direction.
-        slowness: the power of a feature's autocorrelation over the label's horizon in its prior deviation; 0: none.
+        slowness: the power of a feature's autocorrelation over a day in its prior deviation; 0: none.
         fastest: prior deviation of a feature without any such autocorrelation, as a share of the slowest's.
         deviation: of p_up - p_down over the rows that it learned from. The entry threshold is in the same unit.
     """
 
     explained: Annotated[float, Field(gt=0, lt=1)] = 0.01
     explained_size: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    slowness: Annotated[float, Field(ge=0, le=10)] = 2.0
+    slowness: Annotated[float, Field(ge=0, le=10)] = 1.0
     fastest: Annotated[float, Field(gt=0, le=1)] = 0.05
     deviation: Annotated[float, Field(gt=0, lt=1)] = 0.11
 
@@ -91,7 +91,7 @@ class PanelRidgeForecaster(LinearForecaster):
             return np.zeros(0), np.zeros(0)
         panel = train.panel or Panel.of_one_symbol(len(train.label))
         lag = panel.horizon_rows()
-        prior = shares_of(design) * self._slowness(design, panel, lag)
+        prior = shares_of(design) * self._slowness(design, panel, panel.day_rows())
         found = []
         for target, explained in (
             (train.label.astype(np.float64), self.parameters.explained),
