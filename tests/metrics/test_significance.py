@@ -48,8 +48,8 @@ def test_blocks_keep_what_one_day_passes_on_and_single_days_do_not() -> None:
     rng = np.random.default_rng(3)
     noise = rng.normal(0, 0.01, 2000)
     daily = np.convolve(noise, np.ones(5), "valid")
-    wide = bootstrap_intervals(daily, np.random.default_rng(1), 0.9, 300, 25.0)["sharpe"]
-    narrow = bootstrap_intervals(daily, np.random.default_rng(1), 0.9, 300, 1.0)["sharpe"]
+    wide = bootstrap_intervals(daily, np.random.default_rng(1), 0.9, 300, 25.0)["annual_return"]
+    narrow = bootstrap_intervals(daily, np.random.default_rng(1), 0.9, 300, 1.0)["annual_return"]
     assert wide[1] - wide[0] > 1.6 * (narrow[1] - narrow[0])
 
 

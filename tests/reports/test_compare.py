@@ -69,6 +69,6 @@ def test_the_interval_of_a_difference_holds_the_truth_nine_times_in_ten() -> Non
     for _ in range(200):
         common = rng.normal(0, 0.01, 250)
         pair = common + rng.normal(0, 0.004, 250), common + rng.normal(0, 0.004, 250)
-        _, low, high = sharpe_difference(*pair, np.random.default_rng(1), n_resamples=200, mean_block_days=3)
+        _, low, high = sharpe_difference(*pair, np.random.default_rng(1), n_resamples=200, block_days=3)
         covered += low <= 0 <= high
     assert covered / 200 == pytest.approx(0.9, abs=0.07)

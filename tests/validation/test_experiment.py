@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.depth import deep
@@ -21,7 +22,7 @@ from tradewind.validation.experiment import (
 from tradewind.validation.ledger import read, run_cases
 from tradewind.validation.report import render
 from tradewind.validation.research_run import RunSettings
-from tradewind.validation.summary import share, summarise
+from tradewind.validation.summary import share, share_by_world, summarise
 
 
 def with_few_features(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -136,6 +137,20 @@ def test_shares_are_counted_with_their_intervals() -> None:
     assert cells[(4, 730)]["boosting_share"] == 0.25 and cells[(4, 730)]["perfect_power"]["value"] == 1
     text = render(summary)
     assert "5.0 % (" in text and "| 4 | 730 | 2 | 100.0 % (" in text
+
+
+def test_counts_of_one_world_are_not_as_many_as_they_are() -> None:
+    rng = np.random.default_rng(1)
+    luck = rng.random(100) < 0.9
+    together = share_by_world([[bool(one)] * 6 for one in luck])
+    assert (together["n"], together["value"]) == (600, pytest.approx(luck.mean()))
+    alone, as_if_independent = share(luck.sum(), 100), share(6 * luck.sum(), 600)
+    assert together["low"] == pytest.approx(alone["low"], abs=0.003)
+    assert together["low"] < as_if_independent["low"] - 0.02  # what was said before
+    apart = share_by_world((rng.random((400, 6)) < 0.9).tolist())
+    assert apart["high"] - apart["low"] == pytest.approx(2 * 1.645 * np.sqrt(0.09 / 2400), rel=0.2)
+    assert share_by_world([])["value"] is None and share_by_world([[True], []])["n"] == 1
+    assert share_by_world([[True, True]] * 5) == share(5, 5) | {"n": 10}
 
 
 def test_wilsons_interval_is_the_published_one() -> None:

@@ -7,8 +7,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tradewind.market.calendars import YEAR_DAYS
-from tradewind.metrics.resampling import next_day
+from tradewind.metrics.sharpe import daily_sharpe
 from tradewind.metrics.significance import Floats
+from tradewind.metrics.studentised import sharpe_difference_interval
 
 
 def diebold_mariano(loss: Floats, other: Floats, horizon: int) -> tuple[float, float]:
@@ -77,12 +78,12 @@ def _turned(position: Floats, returns: Floats, shifts: NDArray[np.int64]) -> Flo
 
 def sharpe_difference(
     daily: Floats, other: Floats, rng: np.random.Generator, confidence: float = 0.9, n_resamples: int = 2000,
-    mean_block_days: float = 10, days_per_year: float = YEAR_DAYS,
+    block_days: int = 5, days_per_year: float = YEAR_DAYS,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Annual Sharpe ratio of `daily` less that of `other`, with the interval of the difference over the same days.
 
-    Days are resampled in pairs by the stationary bootstrap, so that what both have in common cancels (Ledoit and Wolf
-    2008). NaN for the interval of fewer than 3 days.
+    Days are resampled in pairs, so that what both have in common cancels, and the difference is studentised
+    (`studentised.sharpe_difference_interval`).
 
     Args:
         daily: shape (days,), net returns.
@@ -90,39 +91,10 @@ def sharpe_difference(
         rng: draws the resamples.
         confidence: of the interval, in (0, 1).
         n_resamples: how many resamples are drawn.
-        mean_block_days: the mean length of a block.
+        block_days: length of a block.
         days_per_year: of the market's calendar.
     """
-    n, year = len(daily), np.sqrt(days_per_year)
-    pair = np.column_stack([daily, other])
-    if n < 3:
-        return 0.0, float("nan"), float("nan")
-    starts = rng.integers(0, n, (n_resamples, n))
-    renew = rng.random((n_resamples, n)) < 1 / mean_block_days
-    values = year * _resampled_difference(np.ascontiguousarray(pair), starts, renew)
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(year * _difference(pair)), float(low), float(high)
-
-
-@njit(cache=True, nogil=True)
-def _difference(pair: Floats) -> float:
-    out = 0.0
-    for column, sign in ((0, 1.0), (1, -1.0)):
-        mean = pair[:, column].mean()
-        deviation = np.sqrt(((pair[:, column] - mean) ** 2).sum() / (len(pair) - 1))
-        out += sign * mean / deviation if deviation > 1e-12 else 0.0
-    return float(out)
-
-
-@njit(cache=True, nogil=True)
-def _resampled_difference(pair: Floats, starts: NDArray[np.int64], renew: NDArray[np.bool_]) -> Floats:
-    n_resamples, n_days = starts.shape
-    out = np.empty(n_resamples)
-    sample = np.empty((n_days, 2))
-    for number in range(n_resamples):
-        at = 0
-        for day in range(n_days):
-            at = next_day(at, number, day, starts, renew)
-            sample[day] = pair[at]
-        out[number] = _difference(sample)
-    return out
+    year, pair = float(np.sqrt(days_per_year)), np.column_stack([daily, other])
+    low, high = sharpe_difference_interval(pair, rng, confidence, n_resamples, block_days)
+    difference = np.nan_to_num(daily_sharpe(pair[:, 0])) - np.nan_to_num(daily_sharpe(pair[:, 1]))
+    return float(year * difference), year * low, year * high

@@ -15,11 +15,13 @@ from tradewind.parameters import Parameters
 
 
 class StatisticsRules(Parameters):
-    """How intervals are made (`params:evaluation.statistics`)."""
+    """How intervals are made (`params:evaluation.statistics`): `block_days` are those of Sharpe ratios and means, which
+    are studentised, `mean_block_days` those of all other measures and of the tests against chance."""
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
     n_resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
     mean_block_days: Annotated[float, Field(ge=1)] = 10.0
+    block_days: Annotated[int, Field(ge=1, le=1000)] = 5
 
 
 def leaderboard(
@@ -45,7 +47,7 @@ def leaderboard(
         values = measures_of(daily, calendar.days_per_year)
         intervals = bootstrap_intervals(
             daily, np.random.default_rng(seed), rules.confidence, rules.n_resamples, rules.mean_block_days,
-            calendar.days_per_year,
+            calendar.days_per_year, rules.block_days,
         )  # fmt: skip
         rows.append(
             {

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.resampling import draw_totals
+from tradewind.metrics.studentised import mean_interval
 from tradewind.parameters import Parameters
 
 Floats = NDArray[np.float64]
@@ -106,7 +107,8 @@ def share_by_day(hits: NDArray[np.bool_], day: NDArray[np.int64], rules: Statist
 
 
 def wealth_ratio(daily: Floats, other: Floats, rules: StatisticsRules, seed: int) -> Measured:
-    """Final wealth over that of `other` on the same days, with an interval from days resampled in pairs.
+    """Final wealth over that of `other` on the same days, with the studentised interval of the mean difference of
+    daily log growth.
 
     Args:
         daily: shape (days,), net returns.
@@ -115,8 +117,10 @@ def wealth_ratio(daily: Floats, other: Floats, rules: StatisticsRules, seed: int
         seed: of the resampling.
     """
     growth = np.log1p(np.maximum(daily, -0.999999)) - np.log1p(np.maximum(other, -0.999999))
-    low, high = _bounds(np.exp(_totals(growth[:, None], rules, seed)[:, 0]), rules)
-    return Measured(float(np.exp(growth.sum())), low, high)
+    rng = np.random.default_rng(seed)
+    low, high = mean_interval(growth, rng, rules.confidence, rules.n_resamples, rules.block_days)
+    final, lowest, highest = np.exp([growth.sum(), low * len(growth), high * len(growth)]).tolist()
+    return Measured(final, lowest, highest)
 
 
 def spread_over_seeds(sharpe: Floats, wanted: int) -> Measured:

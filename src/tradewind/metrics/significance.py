@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from tradewind.market.calendars import YEAR_DAYS
 from tradewind.metrics.resampling import next_day
 from tradewind.metrics.risk import MEASURES, N_MEASURES, measure
+from tradewind.metrics.studentised import sharpe_interval
 
 Floats = NDArray[np.float64]
 
@@ -48,11 +49,13 @@ def bootstrap_intervals(
     n_resamples: int = 1000,
     mean_block_days: float = 10,
     days_per_year: float = YEAR_DAYS,
+    block_days: int = 5,
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of every measure by the stationary bootstrap (Politis and Romano 1994).
+    """Intervals of every measure: studentised for the Sharpe ratio (`studentised.sharpe_interval`), percentiles of the
+    stationary bootstrap (Politis and Romano 1994) for the others, which have no standard error.
 
-    Blocks of geometric length with the given mean keep the dependence between neighbouring days. All measures come
-    from the same resamples.
+    Blocks of geometric length with the given mean keep the dependence between neighbouring days. All measures but the
+    Sharpe ratio come from the same resamples.
 
     Args:
         daily: shape (days,), net returns.
@@ -61,6 +64,7 @@ def bootstrap_intervals(
         n_resamples: how many resamples are drawn.
         mean_block_days: the mean length of a block.
         days_per_year: of the market's calendar.
+        block_days: length of a block for the Sharpe ratio.
     """
     if len(daily) < 2:
         return dict.fromkeys(MEASURES, (float("nan"), float("nan")))
@@ -68,7 +72,10 @@ def bootstrap_intervals(
     renew = rng.random((n_resamples, len(daily))) < 1 / mean_block_days
     values = _resample(daily, starts, renew, days_per_year)
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return {name: (float(low[at]), float(high[at])) for at, name in enumerate(MEASURES)}
+    found = {name: (float(low[at]), float(high[at])) for at, name in enumerate(MEASURES)}
+    year = float(np.sqrt(days_per_year))
+    bounds = sharpe_interval(daily, rng, confidence, n_resamples, block_days)
+    return found | {"sharpe": (year * bounds[0], year * bounds[1])}
 
 
 @njit(cache=True, nogil=True)

@@ -19,7 +19,7 @@ from tradewind.market.simulation.simulator import SimulationSpec, simulate_marke
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns
-from tradewind.metrics.significance import bootstrap_intervals
+from tradewind.metrics.studentised import sharpe_interval
 from tradewind.trading.strategy import baselines
 from tradewind.validation.research_run import Products, RunSettings, Sources, Steps, lazily, make_bars, run_research
 
@@ -198,15 +198,15 @@ def _gross_intervals(
     returns: pd.DataFrame, rules: StatisticsRules, seed: int, calendar: Calendar
 ) -> dict[str, tuple[float, float]]:
     """Intervals of the Sharpe ratios before costs and funding, which on a null market are truly zero, whatever the
-    rule; over the folds and the holdout together. Strategies that never traded are left out."""
+    rule; over the folds and the holdout together. Strategies that never traded, or too seldom for an interval, are left
+    out."""
     by_strategy = {}
     for name, part in returns.groupby("strategy", sort=True):
         daily = daily_returns(part["timestamp"], part["gross"].to_numpy(), calendar)
         # The turned and the matched positions are made of the model's own later ones: their truth is not zero.
         if name not in (baselines.ORACLE, baselines.RANDOM, baselines.MATCHED) and daily.std() > 0:
-            intervals = bootstrap_intervals(
-                daily, np.random.default_rng(seed), rules.confidence, rules.n_resamples, rules.mean_block_days,
-                calendar.days_per_year,
-            )  # fmt: skip
-            by_strategy[str(name)] = intervals["sharpe"]
+            rng, year = np.random.default_rng(seed), float(np.sqrt(calendar.days_per_year))
+            low, high = sharpe_interval(daily, rng, rules.confidence, rules.n_resamples, rules.block_days)
+            if np.isfinite(low):
+                by_strategy[str(name)] = (year * low, year * high)
     return by_strategy

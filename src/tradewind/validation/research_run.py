@@ -170,7 +170,7 @@ def other_forecasts(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettin
         settings: parameters of the run.
     """
     parts = []
-    for name in ("linear", "volatility_only"):
+    for name in ("linear", "panel_ridge", "volatility_only"):
         kind = catalogue.row_model(name)
         trained = walk_forward.train_folds(
             kind, kind.parameters_class(), rows, folds, settings.training, NullModelStore(), settings.seed

@@ -1,5 +1,6 @@
 """What a fit is given and what is done with it: parts of a training, calibration, seeds, weights, keys, tuning."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from tradewind.learning.models import catalogue, tuning
 from tradewind.learning.models.base import PROBABILITIES, Files, Floats, ModelParameters, Sample
 from tradewind.learning.models.boosting import BoostingParameters
 from tradewind.learning.models.linear import LinearParameters
+from tradewind.learning.models.panel_ridge import PanelRidgeParameters
 from tradewind.learning.models.row_model import Learned, RowForecaster, Values
 from tradewind.learning.models.tuning import TuningRules
 from tradewind.learning.models.walk_forward import TrainingRules, split_training, train_folds
@@ -93,16 +95,19 @@ def _parameters_without_chance(name: str) -> Any:
         return kind(subsample=1, colsample=1, n_estimators=20, min_child_weight=1, learning_rate=0.3, reg_lambda=1)
     if issubclass(kind, LinearParameters):
         return kind(c=0.1)  # the default's penalty is for more rows than these
+    if issubclass(kind, PanelRidgeParameters):
+        return kind(deviation=0.4)  # as loud as the others are here
     return kind()
 
 
 @pytest.mark.parametrize(
-    "name", ["xgboost", "lightgbm", "linear", "logistic_regression", "random_forest", "gaussian_nb"]
+    "name", ["xgboost", "lightgbm", "linear", "panel_ridge", "logistic_regression", "random_forest", "gaussian_nb"]
 )
 def test_rows_of_no_weight_might_as_well_not_be_there(name: str, numbered: pd.DataFrame) -> None:
     kind, parameters = catalogue.row_model(name), _parameters_without_chance(name)
     rows = numbered.iloc[:1600].drop(columns="f5")
-    true = Sample.from_rows(rows.assign(label=np.sign(rows["log_return_1"]).astype(np.int8), weight=1.0))
+    found = Sample.from_rows(rows.assign(label=np.sign(rows["log_return_1"]).astype(np.int8), weight=1.0))
+    true = replace(found, panel=None)  # the rows that are added belong to no symbol
     false = Sample(true.x, (-true.label).astype(np.int8), -true.forward_return, np.zeros(len(true.label)))
     both = Sample(
         pd.concat([true.x, false.x], ignore_index=True), np.r_[true.label, false.label],

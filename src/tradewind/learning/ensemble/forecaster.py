@@ -38,7 +38,7 @@ class EnsembleParameters(ModelParameters):
         parameters: of the members, by name; what is left out has its defaults.
     """
 
-    members: Annotated[tuple[str, ...], Field(min_length=1)] = ("xgboost", "lightgbm", "linear")
+    members: Annotated[tuple[str, ...], Field(min_length=1)] = ("lightgbm", "linear", "panel_ridge")
     weighting: Literal["equal", "inverse_loss", "stacking"] = "equal"
     parameters: dict[str, dict[str, Any]] = {}
     max_rounds: Annotated[int, Field(ge=1)] | None = None

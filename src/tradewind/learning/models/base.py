@@ -21,16 +21,60 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class Panel:
+    """Whose rows they are, and when: for models that look at a symbol's rows in turn, or at all of an instant.
+
+    Attributes:
+        symbol: a number for each symbol, (rows,); the rows of one are in the order of time.
+        instant: a number from 0 for each timestamp, in their order, (rows,).
+        end: the number of the first instant after the label's horizon, (rows,).
+        tomorrow: the number of the first instant a day later or more, (rows,).
+    """
+
+    symbol: NDArray[np.int64]
+    instant: NDArray[np.int64]
+    end: NDArray[np.int64]
+    tomorrow: NDArray[np.int64]
+
+    @classmethod
+    def from_rows(cls, rows: pd.DataFrame) -> "Panel":
+        """Of model-input rows in the order of time."""
+        at, settled = (rows[name].dt.tz_convert(None).to_numpy() for name in ("timestamp", "horizon_end"))
+        instants, instant = np.unique(at, return_inverse=True)
+        end = np.searchsorted(instants, settled)
+        tomorrow = np.searchsorted(instants, at + np.timedelta64(1, "D"))
+        symbol = np.unique(rows["symbol"].to_numpy(dtype=str), return_inverse=True)[1]
+        numbers = (symbol, instant, end, tomorrow)
+        return cls(*(number.astype(np.int64) for number in numbers))
+
+    @classmethod
+    def of_one_symbol(cls, count: int) -> "Panel":
+        """Of rows that follow each other, each label settled before the next."""
+        at = np.arange(count, dtype=np.int64)
+        return cls(np.zeros(count, dtype=np.int64), at, at + 1, at + 1)
+
+    def horizon_rows(self) -> int:
+        """How many rows of a symbol a label looks ahead, as most do; 1 at least."""
+        return max(int(np.median(self.end - self.instant)), 1)
+
+    def day_rows(self) -> int:
+        """How many rows of a symbol a day has, as most days do; 1 at least."""
+        return max(int(np.median(self.tomorrow - self.instant)), 1)
+
+
+@dataclass(frozen=True)
 class Sample:
     """Rows to learn from: `x` float32 features (rows, features), and for each row label, forward return and weight.
 
-    Weights have the mean 1, so that a penalty means the same for labels of every horizon and scheme.
+    Weights have the mean 1, so that a penalty means the same for labels of every horizon and scheme. `panel` is None
+    where nobody said whose rows they are.
     """
 
     x: pd.DataFrame
     label: NDArray[np.int8]
     forward_return: NDArray[np.float64]
     weight: NDArray[np.float64]
+    panel: Panel | None = None
 
     @classmethod
     def from_rows(cls, rows: pd.DataFrame) -> "Sample":
@@ -50,6 +94,7 @@ class Sample:
             label=rows["label"].to_numpy(dtype=np.int8),
             forward_return=rows["forward_return"].to_numpy(dtype=np.float64),
             weight=weight / weight.mean() if len(weight) else weight,
+            panel=Panel.from_rows(rows) if {"symbol", "timestamp", "horizon_end"} <= set(rows.columns) else None,
         )
 
 

@@ -13,6 +13,7 @@ from tradewind.errors import BadParameters
 from tradewind.learning.models.base import Forecaster
 from tradewind.learning.models.lightgbm import LightGBMForecaster
 from tradewind.learning.models.linear import LinearForecaster, VolatilityForecaster
+from tradewind.learning.models.panel_ridge import PanelRidgeForecaster
 from tradewind.learning.models.row_model import RowForecaster
 from tradewind.learning.models.scikit_learn import ESTIMATORS, estimator_forecaster
 from tradewind.learning.models.xgboost import XGBoostForecaster
@@ -48,6 +49,7 @@ MODELS: dict[str, type[RowForecaster] | OverWindows] = {
     "linear_network": OverWindows(partial(_network, "linear_network")),
     "last_value": OverWindows(_last_value, has_direction=False, extra=None),
     "linear": LinearForecaster,
+    "panel_ridge": PanelRidgeForecaster,
     "volatility_only": VolatilityForecaster,
     **{name: estimator_forecaster(name) for name in ESTIMATORS},
 }

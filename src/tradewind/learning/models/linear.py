@@ -1,5 +1,6 @@
 """Logistic regression, on all features or on volatility alone: what a model must beat before its skill counts."""
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
@@ -66,7 +67,7 @@ class LinearForecaster(RowForecaster):
             BadData: a part without rows, or training labels of one class only.
         """
         names = self.reads(list(train.x.columns))
-        parts = (Sample(one.x[names], one.label, one.forward_return, one.weight) for one in (train, valid, calibration))
+        parts = (replace(one, x=one.x[names]) for one in (train, valid, calibration))
         return super().fit_samples(*parts)
 
     def reads(self, names: list[str]) -> list[str]:
@@ -77,14 +78,11 @@ class LinearForecaster(RowForecaster):
         from sklearn.linear_model import LogisticRegression
 
         values = train.x.to_numpy(dtype=np.float64)
-        here = np.where(np.isfinite(values).any(axis=0), values, 0.0)
-        with np.errstate(invalid="ignore"):
-            mean, spread = np.nan_to_num(np.nanmean(here, axis=0)), np.nan_to_num(np.nanstd(here, axis=0))
-        spread[spread < 1e-12] = 1.0
+        mean, spread = scale(values)
         state: dict[str, Any] = {"mean": mean.tolist(), "spread": spread.tolist()}
         if values.shape[1]:
-            model, design = LogisticRegression(C=self.parameters.c, max_iter=200), _design(values, mean, spread)
-            share = _shares(design) if self.parameters.shares_penalty else np.ones(design.shape[1])
+            model, design = LogisticRegression(C=self.parameters.c, max_iter=200), scaled_design(values, mean, spread)
+            share = shares_of(design) if self.parameters.shares_penalty else np.ones(design.shape[1])
             model.fit(design * share, train.label, sample_weight=train.weight)
             ratio = [(train.label == one).mean() / train.weight[train.label == one].sum() for one in model.classes_]
             offset = _offsets(model.intercept_, np.log(np.array(ratio) * train.weight.sum()))
@@ -98,11 +96,11 @@ class LinearForecaster(RowForecaster):
             shares = np.array([(train.label == kind).mean() for kind in CLASSES])
             offset = np.log(np.maximum(shares, 1e-9)).tolist()
             state |= {"classes": [int(kind) for kind in CLASSES], "slope": [[], [], []], "offset": offset}
-        self._model = _Regression(state)
+        self._model = Regression(state)
         return Learned(log_losses(self, train, valid), state)
 
     def _restore(self, content: bytes) -> Any:
-        return _Regression(self.state)
+        return Regression(self.state)
 
     def raw(self, values: Values) -> Floats:
         """Probabilities (rows, 3)."""
@@ -127,7 +125,7 @@ class VolatilityForecaster(LinearForecaster):
         return [name for name in names if name.startswith("realised_volatility")]
 
 
-class _Regression:
+class Regression:
     """The fitted coefficients as arrays."""
 
     def __init__(self, state: dict[str, Any]) -> None:
@@ -136,11 +134,11 @@ class _Regression:
         self.columns = np.searchsorted(CLASSES, state["classes"])
 
     def probability(self, values: Values) -> Floats:
-        return self._shares(_design(values.astype(np.float64), self.mean, self.spread) @ self.slope + self.offset)
+        return self._shares(scaled_design(values.astype(np.float64), self.mean, self.spread) @ self.slope + self.offset)
 
     def mean_changes(self, values: Values, means: Values) -> Floats:
-        design = _design(values.astype(np.float64), self.mean, self.spread)
-        at_mean = _design(means[None].astype(np.float64), self.mean, self.spread)[0]
+        design = scaled_design(values.astype(np.float64), self.mean, self.spread)
+        at_mean = scaled_design(means[None].astype(np.float64), self.mean, self.spread)[0]
         score = design @ self.slope + self.offset
         edge, changes = edge_of(self._shares(score.copy())), np.zeros(len(means))
         for at, middle in enumerate(at_mean):
@@ -164,7 +162,7 @@ def _offsets(intercept: Floats, change: Floats) -> Floats:
     return intercept + (change[1:] - change[:1] if len(intercept) == 1 else change)
 
 
-def _shares(design: Floats) -> Floats:
+def shares_of(design: Floats) -> Floats:
     """The deviation that each column's prior has where columns that say the same share one: 1 / sqrt(sum of squared
     correlations with all columns, itself included)."""
     spread = design.std(axis=0)
@@ -173,8 +171,24 @@ def _shares(design: Floats) -> Floats:
     return np.asarray(1.0 / np.sqrt(np.maximum((correlation**2).sum(axis=0), 1.0)))
 
 
-def _design(values: Floats, mean: Floats, spread: Floats) -> Floats:
+def scaled_design(values: Floats, mean: Floats, spread: Floats) -> Floats:
+    """Values in deviations from the mean, clipped at five, what is missing at the mean.
+
+    Args:
+        values: shape (rows, columns).
+        mean: shape (columns,).
+        spread: shape (columns,), above 0.
+    """
     return np.clip(np.nan_to_num((values - mean) / spread), -CLIP, CLIP)
+
+
+def scale(values: Floats) -> tuple[Floats, Floats]:
+    """Mean and deviation of each column over what is there; 0 and 1 where nothing is, or nothing moves."""
+    here = np.where(np.isfinite(values).any(axis=0), values, 0.0)
+    with np.errstate(invalid="ignore"):
+        mean, spread = np.nan_to_num(np.nanmean(here, axis=0)), np.nan_to_num(np.nanstd(here, axis=0))
+    spread[spread < 1e-12] = 1.0
+    return mean, spread
 
 
 def fit_linear(past: pd.DataFrame, names: list[str], c: float) -> LinearForecaster:
@@ -186,5 +200,5 @@ def fit_linear(past: pd.DataFrame, names: list[str], c: float) -> LinearForecast
         c: inverse strength of the ridge penalty.
     """
     sample = Sample.from_rows(past)
-    read = Sample(sample.x[names], sample.label, sample.forward_return, sample.weight)
+    read = replace(sample, x=sample.x[names])
     return LinearForecaster(LinearParameters(c=c), 0).fit_samples(read, read, read)

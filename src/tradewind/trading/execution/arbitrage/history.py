@@ -7,14 +7,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tradewind.errors import BadData
-from tradewind.metrics.resampling import draw_totals
+from tradewind.metrics.studentised import mean_interval
 from tradewind.trading.execution.arbitrage.timing import PairCosts, best_rule, calibrate
 from tradewind.trading.execution.worlds.dislocations import Paths, trade
 
 Floats = NDArray[np.float64]
 
 RESAMPLES = 2000
-MEAN_BLOCK = 30  # settlements: ten days
+BLOCK = 30  # settlements: ten days
 
 
 class PairVerdict(NamedTuple):
@@ -40,7 +40,7 @@ class PairVerdict(NamedTuple):
 
 
 class Funding(NamedTuple):
-    """What the difference of funding between venues pays for, with 95 % intervals by the block bootstrap.
+    """What the difference of funding between venues pays for, with 95 % intervals by the studentised block bootstrap.
 
     Attributes:
         median_gap_bps: highest less lowest rate of a settlement, as only hindsight knows it.
@@ -118,13 +118,12 @@ def judge_funding(rates_bps: Floats, round_trip_bps: float, generator: np.random
     Raises:
         BadData: a rate is missing, or there are too few.
     """
-    if rates_bps.ndim != 2 or len(rates_bps) < 2 * MEAN_BLOCK or not np.isfinite(rates_bps).all():
-        raise BadData(f"funding needs {2 * MEAN_BLOCK} settlements of every venue: found the shape {rates_bps.shape}")
+    if rates_bps.ndim != 2 or len(rates_bps) < 2 * BLOCK or not np.isfinite(rates_bps).all():
+        raise BadData(f"funding needs {2 * BLOCK} settlements of every venue: found the shape {rates_bps.shape}")
     rows = np.arange(len(rates_bps) - 1)
     dear, cheap = rates_bps[:-1].argmax(axis=1), rates_bps[:-1].argmin(axis=1)
     collected = rates_bps[1:][rows, dear] - rates_bps[1:][rows, cheap]
-    means = draw_totals(collected[:, None], MEAN_BLOCK, RESAMPLES, generator)[:, 0] / len(collected)
-    low, high = (float(each) for each in np.quantile(means, [0.025, 0.975]))
+    low, high = mean_interval(collected, generator, 0.95, RESAMPLES, BLOCK)
     mean = float(collected.mean())
     return Funding(
         float(np.median(np.ptp(rates_bps, axis=1))), mean, (low, high), _settlements(round_trip_bps, mean),
