@@ -49,7 +49,7 @@ def test_forecasts_are_out_of_sample_in_every_fold(finished_project: Any) -> Non
     data = finished_project.data("test")
     folds = pd.read_parquet(data / "05_model_input/folds.parquet").set_index("fold")
     paths = list((data / "07_model_output/forecasts").rglob("*.parquet"))
-    assert len(paths) == 8
+    assert len(paths) == 9
     for path in paths:
         forecasts = pd.read_parquet(path)
         window = folds.loc[forecasts["fold"]]

@@ -18,7 +18,7 @@ from tradewind.pipelines.scoring_nodes import draw
 
 def test_every_model_has_the_same_nodes_and_its_own_datasets() -> None:
     pipeline = create_pipeline()
-    for model in ("lightgbm", "linear", "panel_ridge", "volatility_only"):
+    for model in ("xgboost", "lightgbm", "linear", "panel_ridge", "volatility_only"):
         names = {node.name for node in pipeline.nodes if model in node.tags}
         steps = {"train", "score", "draw", "write_card", "list_report"} | (
             {"tune", "train_seeds"} if catalogue.is_tuned(model) else set()
