@@ -29,7 +29,7 @@ def test_every_pinned_package_installs_on_the_oldest_python_that_is_promised() -
     assert SpecifierSet(PROMISED).contains(OLDEST)
     pinned = {canonicalize_name(name): version for name, version in PINNED.items()}
     needs = [
-        (str(one.metadata["Name"]), str(one.metadata["Requires-Python"] or ""))
+        (str(one.metadata["Name"]), str(one.metadata.get("Requires-Python") or ""))
         for one in metadata.distributions()
         if pinned.get(canonicalize_name(one.metadata["Name"])) == one.version
     ]

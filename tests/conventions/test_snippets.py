@@ -75,7 +75,7 @@ RUN_BY = {
 # What no test runs, and why.
 NOT_RUN = {
     r"make install|pip install .*": "a download of gigabytes: the tests run in what it installs",
-    r"(sudo|journalctl|systemctl|timedatectl|apt-get|useradd|chown) .*": "a test changes no system",
+    r"(sudo|journalctl|systemctl|timedatectl|apt-get|useradd|chown|runuser) .*": "a test changes no system",
     r"(install|cp) .*|cd /opt/tradewind": "of an installation on a machine of its own",
     r"\.venv/bin/tradewind .*": "the same as without the path, on an installation's own files",
     r"docker .*": "no container was built where this was written; docs/howto/container.md says so",

@@ -2,7 +2,6 @@
 
 from tests.mutation.fault import Fault
 
-_E = "trading/engine/"
 _FIT = "tests/learning/models/test_fitting.py"
 _ATOMIC = "tests/test_atomic.py"
 _DELIVERIES = "tests/data/files/test_deliveries.py tests/kinds/test_kind_04_stale_rows.py"
@@ -119,9 +118,9 @@ FAULTS = [
     # joins
     Fault(
         "a settlement paid a bar early",
-        _E + "backtest.py",
-        'np.searchsorted(closed, known, side="left")',
-        'np.searchsorted(closed, known, side="right") - 1',
+        "learning/features/market_columns.py",
+        'np.searchsorted(timestamp, known_at, side="left")',
+        'np.searchsorted(timestamp, known_at, side="right") - 1',
         "tests/trading/engine/test_histories.py",
     ),
     Fault(

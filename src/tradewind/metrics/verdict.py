@@ -23,8 +23,8 @@ class VerdictRules(Parameters):
     of one half of the history may lose money in the other half in `loss_limit` of the halvings at most.
 
     Go asks for all of: the test over folds and holdout together at `confidence`, a better Sharpe ratio than every
-    baseline, a profit at `cost_multiple` times the costs, a holdout that does not refute it (an interval all below
-    zero), and where there was a choice the limit of loss. Watch asks for the test over the folds alone and
+    baseline, a profit at `cost_multiple` times the costs, a holdout that says something (a position was held, for days
+    enough for an interval) and does not refute it (an interval all below zero), and where there was a choice the limit of loss. Watch asks for the test over the folds alone and
     a holdout that does not refute it. Anything less is no-go, which says that nothing was shown,
     never that there is nothing.
     """
@@ -167,13 +167,13 @@ def _at_costs(sharpe: float, multiple: float) -> Check:
 
 
 def _holdout(last: pd.Series, is_refuted: bool) -> Check:
-    found = f"Sharpe ratio {last['sharpe']:.2f} ({_range(last)})"
-    held = "" if last["exposure"] > 0 else "; no position was held in it"
-    return (
-        not is_refuted,
-        f"the holdout, which no choice has seen, does not refute it: {found}{held}",
-        f"the holdout, which no choice has seen, refutes it: {found}",
-    )
+    what, sharpe = "the holdout, which no choice has seen,", f"Sharpe ratio {last['sharpe']:.2f}"
+    if not last["exposure"] > 0:
+        return False, "", f"{what} says nothing: no position was held in it"
+    if not np.isfinite(last["sharpe_high"]):
+        return False, "", f"{what} says nothing: {sharpe}, of too few days with a position for an interval"
+    found = f"{sharpe} ({_range(last)})"
+    return not is_refuted, f"{what} does not refute it: {found}", f"{what} refutes it: {found}"
 
 
 def _choice(loss: float | None, n_models: int, limit: float) -> Check:
