@@ -47,12 +47,15 @@ def sharpe_ratio(net: np.ndarray) -> float:
 
 def judged(
     walk_forward: dict[str, float], holdout: dict[str, float], seed: int = 1, at_cost: float = 1.0,
-    loss: float | None = 0.01, rules: VerdictRules = RULES, trials: float = 1.8,
+    loss: float | None = 0.01, rules: VerdictRules = RULES, trials: float = 1.8, held_days: int = 150,
 ) -> dict:  # fmt: skip
+    """The verdict; of the holdout's 150 days positions are held in the first `held_days`."""
     parts = [
         returns(sharpes, seed + shift, days)
         for shift, (sharpes, days) in enumerate([(walk_forward, 600), (holdout, 150)])
     ]
+    at = parts[1].groupby("strategy").cumcount()
+    parts[1].loc[at >= held_days, ["net", "gross", "exposure", "turnover", "trades"]] = 0.0
     boards = [leaderboard(part, FAMILIES, STATISTICS, 7) for part in parts]
     sensitivity = pd.DataFrame(
         [(name, k, 2 - k / at_cost, 2 - k / at_cost) for name in walk_forward for k in (0.0, 1.0, 2.0, 3.0)],
@@ -88,6 +91,14 @@ def test_a_holdout_that_refutes_it_ends_it() -> None:
     found = judged(GOOD, {**GOOD, "xgboost": -9.0}, at_cost=2.0)
     assert found["holdout_sharpe_high"] < 0
     assert (found["verdict"], found["edge"]) == ("no-go", "not shown")
+
+
+@pytest.mark.parametrize(("held_days", "said"), [(0, "no position was held in it"), (4, "of too few days")])
+def test_a_holdout_that_says_nothing_is_no_evidence_for_a_go(held_days: int, said: str) -> None:
+    found = judged(GOOD, GOOD, at_cost=2.0, held_days=held_days)
+    assert found["verdict"] == "watch" and found["passed"].count(False) == 1
+    assert any("says nothing" in reason and said in reason for reason in found["reasons"])
+    assert judged(GOOD, GOOD, at_cost=2.0, held_days=100)["verdict"] == "go"
 
 
 def test_a_good_holdout_saves_nothing() -> None:
