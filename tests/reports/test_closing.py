@@ -24,6 +24,17 @@ def test_the_end_of_a_run_says_what_was_judged_and_how_it_stands(tables: ReportT
     assert " –" in next(line for line in none.splitlines() if line.startswith("XGBoost"))
 
 
+def test_what_is_judged_is_shown_wherever_it_stands(tables: ReportTables) -> None:
+    board = tables.leaderboard
+    last = str(board["strategy"].iloc[-1])
+    assert len(board) > 6
+    said = closing_words(
+        {**tables.verdict, "strategy": last}, (board, tables.holdout_leaderboard), tables.folds, "m", []
+    )
+    shown = [line for line in said.splitlines()[3:] if line]
+    assert [line for line in shown if " * " in line] == [shown[-1]] and len(shown) == 1 + 5 + 1
+
+
 @pytest.mark.parametrize(
     ("symbols", "name"), [(["A", "B"], "v A B 1h"), ("A B C", "v A B C 1h"), (list("ABCDE"), "v A B C +2 1h")]
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tradewind.reports import text
@@ -41,7 +42,9 @@ def closing_words(
     """
     tested = folds[folds["role"] == "walk_forward"]
     dates = f"{text.day(tested['test_start'].min())} to {text.day(tested['test_end'].max())}"
-    board, holdout = boards[0].head(BEST), boards[1].set_index("strategy")
+    # What is judged is shown wherever it stands: the line above the table speaks of it.
+    is_shown = (np.arange(len(boards[0])) < BEST) | (boards[0]["strategy"] == verdict["strategy"])
+    board, holdout = boards[0][is_shown], boards[1].set_index("strategy")
     rows = [("", "Sharpe", "90 % interval", "a year", "drawdown", "holdout", "90 % interval")]
     for row in board.to_dict("records"):
         later = holdout.loc[row["strategy"]] if row["strategy"] in holdout.index else None
