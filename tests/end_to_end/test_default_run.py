@@ -28,8 +28,8 @@ def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any)
     assert verdict["verdict"] in {"go", "watch", "no-go"}
     assert verdict["reasons"]
     assert verdict["sharpe_low"] <= verdict["sharpe"] <= verdict["sharpe_high"]
-    # The market has a loud edge: the verdict says so as far as half a year can show it. (Sixty days of the folds leave a
-    # studentised interval of the ensemble wide; the test is over folds and holdout.)
+    # The market has a loud edge: the verdict says so as far as half a year can show it. Sixty days of folds leave the
+    # studentised interval of the ensemble wide; the test is over folds and holdout.
     assert verdict["verdict"] in {"go", "watch"} and verdict["sharpe"] > 2 and verdict["probability_of_edge"] > 0.95
     board = pd.read_parquet(reporting / "leaderboard.parquet").set_index("strategy")
     assert board.loc[verdict["best_model"], "sharpe_low"] > 1

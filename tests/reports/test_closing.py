@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tradewind.reports import text
@@ -25,14 +26,12 @@ def test_the_end_of_a_run_says_what_was_judged_and_how_it_stands(tables: ReportT
 
 
 def test_what_is_judged_is_shown_wherever_it_stands(tables: ReportTables) -> None:
-    board = tables.leaderboard
-    last = str(board["strategy"].iloc[-1])
-    assert len(board) > 6
-    said = closing_words(
-        {**tables.verdict, "strategy": last}, (board, tables.holdout_leaderboard), tables.folds, "m", []
-    )
-    shown = [line for line in said.splitlines()[3:] if line]
-    assert [line for line in shown if " * " in line] == [shown[-1]] and len(shown) == 1 + 5 + 1
+    row = tables.leaderboard.iloc[[-1]]
+    board = pd.concat([row.assign(strategy=f"rule_{number}") for number in range(8)], ignore_index=True)
+    verdict = {**tables.verdict, "strategy": "rule_6"}
+    lines = closing_words(verdict, (board, board), tables.folds, "m", []).splitlines()
+    shown = [line.split("  ")[0] for line in lines[4:] if line]
+    assert shown == ["rule 0", "rule 1", "rule 2", "rule 3", "rule 4", "rule 6 *"]
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,10 @@ class VerdictRules(Parameters):
     of one half of the history may lose money in the other half in `loss_limit` of the halvings at most.
 
     Go asks for all of: the test over folds and holdout together at `confidence`, a better Sharpe ratio than every
-    baseline, a profit at `cost_multiple` times the costs, a holdout that says something (a position was held, for days
-    enough for an interval) and does not refute it (an interval all below zero), and where there was a choice the limit of loss. Watch asks for the test over the folds alone and
-    a holdout that does not refute it. Anything less is no-go, which says that nothing was shown,
-    never that there is nothing.
+    baseline, a profit at `cost_multiple` times the costs, a holdout that says something (a position was held, for
+    days enough for an interval) and does not refute it (an interval all below zero), and where there was a choice the
+    limit of loss. Watch asks for the test over the folds alone and a holdout that does not refute it. Anything less
+    is no-go, which says that nothing was shown, never that there is nothing.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"deflated_limit": "confidence", "overfitting_limit": "loss_limit"}
