@@ -123,7 +123,7 @@ def test_who_retrains_leaves_the_champion_where_it_is(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_deployed_says_so(tmp_path: Path) -> None:
-    with pytest.raises(BadParameters, match="must be best or one of"):
+    with pytest.raises(BadParameters, match="must be judged, best or one of"):
         build("sac", tmp_path)
     with pytest.raises(BadParameters, match="parameters of linear"):
         build("linear", tmp_path, parameters={"depth": 3})
@@ -178,11 +178,11 @@ def test_an_agent_that_is_named_or_judged_is_refitted_and_served(
         assert bundle.files[name] == agent_files()[name]
     last = read_decisions(bundle.files[DECISIONS])
     assert set(last) == set(TERMS.universe.symbols) and np.isfinite(last["SIM2"].p_up)
-    # What was judged is what is best, else the best model that forecasts. Nothing is trained twice, and what is the
+    # What was judged is deployed; the best is a model that forecasts. Nothing is trained twice, and what is the
     # same to the byte is the same version.
     monkeypatch.setattr("tradewind.adaptive.rl.agents.train_agent", None)
-    assert [one.name for one in deploy_agent(tmp_path, "best").versions()] == ["ppo"]
-    assert deploy_agent(tmp_path / "other", "best", judged="linear").load(1).spec.name == "linear"
+    assert [one.name for one in deploy_agent(tmp_path, "judged").versions()] == ["ppo"]
+    assert deploy_agent(tmp_path / "other", "best").load(1).spec.name == "linear"
     with pytest.raises(BadParameters, match="parameters of ppo"):
         deploy_agent(tmp_path, agent={"depth": 3})
     monkeypatch.setitem(extras.MODULES, "agents", ("no_such_library",))

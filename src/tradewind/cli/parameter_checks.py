@@ -135,7 +135,7 @@ def contradictions(blocks: Mapping[str, Any], parameters: Mapping[str, Any]) -> 
         acting = {key: block.environment for key, block in blocks.items() if _is_of_agents(block)}
         problems += [_beyond(key, environment, most) for key, environment in acting.items()]
     models, deployment = words(parameters.get("models") or ()), blocks.get("deployment")
-    deployable = ("best", *models, EQUAL_WEIGHT)
+    deployable = ("judged", "best", *models, EQUAL_WEIGHT)
     if deployment is not None and deployment.model not in deployable:
         problems.append(f"deployment.model {deployment.model!r} is none of params:models: {', '.join(deployable)}")
     return [one for one in problems if one]

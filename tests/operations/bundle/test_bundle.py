@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.operations.bundles import (
@@ -75,8 +76,15 @@ def test_the_verdict_counts_only_for_the_strategy_that_it_is_about() -> None:
         make_bundle(procedure, rows.iloc[:0], TERMS, told, "2026-01-01")
 
 
-def test_the_model_to_deploy_is_named_or_the_best_that_can_be() -> None:
+def test_the_model_to_deploy_is_the_judged_one_the_best_or_a_named_one(caplog: pytest.LogCaptureFixture) -> None:
     board = findings("linear", "go", model_rows(1)).leaderboard
+    mean = pd.concat([board, board.iloc[[0]].assign(strategy="equal_weight", sharpe=-1.0)], ignore_index=True)
+    trained = ("linear", "lightgbm", "volatility_only", "ppo")
+    assert choose("best", mean, trained, "equal_weight") == "linear"
+    for judged in ("equal_weight", "ppo", "lightgbm"):
+        assert choose("judged", mean, trained, judged) == judged
+    assert choose("judged", mean, trained, "time_series_momentum") == "linear"
+    assert "time_series_momentum was judged and cannot be deployed: linear is" in caplog.text
     assert choose("best", board, ("linear", "volatility_only")) == "linear"
     with pytest.raises(BadParameters, match="found 'volatility_only'"):
         choose("volatility_only", board, ("linear", "volatility_only"))

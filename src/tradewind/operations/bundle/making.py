@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import distributions
@@ -33,7 +34,8 @@ from tradewind.operations.bundle.sealing import Files
 from tradewind.trading.setup import TradingSetup
 
 PROBE_ROWS = 64
-BEST = "best"
+logger = logging.getLogger(__name__)
+JUDGED, BEST = "judged", "best"
 
 
 @dataclass(frozen=True)
@@ -87,13 +89,12 @@ class Findings:
 def choose(
     wanted: str, leaderboard: pd.DataFrame, trained: tuple[str, ...], judged: str = ""
 ) -> str:  # fmt: skip
-    """What to deploy: the model or agent that is named, or the best.
+    """What to deploy: the judged strategy, since the verdict is about no other; the best model; or one by its name.
 
-    The best is the judged strategy if that is an agent; else, of the models that can be deployed, the best on the
-    walk-forward folds.
+    A judged strategy that is no model and no agent (a rule) cannot be deployed: the best model is, and the log says so.
 
     Args:
-        wanted: the name of a model or an agent, or "best".
+        wanted: "judged", "best" (of the models that can be deployed, on the walk-forward folds), or a name.
         leaderboard: over the walk-forward folds.
         trained: names of the models and agents that this run trained.
         judged: the strategy that the verdict is about.
@@ -107,15 +108,20 @@ def choose(
     possible, agents = members_of(trained), agents_of(trained)
     if len(possible) > 1 and EQUAL_WEIGHT in set(leaderboard["strategy"]):
         possible = [*possible, EQUAL_WEIGHT]
-    if wanted == BEST and judged in agents:
+    if wanted == JUDGED and judged in (*possible, *agents):
         return judged
-    if wanted == BEST:
+    if wanted in (JUDGED, BEST):
         board = leaderboard[leaderboard["strategy"].isin(possible)]
         if board.empty:
-            raise BadParameters("deployment.model is best, and the leaderboard has no model that can be deployed")
-        return str(best_first(board)["strategy"].iloc[0])
+            raise BadParameters(f"deployment.model is {wanted}, and the leaderboard has no model that can be deployed")
+        best = str(best_first(board)["strategy"].iloc[0])
+        if wanted == JUDGED:
+            logger.warning("%s was judged and cannot be deployed: %s is, without a verdict of its own", judged, best)
+        return best
     if wanted not in (*possible, *agents):
-        raise BadParameters(f"deployment.model must be {BEST} or one of {[*possible, *agents]}, found {wanted!r}")
+        raise BadParameters(
+            f"deployment.model must be {JUDGED}, {BEST} or one of {[*possible, *agents]}, found {wanted!r}"
+        )
     return wanted
 
 

@@ -44,8 +44,8 @@ AGENT_STAGE = "reinforcement_learning"
 
 
 class DeploymentRules(Parameters):
-    """What is deployed (`params:deployment`): `best` of the leaderboard's models that can be (the judged strategy, if
-    that is an agent), or one by its name, such as `lightgbm`, `equal_weight` or `ppo`."""
+    """What is deployed (`params:deployment`): the `judged` strategy, the `best` of the leaderboard's models, or one by
+    its name, such as `lightgbm`, `equal_weight` or `ppo`."""
 
     model: str
 
