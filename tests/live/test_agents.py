@@ -15,7 +15,7 @@ from tests.live.test_session import by_time, killed_and_back, records, step_bars
 from tests.live.test_strategies import Reverting
 from tests.live.test_twin import check, live_through
 from tests.operations.agent_bundles import agent_bundle, agent_files, told_otherwise
-from tests.operations.bundles import NAMES
+from tests.operations.bundles import NAMES, bundle_files
 from tradewind.adaptive.rl import deciding
 from tradewind.cli.paper import decider_of
 from tradewind.errors import BadModel, BadParameters
@@ -185,7 +185,7 @@ def chosen(folder: Path, paper: PaperRules, **changes: Any) -> Any:
 
 
 def test_the_newest_bundle_of_the_agent_is_traded_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(BadParameters, match="no bundle of the agent td3"):
+    with pytest.raises(BadParameters, match="no bundle of td3"):
         chosen(tmp_path, PaperRules(model="td3"))
     registry = Registry(tmp_path / "09_deployment/registry")
     files = agent_files("td3")
@@ -202,6 +202,14 @@ def test_the_newest_bundle_of_the_agent_is_traded_by_its_name(tmp_path: Path) ->
     decider, name, keys = chosen(tmp_path, PaperRules(strategies=several))
     assert name == "0.5 agent + 0.5 trend" and keys == {"td3": identity}
     assert decider.assembly.settlements == ("funding",)
+    # Without a name the newest bundle of all decides.
+    assert chosen(tmp_path, PaperRules())[1:] == ("td3", {"td3": identity})
+    registry.register(bundle_files("linear"))
+    decider, name, keys = chosen(tmp_path, PaperRules())
+    assert (name, keys) == ("linear", {"linear": registry.version(3).identity})
+    assert isinstance(decider.policy, ForecastPolicy)
+    with pytest.raises(BadParameters, match="no bundle of equal_weight"):
+        chosen(tmp_path, PaperRules(model="equal_weight"))
     rule, _, _ = chosen(tmp_path, PaperRules(model="none"))
     assert rule.assembly.settlements == ()
     with pytest.raises(BadParameters, match="has no edge to filter"):

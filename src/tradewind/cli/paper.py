@@ -103,7 +103,8 @@ def plan_of(params: Mapping[str, Any], project: Path, symbols: str = "", data: P
 def decider_of(
     params: Mapping[str, Any], data: Path, universe: Any, setup: Any, chosen: Any, max_gap_bars: int
 ) -> tuple[Any, str, dict[str, str]]:
-    """The decider of the stored model or the agent that is chosen, or of the rule; its name, and the models by key.
+    """What decides, its name, and the models by key: what is chosen, else the newest bundle of the registry, else the
+    newest stored model of a run, else the rule.
 
     Args:
         params: the project's.
@@ -114,6 +115,7 @@ def decider_of(
         max_gap_bars: so many missing bars are bridged.
     """
     from tradewind.adaptive.rl.deciding import FUNDING
+    from tradewind.learning.ensemble import EQUAL_WEIGHT
     from tradewind.learning.features.catalogue import FeatureSelection, select
     from tradewind.live.settings import LiveRules
     from tradewind.trading.decision.decider import Decider, assembly_of
@@ -137,9 +139,10 @@ def decider_of(
     if chosen.filter:
         policy = found.policy(chosen.rule, chosen.filter)
         return decider(policy, json.dumps([chosen.rule, found.keys]), f"{chosen.rule} where {chosen.filter} agrees")
-    if chosen.model in AGENTS:
-        policy = found.policy("", chosen.model)
-        return decider(policy, found.keys[chosen.model], chosen.model)
+    if chosen.model in (*AGENTS, EQUAL_WEIGHT) or (not chosen.model and found.versions()):
+        policy = found.of_bundle(chosen.model)
+        ((name, key),) = found.keys.items()
+        return decider(policy, key, name)
     stored = stored_model(data, tuple(params["models"]), chosen.model)
     if stored is None:
         return decider(found.policy(chosen.rule, ""), chosen.rule, chosen.rule)
@@ -173,7 +176,7 @@ class _Policies:
         if model_name in AGENTS:
             if rule:
                 raise BadParameters(f"{model_name} is an agent, which has no edge to filter {rule} by: choose a model")
-            return self._of_agent(model_name)
+            return self.of_bundle(model_name)
         model = self._of_model(model_name)
         return FilteredPolicy(self._of_rule(rule), model) if rule else model
 
@@ -191,7 +194,6 @@ class _Policies:
         from tradewind.learning.models.catalogue import model
         from tradewind.live.checked_model import CheckedModel
         from tradewind.trading.decision.forecasting import ForecastPolicy
-        from tradewind.trading.decision.targets import TargetRules
 
         stored = stored_model(self.data, tuple(self.params["models"]), wanted)
         if stored is None:
@@ -208,27 +210,38 @@ class _Policies:
                 f"{name} reads features that these symbols do not have ({', '.join(lacking[:3])}, ...): "
                 "train it on them, or choose a rule with --params paper.model=none"
             )
-        setup = self.setup
-        rules = TargetRules(setup.signal, setup.sizing, setup.costs, self.universe.bars_per_year)
         share = _setting(self.params["feature_engineering"]["model_input"], "max_missing_share")
-        return ForecastPolicy(CheckedModel(forecaster), rules, share)
+        return ForecastPolicy(CheckedModel(forecaster), self._target_rules(), share)
 
-    def _of_agent(self, name: str) -> Any:
-        """The newest bundle of the agent; it decides by the terms that it was trained with."""
-        from tradewind.learning.features.stream import Plan
-        from tradewind.live.checked_model import checked
+    def versions(self, name: str = "") -> list[Any]:
+        """Of the registry: those of this name, or all."""
         from tradewind.operations.registry.registry import Registry
 
-        folder = self.data / "09_deployment/registry"
-        versions = [one for one in Registry(folder).versions() if one.name == name] if folder.is_dir() else []
+        if not self.registry.is_dir():
+            return []
+        return [one for one in Registry(self.registry).versions() if name in ("", one.name)]
+
+    @property
+    def registry(self) -> Path:
+        """Where the deployed bundles are."""
+        return self.data / "09_deployment/registry"
+
+    def of_bundle(self, name: str) -> Any:
+        """The newest bundle of this name, or of all; an agent decides by the terms that it was trained with."""
+        from tradewind.learning.features.stream import Plan
+        from tradewind.live.checked_model import CheckedModel, checked
+        from tradewind.operations.registry.registry import Registry
+        from tradewind.trading.decision.forecasting import ForecastPolicy
+
+        versions = self.versions(name)
         if not versions:
             raise BadParameters(
-                f"no bundle of the agent {name} in {folder}: `kedro run --pipelines deployment --params "
+                f"no bundle of {name} in {self.registry}: `kedro run --pipelines deployment --params "
                 f"deployment.model={name}` makes one"
             )
         newest = max(versions, key=lambda one: one.version)
-        bundle = Registry(folder).load(newest.version)
-        if bundle.agent is None:
+        bundle = Registry(self.registry).load(newest.version)
+        if bundle.agent is None and name in AGENTS:
             raise BadModel(f"version {newest.version} is called {name} and is no agent: deploy the agent again")
         spec = bundle.spec
         trained = {
@@ -242,11 +255,19 @@ class _Policies:
         other = [what for what, (then, now) in trained.items() if then != now]
         if other:
             raise BadModel(
-                f"version {newest.version}, the agent {name}, was trained with {', '.join(other)} other than set now: "
+                f"version {newest.version}, {spec.name}, was trained with {', '.join(other)} other than set now: "
                 "deploy it again, or choose a rule with --params paper.model=none"
             )
-        self.keys[name] = bundle.identity
-        return checked(bundle.agent)
+        self.keys[spec.name] = bundle.identity
+        if bundle.agent is not None:
+            return checked(bundle.agent)
+        return ForecastPolicy(CheckedModel(bundle.forecaster), self._target_rules(), spec.max_missing_share)
+
+    def _target_rules(self) -> Any:
+        from tradewind.trading.decision.targets import TargetRules
+
+        setup = self.setup
+        return TargetRules(setup.signal, setup.sizing, setup.costs, self.universe.bars_per_year)
 
 
 def require_same_origin(data: Path, name: str, settings: Mapping[str, Any], selection: Any) -> None:
