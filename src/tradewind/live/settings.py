@@ -197,8 +197,8 @@ class PaperRules(Parameters):
     """Which paper account `make paper` opens (`params:paper`).
 
     Attributes:
-        model: a stored model, or one whose newest bundle decides (an agent such as ppo, equal_weight); empty: the newest
-            bundle of the registry, else the newest model of a run.
+        model: a stored model, or one whose newest bundle decides (an agent such as ppo, equal_weight); empty: the
+            newest bundle of the registry, else the newest model of a run.
         rule: a strategy without a model, where there is none.
         filter: a stored model that must agree with the rule's positions (then the rule decides); empty: none.
         strategies: several side by side, each with a book of its own; the three above are then not read.
