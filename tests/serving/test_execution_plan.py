@@ -19,6 +19,8 @@ from tests.serving.conftest import Service, serving
 from tests.serving.test_bad_input import asked, problem
 from tests.trading.execution.forecasts.test_forecasts import TERMS, simulated
 from tradewind.errors import BadData
+from tradewind.serving.execution_plan import planned
+from tradewind.serving.messages import PlanRequest
 from tradewind.serving.rpc import prediction_pb2 as messages
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.forecasts.costs import COST, FEATURES, ONE_ORDER, fit_forecast
@@ -135,6 +137,16 @@ def test_depth_below_the_size_gives_a_smaller_plan_with_the_reason(informed: Ser
     assert resting["unplanned_quantity"] == 0.0 and resting["forecast"]["fill_probability"] is not None
     away = by_rest(informed, ORDER | {"book": BOOK, "limit_price": 99.0})
     assert away["forecast"]["fill_probability"] is None
+
+
+def test_a_fee_that_is_not_the_accounts_is_told(informed: Service) -> None:
+    forecast, champion = informed.functions.cost_forecast, informed.functions.models.now.champion
+    assert forecast is not None and champion is not None
+    request, spec = PlanRequest.model_validate(ORDER | {"book": BOOK}), champion.bundle.spec
+    same = forecast.model_copy(update={"taker_bps": spec.trading.costs.taker_fee_bps})
+    assert planned(request, spec, same, 2.0).reasons == []
+    other = planned(request, spec, same.model_copy(update={"taker_bps": 77.0}), 2.0)
+    assert "a taker's fee of 77 bps" in other.reasons[0]
 
 
 def test_slices_are_cut_to_the_depth_and_cost_what_is_left() -> None:
