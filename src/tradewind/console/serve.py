@@ -23,6 +23,8 @@ TOKENS = click.option("--tokens", type=click.Path(path_type=Path), default=Path(
 @click.option("--grpc-port", type=int, default=8471, show_default=True, help="Of gRPC.")
 @click.option("--metrics-port", type=int, default=8472, show_default=True, help="Of the metrics for Prometheus.")
 @click.option("--max-age-bars", type=float, default=None, help="How old features may be; in development any age.")
+@click.option("--cost-forecasts", type=click.Path(path_type=Path), default=None,
+              help="File of the execution_study stage, by which plans with a book state costs.")  # fmt: skip
 @click.option("--canary-share", type=click.FloatRange(0.01, 0.1), default=0.05, show_default=True,
               help="Of symbol-days that a canary answers.")  # fmt: skip
 @TOKENS

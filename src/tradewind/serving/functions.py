@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 
 from tradewind.clock import now
-from tradewind.errors import BadData, BadParameters
+from tradewind.errors import BadData
 from tradewind.learning.features.assembly import Arrivals, Bar, SideValue
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.operations.registry.records import Reason, Roles
+from tradewind.serving.execution_plan import planned
 from tradewind.serving.messages import (
     ArrivalsRequest,
     Document,
-    ExpectedCost,
     MoveRequest,
     OutcomesRequest,
     PlanAnswer,
-    PlannedSlice,
     PlanRequest,
     PriceAnswer,
     PriceRequest,
@@ -35,7 +34,7 @@ from tradewind.serving.settings import ServingSettings
 from tradewind.serving.telemetry import Telemetry
 from tradewind.serving.variants import Floats, Variant
 from tradewind.trading.decision.protocols import Decision
-from tradewind.trading.execution.slicing import Order, plan_slices
+from tradewind.trading.execution.forecasts.plan import read_forecast
 
 KEPT_DECISIONS = 2000
 
@@ -46,6 +45,7 @@ class Functions:
     def __init__(self, settings: ServingSettings) -> None:
         self.settings = settings
         self.metrics, self.telemetry = Metrics(), Telemetry()
+        self.cost_forecast = read_forecast(settings.cost_forecasts) if settings.cost_forecasts else None
         self.models = ModelsInService(settings, self.metrics)
         self.metrics.follow(self.models, settings.registry.parent / "monitoring.json")
         self.decisions: deque[Document] = deque(maxlen=KEPT_DECISIONS)
@@ -179,31 +179,15 @@ class Functions:
             raise Refusal(404, "the symbol is not of this universe", "GET /v1/models lists the symbols", "symbol")
 
     def optimize_execution(self, request: PlanRequest) -> PlanAnswer:
-        """One order or equal slices with their expected cost, by the costs that the model was judged with.
+        """One order or equal slices with their expected cost, by a forecast or the costs of the model's judgement.
 
         Raises:
-            Refusal: 404 symbol, 422 a volume that the costs need is missing, 503 no model.
+            Refusal: 404 symbol, 422 a book that is none, or a volume that the costs need is missing, 503 no model.
         """
         champion = self._champion(self.models.now)
         spec = champion.bundle.spec
         self._check_symbol(request.symbol, champion)
-        order = Order(
-            request.quantity, request.price, request.deadline_s, request.urgency, request.limit_price,
-            request.volatility_per_bar, request.bar_volume,
-        )  # fmt: skip
-        try:
-            plan = plan_slices(order, spec.trading.costs, bar_duration_ms(spec.universe.timeframe) / 1e3)
-        except BadParameters as error:
-            raise Refusal(422, str(error), "send the usual volume of a bar", "bar_volume") from error
-        slices = [
-            PlannedSlice(at_s=one.at_s, venue=spec.universe.venue, type=one.type, quantity=one.quantity,
-                         limit_price=one.limit_price)
-            for one in plan.slices
-        ]  # fmt: skip
-        return PlanAnswer(
-            symbol=request.symbol, side=request.side, slices=slices,
-            expected_cost_bps=ExpectedCost(**plan.cost._asdict()), policy=plan.policy,
-        )  # fmt: skip
+        return planned(request, spec, self.cost_forecast, self.settings.max_book_age_s)
 
     # --- what arrives
 

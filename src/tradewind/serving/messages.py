@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MOST_LEVELS = 200  # of each side of a book
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Features = dict[Name, Finite | None]
@@ -73,6 +74,31 @@ class RegimeAnswer(Message):
     latency_ms: Finite
 
 
+class Level(Message):
+    """A price of a book and the units that stand there."""
+
+    price: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+    size: Annotated[float, Field(gt=0, le=1e18, allow_inf_nan=False)]
+
+
+Levels = Annotated[list[Level], Field(min_length=1, max_length=MOST_LEVELS)]
+
+
+class Book(Message):
+    """What the venue offers now, best level first, and what the market did lately.
+
+    The last three are for the forecast of the cost, over its horizon: the middle's deviation, how far it moved against
+    the order, and the units that others took from the order's own side. Without all three the formula states the cost.
+    """
+
+    bids: Levels
+    asks: Levels
+    age_s: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+    volatility_bps: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
+    momentum_bps: Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)] | None = None
+    taken_quantity: Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)] | None = None
+
+
 class PlanRequest(Message):
     """An order to be planned; `price` is now, quantities are in units of the instrument."""
 
@@ -85,6 +111,7 @@ class PlanRequest(Message):
     limit_price: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = None
     volatility_per_bar: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0
     bar_volume: Annotated[float, Field(gt=0, le=1e18, allow_inf_nan=False)] | None = None
+    book: Book | None = None
 
 
 class PlannedSlice(Message):
@@ -107,14 +134,50 @@ class ExpectedCost(Message):
     impact: Finite
 
 
+class Interval(Message):
+    """An expected value and its 90 % interval."""
+
+    mean: Finite
+    low: Finite
+    high: Finite
+
+
+class CostParts(Message):
+    """Of one order at market, in basis points; a part that the forecast could not be taught is null."""
+
+    total: Interval
+    fee: Interval | None = None
+    spread: Interval | None = None
+    walk: Interval | None = None
+    impact: Interval | None = None
+    drift: Interval | None = None
+
+
+class CostForecastAnswer(Message):
+    """What one order at market now is expected to cost, and how probably one at the best price of its own side is met
+    within `horizon_s`; that is null where the forecast was not taught it, and for a limit price that is not the best.
+    """
+
+    learnt_from: Literal["recordings"]
+    sources: list[str]
+    horizon_s: Finite
+    quantity: Finite
+    one_order_bps: CostParts
+    fill_probability: Interval | None
+
+
 class PlanAnswer(Message):
-    """The slices and what they are expected to cost."""
+    """The slices and what they are expected to cost, by the forecast or the formula; `reasons` say why not more."""
 
     symbol: str
     side: Literal["buy", "sell"]
     slices: list[PlannedSlice]
     expected_cost_bps: ExpectedCost
     policy: Literal["one_order", "equal_slices", "rest_at_limit"]
+    cost_by: Literal["forecast", "formula"]
+    forecast: CostForecastAnswer | None
+    unplanned_quantity: Finite
+    reasons: list[str]
 
 
 class BarMessage(Message):

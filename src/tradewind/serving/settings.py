@@ -23,6 +23,9 @@ class ServingSettings(Parameters):
         port, grpc_port, metrics_port: 0 lets the system choose.
         tokens: file of the tokens' hashes.
         max_age_bars: how old features may be before a forecast is refused; none in development unless given.
+        cost_forecasts: file of the `execution_study` stage, whose forecast of recordings states the cost of an order
+            where a request tells the book; without it the formula does.
+        max_book_age_s: an older book is refused.
         poll_s: between two looks at the registry.
         body_bytes: of a request at most.
         slow_s: within which a request's headers, and then its body, must have arrived.
@@ -38,6 +41,8 @@ class ServingSettings(Parameters):
     metrics_port: Port = 8472
     tokens: Path
     max_age_bars: Annotated[float | None, Field(gt=0)] = None
+    cost_forecasts: Path | None = None
+    max_book_age_s: Annotated[float, Field(gt=0)] = 2.0
     poll_s: Annotated[float, Field(gt=0)] = 0.25
     body_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024
     slow_s: Annotated[float, Field(gt=0)] = 10.0

@@ -55,11 +55,12 @@ class Servicer(stubs.PredictionServicer):
         """An order, whole or in slices, with its expected cost."""
 
         def call() -> Any:
-            answer = self._functions.optimize_execution(_checked(PlanRequest, _given(request)))
-            told = _told(answer)
-            told["slices"] = [messages.Slice(**_known(one)) for one in told["slices"]]
-            told["expected_cost_bps"] = messages.Cost(**told["expected_cost_bps"])
-            return messages.PlanReply(**told)
+            given = _given(request, "book")
+            if request.HasField("book"):
+                sides = {side: [_given(level) for level in getattr(request.book, side)] for side in ("bids", "asks")}
+                given["book"] = _given(request.book, *sides) | sides
+            answer = self._functions.optimize_execution(_checked(PlanRequest, given))
+            return messages.PlanReply(**_told(answer))
 
         return await self._answered("OptimizeExecution", "predict", context, call)
 
@@ -127,12 +128,8 @@ def _checked(kind: type[Given], given: dict[str, Any]) -> Given:
         raise Refusal(422, f"{field}: {first['msg']}", "send finite numbers", field) from None
 
 
-def _known(document: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in document.items() if value is not None}
-
-
 def _told(answer: BaseModel) -> dict[str, Any]:
-    return _known(answer.model_dump())
+    return answer.model_dump(exclude_none=True)
 
 
 def make_server(functions: Functions, tokens: Tokens) -> tuple[Any, Callable[[bool], Any], int]:

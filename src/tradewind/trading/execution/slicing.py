@@ -59,7 +59,9 @@ class SlicePlan(NamedTuple):
     is_forecast: bool = False
 
 
-def plan_slices(order: Order, costs: Costs, bar_s: float, one_order: CostBps | None = None) -> SlicePlan:
+def plan_slices(
+    order: Order, costs: Costs, bar_s: float, one_order: CostBps | None = None, most: float = math.inf
+) -> SlicePlan:
     """One order where slicing saves nothing, else equal slices, one a bar.
 
     The formula knows no cost of waiting: how long to wait is the caller's `urgency`. Whether slicing saves anything is
@@ -71,6 +73,7 @@ def plan_slices(order: Order, costs: Costs, bar_s: float, one_order: CostBps | N
         bar_s: duration of a bar, over which `bar_volume` is traded.
         one_order: what one market order is expected to cost by a forecast that knows the book
             (`forecasts.plan.one_order_cost`), stated instead of the formula's; None where there is none.
+        most: what one order at market may take, the depth of the book where it is known: a larger one is cut to it.
 
     Raises:
         BadParameters: the costs have an impact, and the usual volume is not given.
@@ -82,13 +85,13 @@ def plan_slices(order: Order, costs: Costs, bar_s: float, one_order: CostBps | N
         raise BadParameters("bar_volume must be given: these costs grow with the order's share of it")
     patience = (1.0 - order.urgency) * order.deadline_s
     count = min(1 + math.floor(patience / bar_s), MOST_SLICES)
-    at_once, sliced = expected_cost(order, costs, 1), expected_cost(order, costs, count)
-    if sliced.total >= at_once.total:
-        at_market = (Slice(0.0, "market", order.quantity, None),)
+    whole, each = min(order.quantity, most), min(order.quantity / count, most)
+    if expected_cost(order, costs, count).total >= expected_cost(order, costs, 1).total:
+        at_once = expected_cost(order._replace(quantity=whole), costs, 1)
+        at_market = (Slice(0.0, "market", whole, None),)
         return SlicePlan(at_market, one_order or at_once, "one_order", one_order is not None)
-    each = order.quantity / count
     slices = tuple(Slice(at * patience / count, "market", each, None) for at in range(count))
-    return SlicePlan(slices, sliced, "equal_slices")
+    return SlicePlan(slices, expected_cost(order._replace(quantity=each * count), costs, count), "equal_slices")
 
 
 def expected_cost(order: Order, costs: Costs, slices: int) -> CostBps:

@@ -1,11 +1,25 @@
 """A forecast in the terms of a plan: what one order now is expected to cost."""
 
-from typing import NamedTuple
+import json
+from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import numpy as np
+from pydantic import ValidationError
 
 from tradewind.data.order_book.replay import Floats
-from tradewind.trading.execution.forecasts.costs import COST, ONE_ORDER, CostForecast, Situation, features
+from tradewind.errors import BadData
+from tradewind.parameters import faults
+from tradewind.trading.execution.forecasts.costs import (
+    COST,
+    FEATURES,
+    FILL,
+    ONE_ORDER,
+    POST_THEN_CROSS,
+    CostForecast,
+    Situation,
+    features,
+)
 from tradewind.trading.execution.forecasts.parts import Predicted
 from tradewind.trading.execution.recordings.forms import NEAR_BPS
 from tradewind.trading.execution.routing import VenueBook, why_unusable
@@ -27,14 +41,72 @@ class Market(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """The cost of one order, the 90 % interval of its total in bps, or the reason why there is no forecast."""
+    """What one order is expected to cost, or the reason why there is no forecast.
+
+    Attributes:
+        cost: in bps; None where there is no forecast.
+        interval: of its total, 90 %.
+        reason: empty where there is a forecast.
+        parts: fee, spread, walk, impact, drift and total in bps, mean, low and high of each; one that the outcomes
+            never had is not there: nobody reacts to us in a recording, so it tells nothing of impact.
+        fill: probability that an order resting at the best price of our side is met within the horizon; None where the
+            forecast was not taught any.
+    """
 
     cost: CostBps | None
     interval: tuple[float, float]
     reason: str
+    parts: dict[str, tuple[float, float, float]] = {}
+    fill: tuple[float, float, float] | None = None
 
 
 NOTHING = (float("nan"), float("nan"))
+OF_RECORDINGS = "recordings"  # its key in the file of the execution_study stage
+
+
+def read_forecast(path: Path) -> CostForecast:
+    """The forecast of recordings in a file that the `execution_study` stage wrote (`cost_forecasts.json`).
+
+    Raises:
+        BadData: there is no such file, it is no JSON, it holds no forecast of recordings, or one that is damaged.
+    """
+    try:
+        documents = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadData(f"{path}: not a file of forecasts ({error}): run kedro run --pipelines execution_study") from None
+    if not isinstance(documents, dict) or OF_RECORDINGS not in documents:
+        raise BadData(
+            f"{path}: holds no forecast of recordings: set TRADEWIND_STREAMS and run "
+            "kedro run --pipelines execution_study"
+        )
+    try:
+        forecast = CostForecast.model_validate(documents[OF_RECORDINGS])
+    except ValidationError as error:
+        raise BadData(f"{path}: {faults(error, OF_RECORDINGS)}") from None
+    if wrong := _why_damaged(forecast):
+        raise BadData(f"{path}: {OF_RECORDINGS}.{wrong}: run kedro run --pipelines execution_study again")
+    return forecast
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _why_damaged(forecast: CostForecast) -> str | None:
+    """What keeps a forecast from stating the cost of one order by the features that there are now."""
+    if forecast.learnt_from != "recordings":
+        return "learnt_from must be recordings: a world's prices are not the market's"
+    for name in ("centre", "spread", "least", "most"):
+        if len(getattr(forecast, name)) != len(FEATURES):
+            return f"{name} must have {len(FEATURES)} numbers, one a feature"
+    if COST not in forecast.parts.get(ONE_ORDER, {}):
+        return f"parts has no {COST} of {ONE_ORDER}"
+    for way, models in forecast.parts.items():
+        for name, model in models.items():
+            sizes = {len(model.mean), len(model.error)} if model.kind == "amount" else {len(model.mean)}
+            if sizes != {len(FEATURES) + 1}:
+                return f"parts.{way}.{name} must have {len(FEATURES) + 1} coefficients"
+    return None
 
 
 def one_order_cost(
@@ -58,14 +130,25 @@ def one_order_cost(
         return Expected(
             None, NOTHING, f"{taken.venue}: its book holds {taken.sizes.sum():g} of {abs(quantity):g} units"
         )
-    x = features(_situation(taken, own, abs(quantity), market))
+    situation = _situation(taken, own, abs(quantity), market)
+    if not (situation.own_near + situation.other_near)[0] > 0:
+        return Expected(None, NOTHING, f"{taken.venue}: nothing stands within {NEAR_BPS:g} bps of the middle")
+    x = features(situation)
     if not forecast.covers(x)[0]:
         return Expected(None, NOTHING, "the situation lies outside of what the forecast was trained on")
     said = forecast.predict(ONE_ORDER, x)
-    fee, spread, walk, drift = (float(said[name].mean[0]) for name in ("fee", "spread", "walk", "drift"))
-    total: Predicted = said[COST]
-    cost = CostBps(fee + spread + walk + drift, fee, spread, walk + drift, 0.0)
-    return Expected(cost, (float(total.low[0]), float(total.high[0])), "")
+    named = ("fee", "spread", "walk", "impact", "drift")
+    parts: dict[str, tuple[float, float, float]] = {name: _numbers(said[name]) for name in named if name in said}
+    fee, spread, walk, impact, drift = (parts[name][0] if name in parts else 0.0 for name in named)
+    cost = CostBps(fee + spread + walk + drift + impact, fee, spread, walk + drift, impact)
+    _, low, high = _numbers(said[COST])
+    parts["total"] = (cost.total, low, high)
+    resting = forecast.predict(POST_THEN_CROSS, x).get(FILL) if POST_THEN_CROSS in forecast.parts else None
+    return Expected(cost, (low, high), "", parts, None if resting is None else _numbers(resting))
+
+
+def _numbers(said: Predicted) -> tuple[float, float, float]:
+    return float(said.mean[0]), float(said.low[0]), float(said.high[0])
 
 
 def _situation(taken: VenueBook, own: VenueBook, quantity: float, market: Market) -> Situation:
