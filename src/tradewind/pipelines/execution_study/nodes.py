@@ -22,8 +22,18 @@ logger = logging.getLogger(__name__)
 
 
 def compare_executions(study: ExecutionStudy, seed: int) -> pd.DataFrame:
-    """What every policy costs in every world, and its share of the gap to the optimum."""
-    return compare(study, np.random.default_rng(seed))
+    """What every policy costs in every world, and its share of the gap to the optimum; agents where some are asked for."""
+    generator = np.random.default_rng(seed)
+    if study.agents.seeds == 0:
+        return compare(study, generator)
+    from tradewind.adaptive.rl.execution.agents import trainer  # loads torch
+
+    costs = compare(study, generator, trainer(study.agents, seed))
+    for _, row in costs[costs["fallback_share"].notna()].iterrows():
+        if row["above_optimum_bps"] < -2 * row["above_optimum_error_bps"] - 1e-9:
+            logger.warning("%s, %s: cheaper than the optimum by more than two standard errors: does it know what is to come?",
+                           row["world"], row["policy"])  # fmt: skip
+    return costs
 
 
 def compare_arbitrage(study: ExecutionStudy, seed: int) -> pd.DataFrame:

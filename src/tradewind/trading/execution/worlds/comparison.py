@@ -1,6 +1,7 @@
 """Ways to execute, compared in worlds whose best way is known: what each costs, and its share of what can be saved."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from tradewind.trading.execution.worlds.impact import (
     ImpactWorld,
     NotNegative,
     Policy,
+    View,
     draw_paths,
     execute,
 )
@@ -99,6 +101,27 @@ class OrderBookTask(LotsTask):
     world: executing.OrderBookWorld
 
 
+class AgentRules(Parameters):
+    """How agents that execute are trained.
+
+    Attributes:
+        seeds: agents a world; 0 trains none.
+        updates: of the weights, each with new episodes.
+        batch: episodes an update.
+        spread: every impact, penalty, noise and signal of a training episode is multiplied by a number between
+            1 / (1 + spread) and 1 + spread.
+        hidden: units of each of the two layers.
+        learning_rate: at first; it falls to 0 along a cosine.
+    """
+
+    seeds: Annotated[int, Field(ge=0, le=100)] = 0
+    updates: Annotated[int, Field(ge=1)] = 400
+    batch: Annotated[int, Field(ge=2)] = 256
+    spread: NotNegative = 0.2
+    hidden: Annotated[int, Field(ge=1, le=1024)] = 32
+    learning_rate: Positive = 0.01
+
+
 class ExecutionStudy(Parameters):
     """What is compared (`params:execution_study`).
 
@@ -113,6 +136,7 @@ class ExecutionStudy(Parameters):
         arbitrage: tasks by name; a tenth of the episodes, each long; their table is `worlds.arbitrage.compare`'s.
         recordings: what is executed inside recorded books.
         forecasts: what the worlds' forecasts of costs learn from.
+        agents: that are trained in the impact worlds and in those that switch.
     """
 
     episodes: Annotated[int, Field(ge=100)] = 10_000
@@ -125,26 +149,46 @@ class ExecutionStudy(Parameters):
     arbitrage: dict[str, ArbitrageTask] = {}
     recordings: RecordingStudy = RecordingStudy()
     forecasts: ForecastStudy = ForecastStudy()
+    agents: AgentRules = AgentRules()
 
 
-def compare(study: ExecutionStudy, generator: np.random.Generator) -> pd.DataFrame:
+class Agent(Protocol):
+    """A policy that was trained, with the share of its orders that another policy decided."""
+
+    @property
+    def fallback_share(self) -> float: ...
+
+    def __call__(self, view: View) -> Floats: ...
+
+
+Trainer = Callable[[ImpactTask | SwitchingTask], dict[str, Agent]]
+
+
+def train_none(task: ImpactTask | SwitchingTask) -> dict[str, Agent]:
+    """No agents."""
+    return {}
+
+
+def compare(study: ExecutionStudy, generator: np.random.Generator, train: Trainer = train_none) -> pd.DataFrame:
     """Every world's policies side by side.
 
     Args:
         study: the worlds and how many executions.
         generator: the only source of randomness.
+        train: gives each task's agents by name, with randomness of their own.
 
     Returns:
         One row a world and policy: cost in basis points of the value at arrival with its standard error, the parts of
         it, the share of one order's cost that is saved, and the share of the gap between TWAP (of the venues: an even
         split; in order books: one order) and the optimum that is closed, with its standard error; NaN where there is no
-        gap, or the optimum is not known.
+        gap, or the optimum is not known. What it costs above the optimum is paired, too; `fallback_share` is that of
+        an agent's orders that another policy decided.
     """
     rows: list[dict[str, object]] = []
     for name, task in study.impact.items():
-        rows += _impact_rows(name, task, study, generator)
+        rows += _impact_rows(name, task, study, generator, train(task))
     for name, switching in study.switching.items():
-        rows += _switching_rows(name, switching, study, generator)
+        rows += _switching_rows(name, switching, study, generator, train(switching))
     for name, venue in study.venues.items():
         rows += _venue_rows(name, venue, study.episodes // 10, generator)
     for name, touch in study.touch.items():
@@ -154,8 +198,8 @@ def compare(study: ExecutionStudy, generator: np.random.Generator) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def _impact_rows(name: str, task: ImpactTask, study: ExecutionStudy,
-                 generator: np.random.Generator) -> list[dict[str, object]]:  # fmt: skip
+def _impact_rows(name: str, task: ImpactTask, study: ExecutionStudy, generator: np.random.Generator,
+                 agents: dict[str, Agent]) -> list[dict[str, object]]:  # fmt: skip
     world, quantity = task.world, task.quantity
     paths = draw_paths(world, study.episodes, generator)
     policies = {
@@ -167,11 +211,13 @@ def _impact_rows(name: str, task: ImpactTask, study: ExecutionStudy,
     }
     if not world.volumes:
         del policies[VWAP]
-    return _rows(name, task, {each: execute(world, quantity, policy, paths) for each, policy in policies.items()}, TWAP)
+    policies |= agents
+    runs = {each: execute(world, quantity, policy, paths) for each, policy in policies.items()}
+    return _rows(name, task, runs, agents)
 
 
-def _switching_rows(name: str, task: SwitchingTask, study: ExecutionStudy,
-                    generator: np.random.Generator) -> list[dict[str, object]]:  # fmt: skip
+def _switching_rows(name: str, task: SwitchingTask, study: ExecutionStudy, generator: np.random.Generator,
+                 agents: dict[str, Agent]) -> list[dict[str, object]]:  # fmt: skip
     regimes = optimal.Regimes(list(task.worlds), np.array(task.transitions), np.array(task.first))
     plan = optimal.solve(regimes, task.quantity)
     ruling, paths = regimes.draw(study.episodes, generator), draw_paths(task.worlds[0], study.episodes, generator)
@@ -183,8 +229,9 @@ def _switching_rows(name: str, task: SwitchingTask, study: ExecutionStudy,
         "filtered_regime": optimal.Filtering(regimes, plan),
         OPTIMUM: optimal.informed(plan, ruling),
     }
+    policies |= agents
     runs = {each: execute(regimes.worlds, task.quantity, policy, paths, ruling) for each, policy in policies.items()}
-    return _rows(name, task, runs, TWAP)
+    return _rows(name, task, runs, agents)
 
 
 def _venue_rows(name: str, task: VenueTask, episodes: int, generator: np.random.Generator) -> list[dict[str, object]]:
@@ -241,9 +288,14 @@ def _wrong(world: ImpactWorld, times: float) -> ImpactWorld:
     return world.model_copy(update={each: times * getattr(world, each) for each in names})
 
 
-def _rows(name: str, task: Task, runs: dict[str, Executed], baseline: str) -> list[dict[str, object]]:
-    one, base, best = (runs[each].total for each in (ONE_ORDER, baseline, OPTIMUM))
-    return [_row(name, policy, task, run.total, one, base, best, run.costs) for policy, run in runs.items()]
+def _rows(name: str, task: Task, runs: dict[str, Executed], agents: dict[str, Agent]) -> list[dict[str, object]]:
+    one, base, best = (runs[each].total for each in (ONE_ORDER, TWAP, OPTIMUM))
+    told = {each: agent.fallback_share for each, agent in agents.items()}  # after they have executed
+    return [
+        _row(name, policy, task, run.total, one, base, best, run.costs)
+        | {"fallback_share": told.get(policy, float("nan"))}
+        for policy, run in runs.items()
+    ]
 
 
 def _row(name: str, policy: str, task: Task, cost: Floats, one: Floats, baseline: Floats, best: Floats,
@@ -262,6 +314,8 @@ def _row(name: str, policy: str, task: Task, cost: Floats, one: Floats, baseline
         "saved_against_one_order": float((one - cost).mean() / one.mean()),
         "share_of_gap": share,
         "share_of_gap_error": error,
+        "above_optimum_bps": float((cost - best).mean() * bps),
+        "above_optimum_error_bps": float(_error(cost - best) * bps),
     }
     shown = np.full(len(PARTS), np.nan) if parts is None else parts.mean(axis=0) * bps
     return row | {f"{part}_bps": float(value) for part, value in zip(PARTS, shown, strict=True)}
