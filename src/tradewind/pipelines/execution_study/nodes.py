@@ -15,24 +15,25 @@ from tradewind.trading.execution.recordings.outcomes import outcomes_in
 from tradewind.trading.execution.recordings.recording import read_recording
 from tradewind.trading.execution.recordings.study import compare_recording, reading
 from tradewind.trading.execution.worlds import arbitrage
-from tradewind.trading.execution.worlds.comparison import ExecutionStudy, compare
+from tradewind.trading.execution.worlds.comparison import ExecutionStudy, compare, too_good
 
 Streams = Mapping[str, Callable[[], pd.DataFrame]]
 logger = logging.getLogger(__name__)
 
 
 def compare_executions(study: ExecutionStudy, seed: int) -> pd.DataFrame:
-    """What every policy costs in every world, and its share of the gap to the optimum; agents where some are asked for."""
+    """What every policy costs in every world and its share of the gap to the optimum; agents where asked for."""
     generator = np.random.default_rng(seed)
     if study.agents.seeds == 0:
         return compare(study, generator)
-    from tradewind.adaptive.rl.execution.agents import trainer  # loads torch
+    from tradewind.adaptive.rl.execution import agents  # loads torch
 
-    costs = compare(study, generator, trainer(study.agents, seed))
-    for _, row in costs[costs["fallback_share"].notna()].iterrows():
-        if row["above_optimum_bps"] < -2 * row["above_optimum_error_bps"] - 1e-9:
-            logger.warning("%s, %s: cheaper than the optimum by more than two standard errors: does it know what is to come?",
-                           row["world"], row["policy"])  # fmt: skip
+    costs = compare(study, generator, agents.trainer(study.agents, seed))
+    for row in too_good(costs).to_dict("records"):
+        logger.warning(
+            "%s, %s: %.2g bps cheaper than the optimum, more than two standard errors: it may know what is to come",
+            row["world"], row["policy"], -row["above_optimum_bps"],
+        )  # fmt: skip
     return costs
 
 

@@ -1,1 +1,1 @@
-"""Agents that execute an order: trained through the equations of the impact worlds, held against what is known there."""
+"""Agents that execute an order: trained through the impact worlds' equations, and held against their optima."""

@@ -6,8 +6,8 @@ from tradewind.adaptive.rl.execution.observing import SHOWN, Memory, observe, or
 from tradewind.adaptive.rl.execution.training import Trained, train
 from tradewind.learning.models.sequence.exported import make_session
 from tradewind.trading.execution.worlds import optimal
-from tradewind.trading.execution.worlds.comparison import Agent, AgentRules, ImpactTask, SwitchingTask, Trainer
 from tradewind.trading.execution.worlds.impact import Floats, Policy, View
+from tradewind.trading.execution.worlds.tasks import Agent, AgentRules, ImpactTask, SwitchingTask, Trainer
 
 SLACK = 0.1  # of the range of an observation in training by which it may be exceeded
 

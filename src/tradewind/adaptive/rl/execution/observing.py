@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tradewind.trading.execution.worlds.comparison import ImpactTask, SwitchingTask
 from tradewind.trading.execution.worlds.impact import ImpactWorld, View
+from tradewind.trading.execution.worlds.tasks import ImpactTask, SwitchingTask
 
 KEPT = 0.7  # of what earlier fills say about the impact, a step
 SHOWN = 6  # numbers beside the step

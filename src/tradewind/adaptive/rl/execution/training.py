@@ -24,9 +24,9 @@ from tradewind.adaptive.rl.execution.observing import (
 )
 from tradewind.adaptive.rl.exporting import to_onnx
 from tradewind.errors import BadModel
-from tradewind.trading.execution.worlds.comparison import AgentRules, ImpactTask, SwitchingTask
 from tradewind.trading.execution.worlds.impact import Floats, View, advance, arrive, draw_paths, numbers
 from tradewind.trading.execution.worlds.optimal import Regimes
+from tradewind.trading.execution.worlds.tasks import AgentRules, ImpactTask, SwitchingTask
 
 # Places in `impact.numbers` that are varied: spread, permanent, transient, temporary, square root, innovation of the
 # signal, penalty, noise of the fills.
@@ -100,7 +100,7 @@ def train(task: ImpactTask | SwitchingTask, rules: AgentRules, seed: list[int]) 
             unit = abs(cost.item()) or 1.0
         costs[update] = cost.item() / unit
         if not np.isfinite(costs[update]):
-            raise BadModel(f"update {update}: the cost is no number: lower agents.learning_rate")
+            raise BadModel(f"update {update}: the cost is no number: lower the quantity or agents.learning_rate")
         lowest, highest = np.minimum(lowest, shown.min(axis=0)), np.maximum(highest, shown.max(axis=0))
         optimiser.zero_grad()
         (cost / unit).backward()

@@ -1,11 +1,10 @@
 """Ways to execute, compared in worlds whose best way is known: what each costs, and its share of what can be saved."""
 
-from collections.abc import Callable
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from tradewind.errors import BadParameters
 from tradewind.parameters import Parameters
@@ -18,108 +17,28 @@ from tradewind.trading.execution.worlds.impact import (
     Executed,
     Floats,
     ImpactWorld,
-    NotNegative,
     Policy,
-    View,
     draw_paths,
     execute,
 )
 from tradewind.trading.execution.worlds.order_book import executing, strategies
 from tradewind.trading.execution.worlds.order_book.dynamic_programme import evaluate, solve
-from tradewind.trading.execution.worlds.order_book.touch import TouchWorld, arrivals, buy_at_touch
-from tradewind.trading.execution.worlds.venues import Positive, VenueWorld, compare_routes
+from tradewind.trading.execution.worlds.order_book.touch import arrivals, buy_at_touch
+from tradewind.trading.execution.worlds.tasks import (
+    Agent,
+    AgentRules,
+    ImpactTask,
+    OrderBookTask,
+    SwitchingTask,
+    Task,
+    TouchTask,
+    Trainer,
+    VenueTask,
+    train_none,
+)
+from tradewind.trading.execution.worlds.venues import compare_routes
 
 ONE_ORDER, TWAP, VWAP, OPTIMUM = "one_order", "twap", "vwap", "optimum"
-
-
-class Task(Parameters):
-    """What is to be executed.
-
-    Attributes:
-        quantity: units, negative for a sale.
-        price: at arrival, by which costs are stated in basis points.
-    """
-
-    quantity: Annotated[float, Field(allow_inf_nan=False)]
-    price: Positive = 100.0
-
-
-class ImpactTask(Task):
-    """A task in one world."""
-
-    world: ImpactWorld
-
-
-class SwitchingTask(Task):
-    """A task in worlds between which a hidden Markov chain switches.
-
-    Attributes:
-        worlds: one a regime.
-        transitions: rows of probabilities, one a regime.
-        first: probabilities of the regimes at the first step.
-    """
-
-    worlds: Annotated[tuple[ImpactWorld, ...], Field(min_length=2)]
-    transitions: tuple[tuple[NotNegative, ...], ...]
-    first: tuple[NotNegative, ...]
-
-    @model_validator(mode="after")
-    def _probabilities(self) -> "SwitchingTask":
-        count = len(self.worlds)
-        rows = (*self.transitions, self.first)
-        if len(self.transitions) != count or any(len(row) != count or abs(sum(row) - 1.0) > 1e-9 for row in rows):
-            raise ValueError(f"transitions must hold {count} rows, and they and first {count} numbers that sum to 1")
-        return self
-
-
-class VenueTask(Task):
-    """A purchase over several venues."""
-
-    world: VenueWorld
-
-
-class LotsTask(Task):
-    """A purchase of whole lots, each a unit."""
-
-    quantity: Annotated[float, Field(ge=1, le=1000, multiple_of=1)]
-
-    @property
-    def lots(self) -> int:
-        """The quantity as a whole number."""
-        return int(self.quantity)
-
-
-class TouchTask(LotsTask):
-    """A purchase at the best prices of a book."""
-
-    world: TouchWorld
-
-
-class OrderBookTask(LotsTask):
-    """A purchase inside the flow of a book; its optimum is not known."""
-
-    world: executing.OrderBookWorld
-
-
-class AgentRules(Parameters):
-    """How agents that execute are trained.
-
-    Attributes:
-        seeds: agents a world; 0 trains none.
-        updates: of the weights, each with new episodes.
-        batch: episodes an update.
-        spread: every impact, penalty, noise and signal of a training episode is multiplied by a number between
-            1 / (1 + spread) and 1 + spread.
-        hidden: units of each of the two layers.
-        learning_rate: at first; it falls to 0 along a cosine.
-    """
-
-    seeds: Annotated[int, Field(ge=0, le=100)] = 0
-    updates: Annotated[int, Field(ge=1)] = 400
-    batch: Annotated[int, Field(ge=2)] = 256
-    spread: NotNegative = 0.2
-    hidden: Annotated[int, Field(ge=1, le=1024)] = 32
-    learning_rate: Positive = 0.01
 
 
 class ExecutionStudy(Parameters):
@@ -150,23 +69,6 @@ class ExecutionStudy(Parameters):
     recordings: RecordingStudy = RecordingStudy()
     forecasts: ForecastStudy = ForecastStudy()
     agents: AgentRules = AgentRules()
-
-
-class Agent(Protocol):
-    """A policy that was trained, with the share of its orders that another policy decided."""
-
-    @property
-    def fallback_share(self) -> float: ...
-
-    def __call__(self, view: View) -> Floats: ...
-
-
-Trainer = Callable[[ImpactTask | SwitchingTask], dict[str, Agent]]
-
-
-def train_none(task: ImpactTask | SwitchingTask) -> dict[str, Agent]:
-    """No agents."""
-    return {}
 
 
 def compare(study: ExecutionStudy, generator: np.random.Generator, train: Trainer = train_none) -> pd.DataFrame:
@@ -323,3 +225,13 @@ def _row(name: str, policy: str, task: Task, cost: Floats, one: Floats, baseline
 
 def _error(values: Floats) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def too_good(costs: pd.DataFrame) -> pd.DataFrame:
+    """Rows of agents that are cheaper than the optimum by more than two standard errors, which nobody can be.
+
+    Args:
+        costs: of `compare`.
+    """
+    allowed = -2.0 * costs["above_optimum_error_bps"] - 1e-9 * costs["cost_bps"].abs()
+    return costs[costs["fallback_share"].notna() & (costs["above_optimum_bps"] < allowed)]
