@@ -15,13 +15,13 @@ from tradewind.adaptive.rl.execution.agents import ExecutingAgent, closed_form
 from tradewind.errors import BadModel
 from tradewind.pipelines.execution_study.nodes import compare_executions
 from tradewind.reports.execution import cost_rows
-from tradewind.trading.execution.worlds.comparison import ExecutionStudy
+from tradewind.trading.execution.worlds.comparison import ExecutionStudy, too_good
 from tradewind.trading.execution.worlds.impact import Floats, View, advance, arrive, draw_paths, execute, numbers
 from tradewind.trading.execution.worlds.tasks import AgentRules, ImpactTask, SwitchingTask
 
 # Least share of the gap after few and after many updates.
-LEAST = {"almgren_chriss": (0.9, 0.95), "obizhaeva_wang": (0.9, 0.95), "signal": (0.8, 0.9), "square_root": (0.9, 0.95),
-         "thin_and_deep": (0.5, 0.5)}  # fmt: skip
+LEAST = {"almgren_chriss": (0.9, 0.95), "obizhaeva_wang": (0.9, 0.95), "signal": (0.8, 0.95), "square_root": (0.9, 0.95),
+         "thin_and_deep": (0.5, 0.6)}  # fmt: skip
 FEW = AgentRules(seeds=1, updates=100, batch=128)
 
 
@@ -48,7 +48,7 @@ def check(costs: pd.DataFrame, seeds: int, place: int) -> None:
         tie = of.loc[("almgren_chriss_cost_alone", f"agent_{seed}"), "cost_bps"]
         assert tie == pytest.approx(of.loc[("almgren_chriss_cost_alone", "twap"), "cost_bps"], rel=0.01)
     ours = costs[costs["fallback_share"].notna()]
-    assert (ours["above_optimum_bps"] > -3 * ours["above_optimum_error_bps"] - 1e-9).all()  # 30 comparisons in depth
+    assert len(ours) == 6 * seeds and too_good(costs).empty
 
 
 def test_agents_close_the_gap_and_tie_where_there_is_none(costs: pd.DataFrame) -> None:
