@@ -20,7 +20,8 @@ from tradewind.pipelines.execution_study.nodes import (
 )
 from tradewind.reports.execution import cost_rows
 from tradewind.trading.execution.recordings.study import RecordingStudy
-from tradewind.trading.execution.worlds.comparison import ExecutionStudy, SwitchingTask, TouchTask
+from tradewind.trading.execution.worlds.comparison import ExecutionStudy
+from tradewind.trading.execution.worlds.tasks import SwitchingTask, TouchTask
 
 NONE = pd.DataFrame()
 

@@ -76,6 +76,7 @@ def cost_rows(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
         rows: of one world.
     """
     is_known = (rows["policy"] == "optimum").any()
+    has_agents = bool(rows["fallback_share"].notna().any()) if "fallback_share" in rows else False
     slices = rows.loc[rows["policy"] == "twap", "cost_bps"]
     for row in rows.to_dict("records"):
         share, error = row["share_of_gap"], row["share_of_gap_error"]
@@ -86,7 +87,12 @@ def cost_rows(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
             "saved against one order": percent(row["saved_against_one_order"], 1),
             "against equal slices": percent(1 - row["cost_bps"] / slices.iloc[0], 1) if len(slices) else "–",
             "share of the gap": _share(share, error) if is_known else "optimum not known",
+            **({"decided by the fallback": _decided(row["fallback_share"])} if has_agents else {}),
         }
+
+
+def _decided(share: float) -> str:
+    return "–" if share != share else percent(share, 2)
 
 
 def gain_rows(rows: pd.DataFrame) -> Iterator[dict[str, str]]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from tradewind.errors import BadParameters
 from tradewind.parameters import Parameters
@@ -17,86 +17,28 @@ from tradewind.trading.execution.worlds.impact import (
     Executed,
     Floats,
     ImpactWorld,
-    NotNegative,
     Policy,
     draw_paths,
     execute,
 )
 from tradewind.trading.execution.worlds.order_book import executing, strategies
 from tradewind.trading.execution.worlds.order_book.dynamic_programme import evaluate, solve
-from tradewind.trading.execution.worlds.order_book.touch import TouchWorld, arrivals, buy_at_touch
-from tradewind.trading.execution.worlds.venues import Positive, VenueWorld, compare_routes
+from tradewind.trading.execution.worlds.order_book.touch import arrivals, buy_at_touch
+from tradewind.trading.execution.worlds.tasks import (
+    Agent,
+    AgentRules,
+    ImpactTask,
+    OrderBookTask,
+    SwitchingTask,
+    Task,
+    TouchTask,
+    Trainer,
+    VenueTask,
+    train_none,
+)
+from tradewind.trading.execution.worlds.venues import compare_routes
 
 ONE_ORDER, TWAP, VWAP, OPTIMUM = "one_order", "twap", "vwap", "optimum"
-
-
-class Task(Parameters):
-    """What is to be executed.
-
-    Attributes:
-        quantity: units, negative for a sale.
-        price: at arrival, by which costs are stated in basis points.
-    """
-
-    quantity: Annotated[float, Field(allow_inf_nan=False)]
-    price: Positive = 100.0
-
-
-class ImpactTask(Task):
-    """A task in one world."""
-
-    world: ImpactWorld
-
-
-class SwitchingTask(Task):
-    """A task in worlds between which a hidden Markov chain switches.
-
-    Attributes:
-        worlds: one a regime.
-        transitions: rows of probabilities, one a regime.
-        first: probabilities of the regimes at the first step.
-    """
-
-    worlds: Annotated[tuple[ImpactWorld, ...], Field(min_length=2)]
-    transitions: tuple[tuple[NotNegative, ...], ...]
-    first: tuple[NotNegative, ...]
-
-    @model_validator(mode="after")
-    def _probabilities(self) -> "SwitchingTask":
-        count = len(self.worlds)
-        rows = (*self.transitions, self.first)
-        if len(self.transitions) != count or any(len(row) != count or abs(sum(row) - 1.0) > 1e-9 for row in rows):
-            raise ValueError(f"transitions must hold {count} rows, and they and first {count} numbers that sum to 1")
-        return self
-
-
-class VenueTask(Task):
-    """A purchase over several venues."""
-
-    world: VenueWorld
-
-
-class LotsTask(Task):
-    """A purchase of whole lots, each a unit."""
-
-    quantity: Annotated[float, Field(ge=1, le=1000, multiple_of=1)]
-
-    @property
-    def lots(self) -> int:
-        """The quantity as a whole number."""
-        return int(self.quantity)
-
-
-class TouchTask(LotsTask):
-    """A purchase at the best prices of a book."""
-
-    world: TouchWorld
-
-
-class OrderBookTask(LotsTask):
-    """A purchase inside the flow of a book; its optimum is not known."""
-
-    world: executing.OrderBookWorld
 
 
 class ExecutionStudy(Parameters):
@@ -113,6 +55,7 @@ class ExecutionStudy(Parameters):
         arbitrage: tasks by name; a tenth of the episodes, each long; their table is `worlds.arbitrage.compare`'s.
         recordings: what is executed inside recorded books.
         forecasts: what the worlds' forecasts of costs learn from.
+        agents: that are trained in the impact worlds and in those that switch.
     """
 
     episodes: Annotated[int, Field(ge=100)] = 10_000
@@ -125,26 +68,29 @@ class ExecutionStudy(Parameters):
     arbitrage: dict[str, ArbitrageTask] = {}
     recordings: RecordingStudy = RecordingStudy()
     forecasts: ForecastStudy = ForecastStudy()
+    agents: AgentRules = AgentRules()
 
 
-def compare(study: ExecutionStudy, generator: np.random.Generator) -> pd.DataFrame:
+def compare(study: ExecutionStudy, generator: np.random.Generator, train: Trainer = train_none) -> pd.DataFrame:
     """Every world's policies side by side.
 
     Args:
         study: the worlds and how many executions.
         generator: the only source of randomness.
+        train: gives each task's agents by name, with randomness of their own.
 
     Returns:
         One row a world and policy: cost in basis points of the value at arrival with its standard error, the parts of
         it, the share of one order's cost that is saved, and the share of the gap between TWAP (of the venues: an even
         split; in order books: one order) and the optimum that is closed, with its standard error; NaN where there is no
-        gap, or the optimum is not known.
+        gap, or the optimum is not known. What it costs above the optimum is paired, too; `fallback_share` is that of
+        an agent's orders that another policy decided.
     """
     rows: list[dict[str, object]] = []
     for name, task in study.impact.items():
-        rows += _impact_rows(name, task, study, generator)
+        rows += _impact_rows(name, task, study, generator, train(task))
     for name, switching in study.switching.items():
-        rows += _switching_rows(name, switching, study, generator)
+        rows += _switching_rows(name, switching, study, generator, train(switching))
     for name, venue in study.venues.items():
         rows += _venue_rows(name, venue, study.episodes // 10, generator)
     for name, touch in study.touch.items():
@@ -154,8 +100,8 @@ def compare(study: ExecutionStudy, generator: np.random.Generator) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def _impact_rows(name: str, task: ImpactTask, study: ExecutionStudy,
-                 generator: np.random.Generator) -> list[dict[str, object]]:  # fmt: skip
+def _impact_rows(name: str, task: ImpactTask, study: ExecutionStudy, generator: np.random.Generator,
+                 agents: dict[str, Agent]) -> list[dict[str, object]]:  # fmt: skip
     world, quantity = task.world, task.quantity
     paths = draw_paths(world, study.episodes, generator)
     policies = {
@@ -167,11 +113,13 @@ def _impact_rows(name: str, task: ImpactTask, study: ExecutionStudy,
     }
     if not world.volumes:
         del policies[VWAP]
-    return _rows(name, task, {each: execute(world, quantity, policy, paths) for each, policy in policies.items()}, TWAP)
+    policies |= agents
+    runs = {each: execute(world, quantity, policy, paths) for each, policy in policies.items()}
+    return _rows(name, task, runs, agents)
 
 
-def _switching_rows(name: str, task: SwitchingTask, study: ExecutionStudy,
-                    generator: np.random.Generator) -> list[dict[str, object]]:  # fmt: skip
+def _switching_rows(name: str, task: SwitchingTask, study: ExecutionStudy, generator: np.random.Generator,
+                 agents: dict[str, Agent]) -> list[dict[str, object]]:  # fmt: skip
     regimes = optimal.Regimes(list(task.worlds), np.array(task.transitions), np.array(task.first))
     plan = optimal.solve(regimes, task.quantity)
     ruling, paths = regimes.draw(study.episodes, generator), draw_paths(task.worlds[0], study.episodes, generator)
@@ -183,8 +131,9 @@ def _switching_rows(name: str, task: SwitchingTask, study: ExecutionStudy,
         "filtered_regime": optimal.Filtering(regimes, plan),
         OPTIMUM: optimal.informed(plan, ruling),
     }
+    policies |= agents
     runs = {each: execute(regimes.worlds, task.quantity, policy, paths, ruling) for each, policy in policies.items()}
-    return _rows(name, task, runs, TWAP)
+    return _rows(name, task, runs, agents)
 
 
 def _venue_rows(name: str, task: VenueTask, episodes: int, generator: np.random.Generator) -> list[dict[str, object]]:
@@ -241,9 +190,14 @@ def _wrong(world: ImpactWorld, times: float) -> ImpactWorld:
     return world.model_copy(update={each: times * getattr(world, each) for each in names})
 
 
-def _rows(name: str, task: Task, runs: dict[str, Executed], baseline: str) -> list[dict[str, object]]:
-    one, base, best = (runs[each].total for each in (ONE_ORDER, baseline, OPTIMUM))
-    return [_row(name, policy, task, run.total, one, base, best, run.costs) for policy, run in runs.items()]
+def _rows(name: str, task: Task, runs: dict[str, Executed], agents: dict[str, Agent]) -> list[dict[str, object]]:
+    one, base, best = (runs[each].total for each in (ONE_ORDER, TWAP, OPTIMUM))
+    told = {each: agent.fallback_share for each, agent in agents.items()}  # after they have executed
+    return [
+        _row(name, policy, task, run.total, one, base, best, run.costs)
+        | {"fallback_share": told.get(policy, float("nan"))}
+        for policy, run in runs.items()
+    ]
 
 
 def _row(name: str, policy: str, task: Task, cost: Floats, one: Floats, baseline: Floats, best: Floats,
@@ -262,6 +216,8 @@ def _row(name: str, policy: str, task: Task, cost: Floats, one: Floats, baseline
         "saved_against_one_order": float((one - cost).mean() / one.mean()),
         "share_of_gap": share,
         "share_of_gap_error": error,
+        "above_optimum_bps": float((cost - best).mean() * bps),
+        "above_optimum_error_bps": float(_error(cost - best) * bps),
     }
     shown = np.full(len(PARTS), np.nan) if parts is None else parts.mean(axis=0) * bps
     return row | {f"{part}_bps": float(value) for part, value in zip(PARTS, shown, strict=True)}
@@ -269,3 +225,13 @@ def _row(name: str, policy: str, task: Task, cost: Floats, one: Floats, baseline
 
 def _error(values: Floats) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def too_good(costs: pd.DataFrame) -> pd.DataFrame:
+    """Rows of agents that are cheaper than the optimum by more than two standard errors, which nobody can be.
+
+    Args:
+        costs: of `compare`.
+    """
+    allowed = -2.0 * costs["above_optimum_error_bps"] - 1e-9 * costs["cost_bps"].abs()
+    return costs[costs["fallback_share"].notna() & (costs["above_optimum_bps"] < allowed)]

@@ -19,7 +19,7 @@ noise, and the signal F by F <- signal_persistence * F + noise.
 """
 
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,36 +189,82 @@ def execute(world: ImpactWorld | list[ImpactWorld], quantity: float, policy: Pol
         if len(worlds) > 1:
             raise BadParameters("several worlds need regimes: which of them rules at each step")
         regimes = np.zeros((episodes, steps), dtype=np.int64)
-    table = np.array([_numbers(each) for each in worlds])
-    remaining, signal = np.full(episodes, float(quantity)), paths.first_signal.copy()
-    drift, displacement, permanent = np.zeros(episodes), np.zeros(episodes), np.zeros(episodes)
+    table = np.array([numbers(each) for each in worlds])
+    state = arrive(np, float(quantity), paths.first_signal.copy())
     paid, last = np.zeros(episodes), np.zeros(episodes)
     costs, orders = np.zeros((episodes, len(PARTS))), np.zeros((episodes, steps))
     for step in range(steps):
-        (
-            spread, lasting, own, kick, decay, temporary, root, volatility, persistence, innovation, penalty, noise,
-        ) = table[regimes[:, step]].T  # fmt: skip
-        view = View(step, remaining, displacement, signal, paid, last)
-        order = remaining if step == steps - 1 else np.broadcast_to(policy(view), (episodes,))
+        view = View(step, state.remaining, state.displacement, state.signal, paid, last)
+        order = state.remaining if step == steps - 1 else np.broadcast_to(policy(view), (episodes,))
         if not np.isfinite(order).all():
             raise BadParameters(f"step {step}: the policy's order is no finite number")
-        by_itself = kick / 2 * order + temporary * order + root * np.sign(order) * np.sqrt(
-            np.abs(order) / volumes[step]
-        ) + lasting * own * order + noise * paths.fill[:, step]  # fmt: skip
-        costs[:, 0] += spread * np.abs(order)
-        costs[:, 1] += order * (permanent + displacement + by_itself)
-        costs[:, 2] += order * drift
-        permanent = permanent + lasting * order
-        displacement = decay * (displacement + kick * order)
-        drift = drift + signal + volatility * paths.price[:, step]
-        signal = persistence * signal + innovation * paths.signal[:, step]
-        remaining = remaining - order
-        costs[:, 3] += penalty * remaining**2
-        orders[:, step], paid, last = order, by_itself, order
+        noise = (paths.price[:, step], paths.signal[:, step], paths.fill[:, step])
+        state, parts, paid = advance(np, state, order, table[regimes[:, step]].T, float(volumes[step]), noise)
+        for index, part in enumerate(parts):
+            costs[:, index] += part
+        orders[:, step], last = order, order
     return Executed(costs, orders)
 
 
-def _numbers(world: ImpactWorld) -> tuple[float, ...]:
+class State(NamedTuple):
+    """Executions under way, (episodes,) each: units left, expected next move, and what the price has moved by."""
+
+    remaining: Any
+    signal: Any
+    drift: Any
+    displacement: Any
+    permanent: Any
+
+
+def arrive(lib: Any, quantity: float, first_signal: Any) -> State:
+    """The state before the first order.
+
+    Args:
+        lib: numpy, or torch where a gradient through the world is wanted.
+        quantity: units, signed.
+        first_signal: the expected first move in price, (episodes,).
+    """
+    still = 0.0 * first_signal
+    return State(lib.full_like(first_signal, quantity), first_signal, still, still, still)
+
+
+def advance(
+    lib: Any, state: State, order: Any, world: Any, volume: float, noise: tuple[Any, Any, Any]
+) -> tuple[State, tuple[Any, Any, Any, Any], Any]:
+    """One step of the market: the module's equations, in numpy or, for their gradient, in torch.
+
+    Args:
+        lib: the module whose `sign`, `sqrt` and `abs` are used.
+        state: before the order.
+        order: units, signed, (episodes,).
+        world: `numbers` of the world that rules in each episode, (12, episodes).
+        volume: of the step.
+        noise: standard normal, of price, signal and fill, (episodes,) each.
+
+    Returns:
+        The state afterwards, the costs of the step by part (`PARTS`), and the price above arrival that the fill paid
+        beyond displacement and drift.
+    """
+    spread, lasting, own, kick, decay, temporary, root, volatility, persistence, innovation, penalty, spoilt = world
+    size = lib.abs(order)
+    by_itself = kick / 2 * order + temporary * order + root * lib.sign(order) * lib.sqrt(
+        size / volume
+    ) + lasting * own * order + spoilt * noise[2]  # fmt: skip
+    remaining = state.remaining - order
+    parts = (
+        spread * size, order * (state.permanent + state.displacement + by_itself), order * state.drift,
+        penalty * remaining**2,
+    )  # fmt: skip
+    after = State(
+        remaining, persistence * state.signal + innovation * noise[1],
+        state.drift + state.signal + volatility * noise[0], decay * (state.displacement + kick * order),
+        state.permanent + lasting * order,
+    )  # fmt: skip
+    return after, parts, by_itself
+
+
+def numbers(world: ImpactWorld) -> tuple[float, ...]:
+    """The world as the twelve numbers that `advance` reads."""
     return (
         world.half_spread, world.permanent, world.own_share, world.transient, world.decay, world.temporary,
         world.square_root, world.volatility, world.signal_persistence, world.signal_volatility, world.inventory_penalty,

@@ -1,0 +1,1 @@
+"""Agents that execute an order: trained through the impact worlds' equations, and held against their optima."""
