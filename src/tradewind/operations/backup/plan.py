@@ -113,7 +113,9 @@ def read_key(path: Path) -> Key:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
-        raise BadParameters(f"the key {path} cannot be read ({why}): make one with `tradewind backup-key {path}`") from error
+        raise BadParameters(
+            f"the key {path} cannot be read ({why}): make one with `tradewind backup-key {path}`"
+        ) from error
     if stat.S_IMODE(mode) & 0o077:
         raise BadParameters(f"the key {path} may be read by others: chmod 600 {path}")
     kept = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
