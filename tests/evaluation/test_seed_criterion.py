@@ -30,4 +30,4 @@ def test_seeds_that_were_trained_are_measured() -> None:
 
 def test_only_what_is_known_to_draw_nothing_draws_nothing() -> None:
     still = {name for name in catalogue.MODELS if not catalogue.draws_at_random(name)}
-    assert still == {"linear", "volatility_only"}
+    assert still == {"linear", "panel_ridge", "volatility_only"}
