@@ -20,8 +20,8 @@ from tradewind.trading.execution.worlds.impact import Floats, View, advance, arr
 from tradewind.trading.execution.worlds.tasks import AgentRules, ImpactTask, SwitchingTask
 
 # Least share of the gap after few and after many updates.
-LEAST = {"almgren_chriss": (0.9, 0.95), "obizhaeva_wang": (0.9, 0.95), "signal": (0.8, 0.95), "square_root": (0.9, 0.95),
-         "thin_and_deep": (0.5, 0.6)}  # fmt: skip
+LEAST = {"almgren_chriss": (0.9, 0.95), "obizhaeva_wang": (0.9, 0.95), "signal": (0.8, 0.95),
+         "square_root": (0.9, 0.95), "thin_and_deep": (0.5, 0.6)}  # fmt: skip
 FEW = AgentRules(seeds=1, updates=100, batch=128)
 
 
