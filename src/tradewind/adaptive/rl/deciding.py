@@ -164,8 +164,8 @@ class AgentPolicy:
         """What the policies read beside their account: (features,), in the order of their standardiser."""
         last, mean = fold_smooth(float(state["edge"][0]), np.array([said[2] - said[0]]), SMOOTHING_BARS)
         state["edge"][0] = last
-        told = observed_forecasts(said[None, [0, 1, 2, 4]], mean)[0].astype(np.float32)
-        known = {**dict(zip(self._raw, raw.tolist(), strict=True)), **dict(zip(FORECASTS, told.tolist(), strict=True))}
+        observed = observed_forecasts(said[None, [0, 1, 2, 4]], mean)[0].astype(np.float32)
+        known = dict(zip((*self._raw, *FORECASTS), (*raw.tolist(), *observed.tolist()), strict=True))
         values = np.array([[known[name] for name in self._observed]])
         return self.seeds[0].about.standardiser.filled(values)[0]
 
@@ -184,23 +184,23 @@ class AgentPolicy:
             observe_all(accounts, np.arange(len(self.seeds)), market, self._settings, seen)
             for name in self._hidden:
                 state[name][:] = 0.0
-        told = self._decide(state, seen)
-        is_told = np.isfinite(told)
-        state["targets"][:] = np.where(is_told & (accounts[:, EQUITY] > 0.0), told, 0.0)
+        chosen = self._decide(state, seen)
+        is_number = np.isfinite(chosen)
+        state["targets"][:] = np.where(is_number & (accounts[:, EQUITY] > 0.0), chosen, 0.0)
         state["bar"][:], state["lives"][:] = bar, (1, segment)
-        return float(np.clip(state["targets"].mean(), -1.0, 1.0)), bool(is_told.all())
+        return float(np.clip(state["targets"].mean(), -1.0, 1.0)), bool(is_number.all())
 
     def _decide(self, state: Arrays, seen: NDArray[np.float32]) -> Floats:
         """The target of each seed; NaN, and its hidden state as it was, where it says no number."""
-        told = np.empty(len(self.seeds))
+        chosen = np.empty(len(self.seeds))
         for at, policy in enumerate(self.seeds):
             hidden = tuple(state[name][at : at + 1] for name in self._hidden)
             target, after = policy.decide(seen[at : at + 1], state["accounts"][at : at + 1, TARGET], hidden)
-            told[at] = target[0]
-            if np.isfinite(told[at]):
+            chosen[at] = target[0]
+            if np.isfinite(chosen[at]):
                 for name, one in zip(self._hidden, after, strict=True):
                     state[name][at] = one[0]
-        return told
+        return chosen
 
 
 def _bars_of(seen: Seen, usual: Floats) -> Floats:
