@@ -37,6 +37,7 @@ def serve(canary_share: float, registry: Path, **settings: Any) -> None:
 
     if not registry.is_dir():
         raise BadParameters(f"there is no registry at {registry}: run kedro run --pipelines deployment first")
+    _require_tokens(settings["tokens"])
     rules = CanaryRules(share=canary_share)
     typed = ServingSettings(registry=registry, canary=rules, **settings)
 
@@ -54,6 +55,18 @@ def serve(canary_share: float, registry: Path, **settings: Any) -> None:
     import uvloop
 
     uvloop.run(run())
+
+
+def _require_tokens(path: Path) -> None:
+    """A file of tokens that was named must be there; the usual one may be made while the service answers."""
+    from tradewind.errors import BadParameters
+    from tradewind.serving.tokens import Tokens
+
+    named = click.get_current_context().get_parameter_source("tokens") is not click.core.ParameterSource.DEFAULT
+    if not Tokens(path, requests_a_second=1.0).check() and named and not path.exists():
+        raise BadParameters(
+            f"there is no file of tokens at {path}: make one with `tradewind token NAME --tokens {path}`, then serve"
+        )
 
 
 @click.command()

@@ -15,7 +15,7 @@ from tradewind.serving.limits import guarded
 from tradewind.serving.rest import make_app
 from tradewind.serving.rpc.server import make_server
 from tradewind.serving.settings import ServingSettings
-from tradewind.serving.tokens import Tokens
+from tradewind.serving.tokens import MAKE_ONE, Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +37,16 @@ class _Uvicorn(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def running(settings: ServingSettings) -> AsyncIterator[tuple[Functions, Ports]]:
-    """The service while the block lasts; then requests under way are finished."""
-    functions = Functions(settings)
+    """The service while the block lasts; then requests under way are finished.
+
+    Raises:
+        BadParameters: the file of tokens cannot be read.
+        TradewindError: a port cannot be had.
+    """
     tokens = Tokens(settings.tokens, settings.requests_a_second)
+    if not tokens.check():
+        logger.warning("there is no token in %s, so nobody can ask: %s", settings.tokens, MAKE_ONE)
+    functions = Functions(settings)
     functions.models.on_change = functions.telemetry.tell
     config = uvicorn.Config(
         make_app(functions, tokens), host=settings.host, port=settings.port, http=guarded(settings.slow_s),

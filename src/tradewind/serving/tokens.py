@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 from tradewind.atomic import write_bytes
 from tradewind.errors import BadParameters
 from tradewind.serving.refusals import Refusal
+
+logger = logging.getLogger(__name__)
 
 Scope = Literal["read", "predict", "operate", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "predict", "operate", "admin")
@@ -52,8 +55,17 @@ def _read(path: Path) -> list[dict[str, Any]]:
     try:
         return [{"name": str(one["name"]), "scopes": tuple(one["scopes"]), "sha256": str(one["sha256"])}
                 for one in json.loads(path.read_bytes())]  # fmt: skip
+    except OSError as error:
+        raise _unreadable(path, error) from error
     except (ValueError, KeyError, TypeError) as error:
         raise BadParameters(f"{path} is not a file of tokens ({error}): delete it and make tokens anew") from error
+
+
+def _unreadable(path: Path, error: OSError) -> BadParameters:
+    return BadParameters(
+        f"the tokens of {path} cannot be read ({error.strerror}): let who serves own the file, or name another with "
+        "--tokens"
+    )
 
 
 class Tokens:
@@ -64,6 +76,14 @@ class Tokens:
         self._changed, self._known = -1, list[dict[str, Any]]()
         self._left: dict[str, tuple[float, float]] = {}
         self._looked = float("-inf")
+
+    def check(self) -> bool:
+        """Whether anybody may ask, read from the file before the service starts.
+
+        Raises:
+            BadParameters: the file is there and cannot be read, or is no file of tokens.
+        """
+        return bool(self._read_again())
 
     def holder(self, header: str | None, scope: str) -> Holder:
         """Who asks.
@@ -92,10 +112,23 @@ class Tokens:
         now = time.monotonic()
         if now - self._looked > 1.0:
             self._looked = now
-            changed = self._path.stat().st_mtime_ns if self._path.exists() else 0
-            if changed != self._changed:
-                self._known = _read(self._path) if changed else []
-                self._changed = changed
+            try:
+                self._read_again()
+            except BadParameters as error:  # while it serves: whom it cannot read of it does not let in
+                self._known, self._changed = [], -1
+                logger.error("nobody is let in: %s", error)
+        return self._known
+
+    def _read_again(self) -> list[dict[str, Any]]:
+        try:
+            changed = self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            changed = 0
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
+        if changed != self._changed:
+            self._known = _read(self._path) if changed else []
+            self._changed = changed
         return self._known
 
     def _spend(self, name: str) -> None:
