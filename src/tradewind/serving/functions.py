@@ -96,10 +96,8 @@ class Functions:
 
     def _champion(self, serving: InService) -> Variant:
         if serving.champion is None:
-            raise Refusal(
-                503, f"no model is in service in {self.settings.environment}",
-                "deploy one: kedro run --pipelines deployment", retry_after_s=5,
-            )  # fmt: skip
+            why, remedy = self.models.absence(self.settings.environment)
+            raise Refusal(503, why, remedy, retry_after_s=5)
         return serving.champion
 
     def _scored(
@@ -335,7 +333,7 @@ class Functions:
     def readiness(self) -> tuple[bool, str]:
         """Whether a champion is loaded, and in words why not, or what was refused since."""
         if self.models.now.champion is None:
-            return False, self.models.refused or f"no model is in service in {self.settings.environment}"
+            return False, self.models.absence(self.settings.environment)[0]
         return True, self.models.refused
 
 

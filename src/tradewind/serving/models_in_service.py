@@ -48,6 +48,7 @@ class ModelsInService:
         self.now = InService(Roles())
         self.kept: deque[Arrivals] = deque(maxlen=KEPT)
         self.refused: str = ""
+        self.loading: int | None = None  # the version that is on its way in
         self.on_change: Callable[[dict[str, Any]], None] = lambda _: None
         self._loading = threading.Lock()
         self._ended: deque[Trial] = deque()
@@ -76,6 +77,7 @@ class ModelsInService:
                 return known
         try:
             overridden = self.registry.is_overridden(self.settings.environment, version)
+            self.loading = version
             variant = Variant.of(version, self.registry.load(version), overridden)
             variant.warm()
             catch_up(variant, list(self.kept))
@@ -85,8 +87,18 @@ class ModelsInService:
                 self.metrics.refused.inc()
                 logger.error("version %d is not served: %s", version, error)
             return before.champion
+        finally:
+            self.loading = None
         self.refused = ""
         return variant
+
+    def absence(self, environment: str) -> tuple[str, str]:
+        """Why no champion answers, and what to do: it is being loaded, was refused, or there is none."""
+        if self.loading is not None:
+            return f"version {self.loading} is being loaded: kernels are compiled the first time", "ask again"
+        if self.refused:
+            return f"the champion of {environment} is not served: {self.refused}", "deploy another, or roll back"
+        return f"no model is in service in {environment}", "deploy one: kedro run --pipelines deployment"
 
     def _trial(self, champion: Variant | None, version: int | None, before: InService) -> Trial | None:
         if champion is None or version is None or version in (champion.version, *self._taken_back):
