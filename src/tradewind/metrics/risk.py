@@ -1,7 +1,7 @@
 """Measures of a series of daily net returns: each a function of the returns alone, so that it can be resampled.
 
-A measure is added here and nowhere else: its line in `DESCRIBED` (the name in tables, the title and the unit in reports)
-and its value in `measure`, in the same order. Leaderboards, their intervals, breakdowns and reports follow.
+A measure is added here and nowhere else: its line in `DESCRIBED` (the name in tables, the title and the unit in
+reports) and its value in `measure`, in the same order. Leaderboards, their intervals, breakdowns and reports follow.
 """
 
 from dataclasses import dataclass
