@@ -21,8 +21,8 @@ MADE = ("01_raw/", "02_intermediate/", "03_primary/", "04_feature/features/", "0
         "04_feature/regimes/", "06_models/classifier.", "07_model_output/forecasts/classifier/")  # fmt: skip
 
 
-def kill_after(project: Any, run: Sequence[str], nodes: int, seconds: float) -> None:
-    """A run whose whole process group dies so long after so many of its nodes have ended."""
+def interrupt(project: Any, run: Sequence[str], nodes: int, seconds: float) -> bool:
+    """Kill the run's whole process group so long after so many nodes have ended; whether it was still at work then."""
     process = project.start(*run)
     for line in process.stdout:
         nodes -= NODE_ENDED.search(line) is not None
@@ -31,7 +31,13 @@ def kill_after(project: Any, run: Sequence[str], nodes: int, seconds: float) -> 
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    assert process.returncode == -signal.SIGKILL, "the run was over before it was killed"
+    assert process.returncode in (0, -signal.SIGKILL)
+    return bool(process.returncode)
+
+
+def kill_after(project: Any, run: Sequence[str], nodes: int, seconds: float) -> None:
+    """A run whose whole process group dies so long after so many of its nodes have ended."""
+    assert interrupt(project, run, nodes, seconds), "the run was over before it was killed"
 
 
 KILLED_IN = ("data_engineering", "regimes", "feature_engineering", "classifier", "evaluation")
