@@ -84,7 +84,7 @@ class NodeFunction:
         self.__module__ = name
         self.__doc__ = ast.get_docstring(definition)
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> type:  # Kedro-Viz shows the code of what says that it is a function
         return FunctionType
 
@@ -124,8 +124,8 @@ def node_function(module: str, name: str) -> NodeFunction:
 
 def _parameters(given: ast.arguments) -> list[tuple[ast.arg, Any, Any]]:
     """Of each parameter its text, its kind, and its default as text or that it has none."""
-    placed = [*((one, Parameter.POSITIONAL_ONLY) for one in given.posonlyargs),
-              *((one, Parameter.POSITIONAL_OR_KEYWORD) for one in given.args)]  # fmt: skip
+    placed: list[tuple[ast.arg, Any]] = [(one, Parameter.POSITIONAL_ONLY) for one in given.posonlyargs]
+    placed += [(one, Parameter.POSITIONAL_OR_KEYWORD) for one in given.args]
     defaults = [None] * (len(placed) - len(given.defaults)) + [*given.defaults]
     found = [(one, kind, _said(default)) for (one, kind), default in zip(placed, defaults, strict=True)]
     found += [(given.vararg, Parameter.VAR_POSITIONAL, Parameter.empty)] if given.vararg else []
