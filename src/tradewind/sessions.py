@@ -9,7 +9,7 @@ import shlex
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -245,9 +245,3 @@ def close_tracking(status: str) -> None:
             mlflow.end_run(status)
     except Exception as error:  # noqa: BLE001 - whatever the store raises, the run has ended
         logger.warning("MLflow could not record that the run is over (%s): it shows the run as running", error)
-
-
-def parameters_of(nodes: Iterable[Node]) -> list[str]:
-    """The names of the parameters that nodes read, each once."""
-    names = (name for node in nodes for name in node.inputs)
-    return list(dict.fromkeys(name for name in names if name == "parameters" or name.startswith("params:")))
