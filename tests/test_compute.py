@@ -7,23 +7,19 @@ import threading
 
 import pytest
 
-from tradewind.compute import ComputeRules, ExecutorKind, executor, lazily, map_partitions, split, track
+from tradewind.compute import ComputeRules, ExecutorKind, executor, lazily, split, track
 from tradewind.errors import BadParameters
 
 
 @pytest.mark.parametrize("kind", ["serial", "threads", "processes"])
 def test_results_keep_the_order_of_the_partitions(kind: str) -> None:
     with executor(kind, workers=2) as on:
-        assert list(map_partitions(operator.add, range(20), range(20), on=on)) == [2 * i for i in range(20)]
-
-
-def test_without_an_executor_the_work_is_serial() -> None:
-    assert list(map_partitions(operator.neg, [1, 2])) == [-1, -2]
+        assert list(on.map(operator.add, range(20), range(20))) == [2 * i for i in range(20)]
 
 
 def test_an_error_reaches_the_caller() -> None:
     with executor("serial") as on, pytest.raises(ZeroDivisionError):
-        list(map_partitions(operator.truediv, [1], [0], on=on))
+        list(on.map(operator.truediv, [1], [0]))
 
 
 def test_threads_do_run_side_by_side() -> None:
@@ -31,7 +27,7 @@ def test_threads_do_run_side_by_side() -> None:
         2, timeout=20
     )  # each call waits there for the other: one after the other would break it
     with executor("threads", workers=2) as on:
-        assert sorted(map_partitions(lambda _: meeting.wait(), range(2), on=on)) == [0, 1]
+        assert sorted(on.map(lambda _: meeting.wait(), range(2))) == [0, 1]
 
 
 def answer_to_interrupt(_: int) -> tuple[bool, bool]:

@@ -5,7 +5,7 @@ import multiprocessing
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import forkserver
@@ -235,24 +235,6 @@ def split(
         {name: partial(waiting.pop, (name, position)) for name in ordered} for position in range(1, results)
     ]
     return {name: partial(first, name) for name in ordered}, *others
-
-
-def map_partitions(
-    function: Callable[..., Any], *partitions: Iterable[Any], on: Executor | None = None
-) -> Iterator[Any]:
-    """Results of `function` over the partitions, in their order; serial unless an executor is given.
-
-    Args:
-        function: of one partition of each.
-        *partitions: as many in each.
-        on: where it runs; None runs it here.
-
-    Returns:
-        In the order of the partitions.
-    """
-    if on is None:
-        return iter(list(map(function, *partitions)))
-    return on.map(function, *partitions)
 
 
 def track(items: Sequence[Item], task: str) -> Iterator[Item]:

@@ -9,7 +9,7 @@ import shlex
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -204,12 +204,15 @@ class ProjectSession(KedroSession):
             **options: as Kedro's.
         """
         from tradewind.cli.plugins import look_for_ibis_once
+        from tradewind.cli.starts import without_collection
 
         look_for_ibis_once()
+        start = ExitStack()  # ends where the first node begins
         chosen = runner or SequentialRunner()
         whole = chosen.run
 
         def run(pipeline: Pipeline, *given: Any, only_missing_outputs: bool = False, **more: Any) -> Any:
+            start.close()
             plan = PROVENANCE.plan
             if plan is None:
                 return whole(pipeline, *given, only_missing_outputs=only_missing_outputs, **more)
@@ -219,6 +222,7 @@ class ProjectSession(KedroSession):
 
         chosen.run = run
         try:
+            start.enter_context(without_collection())
             return dict(super().run(*arguments, runner=chosen, **options))
         except KeyboardInterrupt as stop:
             # A statement that Ctrl-C came into holds its lock on MLflow's file for as long as its frame is kept.
@@ -226,6 +230,7 @@ class ProjectSession(KedroSession):
             close_tracking("KILLED")
             raise
         finally:
+            start.close()
             PROVENANCE.end()
 
 
@@ -240,9 +245,3 @@ def close_tracking(status: str) -> None:
             mlflow.end_run(status)
     except Exception as error:  # noqa: BLE001 - whatever the store raises, the run has ended
         logger.warning("MLflow could not record that the run is over (%s): it shows the run as running", error)
-
-
-def parameters_of(nodes: Iterable[Node]) -> list[str]:
-    """The names of the parameters that nodes read, each once."""
-    names = (name for node in nodes for name in node.inputs)
-    return list(dict.fromkeys(name for name in names if name == "parameters" or name.startswith("params:")))

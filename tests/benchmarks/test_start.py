@@ -23,7 +23,11 @@ COMMANDS = {
         "btc.csv: bars, 2 rows",
     ),
     "kedro status": (["status"], "datasets are there"),
-    "kedro run, before MLflow and its first node": (["run", "--nodes", "nope"], "no node of this pipeline is called"),
+    "kedro run with a wrong node": (["run", "--nodes", "nope"], "no node of this pipeline is called"),
+    "kedro run, before MLflow and its first node": (
+        ["run", "--env", "test", "--nodes", "evaluation.describe_run"],
+        "nothing to make",
+    ),
 }
 CSV = "time,open,high,low,close,volume\n2024-01-01T00:00:00Z,1.0,1.1,0.9,1.05,10\n2024-01-01T01:00:00Z,1,1,1,1,1\n"
 

@@ -54,7 +54,7 @@ RUN_BY = {
         "operations/backup/test_backup.py::test_the_commands",
     r"tradewind (backup|restore) s3://.*": "operations/backup/test_elsewhere.py::test_the_commands",
     r"tradewind rollout (person|drill|status|collect|approve|advance|back|check).*":
-        "operations/rollout/test_rollout.py::test_the_commands",
+        "operations/rollout/test_plans.py::test_the_commands",
     r"tradewind alarms (test|watch)": "operations/alarms/test_commands.py::test_a_test_message_says_who_took_it",
     r"tradewind alarms receive|(prometheus|prometheus-alertmanager) --config\.file=.*":
         "operations/alarms/test_chain.py::test_a_clean_soak_a_fault_and_the_loss_of_the_watchers",

@@ -146,3 +146,9 @@ def make_runtime(folder: Path) -> Callable[..., Runtime]:
             raise
 
     return make
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What got no answer from the venue is asked for again sooner."""
+    monkeypatch.setattr("tradewind.live.venue.sent_orders.FIRST_WAIT_S", 0.1)

@@ -1,6 +1,5 @@
 """Agents trade on paper: alone and beside a rule and a model, with books of their own and one net order a symbol."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,9 @@ import numpy as np
 import pytest
 
 from tests.depth import deep
-from tests.live import test_twin as twin
-from tests.live.conftest import session_of, simulated
-from tests.live.test_session import by_time, killed_and_back, records, step_bars
-from tests.live.test_strategies import Reverting
+from tests.live.conftest import simulated
+from tests.live.strategies import Make, Reverting, opened, side_by_side, step_netted, wrap_twin
+from tests.live.test_session import killed_and_back, records, step_bars
 from tests.live.test_twin import check, live_through
 from tests.operations.agent_bundles import agent_bundle, agent_files, told_otherwise
 from tests.operations.bundles import NAMES, bundle_files
@@ -29,12 +27,10 @@ from tradewind.market.universe import Universe
 from tradewind.operations.journal.journal import read
 from tradewind.operations.registry.registry import Registry
 from tradewind.trading.decision.forecasting import ForecastPolicy
-from tradewind.trading.decision.together import Part, TogetherPolicy
+from tradewind.trading.decision.together import TogetherPolicy
 from tradewind.trading.setup import TradingSetup
 
-Make = Callable[..., Runtime]
-SYMBOLS = ("SIM1", "SIM2", "SIM3")
-FEATURES = (*NAMES, *Reverting.features)
+AS_TRADED: dict[str, Any] = {"features": (*NAMES, *Reverting.features), "settlements": ("funding",)}
 
 
 def alone(ruled: Any, rules: Any) -> Any:
@@ -42,20 +38,7 @@ def alone(ruled: Any, rules: Any) -> Any:
 
 
 def beside(ruled: Any, rules: Any) -> TogetherPolicy:
-    model = ForecastPolicy(Reverting(), rules, 0.5)
-    parts = [
-        Part("agent", 0.4, alone(ruled, rules)), Part("reversal", 0.3, ruled("last_bar_reversal")),
-        Part("model", 0.3, model),
-    ]  # fmt: skip
-    return TogetherPolicy(parts)
-
-
-def opened(make: Make, wrapped: Any, days: int = 5) -> tuple[Runtime, list[Any]]:
-    bars, _ = simulated(days=days, outages=0)
-    first = sorted({one.timestamp for one in bars})[40]
-    session = session_of(SYMBOLS, wrapped=wrapped, features=FEATURES, settlements=("funding",))
-    past = [one for one in bars if one.timestamp <= first]
-    return make(session, past), by_time([one for one in bars if one.timestamp > first])
+    return side_by_side("agent", alone(ruled, rules), ruled, rules)
 
 
 @pytest.mark.parametrize("wrapped", [beside, deep(alone)])
@@ -64,13 +47,7 @@ def test_the_twin_of_an_agent_is_its_later_backtest(
 ) -> None:
     """Bar by bar gives the bits of the whole history at once, with gaps and funding."""
     bars, side = simulated(days=9, outages=3)
-    monkeypatch.setattr(
-        twin,
-        "session_of",
-        lambda symbols, side, costs: session_of(
-            symbols, side=side, costs=costs, wrapped=wrapped, features=FEATURES, settlements=("funding",)
-        ),
-    )
+    wrap_twin(monkeypatch, wrapped, **AS_TRADED)
     runtime = live_through(make_runtime, bars, side, 40)
     check(runtime)
     # A planted fault: an account that trades half of what is decided shows the agent something else.
@@ -80,21 +57,12 @@ def test_the_twin_of_an_agent_is_its_later_backtest(
 
 
 def test_beside_a_rule_and_a_model_each_has_its_book_and_a_symbol_one_net_order(make_runtime: Make) -> None:
-    runtime, times = opened(make_runtime, beside)
+    runtime, times = opened(make_runtime, beside, 5, 40, **AS_TRADED)
     state = runtime.state
-    for number, now in enumerate(times[:40]):
-        before = len(records(runtime, "intent")) if number < 5 else 0
-        step_bars(runtime, now)
-        if number < 5:
-            new = [one["symbol"] for one in records(runtime, "intent")[before:]]
-            assert len(new) == len(set(new))
-        for symbol in SYMBOLS:
-            held = sum(book.units.get(symbol, 0.0) for book in state.books.of.values())
-            assert held == pytest.approx(state.paper.units.get(symbol, 0.0), abs=1e-6)
+    step_netted(runtime, times[:40], lambda: None)
     worth = sum(book.equity(state.paper.marks) for book in state.books.of.values())
     assert set(state.books.of) == {"agent", "reversal", "model"} and worth == pytest.approx(state.paper.equity)
     decisions = records(runtime, "decision")
-    assert all(sum(one["parts"].values()) == pytest.approx(one["target"]) for one in decisions)
     assert len({round(one["parts"]["agent"], 6) for one in decisions}) > 10
     again = killed_and_back(make_runtime, runtime)
     assert again.state.books == state.books
@@ -127,7 +95,7 @@ def test_a_policy_that_says_no_number_holds_nothing_and_the_account_lives_on(mak
     assert sound is not None
     failing = CheckedPolicy(Failing(sound.seeds[0]))
     agent = replace(sound, seeds=(failing,), forecaster=CheckedModel(sound.forecaster, 5))
-    runtime, times = opened(make_runtime, lambda ruled, rules: agent)
+    runtime, times = opened(make_runtime, lambda ruled, rules: agent, 5, 40, **AS_TRADED)
     for now in times[:40]:
         step_bars(runtime, now)
     decisions = records(runtime, "decision")
@@ -165,7 +133,7 @@ def test_a_forecaster_that_says_nothing_leaves_the_agent_flat(make_runtime: Make
     sound = agent_bundle("td3").agent
     assert sound is not None
     agent = checked(replace(sound, forecaster=Wrong(sound.forecaster)))
-    runtime, times = opened(make_runtime, lambda ruled, rules: agent)
+    runtime, times = opened(make_runtime, lambda ruled, rules: agent, 5, 40, **AS_TRADED)
     for now in times[:12]:
         step_bars(runtime, now)
     silent = [one for one in records(runtime, "decision") if "no_forecast" in one["reasons"]]

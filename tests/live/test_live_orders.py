@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from tests.depth import deep
+from tests.live.broker_accounts import KEYS, QUICK
 from tests.live.conftest import session_of, simulated, whole_book
 from tests.live.order_server import KEY, SECRET, OrderServer, serve_orders
-from tests.live.test_ccxt_broker import KEYS, QUICK
 from tests.live.test_session import by_time
 from tests.live.venue_ledger import VenueLedger
 from tradewind.data.feeds.binance import BinanceFeed

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from tests.live.conftest import run_bars, session_of, simulated
 from tests.live.test_dashboard import Balanced
 from tests.operations.rollout.accounts import DAY_MS, write_account
-from tests.operations.rollout.test_rollout import ADA, BOB, PASSED, plan_of
+from tests.operations.rollout.worlds import ADA, BOB, PASSED, plan_of
 from tradewind.console import main as console
 from tradewind.data.feeds.items import Feed
 from tradewind.live.dashboard.app import dashboard

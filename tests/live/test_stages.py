@@ -7,7 +7,7 @@ import pytest
 
 from tests.live.conftest import session_of, simulated
 from tests.live.test_session import by_time, killed_and_back, records, step_bars
-from tests.operations.rollout.test_rollout import World, go, plan_of, rollout_of
+from tests.operations.rollout.worlds import World, go, plan_of, rollout_of
 from tradewind.learning.features.assembly import Bar
 from tradewind.live.runtime import Runtime
 from tradewind.live.session import session as session_module

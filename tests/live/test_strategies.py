@@ -1,37 +1,20 @@
 """Rules with a filter, and several strategies side by side: one net order a symbol, and a book for each."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.live import test_twin as twin
-from tests.live.conftest import session_of, simulated
-from tests.live.test_session import by_time, killed_and_back, records, step_bars, step_book
+from tests.live.conftest import simulated
+from tests.live.strategies import Make, Reverting, opened, side_by_side, step_netted, wrap_twin
+from tests.live.test_session import killed_and_back, records, step_bars, step_book
 from tests.live.test_twin import check, live_through
 from tradewind.errors import BadParameters
 from tradewind.live.accounts.books import Books
 from tradewind.live.checked_model import CheckedModel
-from tradewind.live.runtime import Runtime
-from tradewind.live.session.session import Session
 from tradewind.trading.decision.filtering import FilteredPolicy, fold_filter
 from tradewind.trading.decision.forecasting import ForecastPolicy
 from tradewind.trading.decision.together import Part, TogetherPolicy
-
-Make = Callable[..., Runtime]
-SYMBOLS = ("SIM1", "SIM2", "SIM3")
-
-
-class Reverting:
-    """A model that expects what has risen to fall."""
-
-    features = ("rsi_cutler_14",)
-    window_bars = 1
-
-    def predict_row(self, x: Any) -> Any:
-        up = 1.0 / (1.0 + np.exp((float(x[0]) - 50.0) / 8.0))
-        return np.array([1.0 - up, 0.0, up, (up - 0.5) / 10])
 
 
 def filtered(ruled: Any, rules: Any) -> FilteredPolicy:
@@ -39,20 +22,7 @@ def filtered(ruled: Any, rules: Any) -> FilteredPolicy:
 
 
 def together(ruled: Any, rules: Any) -> TogetherPolicy:
-    model = ForecastPolicy(Reverting(), rules, 0.5)
-    parts = [
-        Part("trend", 0.4, ruled("time_series_momentum")), Part("reversal", 0.3, ruled("last_bar_reversal")),
-        Part("model", 0.3, model),
-    ]  # fmt: skip
-    return TogetherPolicy(parts)
-
-
-def opened(make: Make, wrapped: Any, days: int = 9) -> tuple[Runtime, list[Any]]:
-    bars, _ = simulated(days=days, outages=0)
-    first = sorted({one.timestamp for one in bars})[60]
-    session: Session = session_of(SYMBOLS, wrapped=wrapped, features=Reverting.features)
-    past = [one for one in bars if one.timestamp <= first]
-    return make(session, past), by_time([one for one in bars if one.timestamp > first])
+    return side_by_side("trend", ruled("time_series_momentum"), ruled, rules)
 
 
 @pytest.mark.parametrize("wrapped", [filtered, together])
@@ -61,13 +31,7 @@ def test_the_twin_of_every_kind_is_its_later_backtest(
 ) -> None:
     """Bar by bar gives the bits of the whole history at once, with gaps."""
     bars, side = simulated(days=14, outages=4)
-    monkeypatch.setattr(
-        twin,
-        "session_of",
-        lambda symbols, side, costs: session_of(
-            symbols, side=side, costs=costs, wrapped=wrapped, features=Reverting.features
-        ),
-    )
+    wrap_twin(monkeypatch, wrapped)
     check(live_through(make_runtime, bars, side, 60))
 
 
@@ -83,7 +47,7 @@ def test_a_filter_opens_what_the_model_agrees_with_and_keeps_what_it_does_not_op
 
 
 def test_what_the_filter_stops_is_told(make_runtime: Make) -> None:
-    runtime, times = opened(make_runtime, filtered)
+    runtime, times = opened(make_runtime, filtered, 9, 60)
     for now in times[:60]:
         step_bars(runtime, now)
     decisions = records(runtime, "decision")
@@ -94,24 +58,17 @@ def test_what_the_filter_stops_is_told(make_runtime: Make) -> None:
 
 
 def test_the_books_of_several_strategies_add_up_to_the_account(make_runtime: Make) -> None:
-    runtime, times = opened(make_runtime, together)
+    runtime, times = opened(make_runtime, together, 9, 60)
     state = runtime.state
-    for number, now in enumerate(times[:70]):
-        before = len(records(runtime, "intent")) if number < 5 else 0
-        step_bars(runtime, now)
-        if number < 5:  # one net order a symbol
-            new = [one["symbol"] for one in records(runtime, "intent")[before:]]
-            assert len(new) == len(set(new))
+
+    def account_is_its_books() -> None:
         assert set(state.books.of) == {"trend", "reversal", "model"}
-        for symbol in SYMBOLS:
-            held = sum(book.units.get(symbol, 0.0) for book in state.books.of.values())
-            assert held == pytest.approx(state.paper.units.get(symbol, 0.0), abs=1e-6)
         worth = sum(book.equity(state.paper.marks) for book in state.books.of.values())
         assert worth == pytest.approx(state.paper.equity, abs=1e-6)
+
+    step_netted(runtime, times[:70], account_is_its_books)
     assert sum(book.fees for book in state.books.of.values()) == pytest.approx(state.paper.fees)
     assert records(runtime, "crossed"), "what one buys of another needs no order"
-    decisions = records(runtime, "decision")
-    assert all(sum(one["parts"].values()) == pytest.approx(one["target"]) for one in decisions)
     # Each book follows its own strategy, not the sum of all.
     told = [book.equity(state.paper.marks) for book in state.books.of.values()]
     assert len({round(one, 6) for one in told}) == 3
@@ -133,7 +90,7 @@ def test_a_strategy_alone_does_in_its_book_what_it_does_on_an_account_of_its_own
         rule = ruled("last_bar_reversal")
         return TogetherPolicy([Part("one", 0.5, rule), Part("two", 0.5, rule)])
 
-    runtime, times = opened(make_runtime, twice)
+    runtime, times = opened(make_runtime, twice, 9, 60)
     for now in times[:40]:
         step_bars(runtime, now)
     one, two = runtime.state.books.of.values()
@@ -181,7 +138,7 @@ class Failing(Reverting):
 
 def test_a_model_that_fails_says_nothing_and_the_account_lives_on(make_runtime: Make) -> None:
     model = CheckedModel(Failing())
-    runtime, times = opened(make_runtime, lambda ruled, rules: ForecastPolicy(model, rules, 0.5))
+    runtime, times = opened(make_runtime, lambda ruled, rules: ForecastPolicy(model, rules, 0.5), 9, 60)
     for now in times[:40]:
         step_bars(runtime, now)
     decisions = records(runtime, "decision")

@@ -99,8 +99,6 @@ def test_the_bars_that_there_should_be_follow_each_other(name: str, frame: str) 
     opened = calendar.expected(ms("2019-03-01"), ms("2019-05-01" if frame == "1m" else "2021-04-01"))
     assert (np.diff(calendar.places(opened)) == 1).all()
     assert calendar.is_on_grid(opened).all()
-    covered = calendar.covered_until(opened[:-1] + calendar.bar_ms)
-    np.testing.assert_array_equal(covered, np.maximum(opened[1:], opened[:-1] + calendar.bar_ms))
     assert (np.diff(calendar.days(opened + calendar.bar_ms)) >= 0).all()
     counted = len(opened) / (opened[-1] - opened[0]) * 365.25 * DAY_MS
     assert counted == pytest.approx(calendar.bars_per_year, rel=0.06)

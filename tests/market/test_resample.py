@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tradewind.errors import BadParameters
 from tradewind.market import schema
-from tradewind.market.resample import resample_closed, slow_bar_groups
+from tradewind.market.resample import resample_closed
 from tradewind.market.segments import assign_segments
 from tradewind.market.timeframes import bar_anchor_ms
 
@@ -81,13 +81,6 @@ def test_what_comes_later_changes_no_closed_bar(steps: list[int], data: st.DataO
     # A bar closed inside a bridged hole is seen with the next bar, never before its own close.
     assert len(known) - len(past) in (0, 1)
     pd.testing.assert_frame_equal(past, known.iloc[: len(past)])
-
-
-def test_groups_begin_anew_with_each_slow_bar_and_each_segment() -> None:
-    opened = np.array([0, 1, 2, 3, 4, 5, 9], np.int64) * HOUR
-    segment = np.array([0, 0, 0, 0, 0, 1, 1], np.int32)
-    assert slow_bar_groups(opened, segment, 4 * HOUR).tolist() == [0, 0, 0, 0, 1, 2, 3]
-    assert slow_bar_groups(opened[:0], segment[:0], 4 * HOUR).tolist() == []
 
 
 @pytest.mark.parametrize("timeframe", ["30m", "1h", "90m"])

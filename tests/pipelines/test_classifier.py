@@ -13,7 +13,7 @@ from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.market.schema import Forecasts
 from tradewind.pipelines.classifier import create_pipeline
 from tradewind.pipelines.classifier.nodes import ModelChoice, SeedRules, train_seeds
-from tradewind.pipelines.scoring_nodes import draw
+from tradewind.pipelines.scoring import draw
 
 
 def test_every_model_has_the_same_nodes_and_its_own_datasets() -> None:

@@ -31,13 +31,20 @@ def check_all(context: KedroContext) -> None:
 
 def keys_of_base(folder: Path) -> dict[str, Any]:
     """The parameters of a folder of configuration as they are written, nothing resolved: their keys are what counts."""
-    from omegaconf import OmegaConf
+    import yaml
 
-    merged: Any = OmegaConf.create({})
+    merged: dict[str, Any] = {}
     for file in sorted(folder.glob("**/parameters*.yml")):
-        merged = OmegaConf.merge(merged, OmegaConf.load(file))
-    found: Any = OmegaConf.to_container(merged, resolve=False)
-    return dict(found)
+        _merge(merged, yaml.load(file.read_bytes(), yaml.CSafeLoader) or {})
+    return merged
+
+
+def _merge(into: dict[str, Any], block: Mapping[str, Any]) -> None:
+    for name, value in block.items():
+        if isinstance(into.get(name), dict) and isinstance(value, Mapping):
+            _merge(into[name], value)
+        else:
+            into[name] = value
 
 
 def faults_of(parameters: Mapping[str, Any], pipelines: Mapping[str, Pipeline], base: Mapping[str, Any]) -> list[str]:

@@ -79,8 +79,11 @@ def project_context(project: ProjectMetadata, env: str | None, params: str = "")
     from kedro.framework.session import KedroSession
 
     from tradewind.cli.plugins import look_for_ibis_once
+    from tradewind.cli.starts import without_collection
 
     look_for_ibis_once()
     changed = _split_params(None, None, params) if params else {}
     with KedroSession.create(project.project_path, env=env, runtime_params=changed) as session:
-        yield session.load_context()
+        with without_collection():
+            context = session.load_context()
+        yield context

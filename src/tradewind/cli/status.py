@@ -10,6 +10,7 @@ import click
 from kedro.framework.startup import ProjectMetadata
 
 from tradewind.cli.project import project_context
+from tradewind.cli.starts import without_collection
 
 SOURCE = "source"
 MANIFEST = "_manifest.json"
@@ -66,7 +67,7 @@ def status(
     from tradewind.errors import TradewindError
     from tradewind.sessions import project_of
 
-    with project_context(project, env, params) as context:
+    with without_collection(), project_context(project, env, params) as context:
         registered = dict(pipelines)
         made_by = stages_of_datasets(registered)
         catalog = context.catalog

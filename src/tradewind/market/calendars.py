@@ -174,15 +174,6 @@ class Calendar:
             self._require_known(int(np.min(close_ms)), int(np.max(close_ms)))
         return sessions.day[np.maximum(np.searchsorted(sessions.opened_ms, close_ms, side="left") - 1, 0)]
 
-    def share_of_session(self, close_ms: Integers) -> npt.NDArray[np.float64]:
-        """How much of the session a close has behind it, in [0, 1]; around the clock of the UTC day, in [0, 1)."""
-        if self.is_continuous or self.bar_ms >= DAY_MS:
-            return np.asarray(close_ms % DAY_MS / DAY_MS, dtype=np.float64)
-        sessions = _sessions(self.name)
-        at = np.maximum(np.searchsorted(sessions.opened_ms, close_ms, side="left") - 1, 0)
-        length = sessions.closed_ms[at] - sessions.opened_ms[at]
-        return np.clip((close_ms - sessions.opened_ms[at]) / length, 0.0, 1.0)
-
     def cell(self, instant_ms: Any) -> Any:
         """When the bar of the clock's grid opens in which an instant lies."""
         return (instant_ms - self.anchor_ms) // self.bar_ms * self.bar_ms + self.anchor_ms
@@ -195,18 +186,6 @@ class Calendar:
         sessions = _sessions(self.name)
         at = np.maximum(np.searchsorted(sessions.opened_ms, open_time_ms, side="right") - 1, 0)
         return on_clock | ((open_time_ms - sessions.opened_ms[at]) % self.bar_ms == 0)
-
-    def covered_until(self, close_ms: Integers) -> Integers:
-        """Up to when a close ends what can be traded: the next bar's opening, which nights and weekends put off."""
-        if self.is_continuous or not len(close_ms):
-            return close_ms
-        self._require_known(int(np.min(close_ms)), int(np.max(close_ms)))
-        runs = _runs(self)
-        cell = -((self.anchor_ms - close_ms) // self.bar_ms)  # the first that may still be traded
-        at = np.searchsorted(runs.first, cell, side="right") - 1
-        is_inside = (at >= 0) & (cell < runs.first[at] + runs.length[at])
-        following = np.where(is_inside, cell, runs.first[np.minimum(at + 1, len(runs.first) - 1)])
-        return np.maximum(following * self.bar_ms + self.anchor_ms, close_ms)
 
     def _require_known(self, first_ms: int, last_ms: int) -> None:
         known = _sessions(self.name)

@@ -7,7 +7,7 @@ from numba import njit
 
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.calendars import Calendar
-from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
+from tradewind.market.timeframes import bar_duration_ms
 
 _SUMMED = ("volume", "quote_volume", "trades")
 
@@ -26,22 +26,6 @@ def _groups(
             bucket = here
         groups[row] = group
     return groups
-
-
-def slow_bar_groups(
-    open_time_ms: npt.NDArray[np.int64], segment: npt.NDArray[np.int32], slow_ms: int
-) -> npt.NDArray[np.int64]:
-    """For each bar, the ordinal (from 0) of the slow bar it falls into; a new segment starts a new slow bar.
-
-    Bars must be sorted. Slow bars open at whole multiples of `slow_ms` since 1970-01-01 UTC, weekly ones on
-    Mondays.
-
-    Args:
-        open_time_ms: shape (bars,), epoch milliseconds.
-        segment: shape (bars,).
-        slow_ms: the length of a slow bar in milliseconds.
-    """
-    return _groups(open_time_ms, segment, slow_ms, bar_anchor_ms(slow_ms))
 
 
 def resample_closed(bars: pd.DataFrame, timeframe: str, calendar: Calendar | None = None) -> pd.DataFrame:

@@ -18,7 +18,8 @@ from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.metrics import ranking
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.notebook.project import NotebookProject
-from tradewind.pipelines.feature_engineering.feature_nodes import StudyRules, study_features
+from tradewind.pipelines.feature_engineering.feature_nodes import study_features
+from tradewind.pipelines.feature_engineering.parameters import StudyRules
 from tradewind.trading.strategy.spec import Strategy
 from tradewind.validation.acting import NullModelStore
 

@@ -6,14 +6,17 @@ for all of their forecasts. What is made for people to look at is listed in a se
 layer.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from kedro.pipeline import Node
 
-from tradewind.learning.models import catalogue
+from tradewind.pipelines.deferred import NodeModule
 
-Document = dict[str, Any]
+if TYPE_CHECKING:
+    from tradewind.pipelines import listing
+else:
+    listing = NodeModule("tradewind.pipelines.listing")
+
 # What a model of each stage writes for the report; one that is searched has its trials, too.
 REPORTED = {
     "classifier": ("fold_metrics", "confusion", "reliability", "importance"),
@@ -23,52 +26,6 @@ REPORTED = {
     ),
     "reinforcement_learning": ("behaviour", "responses", "failures", "action_map", "training_log"),
 }  # fmt: skip
-
-
-def write_card(model: str, models: Document, forecasts: pd.DataFrame, **tables: pd.DataFrame) -> Document:
-    """Which forecasts a model has written.
-
-    Args:
-        model: its name in the catalogue.
-        models: the store's keys of its folds, which are written before it is said that it is there.
-        forecasts: those of the run's own seed.
-        tables: its other tables of forecasts, by the names of their datasets.
-
-    Returns:
-        stage, model, family, tables.
-    """
-    (family,) = forecasts["family"].unique()
-    return _card(catalogue.stage_of(model), model, str(family), ["forecasts", *tables])
-
-
-def write_agent_card(model: str, models: Document, **tables: pd.DataFrame) -> Document:
-    """Which positions an agent has written: stage, model, family, tables.
-
-    Args:
-        model: name of the agent.
-        models: keys of its policies; waited for, so that the card is written last.
-        **tables: those that it has written, by the name that evaluation knows them by; only the names are used.
-
-    Returns:
-        The card.
-    """
-    return _card("reinforcement_learning", model, "agent", list(tables))
-
-
-def list_report(card: Document, *made: Any) -> Document:
-    """Which tables of a model the report reads, once all that is made for people has been made."""
-    tables = list(REPORTED[card["stage"]]) + (["trials"] if "seed_forecasts" in card["tables"] else [])
-    return {**card, "tables": tables}
-
-
-def gather_cards(*cards: Document) -> list[Document]:
-    """The cards of a stage."""
-    return sorted(cards, key=lambda card: str(card["model"]))
-
-
-def gather_reports(*reports: Document) -> list[Document]:
-    """The lists of a stage of what the report reads."""
-    return sorted(reports, key=lambda report: str(report["model"]))
 
 
 def listing_nodes(tables: tuple[str, ...], made: list[str]) -> list[Node]:
@@ -85,12 +42,12 @@ def listing_nodes(tables: tuple[str, ...], made: list[str]) -> list[Node]:
     read = {"model": "params:name" if is_agent else "params:model.name", "models": "models"}
     return [
         Node(
-            write_agent_card if is_agent else write_card,
+            listing.write_agent_card if is_agent else listing.write_card,
             read | {name: name for name in tables},
             "card",
             name="write_agent_card" if is_agent else "write_card",
         ),
-        Node(list_report, ["card", *made], "report_tables", name="list_report"),
+        Node(listing.list_report, ["card", *made], "report_tables", name="list_report"),
     ]
 
 
@@ -108,10 +65,6 @@ def gathering_nodes(stage: str, models: tuple[str, ...], cards: tuple[str, ...] 
     every = [*(f"{stage}.{model}.card" for model in models), *cards]
     reports = [f"{stage}.{model}.report_tables" for model in models]
     return [
-        *([Node(gather_cards, every, f"{stage}.cards", name="gather_cards")] if every else []),
-        *([Node(gather_reports, reports, f"{stage}.report_tables", name="gather_reports")] if reports else []),
+        *([Node(listing.gather_cards, every, f"{stage}.cards", name="gather_cards")] if every else []),
+        *([Node(listing.gather_reports, reports, f"{stage}.report_tables", name="gather_reports")] if reports else []),
     ]
-
-
-def _card(stage: str, model: str, family: str, tables: list[str]) -> Document:
-    return {"stage": stage, "model": model, "family": family, "tables": tables}

@@ -100,10 +100,6 @@ class Project:
         """Whether a dataset is stored and is neither a page nor a figure."""
         return self.is_kept(name) and kind_of(self.entry(name)) not in DRAWN
 
-    def is_source(self, name: str) -> bool:
-        """Whether a dataset comes from outside: no node writes it."""
-        return name not in self.writer and kind_of(self.entry(name)) not in {*STORES, *VOLATILE}
-
     def is_collection(self, name: str) -> bool:
         """Whether a dataset is all documents of a folder, each written by a node of its own."""
         return kind_of(self.entry(name)) in COLLECTIONS

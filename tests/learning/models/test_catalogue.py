@@ -14,7 +14,7 @@ from tradewind.learning.models.base import Floats, Sample
 from tradewind.learning.models.row_model import Learned, RowForecaster, Values, log_losses
 from tradewind.learning.models.walk_forward import TrainingRules, forecast_table, train_folds
 from tradewind.market import schema
-from tradewind.pipelines import classifier, listing_nodes
+from tradewind.pipelines import classifier, listing
 from tradewind.pipelines.evaluation import create_pipeline as evaluation_pipeline
 from tradewind.pipelines.evaluation import nodes as evaluation
 
@@ -58,12 +58,12 @@ def test_a_model_of_ones_own_is_trained_and_evaluated(
     trained = train_folds(kind, kind.parameters_class(), model_rows, model_folds, TrainingRules(), store, 7)
     found = forecast_table(trained, 12)
     schema.Forecasts.validate(found)
-    card = listing_nodes.write_card("stump", {}, found)
+    card = listing.write_card("stump", {}, found)
     gathered = evaluation.gather_forecasts(list(names), [card], [], [])
     assert gathered.forecasts == ["classifier/stump"]
     judged = gathered.model_coverage.set_index("model").loc["stump"]
     assert judged.tolist() == ["classifier", "baseline", "judged"]
-    report = evaluation.gather_reports(gathered.model_coverage, [listing_nodes.list_report(card)], [], [])
+    report = evaluation.gather_reports(gathered.model_coverage, [listing.list_report(card)], [], [])
     assert "classifier.stump/fold_metrics" in report
     assert set(found["model"]) == {"stump"} and set(found["seed"]) == {7}
     again = kind.from_files(trained[0].forecaster.files())

@@ -17,7 +17,6 @@ import pandas as pd
 from tradewind.data.files.deliveries import VALUES
 
 PLACES = 1_000_000  # nanoseconds in a millisecond
-_LARGEST_HASH = (1 << 63) - 1
 # What a tag cannot hold even escaped, or what unescaping would read as something else.
 _UNSAFE = "%\\\n\r\t"
 _SAFE = "".join(chr(code) for code in range(32, 127) if chr(code) not in _UNSAFE)

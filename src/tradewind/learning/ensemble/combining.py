@@ -45,24 +45,6 @@ def equal_mean(probabilities: Floats) -> Floats:
     return pooled(probabilities, np.ones(probabilities.shape[1]))
 
 
-def hard_vote(probabilities: Floats) -> Floats:
-    """The share of experts that think a class likeliest, with half a vote for every class beforehand."""
-    has_spoken = spoke(probabilities)
-    count = probabilities.shape[2]
-    choice = np.where(has_spoken, np.nan_to_num(probabilities, nan=-1.0).argmax(axis=2), -1)
-    votes = (choice[:, :, None] == np.arange(count)).sum(axis=1) + 0.5
-    share = votes / votes.sum(axis=1, keepdims=True)
-    share[~np.asarray(has_spoken.any(axis=1))] = np.nan
-    return np.asarray(share)
-
-
-def by_uncertainty(probabilities: Floats) -> Floats:
-    """Experts by how much they claim to know: log of the number of classes less the entropy of what they say."""
-    chance = np.clip(np.nan_to_num(probabilities, nan=1.0), FLOOR, 1.0)
-    entropy = -(chance * np.log(chance)).sum(axis=2)
-    return pooled(probabilities, np.maximum(np.log(probabilities.shape[2]) - entropy, 0.0))
-
-
 def log_losses(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
     """-log of the probability of what happened, (rows, experts), of labels -1, 0, 1; NaN where an expert abstained."""
     given = np.take_along_axis(probabilities, (label.astype(np.int64) + 1)[:, None, None], axis=2)[:, :, 0]
@@ -108,23 +90,6 @@ def stacked_weights(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
         weight = share
         if moved < TOLERANCE:
             break
-    return np.asarray(weight / weight.sum())
-
-
-def least_variance_weights(errors: Floats) -> Floats:
-    """The weights, not negative and with sum 1, of the combination of point forecasts with the least squared error
-    (Bates and Granger 1969).
-
-    Args:
-        errors: forecast less outcome, (rows, experts).
-    """
-    from scipy.optimize import nnls
-
-    moments = errors.T @ errors / len(errors)
-    root = np.linalg.cholesky(moments + np.eye(len(moments)) * 1e-12 * np.trace(moments))
-    # Least |R' w| with sum 1: a heavy row asks for the sum.
-    heavy = 1e4 * np.sqrt(np.trace(moments))
-    weight, _ = nnls(np.vstack([root.T, heavy * np.ones(len(moments))]), np.append(np.zeros(len(moments)), heavy))
     return np.asarray(weight / weight.sum())
 
 

@@ -68,10 +68,6 @@ class Chunk:
         bounds = [0, *edges.tolist(), len(self)]
         return ((start, stop) for start, stop in itertools.pairwise(bounds) if start < stop)
 
-    def by_segment(self) -> Iterator["Chunk"]:
-        """One chunk a segment, in order; none where there are no bars."""
-        return (self.rows(start, stop) for start, stop in self.segments())
-
     def matrix(self, names: Sequence[str]) -> Floats:
         """The named columns, one a row: those of the bar, `side:SERIES`, or the share of the day or week at the close.
 

@@ -80,26 +80,6 @@ def _best(
     return maximise(moves, starts, max(first, key=lambda one: one.log_likelihood).model, rules)
 
 
-def fit_one(moves: Floats, starts: Bools, rules: FitRules) -> Fitted:
-    """One regime with the factor: what several must beat.
-
-    Args:
-        moves: standardised returns, shape (bars,); NaN where there is none.
-        starts: True where a segment begins, shape (bars,).
-        rules: nodes of the factor, rounds and tolerance.
-
-    Returns:
-        A model of one regime.
-    """
-    typical = _typical(moves)
-    nodes, grid, weight = rouwenhorst(rules.nodes, 0.5 ** (1.0 / rules.half_life_bars))
-    one = np.ones(1)
-    model = Emission(
-        np.zeros(1), np.zeros(1), 0.75 * typical * one, 5.0, np.ones((1, 1)), one, 0.4 * nodes, grid, weight
-    )
-    return maximise(moves, starts, model, rules)
-
-
 def beginning(moves: Floats, start: tuple[float, float, Scales], rules: FitRules) -> Emission:
     """The model that one of the `STARTS` describes.
 

@@ -7,7 +7,6 @@ from tradewind.learning.features.bars import MONDAY_MS, WEEK_MS
 
 Floats = NDArray[np.float64]
 HOUR_MS = 3_600_000
-HOURS = 168
 ROUNDS = 8
 CAP = 6.0  # a move counts at most as so many typical ones: a single jump makes no season
 

@@ -1,15 +1,15 @@
 """What a start asks a venue, and whether it holds what it has told: the orders of a run with their recovery."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tradewind.data.sources.order_answers import VenueOrder
 from tradewind.errors import TemporaryOutage
 from tradewind.live.orders.states import Report
 from tradewind.live.venue import sent_orders
-from tradewind.live.venue.order_ledger import OrderLedger, SentOrder
+from tradewind.live.venue.order_ledger import SentOrder
 from tradewind.live.venue.paper import Standing
-from tradewind.live.venue.sent_orders import LONGEST_WAIT_S, TINY, Account, SentOrders, Terms
+from tradewind.live.venue.sent_orders import LONGEST_WAIT_S, TINY, SentOrders
 
 STANDING_TRIES = 10
 
@@ -17,20 +17,9 @@ STANDING_TRIES = 10
 class VenueOrders(SentOrders):
     """All orders of a run, with what is asked at a start and between orders."""
 
-    def __init__(
-        self, account: Account, ledger: OrderLedger, terms: Terms, tell: Callable[[Sequence[Report]], None]
-    ) -> None:
-        """See `SentOrders`; `differs` is what the account holds where that is not the sum of the fills.
-
-        Args:
-            account: at the venue.
-            ledger: of what was sent and told.
-            terms: rules, coins, steps, clock.
-            tell: takes reports, oldest first.
-        """
-        super().__init__(account, ledger, terms, tell)
-        self.differs: Standing | None = None
-        self._compared, self._doubted = terms.timing.elapsed(), dict[str, float]()
+    differs: Standing | None = None  # what the account holds where that is not the sum of the fills
+    _compared: float | None = None  # when that was looked at last; None before the first time
+    _doubted: Mapping[str, float] = {}
 
     def begin(self, balances: Mapping[str, float]) -> None:
         """A new run: what the account holds now is not the run's."""
@@ -122,6 +111,8 @@ class VenueOrders(SentOrders):
 
     def _idle(self) -> None:
         """While nothing is open: what the venue holds against the sum of the fills, twice before it is told."""
+        if self._compared is None:
+            self._compared = self.terms.timing.elapsed()
         if self.terms.timing.elapsed() - self._compared < self.terms.rules.reconcile_s:
             return
         self._compared = self.terms.timing.elapsed()

@@ -1,10 +1,10 @@
 """Tuning, walk-forward training and scoring of one model of rows."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from tradewind.errors import BadParameters
 from tradewind.learning.labels.rules import LabelRules
@@ -16,21 +16,10 @@ from tradewind.learning.models.tuning import TuningRules
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.learning.splits.combinatorial import CombinatorialPlan
 from tradewind.market.universe import Universe
-from tradewind.parameters import Parameters, faults
+from tradewind.parameters import faults
+from tradewind.pipelines.classifier.parameters import ModelChoice, SeedRules
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
-
-
-class ModelChoice(Parameters):
-    """Which forecaster a namespace trains (`params:classifier.NAMESPACE.model`)."""
-
-    name: str
-
-
-class SeedRules(Parameters):
-    """From how many other seeds a model is trained anew, wholly each time (`params:classifier.NAMESPACE.seeds`)."""
-
-    others: Annotated[int, Field(ge=0, le=100)] = 0
 
 
 def tune(

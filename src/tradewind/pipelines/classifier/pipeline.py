@@ -1,20 +1,20 @@
 """The classifier stage: one modular pipeline, a namespace for each model."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.chosen import chosen
-from tradewind.pipelines.classifier.nodes import (
-    forecast_paths,
-    train,
-    train_seeds,
-    tune,
-    write_paths_card,
-)
+from tradewind.pipelines.deferred import NodeModule
 from tradewind.pipelines.listing_nodes import gathering_nodes, listing_nodes
 from tradewind.pipelines.scoring_nodes import FIGURES, scoring_nodes
+
+if TYPE_CHECKING:
+    from tradewind.pipelines.classifier import nodes
+else:
+    nodes = NodeModule("tradewind.pipelines.classifier.nodes")
 
 LABELS = "params:feature_engineering.labels"
 
@@ -24,7 +24,7 @@ def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
     in its own namespace, `classifier.MODEL`; and the linear model along combinatorial paths."""
     names = catalogue.rows_of(tuple(chosen() if models is None else models))
     combinatorial = Node(
-        forecast_paths,
+        nodes.forecast_paths,
         [
             "model_input",
             "folds",
@@ -36,7 +36,9 @@ def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
         "classifier.path_forecasts",
         name="forecast_paths",
     )
-    paths_card = Node(write_paths_card, "classifier.path_forecasts", "classifier.paths_card", name="write_paths_card")
+    paths_card = Node(
+        nodes.write_paths_card, "classifier.path_forecasts", "classifier.paths_card", name="write_paths_card"
+    )
     stage = Pipeline(
         [combinatorial, paths_card, *gathering_nodes("classifier", names, ("classifier.paths_card",))],
         namespace="classifier",
@@ -52,18 +54,23 @@ def _model_pipeline(model: str) -> Pipeline:
     read = ["model_input", "folds", parameters, "model_store", "params:model", "params:training", LABELS]
     searched = [
         Node(
-            tune,
+            nodes.tune,
             ["model_input", "folds", "study_storage", "params:model", "params:tuning", "params:seed"],
             ["best_parameters", "trials"],
             name="tune",
         ),
-        Node(train_seeds, [*read, "params:seeds", "params:seed"], "seed_forecasts", name="train_seeds"),
+        Node(nodes.train_seeds, [*read, "params:seeds", "params:seed"], "seed_forecasts", name="train_seeds"),
     ]
     forecasts = ("forecasts", "seed_forecasts") if is_tuned else ("forecasts",)
     return Pipeline(
         [
             *(searched if is_tuned else []),
-            Node(train, [*read, "params:seed"], ["forecasts", "learning_curves", "importance", "models"], name="train"),
+            Node(
+                nodes.train,
+                [*read, "params:seed"],
+                ["forecasts", "learning_curves", "importance", "models"],
+                name="train",
+            ),
             *scoring_nodes(),
             *listing_nodes(forecasts, ["fold_metrics", *FIGURES, *(["trials"] if is_tuned else [])]),
         ],

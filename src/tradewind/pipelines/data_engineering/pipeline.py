@@ -1,9 +1,18 @@
 """The stage that makes bars: 01_raw to 03_primary."""
 
+from typing import TYPE_CHECKING
+
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.data_engineering import nodes, quality_nodes, side_nodes
-from tradewind.pipelines.data_engineering.quality_nodes import list_report
+from tradewind.pipelines.deferred import NodeModule
+
+if TYPE_CHECKING:
+    from tradewind.pipelines.data_engineering import nodes, quality_nodes, side_nodes
+else:
+    nodes = NodeModule("tradewind.pipelines.data_engineering.nodes")
+    quality_nodes = NodeModule("tradewind.pipelines.data_engineering.quality_nodes")
+    side_nodes = NodeModule("tradewind.pipelines.data_engineering.side_nodes")
+
 
 MARKET = "params:data_engineering.market"
 QUALITY = "params:data_engineering.quality"
@@ -82,7 +91,7 @@ def create_pipeline() -> Pipeline:
                 name="require_quality",
             ),
             Node(
-                list_report,
+                quality_nodes.list_report,
                 inputs=[
                     "data_quality", "side_coverage", "side_quarantine", "side_counts", "bar_flags", "quality_runs",
                     "quality_calendar", "quality_drift", "quality_scores_figure", "quality_drift_figure",

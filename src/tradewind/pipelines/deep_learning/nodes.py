@@ -1,7 +1,7 @@
 """Walk-forward training of one model over windows of bars, and what it says beyond the forecast."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,30 +17,11 @@ from tradewind.learning.splits.purged import test_mask
 from tradewind.metrics import horizons
 from tradewind.metrics.calibration import expected_calibration_error
 from tradewind.metrics.ranking import StatisticsRules
-from tradewind.parameters import Parameters
+from tradewind.pipelines.deep_learning.outputs import Trained
+from tradewind.pipelines.deep_learning.parameters import NetworkChoice
 from tradewind.reports import sequence
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
-
-
-class NetworkChoice(Parameters):
-    """Which model a namespace trains (`params:deep_learning.NAMESPACE.model`)."""
-
-    name: str
-
-
-class Trained(NamedTuple):
-    """The outputs of `train`, in their order."""
-
-    forecasts: pd.DataFrame
-    learning_curves: pd.DataFrame
-    importance: pd.DataFrame
-    models: dict[str, str]
-    horizon_forecasts: pd.DataFrame
-    epochs: pd.DataFrame
-    health: pd.DataFrame
-    attention: pd.DataFrame
-    alarms: pd.DataFrame
 
 
 def train(

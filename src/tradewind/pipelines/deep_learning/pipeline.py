@@ -1,14 +1,21 @@
 """The deep_learning stage: one modular pipeline, a namespace for each model over windows of bars."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.chosen import chosen
-from tradewind.pipelines.deep_learning.nodes import Trained, draw_training, score_horizons, train
+from tradewind.pipelines.deep_learning.outputs import Trained
+from tradewind.pipelines.deferred import NodeModule
 from tradewind.pipelines.listing_nodes import gathering_nodes, listing_nodes
 from tradewind.pipelines.scoring_nodes import FIGURES, scoring_nodes
+
+if TYPE_CHECKING:
+    from tradewind.pipelines.deep_learning import nodes
+else:
+    nodes = NodeModule("tradewind.pipelines.deep_learning.nodes")
 
 DRAWN = ("coverage_figure", "training_figure", "landscape_figure", "attention_figure")
 LABELS, STATISTICS = "params:feature_engineering.labels", "params:evaluation.statistics"
@@ -31,7 +38,7 @@ def _model_pipeline(model: str) -> Pipeline:
     return Pipeline(
         [
             Node(
-                train,
+                nodes.train,
                 [
                     "model_input",
                     "horizon_returns",
@@ -47,13 +54,13 @@ def _model_pipeline(model: str) -> Pipeline:
                 name="train",
             ),
             Node(
-                score_horizons,
+                nodes.score_horizons,
                 ["horizon_forecasts", "horizon_returns", "folds", STATISTICS, "params:seed"],
                 "horizon_metrics",
                 name="score_horizons",
             ),
             Node(
-                draw_training,
+                nodes.draw_training,
                 ["horizon_metrics", "epochs", "health", "attention"],
                 list(DRAWN),
                 name="draw_training",

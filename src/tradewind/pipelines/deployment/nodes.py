@@ -33,7 +33,7 @@ from tradewind.operations.bundle.origins import ORIGINS, origins_file
 from tradewind.operations.bundle.regimes import fit_regimes
 from tradewind.operations.bundle.sealing import Files
 from tradewind.operations.bundle.warming import warm_files
-from tradewind.parameters import Parameters
+from tradewind.pipelines.deployment.parameters import DeploymentRules
 from tradewind.provenance.records import plain
 from tradewind.trading.engine.histories import histories_of
 from tradewind.trading.setup import TradingSetup
@@ -41,13 +41,6 @@ from tradewind.trading.setup import TradingSetup
 logger = logging.getLogger(__name__)
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 AGENT_STAGE = "reinforcement_learning"
-
-
-class DeploymentRules(Parameters):
-    """What is deployed (`params:deployment`): the `judged` strategy, the `best` of the leaderboard's models, or one by
-    its name, such as `lightgbm`, `equal_weight` or `ppo`."""
-
-    model: str
 
 
 def choose_procedure(

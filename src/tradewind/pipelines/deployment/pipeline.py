@@ -1,12 +1,18 @@
 """The deployment stage: it runs by name, after a run whose verdict somebody has read."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.chosen import chosen
-from tradewind.pipelines.deployment.nodes import build_bundle, choose_procedure
+from tradewind.pipelines.deferred import NodeModule
+
+if TYPE_CHECKING:
+    from tradewind.pipelines.deployment import nodes
+else:
+    nodes = NodeModule("tradewind.pipelines.deployment.nodes")
 
 
 def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
@@ -18,13 +24,13 @@ def create_pipeline(models: Sequence[str] | None = None) -> Pipeline:
     return Pipeline(
         [
             Node(
-                choose_procedure,
+                nodes.choose_procedure,
                 ["leaderboard", "verdict", "params:models", "parameters", "params:deployment", *best],
                 "procedure",
                 name="choose_procedure",
             ),
             Node(
-                build_bundle,
+                nodes.build_bundle,
                 [
                     "procedure", "model_input", "horizon_returns", "verdict", "leaderboard", "params:universe",
                     "params:trading", "params:feature_engineering.features", "parameters", "bars", "side_series",

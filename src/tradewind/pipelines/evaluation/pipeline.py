@@ -1,10 +1,18 @@
 """The evaluation stage: it knows tables, not models."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.evaluation import nodes, report_nodes
+from tradewind.pipelines.deferred import NodeModule
+
+if TYPE_CHECKING:
+    from tradewind.pipelines.evaluation import nodes, report_nodes
+else:
+    nodes = NodeModule("tradewind.pipelines.evaluation.nodes")
+    report_nodes = NodeModule("tradewind.pipelines.evaluation.report_nodes")
+
 
 MARKET, UNIVERSE, TRADING, SEED = "traded_market", "params:universe", "params:trading", "params:seed"
 ROBUSTNESS, STATISTICS = "params:evaluation.robustness", "params:evaluation.statistics"

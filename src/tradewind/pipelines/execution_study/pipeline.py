@@ -1,14 +1,15 @@
 """The stage that compares ways to execute. It is run by name: it needs no data, and replays recordings if there are."""
 
+from typing import TYPE_CHECKING
+
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.execution_study.nodes import (
-    compare_arbitrage,
-    compare_executions,
-    draw_execution,
-    forecast_costs,
-    replay_recordings,
-)
+from tradewind.pipelines.deferred import NodeModule
+
+if TYPE_CHECKING:
+    from tradewind.pipelines.execution_study import nodes
+else:
+    nodes = NodeModule("tradewind.pipelines.execution_study.nodes")
 
 
 def create_pipeline() -> Pipeline:
@@ -16,26 +17,27 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                compare_executions, ["params:execution_study", "params:seed"], "execution_costs",
+                nodes.compare_executions, ["params:execution_study", "params:seed"], "execution_costs",
                 name="compare_executions",
             ),
             Node(
-                compare_arbitrage, ["params:execution_study", "params:seed"], "arbitrage_results",
+                nodes.compare_arbitrage, ["params:execution_study", "params:seed"], "arbitrage_results",
                 name="compare_arbitrage",
             ),
             Node(
-                replay_recordings,
+                nodes.replay_recordings,
                 ["recorded_depth", "recorded_trades", "recorded_quotes", "params:execution_study",
                  "params:order_book.book", "params:seed"],
                 ["recording_costs", "recording_outcomes"],
                 name="replay_recordings",
             ),
             Node(
-                forecast_costs, ["recording_outcomes", "params:execution_study", "params:seed"],
+                nodes.forecast_costs, ["recording_outcomes", "params:execution_study", "params:seed"],
                 ["cost_forecasts", "forecast_calibration"], name="forecast_costs",
             ),
             Node(
-                draw_execution, ["execution_costs", "arbitrage_results", "recording_costs", "forecast_calibration"],
+                nodes.draw_execution,
+                ["execution_costs", "arbitrage_results", "recording_costs", "forecast_calibration"],
                 "execution_page", name="draw_execution",
             ),
         ],

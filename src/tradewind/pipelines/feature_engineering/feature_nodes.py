@@ -1,31 +1,19 @@
 """Bars and side series to features, and the dictionary that describes them."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
-from pydantic import Field
 
 from tradewind.compute import ComputeRules
 from tradewind.learning.features import catalogue, dictionary, of_universe, study
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.labels.fixed_horizon import forward_returns
 from tradewind.market.universe import Universe
-from tradewind.parameters import Parameters
+from tradewind.pipelines.feature_engineering.outputs import REPORTED
+from tradewind.pipelines.feature_engineering.parameters import StudyRules
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
-# The stage's tables in the report and on the page of features.
-REPORTED = (
-    "feature_dictionary", "feature_distribution", "feature_coefficients", "feature_drift", "feature_histograms",
-    "label_quality", "label_stability",
-)  # fmt: skip
-
-
-class StudyRules(Parameters):
-    """How features are studied (`params:feature_engineering.study`): over which horizons, in bars."""
-
-    horizons_bars: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1, 4, 12, 24, 96)
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
 
 
 def compute_features(

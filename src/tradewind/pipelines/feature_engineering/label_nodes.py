@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated
 
 import pandas as pd
-from pydantic import Field
 
 from tradewind.errors import BadParameters
 from tradewind.learning.labels import of_universe, quality
@@ -18,18 +16,9 @@ from tradewind.learning.models.model_input import ModelInputRules
 from tradewind.learning.regimes.walk_forward import feature_columns
 from tradewind.learning.splits.walk_forward import FoldPlan
 from tradewind.market.universe import Universe
-from tradewind.parameters import Parameters
+from tradewind.pipelines.feature_engineering.parameters import HorizonRules
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
-
-
-class HorizonRules(Parameters):
-    """Over how many bars models that forecast several horizons look (`params:feature_engineering.horizons`).
-
-    None may be longer than the label's own, by which folds are purged; that one is always among them.
-    """
-
-    bars: Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(min_length=1)] = (1, 4, 12, 24)
 
 
 def measure_horizon_returns(

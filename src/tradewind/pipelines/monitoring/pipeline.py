@@ -1,8 +1,15 @@
 """The monitoring stage. It is run by name, on a timer, after `data` has made the features of new bars."""
 
+from typing import TYPE_CHECKING
+
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.monitoring.nodes import draw_monitoring, watch_model
+from tradewind.pipelines.deferred import NodeModule
+
+if TYPE_CHECKING:
+    from tradewind.pipelines.monitoring import nodes
+else:
+    nodes = NodeModule("tradewind.pipelines.monitoring.nodes")
 
 
 def create_pipeline() -> Pipeline:
@@ -10,13 +17,13 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                watch_model,
+                nodes.watch_model,
                 ["registry", "model_input", "params:monitoring"],
                 ["drift", "live_performance", "monitoring_summary"],
                 name="watch_model",
             ),
             Node(
-                draw_monitoring, ["drift", "live_performance", "monitoring_summary"], "monitoring_page",
+                nodes.draw_monitoring, ["drift", "live_performance", "monitoring_summary"], "monitoring_page",
                 name="draw_monitoring",
             ),
         ],

@@ -1,8 +1,16 @@
 """The stage that rebuilds order books. It is run by name: the default run has no recorded streams."""
 
+from typing import TYPE_CHECKING
+
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.order_book import nodes
+from tradewind.pipelines.deferred import NodeModule
+
+if TYPE_CHECKING:
+    from tradewind.pipelines.order_book import nodes
+else:
+    nodes = NodeModule("tradewind.pipelines.order_book.nodes")
+
 
 BOOK = "params:order_book.book"
 

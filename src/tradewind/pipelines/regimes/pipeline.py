@@ -1,8 +1,16 @@
 """The regimes stage."""
 
+from typing import TYPE_CHECKING
+
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.regimes.nodes import draw_regimes, find_regimes
+from tradewind.pipelines.deferred import NodeModule
+
+if TYPE_CHECKING:
+    from tradewind.pipelines.regimes import nodes
+else:
+    nodes = NodeModule("tradewind.pipelines.regimes.nodes")
+
 
 PLAN = "params:regimes"
 
@@ -12,12 +20,12 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                find_regimes,
+                nodes.find_regimes,
                 ["bars", "params:universe", PLAN, "params:seed"],
                 ["regimes", "regime_models", "regime_summary"],
                 name="find_regimes",
             ),
-            Node(draw_regimes, ["bars", "regimes", "regime_summary"], "regimes_page", name="draw_regimes"),
+            Node(nodes.draw_regimes, ["bars", "regimes", "regime_summary"], "regimes_page", name="draw_regimes"),
         ],
         namespace="regimes",
         prefix_datasets_with_namespace=False,

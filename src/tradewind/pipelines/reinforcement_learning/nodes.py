@@ -1,7 +1,7 @@
 """Walk-forward training of one agent, and the positions of all of them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -12,22 +12,12 @@ from tradewind.adaptive.rl.search import search as find_settings
 from tradewind.adaptive.rl.walk_forward import AgentRules, Plan
 from tradewind.learning.models.walk_forward import pool
 from tradewind.market.universe import Universe
+from tradewind.pipelines.reinforcement_learning.outputs import TrainedAgents
 from tradewind.reports import agents as charts
 from tradewind.trading.engine.histories import histories_of
 from tradewind.trading.setup import TradingSetup
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
-
-
-class TrainedAgents(NamedTuple):
-    """The outputs of `train`, in their order."""
-
-    positions: pd.DataFrame
-    seed_positions: pd.DataFrame
-    transitions: pd.DataFrame
-    training_log: pd.DataFrame
-    responses: pd.DataFrame
-    models: dict[str, str]
 
 
 def forecast_for_agents(model_input: Partitions, folds: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict[str, str]]]:

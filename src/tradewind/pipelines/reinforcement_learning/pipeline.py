@@ -1,19 +1,19 @@
 """The reinforcement_learning stage: one modular pipeline, a namespace for each agent."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kedro.pipeline import Node, Pipeline
 
 from tradewind.learning.models.chosen import chosen_agents
+from tradewind.pipelines.deferred import NodeModule
 from tradewind.pipelines.listing_nodes import gathering_nodes, listing_nodes
-from tradewind.pipelines.reinforcement_learning.nodes import (
-    TrainedAgents,
-    describe,
-    draw,
-    forecast_for_agents,
-    search,
-    train,
-)
+from tradewind.pipelines.reinforcement_learning.outputs import TrainedAgents
+
+if TYPE_CHECKING:
+    from tradewind.pipelines.reinforcement_learning import nodes
+else:
+    nodes = NodeModule("tradewind.pipelines.reinforcement_learning.nodes")
 
 SHARED = ("model_input", "agent_forecasts", "bars", "side_series", "folds")
 SEARCH = "params:reinforcement_learning.search"
@@ -25,7 +25,7 @@ def create_pipeline(agents: Sequence[str] | None = None) -> Pipeline:
     `reinforcement_learning.AGENT`."""
     names = tuple(chosen_agents() if agents is None else agents)
     forecasting = Node(
-        forecast_for_agents,
+        nodes.forecast_for_agents,
         ["model_input", "folds"],
         ["agent_forecasts", "agent_forecasters"],
         name="forecast_for_agents",
@@ -46,7 +46,7 @@ def create_search_pipeline(agents: Sequence[str] | None = None) -> Pipeline:
             Pipeline(
                 [
                     Node(
-                        search,
+                        nodes.search,
                         [*SHARED, "study_storage", "params:name", "params:rules", SEARCH, *PARAMETERS],
                         ["best_parameters", "trials"],
                         name="search",
@@ -67,18 +67,18 @@ def _agent_pipeline(agent: str) -> Pipeline:
     return Pipeline(
         [
             Node(
-                train,
+                nodes.train,
                 [*SHARED, "agent_forecasters", "model_store", "params:name", "params:rules", *PARAMETERS],
                 list(TrainedAgents._fields),
                 name="train",
             ),
             Node(
-                describe,
+                nodes.describe,
                 ["transitions", "training_log", "responses"],
                 ["behaviour", "failures", "action_map"],
                 name="describe",
             ),
-            Node(draw, ["training_log", "action_map"], ["training_figure", "action_figure"], name="draw"),
+            Node(nodes.draw, ["training_log", "action_map"], ["training_figure", "action_figure"], name="draw"),
             *listing_nodes(
                 ("positions", "seed_positions"), ["behaviour", "failures", "training_figure", "action_figure"]
             ),

@@ -1,0 +1,9 @@
+"""What the deep_learning stage is told by `params:deep_learning.MODEL`."""
+
+from tradewind.parameters import Parameters
+
+
+class NetworkChoice(Parameters):
+    """Which model a namespace trains (`params:deep_learning.NAMESPACE.model`)."""
+
+    name: str

@@ -1,0 +1,10 @@
+"""What the deployment stage is told by `params:deployment`."""
+
+from tradewind.parameters import Parameters
+
+
+class DeploymentRules(Parameters):
+    """What is deployed (`params:deployment`): the `judged` strategy, the `best` of the leaderboard's models, or one by
+    its name, such as `lightgbm`, `equal_weight` or `ppo`."""
+
+    model: str
