@@ -82,7 +82,7 @@ def _surface(part: pd.DataFrame, x: str, y: str, x_title: str, y_title: str) -> 
         largest = float(np.nanmax(np.abs(values))) or 1.0
         figure.add_heatmap(
             z=values, x=[f"{value:g}" for value in table.columns], y=[f"{value:g}" for value in table.index],
-            text=np.round(values, 2), texttemplate="%{text}", showscale=False, xgap=2, ygap=2,
+            texttemplate="%{z:.2f}", showscale=False, xgap=2, ygap=2,
             colorscale=[[0, VERMILION], [0.5, "#ffffff"], [1, BLUE]] if negative else SEQUENTIAL,
             zmin=-largest if negative else 0, zmax=largest, hovertemplate="%{z:.2f}<extra></extra>",
         )  # fmt: skip
