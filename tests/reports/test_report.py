@@ -306,7 +306,7 @@ def test_a_logarithmic_axis_writes_whole_numbers() -> None:
 
 
 def test_what_says_nothing_is_not_drawn(tables: ReportTables) -> None:
-    """One bar that is always looked at, and a regime that all bars are in; both are drawn where there is more to say."""
+    """One bar that is always looked at, a regime that all bars are in; both are drawn where there is more to say."""
     one = pd.DataFrame({"kind": ["lag"], "name": ["0"], "share": [1.0], "model": "linear_network", "fold": 0})
     assert sequence.attention_figure(one) is None
     assert sequence.attention_figure(pd.concat([one, one.assign(name="1")])) is not None
