@@ -46,7 +46,8 @@ def monthly_figure(daily: pd.Series) -> go.Figure:
     )  # fmt: skip
     figure.update_layout(yaxis={"autorange": "reversed", "type": "category", "showgrid": False}, xaxis_showgrid=False)
     figure = style(figure, height=70 + 36 * len(table))
-    return figure.update_layout(margin={"t": 10, "b": 30})
+    # Narrower than this its numbers cannot be read: on a phone it is moved sideways (figures.js).
+    return figure.update_layout(margin={"t": 10, "b": 30}, meta={"least_width": 620})
 
 
 def rolling_figure(daily: pd.DataFrame, chosen: str, days_per_year: float = YEAR_DAYS) -> go.Figure:

@@ -103,10 +103,10 @@ def extreme_rows(trades: pd.DataFrame, best: bool) -> Iterator[dict[str, str]]:
         yield {
             "best" if best else "worst": row["symbol"],
             "side": "long" if row["side"] > 0 else "short",
+            "net": percent(row["net"], 2),
+            "bars": number(row["bars"], 0),
             "entered": f"{row['entry_time']:%Y-%m-%d %H:%M}",
             "exited": f"{row['exit_time']:%Y-%m-%d %H:%M}",
-            "bars": number(row["bars"], 0),
-            "net": percent(row["net"], 2),
         }
 
 

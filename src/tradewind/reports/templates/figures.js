@@ -21,6 +21,8 @@
     const figure = content(place), plot = place.querySelector(".plot");
     figure.layout.template = look();
     figure.layout.font = {...figure.layout.font, color: token("--ink")};
+    const least = figure.layout.meta?.least_width;
+    if (least && !width && place.clientWidth < least) { width = least; place.style.overflowX = "auto"; }
     if (place.clientWidth < 560 && !width) { figure.layout.font.size = 11; figure.layout.margin = {...figure.layout.margin, l: 44, r: 8}; }
     if (width) { figure.layout.width = width; figure.layout.autosize = false; }
     Plotly.react(plot, figure.data, figure.layout, {displayModeBar: false, responsive: !width});
