@@ -53,8 +53,8 @@ def evidence_figure(row: Mapping[str, Any], hurdle: float) -> go.Figure:
         x=at, y=sharpe - reach, mode="lines", line={"color": BLUE, "width": 1.5}, name="its lower end",
         hovertemplate="after %{x:,.0f} days: above %{y:.2f}<extra></extra>",
     )  # fmt: skip
-    figure.add_hline(y=0, line={"color": BLACK, "width": 1}, annotation_text="no edge")
-    figure.add_hline(y=hurdle, line={"color": VERMILION, "dash": "dash"}, annotation_text="best of all trials by luck")
+    figure.add_hline(y=0, line={"color": BLACK, "width": 1}, annotation_text="no edge", annotation_position="bottom right")
+    figure.add_hline(y=hurdle, line={"color": VERMILION, "dash": "dash"}, annotation_text="best of all trials by luck", annotation_position="top right")
     figure.add_vline(x=days, line={"color": GREY, "dash": "dot"}, annotation_text="now")
     figure.update_layout(xaxis_title="days of walk-forward history", yaxis_title="Sharpe ratio", showlegend=False)
     return style(figure, height=300)

@@ -300,9 +300,9 @@ def significance_rows(significance: pd.DataFrame) -> Iterator[dict[str, str]]:
         yield {
             "strategy": label(row["strategy"]),
             "Sharpe": number(row["sharpe"]),
-            "error, normal days": number(row["error_normal"]),
-            "error, as they are": number(row["error"]),
-            "Sharpe, days depend": number(row["sharpe_autocorrelated"]),
+            "error if days were normal": number(row["error_normal"]),
+            "error as they are": number(row["error"]),
+            "Sharpe, corrected for autocorrelation": number(row["sharpe_autocorrelated"]),
             "P(Sharpe > 0)": probability(row["probabilistic_sharpe"]),
             "deflated": probability(row["deflated_sharpe"]),
             "days needed": number(row["minimum_days"], 0),
@@ -321,7 +321,7 @@ def superiority_rows(selection: dict[str, Any]) -> Iterator[dict[str, str]]:
                 "the best model against": name,
                 "White's reality check": number(selection[key]["reality_check"], 3),
                 "Hansen's SPA": number(selection[key]["consistent"], 3),
-                "SPA, lower to upper": interval(selection[key]["lower"], selection[key]["upper"], 3),
+                "SPA, lower to upper": f"{number(selection[key]['lower'], 3)} to {number(selection[key]['upper'], 3)}",
             }
 
 
