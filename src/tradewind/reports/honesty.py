@@ -53,8 +53,10 @@ def evidence_figure(row: Mapping[str, Any], hurdle: float) -> go.Figure:
         x=at, y=sharpe - reach, mode="lines", line={"color": BLUE, "width": 1.5}, name="its lower end",
         hovertemplate="after %{x:,.0f} days: above %{y:.2f}<extra></extra>",
     )  # fmt: skip
-    figure.add_hline(y=0, line={"color": BLACK, "width": 1}, annotation_text="no edge", annotation_position="bottom right")
-    figure.add_hline(y=hurdle, line={"color": VERMILION, "dash": "dash"}, annotation_text="best of all trials by luck", annotation_position="top right")
+    lines = {"no edge": (0, "bottom right", {"color": BLACK, "width": 1})}
+    lines["best of all trials by luck"] = (hurdle, "top right", {"color": VERMILION, "dash": "dash"})
+    for name, (height, place, line) in lines.items():
+        figure.add_hline(y=height, line=line, annotation_text=name, annotation_position=place)
     figure.add_vline(x=days, line={"color": GREY, "dash": "dot"}, annotation_text="now")
     figure.update_layout(xaxis_title="days of walk-forward history", yaxis_title="Sharpe ratio", showlegend=False)
     return style(figure, height=300)

@@ -31,7 +31,9 @@
       const menus = figure.layout.updatemenus ?? [];
       menus.forEach(menu => { menu.x = 0; menu.xanchor = "left"; menu.y = 1.42; });
       if (menus.length) figure.layout.margin = {...figure.layout.margin, t: 120};
-      figure.layout.font.size = 11; figure.layout.margin = {...figure.layout.margin, l: 44, r: 8}; }
+      figure.layout.font.size = 11;
+      figure.layout.margin = {...figure.layout.margin, l: 44, r: 8};
+    }
     if (width) { figure.layout.width = width; figure.layout.autosize = false; }
     Plotly.react(plot, figure.data, figure.layout, {displayModeBar: false, responsive: !width});
     place.dataset.drawn = "yes";
