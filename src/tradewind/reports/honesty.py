@@ -53,7 +53,7 @@ def evidence_figure(row: Mapping[str, Any], hurdle: float) -> go.Figure:
         x=at, y=sharpe - reach, mode="lines", line={"color": BLUE, "width": 1.5}, name="its lower end",
         hovertemplate="after %{x:,.0f} days: above %{y:.2f}<extra></extra>",
     )  # fmt: skip
-    lines = {"no edge": (0, "bottom right", {"color": BLACK, "width": 1})}
+    lines: dict[str, tuple[float, str, dict[str, Any]]] = {"no edge": (0, "bottom right", {"color": BLACK, "width": 1})}
     lines["best of all trials by luck"] = (hurdle, "top right", {"color": VERMILION, "dash": "dash"})
     for name, (height, place, line) in lines.items():
         figure.add_hline(y=height, line=line, annotation_text=name, annotation_position=place)

@@ -55,7 +55,7 @@ def _listed() -> tuple[str, ...]:
     return _Chosen.names
 
 
-def words(names: Iterable[str]) -> tuple[str, ...]:
+def words(names: Any) -> tuple[str, ...]:
     """A list of names; also of words in one string, since Kedro splits `--params` at commas.
 
     Raises:
