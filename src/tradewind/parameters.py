@@ -92,7 +92,8 @@ def faults(error: ValidationError, before: str = "", show_values: bool = True) -
     """
     told = []
     for fault in error.errors(include_url=False, include_context=False):
-        key = ".".join(map(str, (*filter(None, [before]), *fault["loc"])))
+        places = [one for one in fault["loc"] if one != "[key]"]  # pydantic's word for a key of a mapping
+        key = ".".join(map(str, (*filter(None, [before]), *places)))
         what = in_plain_words(fault["msg"])
         is_there = fault["type"] != "missing" and not isinstance(fault["input"], Mapping)
         value = f", found {fault['input']!r}" if show_values and is_there else ""
