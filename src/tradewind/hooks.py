@@ -16,6 +16,7 @@ from kedro.pipeline import Node, Pipeline
 from tradewind.errors import BadParameters
 from tradewind.sessions import PROVENANCE
 
+LARGEST_SEED = 2**31 - 1  # that every library takes
 IN_NODE = "in node "  # how the note begins that an error of a node carries
 
 # Blocks of parameters that moved; a configuration or --params that still has the old place is refused.
@@ -44,8 +45,14 @@ class ParameterHooks:
         self._context = context
         parameters = context.config_loader["parameters"]
         refuse_moved_blocks(parameters)
-        if type(parameters["seed"]) is not int:
-            raise BadParameters(f"parameters: seed must be a whole number, found {parameters['seed']!r}")
+        seed = parameters["seed"]
+        if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
+            raise BadParameters(f"parameters: seed must be a whole number from 0 to {LARGEST_SEED}, found {seed!r}")
+        if not isinstance(parameters["universe"], Mapping):
+            raise BadParameters(
+                f"parameters: universe is a block of venue, symbols and timeframe, found {parameters['universe']!r}: "
+                "say --params=universe.symbols=..."
+            )
         if is_left_to_store(parameters["universe"]):
             told = {**parameters, "universe": _universe_of_store(context)}
             context.config_loader["parameters"] = with_bar_counts(told)

@@ -31,6 +31,13 @@ class Parameters(BaseModel):
             for old, new in cls.renamed.items():
                 if old in given:
                     raise ValueError(f"{old} is called {new} now: rename the key")
+            for name, value in given.items():
+                if (
+                    isinstance(value, bool)
+                    and name in cls.model_fields
+                    and _is_number(cls.model_fields[name].annotation)
+                ):
+                    raise ValueError(f"{name}: must be a number, found {str(value).lower()}")
             return {name: cls._as_list(name, value) for name, value in given.items()}
         return given
 
@@ -48,6 +55,16 @@ class Parameters(BaseModel):
             return None
         words = value.split() if isinstance(value, str) else [value]
         return tuple(tuple(word.split(":")) if of_pairs and isinstance(word, str) else word for word in words)
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether a field takes numbers and no yes or no; pydantic would read yes as 1."""
+    if get_origin(annotation) is Annotated:
+        return _is_number(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        parts = get_args(annotation)
+        return bool not in parts and any(_is_number(part) for part in parts)
+    return annotation in (int, float)
 
 
 def _list_kinds(annotation: Any) -> tuple[bool, bool] | None:
@@ -75,7 +92,8 @@ def faults(error: ValidationError, before: str = "", show_values: bool = True) -
     """
     told = []
     for fault in error.errors(include_url=False, include_context=False):
-        key = ".".join(map(str, (*filter(None, [before]), *fault["loc"])))
+        places = [one for one in fault["loc"] if one != "[key]"]  # pydantic's word for a key of a mapping
+        key = ".".join(map(str, (*filter(None, [before]), *places)))
         what = in_plain_words(fault["msg"])
         is_there = fault["type"] != "missing" and not isinstance(fault["input"], Mapping)
         value = f", found {fault['input']!r}" if show_values and is_there else ""

@@ -1,6 +1,7 @@
-"""Thirty things that a user gets wrong, each told in one line: what, where, and what to do."""
+"""Some sixty things that a user gets wrong, each told in one line: what, where, and what to do."""
 
 import re
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ WRONG = {
     ),
     "a word for a number": ("run --params=trading.costs.taker_fee_bps=cheap", "taker_fee_bps: must be a valid"),
     "a number out of its range": ("run --params=trading.costs.taker_fee_bps=-3", "taker_fee_bps: must be greater than"),
-    "a seed that is no number": ("run --params=seed=lucky", "seed must be a whole number, found 'lucky'"),
+    "a seed that is no number": ("run --params=seed=lucky", "seed must be a whole number from 0 .*found 'lucky'"),
     "a choice that there is not": ("run --params=compute.executor=magic", "compute.executor: must be 'serial'"),
     "a moved block": ("run --params=costs.taker_fee_bps=3", "costs is trading.costs now"),
     "a model that there is not": ("run --params=models=nope", "params:models: each is one of .*found \\['nope'\\]"),
@@ -75,6 +76,49 @@ WRONG = {
     "nothing to backfill": ("backfill --source binance", "say --symbols and --since"),
     "a market that cannot be": ("simulate-market --timeframe 7h --output {tmp}/m.sqlite", "timeframe must divide 8 h"),
     "a stage that there is not": ("status --stage nope", "--stage is one of .*classifier"),
+    "a block that is one number": ("run --params=universe=7", "universe is a block of venue, symbols and timeframe.*7"),
+    "another block that is one number": ("run --params=trading=7", "trading: must be .*found 7"),
+    "no models": ("run --params=models=", "models takes names, --params='models=linear lightgbm'; found nothing"),
+    "a number for a model": ("run --params=models=3", "params:models takes names.*found 3"),
+    "a model twice": ("run --params=models='linear linear'", "each is one of .*, once; found \\['linear', 'linear'\\]"),
+    "a seed below zero": ("run --params=seed=-1", "seed must be a whole number from 0 to 2147483647, found -1"),
+    "a seed too large": ("run --params=seed=99999999999", "seed must be a whole number from 0 to.*found 99999999999"),
+    "half a seed": ("run --params=seed=1.5", "seed must be a whole number from 0 to .*found 1.5"),
+    "yes for a number": ("run --params=trading.costs.taker_fee_bps=true", "taker_fee_bps: must be a number, found tr"),
+    "no number": ("run --params=trading.costs.taker_fee_bps=nan", "taker_fee_bps: must be .*found 'nan'"),
+    "bounds that contradict each other": (
+        "run --params=trading.signal.entry_threshold=0.05,trading.signal.exit_threshold=0.2",
+        "exit_threshold 0.2 must be below entry_threshold 0.05",
+    ),
+    "a bar of no time": ("run --params=universe.timeframe=0h", "a timeframe is a number and one of m, h, d, w.*'0h'"),
+    "no store yet": ("run --env imported", "imported.sqlite holds nothing: import bars first .`kedro import-b"),
+    "what is no runner": ("run --runner builtins.dict", "builtins.dict runs no pipelines: SequentialRunner, Thr"),
+    "a function for a runner": ("run --runner os.system", "--runner os.system runs no pipelines"),
+    "a file for a folder of configuration": ("run --conf-source {tmp}/btc.csv", "btc.csv is no folder of conf"),
+    "one name twice in YAML": ("run --env twice", "a file of the configuration gives seed twice, again in line 2"),
+    "a list for parameters": ("run --env listed", "holds a list or a word where names with values are asked for"),
+    "one pipeline of two that there is not": ("run --pipelines classifier,nope", "there is no pipeline 'nope'"),
+    "an empty file": ("import-bars {tmp}/empty.csv", "empty.csv is empty .0 bytes.: fetch it again or remove it"),
+    "a file without rows": ("import-bars {tmp}/btc.csv", "btc.csv has a header but no rows"),
+    "a header of other things": ("import-bars {tmp}/other.csv", "'a', 'b', 'c' are not those of bars.*columns.open=N"),
+    "a folder for a file": ("import-bars {tmp}/conf", "conf' is a directory; see 'kedro import-bars --help'"),
+    "a time zone that there is not": (
+        "import-bars {tmp}/btc.csv --set timezone=Mars/City", "timezone: must be an IANA name such as UTC.*'Mars/City'",
+    ),
+    "a unit that there is not": (
+        "import-bars {tmp}/btc.csv --set volume_unit=gallons", "volume_unit: must be 'base', 'quote' or 'none'",
+    ),
+    "a venue that there is not": (
+        "download --venue nope --symbols A --timeframe 1h --since 2023-01-01", "an exchange of ccxt, found 'nope'",
+    ),
+    "a day in words": (
+        "download --venue binance --symbols A --timeframe 1h --since yesterday", "'yesterday' does not match.*%Y-%m-%d",
+    ),
+    "a day to come": (
+        "download --venue binance --symbols A --timeframe 1h --since 2099-01-01", "after since, found 2099-01-01",
+    ),
+    "too few cuts": ("audit-features --cuts 0", "0 is not in the range x>=10; see 'kedro audit-features --help'"),
+    "no symbols": ("simulate-market --symbols 0", "0 is not in the range 1<=x<=200"),
     "a run that there is not": ("compare nope", "no run has reached a verdict yet: `kedro run --env quick` makes one"),
 }  # fmt: skip
 
@@ -89,10 +133,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectMetadata:
     for layer in (PROJECT / "data").glob("0*"):
         (folder / "data" / layer.name).mkdir(parents=True)
     (folder / "btc.csv").write_text("time,open,high,low,close,volume\n")
+    (folder / "empty.csv").touch()
+    (folder / "other.csv").write_text("a,b,c\n1,2,3\n4,5,6\n")
     (folder / "noise.csv").write_bytes(bytes(range(256)) * 4)
     mlflow = folder / "conf/base/mlflow.yml"
     mlflow.write_text(mlflow.read_text().replace("${project_file:mlflow.db}", f"{folder}/mlflow.db"))
     wrong = {"broken": "universe: {venue: [\n", "extra": "models: [linear, ppo]\n", "empty": "seed: 7\n"}
+    wrong |= {"twice": "seed: 7\nseed: 8\n", "listed": "- a\n- b\n"}
     for name, text in wrong.items():
         (folder / "conf" / name).mkdir()
         (folder / "conf" / name / "parameters.yml").write_text(text)
@@ -108,7 +155,7 @@ def run(project: ProjectMetadata, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
 
     def call(arguments: str) -> Result:
         configure_project("tradewind")
-        words = arguments.format(tmp=project.project_path).split()
+        words = shlex.split(arguments.format(tmp=project.project_path))
         return CliRunner().invoke(cli, words, obj=project, prog_name="kedro")
 
     yield call

@@ -19,7 +19,7 @@ def run(tables: ReportTables, key: str, seed: int, better: float = 0.0) -> Run:
         own = rng.normal(better, 0.001, 300) if name == "xgboost" else 0.0
         days[name] = common + own
     return Run(
-        key, "__default__", pd.Timestamp("2026-01-01", tz="UTC"), "go",
+        key, "__default__", pd.Timestamp("2026-01-01", tz="UTC"), "go", "xgboost",
         {"seed": "7", "trading.costs.taker_fee_bps": "5.0", "trading.costs.latency_bars": "0"}, tables.leaderboard,
         tables.holdout_leaderboard, tables.significance, days,
     )  # fmt: skip
@@ -72,3 +72,20 @@ def test_the_interval_of_a_difference_holds_the_truth_nine_times_in_ten() -> Non
         _, low, high = sharpe_difference(*pair, np.random.default_rng(1), n_resamples=200, block_days=3)
         covered += low <= 0 <= high
     assert covered / 200 == pytest.approx(0.9, abs=0.07)
+
+
+def test_what_was_judged_is_what_the_run_says_and_not_the_best(tables: ReportTables) -> None:
+    first = run(tables, "aaaa", 2)
+    told = {row[""]: row["A aaaa"] for row in fact_rows(replace(first, judged="buy_and_hold"), first)}
+    board = tables.leaderboard.set_index("strategy")["sharpe"]
+    assert told["judged"] == "buy and hold"
+    assert told["Sharpe ratio, net"] == f"{board['buy_and_hold']:.2f}" != f"{board['xgboost']:.2f}"
+
+
+def test_runs_without_a_common_day_are_not_compared(tables: ReportTables) -> None:
+    first = run(tables, "aaaa", 2)
+    later = first.daily_returns.assign(day=first.daily_returns["day"] + pd.Timedelta(days=1000))
+    rows = list(strategy_rows(first, replace(first, daily_returns=later)))
+    assert {(row["B less A"], row["90 % interval"], row["so it is"]) for row in rows} == {
+        ("–", "–", "no day in common")
+    }

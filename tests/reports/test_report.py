@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from plotly import graph_objects as go
 
-from tradewind.reports import anatomy, boards, performance, tear_sheet, text
+from tradewind.reports import anatomy, boards, performance, sequence, tear_sheet, text
 from tradewind.reports.html import render_html
 from tradewind.reports.index_page import PAGES, render_index
 from tradewind.reports.markdown import render_markdown
 from tradewind.reports.page import div
+from tradewind.reports.palette import log_axis
 from tradewind.reports.tables import BY_MODEL, ReportTables, joined
 
 
@@ -85,8 +86,8 @@ def test_pairs_of_forecasts_stand_in_a_matrix_once(tables: ReportTables) -> None
     )
     rows = list(boards.comparison_rows(pairs))
     assert [row["log loss of"] for row in rows] == ["a", "c", "b"]
-    assert rows[0]["than b"] == "+2.0 better" and rows[2]["than a"] == "-2.0 worse"
-    assert rows[0]["than c"] == "+0.3" and rows[1]["than a"] == "-0.3" and rows[1]["than b"] == rows[0]["than a"] == ""
+    assert rows[0]["b"] == "+2.0 ▲" and rows[2]["a"] == "-2.0 ▼"
+    assert rows[0]["c"] == "+0.3" and rows[1]["a"] == "-0.3" and rows[1]["b"] == rows[0]["a"] == ""
 
 
 def test_the_holdout_comes_last_and_metrics_stand_a_model_a_row(tables: ReportTables) -> None:
@@ -287,3 +288,36 @@ def test_the_words_say_what_the_tables_say(tables: ReportTables) -> None:
 @pytest.mark.parametrize(("wealth", "word"), [(19.9, "has not been shown"), (20.0, "has been shown")])
 def test_looks_of_every_day_are_told_in_words(wealth: float, word: str) -> None:
     assert word in text.daily_looks(wealth) and f"{wealth:.2f} times their stake" in text.daily_looks(wealth)
+
+
+def test_nothing_is_rounded_to_certainty_and_an_interval_of_no_width_is_none() -> None:
+    assert [text.probability(value) for value in (0.9999, 1.0, 0.999, 0.0001, 0.5, None)] == [
+        "> 99.9 %", "> 99.9 %", "99.9 %", "< 0.1 %", "50.0 %", "–",
+    ]  # fmt: skip
+    assert [text.interval(low, high) for low, high in ((0.0, 0.0), (float("nan"), None), (0.1, 0.2))] == [
+        "–", "–", "0.10 to 0.20",
+    ]  # fmt: skip
+
+
+def test_a_logarithmic_axis_writes_whole_numbers() -> None:
+    assert log_axis("price", 18, 240)["ticktext"] == ["20", "50", "100", "200"]
+    assert log_axis("equity", 0.0004, 20)["ticktext"] == ["0.001", "0.01", "0.1", "1", "10"]
+    assert "tickvals" not in log_axis("price", 21, 45) | log_axis("price", 0.0, 1.0) | log_axis("price", 1.0, np.inf)
+
+
+def test_what_says_nothing_is_not_drawn(tables: ReportTables) -> None:
+    """One bar that is always looked at, a regime that all bars are in; both are drawn where there is more to say."""
+    one = pd.DataFrame({"kind": ["lag"], "name": ["0"], "share": [1.0], "model": "linear_network", "fold": 0})
+    assert sequence.attention_figure(one) is None
+    assert sequence.attention_figure(pd.concat([one, one.assign(name="1")])) is not None
+    regime = tables.breakdown[tables.breakdown["by"] == "fold"].assign(by="regime", group="unknown")
+    for groups, is_shown in (("unknown", False), ("trending", True)):
+        given = replace(tables, breakdown=pd.concat([tables.breakdown, regime.assign(group=groups)]))
+        assert ("By regime, announced" in render_html(given)) == is_shown
+
+
+def test_a_holding_that_owes_funding_is_explained(tables: ReportTables) -> None:
+    board = tables.leaderboard.copy()
+    for exposure, is_shown in ((1.0, False), (1.4, True)):
+        board.loc[board["strategy"] == "buy_and_hold", "exposure"] = exposure
+        assert ("hold more than it owns (140 %" in render_html(replace(tables, leaderboard=board))) == is_shown

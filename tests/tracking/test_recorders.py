@@ -129,14 +129,6 @@ def test_a_file_and_a_folder_become_artifacts(client: Any, tmp_path: Path) -> No
     assert [artifact.path for artifact in client.list_artifacts(run, "thing")] == ["thing/manifest.json"]
 
 
-def test_the_models_of_all_folds_become_artifacts(client: Any, tmp_path: Path) -> None:
-    for key in ("a" * 64, "b" * 64):
-        (tmp_path / "folds" / key[:24]).mkdir(parents=True)
-        (tmp_path / "folds" / key[:24] / "model.txt").write_text(key)
-    run = record("models", {"0": "a" * 64, "1": "b" * 64}, tmp_path / "models.json")
-    assert {artifact.path for artifact in client.list_artifacts(run, "thing")} == {"thing/fold_0", "thing/fold_1"}
-
-
 def test_a_run_is_called_by_its_market_and_verdict(client: Any, tmp_path: Path) -> None:
     hooks, universe = TrackingHooks(), {"venue": "v", "symbols": ["A", "B"], "timeframe": "1h"}
     hooks._context = SimpleNamespace(config_loader={"parameters": {"universe": universe}})  # type: ignore[assignment]

@@ -37,11 +37,17 @@ _NAMES = (
         "no node fits --tags and the other filters together: `kedro registry describe PIPELINE` lists what there is",
     ),
     (
+        r"('(?:list|str|int)' object has no attribute 'items')()",
+        "a file of the configuration holds a list or a word where names with values are asked for: write NAME: VALUE, "
+        "line by line, in the parameters and catalog of --env",
+    ),
+    (
         r"(Cannot merge incompatible container types)()",
         "a list is given as a block of keys, or a block as a list, in --params or in a parameters file of --env: give "
         "a list as words (--params='universe.symbols=A B')",
     ),
 )
+_TWICE = re.compile(r"found duplicate key (\S+)\s+in .*?line (\d+)", re.DOTALL)
 _NO_PAIR = "must contain a key and a value separated by"
 _GIVEN = re.compile(r" \[type=\w+, input_value=(.*), input_type=\w+\]$")
 
@@ -208,6 +214,8 @@ def _of_environment(text: str) -> str:
     if folder is None:
         return text
     path = Path(folder[1])
+    if not path.parent.is_dir():
+        return f"{path.parent} is no folder of configuration: --conf-source names one that holds base/"
     known = sorted(one.name for one in path.parent.glob("*") if one.is_dir()) if path.parent.is_dir() else []
     return f"there is no environment {path.name!r}: --env is one of {', '.join(known)}, a folder of {path.parent}"
 
@@ -233,6 +241,9 @@ def _in_our_words(text: str) -> str:
     resolved = _RESOLVED.match(text)
     if resolved:
         return resolved[1]
+    twice = _TWICE.search(text)
+    if twice:
+        return f"a file of the configuration gives {twice[1]} twice, again in line {twice[2]}: remove one of the two"
     for pattern, words in _NAMES:
         found = re.match(pattern, text, re.DOTALL)
         if found:

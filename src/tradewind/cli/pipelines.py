@@ -10,12 +10,15 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.utils import find_kedro_project
 
+from tradewind.errors import BadParameters
+
 
 def _run(force: bool = False, **options: Any) -> Any:
     """Run the pipeline."""
     from tradewind.sessions import FORCE
 
     click.get_current_context().meta[FORCE] = force
+    _require_runner(options.get("runner"))
     project = find_kedro_project(Path.cwd())
     if project is not None and project != Path.cwd():
         if options.get("conf_source"):
@@ -25,6 +28,16 @@ def _run(force: bool = False, **options: Any) -> Any:
         # The same; Kedro warns that the first spelling will go, which nobody who runs a project must be told each time.
         options |= {"pipelines": [options["pipeline"]], "pipeline": None}
     return kedro_run.callback(**options)
+
+
+def _require_runner(name: str | None) -> None:
+    """Refuse the name of what runs no pipelines; a name that leads nowhere is Kedro's to tell."""
+    from kedro.runner import AbstractRunner
+    from kedro.utils import load_obj
+
+    found: Any = load_obj(name, "kedro.runner") if name else AbstractRunner
+    if not (isinstance(found, type) and issubclass(found, AbstractRunner)):
+        raise BadParameters(f"--runner {name} runs no pipelines: SequentialRunner, ThreadRunner and ParallelRunner do")
 
 
 def run_packaged(words: Sequence[str]) -> None:

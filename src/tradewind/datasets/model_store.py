@@ -30,23 +30,7 @@ class FolderModelStore:
             BadModel: the manifest or a file is missing, torn, altered or belongs to another key.
         """
         place = self._place(key)
-        if not place.exists():
-            return None
-        remedy = f"delete {place}, the next run trains it again"
-        try:
-            manifest = json.loads((place / MANIFEST).read_bytes())
-            hashes = manifest["sha256"]
-            if manifest["key"] != key:
-                raise BadModel(f"{place}: the manifest belongs to another model: {remedy}")
-            if not isinstance(hashes, dict) or not hashes:
-                raise ValueError("the manifest names no files with their hashes")
-            files = {name: (place / Path(name).name).read_bytes() for name in hashes}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BadModel(f"{place}: the model is not whole ({error}): {remedy}") from error
-        for name, content in files.items():
-            if hashlib.sha256(content).hexdigest() != hashes[name]:
-                raise BadModel(f"{place / name}: the hash is not the manifest's, the file was altered: {remedy}")
-        return files
+        return read_model(place, key)[0] if place.exists() else None
 
     def put(self, key: str, files: Files, about: dict[str, Any]) -> None:
         """Keep the files and what there is to know about them; a folder renamed into place is whole.
@@ -82,6 +66,35 @@ class FolderModelStore:
 
     def _place(self, key: str) -> Path:
         return self._folder / key[:24]
+
+
+def read_model(place: Path, key: str | None = None) -> tuple[Files, dict[str, Any]]:
+    """The files of one stored model after their hashes were checked, and what its manifest says about it.
+
+    Args:
+        place: its folder.
+        key: that the manifest must name; None takes any.
+
+    Raises:
+        BadModel: the manifest or a file is missing, torn, altered or belongs to another key.
+    """
+    remedy = f"delete {place}, the next run trains it again"
+    try:
+        manifest = json.loads((place / MANIFEST).read_bytes())
+        hashes, about = manifest["sha256"], manifest["about"]
+        if key not in (None, manifest["key"]):
+            raise BadModel(f"{place}: the manifest belongs to another model: {remedy}")
+        if not isinstance(hashes, dict) or not hashes:
+            raise ValueError("the manifest names no files with their hashes")
+        if not isinstance(about, dict):
+            raise ValueError("the manifest says nothing about the model")
+        files = {name: (place / Path(name).name).read_bytes() for name in hashes}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadModel(f"{place}: the model is not whole ({error}): {remedy}") from error
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != hashes[name]:
+            raise BadModel(f"{place / name}: the hash is not the manifest's, the file was altered: {remedy}")
+    return files, about
 
 
 class ModelStores:

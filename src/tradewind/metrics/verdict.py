@@ -157,7 +157,9 @@ def _test(shown: float, confidence: float, selection: Selection, is_named: bool)
         else f"its Sharpe ratio, the best of {selection.trials} trials (worth {selection.effective_trials:.1f} "
         "independent ones),"
     )
-    text = f"{what} lies above what luck would show with probability {shown:.1%} over folds and holdout"
+    # Nothing is rounded to certainty.
+    probability = f"{shown:.1%}".replace("%", " %") if shown < 0.9995 else "above 99.9 %"
+    text = f"{what} lies above what luck would show with probability {probability} over folds and holdout"
     return shown >= confidence, text, f"{text}, less than the {confidence:.0%} asked"
 
 

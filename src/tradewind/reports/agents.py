@@ -31,7 +31,7 @@ def action_figure(action_map: pd.DataFrame) -> go.Figure:
     figure = go.Figure(
         go.Heatmap(
             z=wide.to_numpy(), x=[f"{value:+.2f}" for value in edge], y=[f"{value:.0%}" for value in flat], zmin=-1,
-            zmax=1, colorscale="RdBu", text=wide.round(2).to_numpy(), texttemplate="%{text}",
+            zmax=1, colorscale="RdBu", texttemplate="%{z:.2f}",
             colorbar={"title": "position"},
         )
     )  # fmt: skip

@@ -44,9 +44,10 @@ def monthly_figure(daily: pd.Series) -> go.Figure:
             hovertemplate="%{y} %{x}: %{z:.2f} %<extra></extra>",
         )
     )  # fmt: skip
-    figure.update_layout(yaxis={"autorange": "reversed", "type": "category"})
+    figure.update_layout(yaxis={"autorange": "reversed", "type": "category", "showgrid": False}, xaxis_showgrid=False)
     figure = style(figure, height=70 + 36 * len(table))
-    return figure.update_layout(margin={"t": 10, "b": 30})
+    # Narrower than this its numbers cannot be read: on a phone it is moved sideways (figures.js).
+    return figure.update_layout(margin={"t": 10, "b": 30}, meta={"least_width": 620})
 
 
 def rolling_figure(daily: pd.DataFrame, chosen: str, days_per_year: float = YEAR_DAYS) -> go.Figure:
@@ -83,11 +84,15 @@ def exposure_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
         line={"color": SKY, "width": 1.2}, hovertemplate="%{y:.0%}<extra></extra>",
     )  # fmt: skip
     figure.add_scatter(
-        x=weekly.index, y=weekly["turnover"], mode="lines", name="turnover a week", line={"color": BLUE, "width": 1.2},
-        secondary_y=True, hovertemplate="%{y:.2f}<extra></extra>",
+        x=weekly.index, y=weekly["turnover"], mode="lines", name="turnover a week",
+        line={"color": VERMILION, "width": 1.2}, secondary_y=True, hovertemplate="%{y:.2f}<extra></extra>",
     )  # fmt: skip
     figure.update_yaxes(title_text="exposure", tickformat=".0%", secondary_y=False, rangemode="tozero")
-    figure.update_yaxes(title_text="turnover, times equity", secondary_y=True, rangemode="tozero", showgrid=False)
+    # Not in step with the other axis, whose ticks would ask for numbers like 0.404 here.
+    figure.update_yaxes(
+        title_text="turnover, times equity", secondary_y=True, rangemode="tozero", showgrid=False, tickmode="auto",
+        nticks=5,
+    )  # fmt: skip
     return style(figure, height=280)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tradewind.metrics import risk
 from tradewind.reports.performance import label
-from tradewind.reports.text import interval, number, percent
+from tradewind.reports.text import interval, number, percent, probability
 
 # How a measure of each unit is written (`metrics.risk.Measure.unit`).
 WRITTEN = {"share": percent, "ratio": number}
@@ -21,6 +21,7 @@ METRIC = {
     "ece": "calibration error (low)",
 }
 TOLD_APART = 0.1  # p-value below which one forecast is called better than another
+BETTER, WORSE = "▲", "▼"
 
 
 def board_rows(board: pd.DataFrame) -> Iterator[dict[str, str]]:
@@ -32,7 +33,7 @@ def board_rows(board: pd.DataFrame) -> Iterator[dict[str, str]]:
             "kind": row["family"],
             "Sharpe": number(row["sharpe"]),
             "90 % interval": interval(row["sharpe_low"], row["sharpe_high"]),
-            "P(Sharpe > 0)": percent(row["probabilistic_sharpe"]),
+            "P(Sharpe > 0)": probability(row["probabilistic_sharpe"] if row["exposure"] else None),
             **{measures[name].title: WRITTEN[measures[name].unit](row[name]) for name in FIRST},
             "turnover a year": number(row["turnover_per_year"], 0),
             "costs a year": percent(row["cost_per_year"]),
@@ -98,7 +99,7 @@ def comparison_rows(comparison: pd.DataFrame) -> Iterator[dict[str, str]]:
     order = sorted(losses, key=lambda name: losses[name])
     for name in order:
         yield {"log loss of": label(name), "loss": number(losses[name], 4)} | {
-            f"than {label(other)}": _told_apart(tests.get((name, other))) for other in order
+            f"{label(other)}": _told_apart(tests.get((name, other))) for other in order
         }
 
 
@@ -108,7 +109,7 @@ def _told_apart(test: tuple[float, float] | None) -> str:
     statistic, p_value = test
     if p_value >= TOLD_APART:
         return f"{statistic:+.1f}"
-    return f"{statistic:+.1f} {'better' if statistic > 0 else 'worse'}"
+    return f"{statistic:+.1f} {BETTER if statistic > 0 else WORSE}"
 
 
 def cost_rows(cost_sensitivity: pd.DataFrame) -> Iterator[dict[str, str]]:

@@ -69,7 +69,7 @@ def importance_figure(importance: pd.DataFrame) -> go.Figure:
             hovertemplate="%{y}: mean |SHAP| %{x:.4f}, share of gain %{customdata:.1%}<extra></extra>",
         )
     )
-    figure.update_layout(xaxis_title="mean |SHAP|, log-odds", yaxis={"automargin": True})
+    figure.update_layout(xaxis={"title": "mean |SHAP|, log-odds", "exponentformat": "e"}, yaxis={"automargin": True})
     return style(figure, height=520)
 
 

@@ -18,23 +18,18 @@ from tradewind.reports.performance import label
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its identity, its parameters, and its results on the walk-forward folds and the holdout."""
+    """A finished run: its identity, what was judged, its parameters, its results on walk-forward folds and holdout."""
 
     key: str
     name: str
     started: pd.Timestamp
     verdict: str
+    judged: str
     parameters: Mapping[str, str]
     leaderboard: pd.DataFrame
     holdout_leaderboard: pd.DataFrame
     significance: pd.DataFrame
     daily_returns: pd.DataFrame
-
-    @property
-    def judged(self) -> str:
-        """The model with the best walk-forward Sharpe ratio."""
-        models = self.leaderboard[self.leaderboard["family"] == "model"]
-        return str(models.sort_values("sharpe", ascending=False)["strategy"].iloc[0])
 
 
 def parameter_rows(first: Run, second: Run) -> Iterator[dict[str, str]]:
@@ -81,6 +76,8 @@ def strategy_rows(first: Run, second: Run, seed: int = 0) -> Iterator[dict[str, 
         )
         same = bool(len(pair)) and np.array_equal(pair[:, 0], pair[:, 1])
         told = "the same" if same else "more than noise" if low > 0 or high < 0 else "not told apart"
+        if not len(pair):  # two markets, or two histories of one
+            difference, told = float("nan"), "no day in common"
         yield {
             "strategy": label(name),
             **{
@@ -110,7 +107,7 @@ def fact_rows(first: Run, second: Run) -> Iterator[dict[str, str]]:
             ("Sharpe ratio, net", text.number(board["sharpe"])),
             ("90 % interval", text.interval(board["sharpe_low"], board["sharpe_high"])),
             ("holdout Sharpe ratio", text.number(holdout)),
-            ("deflated Sharpe", text.percent(deflated["deflated_sharpe"])),
+            ("deflated Sharpe", text.probability(deflated["deflated_sharpe"])),
             ("trials so far", text.number(int(deflated["trials"]), 0)),
             ("total return", text.percent(board["total_return"])),
             ("max drawdown", text.percent(board["max_drawdown"])),

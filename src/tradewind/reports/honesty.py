@@ -53,8 +53,10 @@ def evidence_figure(row: Mapping[str, Any], hurdle: float) -> go.Figure:
         x=at, y=sharpe - reach, mode="lines", line={"color": BLUE, "width": 1.5}, name="its lower end",
         hovertemplate="after %{x:,.0f} days: above %{y:.2f}<extra></extra>",
     )  # fmt: skip
-    figure.add_hline(y=0, line={"color": BLACK, "width": 1}, annotation_text="no edge")
-    figure.add_hline(y=hurdle, line={"color": VERMILION, "dash": "dash"}, annotation_text="best of all trials by luck")
+    lines: dict[str, tuple[float, str, dict[str, Any]]] = {"no edge": (0, "bottom right", {"color": BLACK, "width": 1})}
+    lines["best of all trials by luck"] = (hurdle, "top right", {"color": VERMILION, "dash": "dash"})
+    for name, (height, place, line) in lines.items():
+        figure.add_hline(y=height, line=line, annotation_text=name, annotation_position=place)
     figure.add_vline(x=days, line={"color": GREY, "dash": "dot"}, annotation_text="now")
     figure.update_layout(xaxis_title="days of walk-forward history", yaxis_title="Sharpe ratio", showlegend=False)
     return style(figure, height=300)
@@ -82,7 +84,7 @@ def _surface(part: pd.DataFrame, x: str, y: str, x_title: str, y_title: str) -> 
         largest = float(np.nanmax(np.abs(values))) or 1.0
         figure.add_heatmap(
             z=values, x=[f"{value:g}" for value in table.columns], y=[f"{value:g}" for value in table.index],
-            text=np.round(values, 2), texttemplate="%{text}", showscale=False, xgap=2, ygap=2,
+            texttemplate="%{z:.2f}", showscale=False, xgap=2, ygap=2,
             colorscale=[[0, VERMILION], [0.5, "#ffffff"], [1, BLUE]] if negative else SEQUENTIAL,
             zmin=-largest if negative else 0, zmax=largest, hovertemplate="%{z:.2f}<extra></extra>",
         )  # fmt: skip

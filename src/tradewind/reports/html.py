@@ -21,6 +21,9 @@ from tradewind.reports.performance import label
 from tradewind.reports.quality_page import score_rows
 from tradewind.reports.tables import ReportTables
 
+BESIDE_TWO_TABLES = 500  # pixels
+DRIFTED = 1.05  # of the equity
+
 
 def render_html(tables: ReportTables) -> str:
     """The page: the head, a tear sheet for everybody, and what stands behind it, folded, for those who check."""
@@ -67,7 +70,7 @@ def _tear_sheet(tables: ReportTables, chosen: str) -> dict[str, Any]:
     daily = anatomy.daily_table(returns[returns["strategy"].isin(shown)], calendar)
     return {
         "equity": div(performance.equity_figure(returns[returns["strategy"].isin(shown)], chosen, calendar)),
-        "drawdown": div(performance.drawdown_figure(returns, chosen)),
+        "drawdown": div(performance.drawdown_figure(returns, chosen, height=BESIDE_TWO_TABLES)),
         "drawdowns": table(tear_sheet.drawdown_rows(daily[chosen])),
         "monthly": div(anatomy.monthly_figure(daily[chosen])),
         "distribution": div(tear_sheet.distribution_figure(daily[chosen])),
@@ -98,7 +101,8 @@ def _performance(tables: ReportTables, chosen: str) -> dict[str, Any]:
             f"by_{by}": table(boards.breakdown_rows(tables.breakdown, by, compared))
             for by in ("fold", "symbol", "year")
         },
-        "in_regime": table(boards.breakdown_rows(tables.breakdown, "regime", compared)),
+        "in_regime": table(boards.breakdown_rows(tables.breakdown, "regime", compared) if _has_regimes(tables) else []),
+        "holding_exposure": _holding_exposure(tables),
     }
 
 
@@ -171,11 +175,12 @@ def _networks(tables: ReportTables) -> dict[str, Any]:
             {
                 "name": label(str(model)),
                 "coverage": div(sequence.coverage_figure(_of(tables.horizon_metrics, model))),
-                "attention": div(sequence.attention_figure(_of(tables.attention, model))),
+                "attention": div(looks) if looks else "",
                 "gradients": div(sequence.training_figure(_of(tables.epochs, model))),
                 "landscape": div(sequence.landscape_figure(_of(tables.health, model))),
             }
             for model in dict.fromkeys(tables.epochs["model"])
+            for looks in (sequence.attention_figure(_of(tables.attention, model)),)
         ],
     }
 
@@ -212,6 +217,18 @@ def _data(tables: ReportTables) -> dict[str, Any]:
     }
 
 
+def _has_regimes(tables: ReportTables) -> bool:
+    """Whether a regime was ever told from another: one group of all bars says nothing that is not said above."""
+    groups = tables.breakdown.loc[tables.breakdown["by"] == "regime", "group"]
+    return bool((groups != "unknown").any())
+
+
+def _holding_exposure(tables: ReportTables) -> str:
+    """The mean exposure of buying and holding where funding has raised it past its beginning, else nothing."""
+    exposure = tables.leaderboard.set_index("strategy")["exposure"].get("buy_and_hold", 1.0)
+    return text.percent(exposure, 0) if exposure > DRIFTED else ""
+
+
 def _judged(tables: ReportTables) -> dict[str, Any]:
     """The judged model's row of the significance table."""
     return dict(tables.significance.set_index("strategy").loc[tables.verdict["strategy"]])
@@ -229,7 +246,7 @@ def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:
         ),
         (
             "Probability of an edge",
-            text.percent(verdict["probability_of_edge"]),
+            text.probability(verdict["probability_of_edge"]),
             f"folds and holdout, after {text.number(verdict['effective_trials'], 1)} effective trials",
         ),
         (

@@ -11,6 +11,7 @@ PAGES = (
     ("feature_dictionary.html", "every feature: formula, lookback, distribution, drift, information coefficient"),
     ("data_quality.html", "what was received, accepted and refused, and the scores that bars must reach"),
 )
+REGIMES = ("regimes.html", "trending, ranging or volatile: how the market was at each bar, as it was known then")
 FILES = (
     ("verdict.json", "the verdict with its reasons, for programs"),
     ("leaderboard.parquet, holdout_leaderboard.parquet", "every strategy with its measures and intervals"),
@@ -36,6 +37,6 @@ def render_index(tables: ReportTables) -> str:
         sharpe=f"{text.number(verdict['sharpe'])} ({text.interval(verdict['sharpe_low'], verdict['sharpe_high'])})",
         holdout=f"{text.number(verdict['holdout_sharpe'])} "
         f"({text.interval(verdict['holdout_sharpe_low'], verdict['holdout_sharpe_high'])})",
-        pages=PAGES,
+        pages=[*PAGES, *([REGIMES] if (tables.breakdown["by"] == "regime").any() else [])],
         files=FILES,
     )

@@ -10,7 +10,7 @@ from tradewind.adaptive.rl.parameters import TITLES as AGENT_TITLES
 from tradewind.learning.models.titles import TITLES as MODEL_TITLES
 from tradewind.market.calendars import AROUND_THE_CLOCK, Calendar
 from tradewind.metrics.returns import daily_returns, trading_days
-from tradewind.reports.palette import BLACK, BLUE, GREY, SERIES, SKY, style
+from tradewind.reports.palette import BLACK, BLUE, GREY, SERIES, SKY, log_axis, style
 from tradewind.trading.strategy.names import TITLES as RULE_TITLES
 
 SHOWN_SHARPE = -6.0  # what loses faster than this leaves the chart; the tables have it
@@ -51,7 +51,8 @@ def equity_figure(portfolio_returns: pd.DataFrame, chosen: str, calendar: Calend
             line=line,
             hovertemplate=f"{label(strategy)}: %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
-    figure.update_layout(yaxis={"type": "log", "title": "equity, net of costs", "dtick": 1})
+    low, high = float(np.nanmin(equity.to_numpy())), float(np.nanmax(equity.to_numpy()))
+    figure.update_layout(yaxis=log_axis("equity, net of costs", max(low, 1e-4), high))
     _shade_holdout(figure, portfolio_returns)
     return style(figure, height=460)
 
@@ -75,7 +76,7 @@ def _add_band(figure: go.Figure, rows: pd.DataFrame, calendar: Calendar) -> None
         )  # fmt: skip
 
 
-def drawdown_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
+def drawdown_figure(portfolio_returns: pd.DataFrame, chosen: str, height: int = 320) -> go.Figure:
     """Distance below the highest equity so far."""
     net = portfolio_returns.pivot(index="timestamp", columns="strategy", values="net").fillna(0.0)
     equity = (1 + net).cumprod()
@@ -90,7 +91,7 @@ def drawdown_figure(portfolio_returns: pd.DataFrame, chosen: str) -> go.Figure:
         )  # fmt: skip
     figure.update_layout(yaxis={"tickformat": ".0%", "title": "drawdown"})
     _shade_holdout(figure, portfolio_returns)
-    return style(figure, height=320)
+    return style(figure, height=height)
 
 
 def cost_figure(cost_sensitivity: pd.DataFrame, chosen: str) -> go.Figure:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.reports.page import div, render, table
-from tradewind.reports.palette import BLUE, GREEN, GREY, VERMILION, style
+from tradewind.reports.palette import BLUE, GREEN, GREY, VERMILION, log_axis, style
 from tradewind.reports.text import number, percent
 
 COLOURS = {"trending": GREEN, "ranging": BLUE, "volatile": VERMILION, "unknown": GREY}
@@ -43,9 +43,25 @@ def regimes_figure(bars: pd.DataFrame, regimes: pd.DataFrame, points: int = SHOW
             line={"width": 0}, fillcolor=colour,
         )  # fmt: skip
         figure.add_trace(area, 2, 1)
-    figure.update_yaxes(type="log", title="price", row=1, col=1)
+    figure.update_yaxes(log_axis("price", float(close.min()), float(close.max())), row=1, col=1)
     figure.update_yaxes(range=[0, 1], title="probability", row=2, col=1)
     return style(figure, 520)
+
+
+def price_figure(bars: pd.DataFrame, points: int = SHOWN_POINTS) -> Any:
+    """The price alone, of a symbol whose regimes were never told apart.
+
+    Args:
+        bars: timestamp and close of one symbol.
+        points: how many bars are drawn at most.
+    """
+    import plotly.graph_objects as go
+
+    shown = bars.iloc[:: max(len(bars) // points, 1)]
+    line = {"color": COLOURS["unknown"], "width": 1.4}
+    figure = go.Figure(go.Scatter(x=shown["timestamp"].to_list(), y=shown["close"], mode="lines", line=line))
+    figure.update_layout(yaxis=log_axis("price", float(shown["close"].min()), float(shown["close"].max())))
+    return style(figure, 300)
 
 
 def summary_rows(summary: pd.DataFrame) -> Iterator[dict[str, str]]:
@@ -72,8 +88,12 @@ def render_regimes_page(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]],
         summary: `walk_forward.summarise` of all symbols.
     """
     points = max(SHOWN_POINTS // max(len(tables), 1), FEWEST_POINTS)
+    told = {partition: bool((regimes["regime"] != "unknown").any()) for partition, (_, regimes) in tables.items()}
     charts = [
-        {"symbol": partition.split("/")[1], "figure": div(regimes_figure(bars, regimes, points))}
+        {
+            "symbol": partition.split("/")[1],
+            "figure": div(regimes_figure(bars, regimes, points) if told[partition] else price_figure(bars, points)),
+        }
         for partition, (bars, regimes) in tables.items()
     ]
-    return render("regimes.html.j2", charts=charts, rows=table(summary_rows(summary)))
+    return render("regimes.html.j2", charts=charts, rows=table(summary_rows(summary)), is_told=any(told.values()))

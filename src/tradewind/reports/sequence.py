@@ -22,7 +22,7 @@ def coverage_figure(horizon_metrics: pd.DataFrame) -> go.Figure:
     for number, row in enumerate(table.to_dict("records")):
         figure.add_scatter(
             x=list(LEVELS.values()), y=[row[name] for name in LEVELS], mode="lines+markers",
-            name=f"{row['horizon']} bars", line={"color": SERIES[number % len(SERIES)]},
+            name=counted(row["horizon"]), line={"color": SERIES[number % len(SERIES)]},
             hovertemplate="promised %{x:.0%}, came %{y:.1%}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(
@@ -45,6 +45,7 @@ def training_figure(epochs: pd.DataFrame) -> go.Figure:
         figure.add_scatter(y=part["noise_scale"], line=line, showlegend=False, row=1, col=2, **shared)
     figure.update_xaxes(title="epoch")
     figure.update_yaxes(type="log")
+    figure.update_yaxes(dtick=1, col=2)  # over many powers of ten
     return _with_titles(figure)
 
 
@@ -60,13 +61,24 @@ def landscape_figure(health: pd.DataFrame) -> go.Figure:
     return style(figure)
 
 
-def attention_figure(attention: pd.DataFrame) -> go.Figure:
-    """Mean share of the attention by how long ago a bar was, and of the features that are selected, over the folds."""
+def counted(bars: int) -> str:
+    """1 bar, 2 bars."""
+    return f"{bars} bar{'' if bars == 1 else 's'}"
+
+
+def attention_figure(attention: pd.DataFrame) -> go.Figure | None:
+    """Mean share of the attention by how long ago a bar was, and of the features that are selected, over the folds.
+
+    None where there is nothing to choose among: one bar, and no features that are selected.
+    """
     means = attention.groupby(["kind", "name"], sort=False)["share"].mean()
-    kinds = [kind for kind in ("lag", "feature") if kind in means.index.get_level_values("kind")]
+    told = means.index.get_level_values("kind").value_counts()
+    kinds = [kind for kind in ("lag", "feature") if told.get(kind, 0) > 1]  # the share of an only one is 1
+    if not kinds:
+        return None
     titles = {"lag": "attention by lag", "feature": "features selected"}
     figure = make_subplots(
-        rows=1, cols=max(len(kinds), 1), subplot_titles=[titles[kind] for kind in kinds], horizontal_spacing=0.25
+        rows=1, cols=len(kinds), subplot_titles=[titles[kind] for kind in kinds], horizontal_spacing=0.25
     )
     for column, kind in enumerate(kinds, start=1):
         part = means.loc[kind]
@@ -92,7 +104,7 @@ def horizon_figure(horizon_metrics: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
     for number, (model, part) in enumerate(table[table["model"] != FLOOR].groupby("model", sort=False)):
         colour, name = SERIES[number % len(SERIES)], label(str(model))
-        bars = [f"{bars} bars" for bars in part["horizon"]]
+        bars = [counted(bars) for bars in part["horizon"]]
         better = 1 - part["crps_bps"].to_numpy() / floor.reindex(part["horizon"]).to_numpy()
         above, below = part["hit_rate_high"] - part["hit_rate"], part["hit_rate"] - part["hit_rate_low"]
         figure.add_bar(x=bars, y=better, name=name, legendgroup=name, marker_color=colour, row=1, col=1)

@@ -71,7 +71,7 @@ def distribution_figure(daily: pd.Series) -> go.Figure:
     ):  # fmt: skip
         figure.add_vline(
             x=at, line={"color": VERMILION, "dash": "dash" if name == "CVaR" else "solid", "width": 1.5},
-            annotation_text=name, annotation_position=side,
+            annotation_text=name, annotation_position=side, annotation_yshift=18,
         )  # fmt: skip
     figure.update_layout(
         xaxis={"title": "net return of a day", "tickformat": ".1%"},
@@ -103,10 +103,10 @@ def extreme_rows(trades: pd.DataFrame, best: bool) -> Iterator[dict[str, str]]:
         yield {
             "best" if best else "worst": row["symbol"],
             "side": "long" if row["side"] > 0 else "short",
-            "entered": f"{row['entry_time']:%Y-%m-%d %H:%M}",
-            "left": f"{row['exit_time']:%Y-%m-%d %H:%M}",
-            "bars": number(row["bars"], 0),
             "net": percent(row["net"], 2),
+            "bars": number(row["bars"], 0),
+            "entered": f"{row['entry_time']:%Y-%m-%d %H:%M}",
+            "exited": f"{row['exit_time']:%Y-%m-%d %H:%M}",
         }
 
 
@@ -164,9 +164,9 @@ def _traces(symbol: str, bars: pd.DataFrame, trades: pd.DataFrame) -> list[Any]:
     closed = trades[~trades["is_open"]] if "is_open" in trades else trades
     traces.append(
         go.Scatter(
-            x=closed["exit_time"], y=closed["exit_price"], mode="markers", name="left",
+            x=closed["exit_time"], y=closed["exit_price"], mode="markers", name="exited",
             marker={"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": BLACK}},
-            customdata=closed["net"], hovertemplate="left at %{y:.4g}: %{customdata:.2%} net<extra></extra>",
+            customdata=closed["net"], hovertemplate="exited at %{y:.4g}: %{customdata:.2%} net<extra></extra>",
         )
     )  # fmt: skip
     return traces

@@ -37,14 +37,23 @@ def number(value: Any, digits: int = 2) -> str:
 
 
 def interval(low: Any, high: Any, digits: int = 2) -> str:
-    """0.12 to 3.45.
+    """0.12 to 3.45; a dash where there is none, and where its ends are one: that says that nothing was measured.
 
     Args:
         low: the lower end.
         high: the upper end.
         digits: after the point.
     """
+    if low == high or not (_is_number(low) or _is_number(high)):
+        return "–"
     return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def probability(value: Any) -> str:
+    """12.3 %; what would be rounded to certainty is said to be beyond the last digit."""
+    if _is_number(value) and not 0.0005 <= value < 0.9995:
+        return "> 99.9 %" if value > 0.5 else "< 0.1 %"
+    return percent(value)
 
 
 def _is_number(value: Any) -> bool:
@@ -63,7 +72,7 @@ def how_chosen(verdict: dict[str, Any]) -> str:
             "which was named before the run: one trial, nothing was chosen. Beside it the best single model of "
             f"{verdict['models_compared']} is {label(verdict['best_model'])}, Sharpe ratio "
             f"{number(verdict['best_model_sharpe'])}: above what the best of {verdict['best_model_trials']} trials "
-            f"would show by luck with probability {percent(verdict['best_model_probability'])}."
+            f"would show by luck with probability {probability(verdict['best_model_probability'])}."
         )
     return (
         f"of the {verdict['models_compared']} models that were compared the one with the best walk-forward Sharpe "
@@ -291,11 +300,11 @@ def significance_rows(significance: pd.DataFrame) -> Iterator[dict[str, str]]:
         yield {
             "strategy": label(row["strategy"]),
             "Sharpe": number(row["sharpe"]),
-            "error, normal days": number(row["error_normal"]),
-            "error, as they are": number(row["error"]),
-            "Sharpe, days depend": number(row["sharpe_autocorrelated"]),
-            "P(Sharpe > 0)": percent(row["probabilistic_sharpe"]),
-            "deflated": percent(row["deflated_sharpe"]),
+            "error if days were normal": number(row["error_normal"]),
+            "error as they are": number(row["error"]),
+            "Sharpe, corrected for autocorrelation": number(row["sharpe_autocorrelated"]),
+            "P(Sharpe > 0)": probability(row["probabilistic_sharpe"]),
+            "deflated": probability(row["deflated_sharpe"]),
             "days needed": number(row["minimum_days"], 0),
             "days had": number(row["days"], 0),
             "sign flip p": number(row["sign_flip"], 3),
@@ -312,7 +321,7 @@ def superiority_rows(selection: dict[str, Any]) -> Iterator[dict[str, str]]:
                 "the best model against": name,
                 "White's reality check": number(selection[key]["reality_check"], 3),
                 "Hansen's SPA": number(selection[key]["consistent"], 3),
-                "SPA, lower to upper": interval(selection[key]["lower"], selection[key]["upper"], 3),
+                "SPA, lower to upper": f"{number(selection[key]['lower'], 3)} to {number(selection[key]['upper'], 3)}",
             }
 
 

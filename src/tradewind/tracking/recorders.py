@@ -82,17 +82,17 @@ def record_file(name: str, content: Any, path: Path) -> None:
 
 
 def record_models(name: str, keys: dict[str, str], path: Path) -> None:
-    """The models of all folds, as they lie in the store beside the list of their keys.
+    """The models of all folds, as they lie in the store beside the list of their keys, each with its signature.
 
     Args:
         name: name of the dataset.
         keys: of the store, by fold.
         path: of the list of keys; the models lie beside it.
     """
-    import mlflow
+    from tradewind.tracking.fold_models import log_fold_model
 
     for fold, key in keys.items():
-        mlflow.log_artifacts(str(path.parent / "folds" / key[:24]), artifact_path=f"{name}/fold_{fold}")
+        log_fold_model(path.parent / "folds" / key[:24], f"{name}/fold_{fold}")
 
 
 def record_verdict(name: str, verdict: dict[str, Any], path: Path) -> None:

@@ -71,7 +71,7 @@ def load_run(reference: str, tracking_uri: str, experiment: str) -> "Run":
     client = mlflow.MlflowClient(tracking_uri)
     found = client.get_experiment_by_name(experiment)
     runs = client.search_runs([found.experiment_id], order_by=["attributes.start_time DESC"]) if found else []
-    whole = [run for run in runs if "mlflow.parentRunId" not in run.data.tags and "verdict" in run.data.tags]
+    whole = [run for run in runs if "mlflow.parentRunId" not in run.data.tags and "judged" in run.data.tags]
     place = re.fullmatch(r"last(?:~(\d+))?", reference)
     if place:
         chosen = whole[int(place[1] or 0) :][:1]
@@ -90,5 +90,11 @@ def load_run(reference: str, tracking_uri: str, experiment: str) -> "Run":
     tables = {name: pd.read_parquet(folder / name / f"{name}.parquet") for name in COMPARED}
     started = pd.Timestamp(run.info.start_time, unit="ms", tz="UTC")
     return Run(
-        run.info.run_id[:8], str(run.info.run_name), started, run.data.tags["verdict"], run.data.params, **tables
+        run.info.run_id[:8],
+        str(run.info.run_name),
+        started,
+        run.data.tags["verdict"],
+        run.data.tags["judged"],
+        run.data.params,
+        **tables,
     )

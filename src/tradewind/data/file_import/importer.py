@@ -181,8 +181,8 @@ def _by_kind(path: Path, table: RawTable, settings: ImportSettings, notes: Impor
     if side is None and not notes.missing_settings:
         raise BadData(
             f"{path}: the columns {listed_names(list(table.columns))} are not those of {kind or _ANY_KIND}: "
-            "name them one by one (columns.open=NAME) or all in their order (column_names=A,B,...), or give skip_lines "
-            "if that is not the header"
+            "name them one by one (columns.open_time=NAME, columns.open=NAME, ...) or all in their order "
+            "(column_names=A,B,...), or give skip_lines if that is not the header"
         )
     plan = _whole(path, str(kind), table, notes, side.reason if side else None)
     plan.vintages = side.vintages if side else None

@@ -55,8 +55,15 @@ def _listed() -> tuple[str, ...]:
     return _Chosen.names
 
 
-def words(names: Iterable[str]) -> tuple[str, ...]:
-    """A list of names; also of words in one string, since Kedro splits `--params` at commas."""
+def words(names: Any) -> tuple[str, ...]:
+    """A list of names; also of words in one string, since Kedro splits `--params` at commas.
+
+    Raises:
+        BadParameters: it is neither.
+    """
+    if not isinstance(names, Iterable):
+        given = "nothing" if names is None else repr(names)
+        raise BadParameters(f"params:models takes names, --params='models=linear lightgbm'; found {given}")
     return tuple(names.split() if isinstance(names, str) else names)
 
 

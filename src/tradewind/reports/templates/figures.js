@@ -21,8 +21,21 @@
     const figure = content(place), plot = place.querySelector(".plot");
     figure.layout.template = look();
     figure.layout.font = {...figure.layout.font, color: token("--ink")};
-    if (place.clientWidth < 560 && !width) { figure.layout.font.size = 11; figure.layout.margin = {...figure.layout.margin, l: 44, r: 8}; }
+    const least = figure.layout.meta?.least_width;
+    if (least && !width && place.clientWidth < least) { width = least; place.style.overflowX = "auto"; }
+    // On paper two charts of the tear sheet share a page.
+    if (width && place.closest("#tear")) figure.layout.height = Math.min(figure.layout.height, 340);
+    if (place.clientWidth < 560 && !width) {
+      figure.layout.annotations?.forEach(note => { note.font = {...note.font, size: 11}; });
+      // Buttons stand above the legend, not on it.
+      const menus = figure.layout.updatemenus ?? [];
+      menus.forEach(menu => { menu.x = 0; menu.xanchor = "left"; menu.y = 1.42; });
+      if (menus.length) figure.layout.margin = {...figure.layout.margin, t: 120};
+      figure.layout.font.size = 11;
+      figure.layout.margin = {...figure.layout.margin, l: 44, r: 8};
+    }
     if (width) { figure.layout.width = width; figure.layout.autosize = false; }
+    plot.style.height = `${figure.layout.height}px`;
     Plotly.react(plot, figure.data, figure.layout, {displayModeBar: false, responsive: !width});
     place.dataset.drawn = "yes";
   };
