@@ -9,7 +9,7 @@ from tradewind.cli.project import output_option
 
 
 @click.command("simulate-market")
-@click.option("--symbols", type=click.IntRange(1, 200), default=3, show_default=True, help="How many symbols.")
+@click.option("--symbols", type=click.IntRange(1, 1000), default=3, show_default=True, help="How many symbols.")
 @click.option("--days", type=click.IntRange(1, 20_000), default=730, show_default=True, help="Length in days.")
 @click.option("--timeframe", default="1h", show_default=True, help="Bar, such as 1m, 5m, 15m or 1h.")
 @click.option("--edge", type=float, default=0.0, show_default=True, help="Annualised gross Sharpe planted; 0: nothing.")

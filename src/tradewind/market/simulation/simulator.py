@@ -41,7 +41,7 @@ class SimulationSpec(Parameters):
     renamed: ClassVar[Mapping[str, str]] = {"dirty_rows": "inject_errors"}
 
     venue: str = "simulated"
-    n_symbols: Annotated[int, Field(ge=1, le=200)] = 3
+    n_symbols: Annotated[int, Field(ge=1, le=1000)] = 3
     days: Annotated[int, Field(ge=2, le=20_000)] = 730
     timeframe: str = "1h"
     start: str = "2022-01-01"
