@@ -105,7 +105,9 @@ def write_stocks(folder: Path, symbols: int) -> None:
     for partition, bars in simulate_market(spec).bars.items():
         rows = bars[bars["open_time"].isin(sessions)]
         dated = rows.assign(open_time=pd.to_datetime(rows["open_time"], unit="ms", utc=True))
-        dated.rename(columns={"open_time": "timestamp"}).to_parquet(folder / f"{partition.split('/')[1]}-1d.parquet", index=False)
+        dated.rename(columns={"open_time": "timestamp"}).to_parquet(
+            folder / f"{partition.split('/')[1]}-1d.parquet", index=False
+        )
 
 
 def copy_project(folder: Path) -> None:
@@ -166,7 +168,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="kept; otherwise a temporary one")
     asked = parser.parse_args()
     for name in asked.sizes or SIZES:
-        print(f"\n{SIZES[name].title}\n\n| symbols | stage | user CPU, s | wall, s | peak, MiB |\n|---|---|---|---|---|")
+        print(
+            f"\n{SIZES[name].title}\n\n| symbols | stage | user CPU, s | wall, s | peak, MiB |\n|---|---|---|---|---|"
+        )
         for symbols in asked.symbols or SIZES[name].symbols:
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(asked.folder or temporary) / f"{name}-{symbols}"

@@ -1,10 +1,12 @@
 """Numbers of bars that are given as durations, and every timeframe planned by its name alone."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tradewind.compute import ComputeRules
 from tradewind.data.files.cleaning import MarketRules
@@ -25,6 +27,27 @@ from tradewind.trading.setup import TradingSetup
 
 PROJECT = Path(__file__).parents[2]
 TIMEFRAMES = ("1m", "5m", "15m", "1h", "4h", "1d", "1w")
+
+
+# Counts of bars whose meaning does not change with the bar: how late or how often something is said, what one row is,
+# how long the pieces are that a policy is cloned from.
+PLAIN_COUNTS = {
+    "data_engineering.quality.late_bars", "data_engineering.quality.runs.stale_bars",
+    "data_engineering.quality.runs.zero_volume_bars", "deep_learning.linear_network.network.window_bars",
+    *(f"reinforcement_learning.{agent}.rules.agent.clone_bars" for agent in ("ppo", "recurrent_ppo", "sac", "td3")),
+}  # fmt: skip
+ENVIRONMENTS = ("base", "quick", "test", "real", "stocks", "imported", "exchange", "research", "null_market")
+
+
+def counts(parameters: Any, path: str = "") -> Iterator[str]:
+    """Paths of plain numbers of bars above 1, which would stay as they are on every timeframe."""
+    if isinstance(parameters, dict):
+        for name, value in parameters.items():
+            yield from counts(value, f"{path}.{name}".lstrip("."))
+        return
+    is_count = path.endswith(("_bars", "_window", "row_stride"))
+    if is_count and isinstance(parameters, int | float) and (parameters > 1 or path in PLAIN_COUNTS):
+        yield path
 
 
 def loader(env: str | None, **universe: str) -> ProjectConfigLoader:
@@ -68,6 +91,31 @@ def test_the_demo_and_the_tests_count_what_they_always_counted() -> None:
         assert given["evaluation"]["robustness"]["smoothing_bars"] == smoothing
         assert given["trading"]["signal"]["smoothing_bars"] == 12
         assert given["regimes"]["first_fit_bars"] == 2160 and given["regimes"]["refit_bars"] == 8000
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_no_default_counts_bars_by_a_number_alone(env: str) -> None:
+    files = sorted((PROJECT / "conf" / env).glob("parameters*.yml"))
+    found = {path for file in files for path in counts(yaml.safe_load(file.read_text()) or {})}
+    smallest = {f"deep_learning.{network}.network.window_bars" for network in ("lstm", "tft")}
+    assert found == {"base": PLAIN_COUNTS, "test": smallest}.get(env, set())
+
+
+def test_a_planted_number_of_bars_is_found() -> None:
+    assert list(counts({"a": {"horizon_bars": 24, "row_stride": 1, "b": {"row_stride": 4}}})) == [
+        "a.horizon_bars", "a.b.row_stride",
+    ]  # fmt: skip
+
+
+def test_training_thins_rows_and_looks_back_by_time() -> None:
+    """Labels of 1d and 1w overlap over five bars: thinned to every fourth row there would be too few to learn from."""
+    by_bar = {name: loader(None, timeframe=name)["parameters"] for name in TIMEFRAMES}
+    trees = {name: given["classifier"]["lightgbm"]["training"]["row_stride"] for name, given in by_bar.items()}
+    assert trees == {"1m": 4, "5m": 4, "15m": 4, "1h": 4, "4h": 4, "1d": 1, "1w": 1}
+    networks = {name: given["deep_learning"]["lstm"] for name, given in by_bar.items()}
+    assert [one["network"]["window_bars"] for one in networks.values()] == [24, 24, 24, 24, 24, 12, 12]
+    assert [one["training"]["row_stride"] for one in networks.values()] == [6, 6, 6, 6, 6, 1, 1]
+    assert [one["regimes"]["rules"]["horizon_bars"] for one in by_bar.values()] == [24, 24, 24, 24, 24, 5, 5]
 
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)
