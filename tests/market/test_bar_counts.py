@@ -18,7 +18,7 @@ from tradewind.learning.features import matrix
 from tradewind.learning.features.catalogue import FeatureSelection, select
 from tradewind.learning.labels.triple_barrier import TripleBarrier
 from tradewind.learning.regimes.walk_forward import RegimePlan
-from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
+from tradewind.learning.splits.walk_forward import FoldPlan, make_folds, needed_bars
 from tradewind.market.bar_counts import bars_in, with_bar_counts
 from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 from tradewind.market.universe import Universe
@@ -155,6 +155,12 @@ def test_every_timeframe_is_planned_by_its_name_alone(timeframe: str, caplog: py
         bars["timestamp"], FoldPlan.model_validate(engineering["folds"]), universe.bar, labels.horizon_bars
     )
     assert len(folds) == engineering["folds"]["n_folds"] + 1
+    # A history that is too short for these numbers: what there is, what is needed, and how to get it.
+    plan = FoldPlan.model_validate(engineering["folds"])
+    needed = needed_bars(plan, labels.horizon_bars)
+    few = needed // 2
+    with pytest.raises(BadParameters, match=f"{few} bars with .*: at least {needed} are needed.*Provide earlier bars"):
+        make_folds(bars["timestamp"][:few], plan, universe.bar, labels.horizon_bars)
 
 
 def test_slower_timeframes_that_are_not_slower_are_left_out_with_a_line(caplog: pytest.LogCaptureFixture) -> None:

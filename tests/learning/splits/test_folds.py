@@ -1,5 +1,6 @@
 """No training label reaches into a test, and the check that says so can fail."""
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_too_little_history_is_refused() -> None:
 
 
 def test_a_refusal_names_how_many_bars_would_do() -> None:
-    """So many are enough, and at most six fewer are not; fewer folds are named where they would fit."""
+    """So many are enough, and a few less are not; fewer folds are named where they would fit."""
     rng = np.random.default_rng(11)
     for _ in range(60):
         horizon, embargo = (int(rng.integers(1, 40)) for _ in range(2))
@@ -114,8 +115,9 @@ def test_a_refusal_names_how_many_bars_would_do() -> None:
         needed = needed_bars(plan, horizon)
         rows = make_rows(needed, 0)
         make_folds(rows["timestamp"], plan, HOUR, horizon)
-        with pytest.raises(BadParameters, match=f"{needed - 6} bars .*at least {needed} are needed"):
-            make_folds(rows["timestamp"][: needed - 6], plan, HOUR, horizon)
+        short = needed - 4 - math.ceil(2 / (1 - plan.initial_share - plan.holdout_share))
+        with pytest.raises(BadParameters, match=f"{short} bars .*at least {needed} are needed"):
+            make_folds(rows["timestamp"][:short], plan, HOUR, horizon)
     fewer = r"or set feature_engineering.folds.n_folds=16, for which they are enough"
     with pytest.raises(BadParameters, match=fewer):
         folds_of(make_rows(150, 0), 1, n_folds=30, embargo_bars=1)

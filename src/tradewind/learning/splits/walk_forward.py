@@ -93,9 +93,10 @@ def needed_bars(plan: FoldPlan, horizon_bars: int) -> int:
         horizon_bars: how far labels look.
     """
     life = horizon_bars + 1
-    tested = 2 * life * plan.n_folds / (1 - plan.initial_share - plan.holdout_share)
+    # The edges of folds are whole bars: between two of them a bar may be lost.
+    tested = (2 * life * plan.n_folds + 1) / (1 - plan.initial_share - plan.holdout_share)
     trained = 4 * (life + plan.embargo_bars) / plan.initial_share
-    return math.ceil(max(tested, trained)) + 3  # the edges of folds are whole bars
+    return math.ceil(max(tested, trained)) + 2
 
 
 def _too_short(span: timedelta, plan: FoldPlan, purge: timedelta, embargo: timedelta, spacing: timedelta) -> str:
