@@ -105,7 +105,7 @@ def _too_short(span: timedelta, plan: FoldPlan, purge: timedelta, embargo: timed
     instead = f"; or set feature_engineering.folds.n_folds={fewer[-1]}, for which they are enough" if fewer else ""
     return (
         f"feature_engineering.folds: {bars} bars with features are too short for {plan.n_folds} folds with labels of "
-        f"{horizon} bars and an embargo of {round(embargo / spacing)}: at least {needed_bars(plan, horizon)} are needed, "
-        "beside those before the features are known. Provide earlier bars (more files, kedro download --since, kedro "
+        f"{horizon} bars and an embargo of {round(embargo / spacing)}: at least {needed_bars(plan, horizon)} are "
+        "needed, beside those before the features are known. Provide earlier bars (more files, kedro download --since, kedro "
         f"backfill), or take a shorter universe.timeframe{instead}"
     )
