@@ -106,6 +106,6 @@ def _too_short(span: timedelta, plan: FoldPlan, purge: timedelta, embargo: timed
     return (
         f"feature_engineering.folds: {bars} bars with features are too short for {plan.n_folds} folds with labels of "
         f"{horizon} bars and an embargo of {round(embargo / spacing)}: at least {needed_bars(plan, horizon)} are "
-        "needed, beside those before the features are known. Provide earlier bars (more files, kedro download --since, kedro "
-        f"backfill), or take a shorter universe.timeframe{instead}"
+        "needed, beside those before the features are known. Provide earlier bars (more files, kedro download "
+        f"--since, kedro backfill), or take a shorter universe.timeframe{instead}"
     )
