@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,10 +121,10 @@ def copy_project(folder: Path) -> None:
         (folder / "data" / layer.name).mkdir(parents=True)
 
 
-def run_size(name: str, symbols: int, folder: Path, stages: tuple[str, ...] = STAGES) -> list[tuple[str, Used]]:
+def run_size(name: str, symbols: int, folder: Path, stages: Sequence[str] = STAGES) -> Iterator[tuple[str, Used]]:
     """Make a market of this size in a copy of the project at `folder`, and run the stages on it.
 
-    Returns:
+    Yields:
         What each stage took, up to the one that failed.
     """
     size = SIZES[name]
@@ -136,27 +137,33 @@ def run_size(name: str, symbols: int, folder: Path, stages: tuple[str, ...] = ST
         market = folder / "data/env/quick/01_raw/market.sqlite"
         made = [kedro, "simulate-market", "--symbols", str(symbols), "--days", str(size.days), "--timeframe",
                 size.timeframe, "--edge", str(EDGE), "--seed", str(SEED), "--output", str(market)]  # fmt: skip
-        used = [("simulate-market", measured(made, folder, folder / "simulate-market.log"))]
+        yield "simulate-market", measured(made, folder, folder / "simulate-market.log")
     else:
         write_stocks(folder / "stocks", symbols)
         environment["TRADEWIND_DATA"] = str(folder / "stocks")
         settings += ["universe.reference_symbol=SIM1", "universe.chosen=beforehand", *QUICK]
-        used = []
     for stage in stages:
         command = [kedro, "run", "--env", size.env, "--pipelines", stage, "--params", ",".join(settings)]
         log = folder / f"{stage}.log"
-        used.append((stage, measured(command, folder, log, **environment)))
-        if used[-1][1].status:
+        used = measured(command, folder, log, **environment)
+        yield stage, used
+        if used.status:
             print(log.read_text()[-2000:])
-            break
-    return used
+            return
 
 
-def rows_of(used: list[tuple[str, Used]], symbols: int) -> list[str]:
-    """Lines of a Markdown table, the last one of all together."""
-    cells = [(stage, one.user, one.wall, one.peak_mib) for stage, one in used]
-    total = ("all", sum(c[1] for c in cells), sum(c[2] for c in cells), max(c[3] for c in cells))
-    return [f"| {symbols} | {s} | {u:.1f} | {w:.1f} | {m:,.0f} |" for s, u, w, m in [*cells, total]]
+def print_size(name: str, symbols: int, folder: Path, stages: Sequence[str]) -> None:
+    """The lines of a Markdown table as they come, the last one of all stages together."""
+    total = Used(0.0, 0.0, 0.0, 0)
+    for stage, used in run_size(name, symbols, folder, stages):
+        print(_row(symbols, stage, used), flush=True)
+        peak = max(total.peak_mib, used.peak_mib)
+        total = Used(total.user + used.user, total.wall + used.wall, peak, used.status)
+    print(_row(symbols, "all", total), flush=True)
+
+
+def _row(symbols: int, stage: str, used: Used) -> str:
+    return f"| {symbols} | {stage} | {used.user:.1f} | {used.wall:.1f} | {used.peak_mib:,.0f} |"
 
 
 def main() -> None:
@@ -164,7 +171,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", nargs="*", choices=[*SIZES, []], help="which; all unless named")
     parser.add_argument("--symbols", type=int, nargs="*", help="how many, instead of those of the size")
-    parser.add_argument("--stages", nargs="*", default=STAGES, help="up to which the stages are run")
+    parser.add_argument("--stages", nargs="*", default=STAGES, help="which are run, in their order")
     parser.add_argument("--folder", type=Path, help="kept; otherwise a temporary one")
     asked = parser.parse_args()
     for name in asked.sizes or SIZES:
@@ -174,7 +181,7 @@ def main() -> None:
         for symbols in asked.symbols or SIZES[name].symbols:
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(asked.folder or temporary) / f"{name}-{symbols}"
-                print("\n".join(rows_of(run_size(name, symbols, folder, tuple(asked.stages)), symbols)), flush=True)
+                print_size(name, symbols, folder, asked.stages)
 
 
 if __name__ == "__main__":
