@@ -33,7 +33,7 @@ QUICK = (
     "evaluation.robustness.smoothing_bars=0 3 5",
 )
 EDGE, SEED = 2.2, 7
-FIRST_SESSION, YEARS = "2010-01-01", 14
+FIRST_HOUR, FIRST_SESSION, YEARS = "2018-01-01", "2010-01-01", 14
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,9 @@ def copy_project(folder: Path) -> None:
         (folder / "data" / layer.name).mkdir(parents=True)
 
 
-def run_size(name: str, symbols: int, folder: Path, stages: Sequence[str] = STAGES) -> Iterator[tuple[str, Used]]:
+def run_size(
+    name: str, symbols: int, folder: Path, stages: Sequence[str], params: str = ""
+) -> Iterator[tuple[str, Used]]:
     """Make a market of this size in a copy of the project at `folder`, and run the stages on it.
 
     Yields:
@@ -131,12 +133,14 @@ def run_size(name: str, symbols: int, folder: Path, stages: Sequence[str] = STAG
     copy_project(folder)
     kedro = str(Path(sys.executable).with_name("kedro"))
     listed = " ".join(f"SIM{number}" for number in range(1, symbols + 1))
-    settings = [f"universe.timeframe={size.timeframe}", f"universe.symbols={listed}"]
+    settings = [f"universe.timeframe={size.timeframe}", f"universe.symbols={listed}", *filter(None, [params])]
     environment = {}
     if size.env == "quick":
         market = folder / "data/env/quick/01_raw/market.sqlite"
-        made = [kedro, "simulate-market", "--symbols", str(symbols), "--days", str(size.days), "--timeframe",
-                size.timeframe, "--edge", str(EDGE), "--seed", str(SEED), "--output", str(market)]  # fmt: skip
+        made = [
+            kedro, "simulate-market", "--symbols", str(symbols), "--days", str(size.days), "--start", FIRST_HOUR,
+            "--timeframe", size.timeframe, "--edge", str(EDGE), "--seed", str(SEED), "--output", str(market),
+        ]  # fmt: skip
         yield "simulate-market", measured(made, folder, folder / "simulate-market.log")
     else:
         write_stocks(folder / "stocks", symbols)
@@ -152,10 +156,10 @@ def run_size(name: str, symbols: int, folder: Path, stages: Sequence[str] = STAG
             return
 
 
-def print_size(name: str, symbols: int, folder: Path, stages: Sequence[str]) -> None:
+def print_size(name: str, symbols: int, folder: Path, stages: Sequence[str], params: str) -> None:
     """The lines of a Markdown table as they come, the last one of all stages together."""
     total = Used(0.0, 0.0, 0.0, 0)
-    for stage, used in run_size(name, symbols, folder, stages):
+    for stage, used in run_size(name, symbols, folder, stages, params):
         print(_row(symbols, stage, used), flush=True)
         peak = max(total.peak_mib, used.peak_mib)
         total = Used(total.user + used.user, total.wall + used.wall, peak, used.status)
@@ -172,6 +176,7 @@ def main() -> None:
     parser.add_argument("sizes", nargs="*", choices=[*SIZES, []], help="which; all unless named")
     parser.add_argument("--symbols", type=int, nargs="*", help="how many, instead of those of the size")
     parser.add_argument("--stages", nargs="*", default=STAGES, help="which are run, in their order")
+    parser.add_argument("--params", default="", help="more parameters, as in kedro run --params")
     parser.add_argument("--folder", type=Path, help="kept; otherwise a temporary one")
     asked = parser.parse_args()
     for name in asked.sizes or SIZES:
@@ -181,7 +186,7 @@ def main() -> None:
         for symbols in asked.symbols or SIZES[name].symbols:
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(asked.folder or temporary) / f"{name}-{symbols}"
-                print_size(name, symbols, folder, asked.stages)
+                print_size(name, symbols, folder, asked.stages, asked.params)
 
 
 if __name__ == "__main__":
