@@ -109,13 +109,12 @@ def test_a_planted_number_of_bars_is_found() -> None:
 
 def test_training_thins_rows_and_looks_back_by_time() -> None:
     """Labels of 1d and 1w overlap over five bars: thinned to every fourth row there would be too few to learn from."""
-    by_bar = {name: loader(None, timeframe=name)["parameters"] for name in TIMEFRAMES}
-    trees = {name: given["classifier"]["lightgbm"]["training"]["row_stride"] for name, given in by_bar.items()}
-    assert trees == {"1m": 4, "5m": 4, "15m": 4, "1h": 4, "4h": 4, "1d": 1, "1w": 1}
-    networks = {name: given["deep_learning"]["lstm"] for name, given in by_bar.items()}
-    assert [one["network"]["window_bars"] for one in networks.values()] == [24, 24, 24, 24, 24, 12, 12]
-    assert [one["training"]["row_stride"] for one in networks.values()] == [6, 6, 6, 6, 6, 1, 1]
-    assert [one["regimes"]["rules"]["horizon_bars"] for one in by_bar.values()] == [24, 24, 24, 24, 24, 5, 5]
+    fast, slow = (loader(None, timeframe=name)["parameters"] for name in ("1m", "1d"))
+    for given, expected in ((fast, (4, 24, 6, 24)), (slow, (1, 12, 1, 5))):
+        network = given["deep_learning"]["lstm"]
+        trees, looks_back = given["classifier"]["lightgbm"]["training"]["row_stride"], network["network"]["window_bars"]
+        ahead = given["regimes"]["rules"]["horizon_bars"]
+        assert (trees, looks_back, network["training"]["row_stride"], ahead) == expected
 
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)
