@@ -58,12 +58,15 @@ def test_the_five_minute_files_keep_their_hole(new_project: Any, shared_data: Pa
 
 
 @pytest.mark.depth
-def test_a_month_of_real_minutes_runs_to_a_report(new_project: Any, shared_data: Path) -> None:
-    folder = shared_data / "ohlcv_perp/binance_usdm"
-    params = "universe.symbols=BTCUSDT ETHUSDT,universe.timeframe=1m,models=linear lightgbm"
+def test_a_fortnight_of_real_minutes_runs_to_a_report(new_project: Any, shared_data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "minutes"
+    folder.mkdir()
+    candles = pd.read_parquet(shared_data / "ohlcv_perp/binance_usdm/BTCUSDT-1m.parquet")
+    candles.tail(14 * 1440).to_parquet(folder / "BTCUSDT-1m.parquet", index=False)
+    params = "universe.symbols=BTCUSDT,universe.timeframe=1m,models=linear lightgbm,feature_engineering.folds.n_folds=2"
     new_project.kedro("run", "--env", "real", "--params", params, TRADEWIND_DATA=str(folder))
     quality = pd.read_parquet(new_project.data("real") / "08_reporting/data_quality.parquet").set_index("symbol")
-    assert quality.loc["BTCUSDT", "rows_accepted"] == 43198
+    assert quality.loc["BTCUSDT", "rows_accepted"] == 14 * 1440
     assert "1m bars" in (new_project.data("real") / "08_reporting/report.html").read_text()
 
 
