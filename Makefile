@@ -9,7 +9,7 @@ export DO_NOT_TRACK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install install-test run quick paper serve proto test test-all lint coverage bench truth airflow viz
-.PHONY: soak docs pictures first-hour clean checks style format imports types kernels
+.PHONY: soak sizes docs pictures first-hour clean checks style format imports types kernels
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -97,6 +97,9 @@ bench: install-test  ## measure speed against the peers, in one run each
 
 soak: install-test  ## a paper account for 30 simulated days with 200 planted faults, 500 kills, and SOAK_S real seconds (3600)
 	SOAK_S=$(or $(SOAK_S),3600) $(BIN)/pytest -m depth -s tests/live/test_exchange.py tests/live/test_kills.py tests/live/test_halt.py
+
+sizes: install  ## measure time and memory by the size of the market, 1 to 500 symbols (an hour); SIZES=small for one
+	$(BIN)/python tools/sizes.py $(SIZES)
 
 truth: install  ## measure how often the verdict is wrong, on 400 simulated markets; can be stopped and goes on
 	$(BIN)/kedro truth

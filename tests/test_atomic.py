@@ -7,11 +7,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.data.stores.forks import said_in_fork
-from tradewind.atomic import atomic_file, first_file, is_abandoned, write_bytes
+from tradewind.atomic import atomic_file, first_file, is_abandoned, make_folder, write_bytes
 from tradewind.errors import BadParameters, TemporaryOutage
 
 
@@ -79,6 +80,21 @@ def test_a_folder_that_is_not_ours_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(BadParameters, match=r"file\.txt may not be written by this user"):
         refuse()
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "said"),
+    [(errno.EROFS, BadParameters, "may not be written by this user"), (errno.ENOSPC, TemporaryOutage, "free space")],
+)
+def test_a_folder_that_cannot_be_made_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception], said: str
+) -> None:
+    def refuse(folder: Path, **how: Any) -> None:
+        raise OSError(number, os.strerror(number), str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(kind, match=f"new .*{said}"):
+        make_folder(tmp_path / "new")
 
 
 def test_an_error_about_another_file_is_left_as_it_is(tmp_path: Path) -> None:

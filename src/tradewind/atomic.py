@@ -75,10 +75,18 @@ def explain(path: Path, error: OSError) -> Exception:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and those above it, each known to the disk when this returns."""
+    """Make `folder` and those above it, each known to the disk when this returns.
+
+    Raises:
+        BadParameters: this user may not make it, or the disk is read-only.
+        TemporaryOutage: the disk is full.
+    """
     if not folder.is_dir():
         make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise explain(folder, error) from error
         _sync(folder.parent)
 
 

@@ -1,6 +1,7 @@
 """How Kedro runs this project. See https://docs.kedro.org/en/stable/configure/configuration_basics/."""
 
 import os
+import re
 import warnings
 from copy import deepcopy
 from pathlib import Path
@@ -26,6 +27,8 @@ SESSION_CLASS = ProjectSession
 _SOURCE = Path(__file__).resolve().parents[2]
 PROJECT = _SOURCE if (_SOURCE / "pyproject.toml").is_file() else Path.cwd()
 DEFAULT_ENVIRONMENT = "local"
+# SQLAlchemy reads these as an escaped sign and as the beginning of options.
+_IN_ADDRESSES = re.compile(r"%[0-9A-Fa-f]{2}|\?")
 
 # Kedro and kedro-mlflow call what OmegaConf will retire, and evaluation reads namespaced datasets on purpose: nothing
 # that who runs the project could mend.
@@ -50,7 +53,16 @@ def _environment(name: str, default: str | None = None) -> str:
 
 
 def _project_file(name: str) -> str:
-    """The absolute path of a file of the project, wherever Kedro was started: a notebook's folder, say."""
+    """The absolute path of a file of the project, wherever Kedro was started: a notebook's folder, say.
+
+    Raises:
+        BadParameters: the path has signs that mean something else in the address of a database.
+    """
+    found = _IN_ADDRESSES.search(str(PROJECT))
+    if found is not None:
+        raise BadParameters(
+            f"the project lies in {PROJECT}: the address of a database cannot hold {found[0]!r}; rename that folder"
+        )
     return str(PROJECT / name)
 
 

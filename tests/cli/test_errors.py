@@ -74,6 +74,11 @@ WRONG = {
     "a setting without a value": ("import-bars {tmp}/btc.csv --set timezone", "--set takes NAME=VALUE, found 'timez"),
     "a store that there is not": ("store-status --store nope", "there is no store 'nope'; `stores` in globals.yml has"),
     "nothing to backfill": ("backfill --source binance", "say --symbols and --since"),
+    "a market that begins on no day": ("simulate-market --start soon --output {tmp}/m.sqlite", "must be a day such as"),
+    "a market of the future": (
+        "simulate-market --days 20000 --timeframe 1d --output {tmp}/m.sqlite",
+        "end on 2076-10-04: no run takes a bar that has not closed yet; give an earlier --start, or fewer days",
+    ),
     "a market that cannot be": ("simulate-market --timeframe 7h --output {tmp}/m.sqlite", "timeframe must divide 8 h"),
     "a stage that there is not": ("status --stage nope", "--stage is one of .*classifier"),
     "a block that is one number": ("run --params=universe=7", "universe is a block of venue, symbols and timeframe.*7"),

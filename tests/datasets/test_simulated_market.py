@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from kedro.io.core import DatasetError
 
+from tradewind.datasets import simulated_market
 from tradewind.datasets.simulated_market import SimulatedMarketDataset, write_market
-from tradewind.errors import BadParameters
+from tradewind.errors import BadParameters, TemporaryOutage
 from tradewind.market.simulation.simulator import SimulationSpec, simulate_market
 
 SMALL = {"days": 10, "n_symbols": 2, "edge": 1.0, "inject_errors": 5}
@@ -32,6 +33,17 @@ def test_a_missing_file_is_simulated_and_then_only_read(path: Path) -> None:
     assert set(dataset(path, "side_series").load()["series"]) == {"funding", "sentiment"}
     assert list(dataset(path, "oracle").load()) == ["symbol", "timestamp", "expected_return", "target"]
     assert path.read_bytes() == written
+
+
+def test_a_full_disk_is_told_with_what_to_do(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(simulated_market, "write_market", refuse)
+    with pytest.raises(DatasetError) as told:
+        dataset(path).load()
+    assert isinstance(told.value.__cause__, TemporaryOutage)
+    assert "market.sqlite cannot be written: database or disk is full. Free space" in str(told.value.__cause__)
 
 
 def test_cells_come_as_they_were_delivered(path: Path) -> None:

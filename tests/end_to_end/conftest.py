@@ -182,8 +182,8 @@ def write_lean(project: Project) -> None:
 
 @pytest.fixture
 def new_project(tmp_path: Path) -> Iterator[Project]:
-    """A project that nobody has run."""
-    project = copy_project(tmp_path / "project")
+    """A project that nobody has run, in a folder as people name theirs: blanks, signs, letters beyond ASCII."""
+    project = copy_project(tmp_path / "Größe & Möwe 日本" / "the project")
     yield project
     project.close()
 

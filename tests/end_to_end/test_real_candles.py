@@ -55,3 +55,33 @@ def test_the_five_minute_files_keep_their_hole(new_project: Any, shared_data: Pa
     assert pd.read_parquet(labels)["forward_return"].abs().max() < 0.6
     (features,) = (data / "04_feature/features/binance/SOLUSDT").glob("*.parquet")
     assert pd.read_parquet(features, columns=["log_return_168"])["log_return_168"].abs().max() < 1.0
+
+
+@pytest.mark.depth
+def test_a_fortnight_of_real_minutes_runs_to_a_report(new_project: Any, shared_data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "minutes"
+    folder.mkdir()
+    candles = pd.read_parquet(shared_data / "ohlcv_perp/binance_usdm/BTCUSDT-1m.parquet")
+    candles.tail(14 * 1440).to_parquet(folder / "BTCUSDT-1m.parquet", index=False)
+    params = "universe.symbols=BTCUSDT,universe.timeframe=1m,models=linear lightgbm,feature_engineering.folds.n_folds=2"
+    new_project.kedro("run", "--env", "real", "--params", params, TRADEWIND_DATA=str(folder))
+    quality = pd.read_parquet(new_project.data("real") / "08_reporting/data_quality.parquet").set_index("symbol")
+    assert quality.loc["BTCUSDT", "rows_accepted"] == 14 * 1440
+    assert "1m bars" in (new_project.data("real") / "08_reporting/report.html").read_text()
+
+
+@pytest.mark.depth
+def test_fourteen_years_of_real_weeks_run_to_a_report(new_project: Any, shared_data: Path, tmp_path: Path) -> None:
+    """The funds' sessions put together to weeks that open on Mondays."""
+    folder = tmp_path / "weeks"
+    folder.mkdir()
+    how = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
+    for file in (shared_data / "equities_daily/us_etf").glob("*-1d.parquet"):
+        sessions = pd.read_parquet(file)
+        weeks = sessions.resample("W-MON", on="timestamp", closed="left", label="left").agg(how).dropna()
+        weeks.reset_index().to_parquet(folder / file.name.replace("-1d", "-1w"), index=False)
+    params = "universe.timeframe=1w"
+    new_project.kedro("run", "--env", "stocks", "--params", params, TRADEWIND_DATA=str(folder))
+    quality = pd.read_parquet(new_project.data("stocks") / "08_reporting/data_quality.parquet")
+    assert len(quality) == 8 and (quality["segments"] == 1).all()
+    assert "1w bars" in (new_project.data("stocks") / "08_reporting/report.html").read_text()

@@ -1,4 +1,5 @@
-"""Ctrl-C, two runs at once, another working directory, an installed package: each with one clear line."""
+"""Ctrl-C, two runs at once, a disk that is full or not ours, another working directory, an installed package: each with
+one clear line."""
 
 import os
 import shutil
@@ -56,6 +57,33 @@ def test_ctrl_c_ends_in_one_line_and_meanwhile_nobody_else_gets_the_folder(new_p
     assert again.returncode == 0, again.stdout + again.stderr
     assert "data_engineering.type_bars" not in again.stdout  # it was complete
     assert not (folder / "mlartifacts").exists() and not (folder / "data").exists()
+
+
+# What is mounted at `data` for one process, and what is said then.
+MOUNTS = [
+    ("mount --bind data data && mount -o remount,ro,bind data", "data/env may not be written by this user"),
+    ("mount -t tmpfs -o size=1500k none data", "market.sqlite cannot be written: database or disk is full. Free space"),
+    (
+        "mount -t tmpfs -o size=2300k none data",
+        "cannot be written: No space left on device. What was there is unharmed",
+    ),
+]
+
+
+@pytest.mark.depth
+@pytest.mark.parametrize(("mount", "said"), MOUNTS, ids=["read-only", "full", "full later"])
+def test_a_disk_that_is_full_or_read_only_is_told_in_one_line(new_project: Any, mount: str, said: str) -> None:
+    def kedro(*words: str) -> subprocess.CompletedProcess[str]:
+        command = ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh", sys.executable, "-m", *words]
+        environment = new_project._environment()
+        return subprocess.run(command, cwd=new_project.folder, env=environment, capture_output=True, text=True)
+
+    if kedro("kedro", "--version").returncode:
+        pytest.skip("a mount of its own needs root")
+    done = kedro("kedro", *STAGE)
+    printed = done.stdout + done.stderr
+    (line,) = [one for one in printed.splitlines() if one.startswith("Error: ")]
+    assert done.returncode == 1 and said in line and "Traceback" not in printed
 
 
 @pytest.fixture

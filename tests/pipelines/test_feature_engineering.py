@@ -79,7 +79,7 @@ def test_a_side_series_without_values_is_named(bars: dict[str, Callable[[], pd.D
 
 def test_a_history_shorter_than_the_horizon_is_refused(bars: dict[str, Callable[[], pd.DataFrame]]) -> None:
     short = {name: lambda load=load: load().iloc[:12] for name, load in bars.items()}
-    with pytest.raises(BadData, match="no row of 12 has a whole horizon"):
+    with pytest.raises(BadData, match="none of its 12 bars has a label: "):
         make_labels(short, UNIVERSE, METHOD, WEIGHTS, 1)
 
 

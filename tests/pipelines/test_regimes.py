@@ -18,6 +18,8 @@ from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import breakdown
 from tradewind.pipelines.feature_engineering.label_nodes import ModelInputRules, assemble_model_input
 from tradewind.pipelines.regimes.nodes import draw_regimes, find_regimes
+from tradewind.reports.palette import SHOWN_SYMBOLS
+from tradewind.reports.regimes import render_regimes_page
 
 UNIVERSE = Universe(venue="simulated", symbols=("SIM1", "SIM2"), timeframe="1h")
 PLAN = RegimePlan(
@@ -52,6 +54,18 @@ def test_tables_models_summary_and_page(bars: Bars, found: Any) -> None:
     assert page.count("<h2>") == 2 and "p_leave" not in page
     assert 'src="http' not in page
     assert len(page) < 3_000_000
+    assert "symbols are drawn" not in page
+
+
+def test_of_many_symbols_the_first_are_drawn(bars: Bars, found: Any) -> None:
+    table, _, summary = found[0]["simulated/SIM1/1h"], *found[1:]
+    history = bars["simulated/SIM1/1h"]()
+    names = [f"S{number:02}" for number in range(SHOWN_SYMBOLS + 1)]
+    page = render_regimes_page(
+        {f"v/{name}/1h": (history, table) for name in names},
+        pd.concat([summary[summary["symbol"] == "SIM1"].assign(symbol=name) for name in names]),
+    )
+    assert page.count("<h2>") == SHOWN_SYMBOLS and "The first 20 of 21 symbols are drawn." in page
 
 
 def test_a_symbol_without_bars_is_named(bars: Bars) -> None:

@@ -321,3 +321,16 @@ def test_a_holding_that_owes_funding_is_explained(tables: ReportTables) -> None:
     for exposure, is_shown in ((1.0, False), (1.4, True)):
         board.loc[board["strategy"] == "buy_and_hold", "exposure"] = exposure
         assert ("hold more than it owns (140 %" in render_html(replace(tables, leaderboard=board))) == is_shown
+
+
+def test_of_many_symbols_the_prices_of_those_are_drawn_that_earned_or_lost_most(tables: ReportTables) -> None:
+    """Each has a button that shows and hides the lines of all: of hundreds they would be most of the page."""
+    bars, (strategy, trades) = next(iter(tables.closes.values())), next(iter(tables.trades.items()))
+    one = trades.loc[[trades["mfe"].idxmax()]]
+    names = [f"S{number:02}" for number in range(tear_sheet.SHOWN_SYMBOLS + 5)]
+    many = pd.concat([one.assign(symbol=name, net=0.001 * (number + 1)) for number, name in enumerate(names)])
+    figure = tear_sheet.price_figure(dict.fromkeys(names, bars), many)
+    (menu,) = figure.layout.updatemenus
+    assert [button.label for button in menu.buttons] == names[5:]
+    wide = replace(tables, closes=dict.fromkeys(names, bars), trades={**tables.trades, strategy: many})
+    assert "of the 20 symbols, of 25, that earned or lost most" in render_html(wide)

@@ -14,7 +14,7 @@ from kedro.io import AbstractDataset
 from pydantic import ValidationError
 
 from tradewind.atomic import atomic_file
-from tradewind.errors import BadData, BadParameters
+from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.market.simulation.simulator import SimulatedMarket, SimulationSpec, simulate_market
 from tradewind.parameters import faults
 
@@ -148,7 +148,12 @@ class SimulatedMarketDataset(AbstractDataset[None, Any]):
             logger.info(
                 "simulating %d symbols x %d days into %s", self._spec.n_symbols, self._spec.days, self._filepath
             )
-            write_market(simulate_market(self._spec), self._filepath, "catalog")
+            try:
+                write_market(simulate_market(self._spec), self._filepath, "catalog")
+            except sqlite3.OperationalError as error:
+                raise TemporaryOutage(
+                    f"{self._filepath} cannot be written: {error}. Free space (or raise the quota) and run again"
+                ) from error
 
     def _check_columns(self, connection: sqlite3.Connection) -> None:
         found = {row[1] for row in connection.execute("SELECT * FROM pragma_table_info(?)", (self._table,))}

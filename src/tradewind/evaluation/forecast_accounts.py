@@ -10,6 +10,7 @@ from tradewind.evaluation.roles import Booleans, is_walk_forward
 from tradewind.evaluation.traded_market import TradedMarket
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.base import QUANTILES
+from tradewind.market.parts import SymbolRows
 from tradewind.metrics.distribution import probability_below
 from tradewind.metrics.risk import MEASURES
 from tradewind.trading.engine import robustness
@@ -29,10 +30,10 @@ def forecast_account(
     Returns:
         One row a bar: timestamp and the account's columns, as shares of equity.
     """
-    tables = []
+    tables, of_symbol = [], SymbolRows(forecasts)
     for symbol, (bars, _) in market.histories.items():
         chosen = chosen_bars[symbol]
-        target = model_targets(market, symbol, forecasts[forecasts["symbol"] == symbol])[chosen]
+        target = model_targets(market, symbol, of_symbol[symbol])[chosen]
         tables.append(pd.DataFrame({"symbol": symbol, "timestamp": bars["timestamp"][chosen].array, "target": target}))
     under, targets = market.portfolio(pd.concat(tables, ignore_index=True))
     return portfolio_account(under, targets, market.setup.costs, market.setup.execution)

@@ -12,6 +12,7 @@ from tradewind.evaluation.accounts import portfolio_returns
 from tradewind.evaluation.roles import is_tested, with_role
 from tradewind.evaluation.traded_market import Floats, TradedMarket
 from tradewind.learning.models import catalogue
+from tradewind.market.parts import SymbolRows
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.risk import measures_of
 from tradewind.metrics.verdict import best_first
@@ -71,20 +72,17 @@ def make_positions(
         _require_own_fold(table, folds)
     without_model = _baseline_targets(market)
     origins = {name: Origin.of(table) for name, table in (by_model | by_agent).items()}
+    said_by = {model: SymbolRows(table) for model, table in by_model.items()}
+    held_by = {name: SymbolRows(table) for name, table in (by_agent | {baselines.ORACLE: oracle}).items()}
     tables: dict[str, list[pd.DataFrame]] = {}
     for symbol, (bars, _) in market.histories.items():
         tested = is_tested(bars, folds)
-        targets = {
-            model: model_targets(market, symbol, table[table["symbol"] == symbol]) for model, table in by_model.items()
-        }
-        for agent, table in by_agent.items():
-            agent_rows = table[table["symbol"] == symbol]
-            if len(agent_rows):
-                targets[agent] = _on_bars(agent_rows, bars)
+        targets = {model: model_targets(market, symbol, rows[symbol]) for model, rows in said_by.items()}
+        held = {name: rows[symbol] for name, rows in held_by.items() if symbol in rows}
+        targets |= {name: _on_bars(rows, bars) for name, rows in held.items() if name != baselines.ORACLE}
         targets |= without_model[symbol]
-        oracle_rows = oracle[oracle["symbol"] == symbol]
-        if len(oracle_rows):
-            targets[baselines.ORACLE] = _on_bars(oracle_rows, bars)
+        if baselines.ORACLE in held:
+            targets[baselines.ORACLE] = _on_bars(held[baselines.ORACLE], bars)
         for name, target in targets.items():
             origin = origins.get(name) or Origin(baselines.family(name))
             rows = bars.loc[tested, ["symbol", "timestamp"]]
@@ -160,9 +158,8 @@ def forecast_positions(forecasts: pd.DataFrame, market: TradedMarket, folds: pd.
         BadData: a forecast lies outside its fold's test window.
     """
     _require_own_fold(forecasts, folds)
-    targets = {
-        symbol: model_targets(market, symbol, forecasts[forecasts["symbol"] == symbol]) for symbol in market.histories
-    }
+    of_symbol = SymbolRows(forecasts)
+    targets = {symbol: model_targets(market, symbol, of_symbol[symbol]) for symbol in market.histories}
     return _on_tested(str(forecasts["model"].iloc[0]), Origin.of(forecasts), targets, market, folds)
 
 

@@ -16,7 +16,7 @@ from tradewind.reports import (
     text,
 )
 from tradewind.reports.page import div, render, table
-from tradewind.reports.palette import style
+from tradewind.reports.palette import SHOWN_SYMBOLS, style
 from tradewind.reports.performance import label
 from tradewind.reports.quality_page import score_rows
 from tradewind.reports.tables import ReportTables
@@ -80,6 +80,8 @@ def _tear_sheet(tables: ReportTables, chosen: str) -> dict[str, Any]:
         "worst": table(tear_sheet.extreme_rows(trades, best=False)),
         "price": div(tear_sheet.price_figure(tables.closes, trades)),
         "shown_trades": tear_sheet.SHOWN_TRADES,
+        "shown_symbols": SHOWN_SYMBOLS,
+        "symbols": len(tables.closes),
     }
 
 

@@ -7,6 +7,8 @@ BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK, GREY, WHITE = "#56B4E9", "#CC79A7", "#F0E442", "#1b1f24", "#8a94a0", "#ffffff"
 SERIES = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY, BLACK)
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+# Charts of single symbols on one page, at most: a page of hundreds opens in no browser.
+SHOWN_SYMBOLS = 20
 
 
 def style(figure: Any, height: int = 380) -> Any:

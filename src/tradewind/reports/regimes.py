@@ -1,5 +1,6 @@
 """Regimes as one page: the price coloured by the regime as it was known, the probabilities, what each came to."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.reports.page import div, render, table
-from tradewind.reports.palette import BLUE, GREEN, GREY, VERMILION, log_axis, style
+from tradewind.reports.palette import BLUE, GREEN, GREY, SHOWN_SYMBOLS, VERMILION, log_axis, style
 from tradewind.reports.text import number, percent
 
 COLOURS = {"trending": GREEN, "ranging": BLUE, "volatile": VERMILION, "unknown": GREY}
@@ -81,19 +82,21 @@ def summary_rows(summary: pd.DataFrame) -> Iterator[dict[str, str]]:
 
 
 def render_regimes_page(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], summary: pd.DataFrame) -> str:
-    """A self-contained page.
+    """A self-contained page; of more than `SHOWN_SYMBOLS` symbols the first so many are drawn.
 
     Args:
-        tables: bars and regimes by partition.
+        tables: bars and regimes by partition, those that are drawn at least.
         summary: `walk_forward.summarise` of all symbols.
     """
-    points = max(SHOWN_POINTS // max(len(tables), 1), FEWEST_POINTS)
-    told = {partition: bool((regimes["regime"] != "unknown").any()) for partition, (_, regimes) in tables.items()}
+    shown = dict(itertools.islice(tables.items(), SHOWN_SYMBOLS))
+    points = max(SHOWN_POINTS // max(len(shown), 1), FEWEST_POINTS)
+    told = {partition: bool((regimes["regime"] != "unknown").any()) for partition, (_, regimes) in shown.items()}
     charts = [
         {
             "symbol": partition.split("/")[1],
             "figure": div(regimes_figure(bars, regimes, points) if told[partition] else price_figure(bars, points)),
         }
-        for partition, (bars, regimes) in tables.items()
+        for partition, (bars, regimes) in shown.items()
     ]
-    return render("regimes.html.j2", charts=charts, rows=table(summary_rows(summary)), is_told=any(told.values()))
+    symbols, rows = summary["symbol"].nunique(), table(summary_rows(summary))
+    return render("regimes.html.j2", charts=charts, symbols=symbols, rows=rows, is_told=any(told.values()))

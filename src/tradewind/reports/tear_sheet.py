@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from plotly import graph_objects as go
 
+from tradewind.market.parts import SymbolRows
 from tradewind.metrics.tails import expected_shortfall, value_at_risk
-from tradewind.reports.palette import BLACK, BLUE, GREY, VERMILION, WHITE, style
+from tradewind.reports.palette import BLACK, BLUE, GREY, SHOWN_SYMBOLS, VERMILION, WHITE, style
 from tradewind.reports.performance import label
 from tradewind.reports.text import day, number, percent
 
@@ -113,13 +114,18 @@ def extreme_rows(trades: pd.DataFrame, best: bool) -> Iterator[dict[str, str]]:
 def price_figure(closes: Mapping[str, pd.DataFrame], trades: pd.DataFrame) -> go.Figure:
     """The price of a symbol with the entries and exits of its last trades; a button for each symbol.
 
+    Of more than `SHOWN_SYMBOLS` symbols those are shown whose trades earned or lost most.
+
     Args:
         closes: by symbol, timestamp and close of every bar.
         trades: the judged strategy's trades.
     """
-    figure, owners = go.Figure(), list[str]()
+    figure, owners, of_symbol = go.Figure(), list[str](), SymbolRows(trades)
+    weight = {symbol: float(of_symbol[symbol]["net"].abs().sum()) for symbol in closes}
+    weightiest = set(sorted(weight, key=lambda symbol: -weight[symbol])[:SHOWN_SYMBOLS])
+    closes = {symbol: bars for symbol, bars in closes.items() if symbol in weightiest}
     for symbol, bars in closes.items():
-        last = trades[trades["symbol"] == symbol].sort_values("entry_time").tail(SHOWN_TRADES)
+        last = of_symbol[symbol].sort_values("entry_time").tail(SHOWN_TRADES)
         for trace in _traces(symbol, bars, last):
             figure.add_trace(trace)
             owners.append(symbol)

@@ -15,6 +15,7 @@ from tradewind.learning.features.of_universe import series_of
 from tradewind.learning.models import catalogue, walk_forward
 from tradewind.learning.models.base import Files
 from tradewind.learning.splits.purged import training_mask
+from tradewind.market.parts import SeriesRows
 from tradewind.market.universe import Universe
 from tradewind.trading.decision.decider import Decider, assembly_of
 from tradewind.trading.decision.forecasting import ForecastPolicy
@@ -108,8 +109,9 @@ def decide(
     first = fold.test_start - WARM_UP_BARS * universe.bar
     last = min(fold.test_end, fold.test_start + MOST_DECISIONS * universe.bar)
     known = {symbol: _between(bars[universe.partition(symbol)], first, last) for symbol in universe.symbols}
+    of_series = SeriesRows(side_series)
     side = {
-        symbol: {name: series_of(side_series, name, symbol) for name in universe.side_series}
+        symbol: {name: series_of(of_series, name, symbol) for name in universe.side_series}
         for symbol in universe.symbols
     }
     return decider.decide_history(known, side)

@@ -17,6 +17,7 @@ from tradewind.evaluation.traded_market import TradedMarket
 from tradewind.learning.ensemble import EQUAL_WEIGHT
 from tradewind.learning.models import walk_forward
 from tradewind.learning.models.base import PROBABILITIES
+from tradewind.market.parts import SymbolRows
 from tradewind.metrics.returns import daily_returns
 from tradewind.trading.engine.backtest import History
 from tradewind.validation.acting import AGENT, NETWORK, NOT_TRADED, first_fold
@@ -66,9 +67,9 @@ def _by_prices(
 ) -> Outcome:  # fmt: skip
     """Positions, where prices after the cut go with the positions of the favoured model."""
     market = TradedMarket.load(lazily(whole.bars), whole.side_series, sources.universe, settings.trading)
-    histories = {}
+    histories, of_symbol = {}, SymbolRows(favoured)
     for symbol, (bars, history) in market.histories.items():
-        target = model_targets(market, symbol, favoured[favoured["symbol"] == symbol])
+        target = model_targets(market, symbol, of_symbol[symbol])
         histories[symbol] = _going_with(bars, history, target, cut)
     other = replace(market, histories=histories)
     forecasts = [table for _, table in whole.forecasts.groupby("model", sort=False)]
@@ -107,9 +108,9 @@ def _is_best(favoured: pd.DataFrame, market: TradedMarket, whole: Products, sett
     of = {str(name): table for name, table in traded([whole.forecasts]).items()} | {FAVOURED: favoured}
     tables: dict[str, pd.DataFrame] = {}
     for name, forecasts in of.items():
-        parts = []
+        parts, of_symbol = [], SymbolRows(forecasts)
         for symbol, (bars, _) in market.histories.items():
-            target = model_targets(market, symbol, forecasts[forecasts["symbol"] == symbol])
+            target = model_targets(market, symbol, of_symbol[symbol])
             parts.append(bars[["symbol", "timestamp"]].assign(target=target))
         tested = pd.concat(parts, ignore_index=True)
         tables[name] = tested[tested["timestamp"] >= whole.folds["test_start"].min()].reset_index(drop=True)

@@ -1,5 +1,6 @@
 """No training label reaches into a test, and the check that says so can fail."""
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 
 from tradewind.errors import BadData, BadParameters
 from tradewind.learning.splits.purged import assert_no_leak, inner_split, test_mask, training_mask
-from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
+from tradewind.learning.splits.walk_forward import FoldPlan, make_folds, needed_bars
 from tradewind.market import schema
 
 HOUR = timedelta(hours=1)
@@ -98,13 +99,40 @@ def test_the_inner_split_is_purged() -> None:
 
 
 def test_too_little_history_is_refused() -> None:
-    with pytest.raises(BadParameters, match=r"days of history are too short for 5 folds"):
+    with pytest.raises(BadParameters, match=r"bars with features are too short for 5 folds"):
         folds_of(make_rows(300))
     with pytest.raises(BadData, match="cannot be split"):
         inner_split(make_rows(30, 24), 0.25)
 
 
-@pytest.mark.parametrize("fault", [{"n_folds": 0}, {"holdout_share": 0.9}, {"scheme": "random"}, {"shuffle": True}])
+def test_a_refusal_names_how_many_bars_would_do() -> None:
+    """So many are enough, and a few less are not; fewer folds are named where they would fit."""
+    rng = np.random.default_rng(11)
+    for _ in range(60):
+        horizon, embargo = (int(rng.integers(1, 40)) for _ in range(2))
+        shares = {"initial_share": float(rng.uniform(0.1, 0.6)), "holdout_share": float(rng.uniform(0.05, 0.3))}
+        plan = FoldPlan(n_folds=int(rng.integers(1, 9)), embargo_bars=embargo, **shares)
+        needed = needed_bars(plan, horizon)
+        rows = make_rows(needed, 0)
+        make_folds(rows["timestamp"], plan, HOUR, horizon)
+        short = needed - 4 - math.ceil(2 / (1 - plan.initial_share - plan.holdout_share))
+        with pytest.raises(BadParameters, match=f"{short} bars .*at least {needed} are needed"):
+            make_folds(rows["timestamp"][:short], plan, HOUR, horizon)
+    fewer = r"or set feature_engineering.folds.n_folds=16, for which they are enough"
+    with pytest.raises(BadParameters, match=fewer):
+        folds_of(make_rows(150, 0), 1, n_folds=30, embargo_bars=1)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"n_folds": 0},
+        {"initial_share": 0.7, "holdout_share": 0.3},
+        {"holdout_share": 0.9},
+        {"scheme": "random"},
+        {"shuffle": True},
+    ],
+)
 def test_a_plan_that_cannot_be_is_refused(fault: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         FoldPlan(**fault)

@@ -104,3 +104,26 @@ def test_a_stretched_history_moves_twice_as_far() -> None:
     twice = robustness._scaled(past, 2.0)
     np.testing.assert_allclose(np.diff(np.log(twice.close)), 2 * np.diff(np.log(past.close)))
     assert (twice.high >= np.maximum(twice.open, twice.close) * (1 - 1e-12)).all()  # type: ignore[operator]
+
+
+def test_of_many_symbols_those_are_left_out_that_weigh_most() -> None:
+    given, targets = market()
+    few = np.arange(N) < 10 * 24
+    history, known = given.histories["A"].rows(few), targets["A"][few]
+    many = {f"S{number:02}": history for number in range(robustness.MOST_LEFT_OUT + 5)}
+    wide = Market(many, dict.fromkeys(many, given.timestamps["A"][few]))
+    idle = {f"S{number:02}" for number in (0, 7, 8, 20, 24)}
+    held = {name: np.zeros(few.sum()) if name in idle else known for name in many}
+    account = portfolio_account(wide, held, FREE)
+    rows = [row for row in robustness.leave_one_out(wide, held, FREE, account) if row["left_out"] == "symbol"]
+    assert [row["group"] for row in rows] == [name for name in many if name not in idle]
+
+
+def test_a_fortnight_has_hours_and_no_market_states() -> None:
+    """Eleven days: the volatility of ten days before is known on one, which has no terciles."""
+    given, targets = market()
+    account = portfolio_account(given, targets, FREE).iloc[: 11 * 24]
+    rows = pd.DataFrame(robustness.conditions(account, pd.Series(np.full(len(account), 1e-4))))
+    assert set(rows["by"]) == {"hour"}
+    longer = portfolio_account(given, targets, FREE).iloc[: 14 * 24]
+    assert "regime" in set(pd.DataFrame(robustness.conditions(longer, pd.Series(np.full(len(longer), 1e-4))))["by"])

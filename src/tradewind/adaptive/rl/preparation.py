@@ -15,6 +15,7 @@ from tradewind.learning.models.base import thin
 from tradewind.learning.models.sequence.feature_choice import choose_features
 from tradewind.learning.models.sequence.windows import Standardiser
 from tradewind.learning.splits.purged import assert_no_leak, inner_split, test_mask, training_mask
+from tradewind.market.parts import SymbolRows
 from tradewind.trading.engine.backtest import History
 
 ROWS_EACH = 6000  # features are chosen on: more would hardly change their order
@@ -132,9 +133,9 @@ def test_markets(
     Returns:
         The markets of those symbols that have bars and rows there; a bar without a row of features cannot be acted on.
     """
-    tested = {}
+    tested, of_symbol = {}, SymbolRows(rows)
     for symbol, (bars, history) in symbols.items():
-        own_rows = rows[rows["symbol"] == symbol]
+        own_rows = of_symbol[symbol]
         within = ((bars["timestamp"] >= window[0]) & (bars["timestamp"] < window[1])).to_numpy()
         if not within.any() or own_rows.empty:
             continue
@@ -152,12 +153,12 @@ def _market(
     rows: pd.DataFrame, symbols: SymbolHistories, span: tuple[Any, Any], values: NDArray[np.float32]
 ) -> TradingMarket:
     histories, features = {}, {}
+    places = rows.groupby("symbol", sort=False).indices
     for symbol, (bars, history) in symbols.items():
         within = ((bars["timestamp"] >= span[0]) & (bars["timestamp"] <= span[1])).to_numpy()
-        is_own = (rows["symbol"] == symbol).to_numpy()
-        if within.any() and is_own.any():
+        if within.any() and symbol in places:
             histories[symbol] = history.rows(within)
-            features[symbol] = _aligned(bars[within], rows[is_own], values[is_own])
+            features[symbol] = _aligned(bars[within], rows.iloc[places[symbol]], values[places[symbol]])
     return TradingMarket.from_histories(histories, features)
 
 

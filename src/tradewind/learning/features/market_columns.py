@@ -81,12 +81,16 @@ def cross_section(returns: Floats) -> tuple[Floats, Floats]:
             if np.isnan(change):
                 continue
             squares += (change - mean) * (change - mean)
-            below, equal = 0, 0
-            for other in range(n_symbols):
-                below += returns[other, at] < change
-                equal += returns[other, at] == change
-            rank[one, at] = (below + (equal - 1) / 2) / (present - 1) if present > 1 else 0.5
         market[0, at], market[1, at], market[2, at] = mean, rises / present, np.sqrt(squares / present)
+        order = np.argsort(returns[:, at])  # those without a return come last
+        first = 0
+        while first < present:
+            after = first + 1
+            while after < present and returns[order[after], at] == returns[order[first], at]:
+                after += 1
+            for place in range(first, after):
+                rank[order[place], at] = (first + (after - first - 1) / 2) / (present - 1) if present > 1 else 0.5
+            first = after
     return market, rank
 
 

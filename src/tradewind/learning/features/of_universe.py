@@ -9,6 +9,7 @@ from tradewind.errors import BadData
 from tradewind.learning.features import catalogue, matrix
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.features.spec import Feature
+from tradewind.market.parts import SeriesRows
 from tradewind.market.universe import Universe
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
@@ -67,9 +68,9 @@ def _known_of(
     """By partition the symbol, its bars, and what it may know of the others: in the order of the partitions."""
     by_symbol = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}
     market, reference = matrix.market_table(by_symbol), by_symbol[universe.reference]
-    known = {}
+    known, rows = {}, SeriesRows(side_series)
     for symbol in sorted(universe.symbols, key=universe.partition):
-        series = {name: series_of(side_series, name, symbol) for name in universe.side_series}
+        series = {name: series_of(rows, name, symbol) for name in universe.side_series}
         known[universe.partition(symbol)] = (symbol, by_symbol[symbol], (reference, market, series))
     return known
 
@@ -87,11 +88,11 @@ def _symbol_features(
     return matrix.feature_table(symbol, matrix.build_chunk(bars, *context), features, threads)
 
 
-def series_of(side_series: pd.DataFrame, name: str, symbol: str) -> pd.DataFrame:
+def series_of(side_series: SeriesRows, name: str, symbol: str) -> pd.DataFrame:
     """The rows of a side series that concern the symbol or all symbols.
 
     Args:
-        side_series: rows of `schema.SideSeries`: series, symbol ("" for all symbols), known_at, value.
+        side_series: what was known of all series.
         name: of the series.
         symbol: of the universe.
 
@@ -101,7 +102,7 @@ def series_of(side_series: pd.DataFrame, name: str, symbol: str) -> pd.DataFrame
     Raises:
         BadData: there are none.
     """
-    rows = side_series[(side_series["series"] == name) & side_series["symbol"].isin(["", symbol])]
+    rows = side_series.known(name, symbol)
     if rows.empty:
         raise BadData(
             f"side series {name!r} has no values for {symbol}: provide them, or take it out of universe.side_series"

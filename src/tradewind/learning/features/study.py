@@ -3,6 +3,7 @@
 Only rows before the holdout are looked at: a feature that was kept for what it does there would spoil it.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -41,17 +42,18 @@ def information_coefficients(
 
     sums: dict[int, NDArray] = {}
     counts: dict[int, NDArray] = {}
-    for symbol, table in tables.items():
-        months = table["timestamp"].dt.year.to_numpy() * 12 + table["timestamp"].dt.month.to_numpy()
-        x = _scores(table[list(names)].to_numpy().T)
-        y = _scores(returns[symbol])
-        for month in np.unique(months):
-            rows = months == month
-            with threadpool_limits(1):  # sums in another order are other bytes
-                product = x[:, rows] @ y[:, rows].T
-                count = (x[:, rows] != 0).astype(np.float32) @ (y[:, rows] != 0).astype(np.float32).T
-            sums[month] = sums[month] + product if month in sums else product
-            counts[month] = counts[month] + count if month in counts else count
+    with threadpool_limits(1):  # sums in another order are other bytes; asked for once, it is slow
+        for symbol, table in tables.items():
+            months = table["timestamp"].dt.year.to_numpy() * 12 + table["timestamp"].dt.month.to_numpy()
+            x = _scores(table[list(names)].to_numpy().T)
+            y = _scores(returns[symbol])
+            firsts = np.flatnonzero(np.diff(months, prepend=-1))
+            for first, end in itertools.pairwise([*firsts, len(months)]):
+                month, ours, theirs = int(months[first]), x[:, first:end], y[:, first:end]
+                product = ours @ theirs.T
+                count = (ours != 0).astype(np.float32) @ (theirs != 0).astype(np.float32).T
+                sums[month] = sums[month] + product if month in sums else product
+                counts[month] = counts[month] + count if month in counts else count
     if not sums:
         return pd.DataFrame(columns=["feature", "horizon", "ic", "low", "high", "months"])
     total, n = np.stack(list(sums.values())), np.stack(list(counts.values()))

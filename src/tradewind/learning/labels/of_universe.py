@@ -26,7 +26,7 @@ def make_labels(
         seed: of the bootstrap in the counts.
 
     Raises:
-        BadData: a symbol has no row with a whole horizon.
+        BadData: a symbol has no row with a label; the message has what they lack.
     """
     tables, counts = {}, []
     for symbol in universe.symbols:
@@ -34,7 +34,7 @@ def make_labels(
         history = bars[partition]()
         labels, outcomes = rules.make_labels(history, method, weights)
         if labels.empty:
-            raise BadData(f"{partition}: no row of {len(history)} has a whole horizon of {method.horizon_bars} bars")
+            raise BadData(_unlabelled(partition, len(history), outcomes.missing(), method.horizon_bars))
         counts.append(
             {
                 "symbol": symbol,
@@ -46,3 +46,16 @@ def make_labels(
         )
         tables[partition] = labels
     return tables, pd.DataFrame(counts)
+
+
+def _unlabelled(partition: str, bars: int, missing: Mapping[str, int], horizon_bars: int) -> str:
+    lacks = {
+        "unlabelled_horizon": f"have no whole horizon of {horizon_bars} bars after them",
+        "unlabelled_volatility": "come before the volatility is known",
+        "unlabelled_side": "have no side",
+    }
+    told = ", ".join(f"{count} {lacks[reason]}" for reason, count in missing.items() if count)
+    return (
+        f"{partition}: none of its {bars} bars has a label: {told}. Provide more bars, or shorten horizon_bars and "
+        "volatility_window of feature_engineering.labels"
+    )

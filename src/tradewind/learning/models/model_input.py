@@ -74,7 +74,11 @@ def assemble_model_input(
         left_out.append(int((~enough & labelled).sum()))
         unlabelled.append(int((enough & ~labelled).sum()))
         if not n_rows[-1]:
-            raise BadData(f"{partition}: no row has enough features; the history is shorter than their warm-up")
+            raise BadData(
+                f"{partition}: none of its {len(values)} bars has a label and {1 - rules.max_missing_share:.0%} of its "
+                "features: the history is shorter than their warm-up. Provide more bars, or leave slow features out "
+                "(feature_engineering.features.exclude)"
+            )
     counts = {"left_out_missing_features": left_out, "model_rows": n_rows, "forecast_only_rows": unlabelled}
     return tables, label_counts.assign(**counts)
 

@@ -112,9 +112,9 @@ class PanelRidgeForecaster(LinearForecaster):
     def _slowness(self, design: Floats, panel: Panel, lag: int) -> Floats:
         """Each column's prior deviation by its autocorrelation over `lag` rows of its symbol, from `fastest` to 1."""
         together, alone = np.zeros(design.shape[1]), np.full(design.shape[1], 1e-12)
-        for symbol in np.unique(panel.symbol):
-            own = design[panel.symbol == symbol]
-            own = own - own.mean(axis=0)
+        order = np.argsort(panel.symbol, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(panel.symbol[order])) + 1):
+            own = design[rows] - design[rows].mean(axis=0)
             together += (own[lag:] * own[:-lag]).sum(axis=0)
             alone += (own[lag:] ** 2).sum(axis=0)
         kept = np.clip(together / alone, 0.0, 1.0)

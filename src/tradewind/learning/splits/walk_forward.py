@@ -1,12 +1,13 @@
 """Folds in the order of time: train on the past, test on what follows, and keep the end for last."""
 
 import itertools
+import math
 from datetime import timedelta
 from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tradewind.errors import BadParameters
 from tradewind.parameters import Parameters
@@ -25,6 +26,14 @@ class FoldPlan(Parameters):
     scheme: Literal["expanding", "rolling"] = "expanding"
     embargo_bars: Annotated[int, Field(ge=0)] = 24
 
+    @model_validator(mode="after")
+    def _leaves_time_to_test(self) -> "FoldPlan":
+        if self.initial_share + self.holdout_share >= 0.99:
+            raise ValueError(
+                f"initial_share ({self.initial_share}) and holdout_share ({self.holdout_share}) leave nothing to test"
+            )
+        return self
+
 
 def make_folds(
     timestamp: pd.Series, plan: FoldPlan, bar: timedelta, horizon_bars: int, spacing: timedelta | None = None
@@ -35,23 +44,17 @@ def make_folds(
     `embargo` before the test starts; `splits.purged.training_mask` sees to that.
 
     Args:
-        timestamp: of all rows.
+        timestamp: of all rows, in any order.
         plan: how history is divided.
         bar: duration of a bar.
         horizon_bars: how far labels look.
         spacing: mean time from bar to bar, nights and weekends included (`Calendar.spacing_ms`); None: the duration.
 
-    Args:
-        timestamp: of all rows, in any order.
-        plan: how many folds, the shares, the embargo in bars, rolling or growing.
-        bar: length of a bar.
-        horizon_bars: of the labels.
-
     Returns:
         One row a fold: number, training and test window, purge, embargo and role.
 
     Raises:
-        BadParameters: the history is too short for the plan.
+        BadParameters: the history is too short for the plan; the message has what would do.
     """
     first, end = timestamp.min(), timestamp.max() + pd.Timedelta(1, unit="ms")
     span = end - first
@@ -61,10 +64,7 @@ def make_folds(
     width = (holdout_start - test_start) / plan.n_folds
     edges = [(test_start + number * width).floor(pd.Timedelta(bar)) for number in range(plan.n_folds)] + [holdout_start]
     if width < 2 * purge or test_start - first < 4 * (purge + embargo):
-        raise BadParameters(
-            f"feature_engineering.folds: {span.days} days of history are too short for {plan.n_folds} folds of "
-            f"{width} with a purge of {purge} and an embargo of {embargo}; fewer folds or more data are needed"
-        )
+        raise BadParameters(_too_short(span, plan, purge, embargo, spacing or bar))
     windows = [*itertools.pairwise(edges), (holdout_start, end)]
     rolling = plan.scheme == "rolling"
     folds = pd.DataFrame(
@@ -81,3 +81,31 @@ def make_folds(
     )
     instants = ["train_start", "train_end", "test_start", "test_end"]
     return folds.astype(dict.fromkeys(instants, "datetime64[ms, UTC]") | {"role": "str"})
+
+
+def needed_bars(plan: FoldPlan, horizon_bars: int) -> int:
+    """How many bars in a row the plan's folds need, those not counted that come before the features are known.
+
+    A test lasts two lives of a label at least, the first training four of them with their embargo.
+
+    Args:
+        plan: how history is divided.
+        horizon_bars: how far labels look.
+    """
+    life = horizon_bars + 1
+    # The edges of folds are whole bars: between two of them a bar may be lost.
+    tested = (2 * life * plan.n_folds + 1) / (1 - plan.initial_share - plan.holdout_share)
+    trained = 4 * (life + plan.embargo_bars) / plan.initial_share
+    return math.ceil(max(tested, trained)) + 2
+
+
+def _too_short(span: timedelta, plan: FoldPlan, purge: timedelta, embargo: timedelta, spacing: timedelta) -> str:
+    bars, horizon = round(span / spacing) + 1, round(purge / spacing) - 1
+    fewer = [n for n in range(1, plan.n_folds) if needed_bars(plan.model_copy(update={"n_folds": n}), horizon) <= bars]
+    instead = f"; or set feature_engineering.folds.n_folds={fewer[-1]}, for which they are enough" if fewer else ""
+    return (
+        f"feature_engineering.folds: {bars} bars with features are too short for {plan.n_folds} folds with labels of "
+        f"{horizon} bars and an embargo of {round(embargo / spacing)}: at least {needed_bars(plan, horizon)} are "
+        "needed, beside those before the features are known. Provide earlier bars (more files, kedro download "
+        f"--since, kedro backfill), or take a shorter universe.timeframe{instead}"
+    )

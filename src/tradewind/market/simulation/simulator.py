@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -41,7 +42,7 @@ class SimulationSpec(Parameters):
     renamed: ClassVar[Mapping[str, str]] = {"dirty_rows": "inject_errors"}
 
     venue: str = "simulated"
-    n_symbols: Annotated[int, Field(ge=1, le=200)] = 3
+    n_symbols: Annotated[int, Field(ge=1, le=1000)] = 3
     days: Annotated[int, Field(ge=2, le=20_000)] = 730
     timeframe: str = "1h"
     start: str = "2022-01-01"
@@ -62,6 +63,15 @@ class SimulationSpec(Parameters):
                 f"timeframe must divide 8 hours, the funding interval, or be whole days; found {timeframe}"
             )
         return timeframe
+
+    @field_validator("start")
+    @classmethod
+    def _is_a_day(cls, start: str) -> str:
+        try:
+            date.fromisoformat(start)
+        except ValueError:
+            raise ValueError(f"start must be a day such as 2022-01-01; found {start!r}") from None
+        return start
 
     @property
     def open_ms(self) -> np.ndarray:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tradewind.errors import BadData
 from tradewind.market.calendars import YEAR_DAYS
+from tradewind.market.parts import SymbolRows
 from tradewind.market.universe import Universe
 from tradewind.metrics.drift import learn
 from tradewind.metrics.resampling import draw_totals
@@ -40,8 +41,9 @@ def drift_document(
     window = max(round(WINDOW_DAYS * universe.bars_per_year / YEAR_DAYS), 30)
     generator = np.random.default_rng(seed)
     references: dict[str, dict[str, Any]] = {}
+    own_rows, own_forecasts = SymbolRows(rows), SymbolRows(forecasts)
     for symbol in universe.symbols:
-        own, said = rows[rows["symbol"] == symbol], forecasts[forecasts["symbol"] == symbol]
+        own, said = own_rows[symbol], own_forecasts[symbol]
         said = said.sort_values("timestamp")
         tables = {
             "features": (features, own[list(features)].to_numpy(dtype=np.float64)),

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.errors import BadModel
+from tradewind.market.parts import SymbolRows
 from tradewind.metrics.drift import COMPONENTS, DriftReference, DriftWindow
 from tradewind.operations.bundle.contents import DRIFT, Bundle
 from tradewind.operations.bundle.drift import PROBABILITIES, indicators
@@ -43,8 +44,9 @@ def drift_table(bundle: Bundle, rows: pd.DataFrame, forecasts: pd.DataFrame) -> 
     """
     document = references_of(bundle)
     tables = []
+    own_rows, own_forecasts = SymbolRows(rows), SymbolRows(forecasts)
     for symbol, kinds in document["references"].items():
-        own, said = rows[rows["symbol"] == symbol], forecasts[forecasts["symbol"] == symbol]
+        own, said = own_rows[symbol], own_forecasts[symbol]
         values = {
             "features": (own["timestamp"], own[list(bundle.spec.features)].to_numpy(np.float64)),
             "forecasts": (said["timestamp"], said[list(PROBABILITIES)].to_numpy(np.float64)),

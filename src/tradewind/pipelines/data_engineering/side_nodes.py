@@ -11,6 +11,7 @@ from tradewind.data.side_data.catalogue import SERIES
 from tradewind.data.side_data.collection import SideSource, collect_side_series
 from tradewind.data.side_data.vintages import describe_coverage
 from tradewind.learning.features import matrix
+from tradewind.market.parts import SeriesRows
 from tradewind.market.universe import Universe
 
 
@@ -69,9 +70,9 @@ def describe_side_series(
     coverage = describe_coverage(side_vintages, SERIES)
     closes = {symbol: matrix.epoch_ms(bars[universe.partition(symbol)]()["timestamp"]) for symbol in universe.symbols}
     everywhere = np.concatenate(list(closes.values()))
-    shares = []
+    shares, rows = [], SeriesRows(side_series)
     for row in coverage.itertuples():
-        of_series = side_series[(side_series["series"] == row.series) & (side_series["symbol"] == row.symbol)]
+        of_series = rows.own(str(row.series), str(row.symbol))
         seen = matrix.as_known(closes.get(str(row.symbol), everywhere), of_series)
         shares.append(float(np.isfinite(seen).mean()))
     return coverage.assign(bar_share=np.array(shares, dtype=np.float64))

@@ -10,6 +10,7 @@ from tradewind.learning.features import audit, catalogue, matrix
 from tradewind.learning.features.audit import Finding
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.features.of_universe import series_of
+from tradewind.market.parts import SeriesRows
 from tradewind.market.universe import Universe
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
@@ -47,7 +48,7 @@ def audit_selected(
     if symbol not in universe.symbols:
         raise BadParameters(f"symbol {symbol!r} is not in universe.symbols, which are {list(universe.symbols)}")
     bars: Partitions = catalog.load("bars")
-    side_series = catalog.load("side_series")
+    side_series = SeriesRows(catalog.load("side_series"))
     by_symbol = {name: bars[universe.partition(name)]() for name in universe.symbols}
     latest = by_symbol[symbol].tail(n_bars).reset_index(drop=True)
     series = {name: series_of(side_series, name, symbol) for name in universe.side_series}

@@ -10,6 +10,7 @@ from tradewind.errors import BadData
 from tradewind.learning.regimes.base import FILE
 from tradewind.learning.regimes.walk_forward import RegimePlan, summarise, walk
 from tradewind.market.universe import Universe
+from tradewind.reports.palette import SHOWN_SYMBOLS
 from tradewind.reports.regimes import render_regimes_page
 
 SYMBOLS_SIDE_BY_SIDE = 2  # the kernels release the interpreter's lock
@@ -62,5 +63,6 @@ def draw_regimes(bars: Partitions, regimes: Partitions, summary: pd.DataFrame) -
     Returns:
         HTML.
     """
-    loaded = {name: (bars[name](), load()) for name, load in sorted(regimes.items())}
+    shown = sorted(regimes)[:SHOWN_SYMBOLS]
+    loaded = {name: (bars[name](), regimes[name]()) for name in shown}
     return render_regimes_page(loaded, summary)

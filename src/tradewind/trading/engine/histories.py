@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
+from tradewind.market.parts import SeriesRows
 from tradewind.market.universe import Universe
 from tradewind.market.volatility import realised_volatility
 from tradewind.trading.engine.backtest import History
@@ -24,13 +25,12 @@ def histories_of(
         universe: symbols and timeframe.
         volatility_window: bars of the realised volatility.
     """
+    # A row without a value says that the source fell silent: nothing is paid then.
+    paid = SeriesRows(side_series[(side_series["series"] == "funding") & side_series["value"].notna()])
     histories = {}
     for symbol in universe.symbols:
         table = bars[universe.partition(symbol)]()
         close = np.ascontiguousarray(table["close"].to_numpy(dtype=np.float64))
         volatility = realised_volatility(close, table["segment"].to_numpy(dtype=np.int32), volatility_window)
-        # A row without a value says that the source fell silent: nothing is paid then.
-        is_paid = side_series["value"].notna()
-        is_funding = (side_series["series"] == "funding") & (side_series["symbol"] == symbol) & is_paid
-        histories[symbol] = (table, History.from_bars(table, volatility, side_series[is_funding]))
+        histories[symbol] = (table, History.from_bars(table, volatility, paid.own("funding", symbol)))
     return histories

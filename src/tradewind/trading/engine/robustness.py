@@ -17,6 +17,8 @@ from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 
 Floats = NDArray[np.float64]
+MOST_LEFT_OUT = 20
+FEWEST_DAYS = 3
 # Days on which crypto markets broke: the crash of March 2020, the ban of May 2021, the fall of FTX.
 STRESS_DAYS = {
     "crash of March 2020": ("2020-03-12", 3, 10),
@@ -120,6 +122,9 @@ def leave_one_out(
 ) -> list[dict[str, Any]]:
     """Sharpe ratio without each year, and without each symbol where there are two or more.
 
+    Of more than `MOST_LEFT_OUT` symbols only so many are left out, those whose positions earned or lost most: without
+    each of 500 the account would be run 500 times over 499.
+
     Args:
         market: histories and timestamps of all symbols.
         targets: by symbol, shape (bars,), shares of the symbol's part of the capital.
@@ -133,13 +138,26 @@ def leave_one_out(
         for one in sorted(year.unique())
         if year.nunique() > 1
     ]
-    for symbol in targets if len(targets) > 1 else ():
+    for symbol in _weightiest(market, targets) if len(targets) > 1 else ():
         rest = [name for name in targets if name != symbol]
         measured = summary(
             portfolio_account(market.of(rest), {name: targets[name] for name in rest}, costs, rules), market.calendar
         )
         rows.append({"left_out": "symbol", "group": symbol, "sharpe": measured["sharpe"]})
     return rows
+
+
+def _weightiest(market: Market, targets: Targets) -> list[str]:
+    """The symbols to be left out, in their order: by what their targets earned from close to close, before costs."""
+    if len(targets) <= MOST_LEFT_OUT:
+        return list(targets)
+    earned = {}
+    for name, target in targets.items():
+        history = market.histories[name]
+        moves = np.diff(history.close) / history.close[:-1] * (np.diff(history.segment) == 0)
+        earned[name] = abs(float((target[:-1] * moves).sum()))
+    chosen = set(sorted(earned, key=lambda name: -earned[name])[:MOST_LEFT_OUT])
+    return [name for name in targets if name in chosen]
 
 
 def conditions(
@@ -149,6 +167,7 @@ def conditions(
 
     `market_return` is the mean return of the symbols by instant, as `account`. The state is the volatility of the last
     30 days, calm, usual or wild by its terciles, and the direction of the last 30 days. `share` is that of the bars.
+    A history of fewer than `FEWEST_DAYS` days in which that is known has no states.
 
     Args:
         account: of `portfolio_account`.
@@ -159,8 +178,10 @@ def conditions(
     daily = pd.Series(market_return.to_numpy()).groupby(day.to_numpy()).sum()
     spread = daily.rolling(30, min_periods=10).std().shift()
     trend = daily.rolling(30, min_periods=10).sum().shift()
-    level = pd.qcut(spread.rank(method="first"), 3, labels=["calm", "usual", "wild"]).astype(object)
-    state = (level + np.where(trend > 0, ", rising", ", falling")).where(spread.notna() & trend.notna())
+    state = pd.Series(np.nan, daily.index, dtype=object)
+    if spread.notna().sum() >= FEWEST_DAYS:
+        level = pd.qcut(spread.rank(method="first"), 3, labels=["calm", "usual", "wild"]).astype(object)
+        state = (level + np.where(trend > 0, ", rising", ", falling")).where(spread.notna() & trend.notna())
     groups = {
         "hour": (account["timestamp"] - pd.Timedelta(1, unit="ms")).dt.hour.map("{:02d}".format),
         "regime": day.map(state),
