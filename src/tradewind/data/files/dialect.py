@@ -5,10 +5,11 @@ import unicodedata
 from typing import Annotated, ClassVar, Literal
 from zoneinfo import available_timezones
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from tradewind.data.files.cleaning import OPTIONAL, REQUIRED
 from tradewind.errors import BadData
+from tradewind.market.timeframes import bar_duration
 from tradewind.parameters import Parameters
 
 _UTC_NAMES = ("gmt_time", "utc_time", "time_utc", "date_utc", "datetime_utc", "timestamp_utc", "time_gmt")
@@ -85,6 +86,11 @@ class BarDialect(Parameters):
         return self.timezone or "UTC"
 
 
+def _a_duration(timeframe: str) -> str:
+    bar_duration(timeframe)
+    return timeframe
+
+
 class ImportSettings(BarDialect):
     """What may be said of a file to import, beside its dialect (`--set NAME=VALUE` of `kedro import-bars`).
 
@@ -97,7 +103,7 @@ class ImportSettings(BarDialect):
     kind: ImportKind | None = None
     venue: Annotated[str, StringConstraints(pattern=NAME)] | None = None
     symbol: Annotated[str, StringConstraints(pattern=NAME)] | None = None
-    timeframe: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}[mhdw]$")] | None = None
+    timeframe: Annotated[str, AfterValidator(_a_duration)] | None = None
     encoding: str | None = None
     date_order: DateOrder | None = None
     volume_unit: Literal["base", "quote", "none"] | None = None
