@@ -43,7 +43,7 @@ FAULTS = [
         "held without a forecast",
         "trading/strategy/signals.py",
         "if np.isnan(edge[row]) or (held",
-        "if (held",
+        "if not np.isnan(edge[row]) and (held",
         _TARGETS,
         True,
     ),
