@@ -9,7 +9,7 @@ _WEIGHTS = "tests/learning/labels/test_weights.py"
 _MIXING = "tests/learning/ensemble/test_combining.py"
 _ONLINE = "tests/learning/ensemble/test_online.py"
 _POLICIES = "tests/trading/decision/test_policies.py"
-_AGENTS = "tests/adaptive/rl/test_own_accounts.py"
+_AGENTS = "tests/adaptive/rl/test_deciding.py"
 
 FAULTS = [
     # joins and the streaming assembler
