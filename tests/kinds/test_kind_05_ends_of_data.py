@@ -1,4 +1,4 @@
-"""Kind 5: the end of a symbol's data is the end of its position, of its orders and of its part in the sum of targets."""
+"""Kind 5: the end of a symbol's data is the end of its position, of its orders and of its part in the targets."""
 
 from typing import Any
 
