@@ -11,9 +11,10 @@ import pytest
 
 from tradewind.data.sources.order_answers import CLOCK, Answer, Assets, VenueOrder, VenueTrade
 from tradewind.data.sources.timing import Timing
-from tradewind.errors import BadParameters
+from tradewind.errors import BadParameters, TemporaryOutage
 from tradewind.live.orders.states import Report
 from tradewind.live.settings import BrokerRules
+from tradewind.live.venue.ccxt_broker import _balances, _require_own_coins
 from tradewind.live.venue.order_ledger import OrderLedger
 from tradewind.live.venue.order_recovery import VenueOrders
 from tradewind.live.venue.sent_orders import Terms
@@ -274,3 +275,26 @@ def test_what_the_account_held_before_is_not_the_runs(tmp_path: Path) -> None:
     assert desk.orders.standing().positions == {}
     desk.account.held["BTC"] = 2.5
     assert desk.orders.standing().positions == {"BTCUSDT": 0.5}
+
+
+@pytest.mark.parametrize("assets", [("BTC", "BTC"), ("BTC", "USDT"), ("USDT", "ETH")])
+def test_symbols_of_one_account_have_coins_of_their_own(assets: tuple[str, str]) -> None:
+    """Positions are read from balances: what two symbols share belongs to neither, whatever they are priced in."""
+    shared = {f"S{at}": Assets(base, "USDT") for at, base in enumerate(assets)}
+    with pytest.raises(BadParameters, match="need a coin of their own and the same currency"):
+        _require_own_coins(shared)
+    with pytest.raises(BadParameters, match="are in EUR, USDT"):
+        _require_own_coins({"A": Assets("BTC", "USDT"), "B": Assets("ETH", "EUR")})
+    _require_own_coins({"A": Assets("BTC", "USDT"), "B": Assets("ETH", "USDT")})
+
+
+def test_a_run_begins_with_no_more_than_the_account_holds(tmp_path: Path) -> None:
+    account = Scripted(tmp_path)
+    assert _balances(account, SYMBOLS, 1000.0) == {"BTC": 2.0, "USDT": 1000.0}  # type: ignore[arg-type]
+    with pytest.raises(BadParameters, match="the account holds 1000 USDT, and trading.execution.capital is 1000.01"):
+        _balances(account, SYMBOLS, 1000.01)  # type: ignore[arg-type]
+    account.script["balances"] = [UNKNOWN, Answer("refused", detail="no")]
+    with pytest.raises(TemporaryOutage):
+        _balances(account, SYMBOLS, 1.0)  # type: ignore[arg-type]
+    with pytest.raises(BadParameters, match="refuses to say what the account holds: no"):
+        _balances(account, SYMBOLS, 1.0)  # type: ignore[arg-type]
