@@ -165,6 +165,7 @@ def test_nothing_is_sent_under_a_halt_file_and_nothing_that_is_old(tmp_path: Pat
     desk.halted[0] = True
     desk.send()
     desk.halted[0] = False
+    desk.account.now_s += 60.0
     desk.orders.send(BODY | {"client_id": "old"}, desk.account.now_s - RULES.send_within_s - 0.001)
     desk.orders.unwanted.add("taken")
     desk.send(client_id="taken")
