@@ -27,7 +27,7 @@ ALIASES = {
     "open": frozenset({"open", "o", "open_price"}),
     "high": frozenset({"high", "h", "high_price"}),
     "low": frozenset({"low", "l", "low_price"}),
-    "close": frozenset({"close", "c", "close_price"}),
+    "close": frozenset({"close", "c", "close_price", "close_last"}),
     "volume": frozenset({"volume", "vol", "v", "base_volume", "volume_base", "shares_traded", "no_of_shares"}),
     "quote_volume": frozenset({"quote_volume", "quote_asset_volume", "volume_quote", "quotevolume"}),
     "trades": frozenset({"trades", "trade_count", "tradecount", "number_of_trades", "num_trades"}),
