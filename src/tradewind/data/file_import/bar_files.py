@@ -1,6 +1,6 @@
 """Files of bars, whatever their columns: prices, volumes, instants, and which symbol each row belongs to."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from tradewind.data.files.dialect import ALIASES, ImportSettings, plain_name, us
 from tradewind.data.files.findings import ImportNotes
 from tradewind.data.files.grid_hints import months_between
 from tradewind.errors import BadData
+from tradewind.market.calendars import Calendar, calendar_name
 from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
 
 PRICES = ("open", "high", "low", "close")
@@ -36,6 +37,12 @@ class ImportedBars:
     rows: pd.DataFrame
     source_row: npt.NDArray[np.int64]
     rejected_row: npt.NDArray[np.int64]
+    week_start: str = "mon"
+
+    @property
+    def calendar(self) -> Calendar:
+        """On whose grid the bars open."""
+        return Calendar.of(self.key.timeframe, calendar_name(self.key.venue), self.week_start)
 
 
 @dataclass
@@ -133,6 +140,7 @@ def read_bars(
     _reject(reason, "the row names no usable venue and symbol", ~named, first=True)
     tables = [_table_of(BarKey(venue=venue, symbol=symbol, timeframe=timeframe), rows, opened, values, reason)
               for (venue, symbol), rows in groups.items()]  # fmt: skip
+    tables = [replace(one, week_start=settings.week_start) for one in tables]
     return BarsFound(tables, reason)
 
 

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from tradewind.data.files.cleaning import OPTIONAL, REQUIRED
-from tradewind.errors import BadData
+from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration
 from tradewind.parameters import Parameters
 
@@ -87,7 +87,10 @@ class BarDialect(Parameters):
 
 
 def _a_duration(timeframe: str) -> str:
-    bar_duration(timeframe)
+    try:
+        bar_duration(timeframe)
+    except BadParameters as error:
+        raise ValueError(str(error).partition(", found")[0]) from error  # what was found is told with the key
     return timeframe
 
 
@@ -97,7 +100,7 @@ class ImportSettings(BarDialect):
     All may be left out where the file tells: `kind` of rows, their `venue`, `symbol` and `timeframe`; the `encoding` of
     text; `date_order` of dates such as 03/04/2024; `volume_unit`, what a single volume column counts (`base`, or
     `quote`: money; `none`: the file has no volume, it is 0), the mark before decimals (`decimal`). `timezone` has no
-    default here.
+    default here; weekly bars open on `week_start`.
     """
 
     kind: ImportKind | None = None
@@ -108,6 +111,7 @@ class ImportSettings(BarDialect):
     date_order: DateOrder | None = None
     volume_unit: Literal["base", "quote", "none"] | None = None
     decimal: Literal[",", "."] | None = None
+    week_start: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = "mon"
 
 
 def recognise_columns(names: list[str], dialect: BarDialect, where: str) -> dict[str, str]:
