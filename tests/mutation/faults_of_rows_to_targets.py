@@ -56,13 +56,6 @@ FAULTS = [
         _ASSEMBLY,
     ),
     Fault(
-        "side values lose their order",
-        "learning/features/assembly.py",
-        "    news.sort(key=lambda one: one.known_at)\n",
-        "",
-        _ASSEMBLY,
-    ),
-    Fault(
         "a return across a gap counts in the market",
         "learning/features/market_columns.py",
         "(times[0] == closed[:-1]) & (number[1:] == number[:-1])",
