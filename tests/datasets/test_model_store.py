@@ -38,7 +38,7 @@ def test_every_file_is_on_the_disk_before_the_folder_has_its_name(
     sync, rename = os.fsync, Path.rename
 
     def synced(descriptor: int) -> None:
-        order.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        order.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         sync(descriptor)
 
     def renamed(self: Path, target: Path) -> Path:
