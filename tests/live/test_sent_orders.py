@@ -135,6 +135,16 @@ def test_an_order_without_an_answer_is_neither_sent_again_nor_dead(tmp_path: Pat
     assert desk.account.asked.count("place") == 1
 
 
+@pytest.mark.parametrize(("passed_s", "is_gone"), [(5.1, False), (7.0, False), (7.002, True)])
+def test_an_order_may_still_come_until_window_and_the_venues_own_delay_have_passed(
+    tmp_path: Path, passed_s: float, is_gone: bool
+) -> None:
+    desk = desk_of(tmp_path, place=[UNKNOWN])
+    desk.send()
+    desk.look(passed_s)  # the first question after its end
+    assert desk.whats() == (["unknown", "missing"] if is_gone else ["unknown"])
+
+
 def test_an_order_that_the_venue_has_shown_is_never_missing(tmp_path: Path) -> None:
     desk = desk_of(tmp_path, place=[shown()])
     desk.send()

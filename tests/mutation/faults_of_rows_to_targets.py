@@ -189,7 +189,7 @@ FAULTS = [
         "learning/models/calibration.py",
         "[self.move_offset, 0.0, self.move_offset]",
         "[-self.move_offset, 0.0, self.move_offset]",
-        "tests/learning/models/test_calibration.py",
+        "tests/learning/models/test_base.py",
     ),
     Fault(
         "labels alive a bar too short",
