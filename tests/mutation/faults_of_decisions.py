@@ -64,6 +64,14 @@ FAULTS = [
         True,
     ),
     Fault(
+        "the largest position in a price that stands still",
+        "trading/strategy/sizing.py",
+        "has_volatility = volatility[row] > 0.0",
+        "has_volatility = volatility[row] >= 0.0",
+        _TARGETS,
+        True,
+    ),
+    Fault(
         "no largest position",
         "trading/strategy/sizing.py",
         "direction[row] * min(target_per_bar / volatility[row], largest)",
