@@ -116,7 +116,7 @@ proto: install-test  ## make the gRPC files anew from src/tradewind/serving/rpc/
 
 docs: .venv/installed-docs  ## build the documentation in site/: searchable, without the network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	@echo "Documentation: serve it with '$(BIN)/python -m http.server --directory site' and open the address it prints"
+	@echo "Documentation: serve it with '$(BIN)/python -m http.server --bind 127.0.0.1 --directory site' and open the address it prints"
 
 .venv/installed-docs: .venv/installed
 	$(PIP) --editable ".[docs]"

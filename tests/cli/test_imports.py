@@ -146,7 +146,7 @@ def test_trades_become_a_table_of_their_own(run: Any, tmp_path: Path) -> None:
         (["--set", "colour=red"], "colour: there is no such key"),
         (["--set", "nonsense"], "--set takes NAME=VALUE, found 'nonsense'"),
         (["--store", "stone"], "there is no store 'stone'; `stores` in globals.yml has ['lake']"),
-        (["--timeframe", "soon"], "timeframe: String should match pattern"),
+        (["--timeframe", "soon"], "timeframe: a timeframe is a number and one of m, h, d, w"),
     ],
 )
 def test_wrong_settings_are_refused_with_words(run: Any, arguments: list[str], words: str) -> None:

@@ -1,5 +1,6 @@
 """The store forgets as it keeps: whole or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,26 @@ def test_a_kill_while_forgetting_leaves_no_torn_model(tmp_path: Path, monkeypatc
     monkeypatch.undo()
     again = ModelStoreDataset(path=str(tmp_path)).load().of("classifier.linear")
     assert again.get("one") is None and list(folder.iterdir()) == []
+
+
+def test_every_file_is_on_the_disk_before_the_folder_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a power cut could leave otherwise: a folder of the right name with empty files in it."""
+    order: list[str] = []
+    sync, rename = os.fsync, Path.rename
+
+    def synced(descriptor: int) -> None:
+        order.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        sync(descriptor)
+
+    def renamed(self: Path, target: Path) -> Path:
+        order.append(f"-> {target.name}")
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    store = FolderModelStore(tmp_path / "folds")
+    store.put("key", {"a.json": b"{}", "b.txt": b"b"}, {})
+    assert sorted(order[:3]) == ["a.json", "b.txt", "manifest.json"] and "-> key" in order
+    assert set(order[: order.index("-> key")]) >= {"a.json", "b.txt", "manifest.json"}

@@ -19,6 +19,7 @@ from tradewind.data.ingestion.backfill import Wanted, backfill
 from tradewind.data.ingestion.rules import IngestionRules
 from tradewind.data.sources.base import Page
 from tradewind.data.stores.catalogue import open_store
+from tradewind.market.universe import Universe
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
@@ -54,6 +55,26 @@ def test_weeks_that_open_on_fridays_are_no_monday_weeks(run: Any, tmp_path: Path
     told = " ".join(result.output.split())
     assert "3 of 3 rows: open_time is off the 1w grid: they open on Fridays; set week_start=fri" in told
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("day", ["tue", "fri", "sun"])
+def test_weeks_are_taken_on_the_day_that_the_receipt_names(run: Any, tmp_path: Path, day: str) -> None:
+    """A sibling: the remedy was told and not known to the command."""
+    first = pd.Timestamp("2024-01-01") + pd.Timedelta(days=("mon", "tue", "wed", "thu", "fri", "sat", "sun").index(day))
+    weeks = "".join(f"{first + pd.Timedelta(weeks=n):%Y-%m-%d},10,12,9,11,100\n" for n in range(4))
+    told = " ".join(run(HEAD + weeks, "--set", "timezone=UTC").output.split())
+    assert f"set week_start={day}" in told
+    for dry in (["--dry-run"], []):
+        result = run(HEAD + weeks, "--set", "timezone=UTC", "--set", f"week_start={day}", *dry)
+        assert result.exit_code == 0, result.output
+    assert f"next: kedro run --env imported --params=universe.week_start={day}" in result.output
+    rows = stored(tmp_path, "1w")
+    assert len(rows) == 4
+    key = BarKey(venue="x", symbol="DAX", timeframe="1w")
+    given = {"venue": "x", "symbols": ("DAX",), "timeframe": "1w", "week_start": day}
+    typed, _ = type_bars(rows, key)
+    bars, rejected = check_bars(typed, key, NOW, Universe.model_validate(given).trading_calendar)
+    assert len(bars) == 4 and rejected.empty
 
 
 def test_some_rows_off_the_grid_are_counted_and_the_others_taken(run: Any, tmp_path: Path) -> None:

@@ -194,6 +194,43 @@ def test_the_account_itself_steps_over_no_missing_price() -> None:
         account.advance(account.begin(1, 1), bars, segment[:, 1:], np.ones((1, N)), terms, FREE.book_shares)
 
 
+TIMES = pd.date_range("2024-01-01", periods=N, freq="h", tz="UTC", unit="ms").to_numpy()
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        ({"Q": TIMES[3]}, "Q has no history"),
+        ({"A": TIMES[2]}, "A: it ends at .*, and has a bar at .*: drop its bars after the end"),
+        ({"A": "soon"}, "A: its end must be an instant"),
+    ],
+)
+def test_a_stated_end_is_an_instant_after_the_last_bar_of_a_symbol(ends: dict[str, Any], told: str) -> None:
+    """A sibling: a delisting before bars that go on was passed over, and one of another symbol, too."""
+    histories = {"A": History(**columns()), "B": History(**columns())}
+    targets, times = dict.fromkeys(histories, np.zeros(N)), dict.fromkeys(histories, TIMES)
+    with pytest.raises(BadData, match=told):
+        portfolio(histories, targets, times, FREE, ends=ends)
+    portfolio(histories, targets, times, FREE, ends={"A": TIMES[-1]})
+
+
+def test_what_numpy_would_drop_in_silence_is_missing_or_refused() -> None:
+    """Siblings: what lies beneath a mask was traded, and the imaginary part of a number left out."""
+    history = History(**columns())
+    with pytest.raises(BadData, match="row 2: nan"):
+        backtest(history, np.ma.masked_array(np.ones(N), np.arange(N) == 2), FREE)
+    with pytest.raises(BadData, match="targets must be numbers"):
+        backtest(history, np.ones(N) * 1j, FREE)
+    whole = np.ma.masked_array(np.ones(N), np.zeros(N, dtype=bool))
+    assert backtest(history, whole, FREE)["equity"].tolist() == backtest(history, np.ones(N), FREE)["equity"].tolist()
+
+
+@pytest.mark.parametrize("days", [0.0, -1.0, np.nan, np.inf])
+def test_a_year_without_days_is_refused(days: float) -> None:
+    with pytest.raises(BadData, match="days_per_year must be above 0"):
+        measures_of(np.array([0.01, 0.02, -0.01]), days)
+
+
 def test_random_damage_is_a_typed_error_and_never_a_number() -> None:
     """Property: 500 histories with one value spoilt anywhere end in `BadData`, none in an account."""
     rng = np.random.default_rng(7)

@@ -79,3 +79,20 @@ def test_sizes_of_an_inverse_contract_without_a_proof_are_asked_for(tmp_path: Pa
     assert [one.setting for one in asked] == ["volume_unit=quote"]
     assert only(plan_of(tmp_path, rows, volume_unit="quote"))["amount"].tolist() == [0.01]
     assert only(plan_of(tmp_path, rows, volume_unit="base"))["amount"].tolist() == [400]
+
+
+@pytest.mark.parametrize("column", ["instrument_name", "instId", "product_id", "instrument_id", "contract"])
+def test_a_contract_is_known_by_whatever_its_column_is_called(tmp_path: Path, column: str) -> None:
+    """A sibling: Deribit's `instrument_name` was not read, so that 1,000 dollars became 1,000 coins without a name."""
+    rows = "".join(f"{n},{1704067200000 + n},BTC-PERPETUAL,buy,40000,{400 + n}\n" for n in range(3))
+    content = f"trade_seq,timestamp,{column},direction,price,amount\n{rows}"
+    asked = plan_of(tmp_path, content).notes.missing_settings
+    assert [one.setting for one in asked] == ["volume_unit=quote"]
+    assert only(plan_of(tmp_path, content, volume_unit="quote"))["cost"].tolist() == [400, 401, 402]
+
+
+@pytest.mark.parametrize("time", ["transact_time", "created_time"])
+def test_times_of_trades_as_coin_margined_futures_and_okx_call_them(tmp_path: Path, time: str) -> None:
+    rows = f"agg_trade_id,price,quantity,{time},is_buyer_maker,symbol\n1,40000,0.5,1704067200000,true,BTCUSDT\n"
+    found = only(plan_of(tmp_path, rows))
+    assert found["amount"].tolist() == [0.5] and found["side"].tolist() == ["sell"]

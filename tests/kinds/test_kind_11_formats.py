@@ -1,6 +1,7 @@
 """Kind 11: what a file determines is read; what it does not is asked for by the setting that reads it."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tradewind.data.file_import.importer import ImportPlan, inspect_file
+from tradewind.data.file_import.outcome import to_deliveries
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.dialect import BarDialect, ImportSettings
 from tradewind.data.sources.files import read_bar_file
@@ -209,3 +211,58 @@ def test_kraken_with_trades_and_histdata_with_compact_times_have_no_header(tmp_p
     require_bars(plan_of(tmp_path, hist, timezone="Etc/GMT+5"), TIMES + 5 * HOUR_MS)
     meta = "\n".join(f"{local(b[0], '%Y.%m.%d,%H:%M')},{b[1]},{b[2]},{b[3]},{b[4]},7" for b in BARS)
     require_bars(plan_of(tmp_path, meta, timezone="UTC"))
+
+
+# Siblings of the formats above, found by trying files of people who do this job.
+
+
+def test_a_time_without_marks_beside_a_date_is_a_time(tmp_path: Path) -> None:
+    """Stooq's; before, its hours were 2 daily bars, and 28 of 30 rows superseded."""
+    head = "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>"
+    for form in ("%H%M%S", "%H%M"):
+        lines = [
+            f"AAPL.US,60,{local(bar[0], '%Y%m%d')},{local(bar[0], form)},{','.join(map(str, bar[1:]))},0"
+            for bar in BARS
+        ]
+        plan = plan_of(tmp_path, "\n".join([head, *lines]), timezone="UTC")
+        require_bars(plan)
+        assert plan.bars[0].key.timeframe == "1h"
+
+
+def test_rows_that_stand_under_their_dates(tmp_path: Path) -> None:
+    """Alpha Vantage's, its columns numbered."""
+    rows = {
+        local(bar[0], "%Y-%m-%d %H:%M:%S"): {
+            f"{number}. {name}": str(cell)
+            for number, (name, cell) in enumerate(
+                zip(("open", "high", "low", "close", "volume"), bar[1:], strict=True), 1
+            )
+        }
+        for bar in BARS
+    }
+    about = {"1. Information": "Intraday", "2. Symbol": "IBM", "6. Time Zone": "US/Eastern"}
+    document = json.dumps({"Meta Data": about, "Time Series (60min)": rows})
+    require_bars(plan_of(tmp_path, document, "av.json", timezone="UTC"))
+
+
+def test_money_signs_and_thousands_by_letter(tmp_path: Path) -> None:
+    """Nasdaq's prices and the volumes of Investing.com."""
+    lines = [
+        f'{local(bar[0], "%Y-%m-%d %H:%M")},"${bar[4]:,.2f}",{bar[5]:.3f}K,${bar[1]:.2f},"${bar[2]:,.2f}",${bar[3]:.2f}'
+        for bar in BARS
+    ]
+    plan = plan_of(tmp_path, "\n".join(["Date,Close/Last,Volume,Open,High,Low", *lines]), timezone="UTC")
+    require_bars(plan)
+    volume = plan.bars[0].rows["volume"]
+    np.testing.assert_allclose(volume, [round(bar[5], 3) * 1000 for bar in BARS], rtol=1e-12)
+
+
+def test_days_before_1990_are_told_as_what_they_are(tmp_path: Path) -> None:
+    days = [str(np.datetime64("1989-12-20") + n) for n in range(N)]
+    content = "\n".join(["Date,Open,High,Low,Close,Volume", *(f"{day},10,12,9,11,100" for day in days)])
+    plan = plan_of(tmp_path, content, timezone="UTC")
+    (delivery,) = to_deliveries(plan, datetime(2026, 1, 1, tzinfo=UTC))
+    assert set(delivery.rejected["reason"]) == {"the time is not between 1990 and 2100"}
+    assert len(delivery.rejected) == 12 and len(delivery.rows) == N - 12
+    with pytest.raises(BadData, match="the first is 1985-12-20.*older rows are not taken"):
+        plan_of(tmp_path, content.replace("1989", "1985").replace("1990", "1986"), timezone="UTC")

@@ -1,7 +1,17 @@
 """Named faults, put into a copy of the source one at a time: each must be noticed by the tests beside it."""
 
-from tests.mutation import faults_of_accounts, faults_of_decisions, faults_of_learning, faults_of_storage
+from tests.mutation import (
+    faults_of_accounts,
+    faults_of_decisions,
+    faults_of_learning,
+    faults_of_orders_and_records,
+    faults_of_rows_to_targets,
+    faults_of_storage,
+)
 from tests.mutation.fault import Fault
 
-ROOMS = (faults_of_accounts, faults_of_decisions, faults_of_learning, faults_of_storage)
+ROOMS = (
+    faults_of_accounts, faults_of_decisions, faults_of_learning, faults_of_storage, faults_of_rows_to_targets,
+    faults_of_orders_and_records,
+)  # fmt: skip
 FAULTS: list[Fault] = [fault for room in ROOMS for fault in room.FAULTS]

@@ -189,6 +189,14 @@ FAULTS = [
         _COSTS,
     ),
     Fault(
+        "a book of one point is none",
+        "trading/execution/cost_share.py",
+        "if book.shape[1] > 0:",
+        "if book.shape[1] > 1:",
+        _COSTS,
+        True,
+    ),
+    Fault(
         "a round trip costs one side",
         "trading/execution/costs.py",
         "2.0 * side.reshape",

@@ -29,6 +29,27 @@ FAULTS = [
         'fit = (rows["timestamp"] < boundary)',
         _FOLDS,
     ),
+    Fault(
+        "a label that ends with the first row that judges it",
+        "learning/splits/purged.py",
+        'fit = (rows["horizon_end"] < boundary)',
+        'fit = (rows["horizon_end"] <= boundary)',
+        _FOLDS,
+    ),
+    Fault(
+        "a training window closed at its end",
+        "learning/splits/purged.py",
+        '(rows["timestamp"] < fold.train_end)',
+        '(rows["timestamp"] <= fold.train_end)',
+        _FOLDS,
+    ),
+    Fault(
+        "a purge of the horizon alone",
+        "learning/splits/walk_forward.py",
+        "((horizon_bars + 1) * (spacing or bar)",
+        "((horizon_bars + 0) * (spacing or bar)",
+        _FOLDS,
+    ),
     Fault("the leak check looks at nothing", "learning/splits/purged.py", "if overlapping.any():", "if False:", _FOLDS),
     Fault(
         "the test begins a bar late",

@@ -104,7 +104,7 @@ FAULTS = [
     Fault(
         "the door makes no checks",
         "data/files/deliveries.py",
-        "reason = reasons_to_reject(typed, key, received_at)",
+        "reason = reasons_to_reject(typed, key, received_at, calendar)",
         'reason = np.full(len(typed), "", dtype=object)',
         _RECEIPTS,
     ),

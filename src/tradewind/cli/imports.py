@@ -105,7 +105,9 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
     if imported and not failed and _is_read_by_runs(project, options):
         with store() as opened:
             held = opened.keys()
-        console.print(f"\nnext: {run_command(imported, held, RUNS_ON_IMPORTED)}", soft_wrap=True, markup=False)
+        console.print(
+            f"\nnext: {run_command(imported, held, RUNS_ON_IMPORTED, chosen.week_start)}", soft_wrap=True, markup=False
+        )
     raise SystemExit(1 if failed else 0)
 
 

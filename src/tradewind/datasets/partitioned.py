@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tradewind.atomic import atomic_file, is_abandoned, is_partial, rename, write_bytes
 from tradewind.datasets import parquet
 from tradewind.errors import BadData
+from tradewind.parameters import faults
 
 MANIFEST = "_manifest.json"
 # Below the dataset's folder: no part of it begins with a dot, none is empty, so none leads out.
@@ -107,9 +108,8 @@ class PartitionedTableDataset(AbstractDataset[Mapping[str, Any], dict[str, Table
         except PermissionError as error:
             raise BadData(f"{path} may not be read by this user: change its permissions") from error
         except (ValueError, ValidationError) as error:
-            raise BadData(
-                f"{path} is damaged ({error}): delete {self._path} and run the stage that writes it"
-            ) from error
+            why = faults(error) if isinstance(error, ValidationError) else str(error)
+            raise BadData(f"{path} is damaged ({why}): delete {self._path} and run the stage that writes it") from error
 
     def _check_size(self, partition: str, entry: Entry) -> None:
         file = self._path / entry.file

@@ -77,17 +77,19 @@ def choice(venue: str, timeframe: str) -> str:
     return f"universe.venue={venue},universe.timeframe={timeframe}"
 
 
-def run_command(imported: Sequence[BarKey], held: Sequence[BarKey], env: str) -> str:
+def run_command(imported: Sequence[BarKey], held: Sequence[BarKey], env: str, week_start: str = "mon") -> str:
     """The command that runs on what was just imported.
 
     Args:
         imported: keys that an import wrote.
         held: all that the store now has.
         env: Kedro environment.
+        week_start: the day on which weekly bars among them open.
 
     Returns:
         One line for a shell.
     """
     several = len({(key.venue, key.timeframe) for key in held}) > 1
-    chosen = f" --params={choice(imported[0].venue, imported[0].timeframe)}" if several else ""
-    return f"kedro run --env {env}{chosen}"
+    chosen = [choice(imported[0].venue, imported[0].timeframe)] if several else []
+    chosen += [f"universe.week_start={week_start}"] if week_start != "mon" else []
+    return f"kedro run --env {env}" + (f" --params={','.join(chosen)}" if chosen else "")

@@ -44,8 +44,10 @@ def measures_of(daily: Floats, days_per_year: float = YEAR_DAYS) -> dict[str, fl
     """The measures by name, of daily net returns; `measure` says how each is defined.
 
     Raises:
-        BadData: a return is missing or infinite.
+        BadData: a return is missing or infinite, or a year has no days.
     """
+    if not 0 < days_per_year < np.inf:
+        raise BadData(f"days_per_year must be above 0 and finite: found {days_per_year}")
     daily = np.ascontiguousarray(daily, dtype=np.float64)
     if not np.isfinite(daily).all():
         row = int(np.flatnonzero(~np.isfinite(daily))[0])

@@ -122,6 +122,18 @@ def test_a_label_that_settles_at_the_bar_itself_comes_too_late() -> None:
     assert found[2, 1] > 0.7
 
 
+def test_outcomes_count_in_the_order_in_which_they_settle_and_not_in_that_of_the_forecasts() -> None:
+    """The first forecast settles last: what settled meanwhile counts, and the first does not yet."""
+    losses = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0], [0.5, 0.5], [0.5, 0.5]])
+    bars, exit_time = np.arange(5, dtype=np.int64), np.array([4, 2, 2, 9, 9], dtype=np.int64)
+    found = settled_weights(Hedge(1.0), losses, bars, exit_time)
+    np.testing.assert_allclose(found[:3], 0.5)
+    # The two that settle at 2 count as one, by their mean; at 5 the first would make them even.
+    np.testing.assert_allclose(found[3:], np.tile([1 / (1 + np.e), np.e / (1 + np.e)], (2, 1)))
+    even = settled_weights(Hedge(1.0), losses, np.r_[bars[:4], 5], exit_time)
+    np.testing.assert_allclose(even[4], 0.5)
+
+
 def test_an_expert_that_says_nothing_keeps_its_share_and_all_silent_change_nothing() -> None:
     losses, timestamp, exit_time = rows()
     for rule in RULES:

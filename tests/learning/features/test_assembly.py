@@ -106,3 +106,68 @@ def test_a_series_that_falls_silent_is_missing_from_then_on(assembly: Assembly) 
         state, found = one.advance(state, Arrivals(hour * HOUR_MS, (bar,), news))
         seen += found.chunks["SIM1"].side["funding"].tolist()
     np.testing.assert_array_equal(seen, [0.5, 0.5, np.nan, np.nan])
+
+
+def bar_of(symbol: str, hour: int, price: float = 1.0) -> Bar:
+    return Bar(symbol, (hour - 1) * HOUR_MS, hour * HOUR_MS, price, price, price, price, 1.0)
+
+
+def pair(**changed: object) -> Assembly:
+    return Assembly(("A", "B"), "A", HOUR_MS, 3, **({"grace_ms": 60_000} | changed))  # type: ignore[arg-type]
+
+
+def test_no_timestamp_overtakes_one_that_still_waits() -> None:
+    one = pair(grace_ms=3 * HOUR_MS)
+    state, found = one.advance(one.begin(), Arrivals(2 * HOUR_MS, (bar_of("A", 1), bar_of("A", 2), bar_of("B", 2))))
+    assert found.chunks == {} and len(state.pending) == 3
+    _, found = one.advance(state, Arrivals(2 * HOUR_MS + 1, (bar_of("B", 1),)))
+    assert {name: chunk.timestamp.tolist() for name, chunk in found.chunks.items()} == {
+        name: [HOUR_MS, 2 * HOUR_MS] for name in ("A", "B")
+    }
+
+
+def test_bars_that_wait_are_part_of_the_saved_state() -> None:
+    one = pair()
+    state, _ = one.advance(one.begin(), Arrivals(HOUR_MS, (bar_of("A", 1, 5.0),)))
+    again = AssemblyState.from_arrays(*unpack(pack(*state.to_arrays()), "assembly"))
+    assert again.pending == state.pending == (bar_of("A", 1, 5.0),)
+    _, found = one.advance(again, Arrivals(HOUR_MS + 1, (bar_of("B", 1),)))
+    assert found.chunks["A"].close.tolist() == [5.0]
+
+
+def test_a_bar_of_a_timestamp_that_is_done_is_late_even_when_it_is_told_again() -> None:
+    one = pair()
+    bars = (bar_of("A", 1), bar_of("B", 1))
+    state, found = one.advance(one.begin(), Arrivals(HOUR_MS, bars))
+    assert sorted(found.chunks) == ["A", "B"]
+    after, found = one.advance(state, Arrivals(HOUR_MS + 1, (bar_of("A", 1, 9.0), bar_of("B", 1, 9.0))))
+    assert (found.chunks, len(found.late), after.pending) == ({}, 2, ())
+    assert after.last == state.last
+
+
+def test_the_last_of_two_bars_of_one_symbol_and_timestamp_counts_while_it_waits() -> None:
+    one = pair()
+    state, _ = one.advance(one.begin(), Arrivals(HOUR_MS, (bar_of("A", 1, 5.0),)))
+    _, found = one.advance(state, Arrivals(HOUR_MS + 1, (bar_of("A", 1, 6.0), bar_of("B", 1))))
+    assert found.chunks["A"].close.tolist() == [6.0]
+
+
+@pytest.mark.parametrize("late", [60_000 - 1, 60_000])
+def test_the_grace_begins_at_the_close(late: int) -> None:
+    one = pair()
+    _, found = one.advance(one.begin(), Arrivals(HOUR_MS + late, (bar_of("A", 1),)))
+    assert sorted(found.chunks) == (["A"] if late >= 60_000 else [])
+
+
+def test_news_of_one_symbol_or_of_all_reach_whom_they_are_about_in_the_order_of_time() -> None:
+    one = pair(side_series=("news",), settlements=("paid",))
+    told = (
+        SideValue("news", "A", 3, 3.0), SideValue("news", "A", 2, 2.0), SideValue("news", "B", 1, 1.0),
+        SideValue("paid", "", 5, 0.25), SideValue("paid", "A", HOUR_MS, 0.5), SideValue("other", "A", 1, 9.0),
+    )  # fmt: skip
+    bars = (bar_of("A", 1), bar_of("B", 1))
+    _, found = one.advance(one.begin(), Arrivals(HOUR_MS, bars, told))
+    assert {name: chunk.side["news"].tolist() for name, chunk in found.chunks.items()} == {"A": [3.0], "B": [1.0]}
+    assert {name: chunk.side["settled:paid"].tolist() for name, chunk in found.chunks.items()} == {
+        "A": [0.75], "B": [0.25]
+    }  # fmt: skip

@@ -92,6 +92,11 @@ def test_a_segment_begins_without_a_return_over_the_gap(market_bars: dict[str, p
     assert returns[5] == pytest.approx(np.log(bars["close"].iloc[5] / bars["close"].iloc[4]))
 
 
+def test_only_the_first_bar_of_a_segment_is_measured_from_its_own_open() -> None:
+    bars = pd.DataFrame({"open": [9.0, 9.0, 9.0, 9.0], "close": [10.0, 20.0, 40.0, 80.0], "segment": [0, 0, 1, 1]})
+    np.testing.assert_allclose(bar_returns(bars), np.log([10 / 9, 2.0, 40 / 9, 2.0]))
+
+
 def test_unfinished_labels_share_their_bars_too(market_bars: dict[str, pd.DataFrame]) -> None:
     # Else the newest labels would look more unique than they will turn out to be.
     bars = market_bars["SIM1"].iloc[:600]

@@ -108,3 +108,77 @@ def test_columns_without_values_and_constant_ones_change_nothing() -> None:
     rows, drift = market(3, instants=1200)
     more = rows.assign(f98=np.float32("nan"), f99=np.float32(3.0))
     assert known(more, drift) == pytest.approx(known(rows, drift), abs=0.01)
+
+
+def slopes_by_hand(sample: Sample, beliefs: PanelRidgeParameters) -> list[np.ndarray]:
+    """The same posterior means by loops and least squares: of the side, and of whether there is no move."""
+    x = sample.x.to_numpy(dtype=np.float64)
+    z = np.clip((x - x.mean(axis=0)) / x.std(axis=0), -5, 5)
+    panel, columns = sample.panel, z.shape[1]
+    assert panel is not None
+    alike = np.corrcoef(z.T)
+    slow = []
+    for column in range(columns):
+        together, alone = 0.0, 0.0
+        for symbol in np.unique(panel.symbol):
+            own = z[panel.symbol == symbol, column] - z[panel.symbol == symbol, column].mean()
+            together += own[24:] @ own[:-24]
+            alone += own[24:] @ own[24:]
+        slow.append(max(np.clip(together / alone, 0, 1) ** beliefs.slowness, beliefs.fastest))
+    prior = np.array(slow) / np.sqrt((alike**2).sum(axis=0))
+    found = []
+    for target, explained in (
+        (sample.label * 1.0, beliefs.explained),
+        ((sample.label == 0) * 1.0, beliefs.explained_size),
+    ):
+        y = (target - target.mean()) / target.std()
+        pairs = [
+            y[one] * y[other]
+            for at in np.unique(panel.instant)
+            for one in np.flatnonzero(panel.instant == at)
+            for other in np.flatnonzero(panel.instant == at)
+            if one != other
+        ]
+        alikeness = float(np.clip(np.mean(pairs), 0, 0.95))
+        rows = np.column_stack([z, y])
+        for at in np.unique(panel.instant):
+            here = panel.instant == at
+            part = 1 - np.sqrt((1 - alikeness) / (1 + (here.sum() - 1) * alikeness))
+            rows[here] -= part * rows[here].mean(axis=0)
+        rows *= np.sqrt(sample.weight / (HORIZON * (1 - alikeness)))[:, None]
+        believed = np.diag(np.sqrt((prior**2).sum() / explained) / prior)
+        design, wanted = np.vstack([rows[:, :-1], believed]), np.r_[rows[:, -1], np.zeros(columns)]
+        found.append(np.linalg.lstsq(design, wanted, rcond=None)[0] * target.std())
+    return found
+
+
+def test_its_slopes_are_those_of_the_beliefs_by_hand() -> None:
+    """Weights, the day of the slowness, the horizon of the labels, one symbol at a time, symbols that move together."""
+    rows, _ = market(5, instants=260, columns=6)
+    rng = np.random.default_rng(6)
+    rows = rows[rng.random(len(rows)) > 0.15].reset_index(drop=True)
+    rows = rows.assign(weight=rng.uniform(0.05, 2.0, len(rows)))
+    # Levels that differ by symbol are no slowness.
+    rows["f2"] += rows["symbol"].map({"S0": -1.0, "S1": 0.0, "S2": 1.0}).astype(np.float32)
+    sample = Sample.from_rows(rows)
+    assert sample.panel is not None
+    # Rows are missing, so that a horizon has not 12 rows and a day not 24: as a whole table both are exact.
+    sample = Sample(sample.x, sample.label, sample.forward_return, sample.weight, Panel(
+        sample.panel.symbol, sample.panel.instant, sample.panel.instant + HORIZON, sample.panel.instant + 24,
+    ))  # fmt: skip
+    beliefs = PanelRidgeParameters()
+    model = PanelRidgeForecaster(beliefs, 0).fit_samples(sample, sample, sample)
+    down, flat, up = np.array(model.state["slope"])
+    side, size = slopes_by_hand(sample, beliefs)
+    np.testing.assert_allclose(down, -up, rtol=1e-12)
+    np.testing.assert_allclose(up / np.linalg.norm(up), side / np.linalg.norm(side), atol=1e-9)
+    np.testing.assert_allclose(flat / np.linalg.norm(flat), size / np.linalg.norm(size), atol=1e-9)
+
+
+def test_it_takes_no_side_for_the_drift_of_the_past() -> None:
+    rows, _ = market(1, instants=800, columns=6)
+    rising = rows[(rows["label"] != -1) | (np.arange(len(rows)) % 3 == 0)].reset_index(drop=True)
+    sample = Sample.from_rows(rising)
+    model = PanelRidgeForecaster(PanelRidgeParameters(), 0).fit_samples(sample, sample, sample)
+    assert (rising["label"] == 1).mean() > 1.5 * (rising["label"] == -1).mean()
+    assert model.state["offset"][0] == model.state["offset"][2]

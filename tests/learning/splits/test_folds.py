@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tradewind.errors import BadData, BadParameters
-from tradewind.learning.splits.purged import assert_no_leak, inner_split, test_mask, training_mask
+from tradewind.learning.splits.purged import PlainFold, assert_no_leak, inner_split, test_mask, training_mask
 from tradewind.learning.splits.walk_forward import FoldPlan, make_folds, needed_bars
 from tradewind.market import schema
 
@@ -136,3 +136,54 @@ def test_a_refusal_names_how_many_bars_would_do() -> None:
 def test_a_plan_that_cannot_be_is_refused(fault: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         FoldPlan(**fault)
+
+
+def hours(count: int, horizon: int) -> pd.DataFrame:
+    at = pd.Series(pd.date_range("2024-01-01", periods=count, freq="h", tz="UTC")).dt.as_unit("ms")
+    return pd.DataFrame({"timestamp": at, "horizon_end": at + pd.Timedelta(hours=horizon)})
+
+
+def test_a_label_that_ends_with_the_first_instant_of_what_judges_it_is_purged() -> None:
+    """At the boundary itself, in the inner split, in the check, and at the beginning of the test less the embargo."""
+    rows = hours(101, 5)
+    fit, valid = inner_split(rows, 0.2)  # the boundary is hour 80
+    assert np.flatnonzero(valid).tolist() == list(range(80, 101))
+    assert np.flatnonzero(fit).tolist() == list(range(75)), "the label of hour 75 ends at hour 80"
+    touching = np.arange(101) <= 75
+    with pytest.raises(BadData, match=r"1 training rows reach into the test .*, the first at 2024-01-04 03:00"):
+        assert_no_leak(rows, touching, valid)
+    assert_no_leak(rows, fit, valid)
+    start = rows["timestamp"].iloc[0]
+    fold = PlainFold(
+        0, start, start + pd.Timedelta(hours=80), start + pd.Timedelta(hours=80), start + pd.Timedelta(hours=90),
+        pd.Timedelta(hours=6), pd.Timedelta(hours=3), "walk_forward",
+    )  # fmt: skip
+    assert np.flatnonzero(training_mask(rows, fold)).tolist() == list(range(72)), "5 of horizon, 3 of embargo"
+    assert np.flatnonzero(test_mask(rows, fold)).tolist() == list(range(80, 90))
+
+
+def test_a_part_without_rows_leaks_nothing() -> None:
+    rows = hours(10, 2)
+    nothing, everything = np.zeros(10, dtype=bool), np.ones(10, dtype=bool)
+    assert_no_leak(rows, nothing, everything)
+    assert_no_leak(rows, everything, nothing)
+
+
+@pytest.mark.parametrize(("count", "horizon"), [(1, 5), (4, 200)])
+def test_rows_that_cannot_be_split_are_refused(count: int, horizon: int) -> None:
+    with pytest.raises(BadData, match="cannot be split with a share of 0.2: take more history"):
+        inner_split(hours(count, horizon), 0.2)
+
+
+def test_the_training_window_is_half_open_and_the_life_of_a_label_is_its_horizon_and_a_bar() -> None:
+    rows = hours(101, 0)
+    start = rows["timestamp"].iloc[0]
+    fold = PlainFold(
+        0, start + pd.Timedelta(hours=10), start + pd.Timedelta(hours=40), start + pd.Timedelta(hours=80),
+        start + pd.Timedelta(hours=90), pd.Timedelta(0), pd.Timedelta(0), "walk_forward",
+    )  # fmt: skip
+    assert np.flatnonzero(training_mask(rows, fold)).tolist() == list(range(10, 40))
+    made = make_folds(make_rows()["timestamp"], FoldPlan(embargo_bars=7), HOUR, 24)
+    assert (made["purge"] == 25 * pd.Timedelta(HOUR)).all() and (made["embargo"] == 7 * pd.Timedelta(HOUR)).all()
+    spaced = make_folds(make_rows()["timestamp"], FoldPlan(embargo_bars=7), HOUR, 24, 3 * HOUR)
+    assert (spaced["purge"] == 75 * pd.Timedelta(HOUR)).all() and (spaced["embargo"] == 21 * pd.Timedelta(HOUR)).all()

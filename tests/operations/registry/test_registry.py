@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.operations.bundles import bundle_files, made_later
@@ -132,6 +133,20 @@ def test_a_slow_or_differing_bundle_does_not_pass_the_gate(registry: Registry) -
     planted[contents.EXPECTED] = contents.array_file(bundle.array(contents.EXPECTED) + 2e-6)
     altered = type(bundle)(bundle.identity, bundle.spec, bundle.forecaster, planted)
     assert "probe equal" in missing_evidence(altered, GateRules(row_p99_ms=1000))[0]
+
+
+def test_what_is_no_number_is_no_evidence(registry: Registry) -> None:
+    bundle, floor = registry.load(1), GateRules(row_p99_ms=1000)
+    latency = bundle.document(contents.LATENCY)
+    latency = {**latency, "wall_ms": {**latency["wall_ms"], "p99": float("nan")}}
+    nothing = contents.array_file(np.full_like(bundle.array(contents.EXPECTED), np.nan))
+    for name, content, told in (
+        (contents.LATENCY, json.dumps(latency).encode(), "99th percentile"),
+        (contents.EXPECTED, nothing, "probe equal"),
+    ):
+        altered = type(bundle)(bundle.identity, bundle.spec, bundle.forecaster, bundle.files | {name: content})
+        (missing,) = missing_evidence(altered, floor)
+        assert told in missing
 
 
 @pytest.mark.parametrize("reason", [Reason("", "why"), Reason("who", " ")])

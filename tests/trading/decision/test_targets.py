@@ -57,3 +57,13 @@ def test_the_edge_is_up_less_down_smoothed_and_left_below_its_threshold() -> Non
     found = fold_targets(TargetState(), table, np.full(4, 0.01), rules())[1]
     np.testing.assert_allclose(found.edge, [0.4, 0.0, 0.04, 0.01], atol=1e-12)
     assert found.direction.tolist() == [1, 0, 0, 0]  # 0.04 holds a position, it does not open one
+
+
+@pytest.mark.parametrize("unknown", [0.0, np.nan])
+def test_without_a_volatility_there_is_no_position_and_it_is_taken_when_there_is_one(unknown: float) -> None:
+    """A price that does not move has a volatility of 0: a position of that size would be without bound."""
+    volatility = np.array([unknown, unknown, 0.01, unknown, 0.02, 0.02])
+    found = fold_targets(TargetState(), forecast(0.1), volatility, rules(target_volatility_annual=0.4))[1]
+    size = 0.4 / np.sqrt(8766) / 0.01
+    np.testing.assert_allclose(found.target, [0, 0, size, size, size, size])  # set at entry, and kept
+    assert (found.direction == 1).all()

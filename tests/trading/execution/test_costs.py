@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from tradewind.trading.engine.step import Bar, taker_cost, trading_schedule
+from tradewind.trading.execution.cost_share import side_share
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 
@@ -54,3 +55,13 @@ def test_what_decides_and_what_pays_have_one_formula(seed: int) -> None:
     assert paid == units * float(costs.round_trip_share(volatility, units * capital / usual, units * capital)) / 2
     calm = float(costs.round_trip_share(float("nan"), 0.1, 1e5))
     assert calm == float(costs.round_trip_share(0.0, 0.1, 1e5)) < float(costs.round_trip_share(volatility, 0.1, 1e5))
+
+
+def test_each_part_of_a_side_counts_alone_and_a_book_of_one_point_is_a_book() -> None:
+    none = np.zeros((2, 0))
+    assert side_share(5e-4, 0.0, 0.0, none, 0.01, 0.04, 1e5) == pytest.approx(5e-4)
+    assert side_share(0.0, 0.1, 0.0, none, 0.01, 0.04, 1e5) == pytest.approx(1e-3)
+    assert side_share(0.0, 0.0, 0.5, none, 0.01, 0.04, 1e5) == pytest.approx(0.5 * 0.01 * 0.2)
+    assert side_share(0.0, 0.0, 0.0, np.array([[1e4], [3e-4]]), 0.01, 0.04, 1e5) == pytest.approx(3e-4)
+    two = np.array([[1e4, 2e5], [1e-4, 20e-4]])
+    assert side_share(0.0, 0.0, 0.0, two, 0.01, 0.04, 105_000.0) == pytest.approx(10.5e-4)

@@ -1,6 +1,6 @@
 """Files of bars, whatever their columns: prices, volumes, instants, and which symbol each row belongs to."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,9 @@ from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.dialect import ALIASES, ImportSettings, plain_name, usable_name
 from tradewind.data.files.findings import ImportNotes
+from tradewind.data.files.grid_hints import months_between
 from tradewind.errors import BadData
+from tradewind.market.calendars import Calendar, calendar_name
 from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
 
 PRICES = ("open", "high", "low", "close")
@@ -35,6 +37,12 @@ class ImportedBars:
     rows: pd.DataFrame
     source_row: npt.NDArray[np.int64]
     rejected_row: npt.NDArray[np.int64]
+    week_start: str = "mon"
+
+    @property
+    def calendar(self) -> Calendar:
+        """On whose grid the bars open."""
+        return Calendar.of(self.key.timeframe, calendar_name(self.key.venue), self.week_start)
 
 
 @dataclass
@@ -132,6 +140,7 @@ def read_bars(
     _reject(reason, "the row names no usable venue and symbol", ~named, first=True)
     tables = [_table_of(BarKey(venue=venue, symbol=symbol, timeframe=timeframe), rows, opened, values, reason)
               for (venue, symbol), rows in groups.items()]  # fmt: skip
+    tables = [replace(one, week_start=settings.week_start) for one in tables]
     return BarsFound(tables, reason)
 
 
@@ -236,7 +245,9 @@ def _timeframe(
 ) -> str | None:
     """The time frame: the most frequent step between instants of one symbol."""
     certain = np.where(np.isfinite(times.again), np.nan, times.ms)
-    steps = np.concatenate([np.diff(np.unique(certain[rows][np.isfinite(certain[rows])])) for rows in groups.values()])
+    instants = [np.unique(certain[rows][np.isfinite(certain[rows])]) for rows in groups.values()]
+    _refuse_months(instants, notes)
+    steps = np.concatenate([np.diff(one) for one in instants])
     if len(steps) == 0:
         if settings.timeframe is None:
             notes.add_missing("timeframe=DURATION", "no symbol has two bars, whose distance would say it")
@@ -266,6 +277,18 @@ def _timeframe(
         return None
     notes.add_finding("time frame", found, evidence)
     return found
+
+
+def _refuse_months(instants: list[FloatArray], notes: ImportNotes) -> None:
+    """Nothing, where no symbol's rows are apart by calendar months, which have no one duration."""
+    for one in instants:
+        if (apart := months_between(one)) > 0:
+            first, second = (str(np.datetime64(int(at), "ms"))[:10] for at in one[:2])
+            raise BadData(
+                f"{notes.where}: its {len(one):,} rows are {apart} calendar month{'s' if apart > 1 else ''} apart "
+                f"({first}, {second}), and months have no one duration: import its daily or weekly bars (1d, 1w), of "
+                "which months can be made"
+            )
 
 
 def _named_duration(milliseconds: int) -> str | None:

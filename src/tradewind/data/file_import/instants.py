@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, FloatArray
+from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.dialect import DateOrder
 from tradewind.data.files.findings import ImportNotes, share
 
@@ -89,8 +89,7 @@ class DatedText:
         fits &= day <= following - first
         part = np.where(np.isnan(self.parts["part"]), 0.0, self.parts["part"])
         ms = (first + day - 1) * _DAY_MS + hour * _HOUR_MS + minute * 60_000 + second * 1_000 + part
-        in_range = (ms >= EARLIEST_MS - _DAY_MS) & (ms < LATEST_MS + _DAY_MS)
-        return Clock(np.where(fits & in_range, ms, np.nan), self.offset_ms, self.parts["written"], self.has_half)
+        return Clock(np.where(fits, ms, np.nan), self.offset_ms, self.parts["written"], self.has_half)
 
 
 def read_text_times(

@@ -1,15 +1,19 @@
 """The table inside a JSON document: a list of rows, rows by symbol, or columns side by side, however deep."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from tradewind.errors import BadData
 
 _DEEPEST = 12
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]|$)")
+_NUMBER = re.compile(r"^\d+[a-z]?\. ")
 
 
 def rows_of(document: Any, where: str) -> list[Any]:
-    """The list of rows (lists or objects): the document, the only list of rows in it, or columns of one length.
+    """The list of rows (lists or objects): the document, the only list of rows in it, rows by their dates, or columns
+    of one length.
 
     Lists of rows that stand beside each other by symbol are joined, the symbol as a column.
 
@@ -24,6 +28,9 @@ def rows_of(document: Any, where: str) -> list[Any]:
         found = _joined(found) or found
     if len(found) == 1:
         return found[0][1]
+    dated = next(_dated(document), None)
+    if not found and dated:
+        return dated
     columns = _columns(document)
     if not found and columns:
         return columns
@@ -47,6 +54,21 @@ def _tables(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
     elif isinstance(node, dict):
         for name, part in node.items():
             yield from _tables(part, (*path, str(name)))
+
+
+def _dated(node: Any, depth: int = 0) -> Iterator[list[dict[str, Any]]]:
+    """Every table whose rows stand under their dates, as Alpha Vantage has them; `1. open` is open there."""
+    if depth > _DEEPEST or not isinstance(node, dict):
+        return
+    if len(node) > 1 and all(
+        _DATE.match(str(name)) and isinstance(row, dict) and _is_flat(row) for name, row in node.items()
+    ):
+        yield [
+            {"time": name, **{_NUMBER.sub("", key): cell for key, cell in row.items()}} for name, row in node.items()
+        ]
+        return
+    for part in node.values():
+        yield from _dated(part, depth + 1)
 
 
 def _is_flat(row: Any) -> bool:

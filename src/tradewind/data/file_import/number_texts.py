@@ -12,6 +12,9 @@ _POINT_DECIMAL = r"^\s*[+-]?(\d{1,3}(,\d{3})+\.\d+|\d{1,3}(,\d{3}){2,})\s*$"
 _UNCLEAR = r"^\s*[+-]?\d{1,3},\d{3}\s*$"
 _PLAIN_POINT = r"^\s*[+-]?\d+\.(\d{1,2}|\d{4,})\s*$"
 _GROUPED_BY_POINT = r"^\s*[+-]?\d{1,3}(\.\d{3})+(,\d+)?\s*$"
+_MONEY = r"^\s*[+-]?[$€£]\s*\d[\d.,]*\s*$"
+_SHORT = r"^\s*(?P<number>\d+(?:\.\d+)?)(?P<letter>[KMB])\s*$"
+_SIZES = {"K": 1e3, "M": 1e6, "B": 1e9}
 _ANY = re.compile(r"\d,\d")
 
 
@@ -23,6 +26,7 @@ def plain_numbers(columns: dict[str, pa.Array], given: str | None, notes: Import
         given: the decimal mark that the user says, `,` or `.`.
         notes: receives what was found and is needed.
     """
+    columns = {name: _without_signs(cells) for name, cells in columns.items()}
     marked = {name: cells for name, cells in columns.items() if _has(cells, _ANY.pattern)}
     if not marked:
         return columns
@@ -45,6 +49,21 @@ def plain_numbers(columns: dict[str, pa.Array], given: str | None, notes: Import
         return None
     notes.add_finding("decimals after", "a comma" if mark == "," else "a point, thousands apart by commas", why)
     return {name: _plain(cells, mark) for name, cells in columns.items()}
+
+
+def _without_signs(cells: pa.Array) -> pa.Array:
+    """$1,234.50 as 1,234.50, and 12.3K as 12300.0; cells that are anything else stay as they are."""
+    if _has(cells, _MONEY):
+        is_money = pc.match_substring_regex(cells, _MONEY)
+        cells = pc.if_else(is_money, pc.replace_substring_regex(cells, r"[$€£]\s*", ""), cells)
+    if not _has(cells, _SHORT):
+        return cells
+    short = pc.extract_regex(cells, _SHORT)
+    number = pc.cast(pc.struct_field(short, "number"), pa.float64())
+    letter, times = pc.struct_field(short, "letter"), pa.scalar(1.0)
+    for name, size in _SIZES.items():
+        times = pc.if_else(pc.equal(letter, name), size, times)
+    return pc.coalesce(pc.cast(pc.multiply(number, times), pa.string()), cells)
 
 
 def _plain(cells: pa.Array, mark: str) -> pa.Array:

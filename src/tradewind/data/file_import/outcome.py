@@ -15,7 +15,6 @@ from tradewind.data.files.deliveries import Delivery, receive
 from tradewind.data.files.grid_hints import explain_off_grid
 from tradewind.data.files.quarantine import require_all_rows
 from tradewind.errors import BadData
-from tradewind.market.calendars import Calendar, calendar_name
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,14 @@ def summarise(plan: ImportPlan, bars: ImportedBars, now: datetime) -> BarSummary
     if bars.rows.empty:
         return BarSummary(rows, bars.rows, own, 0, 0, 0, 0)
     typed, untyped = type_bars(bars.rows, bars.key)
-    checked, rejected = check_bars(typed, bars.key, now)
+    checked, rejected = check_bars(typed, bars.key, now, bars.calendar)
     later = [table.assign(source_row=bars.source_row[table["source_row"]]) for table in (untyped, rejected)]
     rejected = _joined([own, *later])
     require_all_rows(bars.key, rows, len(checked), len(rejected))
     missing = np.zeros(0, dtype=np.int64)
     if len(checked):
         opened = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
-        missing = Calendar.of(bars.key.timeframe, calendar_name(bars.key.venue)).missing_before(opened)
+        missing = bars.calendar.missing_before(opened)
     repeated, replaced = (int((rejected["reason"] == reason).sum()) for reason in (DUPLICATE, SUPERSEDED))
     return BarSummary(rows, checked, rejected, int((missing > 0).sum()), int(missing.sum()), repeated, replaced)
 
@@ -76,7 +75,8 @@ def to_deliveries(plan: ImportPlan, received_at: datetime) -> list[Delivery]:
     deliveries = []
     for bars in plan.bars:
         own = plan.quarantine(bars.key)
-        delivery = receive(bars.rows, bars.key, f"file.{plan.path.name}", received_at, may_end_open=True)
+        source = f"file.{plan.path.name}"
+        delivery = receive(bars.rows, bars.key, source, received_at, may_end_open=True, calendar=bars.calendar)
         late = delivery.rejected.assign(source_row=bars.source_row[delivery.rejected["source_row"]])
         deliveries.append(
             replace(delivery, rejected=_joined([own, late]), rows_received=delivery.rows_received + len(own))

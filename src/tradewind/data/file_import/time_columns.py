@@ -19,6 +19,7 @@ from tradewind.errors import BadData
 _HALF_DAY_MS = 43_200_000
 _SECOND_MS = 1_000
 _CLOCK_ONLY = r"^\s*\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?\s*$"
+_COMPACT_CLOCK = r"^\s*\d{1,6}\s*$"
 _MANTISSA = r"^\s*[+-]?\d(?:\.(?P<digits>\d*))?[eE]\+?(?P<power>\d+)\s*$"
 _EXACT_DIGITS = 9
 _NAMELESS = ("column_1", "unnamed_0", "index", "level_0")
@@ -99,8 +100,9 @@ def _bounded(times: Times, notes: ImportNotes) -> Times:
         if outside.sum() == np.isfinite(times.ms).sum():
             first = np.datetime64(int(np.clip(times.ms[outside][0], -(2**52), 2**52)), "ms")
             raise BadData(
-                f"{notes.where}: no time lies between 1990 and 2100, the first is {first}: are they in another unit "
-                "than the file says? Convert them, or name another column in columns.open_time"
+                f"{notes.where}: no time lies between 1990 and 2100, the first is {first}: older rows are "
+                "not taken; where they are in another unit than the file says, convert them, or name another column in "
+                "columns.open_time"
             )
         times.rejected["the time is not between 1990 and 2100"] = outside
         times.ms = np.where(outside, np.nan, times.ms)
@@ -120,16 +122,38 @@ def _time_columns(table: RawTable, settings: ImportSettings, also: frozenset[str
         # An index that was written without its name, by pandas for one; numbers of rows are no times.
         first = next(iter(table.columns))
         found = {first: table.columns[first]} if plain_name(first) in _NAMELESS else {}
-    clocks = [name for name, cells in found.items() if plain_name(name) == "time" and _is_clock_only(cells)]
-    dates = [name for name in found if plain_name(name) == "date"]
+    clocks = {name: clock for name, cells in found.items() if plain_name(name) == "time" and (clock := _clock(cells))}
+    dates = [name for name in found if plain_name(name) == "date" and is_text(found[name])]
     if clocks and dates:
-        joined = pc.binary_join_element_wise(found.pop(dates[0]), found.pop(clocks[0]), " ")
-        found[f"{dates[0]} {clocks[0]}"] = joined
+        name, clock = next(iter(clocks.items()))
+        del found[name]
+        found[f"{dates[0]} {name}"] = pc.binary_join_element_wise(found.pop(dates[0]), clock, " ")
     return found
 
 
+def _clock(cells: pa.Array) -> pa.Array | None:
+    """The cells as times of a day (9:30, or 93000 without marks, as Stooq writes them); None where they are none."""
+    if _is_clock_only(cells):
+        return cells
+    if not is_text(cells) or not _all_match(cells, _COMPACT_CLOCK):
+        return None
+    digits = pc.utf8_trim_whitespace(cells)
+    width = 4 if (pc.max(pc.utf8_length(digits)).as_py() or 0) <= 4 else 6
+    padded = pc.utf8_lpad(digits, width, "0")
+    parts = [pc.utf8_slice_codeunits(padded, at, at + 2) for at in range(0, width, 2)]
+    if any(
+        (pc.max(pc.cast(part, pa.int64())).as_py() or 0) > most for part, most in zip(parts, (23, 59, 59), strict=False)
+    ):
+        return None
+    return pc.binary_join_element_wise(*parts, ":")
+
+
 def _is_clock_only(cells: pa.Array) -> bool:
-    return is_text(cells) and bool(pc.all(pc.match_substring_regex(cells.slice(0, 100), _CLOCK_ONLY)).as_py())
+    return is_text(cells) and _all_match(cells.slice(0, 100), _CLOCK_ONLY)
+
+
+def _all_match(cells: pa.Array, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(cells, pattern)).as_py())
 
 
 def _numbers(cells: pa.Array, name: str, settings: ImportSettings, notes: ImportNotes) -> FloatArray | None:

@@ -22,14 +22,30 @@ _NAMES = {
     "amount": frozenset({"amount", "qty", "quantity", "size", "volume", "q"}),
     "side": frozenset({"side", "taker_side", "direction"}),
     "buyer_maker": frozenset({"is_buyer_maker", "isbuyermaker", "buyer_maker"}),
-    "id": frozenset({"id", "trade_id", "tradeid", "tid", "trdmatchid", "trd_match_id", "agg_trade_id", "aggtradeid"}),
+    "id": frozenset(
+        {
+            "id",
+            "trade_id",
+            "tradeid",
+            "tid",
+            "trdmatchid",
+            "trd_match_id",
+            "agg_trade_id",
+            "aggtradeid",
+            "exec_id",
+            "execid",
+        }
+    ),
     "cost": frozenset({"cost", "quote_qty", "quoteqty"}),
     "home": frozenset({"homenotional", "home_notional", "base_qty", "baseqty"}),
     "foreign": frozenset({"foreignnotional", "foreign_notional"}),
 }
-_TIME = frozenset({"trade_time", "recv_ns", "exch_ms"})
+_TIME = frozenset({"trade_time", "transact_time", "created_time", "recv_ns", "exch_ms"})
 _SIDES = {"buy": "buy", "b": "buy", "sell": "sell", "s": "sell", "": ""}
-_PAIRS = ("symbol", "pair", "ticker", "instrument", "market")
+_PAIRS = (
+    "symbol", "pair", "ticker", "instrument", "instrument_name", "instrument_id", "inst_id", "instid", "product_id",
+    "contract", "market",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

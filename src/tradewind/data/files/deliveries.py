@@ -25,6 +25,7 @@ from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cleaning import DUPLICATE, reasons_to_reject, type_bars
 from tradewind.data.files.quarantine import quarantine_rows, require_all_rows
 from tradewind.errors import BadData
+from tradewind.market.calendars import Calendar
 from tradewind.market.timeframes import bar_duration_ms
 
 VALUES = ("open", "high", "low", "close", "volume", "quote_volume", "trades")
@@ -82,7 +83,7 @@ class Receipt:
 
 def receive(
     received: pd.DataFrame, key: BarKey, source: str, received_at: datetime, covered: Span | None = None,
-    may_end_open: bool = False,
+    may_end_open: bool = False, calendar: Calendar | None = None,
 ) -> Delivery:  # fmt: skip
     """The delivery that `received` is: rows as a source gives them, `open_time` in epoch milliseconds.
 
@@ -98,6 +99,7 @@ def receive(
         covered: the span that they are complete for.
         may_end_open: nobody says when the rows were written, so that the last may not have been closed then: it is
             provisional.
+        calendar: on whose grid bars open; None: that of the venue, weeks from Monday.
 
     Args:
         received: `open_time` (UTC milliseconds), prices and volumes; cells may be wrong.
@@ -117,7 +119,7 @@ def receive(
         return Delivery(key, source, received_at_ms, stored_columns(), _no_rejected(key), 0, 0, covered)
     typed, rejected = type_bars(received, key)
     opened = typed["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
-    reason = reasons_to_reject(typed, key, received_at)
+    reason = reasons_to_reject(typed, key, received_at, calendar)
     reason[reason == DUPLICATE] = ""  # counted as repeated
     reason[opened + bar_duration_ms(key.timeframe) > received_at_ms] = STILL_OPEN
     is_wrong = reason != ""

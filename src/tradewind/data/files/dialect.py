@@ -5,10 +5,11 @@ import unicodedata
 from typing import Annotated, ClassVar, Literal
 from zoneinfo import available_timezones
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from tradewind.data.files.cleaning import OPTIONAL, REQUIRED
-from tradewind.errors import BadData
+from tradewind.errors import BadData, BadParameters
+from tradewind.market.timeframes import bar_duration
 from tradewind.parameters import Parameters
 
 _UTC_NAMES = ("gmt_time", "utc_time", "time_utc", "date_utc", "datetime_utc", "timestamp_utc", "time_gmt")
@@ -26,7 +27,7 @@ ALIASES = {
     "open": frozenset({"open", "o", "open_price"}),
     "high": frozenset({"high", "h", "high_price"}),
     "low": frozenset({"low", "l", "low_price"}),
-    "close": frozenset({"close", "c", "close_price"}),
+    "close": frozenset({"close", "c", "close_price", "close_last"}),
     "volume": frozenset({"volume", "vol", "v", "base_volume", "volume_base", "shares_traded", "no_of_shares"}),
     "quote_volume": frozenset({"quote_volume", "quote_asset_volume", "volume_quote", "quotevolume"}),
     "trades": frozenset({"trades", "trade_count", "tradecount", "number_of_trades", "num_trades"}),
@@ -85,23 +86,32 @@ class BarDialect(Parameters):
         return self.timezone or "UTC"
 
 
+def _a_duration(timeframe: str) -> str:
+    try:
+        bar_duration(timeframe)
+    except BadParameters as error:
+        raise ValueError(str(error).partition(", found")[0]) from error  # what was found is told with the key
+    return timeframe
+
+
 class ImportSettings(BarDialect):
     """What may be said of a file to import, beside its dialect (`--set NAME=VALUE` of `kedro import-bars`).
 
     All may be left out where the file tells: `kind` of rows, their `venue`, `symbol` and `timeframe`; the `encoding` of
     text; `date_order` of dates such as 03/04/2024; `volume_unit`, what a single volume column counts (`base`, or
     `quote`: money; `none`: the file has no volume, it is 0), the mark before decimals (`decimal`). `timezone` has no
-    default here.
+    default here; weekly bars open on `week_start`.
     """
 
     kind: ImportKind | None = None
     venue: Annotated[str, StringConstraints(pattern=NAME)] | None = None
     symbol: Annotated[str, StringConstraints(pattern=NAME)] | None = None
-    timeframe: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}[mhdw]$")] | None = None
+    timeframe: Annotated[str, AfterValidator(_a_duration)] | None = None
     encoding: str | None = None
     date_order: DateOrder | None = None
     volume_unit: Literal["base", "quote", "none"] | None = None
     decimal: Literal[",", "."] | None = None
+    week_start: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = "mon"
 
 
 def recognise_columns(names: list[str], dialect: BarDialect, where: str) -> dict[str, str]:

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.errors import BadModel
+from tradewind.learning.models.onnx_sessions import MOST_BYTES, open_session
 
 INPUT, OUTPUT = "features", "forecast"
+LARGEST_BATCH = 8 << 20  # bytes of rows that are forecast at once: what a network makes of them is many times that
 Floats = NDArray[np.float64]
 
 
@@ -34,13 +36,8 @@ class OnnxForecaster(NamedTuple):
         Raises:
             BadModel: the bytes are no such graph, or it reads another number of features.
         """
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            session = open_session(content)
             shape = session.get_inputs()[0].shape
         except Exception as error:
             raise BadModel(f"the ONNX file cannot be read: {error}") from error
@@ -49,8 +46,21 @@ class OnnxForecaster(NamedTuple):
         return cls(tuple(features), shape[1] if len(shape) == 3 else 1, len(shape) == 3, session)
 
     def predict_many(self, x: NDArray[np.float32]) -> Floats:
-        """p_down, p_flat, p_up, expected return (rows, 4) of features (rows, features) or of windows."""
-        return np.asarray(self.session.run([OUTPUT], {INPUT: x})[0])
+        """p_down, p_flat, p_up, expected return (rows, 4) of features (rows, features) or of windows.
+
+        Raises:
+            BadModel: the graph asks for more memory than a forecaster is given, or cannot be run.
+        """
+        at_once = max(LARGEST_BATCH // max(x[:1].nbytes, 1), 1)
+        try:
+            parts = [
+                self.session.run([OUTPUT], {INPUT: x[at : at + at_once]})[0] for at in range(0, max(len(x), 1), at_once)
+            ]
+        except Exception as error:
+            raise BadModel(
+                f"the ONNX graph cannot be run within {MOST_BYTES >> 20} MB ({str(error)[:200]}): deploy it again"
+            ) from error
+        return np.concatenate(parts) if len(parts) != 1 else np.asarray(parts[0])
 
     def predict_row(self, x: NDArray[np.float32]) -> Floats:
         """The forecast (4,) of one row (features,), or of one window (window_bars, features), oldest bar first."""

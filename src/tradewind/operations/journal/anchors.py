@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tradewind.atomic import explain, make_folder
 from tradewind.errors import BadData
-from tradewind.operations.journal.journal import read
+from tradewind.operations.journal.journal import read, unfinished_bytes
 from tradewind.operations.journal.records import canonical
 
 
@@ -87,5 +87,5 @@ def verify(path: Path, anchors: Path | None = None) -> Verdict:
     if missing:
         last = max(missing)
         raise BadData(f"{path} ends at record {seq}; its anchor holds number {last.seq}: the end was cut off")
-    content = path.read_bytes()
-    return Verdict(seq, digest, met, len(content) - content.rfind(b"\n") - 1)
+    with path.open("rb") as file:
+        return Verdict(seq, digest, met, unfinished_bytes(file.fileno()))

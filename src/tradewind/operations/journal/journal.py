@@ -13,7 +13,9 @@ from typing import Any, NamedTuple, Self
 from tradewind.atomic import explain, make_folder
 from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.operations.journal.fence import Fenced, Turn
-from tradewind.operations.journal.records import FIRST, Record, line_of, read_line
+from tradewind.operations.journal.records import FIRST, LONGEST_LINE, Record, line_of, read_line
+
+_STEP = 1 << 20
 
 
 class Entry(NamedTuple):
@@ -114,17 +116,11 @@ class Journal:
     def _cut_torn_tail(self) -> int:
         """Cut off what follows the last line's end; how many bytes that were."""
         size = os.fstat(self._file).st_size
-        end, step = size, 65_536
-        while end > 0:
-            start = max(end - step, 0)
-            place = os.pread(self._file, end - start, start).rfind(b"\n")
-            if place >= 0:
-                end = start + place + 1
-                break
-            end = start
+        end = size - unfinished_bytes(self._file)
         if end < size:
-            torn = self.path.with_name(f"{self.path.name}.torn-{end}")
-            torn.write_bytes(os.pread(self._file, size - end, end))
+            with self.path.with_name(f"{self.path.name}.torn-{end}").open("wb") as torn:
+                for start in range(end, size, _STEP):
+                    torn.write(os.pread(self._file, min(_STEP, size - start), start))
             os.ftruncate(self._file, end)
             os.fsync(self._file)
         return size - end
@@ -151,8 +147,10 @@ def read(path: Path, after: int = 0) -> Iterator[Record]:
     before, seq = FIRST, 0
     try:
         with path.open("rb") as file:
-            for line in file:
+            while line := file.readline(LONGEST_LINE):
                 if not line.endswith(b"\n"):
+                    if any(b"\n" in part for part in iter(lambda: file.read(_STEP), b"")):
+                        raise BadData(f"{path}: record {seq + 1} is longer than any that is written there")
                     return
                 seq += 1
                 record = read_line(line[:-1], before, seq, str(path))
@@ -161,6 +159,22 @@ def read(path: Path, after: int = 0) -> Iterator[Record]:
                     yield record
     except FileNotFoundError as error:
         raise BadData(f"{path} is not there: name the folder of a run") from error
+
+
+def unfinished_bytes(file: int) -> int:
+    """How many bytes follow the last line's end, of an open file of any size.
+
+    Args:
+        file: its descriptor.
+    """
+    size = end = os.fstat(file).st_size
+    while end > 0:
+        start = max(end - _STEP, 0)
+        place = os.pread(file, end - start, start).rfind(b"\n")
+        if place >= 0:
+            return size - (start + place + 1)
+        end = start
+    return size
 
 
 def is_in_use(journal: Path) -> bool:

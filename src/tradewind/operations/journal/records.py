@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from tradewind.errors import BadData
 
 FIRST = "0" * 64  # what the first record says it follows
+LONGEST_LINE = 8 << 20  # bytes; a line is in memory whole, and what it says many times over
 
 
 class Record(NamedTuple):
@@ -67,8 +68,13 @@ def line_of(before: str, seq: int, at_ms: int, kind: str, cause: int, body: Mapp
         kind: what happened.
         cause: number of the record that it follows from.
         body: what is recorded.
+
+    Raises:
+        BadData: a body that has no place in a journal, or is larger than a line may be.
     """
     content = canonical({"seq": seq, "at_ms": at_ms, "kind": kind, "cause": cause, "body": body})
+    if len(content) + len(FIRST) + 2 > LONGEST_LINE:
+        raise BadData(f"a record of {kind} has {len(content):,} bytes, a journal's line {LONGEST_LINE:,} at most")
     digest = chained(before, content)
     return digest.encode() + b" " + content + b"\n", digest
 

@@ -16,6 +16,7 @@ from tradewind.trading.engine.account import advance, begin
 from tradewind.trading.engine.endings import add_closing_bars
 from tradewind.trading.engine.inputs import (
     check_bars,
+    check_ends,
     check_history,
     check_symbols,
     check_year,
@@ -198,11 +199,12 @@ def portfolio(
             bar.
 
     Raises:
-        BadData: as `backtest`, with the symbol; or its timestamps do not rise.
+        BadData: as `backtest`, with the symbol; or its timestamps do not rise, or its end is before a bar.
     """
     check_symbols(histories, targets=targets, timestamps=timestamps)
     names = list(histories)
     closes = {name: checked_timestamps(timestamps[name], len(histories[name].close), f"{name}: ") for name in names}
+    check_ends(ends, closes)
     instants = np.unique(np.concatenate([closes[name] for name in names]))
     bars = np.full((len(names), len(_ROWS), len(instants)), np.nan)
     segment = np.full((len(names), len(instants)), -1, dtype=np.int32)

@@ -25,6 +25,10 @@ def numbers(values: Any, name: str) -> Floats:
     Raises:
         BadData: they are no numbers, or not one-dimensional.
     """
+    if np.iscomplexobj(values):
+        raise BadData(f"{name} must be numbers, one a bar: found {_shown(values)}")
+    if isinstance(values, np.ma.MaskedArray):  # what is masked is missing; numpy would give what lies beneath
+        values = values.astype(np.float64).filled(np.nan)
     try:
         found = np.ascontiguousarray(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -231,6 +235,27 @@ def check_symbols(histories: Mapping[str, Any], **others: Mapping[str, Any]) -> 
         if missing or besides:
             told = f"{', '.join(missing)} missing" if missing else f"{', '.join(besides)} without a history"
             raise BadData(f"{what} must have the symbols of the histories: {told}")
+
+
+def check_ends(ends: Mapping[str, Any] | None, closes: Mapping[str, NDArray[Any]]) -> None:
+    """That the ends that are stated are instants of these symbols, after which they have no bars.
+
+    Args:
+        ends: by symbol, as far as stated; None: none is.
+        closes: by symbol, the close of each bar, rising.
+
+    Raises:
+        BadData: an end of another symbol, one that is no instant, or one before a bar.
+    """
+    for name, end in (ends or {}).items():
+        if name not in closes:
+            raise BadData(f"ends must be of the histories' symbols: {name} has no history")
+        try:
+            is_before = int(np.searchsorted(closes[name], end, side="right")) < len(closes[name])
+        except (TypeError, ValueError):
+            raise BadData(f"{name}: its end must be an instant as its timestamps are: found {_shown(end)}") from None
+        if is_before:
+            raise BadData(f"{name}: it ends at {end}, and has a bar at {closes[name][-1]}: drop its bars after the end")
 
 
 def check_year(bars_per_year: float | None) -> None:

@@ -99,6 +99,13 @@ def test_a_resting_order_waits_for_its_queue_and_latency_costs_it_trades() -> No
     assert late[MAKER] == pytest.approx(0.0) and late[OPPORTUNITY] == pytest.approx(0.0)
 
 
+def test_trades_of_an_instant_come_before_the_changes_that_they_cause() -> None:
+    """Seven are traded at a level of five, which is gone then: five of others, and two of ours behind them."""
+    gone = (2_000, [(1, 99.995, 0.0)])
+    recording = recorded(depth_of((0, book_at(100.0)), SECOND[0], gone, *SECOND[2:]), trades_of((2_000, 99.995, 7.0)))
+    assert run(recording, policies.post_only, value=500.0)[MAKER] == pytest.approx(2.0)
+
+
 def test_what_is_not_done_is_priced_by_the_move_until_the_deadline() -> None:
     moved = [(2_200, [(1, 99.995, 0.0), (-1, 100.005, 0.0), (1, 100.005, 4.0)])]  # a tick up
     recording = recorded(depth_of((0, book_at(100.0)), SECOND[0], *moved, *SECOND[2:]), QUIET)

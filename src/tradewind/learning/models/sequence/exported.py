@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tradewind.errors import BadData, BadModel
 from tradewind.learning.models.base import Files
+from tradewind.learning.models.onnx_sessions import open_session
 from tradewind.learning.models.sequence.finishing import Finishing
 from tradewind.learning.models.sequence.windows import Standardiser, make_windows
 
@@ -43,13 +44,8 @@ def make_session(network: bytes) -> Any:
     Raises:
         BadModel: the bytes are no ONNX network.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        return open_session(network)
     except Exception as error:
         raise BadModel(f"{NETWORK} cannot be read: {error}") from error
 
