@@ -86,6 +86,8 @@ def outcome(case: Case, verdict: str = "no-go") -> dict[str, Any]:
     return {
         "key": case.key, **case.model_dump(), "verdict": verdict, "sharpe": 1.0, "oracle_sharpe": 2.0 * (case.edge > 0),
         "sharpe_lightgbm": 0.5, "perfect_verdict": "go", "oracle_low": 1.0, "oracle_high": 3.0,
+        "passed": [True, verdict == "go", True, True], "e_value": 21.0 if verdict == "go" else 1.0,
+        "perfect_shown": True, "net": {"rule": [0.5, 1.0, 0.7], "other": [0.5, 1.0, 1.2]},
         "gross": {"rule": [-1.0, 1.0]}, "probability_of_loss": 0.5, "best_lost_money": 1.0,
     }  # fmt: skip
 
@@ -117,7 +119,7 @@ def test_a_stopped_experiment_goes_on(tmp_path: Path) -> None:
 
 
 def test_shares_are_counted_with_their_intervals() -> None:
-    null, planted = cases(20, 0), cases(0, 30)
+    null, planted = cases(20, 0), cases(0, 40)
     outcomes = [outcome(case, "go" if at == 0 else "no-go") for at, case in enumerate(null)]
     outcomes[1] |= {"gross": {"rule": [0.5, 1.0]}}
     outcomes += [outcome(case, "go" if case.edge >= 3 else "watch") for case in planted]
@@ -126,11 +128,18 @@ def test_shares_are_counted_with_their_intervals() -> None:
     assert world["false_discovery"]["value"] == 0.05
     assert summary["coverage"]["before_costs"]["value"] == summary["coverage"]["by_rule"]["rule"]["value"] == 0.95
     (bin_,) = summary["loss"]
-    assert (bin_["from"], bin_["markets"], bin_["observed"]["value"]) == (0.4, 50, 1.0)
+    assert (bin_["from"], bin_["markets"], bin_["observed"]["value"]) == (0.4, 60, 1.0)
     cells = {(cell["edge"], cell["days"]): cell for cell in summary["planted"]}
-    assert len(cells) == 15 and cells[(2, 730)]["power"]["value"] == 0 and cells[(4, 730)]["power"]["value"] == 1
+    assert len(cells) == 20 and cells[(2, 730)]["power"]["value"] == 0 and cells[(4, 730)]["power"]["value"] == 1
     assert cells[(4, 730)]["share_of_oracle"] == 0.5 and cells[(4, 730)]["markets"] == 2
     assert cells[(4, 730)]["boosting_share"] == 0.25 and cells[(4, 730)]["perfect_power"]["value"] == 1
+    assert (world["test_alone"]["value"], world["false_alarm"]["value"]) == (1.0, 0.05)
+    assert cells[(4, 730)]["one_test"]["value"] == 1 and cells[(1, 730)]["e_process"]["value"] == 0
+    assert summary["coverage"]["planted"]["value"] == 0.5
+    costs = {
+        row["edge"]: (row["test"]["value"], row["baselines"]["value"], row["all"]["value"]) for row in summary["rules"]
+    }
+    assert costs == {1: (1, 0, 0), 2: (1, 0, 0), 3: (1, 1, 1), 4: (1, 1, 1), 6: (1, 1, 1)}
     text = render(summary)
     assert "5.0 % (" in text and "| 4 | 730 | 2 | 100.0 % (" in text
 
