@@ -55,6 +55,7 @@ def _worlds(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             "world": WORLDS[world["world"]],
             "markets": number(world["markets"], 0),
             "called go (false discovery)": _with_interval(world["false_discovery"]),
+            "chance of so many, if 5 % are": percent(world["false_discovery_chance"]),
             "called watch": _with_interval(world["false_watch"]),
             "pass the test alone": _with_interval(world["test_alone"]),
             "bets ever reach 20": _with_interval(world["false_alarm"]),

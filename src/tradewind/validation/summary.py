@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 LOSS_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 RULES = ("test", "baselines", "costs", "holdout")  # in the order of the verdict's reasons
 ALARM = 20.0  # wealth that bets without an edge ever reach with a probability of 5 % at most
+ALLOWED = 0.05  # false discoveries
 WORLDS = ("simulated", "sign_flipped", "block_shuffled")
 CERTAIN_GROSS = ("simulated", "sign_flipped")  # where every rule's Sharpe ratio before costs is truly zero
 
@@ -21,7 +22,7 @@ def summarise(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Shares carry the interval of Wilson (1927) at 90 %; where a market counts more than once, by as many independent
     counts as its rules are worth.
 
-    - false discovery: null markets called go, by the world that they come from;
+    - false discovery: null markets called go, by the world that they come from, and the chance of so many if 5 % are;
     - false alarm: null markets on which bets against the judged strategy ever reached 20, looked at every day;
     - power: planted markets called go, by strength and length; beside it how many one test at 5 % of the same days
       would, and how many would be called go by who knows the planted signal exactly: no model can be expected to do
@@ -60,6 +61,17 @@ def share(hits: float, n: float) -> dict[str, float | int | None]:
     return {"n": int(n), "value": float(p), "low": float(max(centre - reach, 0)), "high": float(min(centre + reach, 1))}
 
 
+def chance_of_so_many(hits: int, n: int, at_most: float) -> float:
+    """The probability of this many hits of n or more if their true share is `at_most` (Clopper and Pearson 1934).
+
+    A share is shown to exceed `at_most` where this is small. That a few markets have a larger share does not show it:
+    a rule that is wrong in 5 % of all markets is wrong in two of 20 or more every fourth time.
+    """
+    from scipy.stats import binom
+
+    return float(binom.sf(hits - 1, n, at_most))
+
+
 def share_by_world(held: Sequence[Sequence[bool]]) -> dict[str, float | int | None]:
     """A share of counts that stand together in worlds, with Wilson's interval of as many independent counts as they are
     worth: p (1 - p) over the variance of the share that the worlds' own show (the ratio estimator, Cochran 1977,
@@ -83,6 +95,7 @@ def _world(name: str, part: pd.DataFrame) -> dict[str, Any]:
     return {
         "world": name, "markets": len(part),
         "false_discovery": share((part["verdict"] == "go").sum(), len(part)),
+        "false_discovery_chance": chance_of_so_many(int((part["verdict"] == "go").sum()), len(part), ALLOWED),
         "false_watch": share((part["verdict"] == "watch").sum(), len(part)),
         "test_alone": share(_passed(part)[:, 0].sum(), len(part)),
         "false_alarm": share((part["e_value"] >= ALARM).sum(), len(part)),
