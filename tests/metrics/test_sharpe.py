@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from tradewind.market.calendars import YEAR_DAYS
 from tradewind.metrics import sharpe
-from tradewind.metrics.significance import probabilistic_sharpe, sharpe_standard_error
+from tradewind.metrics.significance import error_of_test, probabilistic_sharpe, sharpe_standard_error
 
 
 def test_los_error_is_that_of_a_simulation() -> None:
@@ -57,8 +57,10 @@ def test_deflation_asks_for_more_than_the_probabilistic_ratio() -> None:
 def test_the_minimum_record_is_where_the_confidence_is_reached() -> None:
     daily = 0.01 * np.random.default_rng(5).standard_normal(1000) + 0.0005
     days = sharpe.minimum_track_record(daily, 0.95)
-    error = sharpe_standard_error(daily) * np.sqrt(len(daily) - 1) / np.sqrt(days - 1)
+    error = error_of_test(daily) * np.sqrt(len(daily) - 1) / np.sqrt(days - 1)
     assert norm.cdf(sharpe.daily_sharpe(daily) / error) == pytest.approx(0.95)
+    for days in (100, 400, 1000):  # what is not shown asks for more days than there are
+        assert (sharpe.minimum_track_record(daily[:days]) > days) == (probabilistic_sharpe(daily[:days]) < 0.95)
     assert sharpe.minimum_track_record(-daily) == float("inf")
     assert np.isnan(sharpe.minimum_track_record(np.zeros(50)))
 

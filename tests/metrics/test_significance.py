@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import signal, stats
 
+from tests.depth import deep
 from tradewind.metrics.risk import MEASURES, measure
 from tradewind.metrics.significance import (
     bootstrap_intervals,
@@ -62,3 +63,35 @@ def test_the_same_seed_gives_the_same_intervals_that_hold_the_measures() -> None
     for name, value in zip(MEASURES, measure(daily), strict=True):
         if name != "max_drawdown":  # resampling breaks up what made the one drawdown
             assert first[name][0] <= value <= first[name][1]
+
+
+def without_edge(kind: str, n_histories: int, days: int) -> np.ndarray:
+    """Histories of daily returns whose true mean is zero, shape (histories, days)."""
+    rng = np.random.default_rng(6)
+    shape = (n_histories, days)
+    if kind == "few days in the market":
+        return np.where(rng.random(shape) < 0.05, rng.standard_t(4, shape), 0.0)
+    if kind == "trending days":
+        return signal.lfilter([1.0], [1.0, -0.3], rng.standard_normal((n_histories, days + 50)))[:, 50:]
+    if kind == "lucky days":
+        return rng.exponential(size=shape) - 1.0
+    if kind == "disasters":
+        return 1.0 - rng.exponential(size=shape)
+    return rng.standard_t(3, shape) if kind == "heavy tails" else rng.standard_normal(shape)
+
+
+KINDS = ("normal", "heavy tails", "few days in the market", "trending days", "lucky days", "disasters")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("days", [219, deep(657)])
+def test_luck_passes_a_test_at_five_per_cent_in_five_per_cent(kind: str, days: int) -> None:
+    histories = without_edge(kind, 2000, days)
+    passed = np.array([probabilistic_sharpe(one) >= 0.95 for one in histories])
+    assert passed.mean() <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / len(histories))
+    if kind in {"few days in the market", "trending days"}:
+        # The planted fault: with the error at the found ratio, as before, luck passes far too often.
+        before = [
+            one.mean() / one.std(ddof=1) / sharpe_standard_error(one) >= stats.norm.ppf(0.95) for one in histories
+        ]
+        assert np.mean(before) > 0.07

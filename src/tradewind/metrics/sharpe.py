@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.market.calendars import YEAR_DAYS
-from tradewind.metrics.significance import probabilistic_sharpe, sharpe_standard_error
+from tradewind.metrics.significance import error_of_test, probabilistic_sharpe
 
 Floats = NDArray[np.float64]
 EULER = 0.5772156649015329
@@ -97,8 +97,9 @@ def deflated_sharpe(daily: Floats, n_trials: float, variance: float) -> float:
 def minimum_track_record(daily: Floats, confidence: float = 0.95, benchmark: float = 0.0) -> float:
     """Days after which a Sharpe ratio like this one would exceed the daily `benchmark` with the asked confidence.
 
-    1 + (1 - skewness * S + (kurtosis - 1) / 4 * S^2) * (z / (S - benchmark))^2 (Bailey and Lopez de Prado 2012,
-    equation 11). Infinite where the ratio does not exceed the benchmark, NaN where there is none.
+    1 + v * (z / (S - benchmark))^2 (Bailey and Lopez de Prado 2012, equation 11), with v / (n - 1) the square of the
+    error that the test has (`error_of_test`): more days than there are where the test is not passed. Infinite where
+    the ratio does not exceed the benchmark, NaN where there is none.
 
     Args:
         daily: shape (days,), net returns.
@@ -112,5 +113,5 @@ def minimum_track_record(daily: Floats, confidence: float = 0.95, benchmark: flo
         return float("nan")
     if sharpe <= benchmark:
         return float("inf")
-    spread = sharpe_standard_error(daily) ** 2 * (len(daily) - 1)
+    spread = error_of_test(daily, benchmark) ** 2 * (len(daily) - 1)
     return float(1 + spread * (norm.ppf(confidence) / (sharpe - benchmark)) ** 2)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -21,11 +21,13 @@ from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.returns import daily_returns
 from tradewind.metrics.studentised import sharpe_interval
 from tradewind.trading.strategy import baselines
+from tradewind.validation.noise_free import noise_free_sharpe
 from tradewind.validation.research_run import Products, RunSettings, Sources, Steps, lazily, make_bars, run_research
 
 FIRST_SEED = 10_000  # far from the seeds that the demo and the tests look at
 STRENGTHS = (1.0, 2.0, 3.0, 4.0, 6.0)
-LENGTHS = (365, 730, 1095)
+LENGTHS = (365, 730, 1095, 1825)
+RULES_VERSION = 2  # higher where the verdict's test or what an outcome tells changed: older outcomes do not count
 PERFECT = "perfect_knowledge"
 World = Literal["simulated", "sign_flipped", "block_shuffled"]
 
@@ -77,6 +79,7 @@ def null_world_cases(n_each: int, n_symbols: int, days: int = 730) -> list[Case]
 def identity(parameters: Mapping[str, Any]) -> str:
     """What tells these parameters from others: outcomes under different ones must not be mixed."""
     judged_by = {name: parameters[name] for name in sorted(parameters) if name in _JUDGED_BY}
+    judged_by["rules"] = RULES_VERSION
     return hashlib.sha256(json.dumps(judged_by, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
@@ -148,7 +151,8 @@ def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings
     )  # fmt: skip
     out = {
         "key": case.key, **case.model_dump(), **{name: verdict[name] for name in fields},
-        "oracle_sharpe": 0.0, "perfect_verdict": None,
+        "e_value": verdict["e_value"],
+        "oracle_sharpe": 0.0, "perfect_verdict": None, "perfect_shown": None,
         **{f"sharpe_{name}": float(value) for name, value in models.items()},
         "best_lost_money": _best_lost(board, holdout),
     }  # fmt: skip
@@ -165,6 +169,8 @@ def judge_run(case: Case, sources: Sources, run: Products, settings: RunSettings
     return out | {
         "oracle_sharpe": float(row["sharpe"]), "oracle_low": float(row["sharpe_low"]),
         "oracle_high": float(row["sharpe_high"]), "perfect_verdict": verdict_on_oracle["verdict"],
+        "perfect_shown": verdict_on_oracle["passed"][0],
+        "net": _net_intervals(returns, run.positions, sources, settings, case.seed),
     }  # fmt: skip
 
 
@@ -183,6 +189,8 @@ def _judge(
         returns, [], (), tried, settings.statistics, settings.seed, calendar
     )
     verdict = judging.judge_strategies(board, holdout, sensitivity, sharpe_table, chosen, settings.verdict)
+    wealth = sharpe_table.set_index("strategy")["e_value_all"]
+    verdict["e_value"] = float(wealth[verdict["strategy"]])
     return verdict, board, holdout, returns
 
 
@@ -201,12 +209,40 @@ def _gross_intervals(
     rule; over the folds and the holdout together. Strategies that never traded, or too seldom for an interval, are left
     out."""
     by_strategy = {}
-    for name, part in returns.groupby("strategy", sort=True):
-        daily = daily_returns(part["timestamp"], part["gross"].to_numpy(), calendar)
-        # The turned and the matched positions are made of the model's own later ones: their truth is not zero.
-        if name not in (baselines.ORACLE, baselines.RANDOM, baselines.MATCHED) and daily.std() > 0:
-            rng, year = np.random.default_rng(seed), float(np.sqrt(calendar.days_per_year))
-            low, high = sharpe_interval(daily, rng, rules.confidence, rules.n_resamples, rules.block_days)
-            if np.isfinite(low):
-                by_strategy[str(name)] = (year * low, year * high)
+    for name, part in _with_known_truth(returns):
+        interval = _interval(part, "gross", rules, seed, calendar)
+        if interval is not None:
+            by_strategy[name] = interval
     return by_strategy
+
+
+def _net_intervals(
+    returns: pd.DataFrame, traded: Mapping[str, pd.DataFrame], sources: Sources, settings: RunSettings, seed: int
+) -> dict[str, tuple[float, float, float]]:
+    """Intervals of the net Sharpe ratios on a planted market, each with the truth: what its positions earned by the
+    planted drift, without luck (`noise_free`); over the folds and the holdout together."""
+    by_strategy = {}
+    for name, part in _with_known_truth(returns, *((baselines.ORACLE,) if len(sources.oracle) else ())):
+        interval = _interval(part, "net", settings.statistics, seed, sources.universe.trading_calendar)
+        if interval is not None:
+            by_strategy[name] = (*interval, noise_free_sharpe(traded[name], part, sources.oracle))
+    return by_strategy
+
+
+def _with_known_truth(returns: pd.DataFrame, *also: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    # The turned and the matched positions are made of the model's own later ones: what they earn is not known.
+    unknown = {baselines.ORACLE, baselines.RANDOM, baselines.MATCHED} - set(also)
+    for name, part in returns.groupby("strategy", sort=True):
+        if name not in unknown:
+            yield str(name), part
+
+
+def _interval(
+    part: pd.DataFrame, column: str, rules: StatisticsRules, seed: int, calendar: Calendar
+) -> tuple[float, float] | None:
+    daily = daily_returns(part["timestamp"], part[column].to_numpy(), calendar)
+    if not daily.std() > 0:
+        return None
+    rng, year = np.random.default_rng(seed), float(np.sqrt(calendar.days_per_year))
+    low, high = sharpe_interval(daily, rng, rules.confidence, rules.n_resamples, rules.block_days)
+    return (year * low, year * high) if np.isfinite(low) else None

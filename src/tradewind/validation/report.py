@@ -29,6 +29,9 @@ def render(summary: Mapping[str, Any]) -> str:
             "planted signal, which no model can exceed by skill. `edge` is the annual gross Sharpe ratio planted in "
             "each symbol; the oracle's net Sharpe ratio is what knowing it exactly earned on the walk-forward folds.",
             table(_planted(summary)),
+            "What each rule costs: the share of these markets that passes the verdict's test alone, the test and one "
+            "other rule, and all of them.",
+            table(_rules(summary)),
         ]
     parts += ["## Intervals", table(_coverage(summary))]
     if summary["loss"]:
@@ -52,7 +55,10 @@ def _worlds(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             "world": WORLDS[world["world"]],
             "markets": number(world["markets"], 0),
             "called go (false discovery)": _with_interval(world["false_discovery"]),
+            "chance of so many, if 5 % are": percent(world["false_discovery_chance"]),
             "called watch": _with_interval(world["false_watch"]),
+            "pass the test alone": _with_interval(world["test_alone"]),
+            "bets ever reach 20": _with_interval(world["false_alarm"]),
             "judged Sharpe, mean": number(world["sharpe_mean"]),
             "deviation": number(world["sharpe_deviation"]),
             "largest": number(world["sharpe_largest"]),
@@ -66,7 +72,10 @@ def _planted(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             "days": number(cell["days"], 0),
             "markets": number(cell["markets"], 0),
             "power": _with_interval(cell["power"]),
+            "one test": percent(cell["one_test"]["value"], 0),
             "with perfect knowledge": percent(cell["perfect_power"]["value"], 0),
+            "one test, perfect knowledge": percent(cell["perfect_test"]["value"], 0),
+            "bets ever reach 20": percent(cell["e_process"]["value"], 0),
             "not no-go": percent(cell["not_no_go"]["value"], 0),
             "oracle, net": number(cell["oracle_sharpe"]),
             "share of it, judged model": percent(cell["share_of_oracle"], 0),
@@ -74,11 +83,25 @@ def _planted(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         }
 
 
+def _rules(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    for row in summary["rules"]:
+        yield {
+            "edge": number(row["edge"], 0), "markets": number(row["markets"], 0),
+            "test": percent(row["test"]["value"], 0), "and beats baselines": percent(row["baselines"]["value"], 0),
+            "and earns at twice the costs": percent(row["costs"]["value"], 0),
+            "and holdout does not refute": percent(row["holdout"]["value"], 0),
+            "all": _with_interval(row["all"]),
+        }  # fmt: skip
+
+
 def _coverage(summary: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     coverage = summary["coverage"]
     rows = {
         "all rules and models before costs, on null markets": coverage["before_costs"],
         **{f"- {name.replace('_', ' ')}": one for name, one in coverage["by_rule"].items()},
+        "all rules and models, on planted markets, of what their positions earn by the planted drift": coverage[
+            "planted"
+        ],
         "the oracle, on planted markets": coverage["oracle"],
     }
     for name, one in rows.items():
