@@ -58,9 +58,14 @@ def hard_vote(probabilities: Floats) -> Floats:
 
 def by_uncertainty(probabilities: Floats) -> Floats:
     """Experts by how much they claim to know: log of the number of classes less the entropy of what they say."""
+    return pooled(probabilities, claims(probabilities))
+
+
+def claims(probabilities: Floats) -> Floats:
+    """How much each expert claims to know, (rows, experts): log of the number of classes less the entropy."""
     chance = np.clip(np.nan_to_num(probabilities, nan=1.0), FLOOR, 1.0)
     entropy = -(chance * np.log(chance)).sum(axis=2)
-    return pooled(probabilities, np.maximum(np.log(probabilities.shape[2]) - entropy, 0.0))
+    return np.asarray(np.maximum(np.log(probabilities.shape[2]) - entropy, 0.0))
 
 
 def log_losses(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
@@ -162,7 +167,22 @@ def by_regime(
         exit_time: when its label is settled, in the same unit.
         regimes: filtered probabilities of the regimes, (rows, regimes).
     """
-    losses = log_losses(probabilities, label)
+    weights = regime_weights(rule, log_losses(probabilities, label), timestamp, exit_time, regimes)
+    return pooled(probabilities, weights), weights
+
+
+def regime_weights(
+    rule: OnlineRule, losses: Floats, timestamp: NDArray[np.int64], exit_time: NDArray[np.int64], regimes: Floats
+) -> Floats:
+    """The weights of `by_regime`, (rows, experts).
+
+    Args:
+        rule: how losses become weights.
+        losses: of each expert on each row, NaN where it said nothing or nothing is known yet.
+        timestamp: when each row is known, in order.
+        exit_time: when its label is settled, in the same unit.
+        regimes: filtered probabilities of the regimes, (rows, regimes).
+    """
     is_known = ~np.isnan(losses)
     mean = np.where(is_known, losses, 0.0).sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)
     weights = np.zeros(losses.shape)
@@ -170,4 +190,4 @@ def by_regime(
         share = regimes[:, regime, None]
         relative = mean[:, None] + share * (losses - mean[:, None])
         weights += share * settled_weights(rule, relative, timestamp, exit_time)
-    return pooled(probabilities, weights), weights
+    return weights

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
-from tradewind.pipelines.evaluation import nodes, report_nodes
+from tradewind.pipelines.evaluation import ensemble_nodes, nodes, report_nodes
 
 MARKET, UNIVERSE, TRADING, SEED = "traded_market", "params:universe", "params:trading", "params:seed"
 ROBUSTNESS, STATISTICS = "params:evaluation.robustness", "params:evaluation.statistics"
 ENSEMBLE = "ensemble_forecasts"
+ENSEMBLES = "params:evaluation.ensembles"
 STAGES = ("classifier", "deep_learning", "reinforcement_learning")
 
 # What the report is made of beside the tables of models, data and features, by its name in `ReportTables`.
@@ -48,12 +49,17 @@ def _account_nodes() -> list[Node]:
             name="gather_forecasts",
         ),
         Node(nodes.load_market, ["bars", "side_series", UNIVERSE, TRADING], MARKET, name="load_market"),
-        Node(nodes.combine_forecasts, "forecasts", ENSEMBLE, name="combine_forecasts"),
+        Node(
+            ensemble_nodes.combine_forecasts,
+            ["forecasts", ENSEMBLES, "model_input", "regimes"],
+            ENSEMBLE,
+            name="combine_forecasts",
+        ),
         Node(
             nodes.make_positions,
             [
                 MARKET, "folds", "forecasts", "agent_positions", "source_oracle", SEED, ENSEMBLE,
-                "params:evaluation.verdict",
+                "params:evaluation.verdict", ENSEMBLES,
             ],
             "positions",
             name="make_positions",
