@@ -1,8 +1,10 @@
 """Boosted trees that foretell the regime of the next stretch, from the last moves over several stretches."""
 
+import math
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -23,22 +25,39 @@ class BoostingRules(ObservedRules):
         learning_rate: of each round.
         leaves: of a tree.
         least_leaf_bars: bars in a leaf at least; neighbouring bars foretell nearly the same stretch.
+        checked_share: the latest share of the past, on which the number of rounds is found.
     """
 
     spans: tuple[Annotated[int, Field(ge=4, le=5000)], ...] = (6, 24, 72, 168, 336)
-    rounds: Annotated[int, Field(ge=1, le=2000)] = 80
+    rounds: Annotated[int, Field(ge=1, le=2000)] = 150
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.04
     leaves: Annotated[int, Field(ge=2, le=256)] = 8
     least_leaf_bars: Annotated[int, Field(ge=1)] = 200
+    checked_share: Annotated[float, Field(gt=0, lt=0.9)] = 0.3
+
+
+@njit(cache=True, nogil=True)
+def _softmax(scores: Floats, out: Floats) -> None:
+    """exp(scores), normalised by row, into the first columns of `out`: one bar at a time, as a stream has them."""
+    for bar in range(len(scores)):
+        most, total = scores[bar].max(), 0.0
+        for place in range(scores.shape[1]):
+            out[bar, place] = math.exp(scores[bar, place] - most)
+            total += out[bar, place]
+        for place in range(scores.shape[1]):
+            out[bar, place] /= total
 
 
 class BoostingModel(PersistenceModel):
-    """The regime of the next stretch by gradient boosting (Ke et al. 2017), no bar's own future among what it reads."""
+    """The regime of the next stretch by gradient boosting (Ke et al. 2017), no bar's own future among what it reads.
+
+    The trees start from what persistence says, and there are as many as pay on the latest part of the past, which is
+    none where persistence is all that can be known.
+    """
 
     name: ClassVar[str] = "boosting"
     rules_class: ClassVar[type[RegimeRules]] = BoostingRules
     text: str
-    classes: list[int]
 
     def _learn(self, moves: Floats, starts: Bools) -> None:
         super()._learn(moves, starts)
@@ -49,23 +68,39 @@ class BoostingModel(PersistenceModel):
         later = regime[window:]
         is_known = (later >= 0) & (segment[:-window] == segment[window:])
         rows, _ = self._described(self._fresh(), moves, starts)
-        self._grow(rows[:-window][is_known], later[is_known])
+        self.text = self._grown(rows[:-window][is_known], self._base(regime[:-window][is_known]), later[is_known])
+        self._load()
 
-    def _grow(self, rows: Floats, later: NDArray[np.int64]) -> None:
+    def _base(self, regime: NDArray[np.int64]) -> Floats:
+        """The scores of persistence, (bars, 3), by the last stretch's regime; -1 where there is none."""
+        return np.asarray(np.log(np.vstack([self.table, self.shares]))[regime])
+
+    def _grown(self, rows: Floats, base: Floats, later: NDArray[np.int64]) -> str:
+        """The trees as text; none where they gain nothing on rows whose stretch begins after all that grew them."""
         import lightgbm
 
-        self.classes = np.unique(later).tolist()
-        self.text = ""
-        if len(rows) >= LEAST_ROWS and len(self.classes) > 1:
-            settings = {
-                "objective": "multiclass", "num_class": len(self.classes), "num_leaves": self.rules.leaves,
-                "learning_rate": self.rules.learning_rate, "min_data_in_leaf": self.rules.least_leaf_bars,
-                "deterministic": True, "force_row_wise": True, "num_threads": 1, "seed": self.seed, "verbosity": -1,
-            }  # fmt: skip
-            place = np.searchsorted(self.classes, later)
-            booster = lightgbm.train(settings, lightgbm.Dataset(rows, place), num_boost_round=self.rules.rounds)
-            self.text = booster.model_to_string()
-        self._load()
+        begins = int(len(rows) * (1 - self.rules.checked_share))
+        grows = slice(0, max(begins - self.rules.window_bars, 0))
+        if grows.stop < LEAST_ROWS or len(rows) - begins < LEAST_ROWS:
+            return ""
+        settings = {
+            "objective": "multiclass", "num_class": 3, "num_leaves": self.rules.leaves,
+            "learning_rate": self.rules.learning_rate, "min_data_in_leaf": self.rules.least_leaf_bars,
+            "deterministic": True, "force_row_wise": True, "num_threads": 1, "seed": self.seed, "verbosity": -1,
+        }  # fmt: skip
+        data = lightgbm.Dataset(rows[grows], later[grows], init_score=base[grows])
+        checked = data.create_valid(rows[begins:], later[begins:], init_score=base[begins:])
+        losses: dict[str, Any] = {}
+        lightgbm.train(
+            settings, data, self.rules.rounds, [checked], ["checked"], callbacks=[lightgbm.record_evaluation(losses)]
+        )  # fmt: skip
+        course = losses["checked"]["multi_logloss"]
+        given = base[begins:][np.arange(len(rows) - begins), later[begins:]]
+        if min(course) >= float(-given.mean()):
+            return ""
+        rounds = int(np.argmin(course)) + 1
+        whole = lightgbm.Dataset(rows, later, init_score=base)
+        return str(lightgbm.train(settings, whole, num_boost_round=rounds).model_to_string())
 
     def _load(self) -> None:
         import lightgbm
@@ -88,26 +123,26 @@ class BoostingModel(PersistenceModel):
         return np.column_stack(columns), state | {"spans_filled": filled}
 
     def _advance(self, state: Arrays, moves: Floats, starts: Bools) -> tuple[Arrays, Floats, Floats]:
-        after, _, _ = super()._advance({name: state[name] for name in ("window", "filled")}, moves, starts)
+        observed, filled = observe(moves, starts, state["window"], int(state["filled"][0]))
+        scores = self._base(classify(observed, self.wild, self.rules.trending_t))
         rows, state = self._described(state, moves, starts)
-        probabilities = np.zeros((len(moves), len(REGIMES)))
-        probabilities[:, :3] = self.shares
-        # Where the shortest span is not full yet, nothing is known but how often each regime is.
+        # Where the shortest span is not full yet, the trees have nothing to read.
         is_described = ~np.isnan(rows).all(axis=1)
         if self._booster is not None and is_described.any():
-            told = np.asarray(self._booster.predict(rows[is_described], num_threads=1))
-            probabilities[is_described, :3] = 0.0
-            for place, regime in enumerate(self.classes):
-                probabilities[is_described, regime] = told[:, place]
-        return {**state, **after}, probabilities, probabilities
+            scores[is_described] += self._booster.predict(rows[is_described], raw_score=True, num_threads=1)
+        probabilities = np.zeros((len(moves), len(REGIMES)))
+        _softmax(scores, probabilities)
+        return state | {"filled": np.array([filled], dtype=np.int64)}, probabilities, probabilities
 
     def _learnt(self) -> dict[str, Any]:
-        return super()._learnt() | {"text": self.text, "classes": self.classes}
+        return super()._learnt() | {"text": self.text}
 
     def _restore(self, learnt: dict[str, Any]) -> None:
         super()._restore(learnt)
-        self.text, self.classes = str(learnt["text"]), [int(one) for one in learnt["classes"]]
+        from lightgbm.basic import LightGBMError
+
+        self.text = str(learnt["text"])
         try:
             self._load()
-        except Exception as error:  # lightgbm has no narrower kind for text that is not its own
+        except LightGBMError as error:
             raise BadModel(f"regimes.json has no trees of {self.name} ({error}): fit it again") from error
