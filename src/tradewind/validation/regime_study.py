@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tradewind.errors import BadData
 from tradewind.learning.regimes.base import REGIMES, UNKNOWN, VOLATILE, Bars
-from tradewind.learning.regimes.baselines import PersistenceModel, classify, observe
+from tradewind.learning.regimes.baselines import PersistenceModel, regimes_ahead
 from tradewind.learning.regimes.walk_forward import RegimePlan
 from tradewind.market.volatility import realised_volatility
 from tradewind.metrics.ranking import StatisticsRules
@@ -87,23 +87,6 @@ def _foretold(bars: pd.DataFrame, history: Bars, start: int, seed: int) -> pd.Da
         table[f"loss_{name}"] = -np.log(np.maximum(chances[np.arange(len(table)), table["came"]], 1e-12))
         table[f"right_{name}"] = chances.argmax(axis=1) == table["came"]
     return table
-
-
-def regimes_ahead(model: PersistenceModel, history: Bars) -> NDArray[np.int64]:
-    """The observed regime of the stretch after each bar, by the model's thresholds; -1 where there is no whole one.
-
-    Args:
-        model: fitted.
-        history: bars, of which those ahead of a bar are read: for judging alone.
-    """
-    window = model.rules.window_bars
-    moves, starts = model.moves(history)
-    observed, _ = observe(moves, starts, np.full(window, np.nan), 0)
-    regime, segment = classify(observed, model.wild, model.rules.trending_t), np.cumsum(starts)
-    came = np.full(len(regime), -1)
-    inside = segment[window:] == segment[:-window]
-    came[:-window] = np.where(inside, regime[window:], -1)
-    return came
 
 
 def _skill(rows: pd.DataFrame, statistics: StatisticsRules, seed: int) -> pd.DataFrame:

@@ -370,6 +370,7 @@ def score_criteria(
     seed: int,
     forecasts: Partitions,
     ensemble: pd.DataFrame,
+    regimes: Partitions,
 ) -> pd.DataFrame:
     """The scorecard of the judged strategy.
 
@@ -386,12 +387,13 @@ def score_criteria(
         seed: of the bootstrap.
         forecasts: by model a function that loads its forecasts out of sample.
         ensemble: forecasts of the ensemble, or no rows.
+        regimes: by partition a function that loads its regimes.
 
     Returns:
         One row a criterion.
     """
     tables = scorecard.Scored(
         verdict, board, account_tables["portfolio_returns"], account_tables["trades"], model_input, folds,
-        account_tables["seed_spread"], selection,
+        account_tables["seed_spread"], selection, regimes,
     )  # fmt: skip
     return scorecard.score_criteria(tables, market, _with(ensemble, forecasts), statistics, rules, seed)

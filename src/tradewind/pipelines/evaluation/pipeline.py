@@ -147,7 +147,7 @@ def _judging_nodes() -> list[Node]:
             nodes.score_criteria,
             [
                 "verdict", "leaderboard", "account_tables", "model_input", "folds", "selection", MARKET,
-                STATISTICS, "params:evaluation.scorecard", SEED, "forecasts", ENSEMBLE,
+                STATISTICS, "params:evaluation.scorecard", SEED, "forecasts", ENSEMBLE, "regimes",
             ],
             "scorecard",
             name="score_criteria",
