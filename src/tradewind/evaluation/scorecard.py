@@ -9,7 +9,7 @@ import pandas as pd
 
 from tradewind.evaluation.known_labels import known_labels
 from tradewind.evaluation.roles import is_tested, utc_instants
-from tradewind.evaluation.scorecard_joined import ensemble_criteria, regime_criterion
+from tradewind.evaluation.scorecard_joined import ensemble_criteria
 from tradewind.evaluation.traded_market import Partitions, TradedMarket
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.base import PROBABILITIES
@@ -40,7 +40,6 @@ class Scored:
         folds: the fold table.
         seed_spread: the measures of each model by seed.
         selection: what selection did.
-        regimes: by partition a function that loads its regimes.
     """
 
     verdict: Mapping[str, Any]
@@ -51,7 +50,6 @@ class Scored:
     folds: pd.DataFrame
     seed_spread: pd.DataFrame
     selection: dict[str, Any]
-    regimes: Partitions
 
 
 def score_criteria(
@@ -90,7 +88,6 @@ def score_criteria(
         _win_rate(chosen, tables.trades, tested, histories, costs, universe, statistics, rules, seed),
         seed_criterion(chosen, tables.seed_spread, rules),
         *ensemble_criteria(tables.board, _daily(tables.returns, universe), statistics, rules, seed),
-        *_there(regime_criterion(market, tables.regimes, tested, statistics, rules, seed)),
     ]
     return pd.DataFrame(criteria).astype(dict.fromkeys(("criterion", "unit", "state", "trivial_rule"), "str"))
 
@@ -158,10 +155,6 @@ def _daily(returns: pd.DataFrame, universe: Universe) -> dict[str, np.ndarray[An
         str(name): daily_returns(part["timestamp"], part["net"].to_numpy(), universe.trading_calendar)
         for name, part in rows.groupby("strategy")
     }
-
-
-def _there(row: dict[str, Any] | None) -> list[dict[str, Any]]:
-    return [] if row is None else [row]
 
 
 def _depth(drawdown: Measured) -> Measured:

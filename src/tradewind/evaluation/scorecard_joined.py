@@ -141,3 +141,25 @@ def regime_criterion(
         scorecard.share_by_day(hits, np.concatenate(day), statistics, seed),
         ("always the most frequent regime", float(shares.max())), chance,
     )  # fmt: skip
+
+
+def with_regimes(
+    criteria: pd.DataFrame, market: TradedMarket, regimes: Partitions, folds: pd.DataFrame,
+    statistics: StatisticsRules, rules: ScorecardRules, seed: int,
+) -> pd.DataFrame:  # fmt: skip
+    """The scorecard with the line on regimes, as `regime_criterion` has it; without where it has none.
+
+    Args:
+        criteria: the other lines.
+        market: the histories of all symbols.
+        regimes: by partition a function that loads its regimes.
+        folds: the fold table.
+        statistics: how intervals are made.
+        rules: the target.
+        seed: of the resampling.
+    """
+    tested = folds[folds["role"] == "walk_forward"]
+    line = regime_criterion(market, regimes, tested, statistics, rules, seed)
+    if line is None:
+        return criteria
+    return pd.concat([criteria, pd.DataFrame([line]).astype(criteria.dtypes.to_dict())], ignore_index=True)

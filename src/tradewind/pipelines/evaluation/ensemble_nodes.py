@@ -1,13 +1,15 @@
-"""The node that joins forecasts; the work is in `tradewind.learning.ensemble`."""
+"""The nodes that join forecasts and score regimes; the work is in `learning.ensemble` and `evaluation`."""
 
 import pandas as pd
 
-from tradewind.evaluation import positions
+from tradewind.evaluation import positions, scorecard_joined
 from tradewind.evaluation.gathering import loaded
 from tradewind.evaluation.known_labels import known_labels
-from tradewind.evaluation.traded_market import Partitions
+from tradewind.evaluation.traded_market import Partitions, TradedMarket
 from tradewind.learning.ensemble.joining import EnsembleRules, join_forecasts
 from tradewind.learning.ensemble.tables import mean_forecasts
+from tradewind.metrics.ranking import StatisticsRules
+from tradewind.metrics.scorecard import ScorecardRules
 
 
 def combine_forecasts(
@@ -34,3 +36,24 @@ def combine_forecasts(
         known = {name: load() for name, load in regimes.items()} if "by_regime" in rules.forecasts else {}
         made += [join_forecasts(directed, method, outcomes, known, rules) for method in rules.forecasts]
     return pd.concat(made, ignore_index=True).astype({"model": "str", "family": "str", "symbol": "str"})
+
+
+def score_regimes(
+    criteria: pd.DataFrame, regimes: Partitions, folds: pd.DataFrame, market: TradedMarket, statistics: StatisticsRules,
+    rules: ScorecardRules, seed: int,
+) -> pd.DataFrame:  # fmt: skip
+    """The scorecard with its line on regimes, where the regimes stage was run.
+
+    Args:
+        criteria: all other lines.
+        regimes: by partition a function that loads its regimes.
+        folds: the fold table.
+        market: the histories of all symbols with the terms of trade.
+        statistics: how intervals are made.
+        rules: the limits of each criterion.
+        seed: of the resampling.
+
+    Returns:
+        One row a criterion.
+    """
+    return scorecard_joined.with_regimes(criteria, market, regimes, folds, statistics, rules, seed)

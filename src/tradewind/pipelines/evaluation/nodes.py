@@ -370,7 +370,6 @@ def score_criteria(
     seed: int,
     forecasts: Partitions,
     ensemble: pd.DataFrame,
-    regimes: Partitions,
 ) -> pd.DataFrame:
     """The scorecard of the judged strategy.
 
@@ -387,13 +386,12 @@ def score_criteria(
         seed: of the bootstrap.
         forecasts: by model a function that loads its forecasts out of sample.
         ensemble: forecasts of the ensemble, or no rows.
-        regimes: by partition a function that loads its regimes.
 
     Returns:
-        One row a criterion.
+        One row a criterion, but for the regimes.
     """
     tables = scorecard.Scored(
         verdict, board, account_tables["portfolio_returns"], account_tables["trades"], model_input, folds,
-        account_tables["seed_spread"], selection, regimes,
+        account_tables["seed_spread"], selection,
     )  # fmt: skip
     return scorecard.score_criteria(tables, market, _with(ensemble, forecasts), statistics, rules, seed)

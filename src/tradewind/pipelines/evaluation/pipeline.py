@@ -147,10 +147,16 @@ def _judging_nodes() -> list[Node]:
             nodes.score_criteria,
             [
                 "verdict", "leaderboard", "account_tables", "model_input", "folds", "selection", MARKET,
-                STATISTICS, "params:evaluation.scorecard", SEED, "forecasts", ENSEMBLE, "regimes",
+                STATISTICS, "params:evaluation.scorecard", SEED, "forecasts", ENSEMBLE,
             ],
-            "scorecard",
+            "criteria",
             name="score_criteria",
+        ),
+        Node(
+            ensemble_nodes.score_regimes,
+            ["criteria", "regimes", "folds", MARKET, STATISTICS, "params:evaluation.scorecard", SEED],
+            "scorecard",
+            name="score_regimes",
         ),
     ]  # fmt: skip
 
