@@ -12,11 +12,13 @@ from tradewind.evaluation.positions import judged_strategy
 from tradewind.evaluation.robustness import RobustnessRules
 from tradewind.evaluation.roles import with_role
 from tradewind.evaluation.traded_market import TradedMarket
+from tradewind.learning.ensemble.joining import EnsembleRules
 from tradewind.market import schema
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.verdict import VerdictRules
 from tradewind.pipelines.evaluation import nodes
+from tradewind.pipelines.evaluation.ensemble_nodes import combine_forecasts
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.setup import TradingSetup
@@ -101,6 +103,7 @@ def in_folds(forecasts: pd.DataFrame) -> pd.DataFrame:
 NO_ORACLE = pd.DataFrame({"symbol": [], "timestamp": [], "target": []}).astype({"symbol": "str"})
 NO_AGENTS: Tables = {}
 NO_ENSEMBLE = pd.DataFrame()
+NO_RULES = EnsembleRules()
 FUNDING = pd.DataFrame(
     {"series": "funding", "symbol": "A", "known_at": ORIGIN + 8 * HOUR * np.arange(300), "value": 1e-4}
 )
@@ -117,7 +120,9 @@ def gathered(*tables: pd.DataFrame) -> Tables:
 
 def decide(tables: dict[str, pd.DataFrame], *forecasts: pd.DataFrame) -> dict[str, pd.DataFrame]:
     told = gathered(*map(in_folds, forecasts))
-    return nodes.make_positions(traded(tables), folds(), told, NO_AGENTS, NO_ORACLE, 7, NO_ENSEMBLE, VerdictRules())
+    return nodes.make_positions(
+        traded(tables), folds(), told, NO_AGENTS, NO_ORACLE, 7, NO_ENSEMBLE, VerdictRules(), NO_RULES
+    )
 
 
 def verdict_of(seed: int, strength: float) -> tuple[dict[str, object], pd.DataFrame]:
@@ -221,7 +226,7 @@ def test_a_forecast_from_another_folds_model_stops_the_run() -> None:
     stale = in_folds(forecasts).assign(fold=lambda table: (table["fold"] + 1) % 4)
     with pytest.raises(BadData, match="outside their fold.s test window"):
         nodes.make_positions(
-            traded(tables), folds(), gathered(stale), NO_AGENTS, NO_ORACLE, 7, NO_ENSEMBLE, VerdictRules()
+            traded(tables), folds(), gathered(stale), NO_AGENTS, NO_ORACLE, 7, NO_ENSEMBLE, VerdictRules(), NO_RULES
         )
 
 
@@ -291,7 +296,7 @@ def test_tables_of_the_same_costs_agree_under_every_order_rule(execution: OrderR
     setup = SETUP.model_copy(update={"costs": costs, "execution": execution})
     bars = nodes.load_market(lazily(tables), FUNDING, UNIVERSE, setup)
     positions = nodes.make_positions(
-        bars, folds(), gathered(in_folds(known)), NO_AGENTS, NO_ORACLE, 7, NO_ENSEMBLE, VerdictRules()
+        bars, folds(), gathered(in_folds(known)), NO_AGENTS, NO_ORACLE, 7, NO_ENSEMBLE, VerdictRules(), NO_RULES
     )
     judged = lazily({"knowing": positions["knowing"]})
     at_once = nodes.measure_cost_sensitivity(judged, bars, folds(), SensitivityRules(cost_multiples=(1.0, 2.0)))
@@ -366,7 +371,15 @@ def test_an_agents_positions_stand_beside_the_models() -> None:
     )
     agents = held[held["timestamp"] >= held["timestamp"].iloc[10]]
     positions = nodes.make_positions(
-        traded(tables), folds(), gathered(in_folds(known)), gathered(agents), NO_ORACLE, 7, NO_ENSEMBLE, VerdictRules()
+        traded(tables),
+        folds(),
+        gathered(in_folds(known)),
+        gathered(agents),
+        NO_ORACLE,
+        7,
+        NO_ENSEMBLE,
+        VerdictRules(),
+        NO_RULES,
     )
     found = positions["ppo"].groupby("symbol", sort=False)["target"]
     assert positions["ppo"][["symbol", "timestamp"]].equals(positions["knowing"][["symbol", "timestamp"]])
@@ -422,9 +435,9 @@ def test_the_ensemble_is_judged_if_it_is_named_and_imitated() -> None:
     tables, known = market(18, 0.4)
     other = known.assign(model="other", **{"p_down": 1 / 3, "p_flat": 1 / 3, "p_up": 1 / 3})
     told = gathered(in_folds(known), in_folds(other))
-    mean = nodes.combine_forecasts(told)
+    mean = combine_forecasts(told, NO_RULES, {}, {})
     named = VerdictRules(judged="equal_weight")
-    positions = nodes.make_positions(traded(tables), folds(), told, NO_AGENTS, NO_ORACLE, 7, mean, named)
+    positions = nodes.make_positions(traded(tables), folds(), told, NO_AGENTS, NO_ORACLE, 7, mean, named, NO_RULES)
     expected = in_folds(known).set_index(["symbol", "timestamp"])["p_up"] / 2 + 1 / 6
     found = mean.set_index(["symbol", "timestamp"])["p_up"]
     np.testing.assert_allclose(found, expected.reindex(found.index))
@@ -433,6 +446,35 @@ def test_the_ensemble_is_judged_if_it_is_named_and_imitated() -> None:
     assert size["random_same_turnover"] != pytest.approx(size["knowing"])
     with pytest.raises(BadData, match="evaluation.verdict.judged: nobody is not among the strategies"):
         judged_strategy(positions, traded(tables), folds(), "nobody")
+
+
+def test_ensembles_that_a_parameter_names_are_strategies_beside_the_mean() -> None:
+    tables, known = market(18, 0.4)
+    other = known.assign(model="other", **{"p_down": 1 / 3, "p_flat": 1 / 3, "p_up": 1 / 3})
+    told = gathered(in_folds(known), in_folds(other))
+    held = [
+        in_folds(known)[["symbol", "timestamp"]].assign(strategy=name, family="agent", seed=-1, path=-1, target=target)
+        for name, target in (("ppo", 0.5), ("td3", 0.3), ("sac", -1.0))
+    ]
+    labelled = {
+        name: bars[["symbol", "timestamp"]].assign(
+            label=np.sign(bars["close"].shift(-1) - bars["close"]), exit_time=bars["timestamp"] + HOUR,
+            horizon_end=bars["timestamp"] + HOUR,
+        )
+        for name, bars in tables.items()
+    }  # fmt: skip
+    rules = EnsembleRules(forecasts=("stacking", "hedge"), agents=("agents_vote", "agents_weighted"))
+    combined = combine_forecasts(told, rules, lazily(labelled), {})
+    schema.Forecasts.validate(combined)
+    assert set(combined["model"]) == {"equal_weight", "stacking", "hedge"}
+    positions = nodes.make_positions(
+        traded(tables), folds(), told, gathered(*held), NO_ORACLE, 7, combined, VerdictRules(judged="hedge"), rules
+    )
+    assert {"stacking", "hedge", "agents_vote", "agents_weighted"} <= set(positions)
+    assert set(positions["agents_vote"]["target"]) == {0.4}  # two of three are long, by 0.5 and 0.3
+    assert set(positions["hedge"]["family"]) == set(positions["agents_weighted"]["family"]) == {"ensemble"}
+    size = {name: positions[name]["target"].abs().sum() for name in ("hedge", "random_same_turnover")}
+    assert size["random_same_turnover"] == pytest.approx(size["hedge"])
 
 
 def test_a_run_without_networks_or_searched_models_has_empty_tables() -> None:

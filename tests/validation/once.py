@@ -13,7 +13,7 @@ CLEAN = Steps()
 # What a run spends its time on; the others are as quick as looking them up.
 SHARED = (
     "type_bars", "check_bars", "select_side_series", "compute_features", "make_labels", "assemble_model_input", "tune",
-    "train", "train_linear", "train_network", "train_agent",
+    "train", "train_linear", "train_network", "train_agent", "find_regimes",
 )  # fmt: skip
 
 

@@ -42,7 +42,16 @@ def test_the_project_raises_no_alarm(clean: Findings) -> None:
     assert {product for product, _ in clean.compared} == {*KEYS, PRODUCT}
     assert all(count > 0 for (_, name), count in clean.compared.items() if name != "rows")
     strategies = {name for product, name in clean.compared if product == "positions"}
-    assert {"lightgbm", "linear", "lstm", "ppo", "equal_weight", "time_series_momentum", "buy_and_hold"} <= strategies
+    assert {
+        "lightgbm",
+        "linear",
+        "lstm",
+        "ppo",
+        "equal_weight",
+        "by_regime",
+        "time_series_momentum",
+        "buy_and_hold",
+    } <= strategies
     assert set(clean.places) == {
         "random places", "bars beside gaps", "thinnest bars", "largest moves", "repeated closes",
     } and all(count > 0 for count in clean.places.values())  # fmt: skip
@@ -56,14 +65,14 @@ def test_at_least_twenty_kinds_are_planted() -> None:
     assert len({leak.name for leak in LEAKS}) == len(LEAKS) >= 20
     kinds = {leak.kind for leak in LEAKS}
     assert {"rare event", "gap", "choice", "ensemble", "account", "decision", "outside", "memory"} <= kinds
-    assert {"network", "agent", "rows", "columns"} <= kinds
+    assert {"network", "agent", "rows", "columns", "regimes"} <= kinds
     assert {"feature", "label", "scaling", "fold", "tuning", "resampling", "join", "early stopping"} <= kinds
 
 
 # What is planted before any model is trained shows before any is.
 BEFORE_TRAINING = {
     "data", "resampling", "join", "feature", "scaling", "label", "rare event", "gap", "rows", "columns", "outside",
-    "memory",
+    "memory", "regimes",
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tradewind.evaluation.known_labels import known_labels
 from tradewind.evaluation.roles import is_tested, utc_instants
+from tradewind.evaluation.scorecard_joined import ensemble_criteria
 from tradewind.evaluation.traded_market import Partitions, TradedMarket
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.base import PROBABILITIES
@@ -86,6 +87,7 @@ def score_criteria(
         *_trading_criteria(chosen, tables.board, tables.returns, tables.selection, statistics, rules, seed, universe),
         _win_rate(chosen, tables.trades, tested, histories, costs, universe, statistics, rules, seed),
         seed_criterion(chosen, tables.seed_spread, rules),
+        *ensemble_criteria(tables.board, _daily(tables.returns, universe), statistics, rules, seed),
     ]
     return pd.DataFrame(criteria).astype(dict.fromkeys(("criterion", "unit", "state", "trivial_rule"), "str"))
 
@@ -136,12 +138,7 @@ def _trading_criteria(
         "maximum drawdown", "share", rules.max_drawdown, _depth(scorecard.of_board(board, chosen, "max_drawdown")),
         ("holding cash", 0.0), abs(float(by_name.loc[baselines.RANDOM, "max_drawdown"])), at_most=True,
     )  # fmt: skip
-    rows = returns[returns["role"] == "walk_forward"]
-    daily = {
-        name: daily_returns(part["timestamp"], part["net"].to_numpy(), universe.trading_calendar)
-        for name, part in rows.groupby("strategy")
-        if name in (chosen, "buy_and_hold", baselines.RANDOM)
-    }
+    daily = _daily(returns, universe)
     held = daily["buy_and_hold"]
     yield scorecard.row(
         "wealth over buying and holding", "ratio", rules.wealth_over_holding,
@@ -149,6 +146,15 @@ def _trading_criteria(
         ("holding cash", float(1 / np.prod(1 + held))),
         float(np.prod(1 + daily[baselines.RANDOM]) / np.prod(1 + held)),
     )  # fmt: skip
+
+
+def _daily(returns: pd.DataFrame, universe: Universe) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """Net returns a day of every strategy over the walk-forward folds."""
+    rows = returns[returns["role"] == "walk_forward"]
+    return {
+        str(name): daily_returns(part["timestamp"], part["net"].to_numpy(), universe.trading_calendar)
+        for name, part in rows.groupby("strategy")
+    }
 
 
 def _depth(drawdown: Measured) -> Measured:

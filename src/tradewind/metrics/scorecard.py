@@ -37,6 +37,9 @@ class ScorecardRules(Parameters):
     seed_deviation: Annotated[float, Field(gt=0)] = 0.5
     inference_ms: Annotated[float, Field(gt=0)] = 10.0
     training_hours: Annotated[float, Field(gt=0)] = 2.0
+    regime_accuracy: Share = 0.65
+    ensemble_return: Annotated[float, Field(gt=0)] = 0.9
+    ensemble_sharpe: Annotated[float, Field(gt=0)] = 0.9
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Measured:
 
 def row(
     criterion: str, unit: str, target: float, measured: Measured, trivial: tuple[str, float], by_chance: float,
-    at_most: bool = False,
+    at_most: bool = False, limit: float = float("nan"),
 ) -> dict[str, Any]:  # fmt: skip
     """One criterion. `trivial` is a rule without skill and what it scores; `by_chance` the same positions at random
     times, or what luck alone is expected to show.
@@ -63,12 +66,14 @@ def row(
         trivial: a rule without skill, and its value.
         by_chance: the value of the same positions at random times, or what luck alone is expected to show.
         at_most: whether the target is an upper limit.
+        limit: what perfect knowledge has, where that is known.
     """
     return {
         "criterion": criterion, "unit": unit, "target": target, "at_most": at_most, "value": measured.value,
         "low": measured.low, "high": measured.high, "state": state(measured, target, at_most),
         "trivial_rule": trivial[0],
         "trivial_value": trivial[1], "by_chance": by_chance,
+        "limit": limit,
     }  # fmt: skip
 
 

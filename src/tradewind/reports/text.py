@@ -190,6 +190,7 @@ def scorecard_rows(scorecard: pd.DataFrame) -> Iterator[dict[str, str]]:
             "90 % interval": f"{show(row['low'])} to {show(row['high'])}" if _is_number(row["low"]) else "–",
             "shown": row["state"],
             "by chance": show(row["by_chance"]),
+            "the limit": show(row.get("limit", float("nan"))),
             "without skill": show(row["trivial_value"]),
             "by which rule": label(row["trivial_rule"]),
         }

@@ -84,7 +84,7 @@ def audit_run(
         return found
     with purity.watched() as reads:
         before = purity.Memory.of(sources, settings, steps)
-        whole = run_research(sources, settings, steps, acts=acts, accounts=True)
+        whole = run_research(sources, settings, steps, acts=acts, accounts=True, by_regime=True)
         found.add(before.compare(sources, settings, steps))
     found.add(purity.as_rows(reads, before.cut))
     found.cuts = tuple(choose_cuts(whole, sources, n_cuts))
@@ -150,7 +150,7 @@ def _compare(
         yield from _compare_tables(whole, _features_only(other, settings, steps), cut, history)
         return
     acts = acts and cut <= first_fold(folds)["test_end"].iloc[0]
-    found = run_research(other, settings, steps, folds, acts=acts, accounts=True)
+    found = run_research(other, settings, steps, folds, acts=acts, accounts=True, by_regime=True)
     yield from _compare_tables(whole, (found.bars, found.features, found.labels), cut, history)
     yield from moved("model_input", whole.model_input, found.model_input, cut, cut, history, ended=True)
     # What is forecast must not depend on whether its label will ever be known.
@@ -161,6 +161,7 @@ def _compare(
         for one in (whole.model_input, found.model_input)
     )
     yield from moved("model_input", mine, theirs, cut, cut, history)
+    yield from moved("regimes", whole.regimes, found.regimes, cut, cut, history)
     yield from _compare_trading(whole, found, settings, cut, history, acts)
 
 

@@ -14,7 +14,7 @@ KEYS = {
     "bars": ["symbol", "timestamp"], "features": ["symbol", "timestamp"], "labels": ["symbol", "timestamp"],
     "model_input": ["symbol", "timestamp"], "forecasts": ["model", "fold", "symbol", "timestamp"],
     "positions": ["symbol", "timestamp"], "decisions": ["symbol", "timestamp"], "accounts": ["timestamp"],
-    "fills": ["timestamp"],
+    "fills": ["timestamp"], "regimes": ["symbol", "timestamp"],
 }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from tradewind.market.universe import Universe
 from tradewind.validation.audit import audit_run
 from tradewind.validation.comparing import Leak
 from tradewind.validation.planted_elsewhere import ACTING, Loaders, bars_changed, leaks_elsewhere
+from tradewind.validation.planted_regimes import leaks_of_regimes
 from tradewind.validation.research_run import MODEL, RunSettings, Sources, Steps, Tables, boosted_forecasts, lazily
 
 CLEAN = Steps()
@@ -39,7 +40,7 @@ class PlantedLeak:
 
 def planted_leaks() -> list[PlantedLeak]:
     """All of them."""
-    every = [*_leaks(), *leaks_elsewhere()]
+    every = [*_leaks(), *leaks_elsewhere(), *leaks_of_regimes()]
     return [PlantedLeak(name, kind, what, replace(CLEAN, **steps)) for name, kind, what, steps in every]
 
 

@@ -36,7 +36,7 @@ from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.verdict import VerdictRules
 from tradewind.trading.setup import TradingSetup
-from tradewind.validation import acting
+from tradewind.validation import acting, regimes_beside
 from tradewind.validation.acting import NullModelStore
 
 Tables = Mapping[str, pd.DataFrame]
@@ -112,8 +112,8 @@ def load_sources(catalog: Any, parameters: Mapping[str, Any]) -> Sources:
 class Products:
     """What every step made; tables of symbols by partition, positions by strategy.
 
-    `decisions` are those of the live path over the first test window, `accounts` the returns of all strategies; both
-    have no rows where a run was not asked to go so far.
+    `regimes` has tables where they were asked for. `decisions` are those of the live path over the first test window,
+    `accounts` the returns of all strategies; both have no rows where a run was not asked to go so far.
     """
 
     bars: Tables
@@ -126,6 +126,7 @@ class Products:
     positions: Tables
     decisions: pd.DataFrame
     accounts: pd.DataFrame
+    regimes: Tables
 
 
 def best_parameters(rows: pd.DataFrame, folds: pd.DataFrame, settings: RunSettings) -> BoostingParameters:
@@ -194,6 +195,8 @@ class Steps:
     train: Callable[..., Any] = boosted_forecasts
     train_linear: Callable[..., Any] = other_forecasts
     average: Callable[..., Any] = mean_forecasts
+    find_regimes: Callable[..., Any] = regimes_beside.find_regimes
+    join: Callable[..., Any] = regimes_beside.join
     train_network: Callable[..., Any] = acting.network_forecasts
     train_agent: Callable[..., Any] = acting.agent_positions
     make_positions: Callable[..., Any] = make_positions
@@ -250,6 +253,7 @@ def run_research(
     folds: pd.DataFrame | None = None,
     acts: bool = False,
     accounts: bool = False,
+    by_regime: bool = False,
 ) -> Products:
     """From received rows to positions. `folds` are made of the history unless they are given.
 
@@ -260,6 +264,7 @@ def run_research(
         folds: the folds table; None makes it from the history.
         acts: train a network and an agent on the first fold as well, and decide over its window as a live run would.
         accounts: go on to the accounts of all strategies.
+        by_regime: find the regimes of all bars, too, and join the forecasts of all models but the network by them.
     """
     steps, universe = steps or Steps(), sources.universe
     bars, side_series = make_bars(sources, settings, steps)
@@ -276,7 +281,8 @@ def run_research(
         steps.train_linear(rows, folds, settings),
     ]
     market = TradedMarket.load(lazily(bars), side_series, universe, settings.trading)
-    agents, decisions = [], pd.DataFrame()
+    agents, decisions, regimes = [], pd.DataFrame(), {}
+    quick = list(traded(forecasts).values())
     if acts:
         forecasts.append(steps.train_network(rows, folds, settings))
         agents.append(steps.train_agent(rows, folds, market, settings))
@@ -284,6 +290,10 @@ def run_research(
     directed = list(traded(forecasts).values())
     if directed:
         forecasts.append(steps.average(directed))
+    if by_regime:
+        regimes = steps.find_regimes(bars, settings.seed)
+    if by_regime and quick:
+        forecasts.append(steps.join(quick, inputs, regimes))
     named = settings.verdict.judged
     there = named in {*traded(forecasts), *acting.strategies(agents)}
     positions = steps.make_positions(
@@ -291,5 +301,5 @@ def run_research(
     )
     return Products(
         bars, side_series, features, labels, inputs, folds, pd.concat(forecasts, ignore_index=True), positions,
-        decisions, steps.run_accounts(positions, market, folds) if accounts else pd.DataFrame(),
+        decisions, steps.run_accounts(positions, market, folds) if accounts else pd.DataFrame(), regimes,
     )  # fmt: skip

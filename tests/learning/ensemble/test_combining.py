@@ -23,6 +23,20 @@ def loss(probabilities: np.ndarray, label: np.ndarray) -> float:
     return float(combining.log_losses(probabilities[:, None], label).mean())
 
 
+def test_known_error_covariances_have_the_closed_forms_weights() -> None:
+    covariance = np.array([[1.0, 0.3, 0.2], [0.3, 1.5, 0.4], [0.2, 0.4, 2.5]])
+    closed = np.linalg.solve(covariance, np.ones(3))
+    closed /= closed.sum()
+    errors = np.random.default_rng(1).multivariate_normal(np.zeros(3), covariance, 20_000)
+    found = combining.least_variance_weights(errors)
+    assert found @ covariance @ found <= 1.02 * (closed @ covariance @ closed)
+    assert found.sum() == pytest.approx(1.0) and (found >= 0).all()
+    # An expert that the closed form would sell short is left out instead.
+    short = np.array([[1.0, 1.8], [1.8, 4.0]])
+    left_out = combining.least_variance_weights(np.random.default_rng(2).multivariate_normal([0, 0], short, 20_000))
+    np.testing.assert_allclose(left_out, [1.0, 0.0], atol=1e-3)
+
+
 def test_stacking_is_no_worse_than_the_best_expert_or_the_equal_mean_on_its_own_rows() -> None:
     said, label = experts(4)
     said[:, 3] = 1 / 3
@@ -44,12 +58,21 @@ def test_the_equal_mean_beats_the_average_expert_and_weights_follow_losses() -> 
     assert weight[2] / weight[0] == pytest.approx(losses[:, 0].mean() / losses[:, 2].mean())
 
 
+def test_votes_and_claims() -> None:
+    said = np.array([[[0.6, 0.3, 0.1], [0.5, 0.3, 0.2], [0.0, 0.0, 1.0]]])
+    np.testing.assert_allclose(combining.hard_vote(said), [[2.5 / 4.5, 0.5 / 4.5, 1.5 / 4.5]])
+    np.testing.assert_allclose(combining.equal_mean(said), said.mean(axis=1))
+    assert combining.by_uncertainty(said)[0, 2] > combining.equal_mean(said)[0, 2]
+    unsure = np.full((1, 2, 3), 1 / 3)
+    np.testing.assert_allclose(combining.by_uncertainty(unsure), 1 / 3)
+
+
 def test_experts_that_come_and_go_leave_their_weight_and_all_silent_say_nothing() -> None:
     said, label = experts(3, rows=300)
     said[:100, 0], said[200:, 1] = np.nan, np.nan
     said[150] = np.nan
     for mixed in (
-        combining.equal_mean(said),
+        combining.equal_mean(said), combining.hard_vote(said), combining.by_uncertainty(said),
         combining.online(Hedge(0.5), said, label, np.arange(300), np.arange(300) + 5)[0],
     ):  # fmt: skip
         assert np.isnan(mixed[150]).all()

@@ -45,6 +45,29 @@ def equal_mean(probabilities: Floats) -> Floats:
     return pooled(probabilities, np.ones(probabilities.shape[1]))
 
 
+def hard_vote(probabilities: Floats) -> Floats:
+    """The share of experts that think a class likeliest, with half a vote for every class beforehand."""
+    has_spoken = spoke(probabilities)
+    count = probabilities.shape[2]
+    choice = np.where(has_spoken, np.nan_to_num(probabilities, nan=-1.0).argmax(axis=2), -1)
+    votes = (choice[:, :, None] == np.arange(count)).sum(axis=1) + 0.5
+    share = votes / votes.sum(axis=1, keepdims=True)
+    share[~np.asarray(has_spoken.any(axis=1))] = np.nan
+    return np.asarray(share)
+
+
+def by_uncertainty(probabilities: Floats) -> Floats:
+    """Experts by how much they claim to know: log of the number of classes less the entropy of what they say."""
+    return pooled(probabilities, claims(probabilities))
+
+
+def claims(probabilities: Floats) -> Floats:
+    """How much each expert claims to know, (rows, experts): log of the number of classes less the entropy."""
+    chance = np.clip(np.nan_to_num(probabilities, nan=1.0), FLOOR, 1.0)
+    entropy = -(chance * np.log(chance)).sum(axis=2)
+    return np.asarray(np.maximum(np.log(probabilities.shape[2]) - entropy, 0.0))
+
+
 def log_losses(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
     """-log of the probability of what happened, (rows, experts), of labels -1, 0, 1; NaN where an expert abstained."""
     given = np.take_along_axis(probabilities, (label.astype(np.int64) + 1)[:, None, None], axis=2)[:, :, 0]
@@ -93,6 +116,23 @@ def stacked_weights(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
     return np.asarray(weight / weight.sum())
 
 
+def least_variance_weights(errors: Floats) -> Floats:
+    """The weights, not negative and with sum 1, of the combination of point forecasts with the least squared error
+    (Bates and Granger 1969).
+
+    Args:
+        errors: forecast less outcome, (rows, experts).
+    """
+    from scipy.optimize import nnls
+
+    moments = errors.T @ errors / len(errors)
+    root = np.linalg.cholesky(moments + np.eye(len(moments)) * 1e-12 * np.trace(moments))
+    # Least |R' w| with sum 1: a heavy row asks for the sum.
+    heavy = 1e4 * np.sqrt(np.trace(moments))
+    weight, _ = nnls(np.vstack([root.T, heavy * np.ones(len(moments))]), np.append(np.zeros(len(moments)), heavy))
+    return np.asarray(weight / weight.sum())
+
+
 def online(
     rule: OnlineRule, probabilities: Floats, label: NDArray[np.int8], timestamp: NDArray[np.int64],
     exit_time: NDArray[np.int64],
@@ -127,7 +167,22 @@ def by_regime(
         exit_time: when its label is settled, in the same unit.
         regimes: filtered probabilities of the regimes, (rows, regimes).
     """
-    losses = log_losses(probabilities, label)
+    weights = regime_weights(rule, log_losses(probabilities, label), timestamp, exit_time, regimes)
+    return pooled(probabilities, weights), weights
+
+
+def regime_weights(
+    rule: OnlineRule, losses: Floats, timestamp: NDArray[np.int64], exit_time: NDArray[np.int64], regimes: Floats
+) -> Floats:
+    """The weights of `by_regime`, (rows, experts).
+
+    Args:
+        rule: how losses become weights.
+        losses: of each expert on each row, NaN where it said nothing or nothing is known yet.
+        timestamp: when each row is known, in order.
+        exit_time: when its label is settled, in the same unit.
+        regimes: filtered probabilities of the regimes, (rows, regimes).
+    """
     is_known = ~np.isnan(losses)
     mean = np.where(is_known, losses, 0.0).sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)
     weights = np.zeros(losses.shape)
@@ -135,4 +190,4 @@ def by_regime(
         share = regimes[:, regime, None]
         relative = mean[:, None] + share * (losses - mean[:, None])
         weights += share * settled_weights(rule, relative, timestamp, exit_time)
-    return pooled(probabilities, weights), weights
+    return weights

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tradewind.errors import BadData
 from tradewind.learning.ensemble import EQUAL_WEIGHT, FAMILY
@@ -29,6 +30,23 @@ def mean_forecasts(forecasts: Sequence[pd.DataFrame], name: str = EQUAL_WEIGHT) 
     Raises:
         BadData: there are no forecasts, or the models look ahead over different horizons.
     """
+    rows, said = aligned(forecasts)
+    return as_forecasts(rows, np.concatenate([equal_mean(said[:, :, :-1]), equal_mean(said[:, :, -1:])], axis=1), name)
+
+
+def aligned(forecasts: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """The rows that any model forecast, in the order of fold, time and symbol, and what each said of them.
+
+    Args:
+        forecasts: one table a model (`schema.Forecasts`), all of the same folds and horizon.
+
+    Returns:
+        fold, symbol, timestamp, horizon; and (rows, models, 4): p_down, p_flat, p_up and expected return, NaN where a
+        model was silent.
+
+    Raises:
+        BadData: there are no forecasts, or the models look ahead over different horizons.
+    """
     if not forecasts:
         raise BadData("an ensemble needs the forecasts of a model: list one that knows a direction in params:models")
     rows = pd.concat([table[_ROW] for table in forecasts]).drop_duplicates()
@@ -40,14 +58,19 @@ def mean_forecasts(forecasts: Sequence[pd.DataFrame], name: str = EQUAL_WEIGHT) 
     rows = rows.sort_values(["fold", "timestamp", "symbol"], ignore_index=True)
     index = pd.MultiIndex.from_frame(rows)
     said = np.stack([table.set_index(_ROW)[_VALUES].reindex(index).to_numpy(np.float64) for table in forecasts], axis=1)
-    mixed = pd.DataFrame(_mean(said), columns=_VALUES)
+    return rows, said
+
+
+def as_forecasts(rows: pd.DataFrame, mixed: NDArray[np.float64], name: str) -> pd.DataFrame:
+    """A table of forecasts of an ensemble (`schema.Forecasts`).
+
+    Args:
+        rows: of `aligned`.
+        mixed: probabilities and expected return of each, (rows, 4).
+        name: of the ensemble.
+    """
     of = {"model": name, "family": FAMILY, "seed": np.int64(-1), "path": np.int64(-1)}
-    table = pd.concat([rows.assign(**of), mixed], axis=1).assign(**dict.fromkeys(QUANTILES, np.nan))
+    values = pd.DataFrame(mixed, columns=_VALUES)
+    table = pd.concat([rows.assign(**of), values], axis=1).assign(**dict.fromkeys(QUANTILES, np.nan))
     order = ["model", "family", "seed", "path", "fold", "symbol", "timestamp", "horizon", *_VALUES, *QUANTILES]
     return table[order].astype({"model": "str", "family": "str", "symbol": "str"})
-
-
-def _mean(said: np.ndarray) -> np.ndarray:
-    """Of (rows, models, values): probabilities by those that spoke, expected returns by those that told one."""
-    expected = said[:, :, -1:]
-    return np.concatenate([equal_mean(said[:, :, :-1]), equal_mean(expected)], axis=1)

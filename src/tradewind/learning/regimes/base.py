@@ -200,6 +200,11 @@ class RegimeModel(ABC):
         """What is said of a history from its first bar on."""
         return self.advance(self.begin(), bars)[1]
 
+    def moves(self, bars: Bars) -> tuple[Floats, Bools]:
+        """Standardised returns of a history, NaN where there is none, and where its segments begin."""
+        moves, starts, _ = _moves(bars, np.full(3, np.nan), self._fitted_season)
+        return moves, starts
+
     def to_bytes(self, state: Arrays) -> bytes:
         """The state in a form that a killed process resumes from."""
         return pack({"regimes": self.fingerprint()}, state)

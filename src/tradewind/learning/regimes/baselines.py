@@ -13,6 +13,7 @@ from tradewind.learning.regimes.base import (
     REGIMES,
     TRENDING,
     VOLATILE,
+    Bars,
     Bools,
     Floats,
     RegimeModel,
@@ -132,3 +133,20 @@ class ClimatologyModel(PersistenceModel):
 
     def _chances(self, counts: Floats) -> Floats:
         return np.tile(self.shares, (3, 1))
+
+
+def regimes_ahead(model: PersistenceModel, history: Bars) -> NDArray[np.int64]:
+    """The observed regime of the stretch after each bar, by the model's thresholds; -1 where there is no whole one.
+
+    Args:
+        model: fitted.
+        history: bars, of which those ahead of a bar are read: for judging alone.
+    """
+    window = model.rules.window_bars
+    moves, starts = model.moves(history)
+    observed, _ = observe(moves, starts, np.full(window, np.nan), 0)
+    regime, segment = classify(observed, model.wild, model.rules.trending_t), np.cumsum(starts)
+    came = np.full(len(regime), -1)
+    inside = segment[window:] == segment[:-window]
+    came[:-window] = np.where(inside, regime[window:], -1)
+    return came

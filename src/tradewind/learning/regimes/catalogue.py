@@ -3,12 +3,14 @@
 from tradewind.errors import BadParameters
 from tradewind.learning.regimes.base import RegimeModel
 from tradewind.learning.regimes.baselines import ClimatologyModel, PersistenceModel
+from tradewind.learning.regimes.boosting import BoostingModel
 from tradewind.learning.regimes.change_point import ChangePointModel
 from tradewind.learning.regimes.jump import JumpModel
 from tradewind.learning.regimes.markov import MarkovModel
 
 MODELS: dict[str, type[RegimeModel]] = {
-    model.name: model for model in (MarkovModel, JumpModel, ChangePointModel, PersistenceModel, ClimatologyModel)
+    model.name: model
+    for model in (MarkovModel, JumpModel, ChangePointModel, BoostingModel, PersistenceModel, ClimatologyModel)
 }
 
 

@@ -146,7 +146,7 @@ def build_bundle(
         if any(catalogue.stage_of(one) == "deep_learning" for one in fitted):
             ahead = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
             rows = rows.merge(ahead, on=["symbol", "timestamp"], how="left", validate="one_to_one")
-        own = next(table for table in forecasts if len(table) and str(table["model"].iloc[0]) == name)
+        own = next(part for table in forecasts if len(part := table[table["model"] == name]))
         files = make_bundle(typed, rows, terms, Findings(verdict, leaderboard, own, parameters), created_at)
     if origins:
         files[ORIGINS] = origins_file(origins)

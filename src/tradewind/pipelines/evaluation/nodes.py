@@ -20,10 +20,11 @@ from tradewind.evaluation import (
 from tradewind.evaluation import significance as luck
 from tradewind.evaluation.accounts import SensitivityRules
 from tradewind.evaluation.gathering import Card, Gathered, loaded
+from tradewind.evaluation.joined_agents import join_agents
 from tradewind.evaluation.robustness import RobustnessRules
 from tradewind.evaluation.roles import with_role
 from tradewind.evaluation.traded_market import Partitions, TradedMarket
-from tradewind.learning.ensemble.tables import mean_forecasts
+from tradewind.learning.ensemble.joining import EnsembleRules
 from tradewind.learning.models.chosen import words
 from tradewind.market.universe import Universe
 from tradewind.metrics.ranking import StatisticsRules, breakdown
@@ -96,6 +97,7 @@ def make_positions(
     seed: int,
     ensemble: pd.DataFrame,
     rules: VerdictRules,
+    ensembles: EnsembleRules,
 ) -> Tables:
     """Target positions by strategy: models, their ensemble, agents, baselines, and the oracle where there is one.
 
@@ -108,20 +110,14 @@ def make_positions(
         seed: of the random baselines.
         ensemble: forecasts of the ensemble, or no rows.
         rules: of the verdict, with the strategy that is judged.
+        ensembles: which joins of the agents are strategies, too.
 
     Returns:
         One table a strategy.
     """
-    return positions.make_positions(
-        market, folds, _with(ensemble, forecasts), loaded(agent_positions), oracle, seed, rules.judged
-    )
-
-
-def combine_forecasts(forecasts: Partitions) -> pd.DataFrame:
-    """The equal-weight mean of all models of the run that know a direction; no rows where there is none."""
-    tables = loaded(forecasts)
-    directed = list(positions.traded(tables).values())
-    return mean_forecasts(directed) if directed else tables[0].iloc[:0]
+    acting = loaded(agent_positions)
+    acting += [join_agents(acting, method, market) for method in ensembles.agents]
+    return positions.make_positions(market, folds, _with(ensemble, forecasts), acting, oracle, seed, rules.judged)
 
 
 def _with(ensemble: pd.DataFrame, forecasts: Partitions) -> list[pd.DataFrame]:
@@ -392,7 +388,7 @@ def score_criteria(
         ensemble: forecasts of the ensemble, or no rows.
 
     Returns:
-        One row a criterion.
+        One row a criterion, but for the regimes.
     """
     tables = scorecard.Scored(
         verdict, board, account_tables["portfolio_returns"], account_tables["trades"], model_input, folds,

@@ -8,8 +8,9 @@ from kedro.pipeline import Node, Pipeline
 from tradewind.pipelines.deferred import NodeModule
 
 if TYPE_CHECKING:
-    from tradewind.pipelines.evaluation import nodes, report_nodes
+    from tradewind.pipelines.evaluation import ensemble_nodes, nodes, report_nodes
 else:
+    ensemble_nodes = NodeModule("tradewind.pipelines.evaluation.ensemble_nodes")
     nodes = NodeModule("tradewind.pipelines.evaluation.nodes")
     report_nodes = NodeModule("tradewind.pipelines.evaluation.report_nodes")
 
@@ -17,6 +18,7 @@ else:
 MARKET, UNIVERSE, TRADING, SEED = "traded_market", "params:universe", "params:trading", "params:seed"
 ROBUSTNESS, STATISTICS = "params:evaluation.robustness", "params:evaluation.statistics"
 ENSEMBLE = "ensemble_forecasts"
+ENSEMBLES = "params:evaluation.ensembles"
 STAGES = ("classifier", "deep_learning", "reinforcement_learning")
 
 # What the report is made of beside the tables of models, data and features, by its name in `ReportTables`.
@@ -56,12 +58,17 @@ def _account_nodes() -> list[Node]:
             name="gather_forecasts",
         ),
         Node(nodes.load_market, ["bars", "side_series", UNIVERSE, TRADING], MARKET, name="load_market"),
-        Node(nodes.combine_forecasts, "forecasts", ENSEMBLE, name="combine_forecasts"),
+        Node(
+            ensemble_nodes.combine_forecasts,
+            ["forecasts", ENSEMBLES, "model_input", "regimes"],
+            ENSEMBLE,
+            name="combine_forecasts",
+        ),
         Node(
             nodes.make_positions,
             [
                 MARKET, "folds", "forecasts", "agent_positions", "source_oracle", SEED, ENSEMBLE,
-                "params:evaluation.verdict",
+                "params:evaluation.verdict", ENSEMBLES,
             ],
             "positions",
             name="make_positions",
@@ -151,8 +158,14 @@ def _judging_nodes() -> list[Node]:
                 "verdict", "leaderboard", "account_tables", "model_input", "folds", "selection", MARKET,
                 STATISTICS, "params:evaluation.scorecard", SEED, "forecasts", ENSEMBLE,
             ],
-            "scorecard",
+            "criteria",
             name="score_criteria",
+        ),
+        Node(
+            ensemble_nodes.score_regimes,
+            ["criteria", "regimes", "folds", MARKET, STATISTICS, "params:evaluation.scorecard", SEED],
+            "scorecard",
+            name="score_regimes",
         ),
     ]  # fmt: skip
 

@@ -4,7 +4,7 @@ from types import ModuleType
 
 import numpy as np
 
-from tradewind.learning.ensemble import EQUAL_WEIGHT, FAMILY
+from tradewind.learning.ensemble import ENSEMBLES, FAMILY
 from tradewind.learning.features.bars import Chunk
 from tradewind.trading.strategy import own
 from tradewind.trading.strategy.names import MATCHED as MATCHED
@@ -58,7 +58,7 @@ def family(name: str) -> str:
     """model, ensemble (of the run's models), strategy (a rule of one's own), baseline or oracle."""
     if name == ORACLE:
         return "oracle"
-    if name == EQUAL_WEIGHT:
+    if name in ENSEMBLES:
         return FAMILY
     if name in DIRECTIONS:
         return DIRECTIONS[name].family

@@ -12,4 +12,6 @@ TITLES = {
     RANDOM: "random, same turnover",
     MATCHED: "holding, same exposure",
     EQUAL_WEIGHT: "equal-weight ensemble",
+    "agents_vote": "agents by vote",
+    "agents_weighted": "agents by weight",
 }
