@@ -97,3 +97,21 @@ def test_the_account_of_a_universe_counts_the_closing_fill() -> None:
     assert table["trades"].tolist() == [0, 1, 0, 0, 0, 1, 0, 0, 0, 0]
     assert table["exposure"].iloc[1:5].min() > 0.49 and not table["exposure"].iloc[5:].any()
     assert table["cost"].iloc[5] == pytest.approx(0.5 * 10e-4, rel=1e-2)
+
+
+def test_an_end_that_is_stated_at_the_last_bar_closes_on_the_next_instant() -> None:
+    wanted, times = {"A": np.full(5, 0.5), "B": np.zeros(10)}, {"A": HOURS[:5], "B": HOURS[:10]}
+    for ends in (None, {"A": HOURS[4]}):
+        _, result = portfolio({"A": flat(5), "B": flat(10)}, wanted, times, FREE, ends=ends)
+        assert result.fills[result.fills[:, 5] == END][:, 0].tolist() == [5.0]
+
+
+def test_turnover_is_the_value_traded_over_the_equity_before() -> None:
+    """At a price of 200 after the account has grown by half: bought for 0.5, sold for what it is worth."""
+    close = np.array([100.0, 100.0, 200.0, 200.0, 200.0])
+    history = History(close, close, np.full(5, 0.01), np.zeros(5), np.zeros(5, dtype=np.int32))
+    market = Market({"A": history}, {"A": HOURS[:5]})
+    table = portfolio_account(market, {"A": np.array([0.5, 0.5, 0.0, 0.0, 0.0])}, FREE, ONE)
+    # The units bought for 0.5 at 100 are worth 1.0 at 200, where the account has 1.5.
+    np.testing.assert_allclose(table["turnover"], [0.0, 0.5, 0.0, 1.0 / 1.5, 0.0])
+    assert table["trades"].tolist() == [0, 1, 0, 1, 0] and str(table["timestamp"].dt.tz) == "UTC"

@@ -180,6 +180,13 @@ FAULTS = [
         "wrong = np.abs(found) > rules.max_leverage",
         _K7,
     ),
+    Fault(
+        "turnover without the price",
+        _E + "portfolio.py",
+        "value = np.abs(fills[:, 2]) * fills[:, 3] / np.maximum(fills[:, 6], 1e-300)",
+        "value = np.abs(fills[:, 2]) / np.maximum(fills[:, 6], 1e-300)",
+        "tests/kinds/test_kind_05_ends_of_data.py",
+    ),
     # costs
     Fault(
         "no half-spread",

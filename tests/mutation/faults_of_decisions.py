@@ -72,6 +72,22 @@ FAULTS = [
         True,
     ),
     Fault(
+        "a mean over another span",
+        "trading/strategy/signals.py",
+        "weight = 2.0 / (span + 1.0) if",
+        "weight = 2.0 / (span - 1.0) if",
+        _TARGETS,
+        True,
+    ),
+    Fault(
+        "a mean that never begins",
+        "trading/strategy/signals.py",
+        "if not np.isnan(values[row]) and not np.isnan(last):",
+        "if np.isnan(values[row]) and not np.isnan(last):",
+        _TARGETS,
+        True,
+    ),
+    Fault(
         "no largest position",
         "trading/strategy/sizing.py",
         "direction[row] * min(target_per_bar / volatility[row], largest)",

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from tradewind.trading.decision.targets import TargetRules, TargetState, fold_targets, targets_from_forecasts
 from tradewind.trading.execution.costs import Costs
-from tradewind.trading.strategy.signals import SignalRules
+from tradewind.trading.strategy.signals import SignalRules, fold_smooth, smooth
 from tradewind.trading.strategy.sizing import SizingRules
 
 COSTS = Costs(taker_fee_bps=5, half_spread_bps=1, slippage_share_of_volatility=0.02)
@@ -67,3 +68,19 @@ def test_without_a_volatility_there_is_no_position_and_it_is_taken_when_there_is
     size = 0.4 / np.sqrt(8766) / 0.01
     np.testing.assert_allclose(found.target, [0, 0, size, size, size, size])  # set at entry, and kept
     assert (found.direction == 1).all()
+
+
+def test_the_exponential_mean_by_hand_begins_anew_after_a_missing_value_and_goes_on_over_a_cut() -> None:
+    values = np.array([1.0, 3.0, 3.0, np.nan, 8.0, 0.0])
+    # A span of 3 weighs the new value by a half; one of 9 by a fifth; 0 leaves all as they are.
+    np.testing.assert_allclose(smooth(values, 3.0), [1.0, 2.0, 2.5, np.nan, 8.0, 4.0])
+    np.testing.assert_allclose(smooth(values, 9.0), [1.0, 1.4, 1.72, np.nan, 8.0, 6.4])
+    np.testing.assert_allclose(smooth(values, 0.0), values)
+    for cut in range(1, 6):
+        last, first = fold_smooth(np.nan, values[:cut], 3.0)
+        np.testing.assert_allclose(np.r_[first, fold_smooth(last, values[cut:], 3.0)[1]], smooth(values, 3.0))
+
+
+def test_thresholds_that_are_equal_leave_what_they_enter_and_are_refused() -> None:
+    with pytest.raises(ValidationError, match=r"exit_threshold 0.1 must be below entry_threshold 0.1"):
+        SignalRules(entry_threshold=0.1, exit_threshold=0.1)

@@ -52,11 +52,12 @@ def plain_numbers(columns: dict[str, pa.Array], given: str | None, notes: Import
 
 
 def _without_signs(cells: pa.Array) -> pa.Array:
-    """$1,234.50 as 1,234.50, and 12.3K as 12300.0; cells that are anything else stay as they are."""
-    if _has(cells, _MONEY):
+    """$1,234.50 as 1,234.50, and 12.3K as 12300.0, where most of a column is written so: a sign in one cell alone is
+    damage."""
+    if 2 * _count(cells, _MONEY) > len(cells):
         is_money = pc.match_substring_regex(cells, _MONEY)
         cells = pc.if_else(is_money, pc.replace_substring_regex(cells, r"[$€£]\s*", ""), cells)
-    if not _has(cells, _SHORT):
+    if 2 * _count(cells, _SHORT) <= len(cells):
         return cells
     short = pc.extract_regex(cells, _SHORT)
     number = pc.cast(pc.struct_field(short, "number"), pa.float64())

@@ -28,7 +28,7 @@ def numbers(values: Any, name: str) -> Floats:
     if np.iscomplexobj(values):
         raise BadData(f"{name} must be numbers, one a bar: found {_shown(values)}")
     if isinstance(values, np.ma.MaskedArray):  # what is masked is missing; numpy would give what lies beneath
-        values = np.ma.filled(values.astype(np.float64), np.nan)
+        values = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
     try:
         found = np.ascontiguousarray(values, dtype=np.float64)
     except (TypeError, ValueError):
