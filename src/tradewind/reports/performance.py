@@ -77,7 +77,13 @@ def _add_band(figure: go.Figure, rows: pd.DataFrame, calendar: Calendar) -> None
 
 
 def drawdown_figure(portfolio_returns: pd.DataFrame, chosen: str, height: int = 320) -> go.Figure:
-    """Distance below the highest equity so far."""
+    """Distance below the highest equity so far.
+
+    Args:
+        portfolio_returns: net returns a bar by strategy.
+        chosen: the judged strategy.
+        height: in pixels.
+    """
     net = portfolio_returns.pivot(index="timestamp", columns="strategy", values="net").fillna(0.0)
     equity = (1 + net).cumprod()
     depth = equity / equity.cummax() - 1

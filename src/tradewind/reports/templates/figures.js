@@ -35,7 +35,7 @@
       figure.layout.margin = {...figure.layout.margin, l: 44, r: 8};
     }
     if (width) { figure.layout.width = width; figure.layout.autosize = false; }
-    plot.style.height = `${figure.layout.height}px`;
+    plot.style.height = place.style.minHeight = `${figure.layout.height}px`;
     Plotly.react(plot, figure.data, figure.layout, {displayModeBar: false, responsive: !width});
     place.dataset.drawn = "yes";
   };
