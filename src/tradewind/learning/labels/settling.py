@@ -38,5 +38,5 @@ def require_settled(rows: pd.DataFrame, as_of: datetime) -> None:
         first = rows.loc[early].iloc[0]
         raise BadData(
             f"{int(early.sum())} of {len(rows)} labels are not settled at {as_of:%Y-%m-%d %H:%M} UTC, the first is "
-            f"that of {first['symbol']} at {first['timestamp']:%Y-%m-%d %H:%M}: learn from rows whose horizon_end has come"
+            f"that of {first['symbol']} at {first['timestamp']:%Y-%m-%d %H:%M}: its horizon_end has not come"
         )

@@ -72,8 +72,8 @@ class BoostingForecaster(RowForecaster):
         """The trees, how many rounds of them are best, and (train, valid) log loss a round."""
 
     @abstractmethod
-    def _grow_on(self, sample: Sample, growth: Growth) -> bytes:
-        """The model's file with the best rounds of its trees, and more grown on the sample after them."""
+    def _grow_on(self, sample: Sample, growth: Growth) -> tuple[bytes, int]:
+        """The model's file with the best rounds of its trees and more grown on the sample, and how many rounds it has."""
 
     def grown_on(self, sample: Sample, growth: Growth) -> Self:
         """Another forecaster, whose first trees are the best rounds of this one's.
@@ -82,8 +82,8 @@ class BoostingForecaster(RowForecaster):
             sample: rows to learn from; all features in the order of `features`.
             growth: of the trees that are added.
         """
-        state = {**self.state, "best_rounds": self.best_rounds + growth.rounds}
-        return self.altered(self._grow_on(sample, growth), state=state)
+        content, rounds = self._grow_on(sample, growth)
+        return self.altered(content, state={**self.state, "best_rounds": rounds})
 
     @abstractmethod
     def _gain(self) -> Floats:

@@ -61,7 +61,7 @@ class LightGBMForecaster(BoostingForecaster):
         curve = list(zip(history["train"]["multi_logloss"], history["valid"]["multi_logloss"], strict=True))
         return trees, int(trees.best_iteration or trees.current_iteration()), curve
 
-    def _grow_on(self, sample: Sample, growth: Growth) -> bytes:
+    def _grow_on(self, sample: Sample, growth: Growth) -> tuple[bytes, int]:
         import lightgbm
 
         settings = self._settings() | {
@@ -74,7 +74,7 @@ class LightGBMForecaster(BoostingForecaster):
         data = lightgbm.Dataset(x, sample.label.astype(np.int64) + 1, weight=sample.weight, params=settings)
         grown = lightgbm.train(settings, data, num_boost_round=growth.rounds, init_model=best)
         text: str = grown.model_to_string(num_iteration=-1)
-        return text.encode()
+        return text.encode(), int(grown.current_iteration())
 
     def raw(self, values: Values) -> Floats:
         """Probabilities before calibration (rows, 3)."""

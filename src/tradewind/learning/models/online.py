@@ -125,9 +125,9 @@ def moved_regression(model: LinearForecaster, lessons: Lessons) -> dict[str, Any
 
     They minimise the loss on the new rows, each by what it counts for, and the squared distance from where they were in
     the metric of the past rows' second moments (their information, with the curvature at equal chances). What is
-    forgotten goes back to the model's own ridge (stabilised forgetting: Kulhavý and Zarrop 1993), so that a feature
-    that no longer says anything ends at no slope and not where it was. Steps are those of Böhning (1992), whose bound
-    on the curvature lets none increase the loss.
+    forgotten goes back to the model's own ridge, by as much of it as of the rows counts (stabilised forgetting: Kulhavý
+    and Zarrop 1993), so that a feature that no longer says anything ends at no slope and not where it was. Steps are
+    those of Böhning (1992), whose bound on the curvature lets none increase the loss.
     """
     state = model.state
     if len(state["classes"]) != len(CLASSES):
@@ -136,7 +136,8 @@ def moved_regression(model: LinearForecaster, lessons: Lessons) -> dict[str, Any
     past, new = (_design(model, rows) for rows in (lessons.past, lessons.new))
     counts = lessons.new_weight / lessons.horizon_rows
     old_counts = lessons.past_weight / lessons.horizon_rows
-    ridge = np.full(len(before), 1.0 / (model.parameters.c * lessons.horizon_rows))
+    share = float(lessons.past_weight.sum() + lessons.new_weight.sum()) / lessons.ever
+    ridge = np.full(len(before), share / (model.parameters.c * lessons.horizon_rows))
     ridge[-1] = 0.0
     pull = np.diag((1 - lessons.kept) * ridge)
     anchor = CURVATURE * (past.T * old_counts) @ past + np.diag(lessons.kept * ridge + 1e-6)

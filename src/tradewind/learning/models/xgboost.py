@@ -65,7 +65,7 @@ class XGBoostForecaster(BoostingForecaster):
             ref=reference,
         )
 
-    def _grow_on(self, sample: Sample, growth: Growth) -> bytes:
+    def _grow_on(self, sample: Sample, growth: Growth) -> tuple[bytes, int]:
         import xgboost
 
         settings = self._settings() | {
@@ -76,7 +76,7 @@ class XGBoostForecaster(BoostingForecaster):
         first, end = self._rounds()
         matrix = self._matrix(replace(sample, x=sample.x[list(self.features)]), None)
         grown = xgboost.train(settings, matrix, num_boost_round=growth.rounds, xgb_model=self._model[first:end])
-        return bytes(grown.save_raw(raw_format="ubj"))
+        return bytes(grown.save_raw(raw_format="ubj")), int(grown.num_boosted_rounds())
 
     def _rounds(self) -> tuple[int, int]:
         return 0, self.best_rounds

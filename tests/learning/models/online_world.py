@@ -17,7 +17,7 @@ FEATURES = ("log_return_1", "rsi_14", "realised_volatility_24")
 SYMBOLS = ("SIM1", "SIM2")
 HORIZON, START = 6, pd.Timestamp("2023-01-01", tz="UTC")
 DAY, WEEK = pd.Timedelta(days=1), 7
-EDGE = 0.06  # of a feature on a bar's return, in its deviations
+EDGE = 0.2  # of a feature on a bar's return, in its deviations
 RULES = TrainingRules(max_rounds=60)
 
 
@@ -95,14 +95,14 @@ def weekly(name: str, rows: pd.DataFrame, first: int, days: int, window_days: fl
     return out
 
 
-def online(name: str, rows: pd.DataFrame, first: int, days: int, rules: OnlineLearning, every: int = 1) -> list[float]:
-    """Mean log loss of each day, by a model that is trained once and updated every so many days; each day is forecast
+def online(name: str, rows: pd.DataFrame, first: int, days: int, rules: OnlineLearning) -> list[float]:
+    """Mean log loss of each day, by a model that is trained once and updated every day; each day is forecast
     before its labels are learned."""
     began = START + first * DAY
     model, since, out = trained(name, rows, began), began - HORIZON * pd.Timedelta(hours=1), []
     for day in range(first, first + days):
         now = START + day * DAY
-        if day > first and (day - first) % every == 0:
+        if day > first:
             model = updated(model, lessons_of(rows, since, now, rules.half_life_days), rules)
             since = now - HORIZON * pd.Timedelta(hours=1)
         out.append(float(losses(model, of_day(rows, day)).mean()))
