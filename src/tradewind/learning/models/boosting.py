@@ -73,7 +73,7 @@ class BoostingForecaster(RowForecaster):
 
     @abstractmethod
     def _grow_on(self, sample: Sample, growth: Growth) -> tuple[bytes, int]:
-        """The model's file with the best rounds of its trees and more grown on the sample, and how many rounds it has."""
+        """The model's file, its best rounds and more grown on the sample, and how many rounds it has."""
 
     def grown_on(self, sample: Sample, growth: Growth) -> Self:
         """Another forecaster, whose first trees are the best rounds of this one's.

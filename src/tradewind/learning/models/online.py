@@ -18,7 +18,7 @@ from tradewind.learning.labels.settling import is_settled, require_settled
 from tradewind.learning.models.base import Floats, Panel, Sample
 from tradewind.learning.models.boosting import BoostingForecaster, Growth
 from tradewind.learning.models.calibration import FLOOR, ProbabilityScaling
-from tradewind.learning.models.linear import LinearForecaster, scaled_design
+from tradewind.learning.models.linear import scaled_design
 from tradewind.learning.models.row_model import RowForecaster
 from tradewind.metrics.classification import CLASSES
 from tradewind.parameters import Parameters
@@ -99,12 +99,12 @@ def updated(model: RowForecaster, lessons: Lessons, rules: OnlineLearning) -> Ro
     Raises:
         BadModel: a kind of model that cannot be updated, or one that has never seen one of the classes.
     """
+    if model.name not in UPDATABLE:  # the other regressions read their features in other ways
+        raise BadModel(f"{model.name} cannot be updated: retrain it, or deploy one of {', '.join(UPDATABLE)}")
     if isinstance(model, BoostingForecaster):
         scaling = moved_scaling(model, lessons) if rules.calibrate else model.scaling
         return _grown(model, lessons, rules).altered(scaling=scaling)
-    if isinstance(model, LinearForecaster):
-        return model.altered(state={**model.state, **moved_regression(model, lessons)})
-    raise BadModel(f"{model.name} cannot be updated: retrain it, or deploy one of {', '.join(UPDATABLE)}")
+    return model.altered(state={**model.state, **moved_regression(model, lessons)})
 
 
 def _grown(model: BoostingForecaster, lessons: Lessons, rules: OnlineLearning) -> BoostingForecaster:
@@ -120,7 +120,7 @@ def _grown(model: BoostingForecaster, lessons: Lessons, rules: OnlineLearning) -
     return model.grown_on(sample, Growth(rules.rounds, rules.learning_rate, smallest))
 
 
-def moved_regression(model: LinearForecaster, lessons: Lessons) -> dict[str, Any]:
+def moved_regression(model: RowForecaster, lessons: Lessons) -> dict[str, Any]:
     """Slope and offset by recursive least squares with forgetting, for the log loss.
 
     They minimise the loss on the new rows, each by what it counts for, and the squared distance from where they were in
@@ -183,7 +183,7 @@ def _information(raw: Floats, scaling: ProbabilityScaling, counts: Floats) -> Fl
     return np.asarray(np.einsum("r,rk,rki,rkj->ij", counts, chance, apart, apart))
 
 
-def _design(model: LinearForecaster, rows: pd.DataFrame) -> Floats:
+def _design(model: RowForecaster, rows: pd.DataFrame) -> Floats:
     values = rows[list(model.features)].to_numpy(dtype=np.float64)
     scaled = scaled_design(values, np.array(model.state["mean"]), np.array(model.state["spread"]))
     return np.column_stack([scaled, np.ones(len(scaled))])
