@@ -96,6 +96,11 @@ def lessons_of(rows: pd.DataFrame, since: datetime, as_of: datetime, half_life_d
 def updated(model: RowForecaster, lessons: Lessons, rules: OnlineLearning) -> RowForecaster:
     """The model after the new rows.
 
+    Args:
+        model: fitted; it stays as it is.
+        lessons: what it learns from (`lessons_of`).
+        rules: how.
+
     Raises:
         BadModel: a kind of model that cannot be updated, or one that has never seen one of the classes.
     """
