@@ -18,7 +18,7 @@ __all__ = ["project"]  # a fixture
 
 
 @pytest.fixture
-def online_project(project: Path) -> Path:  # noqa: F811
+def online_project(project: Path) -> Path:
     """Days after the champion's last label, with the features that it reads."""
     (project / "conf/tiny/globals.yml").write_text(
         "market: {days: 6, timeframe: 1h, start: '2023-03-01', planted_edge: 3.0}\n"
@@ -45,7 +45,7 @@ def test_the_champion_is_updated_and_its_update_is_a_canary(online_project: Path
     assert "canary  linear@2 is on trial" in told.output
 
 
-def test_off_by_default_and_not_mixed_with_a_retraining(project: Path) -> None:  # noqa: F811
+def test_off_by_default_and_not_mixed_with_a_retraining(project: Path) -> None:
     off = kedro_retrain(project, "--env", "tiny", "--online")
     assert errors(off) == [
         "Error: operations.online.enabled is false: set it to true to let the champion go on learning"

@@ -77,9 +77,7 @@ def retrain(project: ProjectMetadata, /, because: Any, reason: str, tune: bool |
         return
     if options["online"]:
         if because != "manual" or reason or tune is not None:
-            raise BadParameters(
-                "--online takes no --because, --reason, --tune or --keep: they are of a retraining"
-            )
+            raise BadParameters("--online takes no --because, --reason, --tune or --keep: they are of a retraining")
         with work.alone():
             work.update()
         return
