@@ -16,7 +16,7 @@ from tradewind.learning.models.online import UPDATABLE, OnlineLearning, lessons_
 from tradewind.learning.models.row_model import RowForecaster
 
 FIRST, DAYS, SHOWN = 120, 56, 42
-SHORTER, COST = 0.25, 0.01  # two seeds of trees take as long as twenty of the regression and more
+SHORTER, COST = 0.25, 0.01  # two seeds of trees take as long as twenty of the regression
 RULES = OnlineLearning()
 
 
@@ -35,7 +35,7 @@ def excess(name: str, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float6
     return weekly[begins : begins + SHOWN], online[begins : begins + SHOWN]
 
 
-@pytest.mark.parametrize(("name", "seeds"), [("linear", 4), deep("linear", 20), deep("lightgbm", 2)])
+@pytest.mark.parametrize(("name", "seeds"), [("linear", 2), deep("linear", 20), deep("lightgbm", 2)])
 def test_after_a_sign_flip_the_excess_loss_halves_sooner_than_by_weekly_retraining(name: str, seeds: int) -> None:
     weekly, online = (np.mean(one, axis=0) for one in zip(*(excess(name, seed) for seed in range(seeds)), strict=True))
     slow, quick = world.half_life(weekly), world.half_life(online)
@@ -44,7 +44,7 @@ def test_after_a_sign_flip_the_excess_loss_halves_sooner_than_by_weekly_retraini
     assert online.sum() < weekly.sum()
 
 
-@pytest.mark.parametrize(("name", "seeds"), [("linear", 2), deep("linear", 20), deep("lightgbm", 2)])
+@pytest.mark.parametrize(("name", "seeds"), [("linear", 1), deep("linear", 20), deep("lightgbm", 2)])
 def test_where_nothing_changes_it_costs_next_to_nothing(name: str, seeds: int) -> None:
     weekly, online = [], []
     for seed in range(1000, 1000 + seeds):
