@@ -59,10 +59,14 @@ def faults_of(parameters: Mapping[str, Any], pipelines: Mapping[str, Pipeline], 
     from pydantic import BaseModel, ValidationError
 
     from tradewind.live.settings import LiveRules, PaperRules
+    from tradewind.operations.online.rules import OnlineRules
     from tradewind.operations.retraining.rules import RetrainingRules
     from tradewind.parameters import faults
 
-    beside = {"live": LiveRules, "paper": PaperRules, "operations.retraining": RetrainingRules}
+    beside = {
+        "live": LiveRules, "paper": PaperRules, "operations.retraining": RetrainingRules,
+        "operations.online": OnlineRules,
+    }  # fmt: skip
     kinds = TypeExtractor(dict(pipelines)).extract_types_from_pipelines() | beside
     problems, blocks = [], dict[str, Any]()
     for key, kind in sorted(kinds.items()):

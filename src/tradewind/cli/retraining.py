@@ -13,9 +13,10 @@ from typing import Any
 import click
 from kedro.framework.startup import ProjectMetadata
 
+from tradewind.cli import online
 from tradewind.cli.errors import explain
 from tradewind.cli.project import project_context
-from tradewind.errors import BadData, BadModel, FolderInUse, StaleInput
+from tradewind.errors import BadData, BadModel, BadParameters, FolderInUse, StaleInput
 
 FOLDER, PAGE = Path("09_deployment/retraining"), Path("09_deployment/retraining.md")
 LOOK_EVERY_S = 5.0
@@ -39,6 +40,11 @@ JUDGED = ("model_input", "leaderboard", "verdict")
     "--backfill/--no-backfill", default=True, help="Fetch new bars first, where the environment has a source."
 )
 @click.option("--wait", is_flag=True, help="Wait for another retraining or run in the same folder, and then begin.")
+@click.option(
+    "--online", is_flag=True,
+    help="Update the champion by the labels that have settled since (lightgbm, xgboost, linear) instead of training "
+    "anew: params:operations.online.",
+)  # fmt: skip
 @click.option("--history", is_flag=True, help="Show every retraining there was, and begin none.")
 @click.option("--params", "-p", default="", help="Parameters to change, as for kedro run.")
 @click.pass_obj
@@ -59,6 +65,7 @@ def retrain(project: ProjectMetadata, /, because: Any, reason: str, tune: bool |
     kedro retrain --env exchange --reason "new fees"           now
     kedro retrain --env exchange --because scheduled --wait    from a timer
     kedro retrain --env exchange --because drift               if monitoring found that something changed
+    kedro retrain --env exchange --online                      the champion, updated by what has settled since
     """
     from tradewind.operations.retraining.attempts import Attempts
     from tradewind.operations.retraining.course import Asked, Course
@@ -66,7 +73,13 @@ def retrain(project: ProjectMetadata, /, because: Any, reason: str, tune: bool |
     os.chdir(project.project_path)  # stores and MLflow's artifacts are named from there
     work = ProjectWork(project, options["env"], options["params"], options["backfill"], options["wait"])
     if options["history"]:
-        click.echo(work.page())
+        click.echo(online.history(work.folder) if options["online"] else work.page())
+        return
+    if options["online"]:
+        if because != "manual" or reason or tune is not None:
+            raise BadParameters("--online takes no --because, --reason, --tune or --keep: they are of a retraining")
+        with work.alone():
+            work.update()
         return
     why = reason or (f"asked for by {getpass.getuser()}" if because == "manual" else "")
     with work.alone(), Attempts(work.folder) as attempts:
@@ -91,6 +104,7 @@ class ProjectWork:
             wait: for whoever has the data folder.
         """
         from tradewind.cli.parameter_checks import check_all
+        from tradewind.operations.online.rules import OnlineRules
         from tradewind.operations.retraining.rules import RetrainingRules
         from tradewind.provenance.records import Records
         from tradewind.sessions import data_folder
@@ -103,6 +117,7 @@ class ProjectWork:
             self._data = data_folder(context)
             self._records = Records(self._data)
             self.rules = RetrainingRules.model_validate(context.params["operations"]["retraining"])
+            self._online = OnlineRules.model_validate(context.params["operations"].get("online", {}))
             self._catalog = context.catalog  # made anew whenever a context is asked for it
         self.registry = self._catalog.load("registry")
         self.folder = self._data / FOLDER
@@ -120,6 +135,20 @@ class ProjectWork:
         with ExitStack() as stack:
             self._patiently(lambda: stack.enter_context(folder_lock.locked(self.folder, given)))
             yield
+
+    def update(self) -> None:
+        """New bars, features and labels, and the champion updated by them.
+
+        Raises:
+            BadParameters: online learning is off, or nobody is champion.
+            BadModel: the champion cannot be updated.
+        """
+        online.require_on(self._online)
+        left_out = self.fetch()
+        if left_out:
+            click.echo(f"  backfill left out: {left_out}")
+        self.make_data()
+        online.update(self.folder, self._catalog, self.registry, self._online)
 
     def watched(self) -> tuple[Any, Mapping[str, object]]:
         """Drift table and summary of the monitoring stage.

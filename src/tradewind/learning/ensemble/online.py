@@ -174,7 +174,8 @@ def settled_weights(
         rule: how losses become weights.
         losses: of each expert on each row, (rows, experts); NaN where an expert said nothing or nothing is known yet.
         timestamp: when each row is known, in any one unit, in order.
-        exit_time: when the outcome of each row is settled, in the same unit.
+        exit_time: when the outcome of each row is settled, in the same unit; of a table of labels `horizon_end`
+            (`labels.settling` says why).
 
     Returns:
         Weights (rows, experts); rows of one timestamp have the same.

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,20 @@ class BoostingParameters(ModelParameters):
         return self.model_copy(update={"n_estimators": max_rounds, "early_stopping_rounds": early_stopping_rounds})
 
 
+class Growth(NamedTuple):
+    """How trees are added to those there are.
+
+    Attributes:
+        rounds: how many rounds of them.
+        learning_rate: of each.
+        min_child_weight: of a leaf, on the rows that they are grown on.
+    """
+
+    rounds: int
+    learning_rate: float
+    min_child_weight: float
+
+
 class BoostingForecaster(RowForecaster):
     """Three-class boosting with early stopping. Subclasses grow and read the trees."""
 
@@ -56,6 +70,20 @@ class BoostingForecaster(RowForecaster):
     @abstractmethod
     def _grow(self, train: Sample, valid: Sample) -> tuple[Any, int, list[tuple[float, float]]]:
         """The trees, how many rounds of them are best, and (train, valid) log loss a round."""
+
+    @abstractmethod
+    def _grow_on(self, sample: Sample, growth: Growth) -> tuple[bytes, int]:
+        """The model's file, its best rounds and more grown on the sample, and how many rounds it has."""
+
+    def grown_on(self, sample: Sample, growth: Growth) -> Self:
+        """Another forecaster, whose first trees are the best rounds of this one's.
+
+        Args:
+            sample: rows to learn from; all features in the order of `features`.
+            growth: of the trees that are added.
+        """
+        content, rounds = self._grow_on(sample, growth)
+        return self.altered(content, state={**self.state, "best_rounds": rounds})
 
     @abstractmethod
     def _gain(self) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.learning.models.base import Floats, Sample
-from tradewind.learning.models.boosting import BoostingForecaster
+from tradewind.learning.models.boosting import BoostingForecaster, Growth
 from tradewind.learning.models.row_model import Values
 
 
@@ -16,10 +16,8 @@ class LightGBMForecaster(BoostingForecaster):
     name: ClassVar[str] = "lightgbm"
     model_file: ClassVar[str] = "model.txt"
 
-    def _grow(self, train: Sample, valid: Sample) -> tuple[Any, int, list[tuple[float, float]]]:
-        import lightgbm
-
-        settings = {
+    def _settings(self) -> dict[str, Any]:
+        return {
             "objective": "multiclass",
             "num_class": 3,
             "metric": "multi_logloss",
@@ -39,6 +37,11 @@ class LightGBMForecaster(BoostingForecaster):
             "num_threads": 1,
             "verbosity": -1,
         }
+
+    def _grow(self, train: Sample, valid: Sample) -> tuple[Any, int, list[tuple[float, float]]]:
+        import lightgbm
+
+        settings = self._settings()
         data = lightgbm.Dataset(
             train.x, label=train.label.astype(np.int64) + 1, weight=train.weight, params=settings, free_raw_data=True
         )
@@ -57,6 +60,21 @@ class LightGBMForecaster(BoostingForecaster):
         )
         curve = list(zip(history["train"]["multi_logloss"], history["valid"]["multi_logloss"], strict=True))
         return trees, int(trees.best_iteration or trees.current_iteration()), curve
+
+    def _grow_on(self, sample: Sample, growth: Growth) -> tuple[bytes, int]:
+        import lightgbm
+
+        settings = self._settings() | {
+            "learning_rate": growth.learning_rate,
+            "min_sum_hessian_in_leaf": growth.min_child_weight,
+            "seed": self.seed + self.best_rounds,  # other draws than those of the trees before
+        }
+        best = lightgbm.Booster(model_str=self._model.model_to_string(num_iteration=self.best_rounds))
+        x = sample.x[list(self.features)]
+        data = lightgbm.Dataset(x, sample.label.astype(np.int64) + 1, weight=sample.weight, params=settings)
+        grown = lightgbm.train(settings, data, num_boost_round=growth.rounds, init_model=best)
+        text: str = grown.model_to_string(num_iteration=-1)
+        return text.encode(), int(grown.current_iteration())
 
     def raw(self, values: Values) -> Floats:
         """Probabilities before calibration (rows, 3)."""

@@ -149,6 +149,19 @@ class RowForecaster(ABC):
     def _keep(self, outside: _Outside) -> None:
         self._outside, self._class_returns = outside, np.array(outside.class_returns)
 
+    @property
+    def scaling(self) -> ProbabilityScaling:
+        """What its raw probabilities are calibrated by."""
+        return self._fitted.scaling
+
+    def altered(self, content: bytes | None = None, **changes: Any) -> Self:
+        """Another forecaster: this one with another model file, `state` or `scaling`."""
+        files = self.files()
+        if content is not None and self.model_file:
+            files[self.model_file] = content
+        files[OUTSIDE] = json.dumps(self._fitted.model_copy(update=changes).model_dump(mode="json"), indent=1).encode()
+        return self.from_files(files)
+
     def predict(self, rows: pd.DataFrame, testing: Mask | None = None) -> pd.DataFrame:
         """Calibrated probabilities and the expected log return over the horizon, one row each.
 

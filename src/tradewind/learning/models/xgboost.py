@@ -1,12 +1,13 @@
 """XGBoost (Chen and Guestrin 2016), stored as UBJSON."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from tradewind.learning.models.base import Floats, Sample
-from tradewind.learning.models.boosting import BoostingForecaster
+from tradewind.learning.models.boosting import BoostingForecaster, Growth
 from tradewind.learning.models.row_model import Values
 
 
@@ -16,10 +17,8 @@ class XGBoostForecaster(BoostingForecaster):
     name: ClassVar[str] = "xgboost"
     model_file: ClassVar[str] = "model.ubj"
 
-    def _grow(self, train: Sample, valid: Sample) -> tuple[Any, int, list[tuple[float, float]]]:
-        import xgboost
-
-        settings = {
+    def _settings(self) -> dict[str, Any]:
+        return {
             "objective": "multi:softprob",
             "num_class": 3,
             "eval_metric": "mlogloss",
@@ -34,6 +33,11 @@ class XGBoostForecaster(BoostingForecaster):
             "seed": self.seed,
             "nthread": 1,
         }
+
+    def _grow(self, train: Sample, valid: Sample) -> tuple[Any, int, list[tuple[float, float]]]:
+        import xgboost
+
+        settings = self._settings()
         matrix = self._matrix(train, None)
         watched = self._matrix(valid, matrix)
         history: dict[str, dict[str, list[float]]] = {}
@@ -60,6 +64,19 @@ class XGBoostForecaster(BoostingForecaster):
             nthread=1,
             ref=reference,
         )
+
+    def _grow_on(self, sample: Sample, growth: Growth) -> tuple[bytes, int]:
+        import xgboost
+
+        settings = self._settings() | {
+            "learning_rate": growth.learning_rate,
+            "min_child_weight": growth.min_child_weight,
+            "seed": self.seed + self.best_rounds,  # other draws than those of the trees before
+        }
+        first, end = self._rounds()
+        matrix = self._matrix(replace(sample, x=sample.x[list(self.features)]), None)
+        grown = xgboost.train(settings, matrix, num_boost_round=growth.rounds, xgb_model=self._model[first:end])
+        return bytes(grown.save_raw(raw_format="ubj")), int(grown.num_boosted_rounds())
 
     def _rounds(self) -> tuple[int, int]:
         return 0, self.best_rounds

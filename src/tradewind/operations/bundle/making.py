@@ -20,6 +20,7 @@ from tradewind.learning.ensemble.forecaster import EnsembleForecaster
 from tradewind.learning.ensemble.onnx_graph import shape_of, to_onnx
 from tradewind.learning.features.catalogue import FeatureSelection, select
 from tradewind.learning.features.stream import Plan
+from tradewind.learning.labels.settling import is_settled
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.base import Forecaster
 from tradewind.learning.models.onnx_forecaster import OnnxForecaster
@@ -137,8 +138,7 @@ def agents_of(trained: Sequence[str]) -> list[str]:
 
 def settled(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows whose label is known by the last row's timestamp: nothing that looks beyond it trains."""
-    known = rows[["label", "forward_return", "weight"]].notna().all(axis=1)
-    return rows[known & (rows["horizon_end"] <= rows["timestamp"].max())].reset_index(drop=True)
+    return rows[is_settled(rows, rows["timestamp"].max())].reset_index(drop=True)
 
 
 def refit(procedure: Procedure | EnsembleProcedure, rows: pd.DataFrame) -> Forecaster:
