@@ -56,7 +56,12 @@ def _threshold_over_everything(regimes: pd.DataFrame, bars: pd.DataFrame, seed: 
 
 def _joined_too_early(forecasts: Sequence[pd.DataFrame], inputs: Tables, regimes: Tables) -> pd.DataFrame:
     early = {
-        name: table.assign(exit_time=table["timestamp"].where(table["label"].notna()) - pd.Timedelta(1, unit="h"))
+        name: table.assign(
+            **dict.fromkeys(
+                ("exit_time", "horizon_end"),
+                table["timestamp"].where(table["label"].notna()) - pd.Timedelta(1, unit="h"),
+            )
+        )
         for name, table in inputs.items()
     }
     return join(forecasts, early, regimes)

@@ -91,7 +91,7 @@ def test_weights_that_count_unsettled_labels_are_seen(method: Method, market: tu
 
     def leaking(of: np.ndarray) -> pd.DataFrame:
         told = outcomes(of)
-        told["exit_time"] = told["timestamp"] - pd.Timedelta(1, unit="h")
+        told["exit_time"] = told["horizon_end"] = told["timestamp"] - pd.Timedelta(1, unit="h")
         return join_forecasts(tables(said), method, told, regimes(np.full(ROWS, 0.5)), RULES)
 
     other = label.copy()

@@ -167,6 +167,8 @@ def _settling(rows: pd.DataFrame, said: Floats, outcomes: pd.DataFrame) -> Settl
     label = joined["label"].fillna(0).to_numpy(np.int8)
     losses = np.where(is_known[:, None], log_losses(said, label), np.nan)
     exit_time, horizon_end = (_ms(joined[name], is_known) for name in ("exit_time", "horizon_end"))
+    # A label that is decided early is made only when its horizon is over: before that a run cannot know it.
+    exit_time = np.maximum(exit_time, horizon_end)
     return Settling(
         label, is_known, losses, _ms(rows["timestamp"], np.ones(len(rows), dtype=bool)), exit_time, horizon_end
     )
