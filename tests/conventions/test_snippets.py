@@ -48,6 +48,8 @@ RUN_BY = {
     r"kedro retrain --env exchange( --history)?":
         "end_to_end/test_default_run.py::"
         "test_a_retraining_takes_what_is_up_to_date_and_killed_while_it_registers_registers_once",
+    r"kedro retrain --env exchange --online":
+        "cli/test_online.py::test_the_champion_is_updated_and_its_update_is_a_canary",
     r"kedro retrain --env exchange --because (scheduled|drift|degraded)":
         "conventions/test_scheduling.py::test_every_scheduled_command_can_be_given",
     r"tradewind (backup-key conf/local|backup /mnt/backups|restore /mnt/backups/\S+ --into) ?.*":
