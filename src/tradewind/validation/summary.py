@@ -66,6 +66,14 @@ def chance_of_so_many(hits: int, n: int, at_most: float) -> float:
 
     A share is shown to exceed `at_most` where this is small. That a few markets have a larger share does not show it:
     a rule that is wrong in 5 % of all markets is wrong in two of 20 or more every fourth time.
+
+    Args:
+        hits: how many there were.
+        n: of how many.
+        at_most: the share that is claimed not to be exceeded.
+
+    Returns:
+        A probability from 0 to 1.
     """
     from scipy.stats import binom
 
