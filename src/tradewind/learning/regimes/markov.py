@@ -101,7 +101,8 @@ def _sums(states: Floats, weights: Floats) -> Floats:
 def behaviour(fitted: Fitted) -> Behaviour:
     """What the fitted states do."""
     model = fitted.model
-    return Behaviour(model.drift / model.scale, model.carry, model.scale, fitted.occupancy)
+    stay = 1.0 / np.maximum(1.0 - np.diag(model.moves), 1e-6)
+    return Behaviour(model.drift / model.scale, model.carry, model.scale, fitted.occupancy, stay)
 
 
 def evidence(moves: Floats, starts: Bools, rules: FitRules) -> float:
