@@ -25,7 +25,7 @@ def test_a_market_is_written_with_its_oracle(tmp_path: Path) -> None:
         (["--timeframe", "7h"], "timeframe must divide 8 hours"),
         (["--timeframe", "soon"], "a timeframe is a number and one of"),
         (["--edge", "-3"], "greater than or equal to 0"),
-        (["--symbols", "0"], "1<=x<=200"),
+        (["--symbols", "0"], "1<=x<=1000"),
     ],
 )
 def test_a_market_that_cannot_be_is_refused_without_a_traceback(

@@ -123,7 +123,7 @@ WRONG = {
         "download --venue binance --symbols A --timeframe 1h --since 2099-01-01", "after since, found 2099-01-01",
     ),
     "too few cuts": ("audit-features --cuts 0", "0 is not in the range x>=10; see 'kedro audit-features --help'"),
-    "no symbols": ("simulate-market --symbols 0", "0 is not in the range 1<=x<=200"),
+    "no symbols": ("simulate-market --symbols 0", "0 is not in the range 1<=x<=1000"),
     "a run that there is not": ("compare nope", "no run has reached a verdict yet: `kedro run --env quick` makes one"),
 }  # fmt: skip
 

@@ -167,6 +167,7 @@ BAD = {
     "a close of zero": (with_close(50, 0.0), "no positive close"),
     "an endless close": (with_close(50, np.inf), "no positive close"),
     "times out of order": (lambda bars: bars._replace(timestamp=bars.timestamp[::-1].copy()), "must be sorted"),
+    "bars that end as they open": (lambda bars: bars._replace(open_time=bars.timestamp), "end no later than they open"),
 }
 
 

@@ -127,7 +127,7 @@ FAULTS = [
         _FIT + " tests/learning/models/test_calibration.py",
     ),
     Fault("xgboost ignores its seed", "learning/models/xgboost.py", '"seed": self.seed,', '"seed": 0,', _FIT),
-    Fault("lightgbm ignores its seed", "learning/models/lightgbm.py", '"seed": self.seed', '"seed": 0', _FIT),
+    Fault("lightgbm ignores its seed", "learning/models/lightgbm.py", '"seed": self.seed,', '"seed": 0,', _FIT),
     Fault("xgboost without weights", "learning/models/xgboost.py", "weight=sample.weight,", "", _FIT),
     Fault("lightgbm without weights", "learning/models/lightgbm.py", "weight=train.weight, params", "params", _FIT),
     Fault(

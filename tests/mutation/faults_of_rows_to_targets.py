@@ -65,8 +65,8 @@ FAULTS = [
     Fault(
         "ties above the middle of their ranks",
         "learning/features/market_columns.py",
-        "(below + (equal - 1) / 2) / (present - 1)",
-        "(below + equal / 2) / (present - 1)",
+        "(first + (after - first - 1) / 2) / (present - 1)",
+        "(first + (after - first) / 2) / (present - 1)",
         _COLUMNS,
         True,
     ),
@@ -152,8 +152,8 @@ FAULTS = [
     Fault(
         "slowness of one symbol's rows against another's",
         "learning/models/panel_ridge.py",
-        "own = design[panel.symbol == symbol]",
-        "own = design",
+        "own = design[rows] - design[rows].mean(axis=0)",
+        "own = design - design.mean(axis=0)",
         _RIDGE,
     ),
     Fault(

@@ -94,6 +94,13 @@ def attention_figure(attention: pd.DataFrame) -> go.Figure | None:
     return _with_titles(figure)
 
 
+def nothing_to_weigh() -> go.Figure:
+    """In the place of `attention_figure` where that has nothing to show: the catalog stores a figure of every model."""
+    figure = go.Figure().add_annotation(text="one bar and no selected features: nothing to weigh", showarrow=False)
+    figure.update_layout(xaxis={"visible": False}, yaxis={"visible": False})
+    return style(figure)
+
+
 def horizon_figure(horizon_metrics: pd.DataFrame) -> go.Figure:
     """Each model's distribution against that of a random walk, and the share of directions it got right."""
     table = horizon_metrics[horizon_metrics["role"] == "walk_forward"]

@@ -114,7 +114,8 @@ def _smooth_close(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def _stamp_open(bars: pd.DataFrame) -> pd.DataFrame:
-    return bars.assign(timestamp=bars["open_time"])
+    lasts = bars["timestamp"] - bars["open_time"]
+    return bars.assign(timestamp=bars["open_time"], open_time=bars["open_time"] - lasts)
 
 
 def _fill_back(bars: pd.DataFrame) -> pd.DataFrame:

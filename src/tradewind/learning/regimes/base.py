@@ -183,7 +183,7 @@ class RegimeModel(ABC):
         """The state after the bars and what is said after each of them; the given state is not changed.
 
         Raises:
-            BadData: closes that are missing or not positive, or times out of order.
+            BadData: closes that are missing or not positive, times out of order, or a bar that ends before it opens.
         """
         check(bars)
         moves, starts, last = _moves(bars, state["last"], self._fitted_season)
@@ -269,6 +269,10 @@ def check(bars: Bars) -> None:
         raise BadData(f"{len(bad)} bars have no positive close, the first at {at}: check the bars")
     if np.any(np.diff(bars.timestamp) <= 0):
         raise BadData("bars must be sorted by timestamp, oldest first, without duplicates")
+    timeless = np.flatnonzero(bars.timestamp <= bars.open_time)
+    if len(timeless):
+        at = pd.Timestamp(int(bars.timestamp[timeless[0]]), unit="ms", tz="UTC")
+        raise BadData(f"{len(timeless)} bars end no later than they open, the first at {at}: timestamp is the close")
 
 
 def _moves(bars: Bars, last: Floats, season: Floats) -> tuple[Floats, Bools, Floats]:

@@ -109,7 +109,7 @@ def draw_training(
         sequence.coverage_figure(horizon_metrics),
         sequence.training_figure(epochs),
         sequence.landscape_figure(health),
-        sequence.attention_figure(attention),
+        sequence.attention_figure(attention) or sequence.nothing_to_weigh(),
     )
 
 
