@@ -20,7 +20,6 @@ def test_names_follow_from_what_states_do_whatever_their_order() -> None:
         np.array([0.0, -0.02, -0.3, 0.0, 0.0]),
         np.array([1.0, 1.0, 0.7, 2.0, 1.0]),
         np.array([3000.0, 3000, 2000, 1000, 1000]),
-        np.full(5, 100.0),
     )
     wanted = np.array([TRENDING, TRENDING, RANGING, VOLATILE, UNKNOWN])
     assert (name_states(states) == wanted).all()
@@ -29,21 +28,11 @@ def test_names_follow_from_what_states_do_whatever_their_order() -> None:
         assert (name_states(Behaviour(*(column[order] for column in states))) == wanted[order]).all()
 
 
-def named(drift: float, reversal: float, bars: float, stay: float) -> int:
-    """The name of a state beside one that does nothing."""
-    states = Behaviour(
-        np.array([drift, 0.0]), np.array([reversal, 0.0]), np.ones(2), np.array([bars, 5000.0]), np.array([stay, 100.0])
-    )
-    return int(name_states(states)[0])
-
-
-def test_a_drift_of_few_bars_is_none_and_one_that_bars_undo_is_a_range() -> None:
-    assert named(0.1, 0.0, bars=100, stay=100) == UNKNOWN
-    assert named(0.06, -0.3, bars=3000, stay=100) == RANGING  # a visit gets less far than a random walk
-    assert named(0.06, -0.3, bars=3000, stay=400) == TRENDING  # and a long one further
-    assert named(0.079, -0.08, bars=2000, stay=100) == TRENDING  # a reversal as clear as the drift, but small
-    assert named(0.04, -0.08, bars=2000, stay=60) == RANGING
-    assert named(0.02, -0.08, bars=20_000, stay=400) == RANGING  # too small a drift for any visit
+def test_a_drift_of_few_bars_is_none_and_a_clearer_reversal_wins() -> None:
+    few = Behaviour(np.array([0.1, 0.0]), np.zeros(2), np.ones(2), np.array([100.0, 5000]))
+    assert (name_states(few) == UNKNOWN).all()
+    both = Behaviour(np.array([0.06, 0.0]), np.array([-0.3, 0.0]), np.ones(2), np.array([3000.0, 3000]))
+    assert name_states(both)[0] == RANGING
 
 
 def test_the_hour_of_the_week_is_learnt() -> None:

@@ -226,7 +226,6 @@ def _shares(costs: Floats, member: Floats, out: Floats) -> None:
 
 def _behaviour(moves: Floats, before: Floats, path: NDArray[np.int64], clusters: int) -> Behaviour:
     drift, reversal, scale, bars = np.zeros(clusters), np.zeros(clusters), np.ones(clusters), np.zeros(clusters)
-    visits = np.bincount(path[np.append(True, np.diff(path) != 0)], minlength=clusters)
     for k in range(clusters):
         inside = (path == k) & ~np.isnan(before)
         bars[k] = inside.sum()
@@ -238,7 +237,7 @@ def _behaviour(moves: Floats, before: Floats, path: NDArray[np.int64], clusters:
         reversal[k] = np.corrcoef(inside_moves, last)[0, 1] if last.std() > 0 else 0.0
     if not bars.sum():
         raise BadData("no bar of the past follows another: no regime can be learnt from it")
-    return Behaviour(drift, reversal, scale, bars, np.bincount(path, minlength=clusters) / np.maximum(visits, 1))
+    return Behaviour(drift, reversal, scale, bars)
 
 
 def _stays(regime: NDArray[np.int64], horizon: int) -> Floats:

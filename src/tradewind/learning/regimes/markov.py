@@ -101,8 +101,7 @@ def _sums(states: Floats, weights: Floats) -> Floats:
 def behaviour(fitted: Fitted) -> Behaviour:
     """What the fitted states do."""
     model = fitted.model
-    stay = 1.0 / np.maximum(1.0 - np.diag(model.moves), 1e-6)
-    return Behaviour(model.drift / model.scale, model.carry, model.scale, fitted.occupancy, stay)
+    return Behaviour(model.drift / model.scale, model.carry, model.scale, fitted.occupancy)
 
 
 def evidence(moves: Floats, starts: Bools, rules: FitRules) -> float:
