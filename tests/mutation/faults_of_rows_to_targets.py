@@ -197,7 +197,6 @@ FAULTS = [
         "steps[last[label] + 1] -= 1",
         "steps[last[label]] -= 1",
         _WEIGHTS,
-        True,
     ),
     Fault(
         "the newest rows weigh least",
