@@ -15,6 +15,7 @@ _GROUPED_BY_POINT = r"^\s*[+-]?\d{1,3}(\.\d{3})+(,\d+)?\s*$"
 _MONEY = r"^\s*[+-]?[$€£]\s*\d[\d.,]*\s*$"
 _SHORT = r"^\s*(?P<number>\d+(?:\.\d+)?)(?P<letter>[KMB])\s*$"
 _SIZES = {"K": 1e3, "M": 1e6, "B": 1e9}
+OUTNUMBERED = 9  # times as many numbers with one mark than with the other settle it
 _ANY = re.compile(r"\d,\d")
 
 
@@ -37,9 +38,10 @@ def plain_numbers(columns: dict[str, pa.Array], given: str | None, notes: Import
         return columns
     plain = sum(_count(cells, _PLAIN_POINT) for cells in columns.values())
     mark, why = given, "given"
-    if mark is None and commas and not points:
+    # One cell does not turn the table: what the others contradict is damage, and is rejected as no number.
+    if mark is None and not points and commas > OUTNUMBERED * plain:
         mark, why = ",", f"{commas:,} numbers have other than three digits after a comma"
-    elif mark is None and not commas and (points or plain):
+    elif mark is None and points + plain > OUTNUMBERED * commas:
         mark, why = ".", f"{points + plain:,} numbers have a point before their decimals"
     if mark is None:
         first = next(cells.filter(pc.match_substring_regex(cells, r"\d,\d"))[0].as_py() for cells in marked.values())
