@@ -18,7 +18,7 @@ def test_thirteen_days_of_hours_are_refused_in_one_line(new_project: Any) -> Non
     status, output = new_project.try_kedro("run", "--env", "quick", "--params", simulate(new_project, 13))
     assert status == 1 and "Traceback" not in output
     (line,) = [line for line in output.splitlines() if line.startswith("Error:")]
-    assert "are too short for 5 folds" in line and "at least 559 are needed" in line and "Provide earlier bars" in line
+    assert "are too short for 5 folds" in line and "at least 560 are needed" in line and "Provide earlier bars" in line
 
 
 def test_three_thousand_hours_of_one_symbol_run_to_the_report(new_project: Any) -> None:
