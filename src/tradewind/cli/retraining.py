@@ -202,8 +202,8 @@ class ProjectWork:
         require_log_loss(name)
         rows = pd.concat([read()[["symbol", "timestamp", "label"]] for read in load("model_input").values()])
         of_members = name == EQUAL_WEIGHT
-        told = load("ensemble_forecasts" if of_members else f"{stage_of(name)}.{name}.forecasts")
-        losses = walk_forward_losses(rows, told[told["model"] == name])
+        stored = load("ensemble_forecasts" if of_members else f"{stage_of(name)}.{name}.forecasts")
+        losses = walk_forward_losses(rows, stored[stored["model"] == name])
         if name not in set(board["strategy"]):
             raise BadData(f"{name} is not on the leaderboard: deployment.model must be a model that evaluation judges")
         if self._judged != {table: self._fingerprint(table) for table in JUDGED}:

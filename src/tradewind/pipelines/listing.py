@@ -1,4 +1,4 @@
-"""What a model and a stage have made, told to those who read it."""
+"""Lists of the tables that a model and a stage have made, for the stages that read them."""
 
 from typing import Any
 

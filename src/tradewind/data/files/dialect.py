@@ -90,7 +90,7 @@ def _a_duration(timeframe: str) -> str:
     try:
         bar_duration(timeframe)
     except BadParameters as error:
-        raise ValueError(str(error).partition(", found")[0]) from error  # what was found is told with the key
+        raise ValueError(str(error).partition(", found")[0]) from error  # the validator adds what was given
     return timeframe
 
 

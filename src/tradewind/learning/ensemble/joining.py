@@ -102,8 +102,8 @@ def join_forecasts(
     else:
         weights = _weights(method, rows, probabilities, _settling(rows, probabilities, outcomes), regimes, rules)
         mixed = np.concatenate([pooled(probabilities, weights), pooled(expected, weights)], axis=1)
-    told = ~np.isnan(mixed[:, 0])
-    return as_forecasts(rows[told].reset_index(drop=True), mixed[told], method)
+    has_forecast = ~np.isnan(mixed[:, 0])
+    return as_forecasts(rows[has_forecast].reset_index(drop=True), mixed[has_forecast], method)
 
 
 def rule_of(method: str, rules: EnsembleRules) -> OnlineRule:

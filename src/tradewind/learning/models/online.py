@@ -182,9 +182,9 @@ def moved_scaling(model: RowForecaster, lessons: Lessons) -> ProbabilityScaling:
 
 def _information(raw: Floats, scaling: ProbabilityScaling, counts: Floats) -> Floats:
     """Fisher information (2, 2) that rows have about slope and offset."""
-    told = np.stack([np.log(np.maximum(raw, FLOOR)), np.broadcast_to([1.0, 0.0, 1.0], raw.shape)], axis=2)
+    inputs = np.stack([np.log(np.maximum(raw, FLOOR)), np.broadcast_to([1.0, 0.0, 1.0], raw.shape)], axis=2)
     chance = scaling.apply(raw)
-    apart = told - (chance[:, :, None] * told).sum(axis=1, keepdims=True)
+    apart = inputs - (chance[:, :, None] * inputs).sum(axis=1, keepdims=True)
     return np.asarray(np.einsum("r,rk,rki,rkj->ij", counts, chance, apart, apart))
 
 

@@ -197,8 +197,8 @@ def _moved_edges(parent: Bundle, before: RowForecaster, after: RowForecaster, ro
     keys = pd.MultiIndex.from_arrays([rows["symbol"].map(number), instants])
     places = keys.get_indexer(pd.MultiIndex.from_arrays([edges["symbol"], edges["timestamp"]]))
     found = rows.iloc[places[places >= 0]]
-    told = [model.predict(found) for model in (before, after)]
-    mine, theirs = ((one["p_up"] - one["p_down"]).to_numpy() for one in told)
+    forecasts = [model.predict(found) for model in (before, after)]
+    mine, theirs = ((one["p_up"] - one["p_down"]).to_numpy() for one in forecasts)
     edges["edge"][places >= 0] += (theirs - mine).astype(np.float32)
     out = io.BytesIO()
     np.save(out, edges, allow_pickle=False)

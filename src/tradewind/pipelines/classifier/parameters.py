@@ -1,4 +1,4 @@
-"""What the classifier stage is told by `params:classifier.MODEL`."""
+"""Parameters of a model of the classifier stage (`params:classifier.MODEL`)."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What the deep_learning stage is told by `params:deep_learning.MODEL`."""
+"""Parameters of a model of the deep_learning stage (`params:deep_learning.MODEL`)."""
 
 from tradewind.parameters import Parameters
 

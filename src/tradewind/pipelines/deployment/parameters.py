@@ -1,4 +1,4 @@
-"""What the deployment stage is told by `params:deployment`."""
+"""Parameters of the deployment stage (`params:deployment`)."""
 
 from tradewind.parameters import Parameters
 

@@ -1,4 +1,4 @@
-"""What the feature_engineering stage is told beside which features and labels there are."""
+"""Parameters of the feature_engineering stage beside the selection of features and labels."""
 
 from typing import Annotated
 
