@@ -14,6 +14,14 @@ from tradewind.operations.rollout.people import sign
 from tradewind.operations.rollout.rollout import Rollout
 
 
+def approve_by_both(rollout: Rollout) -> None:
+    """Evidence after a passed drill, which two people let pass."""
+    rollout.record_drill(ADA, PASSED)
+    evidence = rollout.collect(ADA)
+    for one in (ADA, BOB):
+        rollout.approve(one, evidence)
+
+
 def append_chained(path: Path, kind: str, body: dict[str, Any], at_ms: int) -> None:
     """What somebody who can write the file and compute a hash may add."""
     with Journal(path) as journal:
@@ -97,10 +105,7 @@ def test_evidence_must_agree_with_the_account(tmp_path: Path) -> None:
 def test_evidence_is_of_one_plan(tmp_path: Path) -> None:
     world = World()
     rollout = rollout_of(tmp_path, world)
-    rollout.record_drill(ADA, PASSED)
-    evidence = rollout.collect(ADA)
-    for one in (ADA, BOB):
-        rollout.approve(one, evidence)
+    approve_by_both(rollout)
     go_rules = yaml.safe_load(SHIPPED.read_text())["go"] | {"uptime": 0.9}
     other = Rollout(tmp_path, plan_of(go=go_rules), lambda: world.now, world.measured)
     with pytest.raises(BadParameters, match="plan has changed"):
@@ -110,10 +115,7 @@ def test_evidence_is_of_one_plan(tmp_path: Path) -> None:
 def test_a_crash_at_any_byte_of_an_advance_leaves_the_stage(tmp_path: Path) -> None:
     world = World()
     rollout = rollout_of(tmp_path, world)
-    rollout.record_drill(ADA, PASSED)
-    evidence = rollout.collect(ADA)
-    for one in (ADA, BOB):
-        rollout.approve(one, evidence)
+    approve_by_both(rollout)
     before = rollout.path.read_bytes()
     rollout.advance(BOB)
     after = rollout.path.read_bytes()
