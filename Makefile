@@ -115,7 +115,7 @@ proto: install-test  ## make the gRPC files anew from src/tradewind/serving/rpc/
 	$(BIN)/python -m grpc_tools.protoc -I src --python_out=src --grpc_python_out=src src/tradewind/serving/rpc/prediction.proto
 
 docs: .venv/installed-docs  ## build the documentation in site/: searchable, without the network
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # with --quiet it would pass over broken links
 	@echo "Documentation: serve it with '$(BIN)/python -m http.server --bind 127.0.0.1 --directory site' and open the address it prints"
 
 .venv/installed-docs: .venv/installed

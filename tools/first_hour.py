@@ -184,7 +184,7 @@ def graph(hour: Hour) -> None:
 
 def docs(hour: Hour) -> None:
     """The documentation as a site: `make docs` without the installation."""
-    hour.run("mkdocs build --quiet")
+    hour.run("mkdocs build")
     _require(hour, (hour.clone / "site/search/search_index.json").is_file(), "the site has no search")
 
 

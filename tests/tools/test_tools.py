@@ -110,8 +110,11 @@ def test_the_site_is_built_and_a_broken_link_stops_it(tmp_path: Path) -> None:
     (tmp_path / "src").symlink_to(PROJECT / "src")
     shutil.copy(PROJECT / "mkdocs.yml", tmp_path)
 
+    (recipe,) = [line for line in (PROJECT / "Makefile").read_text().splitlines() if "mkdocs build" in line]
+    options = recipe.partition("#")[0].split("mkdocs build")[1].split()
+
     def build() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mkdocs", "build", "--quiet"]
+        command = [sys.executable, "-m", "mkdocs", "build", *options]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     done = build()

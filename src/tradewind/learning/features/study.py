@@ -96,7 +96,9 @@ def drift_by_year(tables: Mapping[str, pd.DataFrame], names: Sequence[str]) -> p
     for name in names:
         values = np.concatenate([table[name].to_numpy() for table in tables.values()])
         is_finite = np.isfinite(values)
-        edges = np.unique(np.quantile(values[is_finite], np.linspace(0.1, 0.9, 9))) if is_finite.any() else np.empty(0)
+        if not is_finite.any():
+            continue
+        edges = np.unique(np.quantile(values[is_finite], np.linspace(0.1, 0.9, 9)))
         expected = _shares(values[is_finite], edges)
         for year in np.unique(years):
             of_year = values[is_finite & (years == year)]

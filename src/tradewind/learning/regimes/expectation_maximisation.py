@@ -30,10 +30,10 @@ class FitRules(Parameters):
     nodes: Annotated[int, Field(ge=1, le=15)] = 5
     half_life_bars: Annotated[float, Field(gt=0)] = 12.0
     first_rounds: Annotated[int, Field(ge=1, le=500)] = 10
-    rounds: Annotated[int, Field(ge=2, le=500)] = 40
-    tolerance: Annotated[float, Field(gt=0)] = 1e-5
+    rounds: Annotated[int, Field(ge=2, le=500)] = 80
+    tolerance: Annotated[float, Field(gt=0)] = 1e-6
     typical_bars: Annotated[float, Field(gt=1)] = 72.0
-    belief_bars: Annotated[float, Field(ge=0)] = 100.0
+    belief_bars: Annotated[float, Field(ge=0)] = 1000.0
 
 
 class Fitted(NamedTuple):
