@@ -33,6 +33,10 @@ WRONG = {
     "a namespace that there is not": ("run --namespaces nope", "namespaces.*nope"),
     "a runner that there is not": ("run --runner NopeRunner", "NopeRunner"),
     "an option that there is not": ("run --xyz", "No such option '--xyz'; see 'kedro run --help'"),
+    "an environment without its name": ("run --env=", "'--env' / '-e': needs a value: give one, or leave the option"),
+    "pipelines without a name": ("run --pipelines=", "'--pipelines'.*: needs a value: give one, or leave the option"),
+    "no parameters": ("run --params=", "'--params': needs a value"),
+    "an environment without its name, elsewhere": ("status --env=", "'--env': needs a value.*'kedro status --help'"),
     "parameters without a value": ("run --params=seed", "`seed` must contain a key.*see 'kedro run --help'"),
     "a list with commas": (
         "run --params=models=lightgbm,linear",

@@ -75,9 +75,20 @@ def plainly(command: click.Command) -> click.Command:
                 help="Show the traceback of an error, too.",
             )
         )  # fmt: skip
-    plain.parse_args = lambda ctx, args: _told(ctx, lambda: command.__class__.parse_args(plain, ctx, args))
+    plain.parse_args = lambda ctx, args: _told(ctx, lambda: _parsed(plain, ctx, args))
     plain.invoke = lambda ctx: _told(ctx, lambda: command.__class__.invoke(plain, ctx))
     return plain
+
+
+def _parsed(command: Any, ctx: click.Context, args: list[str]) -> list[str]:
+    """Arguments that are left over; an option without its value is refused: for Kedro it were the default."""
+    left: list[str] = type(command).parse_args(command, ctx, args)
+    typed = click.core.ParameterSource.COMMANDLINE
+    for option in command.params:
+        value = ctx.params.get(option.name, 0)
+        if ctx.get_parameter_source(option.name) is typed and value in ("", [], (), {}):
+            raise click.BadParameter("needs a value: give one, or leave the option out", ctx, option)
+    return left
 
 
 def _of_group(group: click.Group) -> Callable[[click.Context, str], click.Command | None]:

@@ -32,9 +32,10 @@ class Behaviour(NamedTuple):
 def name_states(states: Behaviour) -> NDArray[np.int64]:
     """The regime of each state, a place in `REGIMES`.
 
-    Volatile: a scale of 1.2 times the typical one (mean of logs, by bars) or more. Of the others trending: a drift that
-    is clearer, in standard errors, than any reversal; ranging: a clear reversal, or a scale of 0.9 times the typical
-    one or less without drift. A state that does none of this is unknown.
+    Volatile: a scale of 1.2 times the typical one (mean of logs, by bars) or more. Of the others trending: a clear
+    drift; ranging: a clear reversal, or a scale of 0.9 times the typical one or less without drift. A state that drifts
+    and reverts is what it does more of, each as a share of the state that does most of it. A state that does none of
+    this is unknown.
     """
     weight = states.bars / max(states.bars.sum(), 1e-12)
     typical = float(np.exp(weight @ np.log(states.scale)))
@@ -45,6 +46,10 @@ def name_states(states: Behaviour) -> NDArray[np.int64]:
     names = np.full(len(weight), UNKNOWN, dtype=np.int64)
     names[states.scale <= NARROW * typical] = RANGING
     names[has_reversal] = RANGING
-    names[has_drift & ~(has_reversal & (reverts > drifts))] = TRENDING
+    names[has_drift & ~(has_reversal & (_share(reverts) > _share(drifts)))] = TRENDING
     names[states.scale >= WIDE * typical] = VOLATILE
     return names
+
+
+def _share(amounts: Floats) -> Floats:
+    return np.asarray(amounts / max(float(amounts.max()), 1e-12))
