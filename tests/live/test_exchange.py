@@ -64,8 +64,9 @@ async def soak(
     rest = BinanceRest(address)
     symbols, begin_ms = exchange.world.symbols, exchange.now_ms
     feed = BinanceFeed(
-        symbols, "1h", HOUR_MS, rest, address.replace("http", "ws"), silent_after_s=1.0, extra=("!side",),
-        first_wait_s=0.05,
+        symbols, "1h", HOUR_MS, rest, address.replace("http", "ws"),
+        silent_after_s=3600 / speed if speed else 1.0,  # a bar without a message; the exchange has ten a bar
+        extra=("!side",), first_wait_s=0.05,
     )  # fmt: skip
     feed.begin_after(dict.fromkeys(symbols, begin_ms))
     session = session_of(symbols, side=("funding",), limits=CALM)
@@ -90,7 +91,7 @@ async def soak(
             check_positions(process)
         return runtime.state.done_ms >= last_ms
 
-    await process.run(seconds=1200 if not speed else None, until=lived)
+    await process.run(seconds=2 * bars * 3600 / speed if speed else 1200, until=lived)
     world.cancel()
     await rest.close()
     await exchange.stop()

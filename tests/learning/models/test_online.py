@@ -41,7 +41,10 @@ def test_after_a_sign_flip_the_excess_loss_halves_sooner_than_by_weekly_retraini
     slow, quick = world.half_life(weekly), world.half_life(online)
     print(f"{name}, {seeds} seeds: half-life of the excess loss {slow:g} days by weekly retraining, {quick:g} online")
     assert quick <= (1 - SHORTER) * slow
-    assert online.sum() < weekly.sum()
+    if name == "linear":
+        assert online.sum() < weekly.sum()
+    else:  # trees turn sooner and follow more slowly from there: in sum nothing is won, as the documentation says
+        assert abs(online.sum() / weekly.sum() - 1) < 0.05
 
 
 @pytest.mark.parametrize(("name", "seeds"), [("linear", 1), deep("linear", 20), deep("lightgbm", 2)])
