@@ -5,6 +5,7 @@ the first printed page. Needs the extra `pictures`, and a Chromium on the path o
 """
 
 import io
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +28,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 IMAGES = PROJECT / "docs/images"
 REPORTS = PROJECT / "data/env/quick/08_reporting"
 LARGEST = 150_000  # bytes
+PAPER_DECISIONS = 300  # of three symbols, an hour each
 WIDE, PHONE = (1400, 900), (390, 844)
 # Cursor movements and the erasing of lines, by which a bar is drawn anew in its place.
 _CONTROL = re.compile(r"\x1b\[(\d*)([A-K])|\x1b\[[?\d;]*[hlr]|(\r)|(\n)|\x1b\[[\d;]*m|[^\x1b\r\n]+|\x1b")
@@ -107,7 +109,27 @@ def site() -> None:
         _shoot(address, "site.png", WIDE, wait_ms=3000)
 
 
-PICTURES = {"terminal": terminal, "report": report, "graph": graph, "tracking": tracking, "site": site}
+def paper() -> None:
+    """Pages of a paper account that has traded for a few simulated days, wide and on a phone."""
+    folder = PROJECT / "data/env/quick/09_paper/run"
+    changed = f"paper.port={_free_port()},paper.metrics_port=0,paper.speed=36000,paper.rollout=conf/base/rollout.yml"
+    command = [_tool("kedro"), "paper", "--env", "quick", "--new-run", "--params", changed]
+    shutil.rmtree(folder, ignore_errors=True)
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL) as account:
+        try:
+            _until((folder / "address.json").is_file, account)
+            address = json.loads((folder / "address.json").read_text())["address"]
+            _until(lambda: _state_of(address)["counts"].get("decisions", 0) >= PAPER_DECISIONS, account)
+            for name in ("why", "chart", "rollout"):
+                _shoot(f"{address}{name}", f"paper_{name}.png", WIDE)
+            _shoot(address, "paper_phone.png", PHONE)
+        finally:
+            account.terminate()
+
+
+PICTURES = {
+    "terminal": terminal, "report": report, "graph": graph, "tracking": tracking, "site": site, "paper": paper,
+}  # fmt: skip
 
 
 def _tool(name: str) -> str:
@@ -260,6 +282,20 @@ def _served(folder: Path) -> Iterator[str]:
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *arguments: Any) -> None:
         """Nothing."""
+
+
+def _state_of(address: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{address}v1/state", timeout=30) as told:
+        state: dict[str, Any] = json.load(told)
+    return state
+
+
+def _until(is_so: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 600) -> None:
+    until = time.monotonic() + seconds
+    while not is_so():
+        if process.poll() is not None or time.monotonic() > until:
+            raise SystemExit(f"Error: {process.args!r} ended, or did not come so far within {seconds:g} s")
+        time.sleep(0.5)
 
 
 def _free_port() -> int:

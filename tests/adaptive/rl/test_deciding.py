@@ -67,7 +67,8 @@ def world_of(algorithm: str) -> World:
         whole = replace(history, segment=segment, funding_rate=funding, volume=volume)
         whole = replace(whole, usual_volume=pd.Series(volume).rolling(72, min_periods=1).mean().to_numpy())
         known[symbol] = (bars.assign(open_time=opened, segment=segment), whole)
-    shape = {} if algorithm.endswith("ppo") else CONTINUOUS
+    # So short a training leaves a recurrent agent flat among three choices: of any size it takes some.
+    shape = {} if algorithm == "ppo" else CONTINUOUS
     rules = EnvironmentRules(episode_bars=48, features=2, **shape)
     costs = Costs(latency_bars=1, borrow_rate_annual=0.05, impact_coefficient=0.1)
     terms = TradingTerms.from_rules(costs, OrderRules(stop_loss=0.05), rules, 8766.0)
