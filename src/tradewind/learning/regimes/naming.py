@@ -34,8 +34,8 @@ def name_states(states: Behaviour) -> NDArray[np.int64]:
 
     Volatile: a scale of 1.2 times the typical one (mean of logs, by bars) or more. Of the others trending: a clear
     drift; ranging: a clear reversal, or a scale of 0.9 times the typical one or less without drift. A state that drifts
-    and reverts is what it does more of, each as a share of the state that does most of it. A state that does none of
-    this is unknown.
+    and reverts is ranging if the reversal is clearer, in standard errors, and no smaller a share of the clearest
+    reversal than the drift is of the clearest drift. A state that does none of this is unknown.
     """
     weight = states.bars / max(states.bars.sum(), 1e-12)
     typical = float(np.exp(weight @ np.log(states.scale)))
@@ -46,7 +46,8 @@ def name_states(states: Behaviour) -> NDArray[np.int64]:
     names = np.full(len(weight), UNKNOWN, dtype=np.int64)
     names[states.scale <= NARROW * typical] = RANGING
     names[has_reversal] = RANGING
-    names[has_drift & ~(has_reversal & (_share(reverts) > _share(drifts)))] = TRENDING
+    is_reversal_more = (reverts > drifts) & (_share(reverts) >= _share(drifts))
+    names[has_drift & ~(has_reversal & is_reversal_more)] = TRENDING
     names[states.scale >= WIDE * typical] = VOLATILE
     return names
 
