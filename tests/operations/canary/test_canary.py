@@ -59,7 +59,7 @@ def expected_of(honest: Expectation | None = None) -> Expectation:
     market = Market(999, 20_000)
     found = honest or measured(market.champion, market.honest)
     assert found is not None
-    return patient(found, market.champion, market.honest, RULES)
+    return patient(found, market.champion, market.honest)
 
 
 EXPECTED = expected_of()
@@ -168,7 +168,7 @@ def test_a_pair_that_drifts_apart_for_weeks_is_given_patience_and_one_that_does_
     apart = np.repeat(rng.random(100) < 0.3, 200)  # in some weeks they say opposite things
     drifting = np.where(apart, -0.3 * steady.honest, steady.honest)
     found = measured(steady.champion, drifting)
-    assert found is not None and patient(found, steady.champion, drifting, RULES).patience > 1.0
+    assert found is not None and patient(found, steady.champion, drifting).patience > 1.0
 
 
 def test_patience_takes_back_fewer_honest_ones_and_an_inverted_one_still() -> None:
