@@ -104,9 +104,11 @@ class Pair:
         expected = expectation(*folds)
         if expected is not None:
             expected = patient(expected, *in_common(*folds).T)
-        past = past_inputs(self.rows, self.canary.model, self.canary.graph.reads_windows)
-        said = self.champion.graph.predict_many(past), fault(self.canary.graph.predict_many(past))
-        expected = on_past_rows(*said, expected.patience if expected else MOST) or expected
+        mine, theirs = (
+            one.graph.predict_many(past_inputs(self.rows, one.model, one.graph.reads_windows))
+            for one in (self.champion, self.canary)
+        )
+        expected = on_past_rows(mine, fault(theirs), expected.patience if expected else MOST) or expected
         checks = FastChecks(CanaryRules(), expected, MS)
         canary: Any = Deployed(self.canary.model, self.canary.graph, 0.0, self.canary.edges, fault)
         checks.begun(Itself.of(about_itself(canary, self.rows, self.canary.share, self.canary.edges, self.symbols)))

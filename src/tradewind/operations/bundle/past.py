@@ -13,7 +13,7 @@ from tradewind.operations.bundle.measuring import edges_of
 from tradewind.operations.canary.expectation import FEWEST, SMALL
 
 PAST, ITSELF = "past-features.npy", "itself.json"
-ROWS, WINDOWS = 512, 256  # of a model of rows, and of one over windows, whose every input is many rows
+MOST = 256  # inputs; of a model over windows each is many rows
 NEWEST = 0.25  # the share of the rows that past ones are taken from: it stops and calibrates, and trains hardly
 
 
@@ -26,7 +26,7 @@ def past_inputs(rows: pd.DataFrame, forecaster: Forecaster, reads_windows: bool)
         reads_windows: whether an input has an axis of bars.
 
     Returns:
-        At most `ROWS` or `WINDOWS` inputs; none where no symbol has a whole window.
+        At most `MOST` inputs; none where no symbol has a whole window. Windows may bridge a missing bar.
     """
     bars, parts = forecaster.window_bars, []
     columns = list(forecaster.features)
@@ -36,8 +36,7 @@ def past_inputs(rows: pd.DataFrame, forecaster: Forecaster, reads_windows: bool)
         ends = np.flatnonzero((own["timestamp"] >= newest).to_numpy()) + 1
         parts.append([values[end - bars : end] for end in ends[ends >= bars].tolist()])
     several = [one for part in parts for one in part]
-    most = WINDOWS if reads_windows else ROWS
-    chosen = np.unique(np.linspace(0, len(several) - 1, min(most, len(several))).astype(np.int64)) if several else []
+    chosen = np.linspace(0, len(several) - 1, min(MOST, len(several))).astype(np.int64) if several else []
     inputs = np.array([several[at] for at in chosen], dtype=np.float32).reshape(-1, bars, len(columns))
     return inputs if reads_windows else inputs[:, -1]
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tradewind.operations.canary.expectation import SMALL, Expectation
+from tradewind.operations.canary.expectation import SMALL, STILL, Expectation
 from tradewind.operations.canary.itself import Itself, fault_of
 from tradewind.operations.canary.rules import CanaryRules
 
@@ -153,8 +153,9 @@ class FastChecks:
         Where they have no common ground the canary's spread is compared with its own on past rows, and nothing else.
         """
         if self.expected is None or self.expected.is_comparable:
-            return self._sign(mine, theirs) or self._spread(mine, theirs)
-        return self._spread(math.copysign(self.expected.deviation, mine), theirs)
+            return self._sign(mine, theirs) or self._spread(mine, theirs, self.expected or UNKNOWN)
+        own = max(self.expected.ratio * self.expected.deviation, STILL)
+        return self._spread(1.0, theirs / own, self.expected._replace(ratio=1.0))
 
     def _late(self, scored: Scored) -> tuple[str, str] | None:
         slow = self.rules.latency_multiple * max(self.baseline_p99_ms, scored.champion_ms)
@@ -172,14 +173,13 @@ class FastChecks:
     def _deviation(self) -> float:
         return self.expected.deviation if self.expected else 0.0
 
-    def _spread(self, mine: float, theirs: float) -> tuple[str, str] | None:
+    def _spread(self, mine: float, theirs: float, expected: Expectation) -> tuple[str, str] | None:
         """Of the two edges around zero, since a model without an edge says zero."""
         count, square, other, product = self._sums
         self._sums = (count + 1, square + mine * mine, other + theirs * theirs, product + mine * theirs)
         count, square, other, product = self._sums
         if count < self.rules.min_decisions or square < 1e-12:
             return None
-        expected = self.expected or UNKNOWN
         count /= expected.patience
         ratio = math.sqrt(other / square) / expected.ratio
         correlation = product / math.sqrt(square * max(other, 1e-24))
