@@ -7,8 +7,8 @@ forecasts, and the folds of its walk-forward, which were trained apart from it a
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-# Slopes of honest refits were 0.86 to 1.6, those of three times overconfident ones 0.29 to 0.54. Where the refit is much
-# wider than its newest folds, too (honest ones had up to 1.6 times their spread), less says enough.
+# Slopes of honest refits were 0.86 to 1.6, those of three times overconfident ones 0.29 to 0.54. Where the refit is
+# much wider than its newest folds, too (honest ones had up to 1.6 times their spread), less says enough.
 BOLD, BOLD_AND_WIDE, WIDE = 0.6, 0.75, 1.7
 OPPOSITE, AGAINST = 0.25, 0.5  # of signs: by itself, and where the labels say so, too
 
