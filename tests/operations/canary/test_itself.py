@@ -11,10 +11,11 @@ from tests.operations.bundles import NAMES, TERMS, bundle_files, findings, model
 from tradewind.learning.models.boosting import BoostingParameters
 from tradewind.learning.models.linear import LinearParameters
 from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.metrics.agreement import agreement_and_ratio
 from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.making import Procedure, refit, settled
 from tradewind.operations.bundle.measuring import edges_of
-from tradewind.operations.bundle.past import ITSELF, MOST, PAST, about_itself, beside_folds, past_inputs
+from tradewind.operations.bundle.past import ITSELF, MOST, PAST, about_itself, past_inputs
 from tradewind.operations.canary.itself import Itself, fault_of
 
 # Looser than the defaults: a world of a few hundred rows has less to learn from than years of a market.
@@ -89,8 +90,8 @@ def test_one_that_learnt_turned_labels_is_known_by_folds_and_by_labels(seeds: in
 
 
 def test_folds_that_never_move_or_are_few_say_nothing() -> None:
-    assert beside_folds(np.zeros(500), np.ones(500)) == (None, None)
-    assert beside_folds(np.arange(50.0), np.arange(50.0)) == (None, None)
+    assert agreement_and_ratio(np.zeros(500), np.ones(500)) == (None, None)
+    assert agreement_and_ratio(np.arange(50.0), np.arange(50.0)) == (None, None)
     assert fault_of(Itself(1.0, None, None)) is None
     assert fault_of(Itself(0.7, 0.9, 1.5)) is None  # a little bold, and no wider than its folds
     assert fault_of(Itself(0.7, 0.9, 2.5)) is not None

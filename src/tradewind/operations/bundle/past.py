@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from tradewind.learning.models.base import PROBABILITIES, Forecaster
 from tradewind.learning.models.calibration import fit_scaling
 from tradewind.learning.splits.purged import inner_split
+from tradewind.metrics.agreement import FEWEST, agreement_and_ratio
 from tradewind.operations.bundle.measuring import edges_of
-from tradewind.operations.canary.expectation import FEWEST, SMALL
 
 PAST, ITSELF = "past-features.npy", "itself.json"
 MOST = 256  # inputs; of a model over windows each is many rows
@@ -71,17 +71,7 @@ def about_itself(
     own = {(one["symbol"], one["timestamp"]): one["edge"] for one in edges_of(table, symbols)}
     pairs = [(one["edge"], own[key]) for one in walk_forward if (key := (one["symbol"], one["timestamp"])) in own]
     newest = np.array(pairs[-max(int(NEWEST * len(pairs)), FEWEST) :], dtype=np.float64).reshape(-1, 2)
-    agreement, ratio = beside_folds(newest[:, 0], newest[:, 1])
+    agreement, ratio = agreement_and_ratio(newest[:, 0], newest[:, 1])
     return {
         "slope": slope, "rows": int(chosen.sum()), "agreement": agreement, "ratio": ratio, "compared": len(newest),
     }  # fmt: skip
-
-
-def beside_folds(folds: NDArray[np.float64], refit: NDArray[np.float64]) -> tuple[float | None, float | None]:
-    """Share of equal signs where the folds' edge is not small, and ratio of the spreads; None where they cannot say."""
-    deviation = float(folds.std()) if len(folds) >= FEWEST else 0.0
-    if deviation < 1e-9:
-        return None, None
-    said = np.abs(folds) >= SMALL * deviation
-    agreement = float(np.mean(np.sign(folds[said]) == np.sign(refit[said]))) if said.any() else None
-    return agreement, float(refit.std()) / deviation

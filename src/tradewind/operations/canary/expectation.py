@@ -8,10 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# A champion's edge nearer to zero than this share of its spread has no sign worth agreeing with.
-SMALL = 0.25
-FEWEST = 100
-STILL = 1e-9  # a spread that is none
+from tradewind.metrics.agreement import FEWEST, STILL, sign_agreement
+
 COMPARABLE = 0.3  # a lower correlation is no common ground: one of the two says next to nothing
 
 
@@ -79,7 +77,6 @@ def measured(champion: NDArray[np.float64], canary: NDArray[np.float64]) -> Expe
     deviation, other = float(champion.std()), float(canary.std())
     if deviation < STILL or other < STILL:
         return None
-    told = np.abs(champion) >= SMALL * deviation
-    agreement = float(np.mean(np.sign(champion[told]) == np.sign(canary[told]))) if told.any() else 0.5
+    agreement = sign_agreement(champion, canary)
     correlation = float(np.corrcoef(champion, canary)[0, 1])
-    return Expectation(agreement, other / deviation, correlation, deviation)
+    return Expectation(0.5 if agreement is None else agreement, other / deviation, correlation, deviation)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tradewind.operations.canary.expectation import SMALL, STILL, Expectation
+from tradewind.metrics.agreement import SMALL, STILL
+from tradewind.operations.canary.expectation import Expectation
 from tradewind.operations.canary.itself import Itself, fault_of
 from tradewind.operations.canary.rules import CanaryRules
 

@@ -5,7 +5,8 @@ and together again, so that a test that counts every decision as new takes such 
 import numpy as np
 from numpy.typing import NDArray
 
-from tradewind.operations.canary.expectation import SMALL, Expectation
+from tradewind.metrics.agreement import SMALL
+from tradewind.operations.canary.expectation import Expectation
 
 TRIAL = 200  # decisions within which a fault is to be found, and over which agreement is looked at
 MOST = 12.0  # with more, faults would take more than so many decisions
