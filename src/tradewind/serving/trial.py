@@ -139,7 +139,9 @@ class Trial:
         """By how much of its spread the edge that the canary decided by differs from what it says of `x`."""
         if x is None or not np.isfinite(decision[2:6]).all():
             return 0.0
-        again = self.canary.bundle.forecaster.predict_row(x)
+        again, _ = self._said(x)
+        if again is None:
+            return np.inf
         return abs((decision.p_up - decision.p_down) - float(again[2] - again[0])) / self._spread
 
     def _probe(self) -> None:
