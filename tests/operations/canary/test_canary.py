@@ -11,7 +11,7 @@ from tests.depth import deep
 from tradewind.operations.bundle.measuring import EDGES
 from tradewind.operations.canary.expectation import Expectation, expectation, measured, on_past_rows
 from tradewind.operations.canary.fast_checks import FastChecks, Scored, Tripped
-from tradewind.operations.canary.patience import patient
+from tradewind.operations.canary.patience import MOST, patient
 from tradewind.operations.canary.power import days_to_promote
 from tradewind.operations.canary.routing import DAY_MS, is_canarys
 from tradewind.operations.canary.rules import CanaryRules
@@ -170,6 +170,17 @@ def test_a_pair_that_drifts_apart_for_weeks_is_given_patience_and_one_that_does_
     drifting = np.where(apart, -0.3 * steady.honest, steady.honest)
     found = measured(steady.champion, drifting)
     assert found is not None and patient(found, steady.champion, drifting).patience > 1.0
+
+
+def test_walk_forwards_that_are_too_short_to_say_are_given_the_most_patience() -> None:
+    market = Market(6, 2 * 10 * 250)
+    found = measured(market.champion, market.honest)
+    assert found is not None and patient(found, market.champion, market.honest).patience == 1.0
+    few = slice(None, 2 * 9 * 200)
+    assert patient(found, market.champion[few], market.honest[few]).patience == MOST
+    quiet = np.where(np.arange(len(market.champion)) % 10 == 0, market.champion, 0.0)  # it hardly ever speaks
+    assert patient(found, quiet, market.honest).patience == MOST
+    assert patient(found, market.champion, market.champion).patience == 1.0
 
 
 def test_patience_takes_back_fewer_honest_ones_and_an_inverted_one_still() -> None:
