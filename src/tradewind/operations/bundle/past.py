@@ -36,7 +36,7 @@ def past_inputs(rows: pd.DataFrame, forecaster: Forecaster, reads_windows: bool)
         ends = np.flatnonzero((own["timestamp"] >= newest).to_numpy()) + 1
         parts.append([values[end - bars : end] for end in ends[ends >= bars].tolist()])
     several = [one for part in parts for one in part]
-    chosen = np.linspace(0, len(several) - 1, min(MOST, len(several))).astype(np.int64) if several else []
+    chosen = np.linspace(0, max(len(several) - 1, 0), min(MOST, len(several))).astype(np.int64)
     inputs = np.array([several[at] for at in chosen], dtype=np.float32).reshape(-1, bars, len(columns))
     return inputs if reads_windows else inputs[:, -1]
 
