@@ -57,9 +57,17 @@ def expectation(champion: NDArray[Any], canary: NDArray[Any]) -> Expectation | N
 def on_past_rows(
     champion: NDArray[np.float64], canary: NDArray[np.float64], patience: float = 1.0
 ) -> Expectation | None:
-    """From what both say of the same past rows, (rows, 4) each; None where too few of them have an answer.
+    """From what both say of the same past rows, as they are deployed.
 
     Of one that never moves nothing is asked that the other could be compared by: the correlation is 0.
+
+    Args:
+        champion: its forecasts, (rows, 4); NaN where it has none.
+        canary: of the same rows, (rows, 4).
+        patience: how many decisions count as one.
+
+    Returns:
+        None where fewer than `FEWEST` rows have a forecast by both.
     """
     edges = np.column_stack([one[:, 2] - one[:, 0] for one in (champion, canary)])
     edges = edges[np.isfinite(edges).all(axis=1)]
