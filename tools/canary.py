@@ -1,65 +1,165 @@
-"""Faulty canaries on a finished run: decisions until the fast checks act, bars until the slow test would.
+"""Canaries on a finished run, as they would have been deployed: when the fast checks act, and when the slow test would.
 
-`python tools/canary.py --data data --champion lightgbm --honest xgboost`. Both forecast out of sample.
-What an honest canary has in common with the champion comes from the first half of the bars; trials begin on a hundred
-places of the second half.
+`python tools/canary.py --data data --champion lightgbm --honest linear`. At five moments of the history both procedures
+are refitted on the labels that had settled, and what follows is decided on by these two models; twenty trials begin in
+the half year after each. A fault is planted in the refit itself (it is then in everything that the bundle says of it),
+or only in what the service answers, where the probe, which would find it exactly, is left out: statistics alone act.
 """
 
 import argparse
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tradewind.learning.ensemble.onnx_graph import to_onnx
+from tradewind.learning.models import walk_forward
+from tradewind.learning.models.onnx_forecaster import OnnxForecaster
 from tradewind.metrics.betting import Bet, mean_evidence
-from tradewind.operations.canary.expectation import measured
+from tradewind.operations.bundle.making import Procedure, refit, settled
+from tradewind.operations.bundle.measuring import edges_of
+from tradewind.operations.bundle.past import about_itself, past_inputs
+from tradewind.operations.canary.expectation import expectation, in_common, on_past_rows
 from tradewind.operations.canary.fast_checks import FastChecks, Scored
-from tradewind.operations.canary.patience import patient
+from tradewind.operations.canary.itself import Itself
+from tradewind.operations.canary.patience import MOST, patient
 from tradewind.operations.canary.rules import CanaryRules
+from tradewind.pipelines.deployment.nodes import _of_one
 
-PROBABILITIES = ["p_down", "p_flat", "p_up"]
-VALUES = [*PROBABILITIES, "expected_return"]
+VALUES = ["p_down", "p_flat", "p_up", "expected_return"]
 MS = 0.05  # what a forecast is said to take: latency plays no part here
 ENOUGH = 20.0
-TRIALS, DECISIONS = 100, 200
+DEPLOYED, STARTS, DECISIONS = (0.5, 0.6, 0.7, 0.8, 0.9), 20, 200
+AHEAD = pd.Timedelta(days=180)
+Fault = Callable[[np.ndarray], np.ndarray]
 
 
-def paired(data: Path, champion: str, honest: str) -> pd.DataFrame:
-    """A row a bar and symbol that both have forecast, with its label, in the order of time."""
-    found = {file.stem: file for file in (data / "07_model_output/forecasts").rglob("*.parquet")}
-    keys = ["timestamp", "symbol"]
-    mine, theirs = (pd.read_parquet(found[name])[[*keys, *VALUES]] for name in (champion, honest))
-    files = (data / "05_model_input/model_input").rglob("*.parquet")
-    labels = pd.concat([pd.read_parquet(file, columns=[*keys, "label"]) for file in files])
-    both = mine.merge(theirs, on=keys, suffixes=("", "_other")).merge(labels.dropna(), on=keys)
-    return both.sort_values(keys, ignore_index=True)
+def inverted(said: np.ndarray) -> np.ndarray:
+    """Down for up."""
+    return said[:, [2, 1, 0, 3]] * [1, 1, 1, -1]
 
 
-def faults(rows: pd.DataFrame, said: np.ndarray) -> dict[str, np.ndarray]:
-    """What each canary says, (rows, 4)."""
-    shares = rows["label"].astype(int).value_counts(normalize=True).sort_index().to_numpy()
+def constant(said: np.ndarray) -> np.ndarray:
+    """The same of every row."""
+    return np.tile([0.39, 0.2, 0.41, 0.0], (len(said), 1))
+
+
+def tripled(said: np.ndarray) -> np.ndarray:
+    """Three times overconfident."""
     edge = said[:, 2] - said[:, 0]
-    tripled = np.column_stack([said[:, 0] - edge, said[:, 1], said[:, 2] + edge, 3 * said[:, 3]])
-    tripled[:, :3] = np.clip(tripled[:, :3], 1e-3, None)
-    tripled[:, :3] /= tripled[:, :3].sum(axis=1, keepdims=True)
-    return {
-        "honest": said, "inverted": said[:, [2, 1, 0, 3]] * [1, 1, 1, -1],
-        "constant": np.tile([*shares, 0.0], (len(said), 1)), "three times overconfident": tripled,
-    }  # fmt: skip
+    out = np.column_stack([said[:, 0] - edge, said[:, 1], said[:, 2] + edge, 3 * said[:, 3]])
+    out[:, :3] = np.clip(out[:, :3], 1e-3, None)
+    out[:, :3] /= out[:, :3].sum(axis=1, keepdims=True)
+    return out
 
 
-def fast(champion: np.ndarray, canary: np.ndarray, expected: object, rules: CanaryRules) -> tuple[str, int]:
-    """The check that trips, and after how many decisions; 0 for none."""
-    checks = FastChecks(rules, expected, MS)  # type: ignore[arg-type]
-    for mine, theirs in zip(champion, canary, strict=True):
-        tripped = checks.observe(Scored(mine, theirs, MS, MS))
-        if tripped:
-            return tripped.check, tripped.decisions
-    return "none", 0
+FAULTS: dict[str, Fault] = {
+    "honest": lambda said: said, "inverted": inverted, "constant": constant, "three times overconfident": tripled,
+}  # fmt: skip
 
 
-def slow(rows: pd.DataFrame, champion: np.ndarray, canary: np.ndarray, horizon: int) -> int:
+@dataclass
+class Deployed:
+    """A refit with its past, and what it says; `fault` is in all of it."""
+
+    model: Any
+    graph: OnnxForecaster
+    share: float
+    edges: np.ndarray
+    fault: Fault = FAULTS["honest"]
+
+    def predict(self, rows: pd.DataFrame, testing: Any = None) -> pd.DataFrame:
+        """As a forecaster has it."""
+        said = self.model.predict(rows, testing)
+        return pd.DataFrame(self.fault(said[VALUES].to_numpy(np.float64)), columns=VALUES, index=said.index)
+
+
+def deployed(procedure: Procedure, rows: pd.DataFrame, told: pd.DataFrame, symbols: tuple[str, ...]) -> Deployed:
+    """The procedure refitted on settled rows, with its edges out of sample until then."""
+    model = refit(procedure, rows)
+    known = told[told["timestamp"] <= rows["timestamp"].max()]
+    edges = edges_of(known.assign(edge=known["p_up"] - known["p_down"]), symbols)
+    graph = OnnxForecaster.from_bytes(to_onnx(model), model.features)
+    return Deployed(model, graph, procedure.training.calibration_share, edges)
+
+
+@dataclass
+class Pair:
+    """Both at one moment, and the rows that follow."""
+
+    champion: Deployed
+    canary: Deployed
+    rows: pd.DataFrame
+    live: pd.DataFrame
+    symbols: tuple[str, ...]
+
+    def checks(self, fault: Fault) -> FastChecks:
+        """As a trial begins them."""
+        folds = self.champion.edges, self.canary.edges
+        expected = expectation(*folds)
+        if expected is not None:
+            expected = patient(expected, *in_common(*folds).T)
+        mine, theirs = (
+            one.graph.predict_many(past_inputs(self.rows, one.model, one.graph.reads_windows))
+            for one in (self.champion, self.canary)
+        )
+        expected = on_past_rows(mine, fault(theirs), expected.patience if expected else MOST) or expected
+        checks = FastChecks(CanaryRules(), expected, MS)
+        canary: Any = Deployed(self.canary.model, self.canary.graph, 0.0, self.canary.edges, fault)
+        checks.begun(Itself.of(about_itself(canary, self.rows, self.canary.share, self.canary.edges, self.symbols)))
+        return checks
+
+    def trials(self, in_model: Fault, in_service: Fault) -> list[tuple[str, int]]:
+        """The check that trips and after how many decisions, a trial; empty for none."""
+        out = []
+        champion = self.live[VALUES].to_numpy(np.float64)
+        canary = in_service(in_model(self.live[[f"{one}_other" for one in VALUES]].to_numpy(np.float64)))
+        begun = self.checks(in_model)
+        for start in np.linspace(0, len(champion) - DECISIONS, STARTS).astype(int):
+            checks = FastChecks(begun.rules, begun.expected, MS, tripped=begun.tripped)
+            for at in range(start, start + DECISIONS):
+                if checks.tripped or checks.observe(Scored(champion[at], canary[at], MS, MS)):
+                    break
+            out.append((checks.tripped.check, checks.tripped.decisions) if checks.tripped else ("", 0))
+        return out
+
+
+def pairs(data: Path, champion: str, honest: str) -> list[Pair]:
+    """Both, deployed at each moment."""
+    files = sorted((data / "05_model_input/model_input").rglob("*.parquet"))
+    rows = walk_forward.pool({str(file): pd.read_parquet(file) for file in files})
+    symbols = tuple(sorted(rows["symbol"].unique()))
+    described = json.loads((data / "09_deployment/procedure.json").read_text())
+    procedures = {one["name"]: _of_one(one) for one in described.get("members", [described])}
+    found = {file.stem: file for file in (data / "07_model_output/forecasts").rglob("*.parquet")}
+    told = {name: pd.read_parquet(found[name]) for name in (champion, honest)}
+    out = []
+    for share in DEPLOYED:
+        moment = rows["timestamp"].quantile(share)
+        known = settled(rows[rows["timestamp"] <= moment].reset_index(drop=True))
+        mine, theirs = (deployed(procedures[name], known, told[name], symbols) for name in (champion, honest))
+        seen = rows[(rows["timestamp"] > moment - AHEAD) & (rows["timestamp"] <= moment + AHEAD)].reset_index(drop=True)
+        live = seen[["timestamp", "symbol", "label"]].copy()
+        for one, suffix in ((mine, ""), (theirs, "_other")):
+            said = one.model.predict(seen)[VALUES]
+            live[[f"{name}{suffix}" for name in VALUES]] = said.to_numpy(np.float64)
+        live = live[
+            (live["timestamp"] > moment) & live[VALUES + [f"{one}_other" for one in VALUES]].notna().all(axis=1)
+        ]
+        out.append(Pair(mine, theirs, known, live.reset_index(drop=True), symbols))
+    return out
+
+
+def slow(rows: pd.DataFrame, fault: Fault, horizon: int) -> int:
     """Timestamps until the evidence that the canary is worse is 20 to 1; 0 for never."""
+    rows = rows.dropna(subset=["label"])
+    champion = rows[VALUES].to_numpy(np.float64)
+    canary = fault(rows[[f"{one}_other" for one in VALUES]].to_numpy(np.float64))
     bets, place = [Bet() for _ in range(horizon)], rows["label"].to_numpy(dtype=np.int64) + 1
     gains = np.log(np.maximum(champion[:, :3], 0.01)) - np.log(np.maximum(canary[:, :3], 0.01))
     table = pd.DataFrame({"gain": gains[np.arange(len(rows)), place], "bound": np.abs(gains).max(axis=1)})
@@ -71,6 +171,14 @@ def slow(rows: pd.DataFrame, champion: np.ndarray, canary: np.ndarray, horizon: 
     return 0
 
 
+def line(name: str, found: list[tuple[str, int]]) -> str:
+    """How many were taken back, when and by what."""
+    took = [decisions for check, decisions in found if check]
+    by = dict(Counter(check for check, _ in found if check))
+    when = f"median {np.median(took):.0f}, most {max(took)} decisions, by {by}" if took else "never"
+    return f"{name}: taken back {len(took)} of {len(found)} within {DECISIONS} ({when})"
+
+
 def main() -> None:
     """Print a line a canary."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -79,22 +187,20 @@ def main() -> None:
     parser.add_argument("--honest", default="xgboost")
     parser.add_argument("--horizon", type=int, default=24, help="bars that the label looks ahead")
     given = parser.parse_args()
-    rows = paired(given.data, given.champion, given.honest)
-    half = rows["timestamp"].quantile(0.5)
-    before, rules = rows[rows["timestamp"] < half], CanaryRules()
-    edges = [before[f"p_up{part}"].to_numpy() - before[f"p_down{part}"].to_numpy() for part in ("", "_other")]
-    expected = patient(measured(*edges), *edges, rules)
-    trial = rows[rows["timestamp"] >= half].reset_index(drop=True)
-    champion = trial[VALUES].to_numpy(np.float64)
-    print(f"expected of an honest canary: {expected}")
-    for name, said in faults(trial, trial[[f"{one}_other" for one in VALUES]].to_numpy(np.float64)).items():
-        starts = np.linspace(0, len(trial) - DECISIONS, TRIALS).astype(int)
-        ends = [slice(start, start + DECISIONS) for start in starts]
-        found = [fast(champion[part], said[part], expected, rules) for part in ends]
-        took = [decisions for _, decisions in found if decisions]
-        told = f"median {np.median(took):.0f}, most {max(took)} decisions" if took else "never"
-        bars = slow(trial, champion, said, given.horizon)
-        print(f"{name}: fast checks {len(took)} of {TRIALS} within {DECISIONS} ({told}); slow test {bars or 'no'} bars")
+    both = pairs(given.data, given.champion, given.honest)
+    for one in both:
+        print(f"expected of an honest canary: {one.checks(FAULTS['honest']).expected}")
+        about = about_itself(one.canary.model, one.rows, one.canary.share, one.canary.edges, one.symbols)
+        print(f"of the canary itself: {about}")
+    whole = pd.concat([one.live for one in both], ignore_index=True)
+    nothing = FAULTS["honest"]
+    for name, fault in FAULTS.items():
+        bars = slow(whole, fault, given.horizon)
+        print(
+            line(name, [end for one in both for end in one.trials(fault, nothing)]), f"; slow test {bars or 'no'} bars"
+        )
+        if name != "honest":
+            print(line(f"{name} in service", [end for one in both for end in one.trials(nothing, fault)]))
 
 
 if __name__ == "__main__":

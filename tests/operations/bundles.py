@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from tradewind.learning.ensemble import EQUAL_WEIGHT
 from tradewind.learning.ensemble.forecaster import EnsembleForecaster
@@ -18,6 +19,7 @@ from tradewind.market.universe import Universe
 from tradewind.operations.bundle import contents
 from tradewind.operations.bundle.contents import LATENCY, SPEC, Bundle
 from tradewind.operations.bundle.making import DecisionTerms, EnsembleProcedure, Findings, Procedure, make_bundle
+from tradewind.operations.bundle.past import ITSELF, PAST
 from tradewind.operations.bundle.regimes import fit_regimes
 from tradewind.operations.bundle.sealing import Files
 from tradewind.operations.bundle.warming import warm_files
@@ -70,11 +72,13 @@ def model_rows(seed: int, count: int = 900, edge: float = 1.0) -> pd.DataFrame:
     return rows.sort_values(["timestamp", "symbol"], kind="stable", ignore_index=True)
 
 
-def findings(name: str, verdict: str, rows: pd.DataFrame) -> Findings:
+def findings(name: str, verdict: str, rows: pd.DataFrame, edge: float = 1.0) -> Findings:
+    """Of a run whose folds knew what `model_rows` is made of, but for a little noise."""
     board = pd.DataFrame({"strategy": [name], "family": "model", "sharpe": 1.5, "sharpe_low": 0.2, "sharpe_high": 2.8})
     rng = np.random.default_rng(5)
-    up = np.clip(0.4 + 0.1 * rng.standard_normal(len(rows)), 0, 0.7)
-    forecasts = rows[["symbol", "timestamp"]].assign(p_up=up, p_flat=0.2, p_down=0.8 - up)
+    drift = edge * rows[NAMES[0]].to_numpy(np.float64) + 0.1 * rng.standard_normal(len(rows))
+    up, down = norm.sf(0.6 - drift), norm.cdf(-0.6 - drift)
+    forecasts = rows[["symbol", "timestamp"]].assign(p_up=up, p_flat=1.0 - up - down, p_down=down)
     return Findings({"verdict": verdict, "strategy": name}, board, forecasts, {"seed": 7})
 
 
@@ -85,7 +89,8 @@ def bundle_files(
     """The files of a bundle; other seeds give other bundles."""
     assert tuple(one.name for one in select(TERMS.selection, "1h", ())) == NAMES
     rows = model_rows(seed, count, edge)
-    return make_bundle(procedure_of(name), rows, TERMS, findings(name, verdict, rows), "2026-01-01T00:00:00+00:00")
+    told = findings(name, verdict, rows, edge)
+    return make_bundle(procedure_of(name), rows, TERMS, told, "2026-01-01T00:00:00+00:00")
 
 
 def procedure_of(name: str) -> Procedure | EnsembleProcedure:
@@ -125,7 +130,7 @@ def walk_bars(symbol: str, count: int, seed: int) -> pd.DataFrame:
 def stored_model(files: Files, name: str) -> Any:
     """The model that the bundle stores beside its graph."""
     kind: Any = EnsembleForecaster if name == EQUAL_WEIGHT else catalogue.model(name)
-    beside = {getattr(contents, one) for one in BESIDE}
+    beside = {ITSELF, PAST} | {getattr(contents, one) for one in BESIDE}
     return kind.from_files({key: content for key, content in files.items() if key not in beside})
 
 

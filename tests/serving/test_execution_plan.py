@@ -37,8 +37,8 @@ ORDER = {"symbol": "SIM1", "side": "buy", "quantity": 6.0, "price": 100.0, "dead
 
 
 def document() -> dict[str, Any]:
-    """A file of forecasts, of recordings whose walk is what the book shows and whose fills follow the queue."""
-    rng, table = np.random.default_rng(3), simulated()
+    """A file of forecasts, of recordings of SIM1 whose walk is what the book shows and whose fills follow the queue."""
+    rng, table = np.random.default_rng(3), simulated().assign(source="simulated/SIM1/2024-01-01")
     for name in FEATURES:
         table[name] = rng.uniform(-50.0, 50.0, len(table))
     table["walk"] = table["walk_now_bps"] + 0.1 * rng.normal(size=len(table))
@@ -139,14 +139,41 @@ def test_depth_below_the_size_gives_a_smaller_plan_with_the_reason(informed: Ser
     assert away["forecast"]["fill_probability"] is None
 
 
-def test_a_fee_that_is_not_the_accounts_is_told(informed: Service) -> None:
+def test_the_fee_is_the_accounts_whatever_the_forecast_was_learnt_with(informed: Service) -> None:
     forecast, champion = informed.functions.cost_forecast, informed.functions.models.now.champion
     assert forecast is not None and champion is not None
     request, spec = PlanRequest.model_validate(ORDER | {"book": BOOK}), champion.bundle.spec
-    same = forecast.model_copy(update={"taker_bps": spec.trading.costs.taker_fee_bps})
-    assert planned(request, spec, same, 2.0).reasons == []
-    other = planned(request, spec, same.model_copy(update={"taker_bps": 77.0}), 2.0)
-    assert "a taker's fee of 77 bps" in other.reasons[0]
+    own = spec.trading.costs.taker_fee_bps
+    same, other = (
+        planned(request, spec, forecast.model_copy(update={"taker_bps": fee}), 2.0) for fee in (own, own + 70.0)
+    )
+    assert same.reasons == other.reasons == [] and same.forecast is not None and other.forecast is not None
+    parts, shifted = (one.forecast.one_order_bps for one in (same, other) if one.forecast)
+    assert parts.fee == shifted.fee and parts.fee is not None and parts.fee.mean == own
+    assert parts.total is not None and shifted.total is not None
+    assert shifted.total.mean == pytest.approx(parts.total.mean)
+    # The cost that it was taught had the other fee in it, which is taken out again.
+    assert shifted.total.high == pytest.approx(parts.total.high - 70.0)
+
+
+@pytest.mark.parametrize("source", ["simulated/SIM2/2024-01-01", "elsewhere/SIM1/2024-01-01"])
+def test_a_forecast_of_another_symbol_or_venue_states_nothing_of_this_one(informed: Service, source: str) -> None:
+    forecast, champion = informed.functions.cost_forecast, informed.functions.models.now.champion
+    assert forecast is not None and champion is not None
+    request, spec = PlanRequest.model_validate(ORDER | {"book": BOOK}), champion.bundle.spec
+    wrong = planned(request, spec, forecast.model_copy(update={"sources": (source,)}), 2.0)
+    assert wrong.cost_by == "formula" and wrong.forecast is None
+    assert f"learnt from {source[:-11]}, and says nothing of simulated/SIM1" in wrong.reasons[0]
+    assert wrong.expected_cost_bps == planned(request, spec, None, 2.0).expected_cost_bps
+    both = forecast.model_copy(update={"sources": (source, *forecast.sources)})
+    assert planned(request, spec, both, 2.0).cost_by == "forecast"
+
+
+def test_the_same_book_of_another_symbol_is_answered_by_the_formula_at_both_doors(informed: Service) -> None:
+    body = ORDER | {"symbol": "SIM2", "book": BOOK}
+    said = by_rest(informed, body)
+    assert said["cost_by"] == "formula" and "says nothing of simulated/SIM2" in said["reasons"][0]
+    assert as_rest_says(by_grpc(informed, body)) == without_null(said)
 
 
 def test_slices_are_cut_to_the_depth_and_cost_what_is_left() -> None:
@@ -224,6 +251,8 @@ def test_a_file_that_holds_no_forecast_is_refused_with_its_name(tmp_path: Path) 
         ("{", "not a file of forecasts"),
         (json.dumps({"book": told}), "holds no forecast of recordings"),
         (json.dumps({"recordings": told | {"learnt_from": "worlds"}}), "learnt_from must be recordings"),
+        (json.dumps({"recordings": told | {"sources": ["x"]}}), "sources must be venue/symbol/day, found 'x'"),
+        (json.dumps({"recordings": told | {"sources": []}}), "sources must say which recordings"),
         (json.dumps({"recordings": told | {"centre": [0.0]}}), f"centre must have {len(FEATURES)} numbers"),
         (json.dumps({"recordings": told | {"horizon_s": -1}}), "horizon_s"),
         (json.dumps({"recordings": told | {"maker_bps": float("nan")}}), "NaN is no number"),

@@ -128,6 +128,8 @@ class Planted:
         match self._fault:
             case "inverted":
                 return said[[2, 1, 0, 3]] * np.array([1, 1, 1, -1])
+            case "tripled":
+                return said**3 / (said[:3] ** 3).sum()
             case "constant":
                 return np.array([0.39, 0.2, 0.41, 0.0])
             case "nan":

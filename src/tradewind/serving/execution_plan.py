@@ -46,14 +46,9 @@ def planned(request: PlanRequest, spec: BundleSpec, forecast: CostForecast | Non
         taken, own = _sides(request.book, request.side == "buy", spec.universe.venue, max_age_s)
         most = float(taken.sizes.sum())
         whole = min(request.quantity, most)
-        expected = _expected(request, forecast, taken, own, whole, max_age_s)
+        expected = _expected(request, spec, forecast, (taken, own), whole, max_age_s)
         if expected.reason:
             reasons.append(f"the formula states the cost: {expected.reason}")
-        elif forecast is not None and forecast.taker_bps != costs.taker_fee_bps:
-            reasons.append(
-                f"the forecast counts a taker's fee of {forecast.taker_bps:g} bps, the account's is "
-                f"{costs.taker_fee_bps:g}"
-            )
     order = Order(
         request.quantity, request.price, request.deadline_s, request.urgency, request.limit_price,
         request.volatility_per_bar, request.bar_volume,
@@ -104,18 +99,25 @@ def _refuse(reason: str | None, field: str) -> None:
 
 
 def _expected(
-    request: PlanRequest, forecast: CostForecast | None, taken: VenueBook, own: VenueBook, quantity: float,
-    max_age_s: float,
+    request: PlanRequest, spec: BundleSpec, forecast: CostForecast | None, sides: tuple[VenueBook, VenueBook],
+    quantity: float, max_age_s: float,
 ) -> Expected:  # fmt: skip
+    """By the forecast, at the account's fee; nothing and the reason where it does not know this market or this book."""
     nothing = (math.nan, math.nan)
     if forecast is None:
         return Expected(None, nothing, "the service has no forecast of costs")
+    market = f"{spec.universe.venue}/{request.symbol}"
+    if market not in forecast.markets:
+        return Expected(
+            None, nothing, f"the forecast was learnt from {', '.join(forecast.markets)}, and says nothing of {market}"
+        )
     lately = [getattr(request.book, name) for name in LATELY]
     missing = [f"book.{name}" for name, value in zip(LATELY, lately, strict=True) if value is None]
     if missing:
         return Expected(None, nothing, f"the forecast needs {', '.join(missing)}")
     signed = quantity if request.side == "buy" else -quantity
-    return one_order_cost(forecast, taken, own, signed, Market(*lately), max_age_s)
+    fee = spec.trading.costs.taker_fee_bps
+    return one_order_cost(forecast, *sides, signed, Market(*lately), max_age_s, fee)
 
 
 def _told(

@@ -16,7 +16,7 @@ from tradewind.operations.bundle.regimes import RegimesInService
 from tradewind.operations.bundle.warming import DECISIONS, STATE, read_decisions
 from tradewind.serving.refusals import Refusal
 from tradewind.trading.decision.decider import Decider, decisions_of
-from tradewind.trading.decision.protocols import Decision
+from tradewind.trading.decision.protocols import Decision, Observed
 from tradewind.trading.decision.state import DecisionState
 
 Floats = NDArray[np.float64]
@@ -32,6 +32,7 @@ class Variant:
         overridden: what the gate missed when an operator let it in.
         latest: the last decision of each symbol.
         regimes: its models of regimes, after the same bars; None if it has none.
+        observed: what its last decisions were made of.
     """
 
     version: int
@@ -41,6 +42,7 @@ class Variant:
     _decider: Decider
     _state: DecisionState
     regimes: RegimesInService | None = None
+    observed: tuple[Observed, ...] = ()
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -91,6 +93,7 @@ class Variant:
             self._state, observed = self._decider.observe(self._state, arrivals)
             if self.regimes is not None:
                 self.regimes.take_in(observed)
+            self.observed = observed
             decisions = decisions_of(observed)
             self.latest = {**self.latest, **{one.symbol: one for one in decisions}}
             return decisions

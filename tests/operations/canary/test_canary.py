@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from tests.depth import deep
 from tradewind.operations.bundle.measuring import EDGES
-from tradewind.operations.canary.expectation import Expectation, expectation, measured
+from tradewind.operations.canary.expectation import Expectation, expectation, measured, on_past_rows
 from tradewind.operations.canary.fast_checks import FastChecks, Scored, Tripped
-from tradewind.operations.canary.patience import patient
+from tradewind.operations.canary.patience import MOST, patient
 from tradewind.operations.canary.power import days_to_promote
 from tradewind.operations.canary.routing import DAY_MS, is_canarys
 from tradewind.operations.canary.rules import CanaryRules
@@ -59,7 +60,7 @@ def expected_of(honest: Expectation | None = None) -> Expectation:
     market = Market(999, 20_000)
     found = honest or measured(market.champion, market.honest)
     assert found is not None
-    return patient(found, market.champion, market.honest, RULES)
+    return patient(found, market.champion, market.honest)
 
 
 EXPECTED = expected_of()
@@ -168,7 +169,18 @@ def test_a_pair_that_drifts_apart_for_weeks_is_given_patience_and_one_that_does_
     apart = np.repeat(rng.random(100) < 0.3, 200)  # in some weeks they say opposite things
     drifting = np.where(apart, -0.3 * steady.honest, steady.honest)
     found = measured(steady.champion, drifting)
-    assert found is not None and patient(found, steady.champion, drifting, RULES).patience > 1.0
+    assert found is not None and patient(found, steady.champion, drifting).patience > 1.0
+
+
+def test_walk_forwards_that_are_too_short_to_say_are_given_the_most_patience() -> None:
+    market = Market(6, 2 * 10 * 250)
+    found = measured(market.champion, market.honest)
+    assert found is not None and patient(found, market.champion, market.honest).patience == 1.0
+    few = slice(None, 2 * 9 * 200)
+    assert patient(found, market.champion[few], market.honest[few]).patience == MOST
+    quiet = np.where(np.arange(len(market.champion)) % 10 == 0, market.champion, 0.0)  # it hardly ever speaks
+    assert patient(found, quiet, market.honest).patience == MOST
+    assert patient(found, market.champion, market.champion).patience == 1.0
 
 
 def test_patience_takes_back_fewer_honest_ones_and_an_inverted_one_still() -> None:
@@ -177,6 +189,92 @@ def test_patience_takes_back_fewer_honest_ones_and_an_inverted_one_still() -> No
     took = next(at for at, one in enumerate(paired(market, -market.honest), 1) if slower.observe(one))
     swift = trial(paired(market := Market(3), -market.honest))
     assert swift is not None and swift.decisions < took < 60
+
+
+class Families:
+    """Edges of a champion and of an honest canary of another family: each knows something of its own, and for weeks it
+    says other things. A fold of either has a width of its own, a deployed model has one."""
+
+    def __init__(self, seed: int, length: int, folds: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+
+        def series(kept: float) -> Floats:
+            shocks = np.sqrt(1 - kept**2) * rng.standard_normal(length + 300)
+            return np.asarray(lfilter([1.0], [1.0, -kept], shocks))[300:]
+
+        common = series(0.9)
+        self.champion, self.honest = (0.08 * (common + 0.45 * series(0.97)) for _ in range(2))
+        for edges in (self.champion, self.honest) if folds else ():
+            edges *= np.repeat(np.exp(0.6 * rng.standard_normal(folds)), length // folds)
+
+
+def expected_of_families() -> tuple[Expectation, Expectation]:
+    """Of a long walk-forward alone, as it was before bundles held past rows; and of past rows."""
+    folds, past = Families(1, 20_000, 20), Families(2, 20_000)
+    found = measured(folds.champion, folds.honest)
+    assert found is not None
+    found = patient(found, folds.champion, folds.honest)
+    rows = slice(None, None, 20_000 // 256)
+    said = [np.stack([forecast(edge) for edge in edges[rows]]) for edges in (past.champion, past.honest)]
+    deployed = on_past_rows(said[0], said[1], found.patience)
+    assert deployed is not None
+    return found, deployed
+
+
+def compared(seed: int, expected: Expectation, turned: float = 1.0) -> int:
+    """Decisions until the edges alone take the canary back, 0 for never."""
+    market, checks = Families(5000 + seed, DECISIONS), FastChecks(RULES, expected, BASELINE_MS)
+    pairs = zip(market.champion.tolist(), (turned * market.honest).tolist(), strict=True)
+    return next((at for at, (mine, theirs) in enumerate(pairs, 1) if checks.compare(mine, theirs)), 0)
+
+
+@pytest.mark.parametrize("runs", [50, deep(200)])
+def test_an_honest_canary_of_another_family_is_left_alone(runs: int) -> None:
+    folds, deployed = expected_of_families()
+    print(f"of folds {folds}, of deployed models {deployed}")
+    taken = [seed for seed in range(runs) if compared(seed, deployed)]
+    planted = [seed for seed in range(runs) if compared(seed, folds._replace(patience=1.0))]
+    print(f"{len(taken)} of {runs} taken back; by folds, every decision counted as new, {len(planted)}")
+    assert len(taken) <= 0.02 * runs
+    assert len(planted) > 0.1 * runs, "what was mended must be seen to matter"
+
+
+@pytest.mark.parametrize("runs", [20, deep(100)])
+def test_an_inverted_one_of_another_family_is_found_by_its_edges_alone(runs: int) -> None:
+    _, deployed = expected_of_families()
+    took = [compared(seed, deployed, turned=-1.0) for seed in range(runs)]
+    print(f"median {np.median(took):.0f}, most {max(took)} decisions")
+    assert min(took) > 0 and np.median(took) < 60
+
+
+def test_what_says_nothing_or_the_opposite_of_past_rows_never_answers() -> None:
+    market = Families(3, 2000)
+    champion = np.stack([forecast(edge) for edge in market.champion])
+    for edges, check in ((0.001 * market.honest, "spread"), (0.0 * market.honest, "spread"),
+                         (-market.honest, "correlation")):  # fmt: skip
+        checks = FastChecks(RULES, on_past_rows(champion, np.stack([forecast(edge) for edge in edges])), BASELINE_MS)
+        found = checks.begun(None)
+        assert found is not None and (found.check, found.decisions) == (check, 0)
+    honest = np.stack([forecast(edge) for edge in market.honest])
+    assert FastChecks(RULES, on_past_rows(champion, honest), BASELINE_MS).begun(None) is None
+    assert on_past_rows(champion[:99], honest[:99]) is None
+
+
+def test_beside_a_champion_that_says_nothing_a_canary_is_compared_with_its_own_past() -> None:
+    market = Families(4, 2000)
+    honest = np.stack([forecast(edge) for edge in market.honest])
+    silent = np.stack([forecast(0.0)] * len(honest))
+    expected = on_past_rows(silent, honest)
+    assert expected is not None and not expected.is_comparable
+
+    def taken(edges: Floats) -> tuple[str, str] | None:
+        checks = FastChecks(RULES, expected, BASELINE_MS)
+        return next((found for edge in edges[:DECISIONS] if (found := checks.compare(0.0, edge))), None)
+
+    assert taken(market.honest) is None
+    for faulty in (5 * market.honest, np.full(DECISIONS, 0.001)):
+        found = taken(faulty)
+        assert found is not None and found[0] == "spread"
 
 
 def test_routing_keeps_days_whole_and_its_share() -> None:

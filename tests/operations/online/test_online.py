@@ -160,7 +160,7 @@ def trial_of(parent: Bundle, made: Bundle, ahead: pd.DataFrame) -> tuple[str, fl
     forecasts = parent.array(WALK_FORWARD), made.array(WALK_FORWARD)
     expected = expectation(*forecasts)
     assert expected is not None
-    checks = FastChecks(TRIAL, patient(expected, *in_common(*forecasts).T, TRIAL), 1.0)
+    checks = FastChecks(TRIAL, patient(expected, *in_common(*forecasts).T), 1.0)
     slow = SlowTest(TRIAL, TERMS.horizon_bars, MINUTE)
     x = ahead[list(parent.spec.features)].to_numpy(dtype=np.float32)
     mine, theirs = (one.forecaster.predict_many(x) for one in (parent, made))

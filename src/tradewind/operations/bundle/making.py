@@ -31,6 +31,7 @@ from tradewind.operations.bundle import contents
 from tradewind.operations.bundle.contents import BundleSpec, Evidence, array_file, json_file
 from tradewind.operations.bundle.drift import drift_document
 from tradewind.operations.bundle.measuring import edges_of, latency_baseline, reference_distributions
+from tradewind.operations.bundle.past import ITSELF, PAST, about_itself, past_inputs
 from tradewind.operations.bundle.sealing import Files
 from tradewind.trading.setup import TradingSetup
 
@@ -197,6 +198,7 @@ def make_bundle(
         contents.DRIFT: drift_document(known, findings.forecasts, model.features, terms.universe, procedure.seed),
         contents.LATENCY: latency_baseline(forecaster.predict_row, probe),
         contents.VERDICT: findings.verdict,
+        ITSELF: about_itself(model, known, calibration_share(procedure), edges, terms.universe.symbols),
     }
     return {
         **model.files(),
@@ -205,7 +207,14 @@ def make_bundle(
         contents.PROBE: array_file(probe),
         contents.EXPECTED: array_file(expected),
         contents.WALK_FORWARD: array_file(edges),
+        PAST: array_file(past_inputs(known, model, forecaster.reads_windows)),
     }
+
+
+def calibration_share(procedure: Procedure | EnsembleProcedure) -> float:
+    """Of the time of its training rows, at their end; of an ensemble that of its first member."""
+    rules = procedure.members[0] if isinstance(procedure, EnsembleProcedure) else procedure
+    return rules.training.calibration_share
 
 
 def probe_rows(rows: pd.DataFrame, model: Forecaster) -> NDArray[np.float32]:

@@ -1,7 +1,9 @@
 """Checks of a canary that wait for no outcome: each finds a fault of its own kind within tens of decisions.
 
-Signs and latency are tested by Wald's sequential probability ratio (1945), spread and correlation once there are
-enough decisions, with bounds that a look after every decision does not wear out.
+Exact ones come first: the refit beside its own procedure (`itself`), the probe, and what the canary says of the very
+row that the champion decided on (`inputs`). They do not depend on how alike the two models are. What they cannot see is
+left to statistics: signs and latency by Wald's sequential probability ratio (1945), spread and correlation once there
+are enough decisions, with bounds that a look after every decision does not wear out.
 """
 
 import math
@@ -11,13 +13,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tradewind.operations.canary.expectation import SMALL, Expectation
+from tradewind.metrics.agreement import SMALL, STILL
+from tradewind.operations.canary.expectation import Expectation
+from tradewind.operations.canary.itself import Itself, fault_of
 from tradewind.operations.canary.rules import CanaryRules
 
 # Without walk-forward forecasts in common: what honest pairs of other families showed at least.
 UNKNOWN = Expectation(agreement=0.66, ratio=1.0, correlation=0.4, deviation=0.0)
 SLOW_NOW_AND_THEN, SLOW = 0.05, 0.35
 SIGMAS = 3.5
+SILENT = 0.02  # on past rows: a canary whose edges are so many times as wide as the champion's says nothing
+SAME = 0.1  # of its spread: what a canary decided by and what it says of the champion's features differ by less
 
 
 class Scored(NamedTuple):
@@ -27,6 +33,8 @@ class Scored(NamedTuple):
         champion, canary: (4,) p_down, p_flat, p_up, expected return; of the canary None where it failed.
         champion_ms, canary_ms: how long each took.
         lag_bars: by how many bars the canary's features were older than the champion's.
+        elsewhere: by how much the edge that the canary decided by differs from what it says of the champion's features,
+            in units of its own spread; 0 where both were asked about the same ones.
     """
 
     champion: NDArray[np.float64]
@@ -34,6 +42,7 @@ class Scored(NamedTuple):
     champion_ms: float
     canary_ms: float
     lag_bars: float = 0.0
+    elsewhere: float = 0.0
 
 
 class Tripped(NamedTuple):
@@ -78,6 +87,7 @@ class FastChecks:
     _latency: Sequential = field(init=False)
     _sums: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     _lagging: int = 0
+    _elsewhere: int = 0
 
     def __post_init__(self) -> None:
         usual = min(max((self.expected or UNKNOWN).agreement, 0.6), 0.98)
@@ -88,11 +98,25 @@ class FastChecks:
         """What is wrong after one more decision, if anything; once tripped it stays so."""
         if self.tripped is None:
             self.decisions += 1
-            found = self._failure(scored) or self._late(scored)
+            found = self._failure(scored) or self._inputs(scored) or self._late(scored)
             if found is None:
                 found = self.compare(_edge(scored.champion), _edge(scored.canary))
             if found:
                 self.tripped = Tripped(found[0], self.decisions, found[1])
+        return self.tripped
+
+    def begun(self, itself: Itself | None) -> Tripped | None:
+        """What is wrong before the first decision, by what is known of the canary and of both on past rows."""
+        why = fault_of(itself) if itself else None
+        if self.tripped is None and why:
+            self.tripped = Tripped("itself", self.decisions, why)
+        expected = self.expected
+        if self.tripped is None and expected and expected.ratio < SILENT:
+            why = f"in the past its edges were {expected.ratio:.3f} times as wide as the champion's"
+            self.tripped = Tripped("spread", self.decisions, why)
+        if self.tripped is None and expected and expected.is_opposite:
+            why = f"in the past its edges went with the champion's by {expected.correlation:.2f}"
+            self.tripped = Tripped("correlation", self.decisions, why)
         return self.tripped
 
     def probed(self, apart: float, tolerance: float) -> Tripped | None:
@@ -114,9 +138,25 @@ class FastChecks:
             return "freshness", f"its features are {scored.lag_bars:g} bars older than the champion's"
         return None
 
+    def _inputs(self, scored: Scored) -> tuple[str, str] | None:
+        """Whether it decided by other features than the champion's: another symbol's, or older ones."""
+        self._elsewhere = 0 if scored.elsewhere <= SAME else self._elsewhere + 1  # no number is not the same
+        if self._elsewhere >= 3:
+            return (
+                "inputs",
+                f"its edge is {scored.elsewhere:.1f} of its spread from what it says of the champion's features",
+            )
+        return None
+
     def compare(self, mine: float, theirs: float) -> tuple[str, str] | None:
-        """The checks of the two edges alone, of champion and canary: signs, spread and correlation."""
-        return self._sign(mine, theirs) or self._spread(mine, theirs)
+        """The checks of the two edges alone, of champion and canary: signs, spread and correlation.
+
+        Where they have no common ground the canary's spread is compared with its own on past rows, and nothing else.
+        """
+        if self.expected is None or self.expected.is_comparable:
+            return self._sign(mine, theirs) or self._spread(mine, theirs, self.expected or UNKNOWN)
+        own = max(self.expected.ratio * self.expected.deviation, STILL)
+        return self._spread(1.0, theirs / own, self.expected._replace(ratio=1.0))
 
     def _late(self, scored: Scored) -> tuple[str, str] | None:
         slow = self.rules.latency_multiple * max(self.baseline_p99_ms, scored.champion_ms)
@@ -134,14 +174,13 @@ class FastChecks:
     def _deviation(self) -> float:
         return self.expected.deviation if self.expected else 0.0
 
-    def _spread(self, mine: float, theirs: float) -> tuple[str, str] | None:
+    def _spread(self, mine: float, theirs: float, expected: Expectation) -> tuple[str, str] | None:
         """Of the two edges around zero, since a model without an edge says zero."""
         count, square, other, product = self._sums
         self._sums = (count + 1, square + mine * mine, other + theirs * theirs, product + mine * theirs)
         count, square, other, product = self._sums
         if count < self.rules.min_decisions or square < 1e-12:
             return None
-        expected = self.expected or UNKNOWN
         count /= expected.patience
         ratio = math.sqrt(other / square) / expected.ratio
         correlation = product / math.sqrt(square * max(other, 1e-24))
@@ -151,11 +190,10 @@ class FastChecks:
         if apart - error > high or apart + error < low:
             return "spread", f"its edges are {ratio:.2f} times as wide as expected"
         usual = math.atanh(min(max(expected.correlation, 0.0), 0.99))
-        if math.atanh(min(max(correlation, -0.999), 0.999)) + SIGMAS / math.sqrt(count) < 0.5 * usual:
-            return (
-                "correlation",
-                f"its edges go with the champion's by {correlation:.2f}, not {expected.correlation:.2f}",
-            )
+        together = math.atanh(min(max(correlation, -0.999), 0.999)) + SIGMAS / math.sqrt(count)
+        if expected.is_comparable and together < 0.5 * usual:
+            why = f"its edges go with the champion's by {correlation:.2f}, not {expected.correlation:.2f}"
+            return "correlation", why
         return None
 
 

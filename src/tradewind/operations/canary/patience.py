@@ -1,48 +1,40 @@
-"""How much evidence the fast checks ask for: so much that the canary's own walk-forward would not have been taken back.
-
-Neighbouring decisions tell nearly the same, and two honest models drift apart for weeks and together again: a test that
-counts every decision as new takes such a canary back. How long they do so is seen on both walk-forwards.
+"""How many neighbouring decisions count as one: they tell nearly the same, and two honest models drift apart for weeks
+and together again, so that a test that counts every decision as new takes such a canary back.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tradewind.metrics.agreement import FEWEST, SMALL
 from tradewind.operations.canary.expectation import Expectation
-from tradewind.operations.canary.fast_checks import FastChecks
-from tradewind.operations.canary.rules import CanaryRules
 
-STEPS = (1.0, 1.5, 2.0, 3.0)  # with more, faults would take more than hundreds of decisions
-TRIAL = 1000  # decisions of one replayed trial
-APART = 200  # decisions from the beginning of one to that of the next
+TRIAL = 200  # decisions within which a fault is to be found, and over which agreement is looked at
+MOST = 12.0  # with more, faults would take more than so many decisions
+FEWEST_STRETCHES = 10  # of so many decisions each, below which the walk-forwards are too short to say
 
 
-def patient(
-    expected: Expectation, champion: NDArray[np.float64], canary: NDArray[np.float64], rules: CanaryRules
-) -> Expectation:
-    """The expectation with the least patience by which at most `rules.most_false` of replayed trials end, 3 at most.
+def patient(expected: Expectation, champion: NDArray[np.float64], canary: NDArray[np.float64]) -> Expectation:
+    """The expectation with its patience: how much more the agreement varies from trial to trial than if every decision
+    were drawn alone (the variance inflation of batch means), 1 to `MOST`.
 
-    Trials are replayed on the newer half of the walk-forward, whose models are nearer to those on trial.
+    Measured on the newer half of both walk-forwards, and by signs: the width of the edges differs from fold to fold, of
+    two deployed models it does not. A factor within its own error of one is one; where they are too short to say, or
+    the champion says too little in them, it is `MOST`.
 
     Args:
         expected: of the two.
         champion: its edges in the walk-forward, in the order of time.
         canary: its edges on the same bars.
-        rules: of the trial.
     """
-    starts = range(len(champion) // 2, max(len(champion) - TRIAL // 2, len(champion) // 2 + 1), APART)
-    mine, theirs = champion.tolist(), canary.tolist()
-    allowed = rules.most_false * len(starts)
-    open_ones = list(starts)
-    for step in STEPS:
-        found = expected._replace(patience=step)
-        # More patience ends no trial that less did not end.
-        open_ones = [start for start in open_ones if _ends(found, mine, theirs, start, rules)]
-        if len(open_ones) <= allowed:
-            return found
-    return expected._replace(patience=STEPS[-1])
-
-
-def _ends(expected: Expectation, champion: list[float], canary: list[float], start: int, rules: CanaryRules) -> bool:
-    checks = FastChecks(rules, expected, 1.0)
-    pairs = zip(champion[start : start + TRIAL], canary[start : start + TRIAL], strict=True)
-    return any(checks.compare(mine, theirs) for mine, theirs in pairs)
+    mine, theirs = champion[len(champion) // 2 :], canary[len(canary) // 2 :]
+    said = np.abs(mine) >= SMALL * mine.std()
+    differs = (np.sign(mine) != np.sign(theirs))[said].astype(np.float64)
+    stretches, share = len(differs) // TRIAL, float(differs.mean()) if len(differs) else 0.0
+    if len(differs) >= FEWEST and share in (0.0, 1.0):
+        return expected  # they never differ, or always do
+    if stretches < FEWEST_STRETCHES:
+        return expected._replace(patience=MOST)
+    means = differs[len(differs) % TRIAL :].reshape(stretches, TRIAL).mean(axis=1)
+    factor = float(means.var(ddof=1)) / (share * (1.0 - share) / TRIAL)
+    error = 2.0 * float(np.sqrt(2.0 / (stretches - 1)))
+    return expected._replace(patience=1.0 if factor < 1.0 + error else min(factor, MOST))

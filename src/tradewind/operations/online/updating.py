@@ -22,6 +22,7 @@ from tradewind.operations.bundle.contents import Bundle, array_file, json_file
 from tradewind.operations.bundle.drift import log_losses
 from tradewind.operations.bundle.measuring import latency_baseline
 from tradewind.operations.bundle.origins import ORIGINS
+from tradewind.operations.bundle.past import ITSELF
 from tradewind.operations.bundle.regimes import RegimesInService
 from tradewind.operations.bundle.sealing import Files
 from tradewind.operations.bundle.warming import DECISIONS, STATE
@@ -106,7 +107,8 @@ def updated_bundle(
     kept = {
         name: content
         for name, content in parent.files.items()
-        if name not in (STATE, DECISIONS, ORIGINS)  # of the parent: what calls this makes them anew
+        # Of the parent: what calls this makes the first three anew; the last is about a refit and its own folds.
+        if name not in (STATE, DECISIONS, ORIGINS, ITSELF)
     }
     files: Files = {
         **kept, **after.files(), contents.GRAPH: graph, contents.SPEC: json_file(_spec(parent, lessons, created_at)),

@@ -111,6 +111,11 @@ class CostForecast(Parameters):
     most: tuple[float, ...]
     parts: dict[str, dict[str, PartModel]]
 
+    @property
+    def markets(self) -> tuple[str, ...]:
+        """What it was learnt from, `venue/symbol` each: of recordings, whose sources are `venue/symbol/day`."""
+        return tuple(sorted({name.rpartition("/")[0] for name in self.sources}))
+
     def covers(self, x: Floats) -> Flags:
         """Whether every feature lies within what was learnt from, (orders,)."""
         return np.asarray(((x >= np.array(self.least)) & (x <= np.array(self.most))).all(axis=1))

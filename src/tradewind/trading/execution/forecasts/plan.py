@@ -96,6 +96,10 @@ def _why_damaged(forecast: CostForecast) -> str | None:
     """What keeps a forecast from stating the cost of one order by the features that there are now."""
     if forecast.learnt_from != "recordings":
         return "learnt_from must be recordings: a world's prices are not the market's"
+    if unnamed := next((one for one in forecast.sources if one.count("/") != 2), None):
+        return f"sources must be venue/symbol/day, found {unnamed!r}"
+    if not forecast.sources:
+        return "sources must say which recordings it was learnt from"
     for name in ("centre", "spread", "least", "most"):
         if len(getattr(forecast, name)) != len(FEATURES):
             return f"{name} must have {len(FEATURES)} numbers, one a feature"
@@ -110,8 +114,9 @@ def _why_damaged(forecast: CostForecast) -> str | None:
 
 
 def one_order_cost(
-    forecast: CostForecast, taken: VenueBook, own: VenueBook, quantity: float, market: Market, max_age_s: float = 2.0
-) -> Expected:
+    forecast: CostForecast, taken: VenueBook, own: VenueBook, quantity: float, market: Market, max_age_s: float = 2.0,
+    taker_bps: float | None = None,
+) -> Expected:  # fmt: skip
     """What one market order is expected to cost; no figure where the book has no price or is unlike those learnt from.
 
     Args:
@@ -121,6 +126,8 @@ def one_order_cost(
         quantity: units, positive for a purchase, negative for a sale.
         market: what is known beside the book.
         max_age_s: an older book has no price.
+        taker_bps: the account's fee, in place of the one that the forecast was learnt with: of one order at market the
+            fee is a constant, so that total and interval move by the difference.
     """
     buys = quantity > 0
     reason = why_unusable(taken, buys, max_age_s) or why_unusable(own, not buys, max_age_s)
@@ -137,12 +144,14 @@ def one_order_cost(
     if not forecast.covers(x)[0]:
         return Expected(None, NOTHING, "the situation lies outside of what the forecast was trained on")
     said = forecast.predict(ONE_ORDER, x)
+    other = 0.0 if taker_bps is None else taker_bps - forecast.taker_bps
+    said["fee"] = Predicted(*(part + other for part in said["fee"]))
     named = ("fee", "spread", "walk", "impact", "drift")
     parts: dict[str, tuple[float, float, float]] = {name: _numbers(said[name]) for name in named if name in said}
     fee, spread, walk, impact, drift = (parts[name][0] if name in parts else 0.0 for name in named)
     cost = CostBps(fee + spread + walk + drift + impact, fee, spread, walk + drift, impact)
     _, low, high = _numbers(said[COST])
-    parts["total"] = (cost.total, low, high)
+    parts["total"] = (cost.total, low + other, high + other)
     resting = forecast.predict(POST_THEN_CROSS, x).get(FILL) if POST_THEN_CROSS in forecast.parts else None
     return Expected(cost, (low, high), "", parts, None if resting is None else _numbers(resting))
 
