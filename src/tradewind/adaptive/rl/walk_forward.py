@@ -29,7 +29,7 @@ from tradewind.trading.setup import TradingSetup
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 6  # part of every key: raise it when training changes in a way that parameters do not show
+FORMAT = 7  # part of every key: raise it when training changes in a way that parameters do not show
 FAMILY = "agent"
 NO_SEED = -1  # of positions that are the mean of several
 KEYS = ["strategy", "seed", "fold", "symbol", "timestamp"]

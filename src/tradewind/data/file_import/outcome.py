@@ -76,7 +76,9 @@ def to_deliveries(plan: ImportPlan, received_at: datetime) -> list[Delivery]:
     for bars in plan.bars:
         own = plan.quarantine(bars.key)
         source = f"file.{plan.path.name}"
-        delivery = receive(bars.rows, bars.key, source, received_at, may_end_open=True, calendar=bars.calendar)
+        delivery = receive(
+            bars.rows, bars.key, source, received_at, may_end_open=bars.may_end_open, calendar=bars.calendar
+        )
         late = delivery.rejected.assign(source_row=bars.source_row[delivery.rejected["source_row"]])
         deliveries.append(
             replace(delivery, rejected=_joined([own, late]), rows_received=delivery.rows_received + len(own))

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 EXPLAINED_SIDE_BY_SIDE = 2
 WALK_FORWARD = -1  # the path of a forecast that is made in the order of history
 
-FORMAT = 4  # part of every key: raise it when training changes in a way that parameters do not show
+FORMAT = 5  # part of every key: raise it when training changes in a way that parameters do not show
 
 
 class TrainingRules(Parameters):
