@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tradewind.adaptive.rl.episodes import STEP_FIELDS
 from tradewind.adaptive.rl.forecasts import join
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
-from tradewind.adaptive.rl.parameters import AgentParameters
+from tradewind.adaptive.rl.parameters import OFF_POLICY, AgentParameters
 from tradewind.adaptive.rl.policies import LOG, LOG_COLUMNS, Policy, run_policy
 from tradewind.adaptive.rl.preparation import FoldMarkets, prepare
 from tradewind.adaptive.rl.responses import MULTIPLES, responses
@@ -61,6 +61,12 @@ class AgentRules(Parameters):
     environment: EnvironmentRules = EnvironmentRules()
     reward: RewardRules = RewardRules()
     training: AgentTraining = AgentTraining()
+
+    @model_validator(mode="after")
+    def _acts_as_it_can(self) -> "AgentRules":
+        if self.agent.algorithm in OFF_POLICY and self.environment.actions == "discrete":
+            raise ValueError(f"{self.agent.algorithm} needs environment.actions continuous, found discrete")
+        return self
 
 
 @dataclass(frozen=True)
