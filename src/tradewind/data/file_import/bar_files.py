@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.several_markets import require_one_market
 from tradewind.data.file_import.tables import is_text, number_cells, optional_cells
 from tradewind.data.file_import.time_columns import Times, read_times
 from tradewind.data.file_import.volumes import ABSURD_OPEN, DISAGREE, absurd_opens, read_volumes, volume_columns
@@ -135,6 +136,8 @@ def read_bars(
     if forming is not None:
         notes.add_finding("bars still open", f"{int(forming.sum()):,} rows", f"column {flag!r} says it")
         _reject(reason, NOT_CLOSED, forming)
+    used = {*columns.values(), *volume_columns(table), *trades, *([flag] if flag else [])}
+    require_one_market(table, groups, opened, values, used, notes)
     _reject(reason, DISAGREE, volumes.disagree)
     for rows in groups.values():
         own_prices = {name: numbers[rows] for name, numbers in prices.items()}
