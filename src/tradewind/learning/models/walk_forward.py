@@ -124,15 +124,16 @@ def pool(model_input: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def split_training(rows: pd.DataFrame, rules: TrainingRules) -> Training:
     """Purged training rows with what each is for: to fit, to stop and to calibrate, in the order of time."""
-    earlier, calibration = inner_split(rows, rules.calibration_share)
-    assert_no_leak(rows, earlier, calibration)
-    rest = rows[earlier]
+    instants = rows[["timestamp", "horizon_end"]]  # alone: a copy of all features for each question would be large
+    earlier, calibration = inner_split(instants, rules.calibration_share)
+    assert_no_leak(instants, earlier, calibration)
+    rest = instants[earlier]
     inner_fit, inner_valid = inner_split(rest, rules.valid_share)
     assert_no_leak(rest, inner_fit, inner_valid)
     fit, thinned, valid = (np.zeros(len(rows), dtype=np.bool_) for _ in range(3))
     fit[np.flatnonzero(earlier)[inner_fit]] = True
     valid[np.flatnonzero(earlier)[inner_valid]] = True
-    thinned[np.flatnonzero(fit)[thin(rows[fit], rules.row_stride)]] = True
+    thinned[np.flatnonzero(fit)[thin(instants[fit], rules.row_stride)]] = True
     return Training(rows, fit, thinned, valid, calibration)
 
 
