@@ -112,9 +112,8 @@ class Contents:
             content = path.read_bytes()
             total = hashlib.sha256(content)
             for key in json.loads(content).values():
-                total.update(
-                    hashlib.sha256((path.parent / "folds" / str(key)[:24] / "manifest.json").read_bytes()).digest()
-                )
+                manifest = path.parent / "folds" / str(key)[:24] / "manifest.json"
+                total.update(hashlib.sha256(manifest.read_bytes()).digest())
         except (OSError, ValueError, AttributeError):
             return None
         return total.hexdigest()

@@ -164,6 +164,15 @@ def test_a_canary_can_be_withdrawn(registry: Registry) -> None:
         registry.move("staging", "canary", 2, None, ME)
 
 
+def test_no_version_has_two_roles(registry: Registry) -> None:
+    registry.move("production", "champion", 2, 1, ME)
+    assert registry.move("production", "champion", 2, 2, ME) == Roles(2, None, 1)  # its own successor: 1 stays previous
+    with pytest.raises(BadParameters, match="needs a champion that it is not"):
+        registry.move("production", "canary", 2, None, ME)
+    assert registry.move("production", "canary", 1, None, ME) == Roles(2, 1, 1)
+    assert registry.rollback("production", 2, ME) == Roles(1)  # who answers again is on trial no more
+
+
 def test_moves_can_neither_be_changed_nor_removed(registry: Registry) -> None:
     with sqlite3.connect(registry._folder / DATABASE) as base:
         for statement in ("DELETE FROM moves", "UPDATE moves SET who = 'another'"):

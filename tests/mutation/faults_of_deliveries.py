@@ -1,0 +1,157 @@
+"""Named faults in what files say of their rows, in what replaces what, and in what vouches for a stored model."""
+
+from tests.mutation.fault import Fault
+
+_STALE = "tests/kinds/test_kind_04_stale_rows.py -k 'not random and not torso'"
+_FORMATS = "tests/kinds/test_kind_11_formats.py"
+_REPLACES = "tests/kinds/test_kind_12_one_replaces_another.py"
+_OTHERS = "tests/kinds/test_kind_14_files_of_others.py -k 'model or list'"
+_BOOSTING = "tests/learning/models/test_boosting.py"
+
+FAULTS = [
+    # rows
+    Fault(
+        "a bar that was still forming taken from a file",
+        "data/file_import/bar_files.py",
+        "        _reject(reason, NOT_CLOSED, forming)\n",
+        "",
+        _STALE,
+    ),
+    Fault(
+        "a bar that was still forming taken from a folder",
+        "data/files/cleaning.py",
+        "        faults[NOT_CLOSED] = forming\n",
+        "        pass\n",
+        _STALE,
+    ),
+    Fault(
+        "any column called complete is a mark",
+        "data/files/cells.py",
+        '    if not words.isin([*_NO, "true", "1", "yes", "", "nan", "none", "<na>"]).all():\n        return None\n',
+        "",
+        _STALE,
+    ),
+    Fault(
+        "the bar before the present one is provisional",
+        "data/files/deliveries.py",
+        'newest = opened[(reason == "") | ((reason == STILL_OPEN) & (opened <= received_at_ms))].max(initial=0)',
+        'newest = opened[reason == ""].max(initial=0)',
+        _STALE,
+    ),
+    Fault(
+        "a row of the future finishes a torso",
+        "data/files/deliveries.py",
+        "(reason == STILL_OPEN) & (opened <= received_at_ms)",
+        "reason == STILL_OPEN",
+        _STALE,
+    ),
+    Fault(
+        "one number with a gap turns the table",
+        "data/file_import/number_texts.py",
+        "if not any(2 * _count(cells, _GROUPED_BY_GAP) > len(cells) for cells in columns.values()):",
+        "if not any(_count(cells, _GROUPED_BY_GAP) for cells in columns.values()):",
+        _FORMATS,
+    ),
+    # what replaces what
+    Fault(
+        "bars of several markets supersede each other",
+        "data/file_import/several_markets.py",
+        "if crowded > 1 else None",
+        "if crowded < 0 else None",
+        _REPLACES,
+    ),
+    Fault(
+        "versions of one bar are markets",
+        "data/file_import/several_markets.py",
+        'if not pd.DataFrame({"time": times, "word": words}).duplicated().any():',
+        "if True:",
+        _REPLACES,
+    ),
+    Fault(
+        "a second reading laid over the first",
+        "data/file_import/outcome.py",
+        "    if step != 0:\n",
+        "    if step == 1:\n",
+        _REPLACES,
+    ),
+    Fault(
+        "a market that stands still is a shifted one",
+        "data/file_import/outcome.py",
+        'rows.drop_duplicates("content_hash", keep=False)',
+        'rows.drop_duplicates("content_hash")',
+        _REPLACES,
+    ),
+    Fault(
+        "trades read otherwise are known",
+        "cli/import_targets.py",
+        "            _require_same(new, path)\n",
+        "",
+        _REPLACES,
+    ),
+    # models
+    Fault(
+        "a rewritten manifest vouches for its model",
+        "datasets/model_store.py",
+        "if hashlib.sha256(found).hexdigest().encode() != sealed:",
+        "if not sealed:",
+        _OTHERS,
+    ),
+    Fault(
+        "a model without a seal is taken",
+        "datasets/model_store.py",
+        "return read_sealed(place, key)[0] if place.exists() else None",
+        "return (read_sealed if seal_of(place).exists() else read_model)(place, key)[0] if place.exists() else None",
+        _OTHERS,
+    ),
+    Fault(
+        "a list of models says nothing of the models",
+        "provenance/contents.py",
+        "hashlib.sha256(manifest.read_bytes())",
+        "hashlib.sha256(manifest.is_file() and b'')",
+        _OTHERS,
+    ),
+    Fault(
+        "trees grown after the best round forecast",
+        "learning/models/xgboost.py",
+        "return 0, self.best_rounds",
+        "return 0, 0",
+        _BOOSTING,
+    ),
+    Fault(
+        "a parameter that never reaches the library",
+        "learning/models/lightgbm.py",
+        '"lambda_l2": self.parameters.reg_lambda',
+        '"lambda_l2": 1.0',
+        _BOOSTING,
+    ),
+    # account, registry, parameters
+    Fault(
+        "a ruined account has won what it lost",
+        "trading/engine/account.py",
+        "return BarResult(-1.0, 0.0, 0.0, -1.0, traded * share, 0.0, count)",
+        "return BarResult(1.0, 0.0, 0.0, -1.0, traded * share, 0.0, count)",
+        "tests/trading/engine/test_backtest.py -k ruined",
+        True,
+    ),
+    Fault(
+        "a champion that is moved to itself is its own predecessor",
+        "operations/registry/registry.py",
+        "before = present.champion if present.champion != to else present.previous",
+        "before = present.champion",
+        "tests/operations/registry/test_registry.py -k two_roles",
+    ),
+    Fault(
+        "a champion that came back is still on trial",
+        "operations/registry/registry.py",
+        "after = Roles(to, None if present.canary == to else present.canary, before)",
+        "after = Roles(to, present.canary, before)",
+        "tests/operations/registry/test_registry.py -k two_roles",
+    ),
+    Fault(
+        "a strategy judged that the run does not make",
+        "cli/parameter_checks.py",
+        "verdict.judged is not None and verdict.judged not in known:",
+        "verdict.judged is not None and not known:",
+        "tests/kinds/test_kind_09_parameters.py -k 'nothing_else'",
+    ),
+]
