@@ -75,13 +75,6 @@ FAULTS = [
         _REPLACES,
     ),
     Fault(
-        "a market that stands still is a shifted one",
-        "data/file_import/outcome.py",
-        'rows.drop_duplicates("content_hash", keep=False)',
-        'rows.drop_duplicates("content_hash")',
-        _REPLACES,
-    ),
-    Fault(
         "trades read otherwise are known",
         "cli/import_targets.py",
         "            _require_same(new, path)\n",

@@ -75,3 +75,11 @@ def test_every_parameter_reaches_the_library(name: str, samples: tuple[Sample, S
             assert len(changed.learning_curve()) == changed.best_rounds + 1
         else:
             assert np.abs(changed.raw(values) - said).max() > 1e-3, parameter
+
+
+def test_the_rules_of_training_say_how_many_rounds_and_when_to_stop() -> None:
+    within = LOOSE.within(77, 9)
+    assert (within.n_estimators, within.early_stopping_rounds) == (77, 9)
+    assert within.model_dump(exclude={"n_estimators", "early_stopping_rounds"}) == LOOSE.model_dump(
+        exclude={"n_estimators", "early_stopping_rounds"}
+    )
