@@ -6,6 +6,7 @@ _STALE = "tests/kinds/test_kind_04_stale_rows.py -k 'not random and not torso'"
 _FORMATS = "tests/kinds/test_kind_11_formats.py"
 _REPLACES = "tests/kinds/test_kind_12_one_replaces_another.py"
 _OTHERS = "tests/kinds/test_kind_14_files_of_others.py -k 'model or list'"
+_SEARCH = "tests/learning/models/test_fitting.py -k 'search or trials'"
 _BOOSTING = "tests/learning/models/test_boosting.py"
 
 FAULTS = [
@@ -117,7 +118,42 @@ FAULTS = [
         '"lambda_l2": 1.0',
         _BOOSTING,
     ),
+    Fault(
+        "early stopping as long as the training",
+        "learning/models/boosting.py",
+        '"early_stopping_rounds": early_stopping_rounds}',
+        '"early_stopping_rounds": max_rounds}',
+        _BOOSTING + " -k rules",
+    ),
+    Fault(
+        "tuning judged without weights",
+        "learning/models/tuning.py",
+        "weights=sample.weight)",
+        "weights=None)",
+        _SEARCH,
+    ),
+    Fault(
+        "trials of another seed counted",
+        "learning/models/tuning.py",
+        'rules=rules.model_dump(exclude={"n_trials"}), seed=seed,',
+        'rules=rules.model_dump(exclude={"n_trials"}),',
+        _SEARCH,
+    ),
+    Fault(
+        "tuned on labels that reach into the first test",
+        "learning/models/tuning.py",
+        "rows[training_mask(rows, first)]",
+        'rows[(rows["timestamp"] < first.test_start).to_numpy()]',
+        _SEARCH,
+    ),
     # account, registry, parameters
+    Fault(
+        "a champion that was rolled back from is good for having been it twice",
+        "operations/registry/registry.py",
+        "        if move.after in good:\n            good.remove(move.after)\n",
+        "",
+        "tests/operations/registry/test_registry.py -k good_no_more",
+    ),
     Fault(
         "a ruined account has won what it lost",
         "trading/engine/account.py",
