@@ -1,6 +1,7 @@
 """Every fold is trained on its own past, kept, and taken from the store only when nothing has changed."""
 
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,28 @@ def test_a_stored_model_that_is_not_what_was_kept_is_refused(
             (one / "manifest.json").unlink()
     with pytest.raises(BadModel, match="the next run trains it again"):
         train(model_rows, model_folds, store)
+
+
+def test_the_rows_of_a_fold_are_given_up_once_a_model_of_rows_has_its_samples(
+    model_rows: pd.DataFrame, model_folds: pd.DataFrame, store: FolderModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are as large as the samples, and folds are trained side by side."""
+    held, learning = list[weakref.ref[Any]](), list[bool]()
+    split, learn = walk_forward.split_training, KIND._learn
+
+    def watched(rows: pd.DataFrame, rules: TrainingRules) -> Any:
+        training = split(rows, rules)
+        held.append(weakref.ref(training))
+        return training
+
+    def learned(self: Any, train: Sample, valid: Sample) -> Any:
+        learning.append(held[-1]() is not None)
+        return learn(self, train, valid)
+
+    monkeypatch.setattr(walk_forward, "split_training", watched)
+    monkeypatch.setattr(KIND, "_learn", learned)
+    train(model_rows, model_folds.iloc[:1], store)
+    assert learning == [False]
 
 
 def test_a_manifest_cannot_name_a_file_elsewhere(store: FolderModelStore, tmp_path: Path) -> None:

@@ -214,12 +214,14 @@ def fit_fold(kind: type[Kind], task: FoldTask, rows: pd.DataFrame, fold: Any) ->
     )
     files, begun = store.get(key), StoredCheckpoint(store, key)
     if files is None:
-        forecaster = kind(task.parameters, task.seed).fit(split_training(past, task.rules), begun)
         about = {"model": kind.name, "fold": int(fold.fold), "features": feature_names(rows), "rows": len(past)}
+        parts = [split_training(past, task.rules)]
+        del past  # a model of rows gives them up once it has its samples: two folds at once are most of the memory
+        forecaster = kind(task.parameters, task.seed).fit(parts.pop(), begun)
         files = forecaster.files()
         store.put(key, files, about)
         begun.drop()
-        logger.info("%s fold %d: trained on %d rows", kind.name, fold.fold, len(past))
+        logger.info("%s fold %d: trained on %d rows", kind.name, fold.fold, about["rows"])
     else:
         forecaster = kind.from_files(files)
         begun.drop()  # a run that was killed between its last two writes left it
