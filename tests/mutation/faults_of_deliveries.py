@@ -7,6 +7,7 @@ _FORMATS = "tests/kinds/test_kind_11_formats.py"
 _REPLACES = "tests/kinds/test_kind_12_one_replaces_another.py"
 _OTHERS = "tests/kinds/test_kind_14_files_of_others.py -k 'model or list'"
 _SEARCH = "tests/learning/models/test_fitting.py -k 'search or trials'"
+_DECIDERS = "tests/trading/decision/test_deciders.py"
 _BOOSTING = "tests/learning/models/test_boosting.py"
 
 FAULTS = [
@@ -146,7 +147,21 @@ FAULTS = [
         'rows[(rows["timestamp"] < first.test_start).to_numpy()]',
         _SEARCH,
     ),
-    # account, registry, parameters
+    # account, registry, parameters, deciders
+    Fault(
+        "a state of another model goes on",
+        "trading/decision/decider.py",
+        "self._window, identity, type(policy)",
+        "self._window, type(policy)",
+        _DECIDERS,
+    ),
+    Fault(
+        "a state of another window of the volatility goes on",
+        "trading/decision/decider.py",
+        "repr(assembly), self._window, identity",
+        "repr(assembly), identity",
+        _DECIDERS,
+    ),
     Fault(
         "a champion that was rolled back from is good for having been it twice",
         "operations/registry/registry.py",
