@@ -7,6 +7,7 @@ _FORMATS = "tests/kinds/test_kind_11_formats.py"
 _REPLACES = "tests/kinds/test_kind_12_one_replaces_another.py"
 _OTHERS = "tests/kinds/test_kind_14_files_of_others.py -k 'model or list'"
 _SEARCH = "tests/learning/models/test_fitting.py -k 'search or trials'"
+_REASONS = "tests/trading/decision/test_reasons.py"
 _DECIDERS = "tests/trading/decision/test_deciders.py"
 _BOOSTING = "tests/learning/models/test_boosting.py"
 
@@ -148,6 +149,22 @@ FAULTS = [
         _SEARCH,
     ),
     # account, registry, parameters, deciders
+    Fault(
+        "a turn is told as an entry alone",
+        "trading/decision/reasons.py",
+        "(LEFT if before != 0.0 else 0) | (ENTERED if now != 0.0 else 0)",
+        "ENTERED if now != 0.0 else LEFT",
+        _REASONS,
+        True,
+    ),
+    Fault(
+        "an edge at its threshold is told as too small",
+        "trading/decision/reasons.py",
+        "abs(edge[row]) < entry",
+        "abs(edge[row]) <= entry",
+        _REASONS,
+        True,
+    ),
     Fault(
         "a state of another model goes on",
         "trading/decision/decider.py",
