@@ -17,7 +17,7 @@ from kedro.framework.startup import ProjectMetadata, bootstrap_project
 from sqlalchemy.exc import OperationalError
 
 from tradewind.cli import cli
-from tradewind.cli.errors import explain
+from tradewind.cli.errors import _of_environment, explain
 from tradewind.errors import BadData, TradewindError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -216,6 +216,17 @@ def test_the_project_s_own_error_is_told_wherever_it_was_wrapped() -> None:
     except RuntimeError as error:
         error.add_note("in node type_bars")
         assert explain(error) == "bars.csv, row 7: the close is missing: correct it (in node type_bars)"
+
+
+@pytest.mark.parametrize("given", ["nope", "../base", "../../nope"])
+def test_environments_are_named_where_the_project_lies_behind_blanks(tmp_path: Path, given: str) -> None:
+    """Kedro names the folder; what stands behind a blank is still part of it."""
+    conf = tmp_path / "my own project" / "conf"
+    for name in ("base", "quick"):
+        (conf / name).mkdir(parents=True)
+    said = f"Given configuration path either does not exist or is not a valid directory: {conf / given}"
+    told = _of_environment(said)
+    assert told == f"there is no environment {given!r}: --env is one of base, quick, a folder of {conf}"
 
 
 def test_every_command_is_covered() -> None:

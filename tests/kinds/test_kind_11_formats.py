@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.depth import deep
 from tradewind.data.file_import.importer import ImportPlan, inspect_file
 from tradewind.data.file_import.outcome import to_deliveries
 from tradewind.data.files.bar_key import BarKey
@@ -342,3 +343,57 @@ def test_a_byte_order_mark_names_the_encoding(tmp_path: Path, encoding: str) -> 
     path = tmp_path / "f.csv"
     path.write_bytes("\n".join(["unix,open,high,low,close,volume", *rows]).encode(encoding))
     require_bars(inspect_file(path, ImportSettings.model_validate(WHO | {"volume_unit": "base"})))
+
+
+CLOCKS = (
+    "%Y-%m-%d %H:%M",
+    "%d.%m.%Y %H:%M:%S",
+    "%Y%m%d %H%M%S",
+    "%Y-%m-%dT%H:%M:%SZ",
+    "%d %b %Y %H:%M",
+    "ms",
+    "s",
+    "us",
+)
+
+
+def written(rng: np.random.Generator) -> tuple[bytes, np.ndarray, str]:
+    """The bars as somebody somewhere writes them, the prices that stand there, and how they were written."""
+    delimiter, decimal, gap = (str(rng.choice(list(marks))) for marks in (",;\t|", ".,", ",.' \u202f\u00a0#"))
+    gap = "" if gap in (decimal, "#") else gap
+    header = str(rng.choice(["Date,Open,High,Low,Close,Volume", *LANGUAGES.values()])).split(",")
+    clock, digits, is_quoted = str(rng.choice(CLOCKS)), int(rng.choice([2, 3, 4, 6])), bool(rng.random() < 0.5)
+    ending = str(rng.choice(["", "", " ", delimiter]))
+    scale = float(rng.choice([1e-5, 0.01, 1, 100]))
+    epoch = {"s": 1 / 1000, "ms": 1, "us": 1000}.get(clock)
+
+    def cell(text: str) -> str:
+        return f'"{text}"' if is_quoted or delimiter in text else text
+
+    def number(x: float, places: int) -> str:
+        return cell(f"{x:,.{places}f}".translate(str.maketrans({",": gap, ".": decimal})))
+
+    prices = np.round([[x * scale for x in bar[1:5]] for bar in BARS], digits)
+    lines = [
+        delimiter.join([cell(local(bar[0], clock) if epoch is None else str(int(bar[0] * epoch))),
+                        *(number(x, digits) for x in row), number(bar[5], 4)]) + ending
+        for bar, row in zip(BARS, prices, strict=True)
+    ]  # fmt: skip
+    lines = [delimiter.join(map(cell, header)) + ending, *lines[:: rng.choice([1, -1])]]
+    encoding = str(rng.choice(["utf-8", "utf-8-sig", "utf-16"]))
+    how = f"{delimiter!r} {decimal!r} {gap!r} {header[0]} {clock} {digits} {is_quoted} {ending!r} {scale} {encoding}"
+    return str(rng.choice(["\n", "\r\n"])).join(lines).encode(encoding), prices, how
+
+
+@pytest.mark.parametrize("files", [40, deep(1000)])
+def test_files_written_in_any_combination_of_these_ways_hold_the_same_bars(tmp_path: Path, files: int) -> None:
+    """Property: delimiter, marks, language, clock, order, quotes, encoding and scale; each is told from the file."""
+    rng, path = np.random.default_rng(files), tmp_path / "f.csv"
+    for _ in range(files):
+        content, prices, how = written(rng)
+        path.write_bytes(content)
+        plan = inspect_file(path, ImportSettings.model_validate(WHO | {"volume_unit": "base", "timezone": "UTC"}))
+        assert [one.setting for one in plan.notes.missing_settings] == [], how
+        rows = plan.bars[0].rows.sort_values("open_time")
+        assert rows["open_time"].tolist() == TIMES.tolist(), how
+        np.testing.assert_allclose(rows[["open", "high", "low", "close"]], prices, rtol=1e-12, atol=1e-12, err_msg=how)
