@@ -1,5 +1,7 @@
 """Some sixty things that a user gets wrong, each told in one line: what, where, and what to do."""
 
+import errno
+import os
 import re
 import shlex
 import shutil
@@ -227,6 +229,14 @@ def test_environments_are_named_where_the_project_lies_behind_blanks(tmp_path: P
     said = f"Given configuration path either does not exist or is not a valid directory: {conf / given}"
     told = _of_environment(said)
     assert told == f"there is no environment {given!r}: --env is one of base, quick, a folder of {conf}"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_disk_without_room_is_told_where_the_system_names_no_file(number: int) -> None:
+    """A write to a file that is open says only what went wrong."""
+    told = explain(OSError(number, os.strerror(number)))
+    assert told is not None and told.startswith(os.strerror(number)) and "free space" in told
+    assert explain(OSError(errno.EBADF, "Bad file descriptor")) is None  # a fault of the program
 
 
 def test_every_command_is_covered() -> None:

@@ -107,6 +107,13 @@ FAULTS = [
         _OTHERS,
     ),
     Fault(
+        "a full disk at a model is nobody's error",
+        "datasets/model_store.py",
+        "            raise explain(place, error) from error\n",
+        "            raise\n",
+        "tests/laws/test_full_disk.py -k model_store",
+    ),
+    Fault(
         "trees grown after the best round forecast",
         "learning/models/xgboost.py",
         "return 0, self.best_rounds",

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from kedro.framework.cli.utils import KedroCliError, LazyGroup
 
+from tradewind.atomic import NO_ROOM
 from tradewind.errors import TradewindError
 
 _VERBOSE = "tradewind.verbose"
@@ -157,6 +158,8 @@ def _said(error: BaseException) -> str | None:
         return error.message
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.strerror}: {error.filename}"
+    if isinstance(error, OSError) and error.errno in NO_ROOM:  # of a file that is open, which the system does not name
+        return f"{error.strerror}: free space (or raise the quota) and run again"
     if isinstance(error, ModuleNotFoundError):
         return _of_module(error)
     if type(error).__module__ == "sqlite3" or type(error).__module__.startswith("sqlalchemy."):

@@ -15,7 +15,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from tradewind.atomic import write_bytes
+from tradewind.atomic import explain, make_folder, write_bytes
 from tradewind.errors import BadModel
 
 MANIFEST = "manifest.json"
@@ -49,23 +49,30 @@ class FolderModelStore:
             key: a fingerprint of all that the files follow from.
             files: contents by name.
             about: facts for the manifest, as JSON.
+
+        Raises:
+            TemporaryOutage: the disk is full or fails.
+            BadParameters: this user may not write there.
         """
         place = self._place(key)
-        self._folder.mkdir(parents=True, exist_ok=True)
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
         manifest = json.dumps({"key": key, "sha256": hashes, "about": about}, indent=1).encode()
-        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
         try:
-            for name, content in (*files.items(), (MANIFEST, manifest)):
-                with (temporary / name).open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-            self.forget(key)
-            write_bytes(seal_of(place), hashlib.sha256(manifest).hexdigest().encode())
-            temporary.rename(place)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            make_folder(self._folder)
+            temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
+            try:
+                for name, content in (*files.items(), (MANIFEST, manifest)):
+                    with (temporary / name).open("wb") as file:
+                        file.write(content)
+                        file.flush()
+                        os.fsync(file.fileno())
+                self.forget(key)
+                write_bytes(seal_of(place), hashlib.sha256(manifest).hexdigest().encode())
+                temporary.rename(place)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        except OSError as error:
+            raise explain(place, error) from error
 
     def forget(self, key: str) -> None:
         """Drop what is kept under `key`, if anything; a kill meanwhile leaves it whole or gone."""

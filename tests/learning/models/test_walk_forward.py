@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tradewind.datasets.model_store import FolderModelStore, read_model
-from tradewind.errors import BadData, BadModel, BadParameters
+from tradewind.errors import BadData, BadModel, BadParameters, TemporaryOutage
 from tradewind.learning.models import catalogue, scoring, tuning, walk_forward
 from tradewind.learning.models.base import Sample
 from tradewind.learning.models.boosting import BoostingForecaster, BoostingParameters
@@ -169,7 +169,7 @@ def test_a_write_that_fails_leaves_no_model(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tradewind.datasets.model_store.os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(TemporaryOutage, match="No space left .*free space"):
         store.put("k" * 64, {"model.txt": b"x"}, {})
     assert list((tmp_path / "folds").iterdir()) == []
     assert store.get("k" * 64) is None
