@@ -17,6 +17,7 @@ from tradewind.datasets.model_store import FolderModelStore, read_model, read_se
 from tradewind.datasets.partitioned import MANIFEST, PartitionedTableDataset
 from tradewind.errors import BadData, BadModel, BadParameters
 from tradewind.folder_lock import NAME, locked
+from tradewind.live.dashboard.app import keep_secret
 from tradewind.operations.bundle.sealing import (
     identity_of,
     manifest_of,
@@ -212,3 +213,27 @@ def test_no_command_installs_system_packages_without_being_told_to() -> None:
         text = file.read_text()
         if re.search(r"^[^#]*apt-get install -y", text, re.MULTILINE):
             assert "INSTALL_SERVERS" in text and "[y/N]" in text, file
+
+
+def test_a_secret_is_never_for_others_and_not_written_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, the dashboard's token was readable by all until its mode was changed, and a planted link was followed."""
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "token").symlink_to(tmp_path / "precious")
+    modes, renamed = list[int](), Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        modes.append(self.stat().st_mode & 0o777)
+        return renamed(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    before = os.umask(0)
+    try:
+        keep_secret(tmp_path / "token", "secret")
+    finally:
+        os.umask(before)
+    assert modes == [0o600] and (tmp_path / "token").read_text() == "secret"
+    assert not (tmp_path / "token").is_symlink() and (tmp_path / "token").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["precious", "token"]
