@@ -11,7 +11,7 @@ from pathlib import Path
 from tradewind.errors import BadParameters, TemporaryOutage
 
 # What the system says when it has no room, or a limit on a file's size, or a disk that fails.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)-[0-9a-f]{8}\.partial")
 
@@ -64,7 +64,7 @@ def _prepared(path: Path) -> Iterator[Path]:
 
 def explain(path: Path, error: OSError) -> Exception:
     """What the operator can do about `error` at writing `path`; the error itself where that is not known."""
-    if error.errno in _NO_ROOM:
+    if error.errno in NO_ROOM:
         return TemporaryOutage(
             f"{path} cannot be written: {os.strerror(error.errno)}. What was there is unharmed; free space (or raise "
             "the quota) and run again"

@@ -1,5 +1,7 @@
 """Some sixty things that a user gets wrong, each told in one line: what, where, and what to do."""
 
+import errno
+import os
 import re
 import shlex
 import shutil
@@ -17,7 +19,7 @@ from kedro.framework.startup import ProjectMetadata, bootstrap_project
 from sqlalchemy.exc import OperationalError
 
 from tradewind.cli import cli
-from tradewind.cli.errors import explain
+from tradewind.cli.errors import _of_environment, explain
 from tradewind.errors import BadData, TradewindError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -220,6 +222,25 @@ def test_the_project_s_own_error_is_told_wherever_it_was_wrapped() -> None:
     except RuntimeError as error:
         error.add_note("in node type_bars")
         assert explain(error) == "bars.csv, row 7: the close is missing: correct it (in node type_bars)"
+
+
+@pytest.mark.parametrize("given", ["nope", "../base", "../../nope"])
+def test_environments_are_named_where_the_project_lies_behind_blanks(tmp_path: Path, given: str) -> None:
+    """Kedro names the folder; what stands behind a blank is still part of it."""
+    conf = tmp_path / "my own project" / "conf"
+    for name in ("base", "quick"):
+        (conf / name).mkdir(parents=True)
+    said = f"Given configuration path either does not exist or is not a valid directory: {conf / given}"
+    told = _of_environment(said)
+    assert told == f"there is no environment {given!r}: --env is one of base, quick, a folder of {conf}"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_disk_without_room_is_told_where_the_system_names_no_file(number: int) -> None:
+    """A write to a file that is open says only what went wrong."""
+    told = explain(OSError(number, os.strerror(number)))
+    assert told is not None and told.startswith(os.strerror(number)) and "free space" in told
+    assert explain(OSError(errno.EBADF, "Bad file descriptor")) is None  # a fault of the program
 
 
 def test_every_command_is_covered() -> None:

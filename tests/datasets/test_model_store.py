@@ -45,6 +45,7 @@ def test_every_file_is_on_the_disk_before_the_folder_has_its_name(
         order.append(f"-> {target.name}")
         return rename(self, target)
 
+    (tmp_path / "folds").mkdir()
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(Path, "rename", renamed)
     store = FolderModelStore(tmp_path / "folds")

@@ -12,8 +12,13 @@ from click.testing import CliRunner
 
 from tests.depth import deep
 from tradewind.cli import cli
+from tradewind.data.file_import.importer import inspect_file
+from tradewind.data.file_import.outcome import to_deliveries
 from tradewind.data.files.bar_key import BarKey
-from tradewind.data.files.deliveries import PROVISIONAL_MS, merge_rows, receive, settled, stored_columns
+from tradewind.data.files.cleaning import NOT_CLOSED, type_bars
+from tradewind.data.files.deliveries import PROVISIONAL_MS, STILL_OPEN, merge_rows, receive, settled, stored_columns
+from tradewind.data.files.dialect import BarDialect, ImportSettings
+from tradewind.data.sources.files import read_bar_file
 from tradewind.data.stores.catalogue import open_store
 
 KEY = BarKey(venue="x", symbol="S", timeframe="1h")
@@ -112,3 +117,54 @@ def test_stores_keep_what_is_provisional_and_what_was_first(tmp_path: Path, kind
     rows = settled(store.read(KEY))
     assert rows["volume"].tolist() == bars(0, 7)["volume"].tolist()
     store.close()
+
+
+# Siblings: rows that say themselves that they are unfinished, and finished ones that were taken for unfinished.
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("confirm", "10"), ("is_closed", ("True", "False")), ("complete", ("yes", "no")), ("isFinal", ("1.0", "0.0"))],
+)
+def test_a_bar_that_its_row_calls_unclosed_is_rejected_at_every_door(tmp_path: Path, name: str, words: Any) -> None:
+    """OKX, Bybit, OANDA and Binance mark the candle that is still forming; it was stored as a finished one."""
+    closed, forming = words
+    rows = bars(0, 4, torso=True).assign(flag=[closed, closed, closed, forming]).rename(columns={"flag": name})
+    path = tmp_path / "S-1h.csv"
+    rows.to_csv(path, index=False)
+    plan = inspect_file(path, ImportSettings(venue="x", symbol="S", volume_unit="base"))
+    (delivery,) = to_deliveries(plan, NOW)
+    assert delivery.rejected["reason"].tolist() == [NOT_CLOSED]
+    assert delivery.rows["open_time"].tolist() == rows["open_time"].tolist()[:3]
+    assert (delivery.rows["received_at"] < PROVISIONAL_MS).all()  # the file says that its last bar had closed
+    typed, rejected = type_bars(read_bar_file(path, KEY, BarDialect()), KEY)
+    assert len(typed) == 3 and rejected["reason"].tolist() == [NOT_CLOSED]
+
+
+def test_a_column_that_only_is_called_so_is_no_such_mark(tmp_path: Path) -> None:
+    path = tmp_path / "S-1h.csv"
+    bars(0, 4).assign(complete=[0.98, 0.0, 1.0, 0.4]).to_csv(path, index=False)
+    plan = inspect_file(path, ImportSettings(venue="x", symbol="S", volume_unit="base"))
+    assert plan.accepted == 4 and plan.bars[0].may_end_open
+    assert len(type_bars(read_bar_file(path, KEY, BarDialect()), KEY)[0]) == 4
+
+
+def test_the_row_before_the_present_bar_is_a_finished_one() -> None:
+    """A file fetched during bar 5 holds bar 4 whole, and its correction of bar 4 counts; before, it was provisional."""
+    first = receive(bars(0, 6), KEY, "file", NOW, may_end_open=True).rows
+    during = datetime.fromtimestamp((START_MS + 5 * HOUR_MS + 60_000) / 1000, UTC)
+    fetched = bars(0, 6, version=1)
+    delivery = receive(fetched, KEY, "file", during, may_end_open=True)
+    assert delivery.rejected["reason"].tolist() == [STILL_OPEN]
+    assert (delivery.rows["received_at"] < PROVISIONAL_MS).all()
+    early = first.assign(received_at=first["received_at"] - 10**12)  # what had come before the correction
+    read = settled(merge_rows([early, delivery.rows])).groupby("open_time")["volume"].last()
+    assert read.tolist()[:5] == fetched["volume"].tolist()[:5]
+
+
+def test_a_row_of_the_future_finishes_nothing() -> None:
+    """A damaged time behind the torso is no sign that the torso had closed."""
+    table = bars(0, 4, torso=True)
+    wrong = pd.concat([table, bars(40, 1).assign(open_time=int(NOW.timestamp() * 1000) + HOUR_MS)], ignore_index=True)
+    rows = receive(wrong, KEY, "file", NOW, may_end_open=True).rows
+    assert (rows["received_at"] >= PROVISIONAL_MS).tolist() == [False] * 3 + [True]

@@ -9,10 +9,14 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from pydantic import Field, ValidationError
 
-from tradewind.cli.parameter_checks import check_all, unknown_keys
+from tradewind.adaptive.rl.walk_forward import AgentRules
+from tradewind.cli.parameter_checks import check_all, contradictions, unknown_keys
 from tradewind.errors import BadParameters
+from tradewind.learning.ensemble.joining import EnsembleRules
 from tradewind.learning.features.catalogue import FeatureSelection
+from tradewind.live.settings import PaperRules
 from tradewind.market.universe import Universe
+from tradewind.metrics.verdict import VerdictRules
 from tradewind.parameters import Parameters
 from tradewind.trading.execution.costs import Costs
 
@@ -49,6 +53,70 @@ def test_a_fault_in_any_block_is_seen_whatever_stage_is_run(given: dict[str, Any
         checked("test", **given)
     assert told in str(found.value)
     assert "\n" not in str(found.value)
+
+
+def test_an_agent_is_asked_for_actions_that_it_can_take_before_it_trains() -> None:
+    rules = {"agent": {"algorithm": "sac"}, "environment": {"actions": "discrete"}}
+    with pytest.raises(ValidationError, match="sac needs environment.actions continuous"):
+        AgentRules.model_validate(rules)
+    assert AgentRules.model_validate(rules | {"environment": {"actions": "continuous"}}).agent.algorithm == "sac"
+
+
+def test_what_a_node_would_refuse_late_is_refused_before_any() -> None:
+    """Siblings: each was found by the node that needed it, most of them after the models had been trained."""
+    two = [{"name": "a", "share": 0.6, "rule": "r"}] * 2
+    with pytest.raises(BadParameters) as found:
+        checked(
+            "test", universe={"side_series": "funding funding"}, regimes={"rules": {"horizon_bars": 0}},
+            evaluation={"ensembles": {"forecasts": "hedge hedge"},
+                        "robustness": {"entry_thresholds": [0.1, 2], "capitals": [0]}},
+            live={"guardrails": {"exposure": {"above": 0.5, "scale_to": 0.8}}}, paper={"strategies": two},
+            order_book={"book": {"timeframe": "1q"}},
+        )  # fmt: skip
+    for word in (
+        "universe.side_series holds a series twice", "rules.horizon_bars", "each way once", "targets would grow",
+        "evaluation.robustness.entry_thresholds.1", "evaluation.robustness.capitals.0", "a name of their own each",
+        "order_book.book.timeframe",
+    ):  # fmt: skip
+        assert word in str(found.value)
+    with pytest.raises(BadParameters) as found:
+        checked(
+            "test", classifier={"linear": {"parameters": {"c": 0}}, "xgboost": {"parameters": {"depht": 3}}},
+            feature_engineering={"horizons": {"bars": [1, 10_000]}}, evaluation={"verdict": {"judged": "lightgmb"}},
+        )  # fmt: skip
+    for word in (
+        "classifier.linear.parameters.c", "classifier.xgboost.parameters.depht", "horizons.bars 10000 is beyond the",
+        "evaluation.verdict.judged 'lightgmb' is no strategy of this run",
+    ):  # fmt: skip
+        assert word in str(found.value)
+
+
+@pytest.mark.parametrize("given", [
+    {"port": 9000, "metrics_port": 9000},
+    {"strategies": [{"name": name, "share": 0.6, "rule": "r"} for name in "ab"]},
+])  # fmt: skip
+def test_a_paper_account_that_cannot_be_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="are both 9000|come to 1.2, more than the account"):
+        PaperRules.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("judged", "is_made"),
+    [(None, True), ("equal_weight", True), ("linear", True), ("ppo", True), ("buy_and_hold", True), ("stacking", True),
+     ("hedge", False), ("volatility_only", False), ("lightgbm", False), ("agents_vote", False)],
+)  # fmt: skip
+def test_what_the_run_makes_may_be_judged_and_nothing_else(judged: str | None, is_made: bool) -> None:
+    blocks = {
+        "evaluation.verdict": VerdictRules(judged=judged), "evaluation.ensembles": EnsembleRules(forecasts="stacking")
+    }  # fmt: skip
+    told = contradictions(blocks, {"models": "linear volatility_only ppo"})
+    assert told == [] if is_made else "is no strategy of this run" in told[0]
+
+
+def test_agents_are_joined_only_where_there_are_some() -> None:
+    blocks = {"evaluation.ensembles": EnsembleRules(agents="agents_vote")}
+    assert "params:models lists no agents" in contradictions(blocks, {"models": "linear"})[0]
+    assert contradictions(blocks, {"models": "linear ppo"}) == []
 
 
 def test_all_faults_are_told_at_once() -> None:

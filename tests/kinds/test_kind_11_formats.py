@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.depth import deep
 from tradewind.data.file_import.importer import ImportPlan, inspect_file
 from tradewind.data.file_import.outcome import to_deliveries
 from tradewind.data.files.bar_key import BarKey
@@ -266,3 +267,133 @@ def test_days_before_1990_are_told_as_what_they_are(tmp_path: Path) -> None:
     assert len(delivery.rejected) == 12 and len(delivery.rows) == N - 12
     with pytest.raises(BadData, match="the first is 1985-12-20.*older rows are not taken"):
         plan_of(tmp_path, content.replace("1989", "1985").replace("1990", "1986"), timezone="UTC")
+
+
+LANGUAGES = {
+    "fr": "Date,Ouv.,Plus haut,Plus bas,Dernier,Vol.", "es": "Fecha,Apertura,Máximo,Mínimo,Último,Vol.",
+    "it": "Data,Apertura,Massimo,Minimo,Chiusura,Volume", "pt": "Data,Abertura,Máxima,Mínima,Fechamento,Volume",
+    "pl": "Data,Otwarcie,Najwyższy,Najniższy,Zamknięcie,Wolumen", "tr": "Tarih,Açılış,Yüksek,Düşük,Kapanış,Hacim",
+    "ru": "Дата,Открытие,Максимум,Минимум,Закрытие,Объём", "zh": "日期,开盘价,最高价,最低价,收盘价,成交量",
+    "ja": "日付,始値,高値,安値,終値,出来高", "ko": "날짜,시가,고가,저가,종가,거래량",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_names_of_columns_in_other_languages(tmp_path: Path, language: str) -> None:
+    lines = [",".join(map(str, (local(bar[0], "%Y-%m-%d %H:%M"), *bar[1:]))) for bar in BARS]
+    require_bars(plan_of(tmp_path, "\n".join([LANGUAGES[language], *lines]), timezone="UTC"))
+
+
+@pytest.mark.parametrize("gap", ["'", "\u2019", " ", "\u00a0", "\u202f"])
+def test_thousands_apart_by_apostrophes_or_spaces(tmp_path: Path, gap: str) -> None:
+    """Swiss and French exports; the delimiter is told from the rest."""
+    for mark in ".,":
+        rows = [";".join([str(bar[0]), *(f"{x:,.2f}".replace(".", "|").replace(",", gap).replace("|", mark)
+                                         for x in bar[1:])]) for bar in BARS]  # fmt: skip
+        require_bars(plan_of(tmp_path, "\n".join(["unix;open;high;low;close;volume", *rows])))
+
+
+def test_one_number_with_a_gap_is_damage(tmp_path: Path) -> None:
+    """A point that became a space must not make 1.234 a thousand times as much."""
+    rows = [f"{bar[0]},1.234,1.239,1.230,1.235,{bar[5]}" for bar in BARS]
+    rows[7] = rows[7].replace("1.239", "1 239")
+    plan = plan_of(tmp_path, "\n".join(["unix,open,high,low,close,volume", *rows]))
+    assert plan.accepted == N - 1 and plan.bars[0].rows["high"].max() == 1.239
+
+
+def test_lakhs_and_crores(tmp_path: Path) -> None:
+    """India's exchanges write 1,42,000.50."""
+
+    def lakh(x: float) -> str:
+        whole, part = f"{x + 100_000:.2f}".split(".")
+        return f'"{whole[:-5]},{whole[-5:-3]},{whole[-3:]}.{part}"'
+
+    rows = [",".join([str(bar[0]), *map(lakh, bar[1:5]), '"12,34,567"']) for bar in BARS]
+    plan = plan_of(tmp_path, "\n".join(["unix,open,high,low,close,volume", *rows]))
+    np.testing.assert_allclose(plan.bars[0].rows["close"], [bar[4] + 100_000 for bar in BARS], rtol=1e-12)
+    assert set(plan.bars[0].rows["volume"]) == {1_234_567.0}
+
+
+@pytest.mark.parametrize("orient", ["columns", "index", "split", "records"])
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_a_data_frame_as_pandas_writes_it(tmp_path: Path, orient: Any, is_indexed: bool) -> None:
+    frame = pd.DataFrame(BARS, columns=["time", "open", "high", "low", "close", "volume"])
+    if is_indexed and orient in ("columns", "index"):
+        frame = frame.set_index(pd.to_datetime(frame.pop("time"), unit="ms", utc=True))
+    require_bars(plan_of(tmp_path, frame.to_json(orient=orient, double_precision=15, date_unit="ms"), "f.json"))
+
+
+def test_a_delimiter_at_the_end_of_all_lines_but_the_header(tmp_path: Path) -> None:
+    rows = [",".join(map(str, bar)) + "," for bar in BARS]
+    require_bars(plan_of(tmp_path, "\n".join(["unix,open,high,low,close,volume", *rows])))
+
+
+def test_a_time_at_which_bars_close_is_taken_as_such_where_the_setting_says_so(tmp_path: Path) -> None:
+    """The one setting that reads it is the one that is asked for."""
+    rows = [",".join(map(str, (bar[0] + HOUR_MS - 1, *bar[1:]))) for bar in BARS]
+    content = "\n".join(["close_time,open,high,low,close,volume", *rows])
+    asked = [one.setting for one in plan_of(tmp_path, content).notes.missing_settings]
+    assert asked == ["time_is=close"]
+    require_bars(plan_of(tmp_path, content, time_is="close"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_byte_order_mark_names_the_encoding(tmp_path: Path, encoding: str) -> None:
+    rows = [",".join(map(str, bar)) for bar in BARS]
+    path = tmp_path / "f.csv"
+    path.write_bytes("\n".join(["unix,open,high,low,close,volume", *rows]).encode(encoding))
+    require_bars(inspect_file(path, ImportSettings.model_validate(WHO | {"volume_unit": "base"})))
+
+
+CLOCKS = (
+    "%Y-%m-%d %H:%M",
+    "%d.%m.%Y %H:%M:%S",
+    "%Y%m%d %H%M%S",
+    "%Y-%m-%dT%H:%M:%SZ",
+    "%d %b %Y %H:%M",
+    "ms",
+    "s",
+    "us",
+)
+
+
+def written(rng: np.random.Generator) -> tuple[bytes, np.ndarray, str]:
+    """The bars as somebody somewhere writes them, the prices that stand there, and how they were written."""
+    delimiter, decimal, gap = (str(rng.choice(list(marks))) for marks in (",;\t|", ".,", ",.' \u202f\u00a0#"))
+    gap = "" if gap in (decimal, "#") else gap
+    header = str(rng.choice(["Date,Open,High,Low,Close,Volume", *LANGUAGES.values()])).split(",")
+    clock, digits, is_quoted = str(rng.choice(CLOCKS)), int(rng.choice([2, 3, 4, 6])), bool(rng.random() < 0.5)
+    ending = str(rng.choice(["", "", " ", delimiter]))
+    scale = float(rng.choice([1e-5, 0.01, 1, 100]))
+    epoch = {"s": 1 / 1000, "ms": 1, "us": 1000}.get(clock)
+
+    def cell(text: str) -> str:
+        return f'"{text}"' if is_quoted or delimiter in text else text
+
+    def number(x: float, places: int) -> str:
+        return cell(f"{x:,.{places}f}".translate(str.maketrans({",": gap, ".": decimal})))
+
+    prices = np.round([[x * scale for x in bar[1:5]] for bar in BARS], digits)
+    lines = [
+        delimiter.join([cell(local(bar[0], clock) if epoch is None else str(int(bar[0] * epoch))),
+                        *(number(x, digits) for x in row), number(bar[5], 4)]) + ending
+        for bar, row in zip(BARS, prices, strict=True)
+    ]  # fmt: skip
+    lines = [delimiter.join(map(cell, header)) + ending, *lines[:: rng.choice([1, -1])]]
+    encoding = str(rng.choice(["utf-8", "utf-8-sig", "utf-16"]))
+    how = f"{delimiter!r} {decimal!r} {gap!r} {header[0]} {clock} {digits} {is_quoted} {ending!r} {scale} {encoding}"
+    return str(rng.choice(["\n", "\r\n"])).join(lines).encode(encoding), prices, how
+
+
+@pytest.mark.parametrize("files", [40, deep(1000)])
+def test_files_written_in_any_combination_of_these_ways_hold_the_same_bars(tmp_path: Path, files: int) -> None:
+    """Property: delimiter, marks, language, clock, order, quotes, encoding and scale; each is told from the file."""
+    rng, path = np.random.default_rng(files), tmp_path / "f.csv"
+    for _ in range(files):
+        content, prices, how = written(rng)
+        path.write_bytes(content)
+        plan = inspect_file(path, ImportSettings.model_validate(WHO | {"volume_unit": "base", "timezone": "UTC"}))
+        assert [one.setting for one in plan.notes.missing_settings] == [], how
+        rows = plan.bars[0].rows.sort_values("open_time")
+        assert rows["open_time"].tolist() == TIMES.tolist(), how
+        np.testing.assert_allclose(rows[["open", "high", "low", "close"]], prices, rtol=1e-12, atol=1e-12, err_msg=how)

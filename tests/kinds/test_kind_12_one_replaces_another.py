@@ -100,3 +100,83 @@ def test_two_markets_under_one_symbol_in_one_command_are_refused(run: Any, tmp_p
     store.close()
     assert counted(result.output) == len(rows) == 20
     assert rows["close"].unique().tolist() == [40_000]
+
+
+# Siblings: what one file holds of several markets, and one file read in two ways.
+
+
+def several(name: str, words: tuple[str, str], step: int = 1) -> str:
+    """Six hours of each of two, under one symbol; the second's bars `step` hours apart."""
+    rows = [
+        f"{START_MS + n * hours * HOUR_MS},S,{word},1,9,1,{price},{price}"
+        for word, price, hours in ((words[0], 2, 1), (words[1], 3, step))
+        for n in range(6)
+    ]
+    return "\n".join([f"unix,symbol,{name},open,high,low,close,volume", *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "step"),
+    [("expiry", ("2024-03", "2024-06"), 1), ("strike", ("100", "110"), 1), ("side", ("bid", "ask"), 1),
+     ("adjustment", ("raw", "splits"), 1), ("interval", ("60", "240"), 4), ("timeframe", ("1h", "2h"), 2)],
+)  # fmt: skip
+def test_bars_of_several_markets_under_one_name_are_refused(
+    run: Any, tmp_path: Path, name: str, words: tuple[str, str], step: int
+) -> None:
+    """Before, the later rows superseded the others, and bars of four hours stood among those of one, exit 0."""
+    result = run({"f.csv": several(name, words, step)}, "--venue", "v", "--set", "volume_unit=base")
+    told = " ".join(result.output.split())
+    assert result.exit_code == 1 and f"the column '{name}' tells them apart" in told
+    assert all(word in told for word in words)
+    assert not (tmp_path / "data").exists()
+
+
+def test_versions_of_one_bar_are_still_versions(run: Any) -> None:
+    """A file to which a bar is written anew while it grows: the words beside it are no markets."""
+    rows = [f"{START_MS + n * HOUR_MS},1,2,1,2,{grown},{word}"
+            for n in range(3) for grown, word in enumerate("abab")]  # fmt: skip
+    content = "\n".join(["unix,open,high,low,close,volume,state", *rows]) + "\n"
+    result = run({"f.csv": content}, "--venue", "v", "--symbol", "S", "--set", "volume_unit=base")
+    assert result.exit_code == 0, result.output
+    assert "3 new" in " ".join(result.output.split())
+
+
+ZONED = "time,open,high,low,close,volume\n" + "".join(f"2024-01-01 {n:02d}:00,1,2,1,2,{n + 1}\n" for n in range(12))
+
+
+@pytest.mark.parametrize("other", ["timezone=America/New_York", "time_is=close"])
+def test_bars_that_were_imported_with_other_settings_are_not_laid_over(run: Any, tmp_path: Path, other: str) -> None:
+    """The second reading would have replaced some hours and stood beside others."""
+    who = ["--venue", "v", "--symbol", "S", "--set", "volume_unit=base"]
+    assert run({"f.csv": ZONED}, *who, "--set", "timezone=UTC").exit_code == 0
+    zone = [] if other.startswith("timezone") else ["--set", "timezone=UTC"]
+    again = run({"f.csv": ZONED}, *who, *zone, "--set", other)
+    told = " ".join(again.output.split())
+    assert again.exit_code == 1
+    assert f"12 of its 12 rows are stored already, {'5 h earlier' if not zone else '1 h later'}" in told
+    same = run({"f.csv": ZONED}, *who, "--set", "timezone=UTC")
+    assert same.exit_code == 0 and "0 new, 12 known" in " ".join(same.output.split())
+    store = open_store({"kind": "sqlite", "path": tmp_path / "data/01_raw/imported.sqlite"})
+    assert len(store.read(BarKey(venue="v", symbol="S", timeframe="1h"))) == 12
+    store.close()
+
+
+def test_a_market_that_stands_still_is_not_taken_for_a_shifted_one(run: Any) -> None:
+    """Rows of one content at many times say nothing of a shift."""
+    who = ["--venue", "v", "--symbol", "S", "--set", "volume_unit=base"]
+    assert run({"a.csv": bars(7)}, *who).exit_code == 0
+    rows = [f"{START_MS + n * HOUR_MS},7,7,7,7,5" for n in range(20, 40)]
+    later = run({"b.csv": "\n".join(["unix,open,high,low,close,volume", *rows]) + "\n"}, *who)
+    assert later.exit_code == 0 and "20 new" in " ".join(later.output.split())
+
+
+def test_trades_that_were_imported_with_other_settings_are_not_called_known(run: Any, tmp_path: Path) -> None:
+    """Before, the receipt said 10 known, and what could be read back was the first reading."""
+    content = "time,id,side,price,amount\n" + "".join(f"2024-01-01 0{n}:00:00,{n},buy,1,1\n" for n in range(10))
+    who = ["--venue", "v", "--symbol", "S"]
+    assert run({"t.csv": content}, *who, "--set", "timezone=UTC").exit_code == 0
+    again = run({"t.csv": content}, *who, "--set", "timezone=Asia/Tokyo")
+    assert again.exit_code == 1 and "with other settings" in " ".join(again.output.split())
+    assert read_back(tmp_path)["timestamp"].iloc[0] == pd.Timestamp("2024-01-01", tz="UTC")
+    same = run({"t.csv": content}, *who, "--set", "timezone=UTC")
+    assert "0 new, 10 known" in " ".join(same.output.split())

@@ -13,10 +13,11 @@ from kedro.io import DatasetError
 
 from tradewind.datasets.accepted import ACCEPTED, AcceptedTablesDataset, CheckedTablesDataset
 from tradewind.datasets.gathered import GatheredTablesDataset
-from tradewind.datasets.model_store import FolderModelStore
+from tradewind.datasets.model_store import FolderModelStore, read_model, read_sealed, seal_of
 from tradewind.datasets.partitioned import MANIFEST, PartitionedTableDataset
 from tradewind.errors import BadData, BadModel, BadParameters
 from tradewind.folder_lock import NAME, locked
+from tradewind.live.dashboard.app import keep_secret
 from tradewind.operations.bundle.sealing import (
     identity_of,
     manifest_of,
@@ -25,6 +26,7 @@ from tradewind.operations.bundle.sealing import (
     write_bundle,
 )
 from tradewind.operations.journal.halt_file import HALT_FILE, write_halt_file
+from tradewind.provenance.contents import Contents
 
 ROOT = Path(__file__).parents[2]
 TABLE = pd.DataFrame({"a": [1.0, 2.0]})
@@ -140,6 +142,54 @@ def test_a_stored_model_that_is_not_what_its_manifest_says_is_refused(tmp_path: 
     (place / "manifest.json").write_text(text[: len(text) // 2] if fault == "a torn manifest" else text)
     with pytest.raises(BadModel, match="the next run trains it again"):
         store.get(key)
+    with pytest.raises(BadModel, match="the next run trains it again"):
+        read_model(place, key)  # where nothing but the manifest vouches
+
+
+@pytest.mark.parametrize("fault", ["rewritten", "no seal", "another's seal", "said otherwise", "older"])
+def test_a_fold_model_that_was_rewritten_with_its_manifest_is_refused(tmp_path: Path, fault: str) -> None:
+    """Every hash beside the model fits; the seal is kept outside the store."""
+    store, other = FolderModelStore(tmp_path / "folds"), FolderModelStore(tmp_path / "elsewhere")
+    one, two = (hashlib.sha256(rows).hexdigest() for rows in (b"rows", b"other rows"))
+    store.put(one, FILES | {"model.txt": b"older"}, {"fold": 0})
+    older = {path.name: path.read_bytes() for path in (tmp_path / "folds" / one[:24]).iterdir()}
+    store.put(one, FILES, {"fold": 0})
+    store.put(two, FILES, {"fold": 1})
+    place = tmp_path / "folds" / one[:24]
+    assert store.get(one) == FILES and read_sealed(place, one) == (FILES, {"fold": 0})
+    if fault == "no seal":
+        seal_of(place).unlink()
+    elif fault == "another's seal":
+        seal_of(place).write_bytes(seal_of(tmp_path / "folds" / two[:24]).read_bytes())
+    else:
+        files = FILES if fault == "said otherwise" else FILES | {"model.txt": b"another model"}
+        other.put(one, files, {"fold": 7 if fault == "said otherwise" else 0})
+        forged = older if fault == "older" else {
+            path.name: path.read_bytes() for path in (tmp_path / "elsewhere" / one[:24]).iterdir()
+        }  # fmt: skip
+        for name, content in forged.items():
+            (place / name).write_bytes(content)
+        assert read_model(place, one)[0] != FILES or fault == "said otherwise"  # the manifest itself is in order
+    with pytest.raises(BadModel, match="the next run trains it again"):
+        store.get(one)
+    assert store.get(two) == FILES
+    store.forget(one)
+    assert store.get(one) is None and not seal_of(place).exists()
+
+
+def test_a_list_of_models_is_another_where_one_of_them_was_rewritten_and_sealed(tmp_path: Path) -> None:
+    """Who can write seals, too, still meets the record of what made the list, which lies with those of the tables."""
+    store, key = FolderModelStore(tmp_path / "folds"), "b" * 64
+    keys = tmp_path / "models.json"
+    keys.write_text(json.dumps({"0": key}))
+    contents = Contents(tmp_path, tmp_path / "hashes.json")
+    entry = {"type": "tradewind.datasets.JSONDataset", "filepath": str(keys), "metadata": {"tracking": "models"}}
+    assert contents.of_entry(entry) is None  # the model is not there
+    store.put(key, FILES, {})
+    before = contents.of_entry(entry)
+    assert before == contents.of_entry(entry) is not None
+    store.put(key, FILES | {"model.txt": b"another"}, {})
+    assert contents.of_entry(entry) not in (None, before)
 
 
 def test_a_halt_file_that_is_a_link_is_replaced_and_its_target_untouched(tmp_path: Path) -> None:
@@ -163,3 +213,27 @@ def test_no_command_installs_system_packages_without_being_told_to() -> None:
         text = file.read_text()
         if re.search(r"^[^#]*apt-get install -y", text, re.MULTILINE):
             assert "INSTALL_SERVERS" in text and "[y/N]" in text, file
+
+
+def test_a_secret_is_never_for_others_and_not_written_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, the dashboard's token was readable by all until its mode was changed, and a planted link was followed."""
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "token").symlink_to(tmp_path / "precious")
+    modes, renamed = list[int](), Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        modes.append(self.stat().st_mode & 0o777)
+        return renamed(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    before = os.umask(0)
+    try:
+        keep_secret(tmp_path / "token", "secret")
+    finally:
+        os.umask(before)
+    assert modes == [0o600] and (tmp_path / "token").read_text() == "secret"
+    assert not (tmp_path / "token").is_symlink() and (tmp_path / "token").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["precious", "token"]

@@ -16,6 +16,7 @@ from tradewind.data.files.deliveries import merge_rows
 from tradewind.data.stores.catalogue import open_store
 from tradewind.datasets import ParquetTableDataset, PartitionedTableDataset
 from tradewind.datasets.documents import JSONDataset, TextDataset
+from tradewind.datasets.model_store import FolderModelStore
 from tradewind.datasets.trial_ledger import TrialLedgerDataset
 from tradewind.errors import TemporaryOutage
 
@@ -136,3 +137,16 @@ def test_a_dataset_without_room_keeps_what_it_has(name: str, room: int, tmp_path
     assert sorted(tmp_path.rglob("*")) == files
     make(str(path)).save(new)
     assert loaded(name, path) != before
+
+
+@pytest.mark.parametrize("room", [0, 1000, 70_000])
+def test_a_model_store_without_room_keeps_what_it_has_and_says_so(room: int, tmp_path: Path) -> None:
+    """The system names no file where a write finds no room: that was a traceback at the end of a long training."""
+    store = FolderModelStore(tmp_path / "folds")
+    store.put("one", {"model.txt": b"x" * 10}, {})
+    files = {"model.txt": b"x" * 60_000, "more.txt": b"y" * 90_000}
+    said = said_in_fork(lambda: str(store.put("two", files, {})), room)
+    assert said.startswith(TemporaryOutage.__name__) and str(tmp_path) in said and "free space" in said, said
+    assert store.get("one") == {"model.txt": b"x" * 10} and store.get("two") is None
+    store.put("two", files, {})
+    assert store.get("two") == files

@@ -3,6 +3,7 @@
 from tests.mutation import (
     faults_of_accounts,
     faults_of_decisions,
+    faults_of_deliveries,
     faults_of_learning,
     faults_of_orders_and_records,
     faults_of_rows_to_targets,
@@ -12,6 +13,6 @@ from tests.mutation.fault import Fault
 
 ROOMS = (
     faults_of_accounts, faults_of_decisions, faults_of_learning, faults_of_storage, faults_of_rows_to_targets,
-    faults_of_orders_and_records,
+    faults_of_orders_and_records, faults_of_deliveries,
 )  # fmt: skip
 FAULTS: list[Fault] = [fault for room in ROOMS for fault in room.FAULTS]

@@ -398,8 +398,8 @@ FAULTS = [
     Fault(
         "weeks of one day alone",
         "data/file_import/outcome.py",
-        "received_at, may_end_open=True, calendar=bars.calendar)",
-        "received_at, may_end_open=True)",
+        "may_end_open=bars.may_end_open, calendar=bars.calendar",
+        "may_end_open=bars.may_end_open",
         "tests/kinds/test_kind_02_receipts.py",
     ),
     Fault(

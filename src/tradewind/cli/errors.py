@@ -10,6 +10,7 @@ from typing import Any
 import click
 from kedro.framework.cli.utils import KedroCliError, LazyGroup
 
+from tradewind.atomic import NO_ROOM
 from tradewind.errors import TradewindError
 
 _VERBOSE = "tradewind.verbose"
@@ -168,6 +169,8 @@ def _said(error: BaseException) -> str | None:
         return error.message
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.strerror}: {error.filename}"
+    if isinstance(error, OSError) and error.errno in NO_ROOM:  # of a file that is open, which the system does not name
+        return f"{error.strerror}: free space (or raise the quota) and run again"
     if isinstance(error, ModuleNotFoundError):
         return _of_module(error)
     if type(error).__module__ == "sqlite3" or type(error).__module__.startswith("sqlalchemy."):
@@ -221,14 +224,16 @@ def _faults(text: str, before: str) -> str:
 
 def _of_environment(text: str) -> str:
     """Kedro's words for a folder of configuration that is not there; the environments that there are."""
-    folder = re.search(r"valid directory: (\S+)", text)
+    folder = re.search(r"valid directory: (.+)", text)  # which may have blanks
     if folder is None:
         return text
-    path = Path(folder[1])
-    if not path.parent.is_dir():
-        return f"{path.parent} is no folder of configuration: --conf-source names one that holds base/"
-    known = sorted(one.name for one in path.parent.glob("*") if one.is_dir()) if path.parent.is_dir() else []
-    return f"there is no environment {path.name!r}: --env is one of {', '.join(known)}, a folder of {path.parent}"
+    path = Path(folder[1].strip())
+    up = path.parts.index("..") if ".." in path.parts else len(path.parts) - 1
+    root, name = Path(*path.parts[:up]), "/".join(path.parts[up:])
+    if not root.is_dir():
+        return f"{root} is no folder of configuration: --conf-source names one that holds base/"
+    known = sorted(one.name for one in root.glob("*") if one.is_dir())
+    return f"there is no environment {name!r}: --env is one of {', '.join(known)}, a folder of {root}"
 
 
 def _of_module(error: ModuleNotFoundError) -> str | None:

@@ -71,6 +71,9 @@ def write_tables(plan: "ImportPlan", root: Path, venue: str | None, symbol: str 
         root: of all imported tables.
         venue: of the rows, where it is known.
         symbol: of the rows, where no column says it.
+
+    Raises:
+        BadData: the file was imported before with other settings, by which its rows are others.
     """
     receipts = []
     for named, table in plan.tables.items():
@@ -79,11 +82,27 @@ def write_tables(plan: "ImportPlan", root: Path, venue: str | None, symbol: str 
         is_known = _known_trades(table, path, bool(venue and (of or symbol))) if "id" in table else None
         new = table if is_known is None else table[~is_known]
         if path.exists():
+            _require_same(new, path)
             receipts.append(TableReceipt(path, len(table), 0, len(table)))
             continue
         write_table(new.reset_index(drop=True), path)
         receipts.append(TableReceipt(path, len(table), len(new), len(table) - len(new)))
     return receipts
+
+
+def _require_same(table: "pd.DataFrame", path: Path) -> None:
+    """Nothing, if what the file gave before is in what it gives now."""
+    import pyarrow.parquet as pq
+
+    from tradewind.errors import BadData
+
+    stored = pq.read_table(path).to_pandas()
+    now = table.reset_index(drop=True).astype(stored.dtypes.to_dict(), errors="ignore")
+    if list(stored) != list(now) or not stored.equals(now):
+        raise BadData(
+            f"{path} has what this file gave with other settings, and its rows are others now: give the settings of "
+            "then, or remove that folder and import it again"
+        )
 
 
 def _known_trades(table: "pd.DataFrame", path: Path, is_one_market: bool) -> Any:

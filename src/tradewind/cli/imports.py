@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tradewind.data.file_import.importer import ImportPlan
+    from tradewind.data.files.deliveries import Delivery
     from tradewind.data.files.dialect import ImportSettings
     from tradewind.data.stores.base import Store
 
@@ -191,7 +192,7 @@ def _write(
     """Write what a file holds; a line for each thing written."""
     from tradewind import clock
     from tradewind.cli.import_targets import folder_of, write_table, write_tables
-    from tradewind.data.file_import.outcome import rejections, require_usable, to_deliveries
+    from tradewind.data.file_import.outcome import rejections, require_unshifted, require_usable, to_deliveries
     from tradewind.data.files.bar_key import BarKey
 
     lines = []
@@ -199,6 +200,8 @@ def _write(
         deliveries = to_deliveries(plan, clock.now())
         require_usable(deliveries)
         with opened() as store:
+            for delivery in deliveries:
+                require_unshifted(delivery, _stored_nearby(store, delivery))
             for delivery in deliveries:
                 receipt = store.append(delivery)
                 lines.append(
@@ -218,6 +221,17 @@ def _write(
         write_table(plan.quarantine(key), aside)
         lines.append(f"{len(plan.rejected.reason):,} rejected rows in {aside}")
     return lines
+
+
+def _stored_nearby(store: "Store", delivery: "Delivery") -> "pd.DataFrame":
+    """What a store has of a delivery's bars, and of the days around them."""
+    from tradewind.data.file_import.outcome import NEAR_MS
+    from tradewind.data.files.deliveries import Span, stored_columns
+
+    if delivery.rows.empty:
+        return stored_columns()
+    first, last = int(delivery.rows["open_time"].min()), int(delivery.rows["open_time"].max())
+    return store.read(delivery.key, Span(first - NEAR_MS, last + NEAR_MS))
 
 
 def _show(plan: "ImportPlan", console: "Console") -> None:

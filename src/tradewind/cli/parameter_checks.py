@@ -128,7 +128,7 @@ def contradictions(blocks: Mapping[str, Any], parameters: Mapping[str, Any]) -> 
     from tradewind.learning.features.catalogue import select
     from tradewind.learning.models.chosen import words
 
-    problems = []
+    problems = [*_of_models(parameters), *_of_horizons(blocks), *_of_ensembles(blocks, parameters)]
     universe, features = blocks.get("universe"), blocks.get("feature_engineering.features")
     if universe is not None and features is not None:
         try:
@@ -150,6 +150,54 @@ def contradictions(blocks: Mapping[str, Any], parameters: Mapping[str, Any]) -> 
     if deployment is not None and deployment.model not in deployable:
         problems.append(f"deployment.model {deployment.model!r} is none of params:models: {', '.join(deployable)}")
     return [one for one in problems if one]
+
+
+def _of_models(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Parameters of the models of rows: each has a class of its own, which is known by the model's name."""
+    from pydantic import ValidationError
+
+    from tradewind.learning.models import catalogue
+    from tradewind.learning.models.chosen import words
+    from tradewind.parameters import faults
+
+    for name in catalogue.rows_of(
+        tuple(one for one in words(parameters.get("models") or ()) if one in catalogue.MODELS)
+    ):
+        key = f"classifier.{name}.parameters"
+        given = _at(parameters, key)
+        try:
+            catalogue.row_model(name).parameters_class.model_validate({} if given in (_MISSING, None) else given)
+        except ValidationError as error:
+            yield faults(error, key)
+
+
+def _of_horizons(blocks: Mapping[str, Any]) -> Iterator[str]:
+    horizons, labels = blocks.get("feature_engineering.horizons"), blocks.get("feature_engineering.labels")
+    longest = getattr(labels, "horizon_bars", None)
+    if horizons is not None and longest is not None and max(horizons.bars) > longest:
+        yield (
+            f"feature_engineering.horizons.bars {max(horizons.bars)} is beyond the {longest} bars of "
+            "feature_engineering.labels.horizon_bars, by which folds are purged: leave it out or raise the other"
+        )
+
+
+def _of_ensembles(blocks: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterator[str]:
+    """The judged strategy is one that the run makes, which is said before models train for it."""
+    from tradewind.adaptive.rl.parameters import AGENTS
+    from tradewind.learning.models import catalogue
+    from tradewind.learning.models.chosen import words
+    from tradewind.trading.strategy.baselines import DIRECTIONS
+
+    listed = words(parameters.get("models") or ())
+    ensembles, verdict = blocks.get("evaluation.ensembles"), blocks.get("evaluation.verdict")
+    agents = [name for name in listed if name in AGENTS]
+    joined = (*ensembles.forecasts, *ensembles.agents) if ensembles is not None else ()
+    if ensembles is not None and ensembles.agents and not agents:
+        yield f"evaluation.ensembles.agents {list(ensembles.agents)}: params:models lists no agents"
+    traded = [name for name in listed if name in catalogue.MODELS and catalogue.has_direction(name)]
+    known = (*traded, *agents, EQUAL_WEIGHT, *joined, *DIRECTIONS)
+    if verdict is not None and verdict.judged is not None and verdict.judged not in known:
+        yield f"evaluation.verdict.judged {verdict.judged!r} is no strategy of this run: {', '.join(known)}"
 
 
 def _is_of_agents(block: Any) -> bool:

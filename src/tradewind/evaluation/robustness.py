@@ -32,9 +32,15 @@ class RobustnessRules(Parameters):
     side_bps: Numbers = (0, 2, 5, 10)
     cost_multiples: Numbers = (0.5, 1, 2, 4)
     delays_bars: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1, 2, 4)
-    capitals: Numbers = (1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
+    capitals: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
     impact_coefficient: Annotated[float, Field(ge=0, le=100)] = 1.0
-    entry_thresholds: Numbers = (0.05, 0.1, 0.15, 0.2, 0.3)
+    entry_thresholds: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (
+        0.05,
+        0.1,
+        0.15,
+        0.2,
+        0.3,
+    )
     smoothing_bars: Numbers = (0, 6, 12, 24, 48)
 
 

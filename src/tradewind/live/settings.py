@@ -17,6 +17,12 @@ class Exposure(Parameters):
     above: Positive = 0.9
     scale_to: Positive = 0.8
 
+    @model_validator(mode="after")
+    def _shrinks(self) -> "Exposure":
+        if self.scale_to > self.above:
+            raise ValueError(f"scale_to {self.scale_to:g} is beyond above {self.above:g}: targets would grow")
+        return self
+
 
 class Turnover(Parameters):
     """Where more than `above` times the equity was traded in 24 hours, targets may shrink and nothing else."""
@@ -226,3 +232,14 @@ class PaperRules(Parameters):
     world_seed: Annotated[int, Field(ge=0)] = 1009
     rollout: str = ""
     broker: BrokerRules | None = None
+
+    @model_validator(mode="after")
+    def _fits_one_account(self) -> "PaperRules":
+        names = [one.name for one in self.strategies]
+        if len(set(names)) < len(names):
+            raise ValueError(f"strategies must have a name of their own each, found {names}")
+        if (whole := sum(one.share for one in self.strategies)) > 1 + 1e-9:
+            raise ValueError(f"the shares of strategies come to {whole:g}, more than the account")
+        if self.port == self.metrics_port:
+            raise ValueError(f"port and metrics_port are both {self.port}")
+        return self

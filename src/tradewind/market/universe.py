@@ -65,6 +65,8 @@ class Universe(Parameters):
             raise ValueError(f"universe.members names {unknown}, which are not in symbols {list(self.symbols)}")
         if len(set(self.symbols)) != len(self.symbols):
             raise ValueError(f"universe.symbols holds a symbol twice: {list(self.symbols)}")
+        if len(set(self.side_series)) != len(self.side_series):
+            raise ValueError(f"universe.side_series holds a series twice: {list(self.side_series)}")
         if self.reference_symbol is not None and self.reference_symbol not in self.symbols:
             raise ValueError(
                 f"universe.reference_symbol {self.reference_symbol!r} is not in symbols {list(self.symbols)}"

@@ -63,8 +63,10 @@ class Contents:
             return self._of_tables(path, str(entry.get("manifest") or manifest))
         if kind_of(entry) in LEDGERS or path.is_dir():
             return "" if path.exists() else None
-        if not path.is_file() or not _models_are_there(entry, path):
+        if not path.is_file():
             return None
+        if (entry.get("metadata") or {}).get("tracking") == "models":
+            return self._of_models(path)
         return self.of_file(path)
 
     def of_file(self, path: Path) -> str:
@@ -103,16 +105,18 @@ class Contents:
             return None
         return hashlib.sha256(content).hexdigest()
 
-
-def _models_are_there(entry: Entry, path: Path) -> bool:
-    """Whether the models whose keys a document lists lie in the store beside it; so for every other document."""
-    if (entry.get("metadata") or {}).get("tracking") != "models":
-        return True
-    try:
-        keys = json.loads(path.read_bytes()).values()
-        return all((path.parent / "folds" / str(key)[:24]).is_dir() for key in keys)
-    except (OSError, ValueError, AttributeError):
-        return False
+    @staticmethod
+    def _of_models(path: Path) -> str | None:
+        """The hash of a list of models' keys with the manifests of those models, which lie in the store beside it."""
+        try:
+            content = path.read_bytes()
+            total = hashlib.sha256(content)
+            for key in json.loads(content).values():
+                manifest = path.parent / "folds" / str(key)[:24] / "manifest.json"
+                total.update(hashlib.sha256(manifest.read_bytes()).digest())
+        except (OSError, ValueError, AttributeError):
+            return None
+        return total.hexdigest()
 
 
 def _clock_ns(path: Path) -> int:

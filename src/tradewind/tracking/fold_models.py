@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tradewind.datasets.model_store import read_model
+from tradewind.datasets.model_store import read_model, read_sealed
 from tradewind.learning.models.base import Files
 from tradewind.learning.models.onnx_forecaster import INPUT, OUTPUT
 
@@ -118,8 +118,9 @@ def log_fold_model(place: Path, name: str) -> None:
     """
     import mlflow
 
+    text = described(place, name)
     mlflow.log_artifacts(str(place), artifact_path=name)
-    mlflow.log_text(described(place, name), f"{name}/{MLMODEL}")
+    mlflow.log_text(text, f"{name}/{MLMODEL}")
 
 
 def described(place: Path, name: str) -> str:
@@ -137,7 +138,7 @@ def described(place: Path, name: str) -> str:
     from mlflow.pyfunc import add_to_model
     from mlflow.types.schema import Schema, TensorSpec
 
-    files, about = read_model(place)
+    files, about = read_sealed(place)
     stored, run = _stored(files, about), mlflow.active_run()
     inputs, outputs = (
         Schema([TensorSpec(np.dtype(one.type), one.shape, one.name) for one in side])

@@ -210,6 +210,47 @@ def test_what_has_learned_its_own_rows_by_heart_loses_the_search(
     assert trials.loc[trials["depth"] >= 3, "value"].min() > trials.loc[trials["depth"] < 3, "value"].max()
 
 
+class Watched(Memory):
+    """Remembers the rows that it was judged on, by their number."""
+
+    seen: ClassVar[dict[str, Any]] = {}
+
+    def _learn(self, train: Sample, valid: Sample) -> Learned:
+        self.seen.update(train=train.x["f5"].to_numpy(int), judge=valid.x["f5"].to_numpy(int))
+        return super()._learn(train, valid)
+
+
+def test_the_search_is_judged_by_weight_on_purged_rows_before_the_first_test(
+    numbered: pd.DataFrame, model_folds: pd.DataFrame
+) -> None:
+    """No label that it learns from or is judged by reaches into a test, in whatever order the folds stand."""
+    rules = TuningRules(n_trials=4, row_stride=2)
+    _, trials = tuning.tune(Watched, numbered, model_folds.iloc[::-1], rules, InMemoryStorage(), 3)
+    fit, judge = (numbered.iloc[Watched.seen[part]] for part in ("train", "judge"))
+    first = model_folds.sort_values("test_start").iloc[0]
+    assert fit["horizon_end"].max() < judge["timestamp"].min()
+    assert judge["horizon_end"].max() < first["test_start"] - first["embargo"]
+    assert judge["timestamp"].max() > first["test_start"] - pd.Timedelta("20h"), "and all that may be looked at is"
+    sure = np.average(-np.log(np.where(judge["label"] == 0, 0.98, 0.01)), weights=judge["weight"])
+    assert np.average(-np.log(np.where(judge["label"] == 0, 0.98, 0.01))) != pytest.approx(sure, rel=1e-3)
+    np.testing.assert_allclose(trials.loc[trials["depth"] >= 3, "value"], sure, rtol=1e-9)
+    np.testing.assert_allclose(trials.loc[trials["depth"] < 3, "value"], np.log(3), rtol=1e-9)
+
+
+def test_trials_count_for_the_rows_the_rules_and_the_seed_that_they_were_made_with(
+    numbered: pd.DataFrame, model_folds: pd.DataFrame
+) -> None:
+    storage, rules = InMemoryStorage(), TuningRules(n_trials=1, row_stride=4)
+    for rows, given, seed in (
+        (numbered, rules, 3), (numbered, rules, 3), (numbered, rules.model_copy(update={"n_trials": 2}), 3),
+        (numbered, rules, 4), (numbered, rules.model_copy(update={"row_stride": 3}), 3),
+        (numbered.assign(f1=numbered["f1"] + 1), rules, 3),
+    ):  # fmt: skip
+        tuning.tune(Memory, rows, model_folds, given, storage, seed)
+    found = [len(storage.get_all_trials(one._study_id)) for one in storage.get_all_studies()]
+    assert found == [2, 1, 1, 1]  # the first went on from one trial to two
+
+
 def test_a_model_is_stored_under_its_key_with_its_files(
     numbered: pd.DataFrame, model_folds: pd.DataFrame, tmp_path: Path
 ) -> None:

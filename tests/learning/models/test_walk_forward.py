@@ -1,6 +1,7 @@
 """Every fold is trained on its own past, kept, and taken from the store only when nothing has changed."""
 
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import optuna
 import pandas as pd
 import pytest
 
-from tradewind.datasets.model_store import FolderModelStore
-from tradewind.errors import BadData, BadModel, BadParameters
+from tradewind.datasets.model_store import FolderModelStore, read_model
+from tradewind.errors import BadData, BadModel, BadParameters, TemporaryOutage
 from tradewind.learning.models import catalogue, scoring, tuning, walk_forward
 from tradewind.learning.models.base import Sample
 from tradewind.learning.models.boosting import BoostingForecaster, BoostingParameters
@@ -122,12 +123,34 @@ def test_a_stored_model_that_is_not_what_was_kept_is_refused(
         train(model_rows, model_folds, store)
 
 
+def test_the_rows_of_a_fold_are_given_up_once_a_model_of_rows_has_its_samples(
+    model_rows: pd.DataFrame, model_folds: pd.DataFrame, store: FolderModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are as large as the samples, and folds are trained side by side."""
+    held, learning = list[weakref.ref[Any]](), list[bool]()
+    split, learn = walk_forward.split_training, KIND._learn
+
+    def watched(rows: pd.DataFrame, rules: TrainingRules) -> Any:
+        training = split(rows, rules)
+        held.append(weakref.ref(training))
+        return training
+
+    def learned(self: Any, train: Sample, valid: Sample) -> Any:
+        learning.append(held[-1]() is not None)
+        return learn(self, train, valid)
+
+    monkeypatch.setattr(walk_forward, "split_training", watched)
+    monkeypatch.setattr(KIND, "_learn", learned)
+    train(model_rows, model_folds.iloc[:1], store)
+    assert learning == [False]
+
+
 def test_a_manifest_cannot_name_a_file_elsewhere(store: FolderModelStore, tmp_path: Path) -> None:
     store.put("k" * 64, {"model.txt": b"x"}, {})
     manifest = tmp_path / "folds" / ("k" * 24) / "manifest.json"
     manifest.write_text(manifest.read_text().replace("model.txt", "../../../etc/passwd"))
     with pytest.raises(BadModel, match="not whole"):
-        store.get("k" * 64)
+        read_model(manifest.parent, "k" * 64)
 
 
 @pytest.mark.parametrize("hashes", [{}, ["model.txt"], "model.txt", None, 7])
@@ -136,7 +159,7 @@ def test_a_manifest_without_hashes_vouches_for_nothing(store: FolderModelStore, 
     manifest = tmp_path / "folds" / ("k" * 24) / "manifest.json"
     manifest.write_text(json.dumps({"key": "k" * 64, "sha256": hashes, "about": {}}))
     with pytest.raises(BadModel, match="not whole"):
-        store.get("k" * 64)
+        read_model(manifest.parent, "k" * 64)
 
 
 def test_a_write_that_fails_leaves_no_model(
@@ -146,7 +169,7 @@ def test_a_write_that_fails_leaves_no_model(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tradewind.datasets.model_store.os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(TemporaryOutage, match="No space left .*free space"):
         store.put("k" * 64, {"model.txt": b"x"}, {})
     assert list((tmp_path / "folds").iterdir()) == []
     assert store.get("k" * 64) is None

@@ -94,6 +94,15 @@ def test_rollback_goes_to_the_last_good_one_that_loads(registry: Registry, tmp_p
     assert [move.action for move in registry.history("production")] == ["move"] * 3 + ["rollback"] * 2
 
 
+def test_who_was_rolled_back_from_is_good_no_more_however_often_it_was_champion(registry: Registry) -> None:
+    for to, expected in ((2, 1), (1, 2), (3, 1)):
+        registry.move("production", "champion", to, expected, ME)
+    assert registry.rollback("production", 3, ME) == Roles(1, None, 2)
+    assert registry.rollback("production", 1, ME) == Roles(2)
+    with pytest.raises(UnknownVersion, match="no earlier champion"):
+        registry.rollback("production", 2, ME)
+
+
 def test_a_version_whose_bundle_was_touched_cannot_be_moved(registry: Registry) -> None:
     place = place_of(registry._folder / BUNDLES, registry.version(2).identity)
     (place / contents.GRAPH).write_bytes(b"broken")
@@ -162,6 +171,15 @@ def test_a_canary_can_be_withdrawn(registry: Registry) -> None:
     assert registry.withdraw("production", 2, ME) == Roles(1)
     with pytest.raises(BadParameters, match="needs a champion"):
         registry.move("staging", "canary", 2, None, ME)
+
+
+def test_no_version_has_two_roles(registry: Registry) -> None:
+    registry.move("production", "champion", 2, 1, ME)
+    assert registry.move("production", "champion", 2, 2, ME) == Roles(2, None, 1)  # its own successor: 1 stays previous
+    with pytest.raises(BadParameters, match="needs a champion that it is not"):
+        registry.move("production", "canary", 2, None, ME)
+    assert registry.move("production", "canary", 1, None, ME) == Roles(2, 1, 1)
+    assert registry.rollback("production", 2, ME) == Roles(1)  # who answers again is on trial no more
 
 
 def test_moves_can_neither_be_changed_nor_removed(registry: Registry) -> None:

@@ -71,6 +71,16 @@ def test_units_are_held_so_a_short_grows_as_it_loses() -> None:
     assert account["position"].iloc[1] == pytest.approx(-1.5 / 0.5)
 
 
+def test_a_ruined_account_has_lost_itself_and_no_more() -> None:
+    """A short through a price that more than doubles overnight: what a lender would lose beyond it is not its own."""
+    result = run(history([100, 100, 250, 50], [100, 100, 240, 50]), np.full(4, -1.0), HUNDRED_BPS)
+    rows = result.account[["gross", "cost", "funding", "net", "equity"]].to_numpy()
+    assert rows[2].tolist() == [-1.0, 0.0, 0.0, -1.0, 0.0]
+    assert rows[3].tolist() == [0.0, 0.0, 0.0, 0.0, 0.0]  # and nothing is won back
+    np.testing.assert_allclose(rows[:, 0] - rows[:, 1] - rows[:, 2], rows[:, 3], atol=1e-15)
+    assert result.account["position"].tolist()[2:] == [0.0, 0.0]
+
+
 @pytest.mark.parametrize("bad", [np.nan, 1.0001, -2.0, np.inf])
 def test_a_target_that_is_missing_or_too_large_stops_the_run(bad: float) -> None:
     with pytest.raises(BadData, match="row 1"):

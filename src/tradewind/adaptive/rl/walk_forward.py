@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tradewind.adaptive.rl.episodes import STEP_FIELDS
 from tradewind.adaptive.rl.forecasts import join
 from tradewind.adaptive.rl.market import TradingMarket, TradingTerms
-from tradewind.adaptive.rl.parameters import AgentParameters
+from tradewind.adaptive.rl.parameters import OFF_POLICY, AgentParameters
 from tradewind.adaptive.rl.policies import LOG, LOG_COLUMNS, Policy, run_policy
 from tradewind.adaptive.rl.preparation import FoldMarkets, prepare
 from tradewind.adaptive.rl.responses import MULTIPLES, responses
@@ -29,7 +29,7 @@ from tradewind.trading.setup import TradingSetup
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 6  # part of every key: raise it when training changes in a way that parameters do not show
+FORMAT = 7  # part of every key: raise it when training changes in a way that parameters do not show
 FAMILY = "agent"
 NO_SEED = -1  # of positions that are the mean of several
 KEYS = ["strategy", "seed", "fold", "symbol", "timestamp"]
@@ -61,6 +61,12 @@ class AgentRules(Parameters):
     environment: EnvironmentRules = EnvironmentRules()
     reward: RewardRules = RewardRules()
     training: AgentTraining = AgentTraining()
+
+    @model_validator(mode="after")
+    def _acts_as_it_can(self) -> "AgentRules":
+        if self.agent.algorithm in OFF_POLICY and self.environment.actions == "discrete":
+            raise ValueError(f"{self.agent.algorithm} needs environment.actions continuous, found discrete")
+        return self
 
 
 @dataclass(frozen=True)

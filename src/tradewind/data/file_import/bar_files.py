@@ -7,12 +7,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from tradewind.data.file_import.raw_table import RawTable
+from tradewind.data.file_import.several_markets import require_one_market
 from tradewind.data.file_import.tables import is_text, number_cells, optional_cells
 from tradewind.data.file_import.time_columns import Times, read_times
 from tradewind.data.file_import.volumes import ABSURD_OPEN, DISAGREE, absurd_opens, read_volumes, volume_columns
 from tradewind.data.files.bar_key import BarKey
-from tradewind.data.files.cells import FloatArray
-from tradewind.data.files.dialect import ALIASES, ImportSettings, plain_name, usable_name
+from tradewind.data.files.cells import FloatArray, says_no
+from tradewind.data.files.cleaning import NOT_CLOSED
+from tradewind.data.files.dialect import ALIASES, ImportSettings, closed_flag, plain_name, usable_name
 from tradewind.data.files.findings import ImportNotes
 from tradewind.data.files.grid_hints import months_between
 from tradewind.errors import BadData
@@ -31,13 +33,14 @@ _DAY_MS = 86_400_000
 @dataclass
 class ImportedBars:
     """The bars of one key as received (`deliveries.receive` takes `rows`), and the numbers of these rows, and of those
-    that are rejected, in the table."""
+    that are rejected, in the table; whether the last bar may not have closed when the file was written."""
 
     key: BarKey
     rows: pd.DataFrame
     source_row: npt.NDArray[np.int64]
     rejected_row: npt.NDArray[np.int64]
     week_start: str = "mon"
+    may_end_open: bool = True
 
     @property
     def calendar(self) -> Calendar:
@@ -128,6 +131,13 @@ def read_bars(
         values["trades"], wrong = optional_cells(table.columns[trades[0]], trades[0], notes.where)
         notes.add_finding("trades", trades[0], "by name")
         _reject(reason, "trades is no number", wrong)
+    flag = closed_flag(list(table.columns))
+    forming = says_no(table.columns[flag].to_pandas()) if flag is not None else None
+    if forming is not None:
+        notes.add_finding("bars still open", f"{int(forming.sum()):,} rows", f"column {flag!r} says it")
+        _reject(reason, NOT_CLOSED, forming)
+    used = {*columns.values(), *volume_columns(table), *trades, *([flag] if flag else [])}
+    require_one_market(table, groups, opened, values, used, notes)
     _reject(reason, DISAGREE, volumes.disagree)
     for rows in groups.values():
         own_prices = {name: numbers[rows] for name, numbers in prices.items()}
@@ -140,7 +150,7 @@ def read_bars(
     _reject(reason, "the row names no usable venue and symbol", ~named, first=True)
     tables = [_table_of(BarKey(venue=venue, symbol=symbol, timeframe=timeframe), rows, opened, values, reason)
               for (venue, symbol), rows in groups.items()]  # fmt: skip
-    tables = [replace(one, week_start=settings.week_start) for one in tables]
+    tables = [replace(one, week_start=settings.week_start, may_end_open=forming is None) for one in tables]
     return BarsFound(tables, reason)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tradewind.data.files.dialect import ALIASES, plain_name
 from tradewind.errors import BadData
 
 _DEEPEST = 12
@@ -12,8 +13,8 @@ _NUMBER = re.compile(r"^\d+[a-z]?\. ")
 
 
 def rows_of(document: Any, where: str) -> list[Any]:
-    """The list of rows (lists or objects): the document, the only list of rows in it, rows by their dates, or columns
-    of one length.
+    """The list of rows (lists or objects): the document, the only list of rows in it, rows by their dates, a data frame
+    as pandas writes it, or columns of one length.
 
     Lists of rows that stand beside each other by symbol are joined, the symbol as a column.
 
@@ -31,6 +32,9 @@ def rows_of(document: Any, where: str) -> list[Any]:
     dated = next(_dated(document), None)
     if not found and dated:
         return dated
+    framed = _framed(document)
+    if not found and framed:
+        return framed
     columns = _columns(document)
     if not found and columns:
         return columns
@@ -69,6 +73,25 @@ def _dated(node: Any, depth: int = 0) -> Iterator[list[dict[str, Any]]]:
         return
     for part in node.values():
         yield from _dated(part, depth + 1)
+
+
+def _framed(document: Any) -> list[dict[str, Any]]:
+    """The rows of a data frame, from its cells by column and row (pandas' `to_json`) or by row and column.
+
+    The label of a row, often its time, is the column `index`.
+    """
+    parts = list(document.values()) if isinstance(document, dict) else []
+    if len(parts) < 2 or not all(isinstance(part, dict) and part.keys() == parts[0].keys() for part in parts):
+        return []
+    if any(isinstance(cell, list | dict) for part in parts for cell in part.values()):
+        return []
+    prices = ALIASES["open"] | ALIASES["close"] | {"price"}
+    is_by_column, is_by_row = (any(plain_name(str(name)) in prices for name in names) for names in (document, parts[0]))
+    if is_by_column == is_by_row:
+        return []
+    if is_by_row:
+        return [{"index": label, **row} for label, row in document.items()]
+    return [{"index": label, **{name: part[label] for name, part in document.items()}} for label in parts[0]]
 
 
 def _is_flat(row: Any) -> bool:

@@ -14,7 +14,9 @@ _SNIFFED_BYTES = 1 << 16
 _SNIFFED_LINES = 200
 _HEADER_WITHIN = 20
 _DATA_CELL = re.compile(
-    r"\s*(?:[+-]?(?:\d+(?:[.,]\d+)*\.?|\.\d+)(?:[eE][+-]?\d+)?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b.*)\s*"
+    r"\s*(?:[+-]?(?:\d+(?:[.,]\d+)*\.?|\.\d+)(?:[eE][+-]?\d+)?"
+    "|[+-]?\\d{1,3}(?:['\u2019 \u00a0\u2009\u202f]\\d{3})+(?:[.,]\\d+)?"
+    r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b.*)\s*"
 )
 _STATED_ZONE = re.compile(r"\b(UTC|GMT)\b")
 
@@ -55,6 +57,7 @@ def sniff_layout(content: bytes, dialect: BarDialect, notes: ImportNotes) -> Lay
     delimiter = dialect.delimiter or _sniff_delimiter(lines, notes)
     rows = [_split(line, delimiter) for line in lines]
     width = _usual_width(rows)
+    rows = _ended(rows, width)
     header, first = _header_line(rows, width, dialect)
     names = tuple(dialect.column_names)
     if not names:
@@ -110,6 +113,14 @@ def _split(line: str, delimiter: str) -> list[str]:
 def _usual_width(rows: list[list[str]]) -> int:
     widths = Counter(len(row) for row in rows if row)
     return max(widths, key=lambda width: (widths[width], width))
+
+
+def _ended(rows: list[list[str]], width: int) -> list[list[str]]:
+    """The rows, the one above them with one empty cell more where each of them, but not it, ends in a delimiter."""
+    above = next((index for index, row in enumerate(rows[:_HEADER_WITHIN]) if len(row) == width), 0) - 1
+    if above < 0 or len(rows[above]) != width - 1 or any(row and row[-1].strip() for row in rows[above + 1 :]):
+        return rows
+    return [*rows[:above], [*rows[above], ""], *rows[above + 1 :]]
 
 
 def _sniff_delimiter(lines: list[str], notes: ImportNotes) -> str:

@@ -8,7 +8,10 @@ import pyarrow.compute as pc
 from tradewind.data.files.findings import ImportNotes
 
 _COMMA_DECIMAL = r"^\s*[+-]?(\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,}))\s*$"
-_POINT_DECIMAL = r"^\s*[+-]?(\d{1,3}(,\d{3})+\.\d+|\d{1,3}(,\d{3}){2,})\s*$"
+# In India lakhs and crores are set apart, too: 1,42,000.50.
+_POINT_DECIMAL = r"^\s*[+-]?(\d{1,3}(,\d{3})+\.\d+|\d{1,3}(,\d{3}){2,}|\d{1,2}(,\d{2})+,\d{3}(\.\d+)?)\s*$"
+_GAPS = "['\u2019 \u00a0\u2009\u202f]"
+_GROUPED_BY_GAP = rf"^\s*[+-]?\d{{1,3}}({_GAPS}\d{{3}})+([.,]\d+)?\s*$"
 _UNCLEAR = r"^\s*[+-]?\d{1,3},\d{3}\s*$"
 _PLAIN_POINT = r"^\s*[+-]?\d+\.(\d{1,2}|\d{4,})\s*$"
 _GROUPED_BY_POINT = r"^\s*[+-]?\d{1,3}(\.\d{3})+(,\d+)?\s*$"
@@ -27,7 +30,7 @@ def plain_numbers(columns: dict[str, pa.Array], given: str | None, notes: Import
         given: the decimal mark that the user says, `,` or `.`.
         notes: receives what was found and is needed.
     """
-    columns = {name: _without_signs(cells) for name, cells in columns.items()}
+    columns = _without_gaps({name: _without_signs(cells) for name, cells in columns.items()}, notes)
     marked = {name: cells for name, cells in columns.items() if _has(cells, _ANY.pattern)}
     if not marked:
         return columns
@@ -67,6 +70,21 @@ def _without_signs(cells: pa.Array) -> pa.Array:
     for name, size in _SIZES.items():
         times = pc.if_else(pc.equal(letter, name), size, times)
     return pc.coalesce(pc.cast(pc.multiply(number, times), pa.string()), cells)
+
+
+def _without_gaps(columns: dict[str, pa.Array], notes: ImportNotes) -> dict[str, pa.Array]:
+    """42'000.50 and 42 000,50 as 42000.50 and 42000,50 in all columns, where most of one are written so."""
+    if not any(2 * _count(cells, _GROUPED_BY_GAP) > len(cells) for cells in columns.values()):
+        return columns
+    notes.add_finding("thousands apart by", "an apostrophe or a space", "most numbers of a column are written so")
+    return {
+        name: pc.if_else(
+            pc.match_substring_regex(cells, _GROUPED_BY_GAP),
+            pc.replace_substring_regex(pc.utf8_trim_whitespace(cells), _GAPS, ""),
+            cells,
+        )
+        for name, cells in columns.items()
+    }
 
 
 def _plain(cells: pa.Array, mark: str) -> pa.Array:

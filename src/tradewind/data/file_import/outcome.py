@@ -16,6 +16,9 @@ from tradewind.data.files.grid_hints import explain_off_grid
 from tradewind.data.files.quarantine import require_all_rows
 from tradewind.errors import BadData
 
+_SEVERAL = 5  # rows of one content at two times that are no chance
+NEAR_MS = 2 * 86_400_000  # zones are at most 26 hours apart
+
 
 @dataclass(frozen=True)
 class BarSummary:
@@ -76,12 +79,43 @@ def to_deliveries(plan: ImportPlan, received_at: datetime) -> list[Delivery]:
     for bars in plan.bars:
         own = plan.quarantine(bars.key)
         source = f"file.{plan.path.name}"
-        delivery = receive(bars.rows, bars.key, source, received_at, may_end_open=True, calendar=bars.calendar)
+        delivery = receive(
+            bars.rows, bars.key, source, received_at, may_end_open=bars.may_end_open, calendar=bars.calendar
+        )
         late = delivery.rejected.assign(source_row=bars.source_row[delivery.rejected["source_row"]])
         deliveries.append(
             replace(delivery, rejected=_joined([own, late]), rows_received=delivery.rows_received + len(own))
         )
     return deliveries
+
+
+def require_unshifted(delivery: Delivery, stored: pd.DataFrame) -> None:
+    """Nothing, unless most of the rows are stored already, all of them by the same stretch of time earlier or later.
+
+    The same file read with another time zone, or stamped at the close, would lie beside and over what it gave before.
+
+    Args:
+        delivery: of one key of a file.
+        stored: what the store has of that key (`deliveries.stored_columns`), from a day before it to a day after.
+
+    Raises:
+        BadData: they are; by how much.
+    """
+    new, old = (
+        rows.drop_duplicates("content_hash", keep=False).set_index("content_hash")["open_time"]
+        for rows in (delivery.rows, stored)
+    )
+    common = new.index.intersection(old.index)
+    steps, counts = np.unique((new[common] - old[common]).to_numpy(), return_counts=True)
+    if len(common) < _SEVERAL or counts.max() * 2 <= len(new):
+        return
+    step = int(steps[counts.argmax()])
+    if step != 0:
+        raise BadData(
+            f"{delivery.key}: {int(counts.max()):,} of its {len(delivery.rows):,} rows are stored already, "
+            f"{abs(step) / 3_600_000:g} h {'earlier' if step > 0 else 'later'}: it was imported before with another "
+            "timezone, time_is or date_order. Give the settings of then, or remove the store and import all anew"
+        )
 
 
 def require_usable(deliveries: Iterable[Delivery]) -> None:

@@ -66,9 +66,13 @@ def read_times(
     epochs, texts = None, None
     columns = _time_columns(table, settings, also)
     if not columns:
-        notes.add_missing(
-            "columns.open_time=NAME", f"no column is called as times are; there are {list(table.columns)[:12]}"
-        )
+        closes = [name for name in table.columns if plain_name(name) in ALIASES["close_time"]]
+        if closes:
+            notes.add_missing("time_is=close", f"column {closes[0]!r} says when bars close, and none when they open")
+        else:
+            notes.add_missing(
+                "columns.open_time=NAME", f"no column is called as times are; there are {list(table.columns)[:12]}"
+            )
         return None
     for name, cells in columns.items():
         numbers = _numbers(cells, name, settings, notes)

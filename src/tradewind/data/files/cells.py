@@ -13,6 +13,8 @@ MS_PER_UNIT = {"s": 1_000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
+_NO = ("false", "0", "no")
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -56,6 +58,14 @@ def parse_text(cells: pa.Array | pa.ChunkedArray) -> FloatArray:
     numbers = pc.match_substring_regex(text, _NUMBER)
     plain = text if pc.all(numbers, skip_nulls=True).as_py() else pc.if_else(numbers, text, None)
     return pc.cast(plain, pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def says_no(values: pd.Series) -> npt.NDArray[np.bool_] | None:
+    """Which cells are false, 0 or no; None where the column holds other words than yes and no, whatever it is for."""
+    words = values.astype("str").str.strip().str.lower().str.replace(r"^([01])\.0$", r"\1", regex=True)
+    if not words.isin([*_NO, "true", "1", "yes", "", "nan", "none", "<na>"]).all():
+        return None
+    return words.isin(_NO).to_numpy(dtype=bool)
 
 
 def epoch_units(values: FloatArray) -> dict[str, npt.NDArray[np.bool_]]:

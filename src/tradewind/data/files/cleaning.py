@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import Field
 
 from tradewind.data.files.bar_key import BarKey
-from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, FloatArray, epoch_units, parse_numbers
+from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, FloatArray, epoch_units, parse_numbers, says_no
 from tradewind.data.files.quarantine import quarantine_rows
 from tradewind.errors import BadData
 from tradewind.market.calendars import Calendar, calendar_name
@@ -18,6 +18,7 @@ from tradewind.parameters import Parameters
 REQUIRED = ("open_time", "open", "high", "low", "close", "volume")
 OPTIONAL = ("quote_volume", "trades")
 DUPLICATE = "duplicate of another row"
+NOT_CLOSED = "the source says that the bar had not closed"
 SUPERSEDED = "superseded by a later row for the same bar"
 
 
@@ -36,7 +37,8 @@ def type_bars(received: pd.DataFrame, key: BarKey) -> tuple[pd.DataFrame, pd.Dat
     """The rows that can be read (`schema.TypedBars`), and the others (`schema.Quarantine`).
 
     `received` has `open_time` (epoch milliseconds, or instants with a time zone) and the numbers as delivered,
-    which may be text; `source_row` counts its rows from 0. A missing cell in an optional column is allowed.
+    which may be text; `source_row` counts its rows from 0. A missing cell in an optional column is allowed. A row
+    that `is_closed` says no to, where there is such a column, is one of a bar that was still forming.
 
     Raises:
         BadData: no rows, a missing column, or an `open_time` in another unit.
@@ -152,6 +154,9 @@ def _reasons_to_reject(
         faults["open_time is not an instant"] = ~np.isfinite(open_time_ms)
     faults["open_time is not between 1990 and 2100"] = (open_time_ms < EARLIEST_MS) | (open_time_ms >= LATEST_MS)
     faults["open_time is not a whole millisecond"] = open_time_ms != np.floor(open_time_ms)
+    forming = says_no(received["is_closed"]) if "is_closed" in received else None
+    if forming is not None:
+        faults[NOT_CLOSED] = forming
     for name, values in numbers.items():
         if np.isfinite(values).all():
             continue

@@ -13,7 +13,11 @@ _BLOCK = 512  # bytes that `st_blocks` counts in
 _CHUNK = 1 << 20
 
 _STREAM = re.compile(rb"\d{19} \{")
-_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+# A mark of UTF-32 begins as one of UTF-16.
+_MARKS = {
+    b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}  # fmt: skip
 
 
 def read_contents(path: Path) -> bytes:

@@ -122,6 +122,8 @@ def receive(
     reason = reasons_to_reject(typed, key, received_at, calendar)
     reason[reason == DUPLICATE] = ""  # counted as repeated
     reason[opened + bar_duration_ms(key.timeframe) > received_at_ms] = STILL_OPEN
+    # A row of the present bar, rejected as it is, shows that the one before had closed; one of the future does not.
+    newest = opened[(reason == "") | ((reason == STILL_OPEN) & (opened <= received_at_ms))].max(initial=0)
     is_wrong = reason != ""
     if is_wrong.any():
         content = typed.drop(columns=["venue", "symbol", "timeframe", "timestamp", "source_row"])
@@ -130,7 +132,7 @@ def receive(
         typed, opened = typed.loc[~is_wrong], opened[~is_wrong]
     moments = np.full(len(typed), received_at_ms)
     if may_end_open and len(opened):
-        moments[opened == opened.max()] += PROVISIONAL_MS
+        moments[opened == newest] += PROVISIONAL_MS
     rows = stored_columns(typed.assign(open_time=opened, received_at=moments))
     distinct = merge_rows([rows])
     require_all_rows(key, len(received), len(rows), len(rejected))

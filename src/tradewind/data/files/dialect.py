@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from tradewind.data.files.cleaning import OPTIONAL, REQUIRED
+from tradewind.data.files.foreign_names import ENGLISH
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration
 from tradewind.parameters import Parameters
@@ -33,14 +34,10 @@ ALIASES = {
     "trades": frozenset({"trades", "trade_count", "tradecount", "number_of_trades", "num_trades"}),
 }
 
-# What banks and brokers of German-speaking countries call the same columns, accents aside.
-_GERMAN = {
-    "datum": "date", "zeit": "time", "uhrzeit": "time", "zeitpunkt": "time", "eroffnung": "open", "erster": "open",
-    "eroffnungskurs": "open", "hoch": "high", "hochst": "high", "hochstkurs": "high", "tageshoch": "high",
-    "tief": "low", "tiefst": "low", "tiefstkurs": "low", "tagestief": "low", "schluss": "close",
-    "schlusskurs": "close", "letzter": "close", "volumen": "volume", "umsatz": "turnover",
-    "stuck": "shares_traded", "stucke": "shares_traded", "stuecke": "shares_traded",
-}  # fmt: skip
+# Columns that say whether a bar had closed when its row was written: exchanges' candles while they form.
+CLOSED_FLAGS = frozenset(
+    {"confirm", "confirmed", "is_closed", "isclosed", "is_final", "isfinal", "complete", "is_complete"}
+)
 
 _LONGEST_SHOWN = 40
 _MOST_SHOWN = 20
@@ -160,11 +157,16 @@ def _recognise(column: str, names: list[str], dialect: BarDialect, where: str) -
     return matches[0] if matches else None
 
 
+def closed_flag(names: list[str]) -> str | None:
+    """The name of the column that says whether a bar had closed when it was written; None where none does."""
+    return next((name for name in names if plain_name(name) in CLOSED_FLAGS), None)
+
+
 def plain_name(name: str) -> str:
     """The name in lower case, with underscores between words, without accents, in English."""
     letters = "".join(one for one in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(one))
-    plain = re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
-    return _GERMAN.get(plain, plain)
+    plain = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFC", letters)).strip("_")
+    return ENGLISH.get(plain, plain)
 
 
 def usable_name(text: str) -> str:

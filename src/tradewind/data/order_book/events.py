@@ -6,9 +6,10 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tradewind.errors import BadData
+from tradewind.market.timeframes import bar_duration
 from tradewind.parameters import Parameters
 
 DEPTH = ("recv_ns", "exch_ms", "first_update_id", "final_update_id", "is_snapshot", "side", "price", "qty")
@@ -33,6 +34,12 @@ class BookRules(Parameters):
     contiguous_venues: tuple[str, ...] = ("binance",)
     contract_values: dict[str, Annotated[float, Field(gt=0)]] = {}
     timeframe: str = "1m"
+
+    @field_validator("timeframe")
+    @classmethod
+    def _is_a_duration(cls, timeframe: str) -> str:
+        bar_duration(timeframe)
+        return timeframe
 
 
 @dataclass(frozen=True)

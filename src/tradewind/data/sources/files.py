@@ -10,7 +10,7 @@ from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.columnar import read_feather, read_parquet
 from tradewind.data.files.contents import read_contents, require_regular
 from tradewind.data.files.csv_cells import CsvLayout, read_as_numbers, read_as_text, require_a_line_each
-from tradewind.data.files.dialect import BarDialect, recognise_columns
+from tradewind.data.files.dialect import BarDialect, closed_flag, recognise_columns
 from tradewind.data.files.limits import require_cells
 from tradewind.data.sources.times import read_open_time
 from tradewind.errors import BadData, BadParameters
@@ -132,7 +132,7 @@ def _read_columnar(path: Path, dialect: BarDialect) -> tuple[pd.DataFrame, dict[
     columns: dict[str, str] = {}
 
     def choose(names: list[str]) -> list[str]:
-        columns.update(recognise_columns(names, dialect, str(path)))
+        columns.update(_recognised(names, dialect, path))
         return list(columns.values())
 
     table = (read_parquet if _format(path) == "parquet" else read_feather)(path, str(path), choose)
@@ -155,7 +155,7 @@ def _read_csv(path: Path, dialect: BarDialect) -> tuple[pd.DataFrame, dict[str, 
     delimiter = dialect.delimiter or _sniff_delimiter(header, path)
     require_cells(content.count(b"\n") * (header.count(delimiter) + 1), header.count(delimiter) + 1, str(path))
     names = list(dialect.column_names) or [name.strip().strip('"').strip() for name in header.split(delimiter)]
-    columns = recognise_columns(names, dialect, str(path))
+    columns = _recognised(names, dialect, path)
     repeated = {name for name in columns.values() if names.count(name) > 1}
     if repeated:
         raise BadData(f"{path}: the columns {sorted(repeated)} stand there twice: rename one of each")
@@ -165,6 +165,12 @@ def _read_csv(path: Path, dialect: BarDialect) -> tuple[pd.DataFrame, dict[str, 
         cells = read_as_text(content, layout, columns)
     require_a_line_each(content, layout.skip_lines, cells.num_rows, str(path))
     return cells.to_pandas(), columns
+
+
+def _recognised(names: list[str], dialect: BarDialect, path: Path) -> dict[str, str]:
+    """The file's names by ours, and the column that says whether a bar had closed, where there is one."""
+    columns, flag = recognise_columns(names, dialect, str(path)), closed_flag(names)
+    return columns | {"is_closed": flag} if flag else columns
 
 
 def _is_epoch(content: bytes, layout: CsvLayout, columns: dict[str, str], dialect: BarDialect) -> bool | None:

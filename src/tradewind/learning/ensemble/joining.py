@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tradewind.errors import BadData
 from tradewind.learning.ensemble.combining import (
@@ -50,6 +50,13 @@ class EnsembleRules(Parameters):
     agents: tuple[Literal["agents_vote", "agents_weighted"], ...] = ()
     hedge_rate: Annotated[float, Field(gt=0, le=10)] = 0.2
     share: Annotated[float, Field(ge=0, lt=1)] = 0.001
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "EnsembleRules":
+        for given in (self.forecasts, self.agents):
+            if len(set(given)) < len(given):
+                raise ValueError(f"each way once, found {list(given)}")
+        return self
 
 
 class Settling(NamedTuple):

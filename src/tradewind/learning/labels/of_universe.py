@@ -57,5 +57,5 @@ def _unlabelled(partition: str, bars: int, missing: Mapping[str, int], horizon_b
     told = ", ".join(f"{count} {lacks[reason]}" for reason, count in missing.items() if count)
     return (
         f"{partition}: none of its {bars} bars has a label: {told}. Provide more bars, or shorten horizon_bars and "
-        "volatility_window of feature_engineering.labels"
+        "volatility_window of feature_engineering.labels, or leave it out of universe.symbols"
     )

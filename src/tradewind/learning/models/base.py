@@ -135,8 +135,11 @@ class Training:
 
     def samples(self) -> tuple[Sample, Sample, Sample]:
         """The thinned rows to fit on, those to stop on and those to calibrate on."""
-        fit, valid, calibration = (self.rows[mask] for mask in (self.thinned, self.valid, self.calibration))
-        return Sample.from_rows(fit), Sample.from_rows(valid), Sample.from_rows(calibration)
+        # One after the other, so that only one is held beside its sample.
+        fit, valid, calibration = (
+            Sample.from_rows(self.rows[mask]) for mask in (self.thinned, self.valid, self.calibration)
+        )
+        return fit, valid, calibration
 
 
 class ModelParameters(Parameters):

@@ -112,7 +112,9 @@ class RowForecaster(ABC):
 
     def fit(self, training: Training, checkpoint: Checkpoint | None = None) -> Self:
         """Fitted and calibrated; too quick to need the checkpoint."""
-        return self.fit_samples(*training.samples())
+        samples = training.samples()
+        del training
+        return self.fit_samples(*samples)
 
     def fit_samples(self, train: Sample, valid: Sample, calibration: Sample) -> Self:
         """Fitted on `train`, stopped early on `valid`, its probabilities calibrated on `calibration`.

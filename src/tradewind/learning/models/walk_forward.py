@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 EXPLAINED_SIDE_BY_SIDE = 2
 WALK_FORWARD = -1  # the path of a forecast that is made in the order of history
 
-FORMAT = 4  # part of every key: raise it when training changes in a way that parameters do not show
+FORMAT = 5  # part of every key: raise it when training changes in a way that parameters do not show
 
 
 class TrainingRules(Parameters):
@@ -124,15 +124,16 @@ def pool(model_input: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def split_training(rows: pd.DataFrame, rules: TrainingRules) -> Training:
     """Purged training rows with what each is for: to fit, to stop and to calibrate, in the order of time."""
-    earlier, calibration = inner_split(rows, rules.calibration_share)
-    assert_no_leak(rows, earlier, calibration)
-    rest = rows[earlier]
+    instants = rows[["timestamp", "horizon_end"]]  # alone: a copy of all features for each question would be large
+    earlier, calibration = inner_split(instants, rules.calibration_share)
+    assert_no_leak(instants, earlier, calibration)
+    rest = instants[earlier]
     inner_fit, inner_valid = inner_split(rest, rules.valid_share)
     assert_no_leak(rest, inner_fit, inner_valid)
     fit, thinned, valid = (np.zeros(len(rows), dtype=np.bool_) for _ in range(3))
     fit[np.flatnonzero(earlier)[inner_fit]] = True
     valid[np.flatnonzero(earlier)[inner_valid]] = True
-    thinned[np.flatnonzero(fit)[thin(rows[fit], rules.row_stride)]] = True
+    thinned[np.flatnonzero(fit)[thin(instants[fit], rules.row_stride)]] = True
     return Training(rows, fit, thinned, valid, calibration)
 
 
@@ -213,12 +214,14 @@ def fit_fold(kind: type[Kind], task: FoldTask, rows: pd.DataFrame, fold: Any) ->
     )
     files, begun = store.get(key), StoredCheckpoint(store, key)
     if files is None:
-        forecaster = kind(task.parameters, task.seed).fit(split_training(past, task.rules), begun)
         about = {"model": kind.name, "fold": int(fold.fold), "features": feature_names(rows), "rows": len(past)}
+        parts = [split_training(past, task.rules)]
+        del past  # a model of rows gives them up once it has its samples: two folds at once are most of the memory
+        forecaster = kind(task.parameters, task.seed).fit(parts.pop(), begun)
         files = forecaster.files()
         store.put(key, files, about)
         begun.drop()
-        logger.info("%s fold %d: trained on %d rows", kind.name, fold.fold, len(past))
+        logger.info("%s fold %d: trained on %d rows", kind.name, fold.fold, about["rows"])
     else:
         forecaster = kind.from_files(files)
         begun.drop()  # a run that was killed between its last two writes left it

@@ -4,11 +4,11 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from tradewind.learning.regimes.base import COLUMNS, JOINED, PREFIX, REGIMES, UNKNOWN, Bars, RegimeModel
 from tradewind.learning.regimes.catalogue import MODELS, model
-from tradewind.parameters import Parameters
+from tradewind.parameters import Parameters, faults
 
 REPLAYED = 1000  # bars before a fit that a new model reads to find out where the market is
 
@@ -34,6 +34,14 @@ class RegimePlan(Parameters):
         if name not in MODELS:
             raise ValueError(f"a model of regimes is one of {sorted(MODELS)}, found {name!r}")
         return name
+
+    @model_validator(mode="after")
+    def _rules_fit_the_model(self) -> "RegimePlan":
+        try:
+            model(self.model).rules_class.model_validate(self.rules)
+        except ValidationError as error:
+            raise ValueError(faults(error, "rules")) from error
+        return self
 
     def unfitted(self, seed: int) -> RegimeModel:
         """A model of these parameters."""

@@ -1,7 +1,9 @@
 """The dashboard: pages, the halt button on each, and what operators order. No build step, nothing from elsewhere."""
 
 import hmac
+import os
 import secrets
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -10,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from tradewind.atomic import explain
 from tradewind.live.dashboard.pages import PAGES
 from tradewind.live.dashboard.parts import instant, text
 from tradewind.live.dashboard.style import SCRIPT, STYLE
@@ -27,11 +30,32 @@ HEADERS = {
 }  # fmt: skip
 
 
+def keep_secret(path: Path, secret: str) -> None:
+    """Write a secret that only its owner may ever read, in the place of whatever has the name, and not through it.
+
+    Args:
+        path: its place.
+        secret: what it is to hold.
+
+    Raises:
+        TemporaryOutage: the disk is full or fails.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secret)
+        temporary.replace(path)
+    except OSError as error:
+        raise explain(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def dashboard(process: Process) -> Starlette:
     """The application of one paper account. Only this machine's browsers and `tradewind` may order something."""
     token = secrets.token_urlsafe(24)
-    (process.runtime.folder / "token").write_text(token)
-    (process.runtime.folder / "token").chmod(0o600)
+    keep_secret(process.runtime.folder / "token", token)
 
     def shown(name: str) -> Any:
         async def answer(request: Request) -> Response:
