@@ -11,15 +11,15 @@ from scipy.stats import binom
 
 from tests.depth import deep
 from tradewind.errors import BadData
-from tradewind.validation.experiment import (
+from tradewind.validation.cases import (
     Case,
-    CaseRunner,
-    cases,
-    checked_sources,
+    TruthRules,
     identity,
+    null_cases,
     null_world_cases,
-    simulated,
+    planted_cases,
 )
+from tradewind.validation.experiment import CaseRunner, checked_sources, simulated
 from tradewind.validation.ledger import read, run_cases
 from tradewind.validation.report import render
 from tradewind.validation.research_run import RunSettings
@@ -31,6 +31,12 @@ def with_few_features(parameters: dict[str, Any]) -> dict[str, Any]:
     few = ["log_return_*", "realised_volatility_*", "ema_*", "funding*", "sentiment*", "market_*", "volume_*"]
     stage = parameters["feature_engineering"]
     return {**parameters, "feature_engineering": {**stage, "features": {**stage["features"], "include": few}}}
+
+
+def cases(parameters: dict[str, Any], n_null: int, n_planted: int) -> list[Case]:
+    form = TruthRules.model_validate(parameters["truth"]).full
+    form = form.changed(null_markets=n_null, planted_markets=n_planted)
+    return null_cases(form) + planted_cases(form)
 
 
 @pytest.mark.parametrize(
@@ -109,8 +115,8 @@ def outcome(case: Case, verdict: str = "no-go") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_a_stopped_experiment_goes_on(tmp_path: Path) -> None:
-    path, wanted, judged = tmp_path / "truth" / "outcomes.jsonl", cases(3, 2), []
+def test_a_stopped_experiment_goes_on(tmp_path: Path, parameters: dict[str, Any]) -> None:
+    path, wanted, judged = tmp_path / "truth" / "outcomes.jsonl", cases(parameters, 3, 2), []
 
     def judge(case: Case) -> dict[str, Any]:
         if len(judged) == 2 and case.seed == wanted[2].seed and not path.with_suffix(".again").exists():
@@ -135,8 +141,8 @@ def test_a_stopped_experiment_goes_on(tmp_path: Path) -> None:
         read(path)
 
 
-def test_shares_are_counted_with_their_intervals() -> None:
-    null, planted = cases(20, 0), cases(0, 40)
+def test_shares_are_counted_with_their_intervals(parameters: dict[str, Any]) -> None:
+    null, planted = cases(parameters, 20, 0), cases(parameters, 0, 40)
     outcomes = [outcome(case, "go" if at == 0 else "no-go") for at, case in enumerate(null)]
     outcomes[1] |= {"gross": {"rule": [0.5, 1.0]}}
     outcomes += [outcome(case, "go" if case.edge >= 3 else "watch") for case in planted]

@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 
+from tests.validation.test_experiment import cases as judged_cases
 from tests.validation.test_experiment import with_few_features
-from tradewind.validation import experiment, learners
+from tradewind.validation import learners
+from tradewind.validation.cases import Case, null_world_cases
 from tradewind.validation.learners import DEVELOPMENT_SEED, FINAL_SEED, Way, cases, compare
 
 
-def test_final_markets_are_neither_those_of_development_nor_of_the_experiment() -> None:
+def test_final_markets_are_neither_those_of_development_nor_of_the_experiment(parameters: dict[str, Any]) -> None:
     tried = {case.seed for case in cases(2, 730, 200)}
     final = {case.seed for case in cases(2, 730, 200, first_seed=FINAL_SEED)}
-    judged = {case.seed for case in experiment.cases(400, 400) + experiment.null_world_cases(100, 4)}
+    judged = {case.seed for case in judged_cases(parameters, 400, 400) + null_world_cases(100, 4)}
     assert min(tried) == DEVELOPMENT_SEED
     assert not tried & final and not (tried | final) & judged
 
@@ -21,7 +23,7 @@ def test_final_markets_are_neither_those_of_development_nor_of_the_experiment() 
 def test_a_learner_is_told_from_its_opposite_without_luck(
     tmp_path: Path, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = [experiment.Case(edge=8, days=240, seed=DEVELOPMENT_SEED, n_symbols=2)]
+    wanted = [Case(edge=8, days=240, seed=DEVELOPMENT_SEED, n_symbols=2)]
     ways = {"panel_ridge": Way(("panel_ridge",)), "never": Way(("panel_ridge",), signal={"entry_threshold": 1.0})}
     few = with_few_features(parameters)
     found = compare(wanted, ways, few, tmp_path / "ways.jsonl").set_index("way")

@@ -20,7 +20,8 @@ from tradewind.learning.ensemble.tables import mean_forecasts
 from tradewind.learning.models import catalogue, walk_forward
 from tradewind.trading.strategy import baselines
 from tradewind.validation.acting import NullModelStore
-from tradewind.validation.experiment import Case, simulated
+from tradewind.validation.cases import Case
+from tradewind.validation.experiment import simulated
 from tradewind.validation.ledger import append, read
 from tradewind.validation.noise_free import noise_free_sharpe
 from tradewind.validation.research_run import RunSettings, Steps, lazily, make_bars, make_features
