@@ -88,14 +88,24 @@ class Asked:
         """The form that is asked for.
 
         Args:
-            parameters: what Kedro loads.
+            parameters: what Kedro loads, checked.
+
+        Raises:
+            BadParameters: more markets than there are seeds for.
         """
+        from pydantic import ValidationError
+
+        from tradewind.parameters import faults
         from tradewind.validation.cases import TruthRules
 
         rules = TruthRules.model_validate(parameters["truth"])
         worlds = 0 if self.worlds is None and self.worlds_env is None else self.worlds
-        form = rules.light if self.light else rules.full
-        return form.changed(null_markets=self.null, planted_markets=self.planted, worlds=worlds)
+        name = "light" if self.light else "full"
+        try:
+            form = getattr(rules, name)
+            return form.changed(null_markets=self.null, planted_markets=self.planted, worlds=worlds)
+        except ValidationError as error:
+            raise BadParameters(faults(error, f"truth.{name}")) from error
 
 
 def _judge_markets(

@@ -50,7 +50,7 @@ class TruthForm(Parameters):
         world_days: of history, the latest of the candles.
         edges: annual Sharpe ratio before costs; a market's seed belongs to the edge's place.
         lengths: days of planted markets; a market's seed belongs to the length's place.
-        features: names to compute, in which * stands for anything; one that is not `*` narrows what the run computes.
+        features: names to compute in the place of the parameters' `include`; `*` alone leaves that as it is.
         side_features: of markets that have the side series.
     """
 
