@@ -75,6 +75,8 @@ def declared_ensembles() -> dict[str, Way]:
         "inverse loss": Way(ROW_MODELS, join="inverse_loss"),
         "stacking": Way(ROW_MODELS, join="stacking"),
         "by uncertainty": Way(ROW_MODELS, join="by_uncertainty"),
+        "hard vote": Way(ROW_MODELS, join="hard_vote"),
+        "adahedge": Way(ROW_MODELS, join="adahedge"),
         "boosters a quarter": Way(ROW_MODELS, weights=light),
         "ridge half of all": Way(ROW_MODELS, weights={**dict.fromkeys(ROW_MODELS, 1.0), "panel_ridge": 3.0}),
         "linear and ridge": Way(("linear", "panel_ridge")),
