@@ -92,7 +92,7 @@ def test_the_verdict_is_seldom_wrong(parameters: dict[str, Any], tmp_path: Path)
     summary = summarise(outcomes)
     assert summary["worlds"][0]["false_discovery_chance"] >= UNLIKELY
     (cell,) = summary["planted"]
-    assert cell["perfect_power"]["value"] >= 0.9 and cell["share_of_oracle"] > 0.4
+    assert cell["perfect_power"]["value"] >= 0.9 and cell["shares"]["judged"]["value"] > 0.4
     assert 0.75 < summary["coverage"]["before_costs"]["value"] < 0.97
     # The planted fault: a verdict that asks for a positive Sharpe ratio only would be wrong far too often.
     naive = [one | {"verdict": "go" if one["sharpe"] > 0 else "no-go"} for one in outcomes]
