@@ -54,8 +54,7 @@ def summarise(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "worlds": [_world(name, null[null["world"] == name]) for name in WORLDS if (null["world"] == name).any()],
         "coverage": {
             "before_costs": share_by_world(_gross_coverage(null)), "by_rule": _coverage_by_rule(null),
-            "luck": share_by_world(_luck_coverage(planted)), "planted": share_by_world(_net_coverage(planted)),
-            "unlearned": share_by_world(_unlearned_coverage(planted)),
+            **planted_coverage(planted),
         },
         "loss": list(_calibration(pd.concat([simulated, planted]))),
         "planted": [_cell(float(edge), int(days), part) for (edge, days), part in planted.groupby(["edge", "days"])],
@@ -232,6 +231,19 @@ def _coverage_by_rule(null: pd.DataFrame) -> dict[str, dict[str, float | int | N
     for name, holds in _gross(null) if len(null) else ():
         by_rule.setdefault(name, []).append(holds)
     return {name: share(sum(held), len(held)) for name, held in sorted(by_rule.items())}
+
+
+def planted_coverage(planted: pd.DataFrame) -> dict[str, dict[str, float | int | None]]:
+    """How often intervals on planted markets hold each of three truths: `luck`, `planted` and `unlearned` (see
+    `summarise`), by market.
+
+    Args:
+        planted: edge, days, and the intervals `net` and `luck` of each market by strategy (`measures`).
+    """
+    return {
+        "luck": share_by_world(_luck_coverage(planted)), "planted": share_by_world(_net_coverage(planted)),
+        "unlearned": share_by_world(_unlearned_coverage(planted)),
+    }  # fmt: skip
 
 
 def _luck_coverage(planted: pd.DataFrame) -> list[list[bool]]:
