@@ -101,8 +101,8 @@ soak: install-test  ## a paper account for 30 simulated days with 200 planted fa
 sizes: install  ## measure time and memory by the size of the market, 1 to 500 symbols (an hour); SIZES=small for one
 	$(BIN)/python tools/sizes.py $(SIZES)
 
-truth: install  ## measure how often the verdict is wrong, on 400 simulated markets; can be stopped and goes on
-	$(BIN)/kedro truth
+truth: install  ## how often the verdict is wrong, on 400 simulated markets, and 50 worlds of the candles in TRADEWIND_DATA
+	$(BIN)/kedro truth --light $(if $(TRADEWIND_DATA),--worlds-env real)
 
 airflow: install  ## write the Airflow DAG in docs/scheduling anew from the pipelines
 	$(PIP) --editable ".[airflow]"

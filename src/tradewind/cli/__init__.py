@@ -22,7 +22,7 @@ cli = PlainGroup(
         "store-status": "tradewind.cli.ingestion.store_status",
         "audit-features": "tradewind.cli.audits.audit_features",
         "audit": "tradewind.cli.audits.audit",
-        "truth": "tradewind.cli.audits.truth",
+        "truth": "tradewind.cli.truth.truth",
         "compare": "tradewind.cli.runs.compare",
         "scorecard": "tradewind.cli.runs.scorecard",
         "retrain": "tradewind.cli.retraining.retrain",

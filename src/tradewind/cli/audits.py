@@ -1,4 +1,4 @@
-"""Commands that search for leaks and for wrong verdicts."""
+"""Commands that search for leaks."""
 
 from pathlib import Path
 from typing import Any
@@ -43,66 +43,6 @@ def audit_features(
         f"{len(features)} features, {cuts} cuts: {len(features) - len(names)} obey, {len(names)} must not be used"
     )
     raise SystemExit(1 if faults else 0)
-
-
-@click.command()
-@click.option(
-    "--null", "n_null", type=click.IntRange(0), default=200, show_default=True, help="Markets without an edge."
-)
-@click.option(
-    "--planted", "n_planted", type=click.IntRange(0), default=200, show_default=True, help="Markets with one."
-)
-@click.option(
-    "--worlds",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Null worlds of each kind made from the candles of --env: mirrored by a coin, and days shuffled.",
-)
-@click.option("--env", default=None, help="Environment whose candles null worlds are made of, such as real.")
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Markets side by side.")
-@reports_option(
-    "truth",
-    "Folder of the outcomes and the summary. An experiment that was stopped goes on there.",
-    file_okay=False,
-)
-@click.pass_obj
-def truth(
-    project: ProjectMetadata,
-    n_null: int,
-    n_planted: int,
-    worlds: int,
-    env: str | None,
-    workers: int,
-    output: Path | None,
-) -> None:
-    """Measure how often the verdict is wrong, on markets whose answer is known.
-
-    About ten seconds a market and worker; every market's outcome is kept as soon as it is there.
-    """
-    import json
-
-    from tradewind.atomic import write_bytes
-    from tradewind.validation.experiment import CaseRunner, cases, checked_sources, identity, null_world_cases
-    from tradewind.validation.ledger import run_cases
-    from tradewind.validation.report import render
-    from tradewind.validation.research_run import RunSettings, load_sources
-    from tradewind.validation.summary import summarise
-
-    with project_context(project, env) as context:
-        folder = reports_path(context, output, "truth")
-        parameters, wanted, real = context.params, cases(n_null, n_planted), None
-        if worlds:
-            sources = load_sources(context.catalog, parameters)
-            real = checked_sources(sources, RunSettings.from_parameters(parameters))
-            wanted += null_world_cases(worlds, len(sources.universe.symbols))
-        judge = CaseRunner(parameters, real)
-        summary = summarise(run_cases(wanted, judge, folder / "outcomes.jsonl", identity(parameters), workers))
-    write_bytes(folder / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
-    text = render(summary)
-    write_bytes(folder / "truth.md", text.encode())
-    click.echo(text)
-    click.echo(f"written to {folder}")
 
 
 @click.command()

@@ -43,7 +43,8 @@ def compile_market() -> pd.DataFrame:
     from tradewind.evaluation.traded_market import TradedMarket
     from tradewind.learning.regimes.walk_forward import RegimePlan, walk
     from tradewind.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS, PROJECT
-    from tradewind.validation.experiment import Case, judge_run, simulated
+    from tradewind.validation.cases import Case
+    from tradewind.validation.experiment import judge_run, simulated
     from tradewind.validation.research_run import MODEL, RunSettings, lazily, run_research
 
     parameters = CONFIG_LOADER_CLASS(str(PROJECT / "conf"), **CONFIG_LOADER_ARGS)["parameters"]

@@ -62,10 +62,11 @@ def faults_of(parameters: Mapping[str, Any], pipelines: Mapping[str, Pipeline], 
     from tradewind.operations.online.rules import OnlineRules
     from tradewind.operations.retraining.rules import RetrainingRules
     from tradewind.parameters import faults
+    from tradewind.validation.cases import TruthRules
 
     beside = {
         "live": LiveRules, "paper": PaperRules, "operations.retraining": RetrainingRules,
-        "operations.online": OnlineRules,
+        "operations.online": OnlineRules, "truth": TruthRules,
     }  # fmt: skip
     kinds = TypeExtractor(dict(pipelines)).extract_types_from_pipelines() | beside
     problems, blocks = [], dict[str, Any]()

@@ -6,21 +6,26 @@ rules, and what it comes to is told without luck (`noise_free`), as a share of w
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tradewind.evaluation.accounts import portfolio_returns
+from tradewind.evaluation.known_labels import known_labels
 from tradewind.evaluation.positions import make_positions
 from tradewind.evaluation.traded_market import TradedMarket
-from tradewind.learning.ensemble import EQUAL_WEIGHT
-from tradewind.learning.ensemble.tables import mean_forecasts
+from tradewind.learning.ensemble import EQUAL_WEIGHT, FAMILY
+from tradewind.learning.ensemble.combining import pooled
+from tradewind.learning.ensemble.joining import EnsembleRules, Method, join_forecasts
+from tradewind.learning.ensemble.tables import aligned, as_forecasts, mean_forecasts
 from tradewind.learning.models import catalogue, walk_forward
 from tradewind.trading.strategy import baselines
 from tradewind.validation.acting import NullModelStore
-from tradewind.validation.experiment import Case, simulated
+from tradewind.validation.cases import Case
+from tradewind.validation.experiment import simulated
 from tradewind.validation.ledger import append, read
 from tradewind.validation.noise_free import noise_free_sharpe
 from tradewind.validation.research_run import RunSettings, Steps, lazily, make_bars, make_features
@@ -40,6 +45,9 @@ class Way:
         training: changes of the training rules.
         signal: changes of the signal's rules.
         seeds: trainings from so many seeds, whose forecasts are averaged.
+        weights: of the models, where their mean is not to be equal.
+        join: a way to join the models by what had settled (`joining.Method`), in the place of weights.
+        of_positions: the mean is of what each model would hold alone, in the place of what they say.
     """
 
     models: tuple[str, ...]
@@ -47,6 +55,32 @@ class Way:
     training: Mapping[str, Any] = field(default_factory=dict)
     signal: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 1
+    weights: Mapping[str, float] = field(default_factory=dict)
+    join: Method | None = None
+    of_positions: bool = False
+
+
+ROW_MODELS = ("lightgbm", "xgboost", "linear", "panel_ridge")
+
+
+def declared_ensembles() -> dict[str, Way]:
+    """Ensembles of the models of rows that could be named before a run, and each member alone."""
+    boosted = ("lightgbm", "xgboost")
+    light = {name: 0.25 if name in boosted else 1.0 for name in ROW_MODELS}
+    return {
+        **{name: Way((name,)) for name in ROW_MODELS},
+        "equal": Way(ROW_MODELS),
+        "equal, half the entry threshold": Way(ROW_MODELS, signal={"entry_threshold": 0.05}),
+        "equal, of positions": Way(ROW_MODELS, of_positions=True),
+        "inverse loss": Way(ROW_MODELS, join="inverse_loss"),
+        "stacking": Way(ROW_MODELS, join="stacking"),
+        "by uncertainty": Way(ROW_MODELS, join="by_uncertainty"),
+        "hard vote": Way(ROW_MODELS, join="hard_vote"),
+        "adahedge": Way(ROW_MODELS, join="adahedge"),
+        "boosters a quarter": Way(ROW_MODELS, weights=light),
+        "ridge half of all": Way(ROW_MODELS, weights={**dict.fromkeys(ROW_MODELS, 1.0), "panel_ridge": 3.0}),
+        "linear and ridge": Way(("linear", "panel_ridge")),
+    }
 
 
 def cases(edge: float, days: int, number: int, n_symbols: int = 3, first_seed: int = DEVELOPMENT_SEED) -> list[Case]:
@@ -120,8 +154,16 @@ class LearnersMarket:
         trading = self.settings.trading.model_copy(update={"signal": signal})
         universe, oracle = self.sources.universe, self.sources.oracle
         market = TradedMarket.load(lazily(self.bars), self.side_series, universe, trading)
-        forecasts, seed = [self._forecast(way)], self.settings.seed
-        made = make_positions(market, self.folds, forecasts, (), oracle, seed, EQUAL_WEIGHT)
+        seed = self.settings.seed
+        if way.of_positions:
+            tables = [self._forecast(replace(way, models=(name,)), name) for name in way.models]
+            made = make_positions(market, self.folds, tables, (), oracle, seed, way.models[0])
+            mean = np.mean([made[name]["target"].to_numpy() for name in way.models], axis=0)
+            first = made[way.models[0]]
+            made[EQUAL_WEIGHT] = first.assign(strategy=EQUAL_WEIGHT, family=FAMILY, target=mean)
+        else:
+            forecasts = [self._forecast(way, EQUAL_WEIGHT)]
+            made = make_positions(market, self.folds, forecasts, (), oracle, seed, EQUAL_WEIGHT)
         kept = {name: made[name] for name in (EQUAL_WEIGHT, baselines.ORACLE)}
         returns = portfolio_returns(lazily(kept), market, self.folds)
         out = {}
@@ -132,19 +174,32 @@ class LearnersMarket:
             out[f"{label}_exposure"] = float(account["exposure"].mean())
         return out
 
-    def _forecast(self, way: Way) -> pd.DataFrame:
-        """The mean of all models and seeds; what differs in its signal alone is trained once."""
+    def _forecast(self, way: Way, name: str) -> pd.DataFrame:
+        """The models and seeds joined under a name; what differs in its signal or joining alone is trained once."""
+        tables = {model: mean_forecasts(self._forecasts_of(model, way), model) for model in way.models}
+        if len(tables) == 1 or not (way.join or way.weights):
+            every = [part for model in way.models for part in self._forecasts_of(model, way)]
+            return mean_forecasts(every, name)
+        if way.join:
+            outcomes = known_labels({"all": lambda: self.rows}, ["exit_time", "horizon_end"])
+            return join_forecasts(list(tables.values()), way.join, outcomes, {}, EnsembleRules()).assign(model=name)
+        rows, said = aligned(list(tables.values()))
+        weights = np.array([way.weights[model] for model in way.models])
+        mixed = [pooled(said[:, :, :-1], weights), pooled(said[:, :, -1:], weights)]
+        return as_forecasts(rows, np.concatenate(mixed, axis=1), name)
+
+    def _forecasts_of(self, model: str, way: Way) -> list[pd.DataFrame]:
+        """One table a seed."""
         rules = self.settings.training.model_copy(update=dict(way.training))
+        kind = catalogue.row_model(model)
+        parameters = kind.parameters_class.model_validate(way.parameters.get(model, {}))
         parts = []
-        for model in way.models:
-            kind = catalogue.row_model(model)
-            parameters = kind.parameters_class.model_validate(way.parameters.get(model, {}))
-            for number in range(way.seeds if catalogue.draws_at_random(model) else 1):
-                about = json.dumps([model, parameters.model_dump(), rules.model_dump(), number], default=str)
-                if about not in self.forecasts:
-                    trained = walk_forward.train_folds(
-                        kind, parameters, self.rows, self.folds, rules, NullModelStore(), self.settings.seed + number
-                    )
-                    self.forecasts[about] = walk_forward.forecast_table(trained, self.settings.labels.horizon_bars)
-                parts.append(self.forecasts[about])
-        return mean_forecasts(parts)
+        for number in range(way.seeds if catalogue.draws_at_random(model) else 1):
+            about = json.dumps([model, parameters.model_dump(), rules.model_dump(), number], default=str)
+            if about not in self.forecasts:
+                trained = walk_forward.train_folds(
+                    kind, parameters, self.rows, self.folds, rules, NullModelStore(), self.settings.seed + number
+                )
+                self.forecasts[about] = walk_forward.forecast_table(trained, self.settings.labels.horizon_bars)
+            parts.append(self.forecasts[about])
+        return parts

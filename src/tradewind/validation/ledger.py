@@ -2,14 +2,18 @@
 
 import json
 import logging
+import math
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
 from tradewind.compute import ExecutorKind, executor, track
 from tradewind.errors import BadData
-from tradewind.validation.experiment import Case
+from tradewind.validation.cases import Case
 
 logger = logging.getLogger(__name__)
 Outcome = dict[str, Any]
@@ -22,12 +26,13 @@ def run_cases(
     identity: str = "",
     workers: int = 2,
     kind: ExecutorKind = "processes",
+    seconds: float = math.inf,
 ) -> list[Outcome]:
     """The outcomes of the cases, in their order: what `path` has is taken from there, the rest is added to it.
 
     `identity` names what `judge` judges by: outcomes of another one do not count.
 
-    Each outcome reaches the disk as soon as its market is judged.
+    Each outcome reaches the disk as soon as its market is judged, and those before it.
 
     Args:
         wanted: the cases, in the order of the result.
@@ -36,6 +41,7 @@ def run_cases(
         identity: names what `judge` judges by; outcomes of another identity do not count.
         workers: cases judged at once.
         kind: of the executor.
+        seconds: after which no other case is begun; the result then has the first cases only.
 
     Raises:
         BadData: a line of the file is damaged, other than a last one that was cut off.
@@ -44,12 +50,27 @@ def run_cases(
     missing = [case for case in wanted if case.key not in done]
     logger.info("truth: %d of %d markets are judged already", len(wanted) - len(missing), len(wanted))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with executor(kind, workers) as on:
-        results = on.map(judge, missing)
-        for _, outcome in zip(track(range(len(missing)), "truth: markets"), results, strict=True):
-            done[outcome["key"]] = outcome | {"identity": identity}
-            append(path, done[outcome["key"]])
-    return [done[case.key] for case in wanted]
+    if missing:
+        with executor(kind, workers) as on:
+            ahead = 1 if kind == "serial" else 2 * workers
+            results = _until(time.monotonic() + seconds, on, judge, missing, ahead)
+            for _, outcome in zip(track(range(len(missing)), "truth: markets"), results, strict=False):
+                done[outcome["key"]] = outcome | {"identity": identity}
+                append(path, done[outcome["key"]])
+    return [done[case.key] for case in wanted if case.key in done]
+
+
+def _until(
+    end: float, on: Executor, judge: Callable[[Case], Outcome], missing: Sequence[Case], ahead: int
+) -> Iterator[Outcome]:
+    """Outcomes in order; nothing is begun after the end."""
+    waiting, pending = deque(missing), deque[Future[Outcome]]()
+    while waiting or pending:
+        while waiting and len(pending) < ahead and time.monotonic() < end:
+            pending.append(on.submit(judge, waiting.popleft()))
+        if not pending:
+            return
+        yield pending.popleft().result()
 
 
 def read(path: Path) -> list[Outcome]:

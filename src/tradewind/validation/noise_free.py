@@ -6,6 +6,7 @@ simulator knows the expected return of every bar: positions times it, less what 
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tradewind.errors import BadData
 from tradewind.market.calendars import AROUND_THE_CLOCK, YEAR_DAYS
@@ -27,6 +28,25 @@ def noise_free_sharpe(positions: pd.DataFrame, account: pd.DataFrame, oracle: pd
     Raises:
         BadData: a position stands on a bar of which nothing is known.
     """
+    expected = expected_net(positions, account, oracle)
+    daily = daily_returns(account["timestamp"], account["net"].to_numpy(), AROUND_THE_CLOCK)
+    deviation = float(daily.std(ddof=1)) if len(daily) > 2 else 0.0
+    if deviation <= 1e-12:
+        return 0.0
+    return float(expected.mean()) * len(account) / len(daily) / deviation * float(np.sqrt(YEAR_DAYS))
+
+
+def expected_net(positions: pd.DataFrame, account: pd.DataFrame, oracle: pd.DataFrame) -> NDArray[np.float64]:
+    """What each bar of an account was expected to earn, net of what was paid on it, shares of equity, shape (bars,).
+
+    Args:
+        positions: one strategy's symbol, timestamp, target.
+        account: its portfolio account: timestamp, cost, funding.
+        oracle: symbol, timestamp, expected_return of the next bar.
+
+    Raises:
+        BadData: a position stands on a bar of which nothing is known.
+    """
     known = positions.merge(oracle[["symbol", "timestamp", "expected_return"]], on=["symbol", "timestamp"], how="left")
     if known["expected_return"].isna().any():
         raise BadData("there are positions on bars of which the simulator does not tell the expected return")
@@ -34,9 +54,4 @@ def noise_free_sharpe(positions: pd.DataFrame, account: pd.DataFrame, oracle: pd
     # The bar of the account is the one over which the target before it is held.
     held = known.groupby("symbol")["target"].shift(1) * known.groupby("symbol")["expected_return"].shift(1) * share
     earned = held.fillna(0.0).groupby(known["timestamp"]).sum().reindex(account["timestamp"]).to_numpy()
-    mean = float(np.mean(earned - account["cost"].to_numpy() - account["funding"].to_numpy()))
-    daily = daily_returns(account["timestamp"], account["net"].to_numpy(), AROUND_THE_CLOCK)
-    deviation = float(daily.std(ddof=1)) if len(daily) > 2 else 0.0
-    if deviation <= 1e-12:
-        return 0.0
-    return mean * len(account) / len(daily) / deviation * float(np.sqrt(YEAR_DAYS))
+    return np.asarray(earned - account["cost"].to_numpy() - account["funding"].to_numpy())
