@@ -59,6 +59,7 @@ def test_the_router_and_the_filter_come_near_to_the_optimum(costs: pd.DataFrame)
     of = costs.set_index(["world", "policy"])["share_of_gap"]
     assert of["three_venues", "routed"] > 0.9
     assert of["thin_and_deep", "filtered_regime"] > 0.5
+    assert of["queues_at_the_touch", "planned_from_watching"] > 0.85
     assert of["queues_at_the_touch", "routed"] > 0.8 > of["queues_at_the_touch", "post_then_cross_at_end"]
 
 

@@ -84,7 +84,8 @@ def floors_of(bars: pd.DataFrame, widths: pd.DataFrame, rules: FloorRules) -> pd
         found = forecast_floors(bars, rules, own.reindex(bars["timestamp"]).to_numpy(dtype=np.float64))
     except BadData as error:
         raise BadData(f"{symbol}: {error} (floors.rules)") from None
-    table = pd.DataFrame({"symbol": symbol, "timestamp": bars["timestamp"], **found._asdict()})[list(COLUMNS)]
+    columns = {name: getattr(found, name) for name in COLUMNS[2:]}
+    table = pd.DataFrame({"symbol": symbol, "timestamp": bars["timestamp"], **columns})
     return table[table["floor"].notna() & table["historical"].notna()].reset_index(drop=True)
 
 
