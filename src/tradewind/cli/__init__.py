@@ -28,6 +28,7 @@ cli = PlainGroup(
         "retrain": "tradewind.cli.retraining.retrain",
         "paper": "tradewind.cli.paper.paper",
         "arbitrage": "tradewind.cli.arbitrage.arbitrage",
+        "execute": "tradewind.cli.arbitrage.execute",
         "export-model": "tradewind.cli.exports.export_model",
         "mirror-registry": "tradewind.cli.exports.mirror_registry",
     },

@@ -58,7 +58,7 @@ def faults_of(parameters: Mapping[str, Any], pipelines: Mapping[str, Pipeline], 
     from kedro.validation.type_extractor import TypeExtractor
     from pydantic import BaseModel, ValidationError
 
-    from tradewind.live.arbitrage.rules import ArbitrageRules
+    from tradewind.live.across.rules import ArbitrageRules
     from tradewind.live.settings import LiveRules, PaperRules
     from tradewind.operations.online.rules import OnlineRules
     from tradewind.operations.retraining.rules import RetrainingRules

@@ -63,7 +63,7 @@ class Floors(NamedTuple):
     volatility: Floats
 
 
-def forecast_floors(bars: pd.DataFrame, rules: FloorRules, widths: Floats | None = None) -> Floats:
+def forecast_floors(bars: pd.DataFrame, rules: FloorRules, widths: Floats | None = None) -> Floors:
     """The floor at every close of one symbol.
 
     Args:
@@ -150,7 +150,7 @@ def _scale(variance: Floats, inputs: Floats, rules: FloorRules) -> Floats:
     total = np.concatenate([[0.0], np.cumsum(variance)])
     target = np.full(count, np.nan)
     target[: count - horizon] = np.log(np.maximum((total[horizon + 1 :] - total[1:-horizon]) / horizon, LEAST_VARIANCE))
-    out, is_known = np.full(count, np.nan), np.isfinite(inputs).all(axis=1)
+    out, is_known = np.full(count, np.nan), np.asarray(np.isfinite(inputs).all(axis=1))
     enough = np.flatnonzero(np.cumsum(is_known) > rules.first_fit_bars)
     for fit in range(int(enough[0]) + horizon + 1, count, rules.refit_bars) if len(enough) else ():
         past = np.flatnonzero(is_known[: fit - horizon + 1])  # the next bars of these are over at the close of `fit`
@@ -163,7 +163,8 @@ def _scale(variance: Floats, inputs: Floats, rules: FloorRules) -> Floats:
 def _settled(lowest: Floats, scale: Floats, rules: FloorRules, adapting: float) -> Floats:
     """The floor by the settled lows in units of a scale."""
     level = 1 - rules.probability
-    return scale * _quantile_of_settled(lowest / scale, rules.horizon_bars, rules.window, level, adapting)
+    in_units = lowest / scale
+    return np.asarray(scale * _quantile_of_settled(in_units, rules.horizon_bars, rules.window, level, adapting))
 
 
 @njit(cache=True, nogil=True)

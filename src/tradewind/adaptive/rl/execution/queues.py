@@ -82,7 +82,7 @@ class TouchEpisodes(OneMarketVecEnv):
     def _view(self) -> View:
         return seen(self.books, self.own, self.at, self.world.steps)
 
-    def reset(self) -> Observations:  # type: ignore[override]
+    def reset(self) -> Observations:
         """Every episode anew."""
         self._begin()
         return observe(self._view(), self.world, self.task.lots)

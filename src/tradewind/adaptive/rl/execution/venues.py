@@ -14,9 +14,9 @@ from tradewind.adaptive.rl.execution.training import ScheduleNetwork, one_thread
 from tradewind.adaptive.rl.exporting import to_onnx
 from tradewind.errors import BadModel
 from tradewind.learning.models.sequence.exported import make_session
+from tradewind.trading.execution.worlds.impact import Floats
 from tradewind.trading.execution.worlds.tasks import VenueAgentRules, VenueTask
 from tradewind.trading.execution.worlds.venues import (
-    Floats,
     Splitter,
     VenueView,
     VenueWorld,

@@ -5,13 +5,13 @@ import numpy as np
 
 from tradewind.errors import BadData
 from tradewind.trading.execution.routing import QueueRates, Queues, TouchCosts, lots_to_cross
+from tradewind.trading.execution.worlds.order_book.book import Ints
 from tradewind.trading.execution.worlds.order_book.dynamic_programme import Programme, solve
 from tradewind.trading.execution.worlds.order_book.executing import Decision, Fees, OrderBookWorld, Policy, View
 from tradewind.trading.execution.worlds.order_book.touch import (
     ASK_ARRIVES,
     BOUGHT,
     CANCELLED,
-    Ints,
     TouchWorld,
     arrivals,
     buy_at_touch,

@@ -1,16 +1,19 @@
-"""A paper account that trades the difference between two venues: books, fills, trader, and what came of it."""
+"""A paper account over two venues: books, fills, what trades their difference or one order, and what came of it."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tradewind import clock
 from tradewind.data.feeds.binance import BinanceRest
 from tradewind.data.feeds.book import LocalBook
-from tradewind.live.arbitrage.books import SIMULATED, TICK, Look, Pair, market_of, polled, simulated
-from tradewind.live.arbitrage.rules import ArbitrageRules
-from tradewind.live.arbitrage.trader import PairTrader, Place
+from tradewind.live.across.arbitrage import PairTrader
+from tradewind.live.across.books import SIMULATED, TICK, Look, Pair, market_of, polled, simulated
+from tradewind.live.across.orders import GatedOrders, Place
+from tradewind.live.across.routed import RoutedOrder
+from tradewind.live.across.rules import ArbitrageRules
 from tradewind.live.settings import PaperFills
 from tradewind.live.venue.paper import PaperVenue
 from tradewind.operations.journal.halt_file import is_halted
@@ -29,6 +32,8 @@ class Desk(NamedTuple):
         pair: what is traded.
         venues: addresses by name; none: two simulated ones.
         seconds: of the whole, simulated ones where the venues are; None: until it is ended.
+        units: of one order over both venues (sold: negative), instead of trading their difference; None: no order.
+        within_s: time that it has.
         resume: why an account that was halted may trade again; empty: it stays as it is.
         who: says so.
     """
@@ -38,6 +43,8 @@ class Desk(NamedTuple):
     pair: Pair
     venues: Mapping[str, str]
     seconds: float | None = None
+    units: float | None = None
+    within_s: float = 60.0
     resume: str = ""
     who: str = ""
 
@@ -47,7 +54,7 @@ def now_ms() -> int:
     return int(clock.now().timestamp() * 1000)
 
 
-async def run_arbitrage(desk: Desk, say: Callable[[str], None]) -> dict[str, Any]:
+async def run_across(desk: Desk, say: Callable[[str], None]) -> dict[str, Any]:
     """Trade until the time is over; fills are simulated, nothing is sent to a venue.
 
     Args:
@@ -55,7 +62,7 @@ async def run_arbitrage(desk: Desk, say: Callable[[str], None]) -> dict[str, Any
         say: takes lines for people.
 
     Returns:
-        `PairTrader.summary`.
+        `PairTrader.summary`, or of one order `RoutedOrder.summary`.
 
     Raises:
         BadData: a venue does not trade the pair, or the journal is not what was written.
@@ -80,17 +87,21 @@ async def _trade(
 ) -> dict[str, Any]:
     rules, fills = desk.rules, PaperFills(latency_ms=desk.rules.latency_ms)
     venues, places, books = dict[str, PaperVenue](), dict[str, Place](), {name: LocalBook() for name in steps}
-    trader = None
+    orders = None
     try:
         for name, given in steps.items():
-            instrument = Instrument(symbol=desk.pair.symbol, **given)
-            venues[name] = PaperVenue(desk.folder / f"{name}.jsonl", fills, rules.costs, {desk.pair.symbol: instrument})
+            instrument = Instrument.model_validate({"symbol": desk.pair.symbol, **given})
+            venues[name] = PaperVenue(
+                desk.folder / f"{name}.jsonl", fills, rules.costs, {desk.pair.symbol: instrument}
+            )  # fmt: skip
             market = market_of(name, desk.pair, books[name], (0.0, 0.0, 0.0), 0.0).name
             places[market] = Place(venues[name], desk.pair.symbol, instrument.model_copy(update={"symbol": market}))
-        trader = PairTrader(desk.folder / JOURNAL, places, rules, now_ms(), lambda: is_halted(desk.folder))
-        say(f"PAPER account over {' and '.join(steps)} (no real money): {desk.pair.symbol}, {desk.folder}")
+        halted = partial(is_halted, desk.folder)
+        orders = GatedOrders(desk.folder / JOURNAL, places, rules.limits, rules.capital, now_ms(), halted)
         if desk.resume:
-            trader.resume(desk.who, desk.resume)
+            orders.resume(desk.who, desk.resume)
+        say(f"PAPER account over {' and '.join(steps)} (no real money): {desk.pair.symbol}, {desk.folder}")
+        worker: PairTrader | RoutedOrder | None = None
         first_ms = None
         async with aclosing(looks) as each:
             async for look in each:
@@ -98,16 +109,26 @@ async def _trade(
                 if desk.seconds is not None and look.now_ms - first_ms > 1000 * desk.seconds:
                     break
                 _show(desk, look, venues, books, steps)
-                trader.see(_markets(desk, look, books, steps), look.now_ms)
-                trader.step(look.now_ms)
-        found = trader.summary()
-        say(summary_line(found))
+                orders.see(_markets(desk, look, books, steps), look.now_ms)
+                worker = worker or _worker(desk, orders, look.now_ms)
+                worker.step(look.now_ms)
+                if isinstance(worker, RoutedOrder) and worker.is_over:
+                    break
+        found = worker.summary() if worker is not None else {}
+        say(summary_line(found) if "intents" in found else order_line(found))
         return found
     finally:
-        if trader is not None:
-            trader.close()
+        if orders is not None:
+            orders.close()
         for venue in venues.values():
             venue.close()
+
+
+def _worker(desk: Desk, orders: GatedOrders, at_ms: int) -> PairTrader | RoutedOrder:
+    orders.now_ms = at_ms
+    if desk.units is None:
+        return PairTrader(orders, desk.rules)
+    return RoutedOrder(orders, desk.units, at_ms + int(1000 * desk.within_s), desk.rules.routed)
 
 
 def _show(desk: Desk, look: Look, venues: Mapping[str, PaperVenue], books: Mapping[str, LocalBook],
@@ -144,4 +165,23 @@ def summary_line(found: Mapping[str, Any]) -> str:
         f"{found['fees']:.2f} of fees; {found['used_of_budget']:.0%} of the unhedged budget used at most, "
         f"{found['alarms']} alarms, {found['rejected']} orders refused by the risk gate; "
         f"{found['mode']}; held {found['units'] or 'nothing'}"
+    )
+
+
+def order_line(found: Mapping[str, Any]) -> str:
+    """What became of one order in a sentence.
+
+    Args:
+        found: of `RoutedOrder.summary`; empty where no book was seen.
+    """
+    if not found:
+        return "nothing was done: no book was seen"
+    left = ""
+    if abs(found["left"]) > 1e-9:
+        left = f"; {found['left']:g} left, for which the best level is {found['left_would_cost_bps']:.1f} bps away"
+    why = f" ({'; '.join(found['reasons'])})" if left and found["reasons"] else ""
+    return (
+        f"{found['done']:g} of {found['units']:g} units at {found['cost_bps']:.2f} bps against the middle at arrival, "
+        f"fees counted, by {found['orders']} orders{left}{why}; {found['alarms']} alarms, {found['rejected']} orders "
+        f"refused by the risk gate; {found['mode']}"
     )

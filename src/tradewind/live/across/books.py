@@ -8,7 +8,7 @@ import numpy as np
 
 from tradewind.data.feeds.binance import BinanceRest
 from tradewind.data.feeds.book import Levels, LocalBook
-from tradewind.live.arbitrage.rules import ArbitrageRules
+from tradewind.live.across.rules import ArbitrageRules
 from tradewind.trading.execution.arbitrage.markets import Market
 from tradewind.trading.execution.arbitrage.timing import PairCosts
 from tradewind.trading.execution.routing import VenueBook

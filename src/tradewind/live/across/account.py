@@ -25,6 +25,7 @@ class PairAccount:
         seen_ms: when each market was last heard of.
         sent_ms: when orders of the last minute were sent.
         risk: whether it may trade.
+        spent: by order, with fees (received: negative).
     """
 
     cash: float
@@ -35,16 +36,18 @@ class PairAccount:
     seen_ms: dict[str, int] = field(default_factory=dict)
     sent_ms: list[int] = field(default_factory=list)
     risk: RiskState = field(default_factory=RiskState)
+    spent: dict[str, float] = field(default_factory=dict)
 
     @property
     def equity(self) -> float:
         """Cash, and units at the middle of their books."""
         return self.cash + sum(units * self.prices.get(market, 0.0) for market, units in self.units.items())
 
-    def book_fill(self, market: str, units: float, price: float, fee: float) -> None:
+    def book_fill(self, key: str, market: str, units: float, price: float, fee: float) -> None:
         """Count a fill.
 
         Args:
+            key: of its order.
             market: where.
             units: bought (sold: negative).
             price: of a unit.
@@ -52,6 +55,7 @@ class PairAccount:
         """
         self.units[market] = self.units.get(market, 0.0) + units
         self.cash -= units * price + fee
+        self.spent[key] = self.spent.get(key, 0.0) + units * price + fee
         self.fees += fee
 
     def view(self, now_ms: int, instruments: Mapping[str, Instrument]) -> RiskView:

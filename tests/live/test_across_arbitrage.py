@@ -13,10 +13,11 @@ from tests.live.broker_accounts import PLACE, a_ledger, an_opening
 from tests.live.order_server import OrderServer, serve_orders
 from tradewind.data.feeds.book import LocalBook
 from tradewind.errors import BadData, BadParameters
-from tradewind.live.arbitrage.books import Pair, market_of
-from tradewind.live.arbitrage.desk import Desk, run_arbitrage
-from tradewind.live.arbitrage.rules import ArbitrageRules
-from tradewind.live.arbitrage.trader import PairTrader, Place
+from tradewind.live.across.arbitrage import PairTrader
+from tradewind.live.across.books import Pair, market_of
+from tradewind.live.across.desk import Desk, run_across
+from tradewind.live.across.orders import GatedOrders, Place
+from tradewind.live.across.rules import ArbitrageRules
 from tradewind.live.settings import PaperFills
 from tradewind.live.venue.ccxt_broker import open_broker
 from tradewind.live.venue.paper import PaperVenue
@@ -56,10 +57,15 @@ class Two:
             f"{name} BTC/USDT": Place(venue, "BTCUSDT", STEPS.model_copy(update={"symbol": f"{name} BTC/USDT"}))
             for name, venue in self.venues.items()
         }
-        self.trader = PairTrader(self.folder / "journal.jsonl", places, self.rules, self.now_ms, lambda: self.halted)
+        rules = self.rules
+        self.orders = GatedOrders(
+            self.folder / "journal.jsonl", places, rules.limits, rules.capital, self.now_ms, lambda: self.halted
+        )
+        self.account = self.orders.account
+        self.trader = PairTrader(self.orders, rules)
 
     def close(self) -> None:
-        self.trader.close()
+        self.orders.close()
         for venue in self.venues.values():
             venue.close()
 
@@ -69,19 +75,19 @@ class Two:
             self.books[name].replace(*book, self.now_ms)
             self.venues[name].on_book("BTCUSDT", self.books[name], self.now_ms)
         terms = (self.rules.costs.taker_fee_bps, 0.001, 0.0)
-        self.trader.see([market_of(name, PAIR, book, terms, 0.0) for name, book in self.books.items()], self.now_ms)
+        self.orders.see([market_of(name, PAIR, book, terms, 0.0) for name, book in self.books.items()], self.now_ms)
         self.trader.step(self.now_ms)
 
     def kinds(self) -> list[str]:
         return [record.kind for record in read(self.folder / "journal.jsonl")]
 
     def units(self) -> dict[str, float]:
-        return {name: units for name, units in self.trader.account.units.items() if abs(units) > 1e-9}
+        return {name: units for name, units in self.account.units.items() if abs(units) > 1e-9}
 
     def check(self) -> None:
         """What the account says it holds is what the venues do, and every order was written down before it was sent."""
         for name, venue in self.venues.items():
-            held = self.trader.account.units.get(f"{name} BTC/USDT", 0.0)
+            held = self.account.units.get(f"{name} BTC/USDT", 0.0)
             assert held == pytest.approx(venue.standing().positions.get("BTCUSDT", 0.0), abs=1e-9)
 
 
@@ -176,11 +182,11 @@ def test_a_process_that_ends_in_the_middle_leaves_nothing_alone_after_its_next_s
         pair.go(LOW, gone)
     assert pair.trader.intent is None and sum(pair.units().values()) == pytest.approx(0.0, abs=1e-9)
     pair.check()
-    equity = pair.trader.account.equity
+    equity = pair.account.equity
     pair.close()
     pair.open()  # once more: the account is what its journal says
     pair.go(LOW, gone)
-    assert pair.trader.account.equity == pytest.approx(equity)
+    assert pair.account.equity == pytest.approx(equity)
     pair.close()
 
 
@@ -193,20 +199,20 @@ def test_a_halt_in_the_middle_stops_the_unwinding_with_an_alarm_until_a_person_r
         for _ in range(14):
             pair.go(LOW, gone)
         held = pair.units()
-        assert pair.trader.account.risk.mode == HALTED and held[EAST] > 0 and WEST not in held
+        assert pair.account.risk.mode == HALTED and held[EAST] > 0 and WEST not in held
         assert pair.trader.summary()["alarms"] > 0 and pair.trader.summary()["rejected"] > 0
         pair.check()
         with pytest.raises(BadParameters, match="HALT file is still"):
-            pair.trader.resume("operator", "checked")
+            pair.orders.resume("operator", "checked")
         pair.halted = False
         pair.close()
         pair.open()
         pair.go(LOW, gone)
-        assert pair.trader.account.risk.mode == HALTED and pair.units() == held  # it outlives the process
-        pair.trader.resume("operator", "checked")
+        assert pair.account.risk.mode == HALTED and pair.units() == held  # it outlives the process
+        pair.orders.resume("operator", "checked")
         for _ in range(6):
             pair.go(LOW, gone)
-        assert pair.trader.account.risk.mode == ACTIVE and pair.units() == {}
+        assert pair.account.risk.mode == ACTIVE and pair.units() == {}
 
 
 @pytest.mark.parametrize(("limits", "code"), [
@@ -231,23 +237,21 @@ def test_a_run_of_other_markets_and_a_budget_below_the_smallest_order_are_refuse
     with two(tmp_path, RULES.model_copy(update={"legs": LegRules(budget=1.0)})) as pair:
         pair.go(LOW, HIGH)
         assert "the budget of 1 leaves 0 units" in pair.trader.summary()["reasons"][0] and pair.units() == {}
-        places = dict(list(pair.trader.places.items())[:1])
-        pair.trader.close()
+        places = dict(list(pair.orders.places.items())[:1])
+        pair.orders.close()
         with pytest.raises(BadParameters, match="is of east BTC/USDT, west BTC/USDT: choose another"):
-            PairTrader(tmp_path / "journal.jsonl", places, RULES, 0)
+            GatedOrders(tmp_path / "journal.jsonl", places, RULES.limits, 1.0, 0)
 
 
 def test_a_desk_trades_simulated_venues_the_same_way_each_time(tmp_path: Path) -> None:
     lines: list[str] = []
-    found = [
-        asyncio.run(run_arbitrage(Desk(RULES, tmp_path / name, PAIR, {}, 40.0), lines.append)) for name in ("a", "b")
-    ]
+    found = [asyncio.run(run_across(Desk(RULES, tmp_path / name, PAIR, {}, 40.0), lines.append)) for name in ("a", "b")]
     used = [one.pop("used_of_budget") for one in found]  # by clock times, which are sums of floats
     assert used[0] == pytest.approx(used[1]) and 0 < used[0] <= 1
     assert found[0] == found[1] and found[0]["intents"] > 0 and found[0]["gained"] > 0 and found[0]["alarms"] == 0
     assert lines[0].startswith("PAPER account over east and west") and "intents of" in lines[1]
     calm = RULES.model_copy(update={"market": RULES.market.without_dislocations()})
-    nothing = asyncio.run(run_arbitrage(Desk(calm, tmp_path / "c", PAIR, {}, 40.0), lines.append))
+    nothing = asyncio.run(run_across(Desk(calm, tmp_path / "c", PAIR, {}, 40.0), lines.append))
     assert nothing["intents"] == 0 and lines[-1].startswith("nothing to do: ")
 
 
@@ -272,16 +276,18 @@ def two_servers(folder: Path) -> Iterator[tuple[PairTrader, dict[str, OrderServe
             book.replace([(price - 1.0, 1.0)], [(price + 1.0, 1.0)], 0)
             books[name] = book
         rules = RULES.model_copy(update={"costs": Costs(taker_fee_bps=10.0), "capital": 50_000.0})
-        trader = PairTrader(folder / "journal.jsonl", places, rules, int(time.time() * 1000))
-        stack.callback(trader.close)
+        now_ms = int(time.time() * 1000)
+        orders = GatedOrders(folder / "journal.jsonl", places, rules.limits, rules.capital, now_ms)
+        stack.callback(orders.close)
+        trader = PairTrader(orders, rules)
 
         def run(seconds: float) -> None:
             last = time.monotonic() + seconds
             markets = [market_of(name, PAIR, book, (10.0, 0.001, 0.001), 0.0) for name, book in books.items()]
             while time.monotonic() < last and not (trader.counts["intents"] and trader.intent is None):
                 now_ms = int(time.time() * 1000)
-                trader.see(markets if not trader.counts["intents"] else [markets[0]] * 2, now_ms)
-                trader.account.seen_ms |= dict.fromkeys(places, now_ms)  # west's book shows no gain any more
+                orders.see(markets if not trader.counts["intents"] else [markets[0]] * 2, now_ms)
+                trader.orders.account.seen_ms |= dict.fromkeys(places, now_ms)  # west's book shows no gain any more
                 trader.step(now_ms)
                 time.sleep(0.01)
 
@@ -303,7 +309,7 @@ def test_two_local_servers_are_two_venues(tmp_path: Path, fault: str) -> None:
         assert sum(held.values()) == pytest.approx(0.0, abs=0.001)  # but for fees that are taken in the coin
         assert (held["east"] == pytest.approx(0.0, abs=0.001)) == (fault == "refused")
         for name, units in held.items():
-            assert trader.account.units.get(f"{name} BTC/USDT", 0.0) == pytest.approx(units, abs=1e-8)
+            assert trader.orders.account.units.get(f"{name} BTC/USDT", 0.0) == pytest.approx(units, abs=1e-8)
         purposes = [record.body["purpose"] for record in read(tmp_path / "journal.jsonl") if record.kind == "order"]
         assert purposes[:2] == ["open", "open"]
         assert purposes[2:] == (["hedge", "unwind"] if fault == "refused" else [])
@@ -314,4 +320,4 @@ def test_a_venue_that_does_not_trade_the_pair_is_refused(tmp_path: Path) -> None
     with serve_orders(a_ledger()) as one, serve_orders(a_ledger()) as other:
         desk = Desk(RULES, tmp_path, Pair("DOGE", "USDT"), {"east": one.url, "west": other.url}, 1.0)
         with pytest.raises(BadData, match=r"DOGEUSDT|Invalid symbol"):
-            asyncio.run(run_arbitrage(desk, lambda line: None))
+            asyncio.run(run_across(desk, lambda line: None))

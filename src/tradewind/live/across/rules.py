@@ -14,6 +14,22 @@ from tradewind.trading.risk.limits import RiskLimits
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+class RoutedRules(Parameters):
+    """How an order over several venues is worked (`params:arbitrage`, `routed`).
+
+    Attributes:
+        answer_s: within which an order is answered; one that is not raises an alarm.
+        rest_s: after which an order that is not filled is taken back.
+        refused_s: for which a venue that refused is left out.
+        max_age_s: an older book is not traded on.
+    """
+
+    answer_s: Positive = 2.0
+    rest_s: Positive = 0.5
+    refused_s: Positive = 1.0
+    max_age_s: Positive = 2.0
+
+
 class ArbitrageRules(Parameters):
     """Settings of the account (`params:arbitrage`).
 
@@ -30,6 +46,7 @@ class ArbitrageRules(Parameters):
         most_seen: levels of each side.
         market: how the simulated venues' prices differ.
         world_seed: of them.
+        routed: how `kedro execute` works an order over the same venues.
     """
 
     folder: str = "data/09_paper/arbitrage"
@@ -46,3 +63,4 @@ class ArbitrageRules(Parameters):
         steps=100_000, persistence=0.98, volatility_bps=0.5, jump_rate=0.01, jump_bps=40.0
     )
     world_seed: Annotated[int, Field(ge=0)] = 1009
+    routed: RoutedRules = RoutedRules()
