@@ -178,7 +178,9 @@ def order_line(found: Mapping[str, Any]) -> str:
         return "nothing was done: no book was seen"
     left = ""
     if abs(found["left"]) > 1e-9:
-        left = f"; {found['left']:g} left, for which the best level is {found['left_would_cost_bps']:.1f} bps away"
+        away = found["left_would_cost_bps"]
+        where = f"the best level for it is {away:.1f} bps away" if away == away else "nobody offers it"
+        left = f"; {found['left']:g} left, {where}"
     why = f" ({'; '.join(found['reasons'])})" if left and found["reasons"] else ""
     return (
         f"{found['done']:g} of {found['units']:g} units at {found['cost_bps']:.2f} bps against the middle at arrival, "

@@ -136,14 +136,15 @@ class RoutedOrder:
 
     def summary(self) -> dict[str, Any]:
         """What was done; what it cost, fees counted, against the middle at arrival, in basis points; what is left, and
-        what the best level would cost for it now."""
+        what the best level would cost for it now (NaN where there is none)."""
         account, sign = self.orders.account, 1.0 if self.units > 0 else -1.0
         done, left, cost, rest = self.done, self.units - self.done, float("nan"), float("nan")
         if done and np.isfinite(self.arrival):
             cost = 1e4 * sign * (sum(account.spent.get(key, 0.0) for key in self._own) / (done * self.arrival) - 1.0)
-        best = [self.orders.expected(name, self.units > 0) for name in self.orders.places]
-        if left and all(best) and np.isfinite(self.arrival):
-            rest = 1e4 * (min(sign * one for one in best) / self.arrival - sign)
+        books = [one.asks if self.units > 0 else one.bids for one in self.orders.markets.values()]
+        best = [sign * float(book.prices[0]) for book in books if len(book.prices)]
+        if left and best and np.isfinite(self.arrival):
+            rest = 1e4 * (min(best) / self.arrival - sign)
         return {
             "units": self.units, "done": done, "left": left, "cost_bps": cost, "left_would_cost_bps": rest,
             "orders": len(self._own), **self.orders.counts, "mode": account.risk.mode, "reasons": list(self.reasons),
