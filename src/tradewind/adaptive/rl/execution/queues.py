@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tradewind.adaptive.rl.exporting import to_onnx
@@ -25,6 +26,10 @@ from tradewind.trading.execution.worlds.tasks import QueueAgentRules, TouchTask
 Observations = NDArray[np.float32]
 
 SHOWN = 10  # numbers
+# By how much decisions that buy at market are less likely at first, as a log, and half of it those that join the queue:
+# most of all decisions do one or the other, and whoever tries them as often as the rest has bought everything, or given
+# away its choice, before it has seen what waiting is worth.
+PATIENCE = 4.0
 
 
 def observe(view: View, world: TouchWorld, lots: int) -> Observations:
@@ -126,6 +131,9 @@ def train(task: TouchTask, rules: QueueAgentRules, seed: list[int]) -> TrainedIn
     )  # fmt: skip
     episodes = TouchEpisodes(task, rules.episodes, rules.spread, [*seed, 1])
     model = make_learner(parameters, episodes, int(generator.integers(2**31)))
+    with torch.no_grad():
+        model.policy.action_net.bias[1::2] -= PATIENCE / 2  # the place in the queue cannot be given back
+        model.policy.action_net.bias[2:] -= PATIENCE
     model.lr_schedule = lambda left: rules.learning_rate * left
     model.learn(rules.updates * rules.episodes * world.steps)
     if any(not value.isfinite().all() for value in model.policy.state_dict().values()):

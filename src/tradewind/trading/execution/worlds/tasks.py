@@ -114,7 +114,7 @@ class QueueAgentRules(Parameters):
         entropy: what it weighs.
     """
 
-    updates: Annotated[int, Field(ge=1)] = 80
+    updates: Annotated[int, Field(ge=1)] = 40
     episodes: Annotated[int, Field(ge=2)] = 256
     batch: Annotated[int, Field(ge=2)] = 1024
     epochs: Annotated[int, Field(ge=1)] = 4
