@@ -180,3 +180,4 @@ def test_the_desk_works_an_order_over_simulated_venues(tmp_path: Path) -> None:
     gate = RULES.model_copy(update={"limits": RiskLimits(max_data_age_s=2.0, max_order_value=100.0)})
     refused = asyncio.run(run_across(Desk(gate, tmp_path / "gate", PAIR, {}, None, 2.5, 3.0), lines.append))
     assert refused["done"] == 0.0 and refused["rejected"] > 0 and "2.5 left" in lines[-1]
+    assert "the risk gate refuses: max_value, 100 allowed" in lines[-1]

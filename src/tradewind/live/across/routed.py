@@ -47,6 +47,7 @@ class RoutedOrder:
         self._own: list[str] = []
         self._left_out: dict[str, int] = {}  # until when, by market
         self._silent: set[str] = set()
+        self._codes: dict[str, str] = {}  # of the gate's refusals, in words
         self._number = sum(one.kind == "plan" for one in orders.records)
         for key in [key for key, one in orders.account.orders.items() if one.is_open]:
             orders.ask(key)  # of an earlier process: it belongs to no order of this one
@@ -127,6 +128,7 @@ class RoutedOrder:
             refused = self.orders.send(order, "routed")
             if refused is not None:
                 self.orders.refuse(order, "routed", refused)
+                self._codes[refused.code] = f"the risk gate refuses: {refused.code}, {refused.limit:g} allowed"
             self._own.append(order.client_id)
 
     def _end(self, how: str) -> None:
@@ -147,5 +149,6 @@ class RoutedOrder:
             rest = 1e4 * (min(best) / self.arrival - sign)
         return {
             "units": self.units, "done": done, "left": left, "cost_bps": cost, "left_would_cost_bps": rest,
-            "orders": len(self._own), **self.orders.counts, "mode": account.risk.mode, "reasons": list(self.reasons),
+            "orders": len(self._own), **self.orders.counts, "mode": account.risk.mode,
+            "reasons": [*self._codes.values(), *self.reasons],
         }  # fmt: skip
