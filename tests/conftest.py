@@ -31,7 +31,7 @@ STAGES = (
     "evaluation",
 )
 # Stages that are run by name alone: the default run has no input for them.
-BESIDES = ("order_book", "execution_study", "deployment", "monitoring")
+BESIDES = ("order_book", "execution_study", "floors", "deployment", "monitoring")
 
 
 def pytest_configure(config: pytest.Config) -> None:

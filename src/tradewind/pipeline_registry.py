@@ -13,6 +13,7 @@ from tradewind.pipelines import (
     evaluation,
     execution_study,
     feature_engineering,
+    floors,
     monitoring,
     order_book,
     regimes,
@@ -24,7 +25,7 @@ MODELS = ("classifier", "deep_learning", "reinforcement_learning")
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Each stage under its own name; `data` makes everything that models read; `__default__` runs all but
-    `order_book`, `execution_study`, `deployment`, `monitoring` and `agent_search`.
+    `order_book`, `execution_study`, `floors`, `deployment`, `monitoring` and `agent_search`.
 
     Kedro, the checks of parameters and the records of what made a table ask for the same pipelines: they are made once
     for the models and agents of `params:models`.
@@ -47,6 +48,7 @@ def _pipelines_of(models: tuple[str, ...], agents: tuple[str, ...]) -> dict[str,
         **stages,
         "order_book": order_book.create_pipeline(),
         "execution_study": execution_study.create_pipeline(),
+        "floors": floors.create_pipeline(),
         "deployment": deployment.create_pipeline(models),
         "monitoring": monitoring.create_pipeline(),
         "agent_search": reinforcement_learning.create_search_pipeline(agents),

@@ -183,5 +183,5 @@ def _paths(tree: Any, prefix: str = "") -> set[str]:
 
 
 def test_every_parameter_belongs_to_a_stage_or_is_shared(catalog: dict[str, Any]) -> None:
-    shared = {"universe", "trading", "compute", "seed", "models", "paper", "live", "operations", "truth"}
+    shared = {"universe", "trading", "compute", "seed", "models", "paper", "live", "operations", "truth", "arbitrage"}
     assert set(load("base")["parameters"]) == {*shared, *STAGES, *BESIDES}

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -131,3 +133,29 @@ def test_the_site_is_built_and_a_broken_link_stops_it(tmp_path: Path) -> None:
     done = build()
     assert done.returncode != 0
     assert "nowhere.md" in done.stdout + done.stderr and "no-such-part" in done.stdout + done.stderr
+
+
+def test_what_candles_and_funding_of_venues_leave_to_be_gained_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator = np.random.default_rng(3)
+    minutes = pd.date_range("2024-01-01", periods=3000, freq="5min", tz="UTC")
+    price = pd.Series(100 * np.exp(np.cumsum(1e-4 * generator.standard_normal(3000))))
+    pd.DataFrame({"timestamp": minutes, "close": price}).to_parquet(tmp_path / "short.parquet")
+    long = pd.DataFrame({"timestamp": minutes[::3], "close": price[2::3].to_numpy()})  # the last of three
+    long["close"] *= 1 + 1e-4 * generator.standard_normal(len(long))
+    long.to_parquet(tmp_path / "long.parquet")
+    rates = pd.DataFrame({"timestamp": minutes[::96], "rate": 1e-4})
+    for name, more in (("a", 0.0), ("b", 2e-4)):
+        rates.assign(rate=rates["rate"] + more + 1e-7 * generator.standard_normal(len(rates))).pipe(
+            lambda table: pd.concat([table] * 3, ignore_index=True)
+        ).assign(timestamp=pd.date_range("2024-01-01", periods=3 * len(rates), freq="8h", tz="UTC")).to_parquet(
+            tmp_path / f"{name}.parquet"
+        )
+    main = tool("arbitrage_of_candles").main
+    main(["pair", str(tmp_path / "long.parquet"), str(tmp_path / "short.parquet")])
+    assert "1,000 common closes" in (said := capsys.readouterr().out) and "nothing to do" in said
+    main(["funding", str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")])
+    assert "2.00 bps a settlement pay 24 after 12 settlements" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="What two venues' prices"):
+        main(["pair"])

@@ -27,6 +27,8 @@ cli = PlainGroup(
         "scorecard": "tradewind.cli.runs.scorecard",
         "retrain": "tradewind.cli.retraining.retrain",
         "paper": "tradewind.cli.paper.paper",
+        "arbitrage": "tradewind.cli.arbitrage.arbitrage",
+        "execute": "tradewind.cli.arbitrage.execute",
         "export-model": "tradewind.cli.exports.export_model",
         "mirror-registry": "tradewind.cli.exports.mirror_registry",
     },

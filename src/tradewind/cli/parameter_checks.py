@@ -58,6 +58,7 @@ def faults_of(parameters: Mapping[str, Any], pipelines: Mapping[str, Pipeline], 
     from kedro.validation.type_extractor import TypeExtractor
     from pydantic import BaseModel, ValidationError
 
+    from tradewind.live.across.rules import ArbitrageRules
     from tradewind.live.settings import LiveRules, PaperRules
     from tradewind.operations.online.rules import OnlineRules
     from tradewind.operations.retraining.rules import RetrainingRules
@@ -66,7 +67,7 @@ def faults_of(parameters: Mapping[str, Any], pipelines: Mapping[str, Pipeline], 
 
     beside = {
         "live": LiveRules, "paper": PaperRules, "operations.retraining": RetrainingRules,
-        "operations.online": OnlineRules, "truth": TruthRules,
+        "operations.online": OnlineRules, "truth": TruthRules, "arbitrage": ArbitrageRules,
     }  # fmt: skip
     kinds = TypeExtractor(dict(pipelines)).extract_types_from_pipelines() | beside
     problems, blocks = [], dict[str, Any]()

@@ -26,7 +26,8 @@ FORMATS = {
     "deployment": 1,
 }  # fmt: skip
 # Blocks that say how or where something is computed, or what is done with what a run has made.
-NOT_IN_TABLES = ("compute", "paper", "live", "order_book", "execution_study", "deployment", "operations")
+NOT_IN_TABLES = ("compute", "paper", "live", "order_book", "execution_study", "floors", "deployment", "arbitrage",
+                 "operations")  # fmt: skip
 # Settings inside blocks that leave every byte as it is.
 WITHOUT_EFFECT = ("executor", "workers", "address", "threads", "fits_side_by_side")
 _PARAMETERS = "params:"

@@ -1,9 +1,10 @@
 """A price that the next bars do not undercut with a stated probability: how far lows fall, measured in volatility.
 
 The volatility of the next bars is forecast from that of the past (Corsi 2009, "A simple approximate long-memory model
-of realized volatility"), and of the lows of the past, in units of the volatility that was forecast for them, the
-quantile is taken; its level follows the misses that have settled, so that it holds in every year (Gibbs and Candes
-2021, "Adaptive conformal inference under distribution shift"). Only what is settled at a bar's close is used there.
+of realized volatility") and, where a model has forecast the path of the price, from how wide that path opens. Of the
+lows of the past, in units of the volatility that was forecast for them, the quantile is taken; its level follows the
+misses that have settled, so that it holds in every year (Gibbs and Candes 2021, "Adaptive conformal inference under
+distribution shift"). Only what is settled at a bar's close is used there.
 """
 
 from typing import Annotated, NamedTuple
@@ -47,45 +48,51 @@ class Floors(NamedTuple):
     """Of each bar, (bars,), NaN where it cannot be said.
 
     Attributes:
-        floor: log of the price over the close that is not undercut with the stated probability.
+        floor: log of the price over the close that is not undercut with the stated probability; from the bars and the
+            widths of forecast paths where those are given, else from the bars.
+        from_bars: the same from the bars alone.
         historical: the same from the quantile of past lows alone.
         lowest: log of the lowest low of the next bars over the close: what came of it.
         volatility: forecast of a bar's, by which terciles are formed.
     """
 
     floor: Floats
+    from_bars: Floats
     historical: Floats
     lowest: Floats
     volatility: Floats
 
 
-def forecast_floors(bars: pd.DataFrame, rules: FloorRules) -> Floors:
+def forecast_floors(bars: pd.DataFrame, rules: FloorRules, widths: Floats | None = None) -> Floors:
     """The floor at every close of one symbol.
 
     Args:
         bars: open, high, low and close, in order of time; a gap counts as no time.
         rules: horizon, probability and how it is learnt.
+        widths: of the path that was forecast at each close, as a difference of log prices, (bars,); NaN where there was
+            no forecast. They must have been known at that close (out of sample).
 
     Raises:
-        BadData: a price is no positive number, or there are too few bars.
+        BadData: a price or a width is no positive number, or there are too few bars or forecasts.
     """
     prices = bars[["open", "high", "low", "close"]].to_numpy(dtype=np.float64)
     least = rules.first_fit_bars + max(rules.spans) + 2 * rules.horizon_bars
     if len(prices) < least:
-        raise BadData(f"floors need {least} bars: found {len(prices)}")
+        raise BadData(f"floors need {least} bars: found {len(prices)}; lower first_fit_bars or spans")
     if not (np.isfinite(prices).all() and (prices > 0).all()):
         row = int(np.flatnonzero(~(np.isfinite(prices) & (prices > 0)).all(axis=1))[0])
         raise BadData(f"bar {row}: prices must be positive numbers: found {prices[row].tolist()}")
     logs = np.log(prices)
     lowest = _lowest(logs[:, 2], logs[:, 3], rules.horizon_bars)
     variance = np.maximum(_variances(logs), LEAST_VARIANCE)
-    expected = _expected(variance, rules)
-    scale = np.exp(expected / 2)
-    floor = _quantile_of_settled(
-        lowest / scale, rules.horizon_bars, rules.window, 1 - rules.probability, rules.adapting
-    )
-    historical = _quantile_of_settled(lowest, rules.horizon_bars, rules.window, 1 - rules.probability, 0.0)
-    return Floors(floor * scale, historical, lowest, scale)
+    inputs = _inputs(variance, rules)
+    scale = _scale(variance, inputs, rules)
+    from_bars = _settled(lowest, scale, rules, rules.adapting)
+    floor = from_bars
+    if widths is not None:
+        scale = _scale(variance, np.column_stack([inputs, _of_paths(widths, len(prices), rules)]), rules)
+        floor = _settled(lowest, scale, rules, rules.adapting)
+    return Floors(floor, from_bars, _settled(lowest, np.ones(len(lowest)), rules, 0.0), lowest, scale)
 
 
 def pinball(lowest: Floats, floor: Floats, level: float) -> Floats:
@@ -116,23 +123,48 @@ def _lowest(low: Floats, close: Floats, horizon: int) -> Floats:
     return out
 
 
-def _expected(variance: Floats, rules: FloorRules) -> Floats:
-    """Log of the mean variance of the next bars, as expected at each close by what was settled at the last fit."""
-    horizon, count = rules.horizon_bars, len(variance)
+def _inputs(variance: Floats, rules: FloorRules) -> Floats:
+    """One, and the log of the mean variance over each span before a close, (bars, 1 + spans)."""
     total = np.concatenate([[0.0], np.cumsum(variance)])
-    inputs = np.full((count, len(rules.spans) + 1), np.nan)
+    inputs = np.full((len(variance), len(rules.spans) + 1), np.nan)
     inputs[:, 0] = 1.0
     for column, span in enumerate(rules.spans, 1):
         inputs[span - 1 :, column] = np.log(np.maximum((total[span:] - total[:-span]) / span, LEAST_VARIANCE))
+    return inputs
+
+
+def _of_paths(widths: Floats, bars: int, rules: FloorRules) -> Floats:
+    """Log of the widths' squares, (bars,)."""
+    given = np.isfinite(widths)
+    if len(widths) != bars or np.isinf(widths).any() or (widths[given] <= 0).any():
+        raise BadData(f"widths must be positive numbers or missing, one a bar: found {len(widths)} for {bars} bars")
+    least = rules.first_fit_bars + 2 * rules.horizon_bars
+    if given.sum() < least:
+        raise BadData(f"floors need {least} bars with a forecast: found {given.sum()}; lower first_fit_bars")
+    return np.asarray(2.0 * np.log(widths))
+
+
+def _scale(variance: Floats, inputs: Floats, rules: FloorRules) -> Floats:
+    """Volatility of a bar among the next, as expected at each close by what was settled at the last fit."""
+    horizon, count = rules.horizon_bars, len(variance)
+    total = np.concatenate([[0.0], np.cumsum(variance)])
     target = np.full(count, np.nan)
     target[: count - horizon] = np.log(np.maximum((total[horizon + 1 :] - total[1:-horizon]) / horizon, LEAST_VARIANCE))
-    out, begin = np.full(count, np.nan), max(rules.spans)
-    for fit in range(begin + rules.first_fit_bars + horizon, count, rules.refit_bars):
-        past = slice(begin, fit - horizon + 1)  # the bars after these are over at the close of bar `fit`
+    out, is_known = np.full(count, np.nan), np.asarray(np.isfinite(inputs).all(axis=1))
+    enough = np.flatnonzero(np.cumsum(is_known) > rules.first_fit_bars)
+    for fit in range(int(enough[0]) + horizon + 1, count, rules.refit_bars) if len(enough) else ():
+        past = np.flatnonzero(is_known[: fit - horizon + 1])  # the next bars of these are over at the close of `fit`
         weights = np.linalg.lstsq(inputs[past], target[past], rcond=None)[0]
         until = min(fit + rules.refit_bars, count)
         out[fit:until] = inputs[fit:until] @ weights
-    return out
+    return np.asarray(np.exp(out / 2))
+
+
+def _settled(lowest: Floats, scale: Floats, rules: FloorRules, adapting: float) -> Floats:
+    """The floor by the settled lows in units of a scale."""
+    level = 1 - rules.probability
+    in_units = lowest / scale
+    return np.asarray(scale * _quantile_of_settled(in_units, rules.horizon_bars, rules.window, level, adapting))
 
 
 @njit(cache=True, nogil=True)
@@ -155,7 +187,7 @@ def _quantile_of_settled(values: Floats, horizon: int, window: int, level: float
             ages[place] = settled
             place = (place + 1) % window
             held += 1
-        if not np.isnan(out[now - horizon]):
+        if not np.isnan(out[now - horizon]) and not np.isnan(settled):
             is_missed = 1.0 if settled < out[now - horizon] else 0.0
             current = min(max(current + adapting * (level - is_missed), level / 5), 3 * level)
         if held == window:

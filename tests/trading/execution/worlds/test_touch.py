@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.depth import deep
-from tradewind.errors import BadParameters
+from tradewind.errors import BadData, BadParameters
 from tradewind.trading.execution.worlds.order_book import touch
 from tradewind.trading.execution.worlds.order_book.book import (
     BUY,
@@ -37,7 +37,14 @@ from tradewind.trading.execution.worlds.order_book.executing import (
     purchases,
     seen,
 )
-from tradewind.trading.execution.worlds.order_book.strategies import at_once, post_then_cross, router_at_touch
+from tradewind.trading.execution.worlds.order_book.strategies import (
+    at_once,
+    planned_at_touch,
+    post_then_cross,
+    rates_of,
+    router_at_touch,
+    watched_queues,
+)
 from tradewind.trading.execution.worlds.order_book.touch import TouchWorld, arrivals, buy_at_touch
 
 LOTS, EPISODES = 3, 10_000
@@ -198,6 +205,31 @@ def test_exactly_too_and_no_fixed_patience_does() -> None:
 
     assert 0.85 < closed(POLICIES["router"]) < 1
     assert max(closed(post_then_cross(patience)) for patience in range(0, WORLD.steps + 1, 5)) < 0.65
+
+
+DEEP = WORLD.model_copy(update={"cancel_rate": 0.3, "most_orders": 10, "first_orders": 8})
+
+
+@pytest.mark.parametrize("seed", [0, *map(deep, range(1, 5))])
+@pytest.mark.parametrize("world", [DEEP, pytest.param(WORLD, marks=pytest.mark.depth)])
+def test_the_router_that_plans_closes_four_fifths_of_the_gap_from_rates_that_it_read_off(
+    world: TouchWorld, seed: int
+) -> None:
+    """Where many are cancelled, joining holds the price up against ourselves: the rule that always joins does not."""
+    base, best = evaluate(world, LOTS, at_once).cost, solve(world, LOTS).cost
+    plan = planned_at_touch(world, LOTS, np.random.default_rng(seed))
+    closed = (base - evaluate(world, LOTS, plan.policy).cost) / (base - best)
+    assert 0.9 < closed < 1 + 1e-9
+
+
+def test_rates_are_read_off_queues_and_wrong_ones_would_show() -> None:
+    before, after = watched_queues(DEEP, 2_000, np.random.default_rng(1))
+    found, chances = rates_of(before, after, DEEP.most_orders), DEEP.probabilities
+    truth = (chances[touch.ASK_ARRIVES], chances[touch.BOUGHT], chances[touch.CANCELLED])
+    assert found == pytest.approx(truth, rel=0.15)
+    assert rates_of(after, before, DEEP.most_orders) != pytest.approx(truth, rel=0.15)  # time the other way round
+    with pytest.raises(BadData, match="watched for too short a time"):
+        rates_of(np.array([3, 3]), np.array([3, 3]), 10)
 
 
 def test_a_quantity_or_decision_that_is_none_is_refused() -> None:

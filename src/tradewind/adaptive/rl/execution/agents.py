@@ -2,12 +2,24 @@
 
 import numpy as np
 
+from tradewind.adaptive.rl.execution import queues, venues
 from tradewind.adaptive.rl.execution.observing import SHOWN, Memory, observe, order_of
 from tradewind.adaptive.rl.execution.training import Trained, train
+from tradewind.errors import BadParameters
 from tradewind.learning.models.sequence.exported import make_session
 from tradewind.trading.execution.worlds import optimal
 from tradewind.trading.execution.worlds.impact import Floats, Policy, View
-from tradewind.trading.execution.worlds.tasks import Agent, AgentRules, ImpactTask, SwitchingTask, Trainer
+from tradewind.trading.execution.worlds.order_book import strategies
+from tradewind.trading.execution.worlds.tasks import (
+    Agent,
+    AgentRules,
+    ImpactTask,
+    SwitchingTask,
+    Task,
+    TouchTask,
+    Trainer,
+    VenueTask,
+)
 
 SLACK = 0.1  # of the range of an observation in training by which it may be exceeded
 
@@ -70,10 +82,14 @@ def trainer(rules: AgentRules, seed: int) -> Trainer:
         seed: of all of them.
     """
 
-    def of(task: ImpactTask | SwitchingTask) -> dict[str, Agent]:
-        fallback = closed_form(task)
-        return {
-            f"agent_{one}": ExecutingAgent(train(task, rules, [seed, 4, one]), fallback) for one in range(rules.seeds)
-        }
+    def one_of(task: Task, seeds: list[int]) -> Agent:
+        if isinstance(task, VenueTask):
+            return venues.VenueAgent(venues.train(task, rules.venues, seeds), task)
+        if isinstance(task, TouchTask):
+            otherwise = strategies.router_at_touch(task.world)
+            return queues.QueueAgent(queues.train(task, rules.queues, seeds), task, otherwise)
+        if isinstance(task, ImpactTask | SwitchingTask):
+            return ExecutingAgent(train(task, rules, seeds), closed_form(task))
+        raise BadParameters(f"no agent learns {type(task).__name__}: its optimum is not known")
 
-    return of
+    return lambda task: {f"agent_{one}": one_of(task, [seed, 4, one]) for one in range(rules.seeds)}

@@ -6,6 +6,8 @@ control policies by stochastic value gradients") it has none. The price's own no
 since the agent is not shown the price: training leaves it out.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +77,17 @@ class ScheduleNetwork(nn.Module):
         return ()
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Networks as small as these take longer on several threads; afterwards there are as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def train(task: ImpactTask | SwitchingTask, rules: AgentRules, seed: list[int]) -> Trained:
     """An agent for one task, trained over worlds whose parameters vary from episode to episode.
 
@@ -94,19 +107,20 @@ def train(task: ImpactTask | SwitchingTask, rules: AgentRules, seed: list[int]) 
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, rules.updates)
     lowest, highest, costs = np.full(SHOWN, np.inf), np.full(SHOWN, -np.inf), np.zeros(rules.updates)
     unit = 1.0
-    for update in range(rules.updates):
-        cost, shown = _episodes(network, task, rules, scales, generator)
-        if update == 0:
-            unit = abs(cost.item()) or 1.0
-        costs[update] = cost.item() / unit
-        if not np.isfinite(costs[update]):
-            raise BadModel(f"update {update}: the cost is no number: lower the quantity or agents.learning_rate")
-        lowest, highest = np.minimum(lowest, shown.min(axis=0)), np.maximum(highest, shown.max(axis=0))
-        optimiser.zero_grad()
-        (cost / unit).backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
+    with one_thread():
+        for update in range(rules.updates):
+            cost, shown = _episodes(network, task, rules, scales, generator)
+            if update == 0:
+                unit = abs(cost.item()) or 1.0
+            costs[update] = cost.item() / unit
+            if not np.isfinite(costs[update]):
+                raise BadModel(f"update {update}: the cost is no number: lower the quantity or agents.learning_rate")
+            lowest, highest = np.minimum(lowest, shown.min(axis=0)), np.maximum(highest, shown.max(axis=0))
+            optimiser.zero_grad()
+            (cost / unit).backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
     return Trained(to_onnx(network, scales.steps + SHOWN), scales, lowest, highest, costs)
 
 

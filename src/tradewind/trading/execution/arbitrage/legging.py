@@ -6,7 +6,8 @@ whose worst course stays within the budget, before anything is sent; a venue tha
 Every order is written down before it is sent.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
@@ -46,6 +47,20 @@ class LegRules(Parameters):
         return self.budget / (self.worst_s * price * (1.0 + self.price_reserve))
 
 
+class Steps(NamedTuple):
+    """What quantities venues take: multiples of a lot (0: any), and none below the smallest."""
+
+    lot: float = 0.0
+    smallest: float = 0.0
+
+    def rounded(self, quantity: float) -> float:
+        """Towards zero, to a multiple of the lot."""
+        return round(math.floor(quantity / self.lot * (1 + 1e-12)) * self.lot, 12) if self.lot > 0 else quantity
+
+
+NO_STEPS = Steps()
+
+
 class Leg(NamedTuple):
     """One side of the intent: where, and whether it buys."""
 
@@ -79,7 +94,7 @@ class Intent:
     """
 
     def __init__(self, name: str, legs: tuple[Leg, Leg], quantity: float, price: float, rules: LegRules,
-                 record: Record) -> None:  # fmt: skip
+                 record: Record, steps: Steps = NO_STEPS) -> None:  # fmt: skip
         """Cut the intent to its budget.
 
         Args:
@@ -89,16 +104,24 @@ class Intent:
             price: of a unit.
             rules: budget and promises.
             record: writes down kind and body, and returns once they are safe.
+            steps: of quantities at the venues.
 
         Raises:
-            BadParameters: quantity or price is no positive number, or both legs are on one side.
+            BadParameters: quantity or price is no positive number, both legs are on one side, or the budget leaves
+                less than the smallest order.
         """
         if not (0 < quantity < float("inf") and 0 < price < float("inf")):
             raise BadParameters(f"{name}: quantity and price must be positive: found {quantity} and {price}")
         if legs[0].buys == legs[1].buys:
             raise BadParameters(f"{name}: one leg must buy what the other sells")
         self.name, self.legs, self.rules, self.price = name, legs, rules, price
-        self.quantity = min(quantity, rules.largest_quantity(price))
+        self.steps = steps
+        self.quantity = steps.rounded(min(quantity, rules.largest_quantity(price)))
+        if self.quantity < steps.smallest or self.quantity <= 0:
+            raise BadParameters(
+                f"{name}: the budget of {rules.budget:g} leaves {self.quantity:g} units, and the smallest order is "
+                f"{steps.smallest:g}: raise the budget, or shorten answer_s"
+            )
         self.filled = [0.0, 0.0]  # of each leg, what was taken back deducted
         self.used, self.alarms = 0.0, list[str]()
         self.is_over = False
@@ -118,9 +141,62 @@ class Intent:
     def start(self, now: float) -> list[Order]:
         """Orders for both legs."""
         self._since = now
-        body = {"intent": self.name, "quantity": self.quantity, "price": self.price, "budget": self.rules.budget}
-        self._record("intent", body)
+        self._record("intent", {
+            "intent": self.name, "quantity": self.quantity, "price": self.price, "budget": self.rules.budget,
+            "legs": [leg._asdict() for leg in self.legs], "steps": self.steps._asdict(),
+        })  # fmt: skip
         return [self._send(index, self.quantity, leg.buys, "open", now) for index, leg in enumerate(self.legs)]
+
+    @classmethod
+    def restored(cls, records: Iterable[tuple[str, Mapping[str, Any], float]], rules: LegRules,
+                 record: Record) -> "Intent | None":  # fmt: skip
+        """The intent that a process left when it ended; None where the last one had ended.
+
+        Its orders that are not answered may live or not: whoever runs it asks for each and calls `answered`. The time
+        meanwhile counts against the budget as soon as that is called.
+
+        Args:
+            records: kind, body and time (seconds, of the clock that `start` was told), in order.
+            rules: budget and promises.
+            record: as before.
+        """
+        found: Intent | None = None
+        for kind, body, now in records:
+            if kind == "intent":
+                legs = tuple(Leg(**leg) for leg in body["legs"])
+                steps = Steps(**body["steps"])
+                found = cls(body["intent"], (legs[0], legs[1]), body["quantity"], body["price"], rules, record, steps)
+                found._since = now
+            elif found is not None and kind == "order" and body["key"].rpartition("-")[0] == found.name:
+                found._count(now)
+                found._open_again(Order(**body), now)
+            elif found is not None and kind == "answer" and body["order"] in found._open:
+                found._count(now)
+                found._fill(body["order"], body["filled"])
+            elif kind == "end":
+                found = None
+        return found
+
+    def _open_again(self, order: Order, now: float) -> None:
+        leg = next(index for index, each in enumerate(self.legs) if each.market == order.market)
+        self._sent += 1
+        self._hedged += order.purpose == "hedge"
+        self._unwound += order.purpose == "unwind"
+        self._open[order.key] = (order, leg, now)
+
+    def _fill(self, key: str, filled: float) -> None:
+        order, leg, _ = self._open.pop(key)
+        self.filled[leg] += filled if order.buys == self.legs[leg].buys else -filled
+
+    @property
+    def open_orders(self) -> list[Order]:
+        """Orders that are not answered."""
+        return [order for order, _, _ in self._open.values()]
+
+    def carry_on(self, now: float) -> list[Order]:
+        """What is to be sent where nothing is under way: after a restart the process may have died before it did."""
+        self._count(now)
+        return self._next(now) if self._sent else self.start(now)
 
     def answered(self, key: str, filled: float, now: float) -> list[Order]:
         """What an order came to; an answer that came before changes nothing.
@@ -138,12 +214,11 @@ class Intent:
         """
         if key not in self._open:
             return []
-        order, leg, _ = self._open[key]
+        order, _, _ = self._open[key]
         if not 0 <= filled <= order.quantity * (1 + 1e-9):
             raise BadParameters(f"{key}: {filled} of {order.quantity} units cannot have been filled")
         self._count(now)
-        del self._open[key]
-        self.filled[leg] += filled if order.buys == self.legs[leg].buys else -filled
+        self._fill(key, filled)
         self._record("answer", {"order": key, "filled": filled})
         return self._next(now)
 
@@ -171,18 +246,21 @@ class Intent:
     def _next(self, now: float) -> list[Order]:
         if self._open or self.is_over:
             return []
-        if self.unhedged <= 1e-9 * self.quantity:
+        alone = self.steps.rounded(self.unhedged)
+        if self.unhedged <= 1e-9 * self.quantity or alone < self.steps.smallest or alone <= 0:
             self.is_over = True
-            self._record("end", {"intent": self.name, "filled": min(self.filled), "used": self.used})
+            self._record("end", {
+                "intent": self.name, "filled": min(self.filled), "used": self.used, "left_alone": self.unhedged,
+            })  # fmt: skip
             return []
         behind = 0 if self.filled[0] < self.filled[1] else 1
         if self._hedged < self.rules.hedges:
             self._hedged += 1
-            return [self._send(behind, self.unhedged, self.legs[behind].buys, "hedge", now)]
+            return [self._send(behind, alone, self.legs[behind].buys, "hedge", now)]
         if self._unwound >= self.rules.tries:
             self._alarm(f"{self.name}: {self._unwound} orders did not take back what is filled alone")
         self._unwound += 1
-        return [self._send(1 - behind, self.unhedged, not self.legs[1 - behind].buys, "unwind", now)]
+        return [self._send(1 - behind, alone, not self.legs[1 - behind].buys, "unwind", now)]
 
     def _send(self, leg: int, quantity: float, buys: bool, purpose: str, now: float) -> Order:
         self._sent += 1

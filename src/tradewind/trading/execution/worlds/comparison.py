@@ -36,7 +36,8 @@ from tradewind.trading.execution.worlds.tasks import (
     VenueTask,
     train_none,
 )
-from tradewind.trading.execution.worlds.venues import compare_routes
+from tradewind.trading.execution.worlds.venues import compare_routes, draw
+from tradewind.trading.execution.worlds.venues import execute as execute_over_venues
 
 ONE_ORDER, TWAP, VWAP, OPTIMUM = "one_order", "twap", "vwap", "optimum"
 
@@ -55,7 +56,7 @@ class ExecutionStudy(Parameters):
         arbitrage: tasks by name; a tenth of the episodes, each long; their table is `worlds.arbitrage.compare`'s.
         recordings: what is executed inside recorded books.
         forecasts: what the worlds' forecasts of costs learn from.
-        agents: that are trained in the impact worlds and in those that switch.
+        agents: that are trained in the worlds whose optimum is known.
     """
 
     episodes: Annotated[int, Field(ge=100)] = 10_000
@@ -92,9 +93,9 @@ def compare(study: ExecutionStudy, generator: np.random.Generator, train: Traine
     for name, switching in study.switching.items():
         rows += _switching_rows(name, switching, study, generator, train(switching))
     for name, venue in study.venues.items():
-        rows += _venue_rows(name, venue, study.episodes // 10, generator)
+        rows += _venue_rows(name, venue, study.episodes // 10, generator, train(venue))
     for name, touch in study.touch.items():
-        rows += _touch_rows(name, touch, study.episodes, generator)
+        rows += _touch_rows(name, touch, study.episodes, generator, train(touch))
     for name, book in study.order_book.items():
         rows += _book_rows(name, book, study.episodes // 10, generator)
     return pd.DataFrame(rows)
@@ -136,25 +137,43 @@ def _switching_rows(name: str, task: SwitchingTask, study: ExecutionStudy, gener
     return _rows(name, task, runs, agents)
 
 
-def _venue_rows(name: str, task: VenueTask, episodes: int, generator: np.random.Generator) -> list[dict[str, object]]:
-    costs = compare_routes(task.world, task.quantity, episodes, generator)
+def _venue_rows(name: str, task: VenueTask, episodes: int, generator: np.random.Generator,
+                agents: dict[str, Agent]) -> list[dict[str, object]]:  # fmt: skip
+    draws = draw(task.world, episodes, generator)
+    costs = compare_routes(task.world, task.quantity, draws)
     named = {"one_venue": costs.one_venue, "even_split": costs.even, "routed": costs.routed, OPTIMUM: costs.bound}
+    named |= {each: execute_over_venues(task.world, task.quantity, agent, draws) for each, agent in agents.items()}
     return [
         _row(name, policy, task, cost, named["one_venue"], named["even_split"], costs.bound, None)
+        | _told(policy, agents)
         for policy, cost in named.items()
     ]
 
 
-def _touch_rows(name: str, task: TouchTask, episodes: int, generator: np.random.Generator) -> list[dict[str, object]]:
+def _touch_rows(name: str, task: TouchTask, episodes: int, generator: np.random.Generator,
+                agents: dict[str, Agent]) -> list[dict[str, object]]:  # fmt: skip
     world, lots = task.world, task.lots
     router = evaluate(world, lots, strategies.router_at_touch(world))  # asked once at every state
-    policies = _waiting(world.steps) | {"routed": router.policy, OPTIMUM: solve(world, lots).policy}
     first, uniforms = arrivals(world, episodes, generator)
+    policies: dict[str, executing.Policy] = {
+        **_waiting(world.steps),
+        "routed": router.policy,
+        "planned_from_watching": strategies.planned_at_touch(world, lots, generator.spawn(1)[0]).policy,
+        OPTIMUM: solve(world, lots).policy,
+        **agents,
+    }
     costs = {
         each: world.tick * buy_at_touch(world, lots, policy, first, uniforms).cost for each, policy in policies.items()
     }
     one, best = costs[ONE_ORDER], costs[OPTIMUM]
-    return [_row(name, policy, task, cost, one, one, best, None) for policy, cost in costs.items()]
+    return [
+        _row(name, policy, task, cost, one, one, best, None) | _told(policy, agents) for policy, cost in costs.items()
+    ]
+
+
+def _told(policy: str, agents: dict[str, Agent]) -> dict[str, object]:
+    """The share of an agent's orders that another policy decided, once it has executed."""
+    return {"fallback_share": agents[policy].fallback_share if policy in agents else float("nan")}
 
 
 def _book_rows(name: str, task: OrderBookTask, episodes: int,
@@ -192,10 +211,8 @@ def _wrong(world: ImpactWorld, times: float) -> ImpactWorld:
 
 def _rows(name: str, task: Task, runs: dict[str, Executed], agents: dict[str, Agent]) -> list[dict[str, object]]:
     one, base, best = (runs[each].total for each in (ONE_ORDER, TWAP, OPTIMUM))
-    told = {each: agent.fallback_share for each, agent in agents.items()}  # after they have executed
     return [
-        _row(name, policy, task, run.total, one, base, best, run.costs)
-        | {"fallback_share": told.get(policy, float("nan"))}
+        _row(name, policy, task, run.total, one, base, best, run.costs) | _told(policy, agents)
         for policy, run in runs.items()
     ]
 

@@ -1,12 +1,12 @@
 """What is compared: quantities and the worlds in which they are executed, and agents that are trained for them."""
 
 from collections.abc import Callable
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field, model_validator
 
 from tradewind.parameters import Parameters
-from tradewind.trading.execution.worlds.impact import Floats, ImpactWorld, NotNegative, View
+from tradewind.trading.execution.worlds.impact import ImpactWorld, NotNegative
 from tradewind.trading.execution.worlds.order_book import executing
 from tradewind.trading.execution.worlds.order_book.touch import TouchWorld
 from tradewind.trading.execution.worlds.venues import Positive, VenueWorld
@@ -81,6 +81,50 @@ class OrderBookTask(LotsTask):
     world: executing.OrderBookWorld
 
 
+class VenueAgentRules(Parameters):
+    """How agents that split over venues are trained, by the exact gradient.
+
+    Attributes:
+        updates: of the weights, each with new episodes.
+        batch: episodes an update.
+        spread: each venue's depth and refusals are multiplied by a number between 1 / (1 + spread) and 1 + spread.
+        hidden: units of each of the two layers.
+        learning_rate: at first; it falls to 0 along a cosine.
+    """
+
+    updates: Annotated[int, Field(ge=1)] = 500
+    batch: Annotated[int, Field(ge=2)] = 256
+    spread: NotNegative = 0.2
+    hidden: Annotated[int, Field(ge=1, le=1024)] = 64
+    learning_rate: Positive = 0.01
+
+
+class QueueAgentRules(Parameters):
+    """How agents that wait in queues are trained, by proximal policy optimisation.
+
+    Attributes:
+        updates: rounds of episodes, each from arrival to the deadline.
+        episodes: of a round.
+        batch: steps a gradient.
+        epochs: passes over a round.
+        spread: each rate of a round is multiplied by a number between 1 / (1 + spread) and 1 + spread.
+        hidden: units of each of the two layers.
+        learning_rate: at first; it falls to 0 in a line.
+        gae_lambda: of the advantages.
+        entropy: what it weighs.
+    """
+
+    updates: Annotated[int, Field(ge=1)] = 40
+    episodes: Annotated[int, Field(ge=2)] = 256
+    batch: Annotated[int, Field(ge=2)] = 1024
+    epochs: Annotated[int, Field(ge=1)] = 4
+    spread: NotNegative = 0.1
+    hidden: Annotated[int, Field(ge=1, le=1024)] = 64
+    learning_rate: Positive = 0.003
+    gae_lambda: Annotated[float, Field(ge=0, le=1)] = 0.95
+    entropy: NotNegative = 0.003
+
+
 class AgentRules(Parameters):
     """How agents that execute are trained.
 
@@ -92,6 +136,8 @@ class AgentRules(Parameters):
             1 / (1 + spread) and 1 + spread.
         hidden: units of each of the two layers.
         learning_rate: at first; it falls to 0 along a cosine.
+        venues: of agents that split over venues.
+        queues: of agents that wait in queues.
     """
 
     seeds: Annotated[int, Field(ge=0, le=100)] = 0
@@ -100,6 +146,8 @@ class AgentRules(Parameters):
     spread: NotNegative = 0.2
     hidden: Annotated[int, Field(ge=1, le=1024)] = 32
     learning_rate: Positive = 0.01
+    venues: VenueAgentRules = VenueAgentRules()
+    queues: QueueAgentRules = QueueAgentRules()
 
 
 class Agent(Protocol):
@@ -108,12 +156,14 @@ class Agent(Protocol):
     @property
     def fallback_share(self) -> float: ...
 
-    def __call__(self, view: View) -> Floats: ...
+    def __call__(self, view: Any) -> Any:
+        """What the policies of its task's world return: an order, a split over venues, a decision in a queue."""
+        ...
 
 
-Trainer = Callable[[ImpactTask | SwitchingTask], dict[str, Agent]]
+Trainer = Callable[[Task], dict[str, Agent]]
 
 
-def train_none(task: ImpactTask | SwitchingTask) -> dict[str, Agent]:
+def train_none(task: Task) -> dict[str, Agent]:
     """No agents."""
     return {}

@@ -1,6 +1,7 @@
 """Several venues with books of their own: latency, refusals and levels that stay taken, for many episodes."""
 
-from typing import Annotated, NamedTuple
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,14 +71,140 @@ class VenueCosts(NamedTuple):
     unfilled: Floats
 
 
-def compare_routes(world: VenueWorld, quantity: float, episodes: int, generator: np.random.Generator) -> VenueCosts:
+class Draws(NamedTuple):
+    """Books, refusals and prices of many episodes, drawn once and given to every rule.
+
+    Attributes:
+        sizes: units at each level at arrival, (episodes, venues, levels).
+        refused: whether a venue refuses what is sent in a round, (episodes, rounds, venues); none does in the last.
+        moves: of the common mid-price since arrival, (episodes, rounds).
+    """
+
+    sizes: Floats
+    refused: NDArray[np.bool_]
+    moves: Floats
+
+
+class VenueView(NamedTuple):
+    """What is known before the orders of a round; nothing of it is later than that.
+
+    Attributes:
+        turn: counted from 0.
+        left: units still to be bought, (episodes,).
+        sizes: units at each level, (episodes, venues, levels).
+        move: of the common mid-price since arrival, (episodes,).
+    """
+
+    turn: int
+    left: Floats
+    sizes: Floats
+    move: Floats
+
+
+Splitter = Callable[[VenueView], Floats]  # units for each venue, (episodes, venues)
+
+
+def draw(world: VenueWorld, episodes: int, generator: np.random.Generator) -> Draws:
+    """Books, refusals and prices.
+
+    Args:
+        world: the venues.
+        episodes: how many.
+        generator: the only source of randomness.
+    """
+    count = len(world.venues)
+    sizes = np.zeros((episodes, count, world.levels))
+    refused = np.zeros((episodes, world.rounds, count), dtype=np.bool_)
+    moves = np.zeros((episodes, world.rounds))
+    for episode in range(episodes):
+        for index, venue in enumerate(world.venues):
+            sizes[episode, index] = generator.gamma(2.0, venue.depth / 2.0, world.levels)
+        refused[episode] = generator.random((world.rounds, count)) < [venue.refusal for venue in world.venues]
+        moves[episode, 1:] = world.volatility * np.cumsum(generator.standard_normal(world.rounds - 1))
+    refused[:, -1] = False
+    return Draws(sizes, refused, moves)
+
+
+def ladder(world: VenueWorld) -> tuple[Floats, Floats]:
+    """Prices of the levels at arrival, (venues, levels), and the fee of each venue as a share, (venues,)."""
+    prices = [each.half_spread + each.step * np.arange(world.levels) for each in world.venues]
+    return world.mid + np.array(prices), 1e-4 * np.array([each.taker_fee_bps for each in world.venues])
+
+
+def fill(lib: Any, amounts: Any, sizes: Any) -> Any:
+    """Units of each level that orders take, best first: the venue's equations, in numpy or, for their gradient, torch.
+
+    Args:
+        lib: the module whose `minimum` and `maximum` are used.
+        amounts: units of each order, (..., venues).
+        sizes: units at each level, (..., venues, levels).
+    """
+    before = sizes.cumsum(-1) - sizes
+    return lib.minimum(lib.maximum(amounts[..., None] - before, 0.0 * sizes), sizes)
+
+
+def execute(world: VenueWorld, quantity: float, policy: Splitter, draws: Draws) -> Floats:
+    """What a policy pays against the mid-price at arrival, (episodes,); what it leaves in the last round is routed.
+
+    Args:
+        world: the venues.
+        quantity: units to be bought.
+        policy: says what each venue is sent in a round; what a venue refuses is not filled.
+        draws: of `draw`.
+
+    Raises:
+        BadParameters: an order is negative or no number, or more than is left.
+    """
+    prices, fees = ladder(world)
+    sizes, left = draws.sizes.copy(), np.full(len(draws.sizes), float(quantity))
+    cost = np.zeros(len(left))
+    for turn in range(world.rounds):
+        view = VenueView(turn, left, sizes, draws.moves[:, turn])
+        amounts = np.asarray(policy(view), dtype=np.float64)
+        if not ((amounts >= 0).all() and (amounts.sum(axis=1) <= left * (1 + 1e-9)).all()):
+            raise BadParameters(f"round {turn}: the policy sends less than nothing, or more than is left")
+        taken = fill(np, np.where(draws.refused[:, turn], 0.0, amounts), sizes)
+        sizes, left, cost = _settled(taken, sizes, left, cost, prices + view.move[:, None, None], fees, world.mid)
+    rest = left > 1e-9 * quantity
+    if rest.any():
+        view = VenueView(world.rounds - 1, left, sizes, draws.moves[:, -1])
+        taken = fill(np, np.where(rest[:, None], by_route(world)(view), 0.0), sizes)
+        _, _, cost = _settled(taken, sizes, left, cost, prices + view.move[:, None, None], fees, world.mid)
+    return cost
+
+
+def _settled(taken: Floats, sizes: Floats, left: Floats, cost: Floats, prices: Floats, fees: Floats,
+             mid: float) -> tuple[Floats, Floats, Floats]:  # fmt: skip
+    paid = (taken * (prices * (1 + fees[:, None]) - mid)).sum(axis=(1, 2))
+    return sizes - taken, np.maximum(left - taken.sum(axis=(1, 2)), 0.0), cost + paid
+
+
+def by_route(world: VenueWorld) -> Splitter:
+    """The router as a policy.
+
+    Args:
+        world: the venues.
+    """
+    names = [venue.name for venue in world.venues]
+
+    def split(view: VenueView) -> Floats:
+        amounts = np.zeros(view.sizes.shape[:2])
+        for episode in np.flatnonzero(view.left > 0):
+            books = [_book(world, index, view.sizes[episode, index], view.move[episode]) for index in range(len(names))]
+            for child in route(books, float(view.left[episode])).children:
+                amounts[episode, names.index(child.venue)] = child.quantity
+        return amounts
+
+    return split
+
+
+def compare_routes(world: VenueWorld, quantity: float, draws: Draws) -> VenueCosts:
     """Route the same purchase by each rule over the same books, refusals and prices.
 
     Args:
         world: the venues.
         quantity: units to be bought.
-        episodes: how many.
-        generator: the only source of randomness.
+        draws: of `draw`.
 
     Raises:
         BadParameters: the quantity is not positive.
@@ -85,12 +212,8 @@ def compare_routes(world: VenueWorld, quantity: float, episodes: int, generator:
     if not quantity > 0:
         raise BadParameters(f"quantity must be positive: found {quantity}")
     count = len(world.venues)
-    results = np.zeros((5, episodes))
-    for episode in range(episodes):
-        sizes = [generator.gamma(2.0, venue.depth / 2.0, world.levels) for venue in world.venues]
-        refused = generator.random((world.rounds, count)) < [venue.refusal for venue in world.venues]
-        refused[-1] = False
-        moves = world.volatility * np.concatenate([[0.0], np.cumsum(generator.standard_normal(world.rounds - 1))])
+    results = np.zeros((5, len(draws.sizes)))
+    for episode, (sizes, refused, moves) in enumerate(zip(*draws, strict=True)):
         books = [_book(world, index, sizes[index], 0.0) for index in range(count)]
         children = route(books, quantity).children
         paid = sum(child.expected_value + child.expected_fee for child in children)
@@ -111,13 +234,13 @@ def _book(world: VenueWorld, index: int, sizes: Floats, move: float) -> VenueBoo
                      venue.taker_fee_bps)  # fmt: skip
 
 
-def _execute(world: VenueWorld, quantity: float, shares: Floats | None, sizes: list[Floats], refused: NDArray[np.bool_],
+def _execute(world: VenueWorld, quantity: float, shares: Floats | None, sizes: Floats, refused: NDArray[np.bool_],
              moves: Floats) -> tuple[float, float]:  # fmt: skip
     """Cost against arrival and what is left; `shares` are units a venue, or None where `route` decides.
 
     A fixed split asks the same venue again after a refusal; what its book cannot fill is routed in the last round.
     """
-    sizes = [each.copy() for each in sizes]
+    sizes = sizes.copy()
     left, cost = quantity, 0.0
     owed = None if shares is None else shares.copy()
     for turn in range(world.rounds):
@@ -131,8 +254,7 @@ def _execute(world: VenueWorld, quantity: float, shares: Floats | None, sizes: l
             amount = asked.get(book.venue, 0.0)
             if amount <= 0 or refused[turn, index]:
                 continue
-            before = np.concatenate([[0.0], np.cumsum(sizes[index])[:-1]])
-            taken = np.clip(amount - before, 0.0, sizes[index])
+            taken = fill(np, np.array(amount), sizes[index])
             cost += float(taken @ book.prices) * (1 + book.taker_fee_bps * 1e-4) - float(taken.sum()) * world.mid
             sizes[index] = sizes[index] - taken
             left -= float(taken.sum())

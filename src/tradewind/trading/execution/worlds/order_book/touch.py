@@ -45,6 +45,7 @@ from tradewind.trading.execution.worlds.order_book.executing import (
     OVER,
     Bools,
     Bought,
+    Decision,
     Fees,
     Policy,
     bought,
@@ -111,17 +112,56 @@ def buy_at_touch(world: TouchWorld, lots: int, policy: Policy, first: Ints, unif
     Raises:
         BadParameters: the quantity or a decision is none.
     """
+    books, own = begin(world, lots, first)
+    for step in range(world.steps):
+        decision = decided(policy, seen(books, own, step, world.steps))
+        carry_on(world, books, own, step, decision, uniforms[:, step])
+    return paid(world, books, lots)
+
+
+def begin(world: TouchWorld, lots: int, first: Ints) -> tuple[Book, Ints]:
+    """Books at arrival, and a purchase of `lots` in each, nothing done yet.
+
+    Args:
+        world: the flow and the deadline.
+        lots: of the purchase.
+        first: others' lots at the best bid and ask, (episodes, 2).
+
+    Raises:
+        BadParameters: the quantity is none.
+    """
     book = empty_book(4, 2 * world.most_orders + 4)
     limit_order(book, BUY, BELOW, DEEP, STANDING)
     limit_order(book, SELL, ABOVE, DEEP, STANDING)
     books = many(book, len(first))
     _fill(books, first)
-    own = purchases(books, lots)
-    middle = np.full(len(first), (LOW + HIGH) / 2.0)
-    for step in range(world.steps):
-        decision = decided(policy, seen(books, own, step, world.steps))
-        _step(books, own, *decision, step == world.steps - 1, world.probabilities, world.most_orders, uniforms[:, step])
-    return bought(books, world, lots, middle)
+    return books, purchases(books, lots)
+
+
+def carry_on(world: TouchWorld, books: Book, own: Ints, step: int, decision: Decision, uniforms: Floats) -> None:
+    """One step: a decision, then what happens; the last one ends with buying what is left.
+
+    Args:
+        world: the flow and the deadline.
+        books: of `begin`; are changed.
+        own: of `begin`; is changed.
+        step: counted from 0.
+        decision: of each episode.
+        uniforms: what happens, from 0 to 1, (episodes,).
+    """
+    is_last = step == world.steps - 1
+    _step(books, own, decision.cross, decision.rest, is_last, world.probabilities, world.most_orders, uniforms)
+
+
+def paid(world: TouchWorld, books: Book, lots: int) -> Bought:
+    """What purchases have cost so far against the middle of the book at arrival.
+
+    Args:
+        world: its fees.
+        books: of `begin`.
+        lots: of the purchase.
+    """
+    return bought(books, world, lots, np.full(len(books.counts), (LOW + HIGH) / 2.0))
 
 
 def arrivals(world: TouchWorld, episodes: int, generator: np.random.Generator) -> tuple[Ints, Floats]:

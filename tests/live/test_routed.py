@@ -1,0 +1,183 @@
+"""One order over two venues that refuse, fall silent, halve their depth and change their fee, until its deadline."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.test_across_arbitrage import LOW, PAIR, RULES, Levels, Two, a_book
+from tradewind.errors import BadParameters
+from tradewind.live.across.books import market_of
+from tradewind.live.across.desk import Desk, run_across
+from tradewind.live.across.routed import RoutedOrder
+from tradewind.live.orders.states import Report
+from tradewind.live.venue.paper import PaperVenue
+from tradewind.operations.journal.journal import read
+from tradewind.trading.risk.limits import RiskLimits
+
+LIMITS = RiskLimits(
+    max_data_age_s=2.0, orders_a_minute=600, max_gross=5, max_position=5, max_leverage=5, max_order_value=1e6
+)
+WIDE = RULES.model_copy(update={"limits": LIMITS})
+NEAR = a_book(30_000.5)
+
+
+class Routed(Two):
+    """A routed order over both; `fees` are what the venues take at each look."""
+
+    def __init__(self, folder: Path, units: float, seconds: float = 10.0, rules: Any = WIDE) -> None:
+        super().__init__(folder, rules)
+        self.fees = {"east": 5.0, "west": 5.0}
+        self.go_on(LOW, NEAR, 0)
+        self.order = RoutedOrder(self.orders, units, self.now_ms + int(1000 * seconds), rules.routed)
+
+    def go_on(self, east: tuple[Levels, Levels], west: tuple[Levels, Levels], ms: int = 200) -> None:
+        """A look at both books; after it the order is worked."""
+        self.now_ms += ms
+        self.orders.now_ms = self.now_ms
+        for name, book in (("east", east), ("west", west)):
+            self.books[name].replace(*book, self.now_ms)
+            self.venues[name].on_book("BTCUSDT", self.books[name], self.now_ms)
+        markets = [
+            market_of(name, PAIR, book, (self.fees[name], 0.001, 0.001), 0.0) for name, book in self.books.items()
+        ]
+        self.orders.see(markets, self.now_ms)
+        if hasattr(self, "order"):
+            self.order.step(self.now_ms)
+
+    def until_over(self, east: tuple[Levels, Levels] = LOW, west: tuple[Levels, Levels] = NEAR) -> dict[str, Any]:
+        for _ in range(200):
+            if self.order.is_over:
+                break
+            self.go_on(east, west)
+        assert self.order.is_over
+        self.check()
+        return self.order.summary()
+
+    def sent(self) -> dict[str, float]:
+        """Units sent to each market."""
+        out: dict[str, float] = {}
+        for record in read(self.folder / "journal.jsonl"):
+            if record.kind == "sending":
+                out[record.body["symbol"]] = out.get(record.body["symbol"], 0.0) + record.body["units"]
+        return out
+
+    def ends(self) -> str:
+        return [record.body["how"] for record in read(self.folder / "journal.jsonl") if record.kind == "end"][-1]
+
+
+def test_an_order_is_split_to_the_cheapest_levels_and_done(tmp_path: Path) -> None:
+    pair = Routed(tmp_path, 3.0)
+    found = pair.until_over()
+    assert pair.ends() == "done" and found["left"] == pytest.approx(0.0, abs=1e-9) and found["orders"] == 2
+    paid = 30_001 + 30_001.5 + 30_002  # the three cheapest of six levels
+    assert found["cost_bps"] == pytest.approx(1e4 * (paid * 1.0005 / 3 / 30_000.25 - 1))
+    pair.close()
+
+
+@pytest.mark.parametrize("units", [2.0, -2.0])
+def test_a_venue_that_refuses_is_left_out_and_the_other_gets_its_share(
+    tmp_path: Path, units: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = Routed(tmp_path, units)
+    refusing, submit = pair.venues["west"], PaperVenue.submit
+
+    def refused(self: PaperVenue, order: Mapping[str, Any], now_ms: int) -> None:
+        submit(self, order | {"price": 1e-9} if self is refusing else order, now_ms)  # below the smallest value
+
+    monkeypatch.setattr(PaperVenue, "submit", refused)
+    found = pair.until_over()
+    assert pair.ends() == "done" and set(pair.units()) == {"east BTC/USDT"}
+    assert found["done"] == pytest.approx(units) and "refused" in [
+        record.body["status"] for record in read(tmp_path / "journal.jsonl") if record.kind == "ended"
+    ]
+    pair.close()
+
+
+def test_what_a_silent_venue_was_sent_is_never_sent_again_and_an_alarm_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer comes after ten seconds: it had filled all along."""
+    pair = Routed(tmp_path, 3.0, seconds=20.0)
+    silent, held = pair.venues["west"], list[Report]()
+    poll = PaperVenue.poll
+
+    def polled(self: PaperVenue) -> list[Report]:
+        said = poll(self)
+        if self is not silent or pair.now_ms > 1_010_000:
+            said, held[:] = (held + said, []) if self is silent else (said, held)
+            return said
+        held.extend(said)
+        return []
+
+    monkeypatch.setattr(PaperVenue, "poll", polled)
+    for _ in range(25):
+        pair.go_on(LOW, NEAR)
+    assert pair.orders.counts["alarms"] == 1 and not pair.order.is_over
+    assert pair.sent() == {"east BTC/USDT": 2.0, "west BTC/USDT": 1.0}
+    found = pair.until_over()
+    assert pair.ends() == "done" and found["left"] == pytest.approx(0.0, abs=1e-9)
+    assert sum(pair.sent().values()) == pytest.approx(3.0)
+    pair.close()
+
+
+def test_a_halved_depth_and_another_fee_are_planned_anew(tmp_path: Path) -> None:
+    pair = Routed(tmp_path, 4.0)
+    pair.go_on(LOW, NEAR)
+    pair.fees["west"] = 50.0  # from now on
+    half = a_book(30_000.0, 0.5)
+    found = pair.until_over(half, NEAR)
+    plans = [record.body for record in read(tmp_path / "journal.jsonl") if record.kind == "plan"]
+    assert pair.ends() == "done" and found["left"] == pytest.approx(0.0, abs=1e-9) and len(plans) > 1
+    assert next(child["venue"] for child in plans[1]["children"]) == "east BTC/USDT"
+    pair.close()
+
+
+def test_at_the_deadline_nothing_more_is_sent_and_the_rest_is_reported_with_its_cost(tmp_path: Path) -> None:
+    pair = Routed(tmp_path, 9.0, seconds=3.0)
+    taken: tuple[Levels, Levels] = ([(29_999.0, 1.0)], [(30_100.0, 0.0005)])  # less than a lot
+    pair.go_on(LOW, NEAR)
+    pair.go_on(LOW, NEAR)
+    found = pair.until_over(taken, taken)
+    last = [record.at_ms for record in read(tmp_path / "journal.jsonl") if record.kind == "sending"][-1]
+    assert pair.ends() == "deadline" and last < pair.order.deadline_ms
+    assert 0 < found["done"] < 9.0 and found["left"] == pytest.approx(9.0 - found["done"])
+    assert found["left_would_cost_bps"] == pytest.approx(1e4 * (30_100 / 30_000.25 - 1)) and found["reasons"]
+    pair.go_on(LOW, NEAR)
+    assert pair.order.summary()["orders"] == found["orders"]
+    pair.close()
+
+
+def test_a_halt_in_the_middle_ends_the_order_as_it_is_and_the_position_is_its_fills(tmp_path: Path) -> None:
+    pair = Routed(tmp_path, 6.0)
+    thin = a_book(30_000.0, 0.5)
+    pair.go_on(thin, thin)
+    pair.go_on(thin, thin)
+    pair.halted = True
+    found = pair.until_over(thin, thin)
+    assert pair.ends() == "halted" and 0 < found["done"] < 6.0
+    assert sum(pair.units().values()) == pytest.approx(found["done"])
+    pair.close()
+
+
+@pytest.mark.parametrize(("units", "seconds", "what"), [
+    (0.0, 1.0, "quantity must be a finite number other than 0"),
+    (float("nan"), 1.0, "quantity must be a finite number"),
+    (1.0005, 1.0, "quantity must be a multiple of the lot of 0.001"), (1.0, 0.0, "the deadline has passed"),
+])  # fmt: skip
+def test_what_is_no_order_is_refused(tmp_path: Path, units: float, seconds: float, what: str) -> None:
+    with pytest.raises(BadParameters, match=what):
+        Routed(tmp_path, units, seconds)
+
+
+def test_the_desk_works_an_order_over_simulated_venues(tmp_path: Path) -> None:
+    lines: list[str] = []
+    desk = Desk(WIDE, tmp_path, PAIR, {}, None, -2.5, 30.0)
+    found = asyncio.run(run_across(desk, lines.append))
+    assert found["done"] == pytest.approx(-2.5) and "-2.5 of -2.5 units at" in lines[-1]
+    gate = RULES.model_copy(update={"limits": RiskLimits(max_data_age_s=2.0, max_order_value=100.0)})
+    refused = asyncio.run(run_across(Desk(gate, tmp_path / "gate", PAIR, {}, None, 2.5, 3.0), lines.append))
+    assert refused["done"] == 0.0 and refused["rejected"] > 0 and "2.5 left" in lines[-1]
+    assert "the risk gate refuses: max_value, 100 allowed" in lines[-1]
