@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tradewind.errors import TradewindError
 from tradewind.learning.features.assembly import Arrivals
 from tradewind.operations.canary.routing import is_canarys
@@ -115,7 +118,15 @@ class ModelsInService:
                 )
                 logger.error("%s", self.refused)
             return None
-        return Trial(champion, canary, self.settings.canary)
+        return Trial(champion, canary, self.settings.canary, self._compared(champion.version, version))
+
+    def _compared(self, champion: int, canary: int) -> NDArray[np.float64] | None:
+        """What a retraining has found the two to say of the same bars, if one has compared them."""
+        try:
+            return self.registry.edges_of(champion, canary)
+        except TradewindError as error:
+            logger.error("the trial of version %d goes by both walk-forwards: %s", canary, error)
+            return None
 
     def _tell(self, roles: Roles) -> None:
         for role, version in roles._asdict().items():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.operations.bundle.contents import LATENCY, PROBE_TOLERANCE, WALK_FORWARD
-from tradewind.operations.canary.expectation import expectation, in_common
+from tradewind.operations.canary.expectation import FEWEST, expectation, in_common
 from tradewind.operations.canary.fast_checks import FastChecks, Scored, Tripped
 from tradewind.operations.canary.patience import patient
 from tradewind.operations.canary.rules import CanaryRules
@@ -23,22 +23,31 @@ KEPT = 5000  # timestamps whose labels may still settle
 
 @dataclass
 class Trial:
-    """Champion and canary side by side."""
+    """Champion and canary side by side.
+
+    Attributes:
+        champion, canary: the two versions.
+        rules: of the trial.
+        edges: of both on the bars since the champion's training, (bars, 2), where a retraining has compared them; else
+            the bars that both walk-forwards have forecast say what an honest canary has in common with the champion.
+    """
 
     champion: Variant
     canary: Variant
     rules: CanaryRules
+    edges: Floats | None = None
     checks: FastChecks = field(init=False)
     slow: SlowTest = field(init=False)
     _waiting: "OrderedDict[int, dict[str, tuple[Floats, Floats]]]" = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         spec, bundle = self.canary.bundle.spec, self.canary.bundle
-        forecasts = self.champion.bundle.array(WALK_FORWARD), bundle.array(WALK_FORWARD)
-        expected = expectation(*forecasts)
+        pairs = self.edges
+        if pairs is None or len(pairs) < FEWEST:
+            pairs = in_common(self.champion.bundle.array(WALK_FORWARD), bundle.array(WALK_FORWARD))
+        expected = expectation(pairs)
         if expected is not None:
-            mine, theirs = in_common(*forecasts).T
-            expected = patient(expected, mine, theirs, self.rules)
+            expected = patient(expected, pairs[:, 0], pairs[:, 1], self.rules)
         self.checks = FastChecks(self.rules, expected, float(bundle.document(LATENCY)["wall_ms"]["p99"]))
         self.slow = SlowTest(self.rules, spec.horizon_bars, bar_duration_ms(spec.universe.timeframe))
         self.checks.probed(bundle.probe_error(), PROBE_TOLERANCE)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tests.depth import deep
 from tradewind.operations.bundle.measuring import EDGES
-from tradewind.operations.canary.expectation import Expectation, expectation, measured
+from tradewind.operations.canary.expectation import Expectation, expectation, in_common, measured
 from tradewind.operations.canary.fast_checks import FastChecks, Scored, Tripped
 from tradewind.operations.canary.patience import patient
 from tradewind.operations.canary.power import days_to_promote
@@ -157,9 +157,9 @@ def test_what_is_expected_comes_from_the_bars_that_both_have_forecast() -> None:
     rows["timestamp"] = np.arange(300)
     rows["edge"] = np.random.default_rng(1).standard_normal(300)
     rows[1]["edge"] = 2 * rows[0]["edge"]
-    found = expectation(rows[0], rows[1][:200])
+    found = expectation(in_common(rows[0], rows[1][:200]))
     assert found is not None and found.agreement == 1.0 and found.ratio == pytest.approx(2)
-    assert expectation(rows[0], rows[1][:50]) is None
+    assert expectation(in_common(rows[0], rows[1][:50])) is None
 
 
 def test_a_pair_that_drifts_apart_for_weeks_is_given_patience_and_one_that_does_not_is_given_none() -> None:

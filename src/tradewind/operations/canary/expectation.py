@@ -35,9 +35,8 @@ def in_common(champion: NDArray[Any], canary: NDArray[Any]) -> NDArray[np.float6
     return np.array([(mine[key], theirs[key]) for key in common], dtype=np.float64).reshape(-1, 2)
 
 
-def expectation(champion: NDArray[Any], canary: NDArray[Any]) -> Expectation | None:
-    """From two arrays of `measuring.EDGES`; None where they share too few bars to say."""
-    pairs = in_common(champion, canary)
+def expectation(pairs: NDArray[np.float64]) -> Expectation | None:
+    """From the edges of champion and canary on the same bars, (bars, 2); None where there are too few to say."""
     return measured(pairs[:, 0], pairs[:, 1]) if len(pairs) >= FEWEST else None
 
 

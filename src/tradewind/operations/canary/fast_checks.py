@@ -18,6 +18,9 @@ from tradewind.operations.canary.rules import CanaryRules
 UNKNOWN = Expectation(agreement=0.66, ratio=1.0, correlation=0.4, deviation=0.0)
 SLOW_NOW_AND_THEN, SLOW = 0.05, 0.35
 SIGMAS = 3.5
+# Below it an honest canary contradicts the champion as often as a faulty one does, after a change of the market, say:
+# signs and correlation then tell nothing of it. Failures, latency, freshness, spread, probe and the labels still do.
+LEAST_AGREEMENT = 0.56
 
 
 class Scored(NamedTuple):
@@ -125,11 +128,15 @@ class FastChecks:
         return None
 
     def _sign(self, mine: float, theirs: float) -> tuple[str, str] | None:
-        if abs(mine) < SMALL * self._deviation():
+        if abs(mine) < SMALL * self._deviation() or not self._agreeing():
             return None
         if self._signs.observe((mine > 0) - (mine < 0) != (theirs > 0) - (theirs < 0)):
             return "signs", f"it agrees with the champion less often than {1 - self._signs.usual:.0%}"
         return None
+
+    def _agreeing(self) -> bool:
+        expected = self.expected or UNKNOWN
+        return expected.agreement >= LEAST_AGREEMENT and expected.correlation > 0.0
 
     def _deviation(self) -> float:
         return self.expected.deviation if self.expected else 0.0
@@ -150,6 +157,8 @@ class FastChecks:
         apart = math.log(max(ratio, 1e-12))
         if apart - error > high or apart + error < low:
             return "spread", f"its edges are {ratio:.2f} times as wide as expected"
+        if not self._agreeing():
+            return None
         usual = math.atanh(min(max(expected.correlation, 0.0), 0.99))
         if math.atanh(min(max(correlation, -0.999), 0.999)) + SIGMAS / math.sqrt(count) < 0.5 * usual:
             return (

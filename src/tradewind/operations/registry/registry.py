@@ -1,16 +1,20 @@
 """The registry: which version answers where, moved by compare-and-set in one transaction, with its whole history."""
 
 import hashlib
+import io
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tradewind.atomic import make_folder
 from tradewind.clock import now
 from tradewind.errors import BadModel, BadParameters, TemporaryOutage
-from tradewind.operations.bundle.contents import SPEC, Bundle, essence, json_file
+from tradewind.operations.bundle.contents import SPEC, Bundle, array_file, essence, json_file
 from tradewind.operations.bundle.sealing import Files, place_of, read_bundle, write_bundle
 from tradewind.operations.registry.gate import GateRules, missing_evidence
 from tradewind.operations.registry.records import (
@@ -40,6 +44,10 @@ CREATE TABLE IF NOT EXISTS moves (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, environment TEXT NOT NULL, role TEXT NOT NULL,
     action TEXT NOT NULL, before INTEGER, after INTEGER, who TEXT NOT NULL, why TEXT NOT NULL,
     evidence_sha256 TEXT NOT NULL, overridden TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS compared (
+    champion INTEGER NOT NULL REFERENCES versions (version), canary INTEGER NOT NULL REFERENCES versions (version),
+    edges BLOB NOT NULL, PRIMARY KEY (champion, canary)
 );
 CREATE TRIGGER IF NOT EXISTS moves_stay BEFORE UPDATE ON moves BEGIN SELECT RAISE(ABORT, 'moves are kept'); END;
 CREATE TRIGGER IF NOT EXISTS moves_last BEFORE DELETE ON moves BEGIN SELECT RAISE(ABORT, 'moves are kept'); END;
@@ -248,6 +256,40 @@ class Registry:
             _put(base, environment, after)
             _record(base, (environment, "canary", "withdraw", expected, None, *reason, ""), "")
         return after
+
+    def keep_edges(self, champion: int, canary: int, edges: NDArray[np.float64]) -> None:
+        """Keep what two versions said of the same bars, both out of sample, which a trial of the two goes by.
+
+        Args:
+            champion: the version that answers.
+            canary: the version that will be tried.
+            edges: `p_up - p_down` of both in the order of time, (bars, 2); those of an earlier comparison are replaced.
+        """
+        content = array_file(edges.astype(np.float32))
+        with self._transaction() as base:
+            base.execute("INSERT OR REPLACE INTO compared VALUES (?, ?, ?)", (champion, canary, content))
+
+    def edges_of(self, champion: int, canary: int) -> NDArray[np.float64] | None:
+        """What `keep_edges` has kept, (bars, 2); None where the two were never compared.
+
+        Raises:
+            BadModel: it cannot be read.
+        """
+        with self._reading() as base:
+            found = base.execute(
+                "SELECT edges FROM compared WHERE champion = ? AND canary = ?", (champion, canary)
+            ).fetchone()  # fmt: skip
+        if found is None:
+            return None
+        try:
+            edges = np.load(io.BytesIO(found[0]), allow_pickle=False).astype(np.float64)
+        except (ValueError, EOFError, TypeError) as error:
+            raise BadModel(
+                f"what versions {champion} and {canary} said of the same bars is damaged: {error}"
+            ) from error
+        if edges.ndim != 2 or edges.shape[1] != 2 or not np.isfinite(edges).all():
+            raise BadModel(f"what versions {champion} and {canary} said of the same bars has shape {edges.shape}")
+        return np.asarray(edges)
 
     def rollback(self, environment: Environment, expected: int, reason: Reason) -> Roles:
         """Give the champion's role back to the last good one, whose bundle still loads.

@@ -14,6 +14,7 @@ from tradewind.operations.bundle.transfer import push_bundle
 from tradewind.operations.registry.records import GateClosed, Reason, VersionDiffers
 from tradewind.operations.registry.registry import Registry
 from tradewind.operations.retraining.attempts import Attempt, Attempts, Begun, Ended
+from tradewind.operations.retraining.beside import Beside
 from tradewind.operations.retraining.judgement import Candidate, judge
 from tradewind.operations.retraining.rules import Because, RetrainingRules
 from tradewind.operations.retraining.triggers import held_back, trigger
@@ -39,6 +40,9 @@ class Work(Protocol):
 
     def candidate(self) -> Candidate:
         """The model that would be deployed."""
+
+    def beside(self, champion: Bundle) -> Beside | None:
+        """The champion and that model on the bars since the champion's training; None where it cannot be told."""
 
     def deploy(self) -> int:
         """Refit it and register it; its version."""
@@ -154,7 +158,8 @@ class Course:
         work.train(begun.tune)
         self._step(attempt, "judge", "the verdict, and the champion's own evidence")
         candidate, champion = work.candidate(), self._champion(begun)
-        found = judge(candidate, champion, self._rules)
+        now = None if champion is None else work.beside(champion)
+        found = judge(candidate, champion, self._rules, now)
         self._attempts.judged(attempt, {**found.figures, "against": found.against})
         if not found.is_good:
             stays = f"version {begun.champion} stays" if begun.champion else "nothing is registered"
@@ -162,7 +167,7 @@ class Course:
         self._step(attempt, "register", f"{candidate.name} refitted on all settled labels")
         version = work.deploy()
         self._step(attempt, "canary", f"version {version} beside the champion")
-        ended = self._trial(begun, version)
+        ended = self._trial(begun, version, now)
         if self._elsewhere is not None:  # after the trial began: a server that is down must not keep a model from it
             self._step(attempt, "push", f"version {version} to {self._rules.push_to}")
             identity = push_bundle(self._elsewhere, self._registry.read(version))
@@ -176,7 +181,7 @@ class Course:
     def _champion(self, begun: Begun) -> Bundle | None:
         return None if begun.champion is None else self._registry.load(begun.champion)
 
-    def _trial(self, begun: Begun, version: int) -> Ended:
+    def _trial(self, begun: Begun, version: int, now: Beside | None) -> Ended:
         """The canary's role for a version: by compare-and-set against who had it when the retraining began."""
         where, label = begun.environment, self._registry.version(version).label
         roles = self._registry.roles(self._rules.environment)
@@ -185,7 +190,7 @@ class Course:
                 return Ended("first", f"{label} is the first champion of {where}", version)
             return Ended("unchanged", f"{label}, the champion, is what these data and settings make", version)
         if version != roles.canary:
-            refused = self._taken_back(version) or self._refused(begun, version, roles.champion)
+            refused = self._taken_back(version) or self._refused(begun, version, roles.champion, now)
             if refused:
                 return Ended("registered", f"{label} is registered, no trial begins: {refused}", version)
         return Ended("canary", f"{label} is on trial in {where} beside version {roles.champion}", version)
@@ -196,7 +201,7 @@ class Course:
         ends = [one for one in moves if (one.role, one.action, one.before) == ("canary", "withdraw", version)]
         return f"its trial was ended on {ends[-1].at[:10]} by {ends[-1].who} ({ends[-1].why})" if ends else ""
 
-    def _refused(self, begun: Begun, version: int, champion: int | None) -> str:
+    def _refused(self, begun: Begun, version: int, champion: int | None, now: Beside | None) -> str:
         """Why the version gets no role; empty if it has it now."""
         if champion is None:
             return (
@@ -209,6 +214,8 @@ class Course:
         if ours.trial_terms != theirs.trial_terms:
             return "it has another universe, horizon, window or features than the champion: services try no such canary"
         reason = Reason(WHO, f"{begun.because}: {begun.why}")
+        if now is not None:  # before the trial begins: its checks go by it
+            self._registry.keep_edges(champion, version, now.edges)
         try:
             self._registry.move(self._rules.environment, "canary", version, begun.canary, reason)
         except (VersionDiffers, GateClosed) as error:
