@@ -57,7 +57,7 @@ RUN_BY = {
     r"tradewind (backup-key conf/local|backup /mnt/backups|restore /mnt/backups/\S+ --into) ?.*":
         "operations/backup/test_backup.py::test_the_commands",
     r"tradewind (backup|restore) s3://.*": "operations/backup/test_elsewhere.py::test_the_commands",
-    r"tradewind rollout (person|drill|status|collect|approve|advance|back|check).*":
+    r"tradewind rollout (person|drill|status|collect|approve|advance|allow-resume|back|check).*":
         "operations/rollout/test_plans.py::test_the_commands",
     r"tradewind alarms (test|watch)": "operations/alarms/test_commands.py::test_a_test_message_says_who_took_it",
     r"tradewind alarms receive|(prometheus|prometheus-alertmanager) --config\.file=.*":
