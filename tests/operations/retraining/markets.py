@@ -11,7 +11,7 @@ from tradewind.learning.models import catalogue, walk_forward
 from tradewind.market.simulation.simulator import FUNDING_MEAN
 from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.drift import walk_forward_losses
-from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, make_bundle
+from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, make_bundle, newest
 from tradewind.operations.bundle.sealing import Files
 from tradewind.operations.registry.registry import Registry
 from tradewind.operations.retraining.beside import Beside, beside
@@ -74,8 +74,8 @@ class OnMarket:
 
     def __init__(self, folder: Path, sources: Sources, settings: RunSettings) -> None:
         self.registry, self.settings, self.whole = Registry(folder), settings, sources
-        first = min(table["timestamp"].min() for table in sources.bars.values())
-        self.begins, self.until = first, first
+        first = min(int(table["open_time"].min()) for table in sources.bars.values())
+        self.begins = self.until = pd.to_datetime(first, unit="ms", utc=True).as_unit("ms")
         self.run: Products | None = None
 
     def on_day(self, day: int) -> "OnMarket":
@@ -88,9 +88,10 @@ class OnMarket:
 
     def fetch(self) -> str:
         whole, until = self.whole, self.until
+        until_ms = int(until.timestamp() * 1000)
         self.known = replace(
             whole,
-            bars={name: table[table["timestamp"] <= until] for name, table in whole.bars.items()},
+            bars={name: table[table["open_time"] < until_ms] for name, table in whole.bars.items()},
             side_series=whole.side_series[whole.side_series["known_at"] <= until],
             oracle=whole.oracle[whole.oracle["timestamp"] <= until],
         )
@@ -124,7 +125,8 @@ class OnMarket:
         kind = catalogue.row_model(MODEL)
         procedure = Procedure(MODEL, kind.parameters_class(), settings.training, settings.seed)
         found = Findings(self.verdict, self.board, self.forecasts, {"seed": settings.seed})
-        return make_bundle(procedure, self.rows, terms, found, CREATED)
+        assert self.run is not None
+        return make_bundle(procedure, newest(self.rows, self.run.folds), terms, found, CREATED)
 
     def deploy(self) -> int:
         return self.registry.register(self.files()).version

@@ -106,9 +106,9 @@ def test_after_a_change_of_the_market_the_canary_sees_it_through(tmp_path: Path)
     stages = Turning(tmp_path, 1.0)
     champion = stages.registry.load(1)
     now = stages.beside(champion)
-    assert now is not None and now.degraded and now.candidate_loss < 0.8 * now.champion_loss
+    assert now is not None and now.e_value > 1e3 and now.candidate_loss < 0.8 * now.champion_loss
     assert np.corrcoef(now.edges.T)[0, 1] < -0.5 and now.rows == len(stages.forecasts)
-    # Planted: measured by an interval of the market that is over, nothing would ever follow a degraded champion.
+    # Planted: measured by an interval of a market that is over, nothing would ever follow the champion.
     assert "below the champion's interval" in judge(stages.found, champion, RULES).against[0]
     ended, _ = retrain(stages)
     assert ended is not None and ended.outcome == "canary" and stages.registry.roles("staging") == Roles(1, 2)
@@ -128,7 +128,7 @@ def test_a_trial_that_does_not_know_of_the_change_takes_the_canary_back(tmp_path
 def test_without_an_edge_nothing_is_promoted_even_after_a_wrong_go(tmp_path: Path) -> None:
     stages = Turning(tmp_path, 0.0)
     now = stages.beside(stages.registry.load(1))
-    assert now is not None and not now.degraded
+    assert now is not None and now.e_value < 20
     ended, _ = retrain(stages)
     assert ended is not None and ended.outcome == "kept" and "below the champion's interval" in ended.why
     stages.found = candidate()  # a verdict of go, as one null market in twenty gets
@@ -138,18 +138,19 @@ def test_without_an_edge_nothing_is_promoted_even_after_a_wrong_go(tmp_path: Pat
     assert stages.registry.roles("staging") == Roles(1)
 
 
-def test_a_degraded_champion_is_followed_only_by_what_is_better_on_the_same_bars(tmp_path: Path) -> None:
+def test_only_what_is_shown_to_be_better_on_the_same_bars_need_not_match_the_champions_past(tmp_path: Path) -> None:
     stages = Turning(tmp_path, 1.0)
     champion, edges = stages.registry.load(1), np.zeros((0, 2))
-    found = judge(candidate(), champion, RULES, Beside(True, 500, 0.9, 0.95, edges))
-    assert found.against == (
-        "the champion has degraded, and on the 500 rows since its training that both have forecast its log loss is "
-        "0.9000, that of linear 0.9500",
-    )
-    assert found.figures["since"] == {"degraded": True, "rows": 500, "champion": 0.9, "candidate": 0.95}
-    nothing = Beside(True, 0, float("nan"), float("nan"), edges)
-    assert not judge(candidate(), champion, RULES, nothing).is_good
-    assert not judge(candidate("no-go"), champion, RULES, Beside(True, 500, 0.9, 0.5, edges)).is_good
+    poor = candidate(sharpe=0.1)
+    better, unsure = (Beside(evidence, 500, 0.95, 0.9, edges) for evidence in (20.0, 19.9))
+    assert judge(poor, champion, RULES, better).is_good and not judge(poor, champion, RULES, unsure).is_good
+    assert judge(poor, champion, RULES, better).figures["since"] == {
+        "evidence": 20.0, "rows": 500, "champion": 0.95, "candidate": 0.9
+    }  # fmt: skip
+    assert not judge(candidate("no-go"), champion, RULES, better).is_good
+    nothing = beside(champion, stages.known(), stages.forecasts.iloc[:0])
+    assert nothing is not None and (nothing.e_value, nothing.rows) == (1.0, 0) and np.isnan(nothing.champion_loss)
+    assert judge(candidate(), champion, RULES, nothing).figures["since"]["champion"] is None
     assert beside(champion, stages.known().drop(columns=NAMES[0]), stages.forecasts) is None
 
 

@@ -1,29 +1,34 @@
 """The champion and what may follow it on the same bars: those after the champion's training, new to both of them."""
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tradewind.operations.bundle.contents import DRIFT, Bundle
+from tradewind.market.timeframes import bar_duration_ms
+from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.drift import PROBABILITIES, log_losses
 from tradewind.operations.bundle.measuring import WALK_FORWARD_ROWS
-from tradewind.operations.monitoring.drift import references_of
-from tradewind.operations.monitoring.performance import forecast_rows, performance_of
+from tradewind.operations.canary.rules import CanaryRules
+from tradewind.operations.canary.slow_test import SlowTest
+from tradewind.operations.monitoring.performance import forecast_rows
+
+KEYS, NAMES = ["symbol", "timestamp"], list(PROBABILITIES)
 
 
 class Beside(NamedTuple):
     """Both on the bars after the champion's training: it decides there, and the candidate's walk-forward goes there.
 
     Attributes:
-        degraded: whether monitoring's test finds the champion worse on them than its own walk-forward was.
-        rows: with a settled label that both have forecast.
+        e_value: evidence that the candidate's log loss is lower on them, by the test of a trial (`canary.slow_test`).
+        rows: with a settled label that both have forecast, the newest 100,000 at most.
         champion_loss, candidate_loss: mean log loss on them; NaN where there are none.
         edges: `p_up - p_down` of champion and candidate in the order of time, (bars, 2), settled or not.
     """
 
-    degraded: bool
+    e_value: float
     rows: int
     champion_loss: float
     candidate_loss: float
@@ -41,17 +46,30 @@ def beside(champion: Bundle, rows: pd.DataFrame, forecasts: pd.DataFrame) -> Bes
     if champion.agent is not None or not set(champion.spec.features) <= set(rows):
         return None
     later = rows[rows["timestamp"] > pd.Timestamp(champion.spec.trained_to)].sort_values(["timestamp", "symbol"])
-    said = forecast_rows(champion, later)
-    is_measured = DRIFT in champion.files and "none" not in references_of(champion)["loss"]
-    degraded = is_measured and performance_of(champion, later, said).degraded
-    names, keys = list(PROBABILITIES), ["symbol", "timestamp"]
-    both = said[keys + names].merge(
-        forecasts[keys + names], on=keys, suffixes=("", "_candidate"), validate="one_to_one"
-    )
-    both = both.merge(later[[*keys, "label"]], on=keys, validate="one_to_one").sort_values(["timestamp", "symbol"])
-    mine, theirs = both[names].to_numpy(np.float64), both[[f"{one}_candidate" for one in names]].to_numpy(np.float64)
-    label = both["label"].to_numpy(dtype=np.float64, na_value=np.nan)
-    known = np.isfinite(label)
-    own, other = (float(log_losses(p[known], label[known]).mean()) if known.any() else np.nan for p in (mine, theirs))
+    said = forecast_rows(champion, later)[KEYS + NAMES]
+    both = said.merge(forecasts[KEYS + NAMES], on=KEYS, suffixes=("", "_candidate"), validate="one_to_one")
+    both = both.merge(later[[*KEYS, "label"]], on=KEYS, validate="one_to_one").sort_values(["timestamp", "symbol"])
+    both = both.iloc[-WALK_FORWARD_ROWS:]
+    mine, theirs = _probabilities(both)
     edges = np.column_stack([p[:, 2] - p[:, 0] for p in (mine, theirs)])
-    return Beside(degraded, int(known.sum()), own, other, edges[-WALK_FORWARD_ROWS:])
+    known = both[both["label"].notna()]
+    label = known["label"].to_numpy(dtype=np.float64)
+    own, other = (float(log_losses(p, label).mean()) if len(label) else np.nan for p in _probabilities(known))
+    return Beside(_evidence(champion, known), len(label), own, other, edges)
+
+
+def _probabilities(both: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of champion and candidate, (rows, 3) each."""
+    theirs = both[[f"{one}_candidate" for one in NAMES]]
+    return both[NAMES].to_numpy(np.float64), theirs.to_numpy(np.float64)
+
+
+def _evidence(champion: Bundle, known: pd.DataFrame) -> float:
+    spec = champion.spec
+    test = SlowTest(CanaryRules(), spec.horizon_bars, bar_duration_ms(spec.universe.timeframe))
+    mine, theirs = _probabilities(known)
+    label = known["label"].to_numpy(dtype=np.int64)
+    at = known["timestamp"].dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
+    for start, stop in itertools.pairwise([*np.flatnonzero(np.diff(at, prepend=-1)), len(at)]):
+        test.settle(int(at[start]), mine[start:stop], theirs[start:stop], label[start:stop])
+    return test.e_value

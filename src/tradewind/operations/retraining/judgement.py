@@ -11,6 +11,7 @@ from tradewind.operations.retraining.beside import Beside
 from tradewind.operations.retraining.rules import RetrainingRules
 
 RANK = {"no-go": 0, "watch": 1, "go": 2}
+SHOWN = 20.0  # evidence, as a trial asks: reached by chance in 5 % of candidates that are no better
 
 
 class Candidate(NamedTuple):
@@ -62,9 +63,9 @@ def judge(
     """The verdict of the run first, then the candidate beside the champion's own evidence.
 
     Worse is a Sharpe ratio below the champion's interval, or a log loss above it: both intervals are those of the
-    champion's own walk-forward, so that what a week of new bars moves by chance is not called worse. A champion that
-    has degraded has left that interval, which is of a market that is over: what counts then is the log loss of both on
-    the bars since its training, and the verdict asks for the edge.
+    champion's own walk-forward, so that what a week of new bars moves by chance is not called worse. Those
+    intervals are of the market as it was: a candidate whose log loss is shown to be lower on the bars since the
+    champion's training is better now, whatever the champion did before, and the verdict alone asks for its edge.
 
     Args:
         candidate: of the finished run.
@@ -97,15 +98,10 @@ def judge(
     }  # fmt: skip
     if now is not None:
         figures["since"] = {
-            "degraded": now.degraded, "rows": now.rows, "champion": _number(now.champion_loss),
+            "evidence": now.e_value, "rows": now.rows, "champion": _number(now.champion_loss),
             "candidate": _number(now.candidate_loss),
         }  # fmt: skip
-    if now is not None and now.degraded:
-        if not now.candidate_loss < now.champion_loss:
-            against.append(
-                f"the champion has degraded, and on the {now.rows} rows since its training that both have forecast its "
-                f"log loss is {now.champion_loss:.4f}, that of {candidate.name} {now.candidate_loss:.4f}"
-            )
+    if now is not None and now.e_value >= SHOWN:
         return Judgement(tuple(against), figures)
     if not candidate.sharpe >= evidence.sharpe_low:
         against.append(
