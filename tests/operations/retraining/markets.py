@@ -58,9 +58,9 @@ def settings_of(parameters: Mapping[str, Any], seed: int, **folds: Any) -> RunSe
     )
 
 
-def market(edge: float, days: int, seed: int, changes_after: int | None = None) -> Sources:
-    """Two symbols. What changes is the market's answer to funding and sentiment: until that day it is the opposite."""
-    sources = simulated(Case(edge=edge, days=days, seed=seed, n_symbols=2))
+def market(edge: float, days: int, seed: int, changes_after: int | None = None, symbols: int = 2) -> Sources:
+    """What changes is the market's answer to funding and sentiment: until that day it is the opposite."""
+    sources = simulated(Case(edge=edge, days=days, seed=seed, n_symbols=symbols))
     if changes_after is None:
         return sources
     side = sources.side_series

@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 # A champion's edge nearer to zero than this share of its spread has no sign worth agreeing with.
 SMALL = 0.25
 FEWEST = 100
+# What honest pairs of other families showed at least. Two that have less in common, after a change of the market, say,
+# contradict each other for weeks: their edges then tell nothing of a fault. Failures, latency, freshness, the probe and
+# the labels still do.
+LEAST_AGREEMENT, LEAST_CORRELATION = 0.66, 0.4
 
 
 class Expectation(NamedTuple):
@@ -26,6 +30,11 @@ class Expectation(NamedTuple):
     correlation: float
     deviation: float
     patience: float = 1.0
+
+    @property
+    def agrees(self) -> bool:
+        """Whether an honest canary says so much of what the champion says that a faulty one stands out."""
+        return self.agreement >= LEAST_AGREEMENT and self.correlation >= LEAST_CORRELATION
 
 
 def in_common(champion: NDArray[Any], canary: NDArray[Any]) -> NDArray[np.float64]:

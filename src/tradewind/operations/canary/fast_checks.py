@@ -11,16 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tradewind.operations.canary.expectation import SMALL, Expectation
+from tradewind.operations.canary.expectation import LEAST_AGREEMENT, LEAST_CORRELATION, SMALL, Expectation
 from tradewind.operations.canary.rules import CanaryRules
 
-# Without walk-forward forecasts in common: what honest pairs of other families showed at least.
-UNKNOWN = Expectation(agreement=0.66, ratio=1.0, correlation=0.4, deviation=0.0)
+# Without walk-forward forecasts in common.
+UNKNOWN = Expectation(LEAST_AGREEMENT, ratio=1.0, correlation=LEAST_CORRELATION, deviation=0.0)
 SLOW_NOW_AND_THEN, SLOW = 0.05, 0.35
 SIGMAS = 3.5
-# Below it an honest canary contradicts the champion as often as a faulty one does, after a change of the market, say:
-# signs and correlation then tell nothing of it. Failures, latency, freshness, spread, probe and the labels still do.
-LEAST_AGREEMENT = 0.56
 
 
 class Scored(NamedTuple):
@@ -118,7 +115,12 @@ class FastChecks:
         return None
 
     def compare(self, mine: float, theirs: float) -> tuple[str, str] | None:
-        """The checks of the two edges alone, of champion and canary: signs, spread and correlation."""
+        """The checks of the two edges alone, of champion and canary: signs, spread and correlation.
+
+        They ask nothing of two that are not expected to agree: what one says much of the other says little of.
+        """
+        if not (self.expected or UNKNOWN).agrees:
+            return None
         return self._sign(mine, theirs) or self._spread(mine, theirs)
 
     def _late(self, scored: Scored) -> tuple[str, str] | None:
@@ -128,15 +130,11 @@ class FastChecks:
         return None
 
     def _sign(self, mine: float, theirs: float) -> tuple[str, str] | None:
-        if abs(mine) < SMALL * self._deviation() or not self._agreeing():
+        if abs(mine) < SMALL * self._deviation():
             return None
         if self._signs.observe((mine > 0) - (mine < 0) != (theirs > 0) - (theirs < 0)):
             return "signs", f"it agrees with the champion less often than {1 - self._signs.usual:.0%}"
         return None
-
-    def _agreeing(self) -> bool:
-        expected = self.expected or UNKNOWN
-        return expected.agreement >= LEAST_AGREEMENT and expected.correlation > 0.0
 
     def _deviation(self) -> float:
         return self.expected.deviation if self.expected else 0.0
@@ -157,8 +155,6 @@ class FastChecks:
         apart = math.log(max(ratio, 1e-12))
         if apart - error > high or apart + error < low:
             return "spread", f"its edges are {ratio:.2f} times as wide as expected"
-        if not self._agreeing():
-            return None
         usual = math.atanh(min(max(expected.correlation, 0.0), 0.99))
         if math.atanh(min(max(correlation, -0.999), 0.999)) + SIGMAS / math.sqrt(count) < 0.5 * usual:
             return (

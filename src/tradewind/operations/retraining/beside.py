@@ -11,6 +11,7 @@ from tradewind.market.timeframes import bar_duration_ms
 from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.drift import PROBABILITIES, log_losses
 from tradewind.operations.bundle.measuring import WALK_FORWARD_ROWS
+from tradewind.operations.canary.expectation import expectation
 from tradewind.operations.canary.rules import CanaryRules
 from tradewind.operations.canary.slow_test import SlowTest
 from tradewind.operations.monitoring.performance import forecast_rows
@@ -25,7 +26,8 @@ class Beside(NamedTuple):
         e_value: evidence that the candidate's log loss is lower on them, by the test of a trial (`canary.slow_test`).
         rows: with a settled label that both have forecast, the newest 100,000 at most.
         champion_loss, candidate_loss: mean log loss on them; NaN where there are none.
-        edges: `p_up - p_down` of champion and candidate in the order of time, (bars, 2), settled or not.
+        edges: `p_up - p_down` of champion and candidate in the order of time, (bars, 2), settled or not, of the
+            fold whose model is the least like the champion: an honest canary may be as little like it.
     """
 
     e_value: float
@@ -41,17 +43,16 @@ def beside(champion: Bundle, rows: pd.DataFrame, forecasts: pd.DataFrame) -> Bes
     Args:
         champion: that answers now.
         rows: model input of all symbols with the champion's features and the labels that are settled.
-        forecasts: of the candidate's walk-forward: symbol, timestamp, `p_*`.
+        forecasts: of the candidate's walk-forward: symbol, timestamp, fold, `p_*`.
     """
     if champion.agent is not None or not set(champion.spec.features) <= set(rows):
         return None
     later = rows[rows["timestamp"] > pd.Timestamp(champion.spec.trained_to)].sort_values(["timestamp", "symbol"])
     said = forecast_rows(champion, later)[KEYS + NAMES]
-    both = said.merge(forecasts[KEYS + NAMES], on=KEYS, suffixes=("", "_candidate"), validate="one_to_one")
+    both = said.merge(forecasts[[*KEYS, "fold", *NAMES]], on=KEYS, suffixes=("", "_candidate"), validate="one_to_one")
     both = both.merge(later[[*KEYS, "label"]], on=KEYS, validate="one_to_one").sort_values(["timestamp", "symbol"])
     both = both.iloc[-WALK_FORWARD_ROWS:]
-    mine, theirs = _probabilities(both)
-    edges = np.column_stack([p[:, 2] - p[:, 0] for p in (mine, theirs)])
+    edges = _least_alike([_edges(both), *(_edges(part) for _, part in both.groupby("fold"))])
     known = both[both["label"].notna()]
     label = known["label"].to_numpy(dtype=np.float64)
     own, other = (float(log_losses(p, label).mean()) if len(label) else np.nan for p in _probabilities(known))
@@ -62,6 +63,16 @@ def _probabilities(both: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.
     """Of champion and candidate, (rows, 3) each."""
     theirs = both[[f"{one}_candidate" for one in NAMES]]
     return both[NAMES].to_numpy(np.float64), theirs.to_numpy(np.float64)
+
+
+def _edges(both: pd.DataFrame) -> NDArray[np.float64]:
+    return np.column_stack([p[:, 2] - p[:, 0] for p in _probabilities(both)])
+
+
+def _least_alike(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The part with the lowest correlation; the first, where none is long enough to say."""
+    found = [(told.correlation, at) for at, part in enumerate(parts) if (told := expectation(part)) is not None]
+    return parts[min(found)[1]] if found else parts[0]
 
 
 def _evidence(champion: Bundle, known: pd.DataFrame) -> float:
