@@ -171,6 +171,19 @@ def test_a_pair_that_drifts_apart_for_weeks_is_given_patience_and_one_that_does_
     assert found is not None and patient(found, steady.champion, drifting, RULES).patience > 1.0
 
 
+def test_of_two_that_are_not_expected_to_agree_no_edge_is_compared_and_other_faults_are_found() -> None:
+    """After a change of the market a canary is right to contradict a champion that is wrong."""
+    unlike = EXPECTED._replace(agreement=0.3, correlation=-0.4)
+    checks = FastChecks(RULES, unlike, BASELINE_MS)
+    assert not any(checks.observe(one) for one in FAULTY["inverted"](Market(3)))
+    assert trial(FAULTY["inverted"](Market(3))) is not None  # of a pair that agrees it is a fault
+    for fault, check in (("nan", "non-finite"), ("24 h stale", "freshness"), ("slow", "latency"), ("failing", "error")):
+        checks = FastChecks(RULES, unlike, BASELINE_MS)
+        assert any(checks.observe(one) for one in FAULTY[fault](Market(3)))
+        assert checks.tripped is not None and checks.tripped.check == check
+    assert checks.probed(1.0, 1e-6) is not None
+
+
 def test_patience_takes_back_fewer_honest_ones_and_an_inverted_one_still() -> None:
     slower = FastChecks(RULES, EXPECTED._replace(patience=3.0), BASELINE_MS)
     market = Market(3)
