@@ -8,7 +8,7 @@ export DO_NOT_TRACK := 1
 # uv installs without bytecode: where Python may not write any, each process would compile thousands of modules, at 5 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install install-test run quick paper serve proto test test-all lint coverage bench truth airflow viz
+.PHONY: help install install-test run quick paper serve proto test test-all lint coverage bench truth airflow dagster viz
 .PHONY: soak sizes docs pictures first-hour clean checks style format imports types kernels
 
 help:  ## show this list
@@ -107,6 +107,9 @@ truth: install  ## how often the verdict is wrong, on 400 simulated markets, and
 airflow: install  ## write the Airflow DAG in docs/scheduling anew from the pipelines
 	$(PIP) --editable ".[airflow]"
 	$(BIN)/kedro airflow create --env exchange --jinja-file docs/scheduling/airflow_dag.j2 --target-dir docs/scheduling
+
+dagster: install  ## write the Dagster definitions in docs/scheduling anew from the pipelines
+	$(BIN)/python tools/dagster_file.py
 
 serve: install  ## serve the newest model on 127.0.0.1:8470, its page at /docs
 	$(BIN)/tradewind serve

@@ -26,6 +26,7 @@ def kedro(*arguments: str) -> None:
     start_date=datetime(2024, 1, 1, tzinfo=timezone.utc),  # noqa: UP017 - Airflow's Python may be 3.10
     catchup=False,
     max_active_runs=1,
+    max_active_tasks=1,  # a run has the data folder for itself
     default_args={"retries": 3, "retry_delay": timedelta(minutes=10)},
 )
 def tradewind_exchange() -> None:

@@ -52,10 +52,12 @@ RUN_BY = {
         "cli/test_online.py::test_the_champion_is_updated_and_its_update_is_a_canary",
     r"kedro retrain --env exchange --because (scheduled|drift|degraded)":
         "conventions/test_scheduling.py::test_every_scheduled_command_can_be_given",
+    r"(TRADEWIND_PROJECT=\S+ .* )?/opt/dagster/bin/dagster .*":
+        "conventions/test_dagster.py::test_dagster_takes_them_and_makes_each_stage_after_what_it_reads",
     r"tradewind (backup-key conf/local|backup /mnt/backups|restore /mnt/backups/\S+ --into) ?.*":
         "operations/backup/test_backup.py::test_the_commands",
     r"tradewind (backup|restore) s3://.*": "operations/backup/test_elsewhere.py::test_the_commands",
-    r"tradewind rollout (person|drill|status|collect|approve|advance|back|check).*":
+    r"tradewind rollout (person|drill|status|collect|approve|advance|allow-resume|back|check).*":
         "operations/rollout/test_plans.py::test_the_commands",
     r"tradewind alarms (test|watch)": "operations/alarms/test_commands.py::test_a_test_message_says_who_took_it",
     r"tradewind alarms receive|(prometheus|prometheus-alertmanager) --config\.file=.*":
@@ -78,6 +80,7 @@ RUN_BY = {
 NOT_RUN = {
     r"make install|pip install .*": "a download of gigabytes: the tests run in what it installs",
     r"(sudo|journalctl|systemctl|timedatectl|apt-get|useradd|chown|runuser) .*": "a test changes no system",
+    r"python3\.11 -m venv /opt/dagster .*": "an environment of Dagster's own",
     r"(install|cp) .*|cd /opt/tradewind": "of an installation on a machine of its own",
     r"\.venv/bin/tradewind .*": "the same as without the path, on an installation's own files",
     r"docker .*": "no container was built where this was written; docs/howto/container.md says so",

@@ -196,6 +196,17 @@ def idle_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project.close()
 
 
+PLANTED = "CANARY-41d0c7be93"
+
+
+def plant_secrets(project: Project) -> None:
+    """Keys of an exchange in the file of credentials, one of them taken from the environment."""
+    file = project.folder / "conf/local/credentials.yml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"binance: {{api_key: '${{oc.env:TRADEWIND_PLANTED,none}}', api_secret: {PLANTED}-file}}\n")
+    file.chmod(0o600)
+
+
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project after one default run in the small `test` environment; tests may run it again, not change it.
@@ -212,9 +223,11 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proje
         else:
             shutil.rmtree(folder / "project", ignore_errors=True)
             project = copy_project(folder / "project")
-            process = project.start("run", "--env", "test")
+            plant_secrets(project)
+            process = project.start("run", "--env", "test", TRADEWIND_PLANTED=f"{PLANTED}-environment")
             output, _ = process.communicate()
             assert process.returncode == 0, output[-6000:]
+            (folder / "printed.txt").write_text(output)
             digests.write_text(json.dumps(project.digests()))
     yield project
     project.close()

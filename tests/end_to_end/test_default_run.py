@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 
 from tests.conftest import STAGES
 from tests.conventions.test_snippets import code_of
-from tests.end_to_end.conftest import NODE_ENDED
+from tests.end_to_end.conftest import NODE_ENDED, PLANTED
 from tradewind.operations.registry.records import Roles
 from tradewind.operations.registry.registry import Registry
 
@@ -34,6 +34,20 @@ def test_a_fresh_project_ends_with_a_report_and_a_verdict(finished_project: Any)
     board = pd.read_parquet(reporting / "leaderboard.parquet").set_index("strategy")
     assert board.loc[verdict["best_model"], "sharpe_low"] > 1
     assert verdict["probability_of_edge"] <= 1 and verdict["oracle_share"] > 0.5
+
+
+def test_a_planted_secret_is_in_no_record_of_the_run(finished_project: Any) -> None:
+    """Neither in MLflow's database and artefacts nor in tables, reports, curves, provenance or what was printed."""
+    folder = finished_project.folder
+    credentials = folder / "conf/local/credentials.yml"
+    files = [path for path in folder.rglob("*") if path.is_file() and path != credentials]
+    read = {str(path.relative_to(folder)): path.read_bytes() for path in files if "src/" not in str(path)}
+    artefacts = [name for name in read if name.startswith("mlartifacts/")]
+    assert {"mlflow.db"} < set(read) and len(artefacts) > 10 and len(read) > 100
+    read["printed"] = (folder.parent / "printed.txt").read_bytes()
+    assert PLANTED.encode() in credentials.read_bytes()
+    assert [name for name, content in read.items() if PLANTED.encode() in content] == []
+    assert b"judged" in read["mlflow.db"] and b"taker_fee_bps" in read["mlflow.db"]  # what it holds would be found
 
 
 def test_every_received_row_is_accepted_or_in_quarantine(finished_project: Any) -> None:

@@ -13,6 +13,7 @@ from tradewind.live.dashboard.app import dashboard
 from tradewind.live.dashboard.pages import PAGES
 from tradewind.live.process import PacedClock, Process
 from tradewind.live.runtime import Runtime
+from tradewind.live.session.events import StageLimits
 from tradewind.trading.risk.states import ACTIVE, HALTED
 
 VOID = {"meta", "input", "br", "img", "line", "rect", "polyline", "polygon"}
@@ -111,6 +112,20 @@ def test_the_halt_button_halts_and_resume_lifts_it(client: TestClient) -> None:
     assert not process.runtime.is_halted_by_file()
     wrong = client.post("/control", data={**given, "action": "override", "code": "halted", "minutes": "5"})
     assert wrong.status_code == 409 and "may be overridden" in wrong.json()["refused"]
+
+
+def test_in_a_stage_one_person_alone_lifts_no_halt(client: TestClient) -> None:
+    process: Process = client.process  # type: ignore[attr-defined]
+    process.runtime.stage = lambda: StageLimits("micro", 500.0, 1, False, 2, (("ann", 1 << 60),))
+    token = token_of(client)
+    client.post("/control", data={"token": token, "action": "halt", "reason": "drill"})
+    given = {"token": token, "action": "resume", "who": "ann", "reason": "over", "as": "json"}
+    answer = client.post("/control", data=given)
+    assert answer.status_code == 403 and "takes 2 named people" in answer.json()["refused"]
+    assert process.runtime.is_halted_by_file() and process.runtime.state.risk.mode == HALTED
+    process.runtime.stage = lambda: StageLimits("micro", 500.0, 1, False, 2, (("ann", 1 << 60), ("bob", 1 << 60)))
+    assert client.post("/control", data=given).json()["state"] == ACTIVE
+    assert not process.runtime.is_halted_by_file()
 
 
 def test_strangers_order_nothing(client: TestClient) -> None:

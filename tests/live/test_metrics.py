@@ -4,11 +4,13 @@ import logging
 import time
 import urllib.request
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from prometheus_client import generate_latest
 
 from tests.live.conftest import run_bars, session_of, simulated
+from tradewind import clock
 from tradewind.errors import BadParameters, TemporaryOutage
 from tradewind.live.metrics import OUTCOMES, AccountMetrics
 from tradewind.live.runtime import JOURNAL, Runtime
@@ -126,6 +128,24 @@ def test_a_loop_that_stands_still_and_a_disk_that_hangs_are_seen_from_outside(
     assert figures["tradewind_journal_lag_seconds"] >= 0.3
     assert figures["tradewind_heartbeat_age_seconds"] >= 0.3
     assert value(metrics, "journal_lag_seconds") > figures["tradewind_journal_lag_seconds"], "it was never written"
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_setting_the_clock_changes_no_age(
+    account: tuple[Runtime, AccountMetrics], monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    _, metrics = account
+    wall, steady, jump = time.time, time.monotonic, 86_400 * days
+    ages = ("decision_age_seconds", "feed_silence_seconds", "heartbeat_age_seconds")
+    present = clock.now()
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda: wall() + jump)
+        patched.setattr(clock, "now", lambda: present + timedelta(days=days))
+        metrics.look()
+        assert all(0.0 <= value(metrics, name) < 600.0 for name in ages)
+    # Planted: were they of a clock that somebody sets, every one of them would be wrong.
+    monkeypatch.setattr(time, "monotonic", lambda: steady() + jump)
+    assert not any(0.0 <= value(metrics, name) < 600.0 for name in ages)
 
 
 def test_a_watcher_that_stops_asking_is_missed(

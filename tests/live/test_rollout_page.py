@@ -160,6 +160,12 @@ def test_a_refused_try_is_in_the_history(process: Process, rollout: Rollout) -> 
     assert cells(shown(process), "History")[0][2:6] == ["refused", "", "", "ada"]
 
 
+def test_who_lets_a_halted_account_go_on_is_in_the_history(process: Process, rollout: Rollout) -> None:
+    advanced(rollout)
+    rollout.allow_resume(BOB, "looked at")
+    assert cells(shown(process), "History")[0][2:] == ["may go on", "", "", "bob", "looked at"]
+
+
 def test_a_forged_journal_is_named_and_the_page_lives_on(process: Process, rollout: Rollout) -> None:
     advanced(rollout)
     assert "not what was written" not in shown(process)

@@ -7,7 +7,8 @@ import pytest
 
 from tests.live.conftest import session_of, simulated
 from tests.live.test_session import by_time, killed_and_back, records, step_bars
-from tests.operations.rollout.worlds import World, go, plan_of, rollout_of
+from tests.operations.rollout.worlds import ADA, World, go, plan_of, rollout_of
+from tradewind.errors import BadData
 from tradewind.learning.features.assembly import Bar
 from tradewind.live.runtime import Runtime
 from tradewind.live.session import session as session_module
@@ -109,10 +110,11 @@ def test_the_source_follows_the_journal_and_a_forged_one_halts(
     source = StageSource(tmp_path, tmp_path / "rollout.yml")
     assert source() == StageLimits("paper", None, None, False)
     go(rollout, world)
-    assert source() == StageLimits("micro", 500.0, 1, False)
+    assert source() == StageLimits("micro", 500.0, 1, False, 2)
     go(rollout, world)
     rollout.back("ada", "a try")
-    assert source() == StageLimits("micro", 500.0, 1, True)
+    rollout.allow_resume(ADA, "looked at")
+    assert source() == StageLimits("micro", 500.0, 1, True, 2, (("ada", world.now),))
     runtime, rest = opened(make_runtime)
     runtime.stage = source
     runtime.watch_stage()
@@ -124,6 +126,46 @@ def test_the_source_follows_the_journal_and_a_forged_one_halts(
     runtime.watch_stage()
     assert runtime.state.risk.mode == HALTED and "not what was written" in runtime.state.risk.reason
     assert len(records(runtime, "fault")) == 1
+
+
+def test_beyond_paper_nobody_leads_a_halted_account_on_alone(make_runtime: Make) -> None:
+    runtime, rest = opened(make_runtime)
+    allowed: list[tuple[str, int]] = []
+    runtime.stage = lambda: StageLimits("micro", 500.0, 1, False, 2, tuple(allowed))
+    runtime.watch_stage()
+    step_bars(runtime, rest[0])
+    runtime.operate("halt", "ada", "drill")
+    since = runtime.state.risk.since_ms
+    for early in ([], [("ada", since)], [("ada", since), ("bob", since - 1)]):  # what bob said before does not count
+        allowed[:] = early
+        why = runtime.operate("resume", "ada", "over")
+        assert why.startswith("403: to leave HALTED in the stage micro takes 2 named people")
+        assert why.endswith(f"since the halt {'ada' if early else 'nobody'} has")
+        assert runtime.state.risk.mode == HALTED and not runtime.may_resume()
+    refused = records(runtime, "refused_operator")
+    assert len(refused) == 3 and "403" in refused[0]["why"]
+    runtime = killed_and_back(make_runtime, runtime)
+    assert runtime.state.risk.mode == HALTED
+    runtime.stage = lambda: StageLimits("micro", 500.0, 1, False, 2, (("ada", since), ("bob", since + 1)))
+    assert runtime.may_resume() and runtime.operate("resume", "ada", "over") == ""
+    assert runtime.state.risk.mode == ACTIVE
+    step_bars(runtime, rest[1])
+    runtime.operate("halt", "bob", "again")  # the next halt asks both anew
+    assert "nobody has" in runtime.operate("resume", "ada", "over")
+
+
+def test_a_rollout_that_is_not_to_be_believed_lets_nothing_go_on(make_runtime: Make) -> None:
+    def forged() -> StageLimits:
+        raise BadData("record 3 was not signed by ada: it is forged")
+
+    runtime, rest = opened(make_runtime)
+    step_bars(runtime, rest[0])
+    runtime.operate("halt", "ada", "drill")
+    assert runtime.operate("pause", "ada", "no rollout: one person does") == ""
+    runtime.stage = forged
+    assert "it is forged" in runtime.operate("resume", "ada", "over") and not runtime.may_resume()
+    runtime.stage = lambda: StageLimits("paper", None, None, False)
+    assert runtime.operate("resume", "ada", "over") == ""
 
 
 def test_a_journal_that_has_gone_halts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,26 @@ def test_months_without_a_change_are_quiet_and_changes_are_found_in_their_column
     assert np.mean(found) >= 0.9 and np.mean(first) >= 0.9
 
 
+@pytest.mark.parametrize("markets", [4, deep(60)])
+def test_a_swapped_symbol_is_found_within_two_hundred_effective_rows_by_what_is_its_own(markets: int) -> None:
+    """Another symbol has most of its columns from the same law, and three at levels and scales of its own."""
+    generator, effective, persistence = np.random.default_rng(22), 200, 0.5
+    rows = round(effective * (1 + persistence) / (1 - persistence))
+    own, level, scale = [1, 5, 9], np.array([0.0, 0.5, -0.5]), np.array([1.5, 1.0, 0.7])
+    found, named, alarms = [], [], []
+    for _ in range(markets):
+        reference = learn(COLUMNS, slow_columns(generator, ROWS), WINDOW, generator, level=0.025)
+        for _ in range(MONTHS):
+            other = slow_columns(generator, rows)
+            alarms.append(bool(changed_columns(reference, other)))  # of another symbol that is alike in all columns
+            other[:, own] = level + scale * other[:, own]
+            names = changed_columns(reference, other)
+            found.append(bool(names))
+            named.append(bool(names) and names[0] in {COLUMNS[column] for column in own})
+    assert np.mean(found) >= 0.9 and np.mean(named) >= 0.9
+    assert np.mean(alarms) <= (0.25 if markets < 20 else 0.055)
+
+
 def test_bar_by_bar_is_the_table_at_once_and_a_document_is_the_reference() -> None:
     generator = np.random.default_rng(1)
     values = generator.standard_normal((2000, 3))

@@ -112,6 +112,7 @@ class ProjectWork:
         self._project, self._env, self._params = project, env, params
         self._backfill, self._wait = backfill, wait
         self._kept, self._judged = False, dict[str, str]()
+        self._forecasts: Any = None
         with project_context(project, env, params) as context:
             check_all(context)
             self._data = data_folder(context)
@@ -203,7 +204,8 @@ class ProjectWork:
         rows = pd.concat([read()[["symbol", "timestamp", "label"]] for read in load("model_input").values()])
         of_members = name == EQUAL_WEIGHT
         stored = load("ensemble_forecasts" if of_members else f"{stage_of(name)}.{name}.forecasts")
-        losses = walk_forward_losses(rows, stored[stored["model"] == name])
+        self._forecasts = stored[stored["model"] == name]
+        losses = walk_forward_losses(rows, self._forecasts)
         if name not in set(board["strategy"]):
             raise BadData(f"{name} is not on the leaderboard: deployment.model must be a model that evaluation judges")
         if self._judged != {table: self._fingerprint(table) for table in JUDGED}:
@@ -211,6 +213,24 @@ class ProjectWork:
         own = board.set_index("strategy").loc[name]
         figures = (float(own["sharpe"]), float(own["sharpe_low"]), float(own["sharpe_high"]))
         return Candidate(name, verdict, *figures, float(losses["loss"].mean()))
+
+    def beside(self, champion: Any) -> Any:
+        """The champion and the candidate on the bars since the champion's training.
+
+        Args:
+            champion: its bundle.
+
+        Returns:
+            `Beside`, or None where the rows lack a feature of the champion, or it is an agent.
+        """
+        import pandas as pd
+
+        from tradewind.operations.retraining.beside import beside
+
+        since = pd.Timestamp(champion.spec.trained_to)
+        tables = (read() for read in self._catalog.load("model_input").values())
+        rows = pd.concat([table[table["timestamp"] > since] for table in tables], ignore_index=True)
+        return beside(champion, rows, self._forecasts)
 
     def deploy(self) -> int:
         """The deployment stage; the version of the bundle that is made of what was judged.

@@ -112,6 +112,15 @@ def advance(name: str, key: Path, plan: Path, project: Path) -> None:
     click.echo(f"stage {_rollout(plan, project).advance(_signer(name, key))}")
 
 
+@rollout.command("allow-resume")
+@click.option("--reason", required=True, help="Why; it is kept.")
+@_signed
+def allow_resume(reason: str, name: str, key: Path, plan: Path, project: Path) -> None:
+    """Allow the HALTED account to go on. Beyond paper each of two people must, and then `tradewind resume` leads on."""
+    _rollout(plan, project).allow_resume(_signer(name, key), reason)
+    click.echo(f"{name} allows it to go on")
+
+
 @rollout.command()
 @click.option("--reason", required=True, help="Why; it is kept.")
 @click.option("--who", default=getpass.getuser, show_default="you", help="Who says so.")

@@ -34,7 +34,7 @@ from tradewind.operations.journal.fence import Turn
 from tradewind.operations.journal.halt_file import HALT_FILE, halt_reason, is_halted
 from tradewind.operations.journal.journal import Entry, Journal, read
 from tradewind.operations.journal.records import Record, canonical, plain
-from tradewind.trading.risk.states import HALTED
+from tradewind.trading.risk.states import HALTED, lacks_people
 
 JOURNAL, SNAPSHOTS, ANCHORS = "journal.jsonl", "snapshots", "anchors.jsonl"
 STARTED, PAST, RECOVERED, ENDED, ALARM = "run_started", "past", "recovered", "run_ended", "alarm"
@@ -307,10 +307,30 @@ class Runtime:
             reason: in words.
             detail: see `risk.states.operate`.
         """
-        if action == "resume" and self.is_halted_by_file():
-            return f"remove {self.folder / HALT_FILE} first"
-        outputs = self.handle(operator_event(self.state.now_ms, action, who, reason, detail))
+        given = dict(detail or {})
+        if action == "resume":
+            try:
+                given |= self._people()
+            except TradewindError as error:  # a rollout that is not to be believed lets nothing go on
+                return str(error)
+            if self.is_halted_by_file() and not lacks_people(self.state.risk, given):
+                return f"remove {self.folder / HALT_FILE} first"
+        outputs = self.handle(operator_event(self.state.now_ms, action, who, reason, given))
         return next((one.body["why"] for one in outputs if one.kind == "refused_operator"), "")
+
+    def may_resume(self) -> bool:
+        """Whether as many people as the rollout's stage asks for have allowed the account to leave HALTED."""
+        try:
+            return not lacks_people(self.state.risk, self._people())
+        except TradewindError:
+            return False
+
+    def _people(self) -> dict[str, Any]:
+        """How many people must let the account leave HALTED, and who has since it was halted."""
+        if self.stage is None or self.state.risk.mode != HALTED:
+            return {}
+        limits, since = self.stage(), self.state.risk.since_ms
+        return {"people": limits.people, "allowed": [name for name, at in limits.allowed if at >= since]}
 
     def fault(self, reason: str) -> None:
         """Halt because something failed that must not be traded through."""

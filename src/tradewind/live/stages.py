@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tradewind.errors import BadData, TradewindError
 from tradewind.live.session.events import StageLimits
+from tradewind.operations.rollout.history import History
 from tradewind.operations.rollout.plan import RolloutPlan, read_rollout
 from tradewind.operations.rollout.rollout import JOURNAL, Rollout
 from tradewind.operations.rollout.status import Status
@@ -38,7 +39,7 @@ class StageSource:
             history = state.history()
             if self._found is not None and self._found.stage != plan.name(-1) and not history.records:
                 raise BadData(f"{state.path} is gone: restore it (tradewind restore), or begin the rollout anew")
-            self._journal, self._found, self._seen = state.path, _limits(plan, history.at, history.reduced), seen
+            self._journal, self._found, self._seen = state.path, _limits(plan, history), seen
         return self._found
 
 
@@ -97,8 +98,12 @@ def _stamp(*paths: Path) -> tuple[int, ...]:
     return tuple(out)
 
 
-def _limits(plan: RolloutPlan, at: int, reduces: bool) -> StageLimits:
+def _limits(plan: RolloutPlan, state: History) -> StageLimits:
+    at, reduces = state.at, state.reduced
     if at < 0:
         return StageLimits(plan.name(at), None, None, reduces)
     symbols = plan.stages[at].symbols
-    return StageLimits(plan.name(at), plan.capital_of(at)[1], None if symbols == "all" else symbols, reduces)
+    return StageLimits(
+        plan.name(at), plan.capital_of(at)[1], None if symbols == "all" else symbols, reduces, plan.go.people,
+        tuple(sorted(state.resumes.items())),
+    )  # fmt: skip

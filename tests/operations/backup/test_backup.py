@@ -196,6 +196,21 @@ def journal_head(folder: Path) -> int:
     return verify(folder / RUN / "journal.jsonl").records
 
 
+@pytest.mark.depth
+def test_months_of_a_journal_are_back_within_five_minutes(project: Path, key: Key, tmp_path: Path) -> None:
+    """A hundred thousand records, the registry and the databases: made, restored and checked to the last hash."""
+    note = "x" * 500
+    with Journal(project / RUN / "journal.jsonl") as journal:
+        for first in range(100_000, 200_000, 1000):
+            journal.append([Entry("intent", {"number": first + at, "note": note}) for at in range(1000)], first)
+    backup = make_backup(project, PLAN, key, tmp_path / "backups").path
+    began = time.monotonic()
+    restore(backup, key, tmp_path / "there")
+    assert verify(tmp_path / "there" / RUN / "journal.jsonl").records == 100_020
+    assert time.monotonic() - began < 300.0
+    assert Registry(tmp_path / "there" / REGISTRY).history() == Registry(project / REGISTRY).history()
+
+
 def test_files_that_are_looked_at_one_after_the_other_are_noticed(
     project: Path, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,10 @@ from tests.operations.bundles import (
 from tradewind.errors import BadData, BadModel, BadParameters
 from tradewind.learning.models import catalogue
 from tradewind.learning.models.walk_forward import TrainingRules
+from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
 from tradewind.operations.bundle import contents, sealing
 from tradewind.operations.bundle.contents import Bundle
-from tradewind.operations.bundle.making import Procedure, choose, make_bundle, refit, settled
+from tradewind.operations.bundle.making import Procedure, choose, make_bundle, newest, refit, settled
 from tradewind.operations.bundle.sealing import MANIFEST, identity_of, place_of, read_bundle, write_bundle
 
 
@@ -63,6 +65,18 @@ def test_refitting_repeats_itself_and_uses_settled_labels_alone() -> None:
     late = other["horizon_end"] > other["timestamp"].max()
     other.loc[late, "label"] = -other.loc[late, "label"]  # what nobody can know yet
     assert refit(procedure, settled(other)).files() == refit(procedure, known).files()
+
+
+def test_rolling_folds_are_refitted_on_as_much_time_as_each_of_them_had() -> None:
+    rows = model_rows(1, 2000)
+    folds = {scheme: make_folds(rows["timestamp"], FoldPlan(scheme=scheme), timedelta(hours=1), 4)
+             for scheme in ("expanding", "rolling")}  # fmt: skip
+    pd.testing.assert_frame_equal(newest(rows, folds["expanding"]), rows)
+    rolled = newest(rows, folds["rolling"])
+    first = folds["rolling"].iloc[0]
+    assert rolled["timestamp"].max() == rows["timestamp"].max()
+    assert rolled["timestamp"].max() - rolled["timestamp"].min() < first["train_end"] - first["train_start"]
+    assert 0.39 < len(rolled) / len(rows) < 0.41 and rolled.index[0] == 0
 
 
 def test_the_verdict_counts_only_for_the_strategy_that_it_is_about() -> None:

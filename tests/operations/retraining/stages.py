@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from tests.operations.bundles import bundle_files, made_later
-from tradewind.operations.bundle.contents import essence
+from tradewind.operations.bundle.contents import Bundle, essence
 from tradewind.operations.journal.journal import Journal
 from tradewind.operations.registry.records import Reason
 from tradewind.operations.registry.registry import Registry
 from tradewind.operations.retraining.attempts import Attempts, Ended, History
+from tradewind.operations.retraining.beside import Beside
 from tradewind.operations.retraining.course import Asked, Course
 from tradewind.operations.retraining.judgement import Candidate
 from tradewind.operations.retraining.rules import RetrainingRules
@@ -44,6 +45,7 @@ class Stages:
         self.found, self.fetched, self.summary = candidate, 0, dict[str, Any]()
         self.drift = pd.DataFrame()
         self.fault: Exception | None = None
+        self.now: Beside | None = None
 
     def watched(self) -> tuple[pd.DataFrame, Mapping[str, object]]:
         return self.drift, self.summary
@@ -62,6 +64,9 @@ class Stages:
 
     def candidate(self) -> Candidate:
         return self.found
+
+    def beside(self, champion: Bundle) -> Beside | None:
+        return self.now
 
     def deploy(self) -> int:
         noted = self.folder / "deployed"

@@ -144,9 +144,10 @@ def test_the_commands(tmp_path: Path) -> None:
     assert run.invoke(console, ["rollout", "check", *where]).exit_code == 0
     told = run.invoke(console, ["rollout", "status", *where]).output
     assert "stage micro since" in told and "CLOSED  days_in_stage" in told
+    assert signed("bob", "allow-resume", "--reason", "looked at").output == "bob allows it to go on\n"
     assert run.invoke(console, ["rollout", "back", "--reason", "a try", *where]).output == "stage paper\n"
     kinds = [one.kind for one in read(tmp_path / given["state"] / "rollout.jsonl")]
-    assert kinds == ["drill", "evidence", "approval", "refused", "approval", "advanced", "went_back"]
+    assert kinds == ["drill", "evidence", "approval", "refused", "approval", "advanced", "resume", "went_back"]
 
 
 def test_a_failed_drill_closes_the_gate(tmp_path: Path) -> None:

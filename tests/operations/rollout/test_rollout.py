@@ -94,6 +94,29 @@ def test_nobody_advances_alone_and_every_try_is_kept(tmp_path: Path) -> None:
     assert rollout.advance(ADA) == "micro"
 
 
+def test_who_lets_a_halted_account_go_on_is_named_and_every_try_is_kept(tmp_path: Path) -> None:
+    world = World()
+    rollout = rollout_of(tmp_path, world)
+    with pytest.raises(BadParameters, match="on paper no signatures are needed"):
+        rollout.allow_resume(ADA, "looked at")
+    go(rollout, world)
+    with pytest.raises(BadParameters, match="needs a reason"):
+        rollout.allow_resume(ADA, " ")
+    with pytest.raises(Forbidden, match="403"):
+        rollout.allow_resume(EVE, "me, too")
+    with pytest.raises(Forbidden, match="expired on 2020-01-01"):
+        rollout.allow_resume(OLD, "looked at")
+    assert rollout.history().resumes == {}
+    assert [one for one in refusals(rollout) if one[1] == "resume"] == [
+        ("ada", "resume"), ("ada", "resume"), ("eve", "resume"), ("old", "resume")
+    ]  # fmt: skip
+    rollout.allow_resume(ADA, "looked at")
+    world.now += 1000
+    rollout.allow_resume(BOB, "so did I")
+    rollout.allow_resume(ADA, "again")  # the newest counts
+    assert rollout.history().resumes == {"ada": world.now, "bob": world.now}
+
+
 def test_evidence_is_fresh_and_approved_as_it_is(tmp_path: Path) -> None:
     world = World()
     rollout = rollout_of(tmp_path, world)

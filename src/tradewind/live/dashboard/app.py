@@ -80,7 +80,7 @@ def dashboard(process: Process) -> Starlette:
         action, who, reason = (given.get(name, "").strip() for name in ("action", "who", "reason"))
         if action == "halt" and reason:
             write_halt_file(process.runtime.folder, f"{who or 'dashboard'}: {reason}")
-        if action == "resume" and reason and who:
+        if action == "resume" and reason and who and process.runtime.may_resume():
             (process.runtime.folder / HALT_FILE).unlink(missing_ok=True)
         detail: dict[str, Any] = {}
         if given.get("reset"):
@@ -88,12 +88,13 @@ def dashboard(process: Process) -> Starlette:
         if given.get("code"):
             detail |= {"code": given["code"], "minutes": float(given.get("minutes") or 0)}
         refused = process.runtime.operate(action, who or "dashboard", reason, detail)
+        code = 403 if refused.startswith("403") else 409
         if given.get("as") == "json":
-            return JSONResponse({"refused": refused, **_status(process)}, 409 if refused else 200)
+            return JSONResponse({"refused": refused, **_status(process)}, code if refused else 200)
         if refused:
             return HTMLResponse(
                 page(process, "Risk", f'<section class="card"><p class="bad">{text(refused)}</p></section>', token),
-                409,
+                code,
                 HEADERS,
             )
         return RedirectResponse("/risk", 303)

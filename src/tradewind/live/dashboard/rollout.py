@@ -12,7 +12,7 @@ NONE = (
     "to hold the account to its stages."
 )
 UNREAD = "The rollout is being read: the account's whole journal is measured for it."
-WORDS = {"advanced": "forward", "went_back": "back", "refused": "refused"}
+WORDS = {"advanced": "forward", "went_back": "back", "refused": "refused", "resume": "may go on"}
 
 
 def rollout(process: Process, query: Mapping[str, str], token: str) -> str:

@@ -86,13 +86,23 @@ def operator_event(now_ms: int, action: str, who: str, reason: str, detail: Mapp
 
 
 class StageLimits(NamedTuple):
-    """What a stage of a rollout allows: capital at most (None: no limit), the first so many symbols (None: all), and
-    whether it was entered by a step back."""
+    """What a stage of a rollout allows.
+
+    Attributes:
+        stage: its name.
+        capital: at most; None: no limit.
+        symbols: the first so many; None: all.
+        reduces: whether it was entered by a step back.
+        people: so many must allow the account to leave HALTED.
+        allowed: who has, each with the time in UTC milliseconds.
+    """
 
     stage: str
     capital: float | None
     symbols: int | None
     reduces: bool
+    people: int = 0
+    allowed: tuple[tuple[str, int], ...] = ()
 
 
 def stage_event(now_ms: int, limits: StageLimits, symbols: Sequence[str]) -> Event:

@@ -142,6 +142,20 @@ def settled(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[is_settled(rows, rows["timestamp"].max())].reset_index(drop=True)
 
 
+def newest(rows: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the walk-forward would train on now: with rolling folds as much time as each of them had, else all.
+
+    Args:
+        rows: model input of all symbols, in the order of time.
+        folds: the folds table.
+    """
+    if folds["train_start"].nunique() == 1:
+        return rows
+    last = folds.sort_values("fold").iloc[-1]
+    since = rows["timestamp"].max() - (last["train_end"] - last["train_start"])
+    return rows[rows["timestamp"] > since].reset_index(drop=True)
+
+
 def refit(procedure: Procedure | EnsembleProcedure, rows: pd.DataFrame) -> Forecaster:
     """The procedure on all settled rows: the same parameters, rules and seed as in the walk-forward.
 

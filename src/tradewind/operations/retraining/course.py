@@ -14,6 +14,7 @@ from tradewind.operations.bundle.transfer import push_bundle
 from tradewind.operations.registry.records import GateClosed, Reason, VersionDiffers
 from tradewind.operations.registry.registry import Registry
 from tradewind.operations.retraining.attempts import Attempt, Attempts, Begun, Ended
+from tradewind.operations.retraining.beside import Beside
 from tradewind.operations.retraining.judgement import Candidate, judge
 from tradewind.operations.retraining.rules import Because, RetrainingRules
 from tradewind.operations.retraining.triggers import held_back, trigger
@@ -39,6 +40,9 @@ class Work(Protocol):
 
     def candidate(self) -> Candidate:
         """The model that would be deployed."""
+
+    def beside(self, champion: Bundle) -> Beside | None:
+        """The champion and that model on the bars since the champion's training; None where it cannot be told."""
 
     def deploy(self) -> int:
         """Refit it and register it; its version."""
@@ -154,7 +158,8 @@ class Course:
         work.train(begun.tune)
         self._step(attempt, "judge", "the verdict, and the champion's own evidence")
         candidate, champion = work.candidate(), self._champion(begun)
-        found = judge(candidate, champion, self._rules)
+        now = None if champion is None else work.beside(champion)
+        found = judge(candidate, champion, self._rules, now)
         self._attempts.judged(attempt, {**found.figures, "against": found.against})
         if not found.is_good:
             stays = f"version {begun.champion} stays" if begun.champion else "nothing is registered"

@@ -1,14 +1,17 @@
 """Whether what a run has found is good enough for its model to be registered and tried beside the champion."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.errors import BadParameters
 from tradewind.operations.bundle.contents import DRIFT, Bundle
+from tradewind.operations.retraining.beside import Beside
 from tradewind.operations.retraining.rules import RetrainingRules
 
 RANK = {"no-go": 0, "watch": 1, "go": 2}
+SHOWN = 20.0  # evidence, as a trial asks: reached by chance in 5 % of candidates that are no better
 
 
 class Candidate(NamedTuple):
@@ -54,16 +57,21 @@ def require_log_loss(name: str) -> None:
         )
 
 
-def judge(candidate: Candidate, champion: Bundle | None, rules: RetrainingRules) -> Judgement:
+def judge(
+    candidate: Candidate, champion: Bundle | None, rules: RetrainingRules, now: Beside | None = None
+) -> Judgement:  # fmt: skip
     """The verdict of the run first, then the candidate beside the champion's own evidence.
 
     Worse is a Sharpe ratio below the champion's interval, or a log loss above it: both intervals are those of the
-    champion's own walk-forward, so that what a week of new bars moves by chance is not called worse.
+    champion's own walk-forward, so that what a week of new bars moves by chance is not called worse. Those
+    intervals are of the market as it was: a candidate whose log loss is shown to be lower on the bars since the
+    champion's training is better now, whatever the champion did before, and the verdict alone asks for its edge.
 
     Args:
         candidate: of the finished run.
         champion: that answers now; None where nobody does.
         rules: which verdict is asked, and where the champion answers.
+        now: both on the bars since the champion's training; None where that is not known.
     """
     said, strategy = str(candidate.verdict["verdict"]), str(candidate.verdict["strategy"])
     against = []
@@ -88,6 +96,13 @@ def judge(candidate: Candidate, champion: Bundle | None, rules: RetrainingRules)
         "model": champion.spec.name, "sharpe": evidence.sharpe, "sharpe_low": evidence.sharpe_low,
         "sharpe_high": evidence.sharpe_high, "log_loss": loss.get("mean"), "log_loss_high": loss.get("high"),
     }  # fmt: skip
+    if now is not None:
+        figures["since"] = {
+            "evidence": now.e_value, "rows": now.rows, "champion": _number(now.champion_loss),
+            "candidate": _number(now.candidate_loss),
+        }  # fmt: skip
+    if now is not None and now.e_value >= SHOWN:
+        return Judgement(tuple(against), figures)
     if not candidate.sharpe >= evidence.sharpe_low:
         against.append(
             f"its Sharpe ratio {candidate.sharpe:.2f} is below the champion's interval "
@@ -99,3 +114,7 @@ def judge(candidate: Candidate, champion: Bundle | None, rules: RetrainingRules)
             f"({loss['low']:.4f} to {loss['high']:.4f})"
         )
     return Judgement(tuple(against), figures)
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -10,8 +10,8 @@ from tradewind.operations.rollout.people import is_signed
 from tradewind.operations.rollout.plan import RolloutPlan
 
 DRILL, EVIDENCE, APPROVAL, ADVANCED = "drill", "evidence", "approval", "advanced"
-WENT_BACK, REFUSED = "went_back", "refused"
-SIGNED = (DRILL, EVIDENCE, APPROVAL, ADVANCED)
+WENT_BACK, REFUSED, RESUME = "went_back", "refused", "resume"
+SIGNED = (DRILL, EVIDENCE, APPROVAL, ADVANCED, RESUME)
 
 
 @dataclass
@@ -24,6 +24,7 @@ class History:
         evidence: the newest one of this stage, None if there is none.
         approvals: of that evidence, by name: the hash of the record.
         drill: the newest one that was held.
+        resumes: by name when each person last allowed the halted account to go on, milliseconds.
         last_ms: when the last record was written.
         head: its number and hash.
         reduced: whether the last change of stage was a step back.
@@ -35,6 +36,7 @@ class History:
     evidence: Record | None = None
     approvals: dict[str, str] = field(default_factory=dict)
     drill: Record | None = None
+    resumes: dict[str, int] = field(default_factory=dict)
     last_ms: int = 0
     head: tuple[int, str] = (0, FIRST)
     reduced: bool = False
@@ -64,6 +66,8 @@ def fold(records: Iterable[Record], plan: RolloutPlan, where: str) -> History:
             _approve(record, state, where)
         elif record.kind == ADVANCED:
             _advance(record, state, plan, where)
+        elif record.kind == RESUME:
+            state.resumes[str(record.body["by"])] = record.at_ms
         elif record.kind == WENT_BACK:
             _go_back(record, state, plan, where)
         state.last_ms, state.head = record.at_ms, (record.seq, record.hash)

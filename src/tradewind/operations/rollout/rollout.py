@@ -15,6 +15,7 @@ from tradewind.operations.rollout.history import (
     DRILL,
     EVIDENCE,
     REFUSED,
+    RESUME,
     WENT_BACK,
     History,
     day_of,
@@ -130,6 +131,29 @@ class Rollout:
 
         self._append(signer, ADVANCED, body)
         return self.plan.name(self.history().at)  # read back: what others will see
+
+    def allow_resume(self, signer: Signer, reason: str) -> None:
+        """Allow the account, which is HALTED, to go on. Beyond paper so many people must as an advance needs.
+
+        What was allowed before a halt does not count for it: the account compares the times.
+
+        Args:
+            signer: who allows it.
+            reason: why, in words; it is kept.
+
+        Raises:
+            BadParameters: no reason, or it is on paper, where one person resumes.
+            Forbidden: the signer is not named, or the key has expired.
+        """
+
+        def body(state: History) -> dict[str, Any]:
+            if not reason.strip():
+                raise BadParameters("to let a halted account go on needs a reason: it is kept")
+            if state.at < 0:
+                raise BadParameters("on paper no signatures are needed: `tradewind resume` alone leads on")
+            return {"reason": reason}
+
+        self._append(signer, RESUME, body)
 
     def back(self, who: str, reason: str) -> str:
         """Go one stage back; the stage that it is then. Anybody may: it takes risk away.

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tradewind.operations.rollout.gates import Facts, Gate
-from tradewind.operations.rollout.history import ADVANCED, REFUSED, WENT_BACK, History
+from tradewind.operations.rollout.history import ADVANCED, REFUSED, RESUME, WENT_BACK, History
 from tradewind.operations.rollout.measuring import Measured
 from tradewind.operations.rollout.plan import RolloutPlan
 
 EVIDENCE_HOURS = 24  # older evidence is measured anew
-MOVES = (ADVANCED, WENT_BACK, REFUSED)
+MOVES = (ADVANCED, WENT_BACK, REFUSED, RESUME)
 
 
 class Evidence(NamedTuple):
@@ -38,13 +38,13 @@ class Approval(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A change of stage, or a try that was refused.
+    """A change of stage, a try that was refused, or leave for a halted account to go on.
 
     Attributes:
         seq, at_ms: number of its record, and when it was written.
-        kind: advanced, went_back or refused.
+        kind: advanced, went_back, refused or resume.
         by: who.
-        before, after: the stages; empty where it was refused.
+        before, after: the stages; empty where none was changed.
         why: the reason, the evidence's hash, or what it was refused for.
     """
 
@@ -155,7 +155,7 @@ def _moves(state: History) -> tuple[Move, ...]:
             if one.kind == ADVANCED:
                 why = f"evidence {said['evidence'][:12]}"
             else:
-                why = str(said["reason"]) if one.kind == WENT_BACK else f"{said['what']}: {said['why']}"
+                why = str(said["reason"]) if one.kind in (WENT_BACK, RESUME) else f"{said['what']}: {said['why']}"
             before, after = str(said.get("from", "")), str(said.get("to", ""))
             made.append(Move(one.seq, one.at_ms, one.kind, str(said["by"]), before, after, why))
     return tuple(made)

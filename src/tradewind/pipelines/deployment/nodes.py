@@ -27,6 +27,7 @@ from tradewind.operations.bundle.making import (
     choose,
     make_bundle,
     members_of,
+    newest,
 )
 from tradewind.operations.bundle.making_agents import AgentRun, make_agent_bundle
 from tradewind.operations.bundle.origins import ORIGINS, origins_file
@@ -147,7 +148,9 @@ def build_bundle(
             ahead = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
             rows = rows.merge(ahead, on=["symbol", "timestamp"], how="left", validate="one_to_one")
         own = next(part for table in forecasts if len(part := table[table["model"] == name]))
-        files = make_bundle(typed, rows, terms, Findings(verdict, leaderboard, own, parameters), created_at)
+        files = make_bundle(
+            typed, newest(rows, folds), terms, Findings(verdict, leaderboard, own, parameters), created_at
+        )
     if origins:
         files[ORIGINS] = origins_file(origins)
     history = {symbol: bars[universe.partition(symbol)]() for symbol in universe.symbols}

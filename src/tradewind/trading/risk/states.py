@@ -144,7 +144,8 @@ def operate(
         who: the operator.
         reason: in words.
         now_ms: UTC milliseconds.
-        detail: of `override` the `code` and `minutes`; of `resume` which limits begin anew (`reset`, a list).
+        detail: of `override` the `code` and `minutes`; of `resume` which limits begin anew (`reset`, a list), and in a
+            stage of a rollout how many `people` must have `allowed` it, and who has.
 
     Raises:
         BadParameters: no reason, no such action, or one that does not fit the state.
@@ -182,7 +183,26 @@ def _override(state: RiskState, who: str, reason: str, now_ms: int, given: Mappi
     return replace(state, overrides=overrides, reason=reason, who=who, since_ms=now_ms)
 
 
+def lacks_people(state: RiskState, given: Mapping[str, Any]) -> str:
+    """Why an account that is HALTED may not be resumed yet, in words; empty where enough people have allowed it.
+
+    Args:
+        state: of the account.
+        given: `people`, how many are needed, and `allowed`, who has since the halt; neither outside of a rollout.
+    """
+    needed, allowed = int(given.get("people", 0)), sorted(set(given.get("allowed", ())))
+    if state.mode != HALTED or len(allowed) >= needed:
+        return ""
+    return (
+        f"403: to leave HALTED in the stage {state.stage} takes {needed} named people, each by `tradewind rollout "
+        f"allow-resume`; since the halt {', '.join(allowed) or 'nobody'} has"
+    )
+
+
 def _resume(state: RiskState, who: str, reason: str, now_ms: int, given: Mapping[str, Any]) -> RiskState:
+    lacking = lacks_people(state, given)
+    if lacking:
+        raise BadParameters(lacking)
     reset = tuple(given.get("reset", ()))
     wrong = [name for name in reset if name not in LOSS_LIMITS]
     if wrong:

@@ -1,0 +1,71 @@
+"""The champion and what may follow it on the same bars: those after the champion's training, new to both of them."""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tradewind.market.timeframes import bar_duration_ms
+from tradewind.operations.bundle.contents import Bundle
+from tradewind.operations.bundle.drift import PROBABILITIES, log_losses
+from tradewind.operations.bundle.measuring import WALK_FORWARD_ROWS
+from tradewind.operations.canary.rules import CanaryRules
+from tradewind.operations.canary.slow_test import SlowTest
+from tradewind.operations.monitoring.performance import forecast_rows
+
+KEYS, NAMES = ["symbol", "timestamp"], list(PROBABILITIES)
+
+
+class Beside(NamedTuple):
+    """Both on the bars after the champion's training: it decides there, and the candidate's walk-forward goes there.
+
+    Attributes:
+        e_value: evidence that the candidate's log loss is lower on them, by the test of a trial (`canary.slow_test`).
+        rows: with a settled label that both have forecast, the newest 100,000 at most.
+        champion_loss, candidate_loss: mean log loss on them; NaN where there are none.
+    """
+
+    e_value: float
+    rows: int
+    champion_loss: float
+    candidate_loss: float
+
+
+def beside(champion: Bundle, rows: pd.DataFrame, forecasts: pd.DataFrame) -> Beside | None:
+    """Both on the same bars; None where the champion cannot forecast them.
+
+    Args:
+        champion: that answers now.
+        rows: model input of all symbols with the champion's features and the labels that are settled.
+        forecasts: of the candidate's walk-forward: symbol, timestamp, `p_*`.
+    """
+    if champion.agent is not None or not set(champion.spec.features) <= set(rows):
+        return None
+    later = rows[rows["timestamp"] > pd.Timestamp(champion.spec.trained_to)].sort_values(["timestamp", "symbol"])
+    said = forecast_rows(champion, later)[KEYS + NAMES]
+    both = said.merge(forecasts[[*KEYS, *NAMES]], on=KEYS, suffixes=("", "_candidate"), validate="one_to_one")
+    both = both.merge(later[[*KEYS, "label"]], on=KEYS, validate="one_to_one").sort_values(["timestamp", "symbol"])
+    both = both.iloc[-WALK_FORWARD_ROWS:]
+    known = both[both["label"].notna()]
+    label = known["label"].to_numpy(dtype=np.float64)
+    own, other = (float(log_losses(p, label).mean()) if len(label) else np.nan for p in _probabilities(known))
+    return Beside(_evidence(champion, known), len(label), own, other)
+
+
+def _probabilities(both: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of champion and candidate, (rows, 3) each."""
+    theirs = both[[f"{one}_candidate" for one in NAMES]]
+    return both[NAMES].to_numpy(np.float64), theirs.to_numpy(np.float64)
+
+
+def _evidence(champion: Bundle, known: pd.DataFrame) -> float:
+    spec = champion.spec
+    test = SlowTest(CanaryRules(), spec.horizon_bars, bar_duration_ms(spec.universe.timeframe))
+    mine, theirs = _probabilities(known)
+    label = known["label"].to_numpy(dtype=np.int64)
+    at = known["timestamp"].dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
+    for start, stop in itertools.pairwise([*np.flatnonzero(np.diff(at, prepend=-1)), len(at)]):
+        test.settle(int(at[start]), mine[start:stop], theirs[start:stop], label[start:stop])
+    return test.e_value
