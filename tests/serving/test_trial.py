@@ -51,7 +51,7 @@ def asked(trial: Trial, seed: int, fault: str = "", after: int = 0, decisions: i
     return trial.tripped
 
 
-@pytest.mark.parametrize("seeds", [2, deep(100)])
+@pytest.mark.parametrize("seeds", [1, deep(100)])
 def test_an_honest_canary_of_another_family_is_left_alone(seeds: int) -> None:
     taken = [found for seed in range(seeds) if (found := asked(begun(seed), seed))]
     assert len(taken) <= 0.02 * seeds, taken
