@@ -155,6 +155,13 @@ FAULTS = [
         'rows[(rows["timestamp"] < first.test_start).to_numpy()]',
         _SEARCH,
     ),
+    Fault(
+        "a label alive on the bar of its decision",
+        "learning/labels/weights.py",
+        "first, last = rows + 1, outcomes.exit_row[rows]",
+        "first, last = rows, outcomes.exit_row[rows]",
+        "tests/learning/labels/test_weights.py -k lives",
+    ),
     # account, registry, parameters, deciders
     Fault(
         "a turn is told as an entry alone",
