@@ -162,6 +162,28 @@ FAULTS = [
         "first, last = rows, outcomes.exit_row[rows]",
         "tests/learning/labels/test_weights.py -k lives",
     ),
+    # risk
+    Fault(
+        "what is on order to be sold elsewhere not counted",
+        "trading/risk/gate.py",
+        "{order.symbol, *view.positions, *view.buying, *view.selling}",
+        "{order.symbol, *view.positions, *view.buying}",
+        "tests/trading/risk/test_gate.py -k rests_in",
+    ),
+    Fault(
+        "a pause keeps positions from being closed",
+        "trading/risk/gate.py",
+        "if view.paused and not view.flattening else None",
+        "if view.paused else None",
+        "tests/trading/risk/test_gate.py -k pause",
+    ),
+    Fault(
+        "halted before all is closed",
+        "trading/risk/states.py",
+        "and state.mode == REDUCING and not state.flattening:",
+        "and state.mode == REDUCING:",
+        "tests/trading/risk/test_states.py -k however",
+    ),
     # account, registry, parameters, deciders
     Fault(
         "a turn is told as an entry alone",
