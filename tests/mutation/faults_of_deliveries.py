@@ -178,6 +178,13 @@ FAULTS = [
         "tests/trading/risk/test_gate.py -k pause",
     ),
     Fault(
+        "a market order has to stand on a tick",
+        "trading/risk/gate.py",
+        'if order.kind == "limit" and abs(',
+        "if abs(",
+        "tests/trading/risk/test_gate.py -k tick",
+    ),
+    Fault(
         "halted before all is closed",
         "trading/risk/states.py",
         "and state.mode == REDUCING and not state.flattening:",

@@ -247,3 +247,11 @@ def test_a_pause_stops_decisions_and_not_the_closing_of_all_positions() -> None:
     found = check(closing, paused, LIMITS)
     assert found is not None and found.code == "paused"
     assert check(closing, dataclasses.replace(paused, flattening=True), LIMITS) is None
+
+
+def test_only_a_limit_has_to_stand_on_a_tick() -> None:
+    """What a market order is expected to pay may lie between two."""
+    order, view = good()
+    between = order._replace(price=100.005)
+    assert check(between, view, LIMITS) is None
+    assert check(between._replace(kind="limit"), view, LIMITS) == gate.Rejected("tick_size", 0.01, 100.005)
