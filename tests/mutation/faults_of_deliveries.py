@@ -114,6 +114,20 @@ FAULTS = [
         "tests/laws/test_full_disk.py -k model_store",
     ),
     Fault(
+        "what another writer is writing swept up",
+        "datasets/partitioned.py",
+        "is_abandoned(file) if is_partial(file) else is_stale_table",
+        "is_partial(file) or is_stale_table",
+        "tests/datasets/test_tables.py -k swept",
+    ),
+    Fault(
+        "nothing at all is accepted",
+        "datasets/accepted.py",
+        "if unknown or not data:",
+        "if unknown:",
+        "tests/datasets/test_accepted.py -k only_checked",
+    ),
+    Fault(
         "trees grown after the best round forecast",
         "learning/models/xgboost.py",
         "return 0, self.best_rounds",
