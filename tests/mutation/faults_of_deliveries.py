@@ -176,6 +176,13 @@ FAULTS = [
         "first, last = rows, outcomes.exit_row[rows]",
         "tests/learning/labels/test_weights.py -k lives",
     ),
+    Fault(
+        "the last record told again",
+        "operations/journal/journal.py",
+        "if seq > after:",
+        "if seq >= after:",
+        "tests/operations/journal/test_journal.py -k reading_on",
+    ),
     # risk
     Fault(
         "what is on order to be sold elsewhere not counted",
