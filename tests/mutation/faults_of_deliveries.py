@@ -7,6 +7,7 @@ _FORMATS = "tests/kinds/test_kind_11_formats.py"
 _REPLACES = "tests/kinds/test_kind_12_one_replaces_another.py"
 _OTHERS = "tests/kinds/test_kind_14_files_of_others.py -k 'model or list'"
 _SEARCH = "tests/learning/models/test_fitting.py -k 'search or trials'"
+_ROLES = "tests/evaluation/test_roles.py"
 _REASONS = "tests/trading/decision/test_reasons.py"
 _DECIDERS = "tests/trading/decision/test_deciders.py"
 _BOOSTING = "tests/learning/models/test_boosting.py"
@@ -189,6 +190,28 @@ FAULTS = [
         '                if not line.endswith(b"\\n"):\n                    break\n',
         "",
         "tests/operations/journal/test_fence.py -k unfinished",
+    ),
+    # roles
+    Fault(
+        "the first instant of a test in the fold before",
+        "evaluation/roles.py",
+        'side="right") - 1',
+        'side="left") - 1',
+        _ROLES,
+    ),
+    Fault(
+        "the instant after all tests tested",
+        "evaluation/roles.py",
+        '(history["timestamp"] < end)',
+        '(history["timestamp"] <= end)',
+        _ROLES,
+    ),
+    Fault(
+        "the holdout among what is varied and compared",
+        "evaluation/roles.py",
+        'with_role(positions, folds)["role"].to_numpy() == "walk_forward"',
+        'with_role(positions, folds)["role"].to_numpy() != ""',
+        _ROLES,
     ),
     # risk
     Fault(
