@@ -46,6 +46,9 @@ def test_only_checked_tables_are_accepted(tmp_path: Path) -> None:
     checked.save(TABLES)
     with pytest.raises(DatasetError, match=r"must be among the checked ones.*found \['v/C/1h'\]"):
         accepted.save({"v/C/1h": TABLES["v/A/1h"]})
+    with pytest.raises(DatasetError, match="found none"):
+        accepted.save({})
+    assert not accepted.exists()
 
 
 def test_a_file_changed_after_acceptance_is_refused(tmp_path: Path) -> None:

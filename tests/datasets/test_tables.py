@@ -1,4 +1,6 @@
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +122,19 @@ def test_saving_replaces_the_whole_set(tmp_path: Path, every_dtype: pd.DataFrame
     assert list(tables.load()) == ["venue/A/1h"]
     assert len(files(tmp_path)) == 2
     assert not (tmp_path / "tables" / "other").exists()
+
+
+def test_only_what_a_dead_writer_left_is_swept_up(tmp_path: Path, every_dtype: pd.DataFrame) -> None:
+    """Another process may be writing a table at this very moment."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    folder = tmp_path / "tables" / "venue"
+    folder.mkdir(parents=True)
+    living, dead = (folder / f".A.parquet.{pid}-0123abcd.partial" for pid in (os.getpid(), ended.pid))
+    for path in (living, dead):
+        path.write_bytes(b"half")
+    partitioned(tmp_path).save({"venue/A/1h": every_dtype})
+    assert living.exists() and not dead.exists()
 
 
 def test_a_save_that_fails_keeps_the_old_set(tmp_path: Path, every_dtype: pd.DataFrame) -> None:

@@ -7,6 +7,7 @@ _FORMATS = "tests/kinds/test_kind_11_formats.py"
 _REPLACES = "tests/kinds/test_kind_12_one_replaces_another.py"
 _OTHERS = "tests/kinds/test_kind_14_files_of_others.py -k 'model or list'"
 _SEARCH = "tests/learning/models/test_fitting.py -k 'search or trials'"
+_ROLES = "tests/evaluation/test_roles.py"
 _REASONS = "tests/trading/decision/test_reasons.py"
 _DECIDERS = "tests/trading/decision/test_deciders.py"
 _BOOSTING = "tests/learning/models/test_boosting.py"
@@ -114,6 +115,20 @@ FAULTS = [
         "tests/laws/test_full_disk.py -k model_store",
     ),
     Fault(
+        "what another writer is writing swept up",
+        "datasets/partitioned.py",
+        "is_abandoned(file) if is_partial(file) else is_stale_table",
+        "is_partial(file) or is_stale_table",
+        "tests/datasets/test_tables.py -k swept",
+    ),
+    Fault(
+        "nothing at all is accepted",
+        "datasets/accepted.py",
+        "if unknown or not data:",
+        "if unknown:",
+        "tests/datasets/test_accepted.py -k only_checked",
+    ),
+    Fault(
         "trees grown after the best round forecast",
         "learning/models/xgboost.py",
         "return 0, self.best_rounds",
@@ -154,6 +169,78 @@ FAULTS = [
         "rows[training_mask(rows, first)]",
         'rows[(rows["timestamp"] < first.test_start).to_numpy()]',
         _SEARCH,
+    ),
+    Fault(
+        "a label alive on the bar of its decision",
+        "learning/labels/weights.py",
+        "first, last = rows + 1, outcomes.exit_row[rows]",
+        "first, last = rows, outcomes.exit_row[rows]",
+        "tests/learning/labels/test_weights.py -k lives",
+    ),
+    Fault(
+        "the last record told again",
+        "operations/journal/journal.py",
+        "if seq > after:",
+        "if seq >= after:",
+        "tests/operations/journal/test_journal.py -k reading_on",
+    ),
+    Fault(
+        "a killed writer's half of a record taken over",
+        "operations/journal/fence.py",
+        '                if not line.endswith(b"\\n"):\n                    break\n',
+        "",
+        "tests/operations/journal/test_fence.py -k unfinished",
+    ),
+    # roles
+    Fault(
+        "the first instant of a test in the fold before",
+        "evaluation/roles.py",
+        'side="right") - 1',
+        'side="left") - 1',
+        _ROLES,
+    ),
+    Fault(
+        "the instant after all tests tested",
+        "evaluation/roles.py",
+        '(history["timestamp"] < end)',
+        '(history["timestamp"] <= end)',
+        _ROLES,
+    ),
+    Fault(
+        "the holdout among what is varied and compared",
+        "evaluation/roles.py",
+        'with_role(positions, folds)["role"].to_numpy() == "walk_forward"',
+        'with_role(positions, folds)["role"].to_numpy() != ""',
+        _ROLES,
+    ),
+    # risk
+    Fault(
+        "what is on order to be sold elsewhere not counted",
+        "trading/risk/gate.py",
+        "{order.symbol, *view.positions, *view.buying, *view.selling}",
+        "{order.symbol, *view.positions, *view.buying}",
+        "tests/trading/risk/test_gate.py -k rests_in",
+    ),
+    Fault(
+        "a pause keeps positions from being closed",
+        "trading/risk/gate.py",
+        "if view.paused and not view.flattening else None",
+        "if view.paused else None",
+        "tests/trading/risk/test_gate.py -k pause",
+    ),
+    Fault(
+        "a market order has to stand on a tick",
+        "trading/risk/gate.py",
+        'if order.kind == "limit" and abs(',
+        "if abs(",
+        "tests/trading/risk/test_gate.py -k tick",
+    ),
+    Fault(
+        "halted before all is closed",
+        "trading/risk/states.py",
+        "and state.mode == REDUCING and not state.flattening:",
+        "and state.mode == REDUCING:",
+        "tests/trading/risk/test_states.py -k however",
     ),
     # account, registry, parameters, deciders
     Fault(

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tradewind.learning.labels.outcome import Outcomes
+from tradewind.learning.labels.outcome import NO_VOLATILITY, VERTICAL, Outcomes
 from tradewind.learning.labels.rules import LabelRules
 from tradewind.learning.labels.weights import (
     WeightRules,
@@ -105,3 +105,18 @@ def test_unfinished_labels_share_their_bars_too(market_bars: dict[str, pd.DataFr
     outcomes: Outcomes = RULES.outcomes(cut)
     part = sample_weights(cut, outcomes, WeightRules())
     np.testing.assert_array_equal(part[outcomes.labelled], whole[:500][outcomes.labelled])
+
+
+def test_a_label_lives_from_the_bar_after_its_row_to_its_exit() -> None:
+    """By hand: bar 2 belongs to two labels, every other bar to one at most, and none to the bar of its decision."""
+    bars = pd.DataFrame(
+        {"timestamp": pd.date_range("2024-01-01", periods=5, freq="D", tz="UTC"), "segment": np.zeros(5, np.int32),
+         "open": 100 * np.exp([0.0, 0.01, 0.03, 0.06, 0.10]), "close": 100 * np.exp([0.01, 0.03, 0.06, 0.10, 0.15])}
+    )  # fmt: skip
+    ending = np.array([VERTICAL, VERTICAL, NO_VOLATILITY, VERTICAL, NO_VOLATILITY], dtype=np.int8)
+    ends = np.array([2, 2, 0, 4, 0])
+    outcomes = Outcomes(ending, np.zeros(5, dtype=np.int8), ends, ends)
+    unique = sample_weights(bars, outcomes, WeightRules())
+    np.testing.assert_allclose(unique, [(1 + 1 / 2) / 2, 1 / 2, np.nan, 1.0, np.nan])
+    earned = sample_weights(bars, outcomes, WeightRules(scheme="return_attribution"))
+    np.testing.assert_allclose(earned, [200 + 300 / 2, 300 / 2, np.nan, 500.0, np.nan])  # basis points

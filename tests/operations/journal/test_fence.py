@@ -81,6 +81,19 @@ def test_the_watcher_asks_its_own_clock_alone(tmp_path: Path) -> None:
     assert watcher.gone(150.1) is None and watcher.gone(1e9) is None  # ended in order
 
 
+def test_a_takeover_leaves_out_an_unfinished_last_line_and_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.append([Entry("a", {"number": one}) for one in range(3)], 1)
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:90])  # a killed writer's half of a record
+    turn = Fence(tmp_path / "fence").claim(0)
+    assert turn is not None
+    seq, digest = adopt(path, turn)
+    assert path.read_bytes() == whole and (seq, digest) == (3, [one.hash for one in read(path)][-1])
+    assert (tmp_path / "journal.jsonl.before-1").read_bytes() == whole + whole[:90]
+
+
 def test_a_damaged_journal_is_not_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with Journal(path) as journal:
@@ -330,7 +343,7 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 from tradewind.operations.journal.fence import Fence, Fenced, Watcher, adopt
-from tradewind.operations.journal.journal import Entry, Journal
+from tradewind.operations.journal.journal import Entry, Journal, read
 folder, role = Path(sys.argv[1]), sys.argv[2]
 fence, path = Fence(folder / "fence"), folder / "journal.jsonl"
 if role == "primary":

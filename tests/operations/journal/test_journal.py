@@ -57,6 +57,14 @@ def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
         assert journal.head == head and journal.torn_bytes == 0
 
 
+def test_reading_on_begins_after_the_record_that_was_read_last(tmp_path: Path) -> None:
+    """What was acted on is not told again, or fills would count twice after a restart."""
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.append([Entry("a", {"number": one}) for one in range(4)], 1)
+    assert [[one.seq for one in read(path, after)] for after in (0, 2, 4)] == [[1, 2, 3, 4], [3, 4], []]
+
+
 def test_the_same_records_are_the_same_bytes(tmp_path: Path) -> None:
     heads = {filled(tmp_path / name) for name in ("one", "two")}
     assert len(heads) == 1

@@ -229,3 +229,29 @@ def test_nothing_passes_a_halt_not_even_an_override() -> None:
     wide = LIMITS.model_copy(update={"max_position": 9.0, "max_gross": 9.0, "max_leverage": 9.0})
     assert check(large, view, wide) == gate.Rejected("max_value", 3_000, 3_100)
     assert check(large, dataclasses.replace(view, overridden=frozenset({"max_value"})), wide) is None
+
+
+@pytest.mark.parametrize("side", ["buying", "selling"])
+def test_what_rests_in_another_symbol_counts_towards_all_positions(side: str) -> None:
+    """2,500 here, and nothing held there: but 6,400 may come of what is on order, and 7,000 would be too much."""
+    order, view = good()
+    assert check(order, dataclasses.replace(view, **{side: {"BBB": 640.0}}), LIMITS) is None
+    found = check(order, dataclasses.replace(view, **{side: {"BBB": 700.0}}), LIMITS)
+    assert found == gate.Rejected("max_gross", 9_000.0, 9_500.0)
+
+
+def test_a_pause_stops_decisions_and_not_the_closing_of_all_positions() -> None:
+    order, view = good()
+    closing = order._replace(units=-20.0)
+    paused = dataclasses.replace(view, mode=REDUCING, paused=True)
+    found = check(closing, paused, LIMITS)
+    assert found is not None and found.code == "paused"
+    assert check(closing, dataclasses.replace(paused, flattening=True), LIMITS) is None
+
+
+def test_only_a_limit_has_to_stand_on_a_tick() -> None:
+    """What a market order is expected to pay may lie between two."""
+    order, view = good()
+    between = order._replace(price=100.005)
+    assert check(between, view, LIMITS) is None
+    assert check(between._replace(kind="limit"), view, LIMITS) == gate.Rejected("tick_size", 0.01, 100.005)

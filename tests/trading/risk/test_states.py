@@ -64,6 +64,18 @@ def test_a_trip_may_close_everything_and_then_halts() -> None:
     assert positions_closed(after(100.0), NOON).mode == ACTIVE
 
 
+def test_all_is_closed_before_it_halts_however_much_more_is_lost() -> None:
+    """A halt in between would refuse the very orders that close the rest."""
+    limits = LIMITS.model_copy(update={"on_trip": "flatten"})
+    closing = after(100.0, 96.9, 96.8, limits=limits)
+    for state in (
+        after(96.0, state=closing, limits=limits),
+        after(90.0, 80.0, float("nan"), state=closing, limits=limits),
+    ):
+        assert state.flattening and state.mode == REDUCING and state.since_ms == closing.since_ms
+        assert positions_closed(state, NOON + 9).mode == HALTED
+
+
 def test_resuming_says_what_begins_anew() -> None:
     halted = after(100.0, 96.9, 96.8)
     with pytest.raises(BadParameters, match="reason"):
