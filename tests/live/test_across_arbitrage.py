@@ -3,18 +3,20 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.live.broker_accounts import PLACE, a_ledger, an_opening
 from tests.live.order_server import OrderServer, serve_orders
+from tradewind.data.feeds.binance import BinanceRest
 from tradewind.data.feeds.book import LocalBook
 from tradewind.errors import BadData, BadParameters
 from tradewind.live.across.arbitrage import PairTrader
-from tradewind.live.across.books import Pair, market_of
+from tradewind.live.across.books import Look, Pair, market_of, polled
 from tradewind.live.across.desk import Desk, run_across
 from tradewind.live.across.orders import GatedOrders, Place
 from tradewind.live.across.rules import ArbitrageRules
@@ -321,3 +323,35 @@ def test_a_venue_that_does_not_trade_the_pair_is_refused(tmp_path: Path) -> None
         desk = Desk(RULES, tmp_path, Pair("DOGE", "USDT"), {"east": one.url, "west": other.url}, 1.0)
         with pytest.raises(BadData, match=r"DOGEUSDT|Invalid symbol"):
             asyncio.run(run_across(desk, lambda line: None))
+
+
+def test_a_venue_that_does_not_answer_is_missing_from_a_look_and_no_book_is_made_up() -> None:
+    asked: list[str] = []
+
+    def rest(name: str, status: Callable[[int], int]) -> BinanceRest:
+        def answer(request: httpx.Request) -> httpx.Response:
+            asked.append(str(request.url))
+            told = {"bids": [["100.0", "1.0"]], "asks": [["101.0", "2.0"]]}
+            return httpx.Response(status(len([one for one in asked if name in one])), json=told)
+
+        made = BinanceRest(f"http://{name}")
+        made._client = httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url=f"http://{name}")
+        return made
+
+    async def looks() -> list[Look]:
+        venues = {
+            "east": rest("east", lambda count: 200),
+            "west": rest("west", lambda count: 400 if count == 1 else 200),
+        }
+        rules = RULES.model_copy(update={"every_s": 0.001})
+        found = []
+        async with aclosing(polled(venues, PAIR, rules, lambda: 7)) as each:
+            async for look in each:
+                found.append(look)
+                if len(found) == 2:
+                    break
+        return found
+
+    first, second = asyncio.run(looks())
+    assert set(first.books) == {"east"} and set(second.books) == {"east", "west"} and second.now_ms == 7
+    assert second.books["west"] == ([(100.0, 1.0)], [(101.0, 2.0)]) and "symbol=BTCUSDT" in asked[0]

@@ -240,5 +240,9 @@ def test_an_order_that_cannot_be_planned_is_refused(service: Service) -> None:
     planned = asked(service, order, "/v1/execution/plan")
     assert planned.status_code == 200 and planned.json()["policy"] == "one_order"
     assert planned.json()["expected_cost_bps"]["total"] == pytest.approx(6.0)
-    for change in ({"quantity": 0.0}, {"side": "hold"}, {"urgency": 2.0}, {"deadline_s": -1.0}):
+    wrong = ({"quantity": 0.0}, {"quantity": -1.0}, {"side": "hold"}, {"urgency": 2.0}, {"deadline_s": -1.0})
+    for change in wrong:
         problem(asked(service, order | change, "/v1/execution/plan"), 422, next(iter(change)))
+    for number in ("NaN", "1e999"):
+        body = json.dumps(order).replace("2.0", number, 1).encode()
+        problem(asked(service, body, "/v1/execution/plan"), 422, "quantity")
