@@ -84,7 +84,7 @@ class Stages:
             self.point()
 
 
-def candidate(said: str = "go", sharpe: float = 1.4, log_loss: float = 0.9) -> Candidate:
+def candidate(said: str = "go", sharpe: float = 1.4, log_loss: float = 0.84) -> Candidate:
     return Candidate("linear", verdict(said), sharpe, sharpe - 1, sharpe + 1, log_loss)
 
 
