@@ -173,7 +173,7 @@ def test_a_pair_that_drifts_apart_for_weeks_is_given_patience_and_one_that_does_
 
 
 def test_walk_forwards_that_are_too_short_to_say_are_given_the_most_patience() -> None:
-    market = Market(6, 2 * 10 * 250)
+    market = Market(6, 2 * 10 * 300)
     found = measured(market.champion, market.honest)
     assert found is not None and patient(found, market.champion, market.honest).patience == 1.0
     few = slice(None, 2 * 9 * 200)

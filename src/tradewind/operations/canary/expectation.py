@@ -33,7 +33,7 @@ class Expectation(NamedTuple):
     @property
     def is_comparable(self) -> bool:
         """Whether one model's edge tells anything of the other's."""
-        return abs(self.correlation) >= COMPARABLE
+        return self.correlation >= COMPARABLE
 
     @property
     def is_opposite(self) -> bool:

@@ -114,7 +114,8 @@ class FastChecks:
         if self.tripped is None and expected and expected.ratio < SILENT:
             why = f"in the past its edges were {expected.ratio:.3f} times as wide as the champion's"
             self.tripped = Tripped("spread", self.decisions, why)
-        if self.tripped is None and expected and expected.is_opposite:
+        # One whose own labels and folds find no fault is right to contradict a champion whose market is over.
+        if self.tripped is None and expected and expected.is_opposite and itself is None:
             why = f"in the past its edges went with the champion's by {expected.correlation:.2f}"
             self.tripped = Tripped("correlation", self.decisions, why)
         return self.tripped
