@@ -53,11 +53,16 @@ def build(wanted: str, path: Path, origins: dict[str, Any] | None = None, least_
     files = build_bundle(
         procedure, partitions, {}, told.verdict, board, TERMS.universe, TERMS.trading, TERMS.selection, PARAMETERS,
         bars, NO_SIDE_SERIES, RegimePlan(rules={"least_bars": least_bars}), origins or {},
-        pd.DataFrame(), {}, None, *forecasts,
+        FOLDS, {}, None, *forecasts,
     )  # fmt: skip
     dataset = RegistryDataset(path=str(path))
     dataset.save(files)
     return dataset.load()
+
+
+FOLDS = make_folds(
+    model_rows(1)["timestamp"], FoldPlan(n_folds=2, initial_share=0.5, embargo_bars=4), pd.Timedelta(hours=1), 4
+)
 
 
 def _bars(symbol: str, count: int = 240) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.operations.bundles import (
 )
 from tradewind.errors import BadData, BadModel, BadParameters
 from tradewind.learning.models import catalogue
+from tradewind.learning.models.linear import LinearParameters
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
 from tradewind.operations.bundle import contents, sealing
@@ -77,6 +79,15 @@ def test_rolling_folds_are_refitted_on_as_much_time_as_each_of_them_had() -> Non
     assert rolled["timestamp"].max() == rows["timestamp"].max()
     assert rolled["timestamp"].max() - rolled["timestamp"].min() < first["train_end"] - first["train_start"]
     assert 0.39 < len(rolled) / len(rows) < 0.41 and rolled.index[0] == 0
+
+
+def test_a_model_that_hardly_traded_has_no_evidence_to_be_deployed_by() -> None:
+    rows, procedure = model_rows(1), Procedure("linear", LinearParameters(), TrainingRules(), 7)
+    found = findings("linear", "no-go", rows)
+    for figure in ("sharpe", "sharpe_low", "sharpe_high"):
+        seldom = replace(found, leaderboard=found.leaderboard.assign(**{figure: np.nan}))
+        with pytest.raises(BadData, match="linear traded too seldom for a Sharpe ratio with its interval"):
+            make_bundle(procedure, rows, TERMS, seldom, "2026-01-01")
 
 
 def test_the_verdict_counts_only_for_the_strategy_that_it_is_about() -> None:

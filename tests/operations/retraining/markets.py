@@ -13,6 +13,7 @@ from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.drift import walk_forward_losses
 from tradewind.operations.bundle.making import DecisionTerms, Findings, Procedure, make_bundle, newest
 from tradewind.operations.bundle.sealing import Files
+from tradewind.operations.journal.records import plain
 from tradewind.operations.registry.registry import Registry
 from tradewind.operations.retraining.beside import Beside, beside
 from tradewind.operations.retraining.judgement import Candidate
@@ -102,7 +103,8 @@ class OnMarket:
 
     def train(self, tune: bool) -> None:
         self.run = run_research(self.known, self.settings, STEPS)
-        self.verdict, self.board, _, _ = _judge(self.known, self.run, self.run.positions, self.settings)
+        verdict, self.board, _, _ = _judge(self.known, self.run, self.run.positions, self.settings)
+        self.verdict = plain(verdict)  # as it is stored
         self.forecasts = self.run.forecasts[self.run.forecasts["model"] == MODEL]
         self.rows = walk_forward.pool(dict(self.run.model_input))
 

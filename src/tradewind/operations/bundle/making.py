@@ -189,7 +189,7 @@ def make_bundle(
         created_at: UTC, ISO 8601.
 
     Raises:
-        BadData: no row has a settled label, or the leaderboard has no such model.
+        BadData: no row has a settled label, or the leaderboard has no such model or no figures of it.
         BadModel: the ONNX graph does not say what the model says.
     """
     known = settled(rows)
@@ -268,7 +268,7 @@ def spec_of(
         created_at: UTC, ISO 8601.
 
     Raises:
-        BadData: the leaderboard has no such strategy.
+        BadData: the leaderboard has no such strategy, or no figures of it.
     """
     features = select(terms.selection, terms.universe.timeframe, terms.universe.side_series)
     return BundleSpec(
@@ -294,6 +294,11 @@ def _evidence(name: str, rows: pd.DataFrame, findings: Findings) -> Evidence:
     if name not in board.index:
         raise BadData(f"{name} is not on the leaderboard: run evaluation before deployment")
     own, judged = board.loc[name], str(findings.verdict["strategy"])
+    if not np.isfinite([float(own[one]) for one in ("sharpe", "sharpe_low", "sharpe_high")]).all():
+        raise BadData(
+            f"{name} traded too seldom for a Sharpe ratio with its interval, which its successors are compared with: "
+            "deploy another model (deployment.model), or run on more history"
+        )
     return Evidence(
         verdict=str(findings.verdict["verdict"]) if judged == name else "none",
         judged=judged, sharpe=float(own["sharpe"]), sharpe_low=float(own["sharpe_low"]),
