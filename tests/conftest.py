@@ -66,7 +66,10 @@ FIRST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the files: `FIRST` in its order, then the others as they are."""
+    """Sort the files: `FIRST` in its order, then the others as they are. What runs long may take an hour."""
+    for item in items:
+        if item.get_closest_marker("depth") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(3600))
     items.sort(key=lambda item: next((at for at, name in enumerate(FIRST) if name in item.nodeid), len(FIRST)))
 
 
