@@ -111,8 +111,11 @@ def site() -> None:
 
 def paper() -> None:
     """Pages of a paper account that has traded for a few simulated days, wide and on a phone."""
-    folder = PROJECT / "data/env/quick/09_paper/run"
-    changed = f"paper.port={_free_port()},paper.metrics_port=0,paper.speed=36000,paper.rollout=conf/base/rollout.yml"
+    folder, plan = PROJECT / "data/env/quick/09_paper/run", "data/env/quick/09_paper/rollout.yml"
+    stages = (PROJECT / "conf/base/rollout.yml").read_text()
+    (PROJECT / plan).parent.mkdir(parents=True, exist_ok=True)
+    (PROJECT / plan).write_text(stages.replace(": data/09", ": data/env/quick/09"))
+    changed = f"paper.port={_free_port()},paper.metrics_port=0,paper.speed=36000,paper.rollout={plan}"
     command = [_tool("kedro"), "paper", "--env", "quick", "--new-run", "--params", changed]
     shutil.rmtree(folder, ignore_errors=True)
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL) as account:

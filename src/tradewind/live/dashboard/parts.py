@@ -124,7 +124,7 @@ def lines(series: Sequence[tuple[str, str, Sequence[float]]], label: str, height
         return "<p>a chart needs a few bars more</p>"
     low, high = min(known), max(known)
     span = (high - low) or max(abs(high), 1.0) * 1e-3
-    width, left, drawn = 900, 70, []
+    width, left, drawn = 900, 84, []
 
     def y(value: float) -> float:
         return 12 + (height - 24) * (1 - (value - low) / span)

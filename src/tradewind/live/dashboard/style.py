@@ -48,7 +48,7 @@ svg{display:block;width:100%;height:auto}
 code{font-size:13px;overflow-wrap:anywhere}
 form.row{display:flex;gap:8px;flex-wrap:wrap;align-items:center}
 .two{display:grid;gap:14px;grid-template-columns:1fr 1fr}
-@media (max-width:760px){.two{grid-template-columns:minmax(0,1fr)}main{padding:10px}
+@media (max-width:760px){svg text{font-size:20px}.two{grid-template-columns:minmax(0,1fr)}main{padding:10px}
 .banner form{margin-left:0;width:100%}.banner input{flex:1;min-width:0}
 th,td{padding-right:7px}}
 """
