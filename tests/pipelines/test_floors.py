@@ -67,16 +67,19 @@ def test_a_floor_that_is_promised_too_high_shows_in_scores_and_sentence(
     found = score_floors(raised, STUDY, 7)
     assert found.iloc[0]["floor_held_high"] < 0.93
     assert found.iloc[0]["saved_against_historical"] < scores.iloc[0]["saved_against_historical"]
-    page = draw_floors(raised, found, STUDY)
+    page = draw_floors(raised, found, STUDY, UNIVERSE)
     assert "further than 2 points off: all all" in page and "no group below" not in page
 
 
 def test_the_page_says_what_was_promised_and_what_came(floors: pd.DataFrame, scores: pd.DataFrame) -> None:
-    page = draw_floors(floors, scores, STUDY)
+    page = draw_floors(floors, scores, STUDY, UNIVERSE)
+    assert f"of {int(scores.iloc[0]['floors']):,} floors held" in page and "SIMULATED MARKET" not in page
+    simulated = UNIVERSE.model_copy(update={"venue": "simulated"})
+    assert "SIMULATED MARKET" in draw_floors(floors, scores, STUDY, simulated)
     assert "They are sharper than the quantile of past lows" in page and "the next 6 bars" in page
     assert all(f">{name}</h2>" in page for name in UNIVERSE.symbols) and "volatility high" in page
     few = score_floors(floors.head(300), STUDY.model_copy(update={"least_blocks": 50}), 7)
-    assert "There are too few days to say" in draw_floors(floors.head(300), few, STUDY)
+    assert "There are too few days to say" in draw_floors(floors.head(300), few, STUDY, UNIVERSE)
 
 
 def test_the_longest_horizon_within_the_floors_own_is_read_of_the_first_seed() -> None:

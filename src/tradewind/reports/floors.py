@@ -14,13 +14,14 @@ SHOWN_BARS = 500
 WITHIN = 0.02  # of the stated probability that the share which held may be off
 
 
-def render_floors_page(floors: pd.DataFrame, scores: pd.DataFrame, study: FloorStudy) -> str:
+def render_floors_page(floors: pd.DataFrame, scores: pd.DataFrame, study: FloorStudy, is_simulated: bool) -> str:
     """A self-contained page: a sentence, coverage by group, and the last floors of each symbol.
 
     Args:
         floors: `floor_study.floors_of` of all symbols.
         scores: `floor_study.score_floors`.
         study: what was promised.
+        is_simulated: whether the market is.
     """
     symbols = [
         {"id": f"floors-{number}", "name": symbol, "figure": div(_last_floors(rows.tail(SHOWN_BARS)))}
@@ -29,7 +30,7 @@ def render_floors_page(floors: pd.DataFrame, scores: pd.DataFrame, study: FloorS
     return render(
         "floors.html.j2", sentence=sentence(scores, study), model=study.model, rows=table(score_rows(scores)),
         horizon=study.rules.horizon_bars, probability=percent(study.rules.probability, 0), symbols=symbols,
-        block_days=number(study.block_days, 0),
+        block_days=number(study.block_days, 0), is_simulated=is_simulated,
     )  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def sentence(scores: pd.DataFrame, study: FloorStudy) -> str:
     """
     whole, promised = scores.iloc[0], study.rules.probability
     off = scores[(scores["floor_held"] - promised).abs() > WITHIN]
-    count = number(whole["floors"], 0)
+    count = number(int(whole["floors"]), 0)
     held = f"{percent(whole['floor_held'])} of {count} floors held ({percent(promised, 0)} promised)"
     apart = ", ".join(f"{row['by']} {row['group']} ({percent(row['floor_held'])})" for row in off.to_dict("records"))
     where = f"further than 2 points off: {apart}." if apart else "no group below is further than 2 points off."

@@ -109,7 +109,7 @@ def test_on_real_hours_floors_hold_by_symbol_volatility_and_year() -> None:
         bars = pd.read_parquet(SHARED / f"{each}USDT-1h.parquet").assign(symbol=each)
         widths = pd.DataFrame({"symbol": each, "timestamp": bars["timestamp"], "width": 1.0})  # says nothing
         tables.append(floors_of(bars, widths, FloorRules()))
-    rows = pd.concat(tables)
+    rows = pd.concat(tables, ignore_index=True)
     scores = score_floors(rows, FloorStudy(), np.random.default_rng(5))
     held = scores.set_index(["by", "group"])["from_bars_held"]
     assert held.between(0.93, 0.97).all(), held

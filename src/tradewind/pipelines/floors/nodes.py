@@ -56,12 +56,13 @@ def score_floors(floors: pd.DataFrame, study: FloorStudy, seed: int) -> pd.DataF
     return floor_study.score_floors(floors, study, np.random.default_rng([seed, 5]))
 
 
-def draw_floors(floors: pd.DataFrame, scores: pd.DataFrame, study: FloorStudy) -> str:
+def draw_floors(floors: pd.DataFrame, scores: pd.DataFrame, study: FloorStudy, universe: Universe) -> str:
     """The page of floors.
 
     Args:
         floors: of `say_floors`.
         scores: of `score_floors`.
         study: what was promised.
+        universe: whose venue says whether the market is simulated.
     """
-    return render_floors_page(floors, scores, study)
+    return render_floors_page(floors, scores, study, universe.venue == "simulated")
