@@ -191,6 +191,13 @@ FAULTS = [
         "",
         "tests/operations/journal/test_fence.py -k unfinished",
     ),
+    Fault(
+        "weeks that are asked for begin on Thursdays",
+        "data/quality/grid.py",
+        "anchor = int(opened_ms[0]) % bar_ms",
+        "anchor = 0",
+        "tests/data/quality/test_runs.py -k weeks",
+    ),
     # roles
     Fault(
         "the first instant of a test in the fold before",
@@ -234,6 +241,13 @@ FAULTS = [
         'if order.kind == "limit" and abs(',
         "if abs(",
         "tests/trading/risk/test_gate.py -k tick",
+    ),
+    Fault(
+        "next to nothing is a lot",
+        "trading/risk/gate.py",
+        " or round(lots) == 0 else None",
+        " else None",
+        "tests/trading/risk/test_gate.py -k no_lot",
     ),
     Fault(
         "halted before all is closed",
