@@ -198,6 +198,13 @@ FAULTS = [
         "anchor = 0",
         "tests/data/quality/test_runs.py -k weeks",
     ),
+    Fault(
+        "a symbol leaves a day before its last",
+        "market/universe.py",
+        "_midnight_ms(member.until + timedelta(days=1))",
+        "_midnight_ms(member.until)",
+        "tests/market/test_universe.py -k both_days",
+    ),
     # roles
     Fault(
         "the first instant of a test in the fold before",
