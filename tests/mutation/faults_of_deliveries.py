@@ -212,6 +212,13 @@ FAULTS = [
         "slice(None)",
         "tests/metrics/test_returns.py",
     ),
+    Fault(
+        "a journal that is being written looks idle",
+        "operations/journal/journal.py",
+        "    except OSError:\n        return True\n    finally:",
+        "    except OSError:\n        return False\n    finally:",
+        "tests/operations/journal/test_journal.py -k in_use",
+    ),
     # roles
     Fault(
         "the first instant of a test in the fold before",
