@@ -74,7 +74,7 @@ def test_what_a_node_would_refuse_late_is_refused_before_any() -> None:
             order_book={"book": {"timeframe": "1q"}},
         )  # fmt: skip
     for word in (
-        "universe.side_series holds a series twice", "rules.horizon_bars", "each way once", "targets would grow",
+        "universe.side_series holds a series twice", "rules.horizon_bars", "each way once", "nothing would be scaled",
         "evaluation.robustness.entry_thresholds.1", "evaluation.robustness.capitals.0", "a name of their own each",
         "order_book.book.timeframe",
     ):  # fmt: skip

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
@@ -48,3 +49,14 @@ def test_timeframes_have_durations() -> None:
 def test_a_timeframe_that_is_none_is_refused(timeframe: str) -> None:
     with pytest.raises(BadParameters, match="timeframe"):
         bar_duration(timeframe)
+
+
+def test_both_days_of_a_membership_are_in_it() -> None:
+    day_ms = 86_400_000
+    members = {"A": {"since": "2024-01-02", "until": "2024-01-05"}, "B": {"until": "2024-01-05"}, "C": {}}
+    universe = Universe(venue="v", symbols=("A", "B", "C", "D"), timeframe="1h", members=members)
+    first, after = (int(pd.Timestamp(day, tz="UTC").timestamp()) * 1000 for day in ("2024-01-02", "2024-01-06"))
+    assert universe.ends_ms == {"A": after, "B": after}
+    assert universe.lifetime_ms("A") == (first, after) and after - first == 4 * day_ms
+    assert universe.lifetime_ms("B") == (0, after)
+    assert universe.lifetime_ms("C") == universe.lifetime_ms("D") and universe.lifetime_ms("D")[1] > 10**15

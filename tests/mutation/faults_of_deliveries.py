@@ -191,6 +191,34 @@ FAULTS = [
         "",
         "tests/operations/journal/test_fence.py -k unfinished",
     ),
+    Fault(
+        "weeks that are asked for begin on Thursdays",
+        "data/quality/grid.py",
+        "anchor = int(opened_ms[0]) % bar_ms",
+        "anchor = 0",
+        "tests/data/quality/test_runs.py -k weeks",
+    ),
+    Fault(
+        "a symbol leaves a day before its last",
+        "market/universe.py",
+        "_midnight_ms(member.until + timedelta(days=1))",
+        "_midnight_ms(member.until)",
+        "tests/market/test_universe.py -k both_days",
+    ),
+    Fault(
+        "days of bars that are not in order",
+        "metrics/returns.py",
+        'np.argsort(day, kind="stable") if np.any(np.diff(day) < 0) else slice(None)',
+        "slice(None)",
+        "tests/metrics/test_returns.py",
+    ),
+    Fault(
+        "a journal that is being written looks idle",
+        "operations/journal/journal.py",
+        "    except OSError:\n        return True\n    finally:",
+        "    except OSError:\n        return False\n    finally:",
+        "tests/operations/journal/test_journal.py -k in_use",
+    ),
     # roles
     Fault(
         "the first instant of a test in the fold before",
@@ -234,6 +262,13 @@ FAULTS = [
         'if order.kind == "limit" and abs(',
         "if abs(",
         "tests/trading/risk/test_gate.py -k tick",
+    ),
+    Fault(
+        "next to nothing is a lot",
+        "trading/risk/gate.py",
+        " or round(lots) == 0 else None",
+        " else None",
+        "tests/trading/risk/test_gate.py -k no_lot",
     ),
     Fault(
         "halted before all is closed",

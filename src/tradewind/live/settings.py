@@ -18,9 +18,11 @@ class Exposure(Parameters):
     scale_to: Positive = 0.8
 
     @model_validator(mode="after")
-    def _shrinks(self) -> "Exposure":
+    def _scales_whatever_is_above(self) -> "Exposure":
         if self.scale_to > self.above:
-            raise ValueError(f"scale_to {self.scale_to:g} is beyond above {self.above:g}: targets would grow")
+            raise ValueError(
+                f"scale_to {self.scale_to:g} is beyond above {self.above:g}: nothing would be scaled between"
+            )
         return self
 
 

@@ -46,7 +46,7 @@ def lines_of(content: bytes) -> list[bytes]:
     """The lines, read by nothing of ours."""
     if content[:2] == b"\x1f\x8b":
         content = gzip.decompress(content)
-    for mark, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+    for mark, name in ((b"\xff\xfe\0\0", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
             content = content.decode(name).encode()
     return content.removeprefix(b"\xef\xbb\xbf").splitlines()

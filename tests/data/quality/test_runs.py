@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 
 from tests.data.quality.conftest import HOUR, START, delivered, received
@@ -47,3 +48,13 @@ def test_a_span_between_the_grid_points_is_rounded_inwards() -> None:
     bars, _, _ = received(delivered(10))
     grid = grid_of(bars, (START + HOUR // 2, START + 3 * HOUR + 1))  # opens at 1, 2 and 3
     assert (grid.first_ms, grid.expected, grid.missing) == (START + HOUR, 3, 0)
+
+
+def test_weeks_that_are_asked_for_begin_where_the_bars_do() -> None:
+    """Not where weeks counted from 1970 would, which was a Thursday."""
+    week, monday = 7 * 24 * HOUR, 1_704_067_200_000  # 2024-01-01
+    opened = monday + np.array([0, 1, 3]) * week
+    bars = pd.DataFrame({"timeframe": "1w", "open_time": pd.DatetimeIndex(opened.astype("datetime64[ms]"), tz="UTC")})
+    grid = grid_of(bars, (monday - 2 * week, monday + 4 * week))
+    assert (grid.first_ms, grid.end_ms) == (monday - 2 * week, monday + 4 * week)
+    assert (grid.expected, grid.missing) == (6, 3)

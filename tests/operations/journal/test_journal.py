@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.operations.journal.anchors import drop_anchor, verify
-from tradewind.operations.journal.journal import Entry, Journal, read
+from tradewind.operations.journal.journal import Entry, Journal, is_in_use, read
 from tradewind.operations.journal.records import canonical, plain
 
 KINDS = 3
@@ -63,6 +63,16 @@ def test_reading_on_begins_after_the_record_that_was_read_last(tmp_path: Path) -
     with Journal(path) as journal:
         journal.append([Entry("a", {"number": one}) for one in range(4)], 1)
     assert [[one.seq for one in read(path, after)] for after in (0, 2, 4)] == [[1, 2, 3, 4], [3, 4], []]
+
+
+def test_a_journal_is_in_use_as_long_as_its_writer_has_it_open(tmp_path: Path) -> None:
+    """A backup leaves alone what a running system writes."""
+    path = tmp_path / "journal.jsonl"
+    assert not is_in_use(path)
+    with Journal(path) as journal:
+        journal.append([Entry("a", {})], 1)
+        assert is_in_use(path)
+    assert not is_in_use(path)
 
 
 def test_the_same_records_are_the_same_bytes(tmp_path: Path) -> None:

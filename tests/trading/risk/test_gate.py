@@ -255,3 +255,11 @@ def test_only_a_limit_has_to_stand_on_a_tick() -> None:
     between = order._replace(price=100.005)
     assert check(between, view, LIMITS) is None
     assert check(between._replace(kind="limit"), view, LIMITS) == gate.Rejected("tick_size", 0.01, 100.005)
+
+
+def test_next_to_nothing_is_no_lot_where_the_venue_sets_no_minimum() -> None:
+    order, view = good()
+    free = Instrument(symbol="AAA", tick_size=0.01, lot_size=0.001)
+    view = dataclasses.replace(view, instruments={"AAA": free, "BBB": free})
+    assert check(order._replace(units=1e-10), view, LIMITS) == gate.Rejected("lot_size", 0.001, 1e-10)
+    assert check(order._replace(units=0.001), view, LIMITS) is None
