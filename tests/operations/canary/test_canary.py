@@ -173,7 +173,7 @@ def test_a_pair_that_drifts_apart_for_weeks_is_given_patience_and_one_that_does_
 
 
 def test_walk_forwards_that_are_too_short_to_say_are_given_the_most_patience() -> None:
-    market = Market(6, 2 * 10 * 250)
+    market = Market(6, 2 * 10 * 300)
     found = measured(market.champion, market.honest)
     assert found is not None and patient(found, market.champion, market.honest).patience == 1.0
     few = slice(None, 2 * 9 * 200)
@@ -275,6 +275,17 @@ def test_beside_a_champion_that_says_nothing_a_canary_is_compared_with_its_own_p
     for faulty in (5 * market.honest, np.full(DECISIONS, 0.001)):
         found = taken(faulty)
         assert found is not None and found[0] == "spread"
+
+
+def test_two_that_always_say_the_same_are_left_alone() -> None:
+    """Both found nothing to learn, and say how often each label came."""
+    said = np.stack([forecast(0.03)] * 500)
+    expected = on_past_rows(said, said)
+    checks = FastChecks(RULES, expected, BASELINE_MS)
+    assert checks.begun(None) is None
+    assert all(checks.compare(0.03, 0.03) is None for _ in range(DECISIONS))
+    wider = (checks.compare(0.03, 0.3) for _ in range(DECISIONS))
+    assert any(wider)
 
 
 def test_routing_keeps_days_whole_and_its_share() -> None:
