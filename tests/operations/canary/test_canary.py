@@ -277,6 +277,17 @@ def test_beside_a_champion_that_says_nothing_a_canary_is_compared_with_its_own_p
         assert found is not None and found[0] == "spread"
 
 
+def test_two_that_always_say_the_same_are_left_alone() -> None:
+    """Both found nothing to learn, and say how often each label came."""
+    said = np.stack([forecast(0.03)] * 500)
+    expected = on_past_rows(said, said)
+    checks = FastChecks(RULES, expected, BASELINE_MS)
+    assert checks.begun(None) is None
+    assert all(checks.compare(0.03, 0.03) is None for _ in range(DECISIONS))
+    wider = (checks.compare(0.03, 0.3) for _ in range(DECISIONS))
+    assert any(wider)
+
+
 def test_routing_keeps_days_whole_and_its_share() -> None:
     chosen = [is_canarys(7, f"SIM{symbol}", day * DAY_MS, 0.05) for symbol in range(20) for day in range(500)]
     assert 0.04 < np.mean(chosen) < 0.06

@@ -75,8 +75,10 @@ def on_past_rows(
         return None
     found = measured(edges[:, 0], edges[:, 1])
     if found is None:
-        deviation, other = np.maximum(edges.std(axis=0), STILL).tolist()
-        found = Expectation(0.5, other / deviation, 0.0, deviation)
+        # Around zero, as a trial measures them: one that always says the same small edge goes on saying it.
+        deviation, other = np.maximum(np.sqrt((edges**2).mean(axis=0)), STILL).tolist()
+        stopped = edges[:, 0].std() >= STILL
+        found = Expectation(0.5, 0.0 if stopped else other / deviation, 0.0, deviation)
     return found._replace(patience=patience)
 
 
