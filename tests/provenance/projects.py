@@ -116,7 +116,9 @@ class Small:
                     made: Any = [project.origin(name).fingerprint] if name != "ledger" else self._tried(path)
                     if name == "models":
                         made = {"0": made[0]}
-                        (path.parent / "folds" / made["0"][:24]).mkdir(parents=True, exist_ok=True)
+                        kept = path.parent / "folds" / made["0"][:24]
+                        kept.mkdir(parents=True, exist_ok=True)
+                        (kept / "manifest.json").write_text("{}")
                     path.write_text(json.dumps(made))
             project.record(node, env)
 

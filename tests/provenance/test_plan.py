@@ -2,6 +2,7 @@
 
 import copy
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,7 @@ def test_edited_drawing_is_drawn_anew_and_stops_no_stage_that_reads_tables(made:
 
 def test_models_that_were_deleted_from_their_store_are_trained_anew(made: Small) -> None:
     (kept,) = (made.folder / "data/folds").iterdir()
-    kept.rmdir()
+    shutil.rmtree(kept)
     assert names(plan(made).make) == ["train"]
 
 

@@ -158,7 +158,7 @@ def minutes(seed: int, count: int) -> pd.DataFrame:
 def trial_of(parent: Bundle, made: Bundle, ahead: pd.DataFrame) -> tuple[str, float]:
     """How a trial of minutes ends, and the canary's mean gain in log loss."""
     forecasts = parent.array(WALK_FORWARD), made.array(WALK_FORWARD)
-    expected = expectation(in_common(*forecasts))
+    expected = expectation(*forecasts)
     assert expected is not None
     checks = FastChecks(TRIAL, patient(expected, *in_common(*forecasts).T), 1.0)
     slow = SlowTest(TRIAL, TERMS.horizon_bars, MINUTE)
