@@ -21,6 +21,9 @@ from tradewind.serving.variants import Variant
 from tradewind.trading.decision.protocols import Decision
 
 Floats = NDArray[np.float64]
+# Evidence of settled labels for a canary, with which nobody asks it to be like the champion: one that is no better gets
+# there in at most half of the trials (Ville 1939), an inverted one hardly ever, and long after the first decisions.
+VOUCHED = 2.0
 KEPT = 5000  # timestamps whose labels may still settle
 
 
@@ -121,6 +124,7 @@ class Trial:
                 at_ms, np.stack([one for one, _ in pairs]), np.stack([two for _, two in pairs]),
                 np.array([labels[symbol] for symbol in symbols]),
             )  # fmt: skip
+            self.checks.is_vouched = self.slow.e_value >= VOUCHED
         return len(symbols)
 
     def _inputs(self) -> dict[tuple[int, str], NDArray[np.float32]]:

@@ -183,6 +183,17 @@ def test_walk_forwards_that_are_too_short_to_say_are_given_the_most_patience() -
     assert patient(found, market.champion, market.champion).patience == 1.0
 
 
+def test_while_settled_labels_speak_for_it_no_likeness_is_asked_and_other_faults_are_found() -> None:
+    checks = FastChecks(RULES, EXPECTED, BASELINE_MS, is_vouched=True)
+    assert not any(checks.observe(one) for one in FAULTY["inverted"](Market(3)))
+    checks.is_vouched = False  # they speak for it no longer
+    assert any(checks.observe(one) for one in FAULTY["inverted"](Market(3)))
+    for fault, check in (("nan", "non-finite"), ("24 h stale", "freshness"), ("slow", "latency"), ("failing", "error")):
+        checks = FastChecks(RULES, EXPECTED, BASELINE_MS, is_vouched=True)
+        assert any(checks.observe(one) for one in FAULTY[fault](Market(3)))
+        assert checks.tripped is not None and checks.tripped.check == check
+
+
 def test_patience_takes_back_fewer_honest_ones_and_an_inverted_one_still() -> None:
     slower = FastChecks(RULES, EXPECTED._replace(patience=3.0), BASELINE_MS)
     market = Market(3)

@@ -76,13 +76,23 @@ class Sequential:
 
 @dataclass
 class FastChecks:
-    """All checks of one trial, in the order of its decisions."""
+    """All checks of one trial, in the order of its decisions.
+
+    Attributes:
+        rules: of the trial.
+        expected: what an honest canary has in common with the champion; None where nothing is known.
+        baseline_p99_ms: of the canary's latency where it was made.
+        decisions: how many there were.
+        tripped: why the canary is to be taken back, if it is.
+        is_vouched: whether settled labels speak for the canary now: they know more than a likeness to the champion.
+    """
 
     rules: CanaryRules
     expected: Expectation | None
     baseline_p99_ms: float
     decisions: int = 0
     tripped: Tripped | None = None
+    is_vouched: bool = False
     _signs: Sequential = field(init=False)
     _latency: Sequential = field(init=False)
     _sums: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
@@ -154,6 +164,8 @@ class FastChecks:
 
         Where they have no common ground the canary's spread is compared with its own on past rows, and nothing else.
         """
+        if self.is_vouched:
+            return None
         if self.expected is None or self.expected.is_comparable:
             return self._sign(mine, theirs) or self._spread(mine, theirs, self.expected or UNKNOWN)
         own = max(self.expected.ratio * self.expected.deviation, STILL)
