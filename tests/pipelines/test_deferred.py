@@ -105,3 +105,9 @@ def test_a_deferred_function_is_pickled_called_and_shown_as_a_function_is() -> N
     assert inspect.isfunction(function)  # Kedro-Viz asks this, and then for the code and its file
     assert inspect.getsource(function).startswith("def gather_cards(*cards")
     assert inspect.getfile(function).endswith("pipelines/listing.py")
+
+
+def test_kedro_viz_finds_the_code_of_every_node(nodes: list[Node]) -> None:
+    looked_at = pytest.importorskip("kedro_viz.models.flowchart.model_utils")._extract_wrapped_func
+    for node in nodes:
+        assert f"def {node.func.__name__}(" in inspect.getsource(looked_at(node.func))

@@ -105,6 +105,11 @@ class NodeFunction:
         code: CodeType = self._function.__code__
         return code
 
+    @property
+    def __closure__(self) -> Any:
+        """What it closes over; Kedro-Viz looks for a wrapped function there."""
+        return self._function.__closure__
+
     @cached_property
     def __signature__(self) -> Signature:
         """Parameters in their order, annotations as text."""
