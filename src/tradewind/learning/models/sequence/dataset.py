@@ -36,8 +36,7 @@ class Targets:
 class TradingDataset(Dataset[Batch]):
     """Sliding windows that never leave their symbol or cross a gap, with the targets of their last row.
 
-    Indexed by a window's place or by an array of places; the latter is how batches are made. `windows.values` may lie
-    in a file (`mapped_matrix.py`): only the rows of a batch are read then.
+    Indexed by a window's place or by an array of places; the latter is how batches are made.
     """
 
     def __init__(self, windows: Windows, targets: Targets) -> None:
