@@ -77,13 +77,13 @@ class Standardiser(BaseModel):
 
 @dataclass(frozen=True)
 class Windows:
-    """`values` (rows, features) in the order of symbol and time, in memory or mapped from a file, and the rows of it
+    """`values` (rows, features) in the order of symbol and time, and the rows of it
     that end a whole window.
 
     `ends` are places in `values`; `source` the places of the same rows in the table that they came from.
     """
 
-    values: Floats | Any
+    values: Floats
     ends: Rows
     source: Rows
     length: int
