@@ -4,7 +4,9 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -88,6 +90,36 @@ def make_folder(folder: Path) -> None:
         except OSError as error:
             raise explain(folder, error) from error
         _sync(folder.parent)
+
+
+@contextmanager
+def new_folder(place: Path, contents: Mapping[str, bytes]) -> Iterator[Path]:
+    """A temporary folder beside `place` with these files, each on the disk, which the block renames to `place`.
+
+    What the block has not renamed is removed afterwards.
+
+    Args:
+        place: the folder to be.
+        contents: of its files, by name.
+
+    Raises:
+        TemporaryOutage: the disk is full or fails, here or in the block.
+        BadParameters: this user may not write there.
+    """
+    try:
+        make_folder(place.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=place.parent))
+        try:
+            for name, content in contents.items():
+                with (temporary / name).open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise explain(place, error) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -84,12 +84,12 @@ class Two:
         return [record.kind for record in read(self.folder / "journal.jsonl")]
 
     def units(self) -> dict[str, float]:
-        return {name: units for name, units in self.account.units.items() if abs(units) > 1e-9}
+        return {name: units for name, units in self.account.money.units.items() if abs(units) > 1e-9}
 
     def check(self) -> None:
         """What the account says it holds is what the venues do, and every order was written down before it was sent."""
         for name, venue in self.venues.items():
-            held = self.account.units.get(f"{name} BTC/USDT", 0.0)
+            held = self.account.money.units.get(f"{name} BTC/USDT", 0.0)
             assert held == pytest.approx(venue.standing().positions.get("BTCUSDT", 0.0), abs=1e-9)
 
 
@@ -311,7 +311,7 @@ def test_two_local_servers_are_two_venues(tmp_path: Path, fault: str) -> None:
         assert sum(held.values()) == pytest.approx(0.0, abs=0.001)  # but for fees that are taken in the coin
         assert (held["east"] == pytest.approx(0.0, abs=0.001)) == (fault == "refused")
         for name, units in held.items():
-            assert trader.orders.account.units.get(f"{name} BTC/USDT", 0.0) == pytest.approx(units, abs=1e-8)
+            assert trader.orders.account.money.units.get(f"{name} BTC/USDT", 0.0) == pytest.approx(units, abs=1e-8)
         purposes = [record.body["purpose"] for record in read(tmp_path / "journal.jsonl") if record.kind == "order"]
         assert purposes[:2] == ["open", "open"]
         assert purposes[2:] == (["hedge", "unwind"] if fault == "refused" else [])

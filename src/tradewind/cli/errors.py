@@ -82,7 +82,7 @@ def plainly(command: click.Command) -> click.Command:
 
 
 def _parsed(command: Any, ctx: click.Context, args: list[str]) -> list[str]:
-    """Arguments that are left over; an option without its value is refused: for Kedro it were the default."""
+    """Arguments that are left over; an option without its value is refused, since Kedro would take its default."""
     left: list[str] = type(command).parse_args(command, ctx, args)
     typed = click.core.ParameterSource.COMMANDLINE
     for option in command.params:

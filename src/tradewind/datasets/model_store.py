@@ -7,7 +7,6 @@ holds it, too.
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from tradewind.atomic import explain, make_folder, write_bytes
+from tradewind.atomic import new_folder, write_bytes
 from tradewind.errors import BadModel
 
 MANIFEST = "manifest.json"
@@ -57,22 +56,10 @@ class FolderModelStore:
         place = self._place(key)
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
         manifest = json.dumps({"key": key, "sha256": hashes, "about": about}, indent=1).encode()
-        try:
-            make_folder(self._folder)
-            temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
-            try:
-                for name, content in (*files.items(), (MANIFEST, manifest)):
-                    with (temporary / name).open("wb") as file:
-                        file.write(content)
-                        file.flush()
-                        os.fsync(file.fileno())
-                self.forget(key)
-                write_bytes(seal_of(place), hashlib.sha256(manifest).hexdigest().encode())
-                temporary.rename(place)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-        except OSError as error:
-            raise explain(place, error) from error
+        with new_folder(place, {**files, MANIFEST: manifest}) as temporary:
+            self.forget(key)
+            write_bytes(seal_of(place), hashlib.sha256(manifest).hexdigest().encode())
+            temporary.rename(place)
 
     def forget(self, key: str) -> None:
         """Drop what is kept under `key`, if anything; a kill meanwhile leaves it whole or gone."""

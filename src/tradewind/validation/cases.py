@@ -13,7 +13,7 @@ from tradewind.parameters import Parameters
 WORLD_SEED = 210_000  # of the first null world's coin
 PLANTED, LENGTH = 200_000, 10_000  # from the first seed to that of planted markets, and from one length to the next
 YEAR = 365
-RULES_VERSION = 3  # higher where the verdict's test or what an outcome tells changed: older outcomes do not count
+RULES_VERSION = 3  # higher where the verdict's test or the fields of an outcome changed: older outcomes do not count
 World = Literal["simulated", "sign_flipped", "block_shuffled"]
 MadeOfCandles = Literal["sign_flipped", "block_shuffled"]
 _JUDGED_BY = ("data_engineering", "feature_engineering", "classifier", "evaluation", "trading")
@@ -32,7 +32,7 @@ class Case(BaseModel):
 
     @property
     def key(self) -> str:
-        """What tells the case from all others."""
+        """The identifier of the case."""
         return f"{self.world}, edge {self.edge:g}, {self.days} days, {self.n_symbols} symbols, seed {self.seed}"
 
 
@@ -170,7 +170,7 @@ def with_features(parameters: Mapping[str, Any], form: TruthForm, side_series: S
 
 
 def identity(parameters: Mapping[str, Any]) -> str:
-    """What tells these parameters from others: outcomes under different ones must not be mixed.
+    """An identifier of these parameters: outcomes under different ones must not be mixed.
 
     Args:
         parameters: what Kedro loads, with the form's features.

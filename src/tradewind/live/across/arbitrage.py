@@ -123,7 +123,7 @@ class PairTrader:
 
     def _steps(self, best: Opportunity) -> Steps:
         of = [self.orders.instruments[leg.market] for leg in best.legs]
-        prices = [self.orders.account.prices[leg.market] for leg in best.legs]
+        prices = [self.orders.account.money.marks[leg.market] for leg in best.legs]
         lot = max(one.lot_size for one in of)
         smallest = max(max(one.min_quantity, one.min_notional / price) for one, price in zip(of, prices, strict=True))
         return Steps(lot, max(smallest, lot))

@@ -51,8 +51,8 @@ async def polled(
     """
 
     async def one(name: str, rest: BinanceRest) -> tuple[str, tuple[Levels, Levels]]:
-        told = await rest.get("/api/v3/depth", symbol=pair.symbol, limit=rules.most_seen)
-        bids, asks = ([(float(price), float(size)) for price, size in told[side]] for side in ("bids", "asks"))
+        depth = await rest.get("/api/v3/depth", symbol=pair.symbol, limit=rules.most_seen)
+        bids, asks = ([(float(price), float(size)) for price, size in depth[side]] for side in ("bids", "asks"))
         return name, (bids, asks)
 
     while True:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tradewind.errors import BadParameters
+from tradewind.live.accounts.paper import PaperState
 from tradewind.live.across.account import PairAccount
 from tradewind.live.orders.states import CANCELLED, REFUSED, OrderState, Report, apply_report
 from tradewind.live.venue.paper import Broker
@@ -45,7 +46,7 @@ class GatedOrders:
         """
         self.places, self.limits, self._is_halted = dict(places), limits, is_halted
         self.instruments = {name: place.instrument for name, place in places.items()}
-        self.account, self.capital = PairAccount(capital), capital
+        self.account, self.capital = PairAccount(PaperState(capital)), capital
         self.markets: dict[str, Market] = {}
         self.counts = {"rejected": 0, "alarms": 0}
         self.now_ms = now_ms
@@ -66,7 +67,7 @@ class GatedOrders:
         if about["markets"] != sorted(self.places):
             raise BadParameters(f"{path} is of {', '.join(about['markets'])}: choose another folder")
         self.run, self.capital = about["run"], about["capital"]
-        self.account.cash = self.capital
+        self.account.money.cash = self.capital
         for record in self.records:
             self._replay(record)
 
@@ -96,7 +97,7 @@ class GatedOrders:
         self.markets = {market.name: market for market in markets if market.name in self.places}
         for name, market in self.markets.items():
             if len(market.asks.prices) and len(market.bids.prices):
-                self.account.prices[name] = float(market.asks.prices[0] + market.bids.prices[0]) / 2
+                self.account.money.marks[name] = float(market.asks.prices[0] + market.bids.prices[0]) / 2
                 self.account.seen_ms[name] = now_ms - int(market.asks.age_s * 1000)
 
     def poll(self, now_ms: int) -> None:
@@ -113,7 +114,8 @@ class GatedOrders:
         account, before = self.account, self.account.risk.mode
         if self._is_halted():
             account.risk = fault(account.risk, "HALT file", now_ms)
-        if account.risk.mode != HALTED and set(account.prices) >= {name for name, one in account.units.items() if one}:
+        held = {name for name, units in account.money.units.items() if units}
+        if account.risk.mode != HALTED and set(account.seen_ms) >= held:
             account.risk, _ = read_equity(account.risk, account.equity, now_ms, self.limits)
         if account.risk.mode != before:
             self.write("state_changed", account.risk.to_body())
@@ -132,7 +134,7 @@ class GatedOrders:
             return refused
         state = OrderState(
             order.client_id, order.symbol, order.units, order.price, order.kind, purpose,
-            account.prices[order.symbol], self.now_ms,
+            account.money.marks[order.symbol], self.now_ms,
         )  # fmt: skip
         self.write("sending", {**order._asdict(), "purpose": purpose, "decided": state.decided})
         account.orders[order.client_id] = state
@@ -173,7 +175,7 @@ class GatedOrders:
         book = None if seen is None else seen.asks if buys else seen.bids
         if book is not None and len(book.prices):
             return float(book.prices[0])
-        return self.account.prices.get(market, 0.0)
+        return self.account.money.marks.get(market, 0.0)
 
     def _take(self, report: Report) -> None:
         """Bring an order up to date; a fill is written down and counted once."""

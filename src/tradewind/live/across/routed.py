@@ -74,8 +74,9 @@ class RoutedOrder:
         self.orders.poll(now_ms)
         if self.is_over:
             return
-        if not np.isfinite(self.arrival) and self.orders.account.prices:
-            self.arrival = float(np.mean(list(self.orders.account.prices.values())))
+        account = self.orders.account
+        if not np.isfinite(self.arrival) and account.seen_ms:
+            self.arrival = float(np.mean([account.money.marks[name] for name in account.seen_ms]))
         self._look_after(now_ms)
         is_late = now_ms >= self.deadline_ms
         left = self.units - self.done - self.under_way

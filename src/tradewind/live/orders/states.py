@@ -1,6 +1,6 @@
 """An order from its intent to its end. One of which nothing is heard is neither dead nor alive: it is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -54,6 +54,17 @@ class OrderState:
     def from_body(cls, body: Mapping[str, Any]) -> "OrderState":
         """The order again."""
         return cls(**body)
+
+
+def open_units(orders: Iterable[OrderState]) -> tuple[dict[str, float], dict[str, float]]:
+    """Units that open orders may still buy and may still sell, by symbol, both positive."""
+    buying: dict[str, float] = {}
+    selling: dict[str, float] = {}
+    for order in orders:
+        if order.is_open and order.left:
+            side = buying if order.left > 0 else selling
+            side[order.symbol] = side.get(order.symbol, 0.0) + abs(order.left)
+    return buying, selling
 
 
 class Report(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tradewind.live.orders.executors import Executor, Quote, Wish, step_executor
-from tradewind.live.orders.states import SENT, UNKNOWN, OrderState
+from tradewind.live.orders.states import SENT, UNKNOWN, OrderState, open_units
 from tradewind.live.session.events import Output
 from tradewind.live.session.state import SessionState
 from tradewind.operations.journal.records import plain
@@ -194,12 +194,7 @@ def _send(
 
 def view_of(session: Session, state: SessionState) -> RiskView:
     """What the risk gate sees."""
-    buying: dict[str, float] = {}
-    selling: dict[str, float] = {}
-    for order in state.orders.values():
-        if order.is_open and order.left:
-            side = buying if order.left > 0 else selling
-            side[order.symbol] = side.get(order.symbol, 0.0) + abs(order.left)
+    buying, selling = open_units(state.orders.values())
     prices = {
         name: (state.quotes[name].last if name in state.quotes else state.gap.closes.get(name, 0.0))
         for name in session.symbols

@@ -4,13 +4,11 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import stat
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from tradewind.atomic import explain, make_folder
+from tradewind.atomic import new_folder
 from tradewind.errors import BadModel
 
 Files = dict[str, bytes]
@@ -64,22 +62,10 @@ def write_bundle(folder: Path, files: Files) -> str:
     if place.exists():
         read_bundle(place, identity)
         return identity
-    try:
-        make_folder(folder)
-        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
-        try:
-            for name, content in (*files.items(), (MANIFEST, manifest)):
-                with (temporary / name).open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-            temporary.chmod(0o755)
-            temporary.rename(place)
-            _sync(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise explain(place, error) from error
+    with new_folder(place, {**files, MANIFEST: manifest}) as temporary:
+        temporary.chmod(0o755)
+        temporary.rename(place)
+        _sync(folder)
     return identity
 
 

@@ -42,7 +42,7 @@ class Work(Protocol):
         """The model that would be deployed."""
 
     def beside(self, champion: Bundle) -> Beside | None:
-        """The champion and that model on the bars since the champion's training; None where it cannot be told."""
+        """The champion and that model on the bars since the champion's training; None where they cannot be compared."""
 
     def deploy(self) -> int:
         """Refit it and register it; its version."""

@@ -6,9 +6,9 @@ control policies by stochastic value gradients") it has none. The price's own no
 since the agent is not shown the price: training leaves it out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from tradewind.trading.execution.worlds.impact import Floats, View, advance, arr
 from tradewind.trading.execution.worlds.optimal import Regimes
 from tradewind.trading.execution.worlds.tasks import AgentRules, ImpactTask, SwitchingTask
 
+Network = TypeVar("Network", bound=nn.Module)
 # Places in `impact.numbers` that are varied: spread, permanent, transient, temporary, square root, innovation of the
 # signal, penalty, noise of the fills.
 VARIED = [0, 1, 3, 5, 6, 9, 10, 11]
@@ -100,28 +101,62 @@ def train(task: ImpactTask | SwitchingTask, rules: AgentRules, seed: list[int]) 
         BadModel: the cost is no number any more.
     """
     generator, scales = np.random.default_rng(seed), scales_of(task)
+    network = seeded(lambda: ScheduleNetwork(scales.steps + SHOWN, rules.hidden), generator)
+    found = descend(
+        network, lambda: _episodes(network, task, rules, scales, generator), rules.updates, rules.learning_rate,
+        "lower the quantity or agents.learning_rate",
+    )  # fmt: skip
+    return Trained(to_onnx(network, scales.steps + SHOWN), scales, found.lowest, found.highest, found.costs)
+
+
+def seeded(make: Callable[[], Network], generator: np.random.Generator) -> Network:
+    """A network whose first weights follow from the generator, and from nothing else that torch has drawn."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator.integers(2**31)))
-        network = ScheduleNetwork(scales.steps + SHOWN, rules.hidden)
-    optimiser = torch.optim.Adam(network.parameters(), lr=rules.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, rules.updates)
-    lowest, highest, costs = np.full(SHOWN, np.inf), np.full(SHOWN, -np.inf), np.zeros(rules.updates)
-    unit = 1.0
+        return make()
+
+
+class Descent(NamedTuple):
+    """What a training saw: the least and the most of each observation, and the mean cost of each update, in units of
+    the first."""
+
+    lowest: Floats
+    highest: Floats
+    costs: Floats
+
+
+def descend(
+    network: nn.Module, episodes: Callable[[], tuple[Tensor, Floats]], updates: int, learning_rate: float, remedy: str
+) -> Descent:
+    """Lower the mean cost of episodes by its gradient (Adam, the rate falling as a half cosine; Kingma and Ba 2015).
+
+    Args:
+        network: whose weights change.
+        episodes: new ones at each call: their mean cost, and what the network was shown, (rows, observations).
+        updates: how many.
+        learning_rate: of the first.
+        remedy: what to do where the cost is no number any more.
+
+    Raises:
+        BadModel: it is none.
+    """
+    optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
+    seen, costs, unit = list[Floats](), np.zeros(updates), 1.0
     with one_thread():
-        for update in range(rules.updates):
-            cost, shown = _episodes(network, task, rules, scales, generator)
-            if update == 0:
-                unit = abs(cost.item()) or 1.0
+        for update in range(updates):
+            cost, shown = episodes()
+            unit = (abs(cost.item()) or 1.0) if update == 0 else unit
             costs[update] = cost.item() / unit
             if not np.isfinite(costs[update]):
-                raise BadModel(f"update {update}: the cost is no number: lower the quantity or agents.learning_rate")
-            lowest, highest = np.minimum(lowest, shown.min(axis=0)), np.maximum(highest, shown.max(axis=0))
+                raise BadModel(f"update {update}: the cost is no number: {remedy}")
+            seen += [shown.min(axis=0), shown.max(axis=0)]
             optimiser.zero_grad()
             (cost / unit).backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-    return Trained(to_onnx(network, scales.steps + SHOWN), scales, lowest, highest, costs)
+    return Descent(np.min(seen, axis=0), np.max(seen, axis=0), costs)
 
 
 def _episodes(

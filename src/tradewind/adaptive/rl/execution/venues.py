@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tradewind.adaptive.rl.execution.training import ScheduleNetwork, one_thread
+from tradewind.adaptive.rl.execution.training import ScheduleNetwork, descend, seeded
 from tradewind.adaptive.rl.exporting import to_onnx
-from tradewind.errors import BadModel
 from tradewind.learning.models.sequence.exported import make_session
 from tradewind.trading.execution.worlds.impact import Floats
 from tradewind.trading.execution.worlds.tasks import VenueAgentRules, VenueTask
@@ -85,27 +84,13 @@ def train(task: VenueTask, rules: VenueAgentRules, seed: list[int]) -> TrainedOv
     """
     world, generator = task.world, np.random.default_rng(seed)
     width = world.rounds + 1 + len(world.venues) * (min(DEPTH, world.levels) + 1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(generator.integers(2**31)))
-        network = SplitNetwork(width, rules.hidden, len(world.venues))
-    optimiser = torch.optim.Adam(network.parameters(), lr=rules.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, rules.updates)
-    lowest, highest, costs = np.full(width, np.inf), np.full(width, -np.inf), np.zeros(rules.updates)
-    unit = 1.0
-    with one_thread():
-        for update in range(rules.updates):
-            cost, shown = _episodes(network, task, rules, generator)
-            unit = (abs(cost.item()) or 1.0) if update == 0 else unit
-            costs[update] = cost.item() / unit
-            if not np.isfinite(costs[update]):
-                raise BadModel(f"update {update}: the cost is no number: lower agents.venues.learning_rate")
-            lowest, highest = np.minimum(lowest, shown.min(axis=0)), np.maximum(highest, shown.max(axis=0))
-            optimiser.zero_grad()
-            (cost / unit).backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-    return TrainedOverVenues(to_onnx(network, width), lowest[world.rounds :], highest[world.rounds :], costs)
+    network = seeded(lambda: SplitNetwork(width, rules.hidden, len(world.venues)), generator)
+    found = descend(
+        network, lambda: _episodes(network, task, rules, generator), rules.updates, rules.learning_rate,
+        "lower agents.venues.learning_rate",
+    )  # fmt: skip
+    lowest, highest = (each[world.rounds :] for each in (found.lowest, found.highest))
+    return TrainedOverVenues(to_onnx(network, width), lowest, highest, found.costs)
 
 
 def _episodes(

@@ -156,7 +156,7 @@ class Intent:
         meanwhile counts against the budget as soon as that is called.
 
         Args:
-            records: kind, body and time (seconds, of the clock that `start` was told), in order.
+            records: kind, body and time (seconds, of the same clock as `start`), in order.
             rules: budget and promises.
             record: as before.
         """
@@ -204,7 +204,7 @@ class Intent:
         Args:
             key: of the order.
             filled: units, 0 where it was refused.
-            now: seconds, of the clock that `start` was told.
+            now: seconds, of the same clock as `start`.
 
         Returns:
             Orders to be sent next.

@@ -140,5 +140,5 @@ def planned_at_touch(world: TouchWorld, lots: int, generator: np.random.Generato
         watched: episodes.
     """
     rates = rates_of(*watched_queues(world, watched, generator), world.most_orders)
-    told = {"limit_rate": rates.arrival, "market_rate": rates.market, "cancel_rate": rates.cancel}
-    return solve(world.model_copy(update=told), lots)
+    seen_rates = {"limit_rate": rates.arrival, "market_rate": rates.market, "cancel_rate": rates.cancel}
+    return solve(world.model_copy(update=seen_rates), lots)
