@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import uvicorn
 
 from tests.live.conftest import CALM, HOUR_MS, session_of
 from tradewind.data.feeds.binance import BinanceFeed, BinanceRest
+from tradewind.data.feeds.items import ClosedBar, Item
 from tradewind.learning.features.assembly import Bar, SideValue
 from tradewind.live.accounts.later import backtest_again, differences, lived_through
 from tradewind.live.exchange.server import FAULTS, Exchange
 from tradewind.live.exchange.world import simulated_world
-from tradewind.live.process import PacedClock, Process, summary, summary_lines
+from tradewind.live.process import PacedClock, Process, WallClock, summary, summary_lines
 from tradewind.live.runtime import JOURNAL, Runtime, Start
 from tradewind.live.venue.paper import PaperVenue
 from tradewind.market.simulation.simulator import SimulationSpec
@@ -44,7 +46,12 @@ def resident_mb() -> float:
 
 
 async def soak(
-    folder: Path, bars: int, faults: list[tuple[int, str]], memory: list[float] | None = None, speed: float = 0.0
+    folder: Path,
+    bars: int,
+    faults: list[tuple[int, str]],
+    memory: list[float] | None = None,
+    speed: float = 0.0,
+    first_wait_s: float = 0.05,
 ) -> tuple[Process, Exchange]:
     """The process lives through so many bars of an exchange with planted faults (after so many bars, kind).
 
@@ -65,8 +72,8 @@ async def soak(
     symbols, begin_ms = exchange.world.symbols, exchange.now_ms
     feed = BinanceFeed(
         symbols, "1h", HOUR_MS, rest, address.replace("http", "ws"),
-        silent_after_s=3600 / speed if speed else 1.0,  # a bar without a message; the exchange has ten a bar
-        extra=("!side",), first_wait_s=0.05,
+        silent_after_s=max(3600 / speed if speed else 0.0, 1.0),  # a bar without a message; the exchange has ten a bar
+        extra=("!side",), first_wait_s=first_wait_s,
     )  # fmt: skip
     feed.begin_after(dict.fromkeys(symbols, begin_ms))
     session = session_of(symbols, side=("funding",), limits=CALM)
@@ -162,6 +169,50 @@ def test_a_candle_that_does_not_come_is_asked_for_in_time(folder: Path) -> None:
     check(process, 24)
     assert exchange.shown == {"hole": 2, "late": 2} and on_time(process, 24) == 1.0
     assert process.runtime.state.counts["feed_backfilled"] >= 4
+
+
+def test_bars_that_closed_during_a_break_are_taken_and_no_clock_is_doubted(folder: Path) -> None:
+    """A break of many bars: they are fetched, decided in their order, and nothing is traded on them."""
+    process, exchange = asyncio.run(soak(folder, 24, [(4, "disconnect")], speed=36_000, first_wait_s=1.0))
+    check(process, 24)
+    assert exchange.shown == {"disconnect": 1}
+    assert process.runtime.state.counts.get("clock_faults", 0) == 0
+    (fetched,) = [
+        int(one.body["detail"].split()[0])
+        for one in read(process.runtime.folder / JOURNAL)
+        if one.kind == "feed" and one.body["what"] == "backfilled"
+    ]
+    assert fetched >= 3 * 5
+
+
+@pytest.mark.parametrize("is_fetched", [True, False])
+def test_a_bar_of_hours_ago_is_no_fault_of_the_clocks_where_it_was_fetched(
+    folder: Path, is_fetched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: bars that are taken for messages of now halt the account, and are lost."""
+
+    class Caught:
+        async def items(self) -> Any:
+            for bar in bars:
+                yield Item(bar.timestamp, ClosedBar(*bar), is_fetched)
+            await asyncio.sleep(60)
+
+    world = simulated_world(SimulationSpec(days=5, seed=11, start="2024-01-01"), PAST)
+    symbols, hours = world.symbols, range(5)
+    rows = {name: world.rows(name, world.begin_ms, world.begin_ms + 5 * HOUR_MS) for name in symbols}
+    bars = [Bar(name, int(rows[name][at][0]), int(rows[name][at][0]) + HOUR_MS, *rows[name][at][1:6].tolist())
+            for at in hours for name in symbols]  # fmt: skip
+    now = pd.Timestamp(world.begin_ms + 6 * HOUR_MS, unit="ms", tz="UTC").to_pydatetime()
+    monkeypatch.setattr("tradewind.clock.now", lambda: now)
+    session = session_of(symbols)
+    venue = PaperVenue(folder / "venue.jsonl", session.rules.fills, session.setup.costs, session.instruments)
+    runtime = Runtime(folder, session, venue, Start({"model": "rule"}, [], [], world.begin_ms))
+    process = Process(runtime, venue, Caught(), WallClock())  # type: ignore[arg-type]
+    asyncio.run(process.run(seconds=1.0))
+    counts = runtime.state.counts
+    assert (counts.get("clock_faults", 0) == 0) == is_fetched
+    assert counts.get("decisions", 0) == (3 * 5 if is_fetched else 0)
+    assert (runtime.state.risk.mode == HALTED) == (not is_fetched)
 
 
 def test_a_listener_that_hangs_does_not_stop_the_exchange(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,8 +38,12 @@ class PacedClock:
         """(the venue's time, how far off its message is), in milliseconds."""
         if self.last_ms and at_ms - self.last_ms > self.bar_ms // 2 + 1:
             return self.last_ms, at_ms - self.last_ms
+        return self.after_a_break(at_ms), 0
+
+    def after_a_break(self, at_ms: int) -> int:
+        """The venue's time once something was fetched whose time this is; any leap is real."""
         self.last_ms = max(self.last_ms, at_ms)
-        return self.last_ms, 0
+        return self.last_ms
 
 
 @dataclass
@@ -49,6 +53,10 @@ class WallClock:
     def read(self, at_ms: int) -> tuple[int, int]:
         """(the venue's time, this machine's clock minus it), in milliseconds."""
         return at_ms, int(clock.now().timestamp() * 1000) - at_ms
+
+    def after_a_break(self, at_ms: int) -> int:
+        """The time of what was fetched, which is not compared with this machine's clock: it may lie hours back."""
+        return at_ms
 
 
 @dataclass
@@ -79,7 +87,6 @@ class Process:
     _told_ms: int = 0
     _pending_ms: int = 0
     _venue_first_ms: int = 0
-    _leaps: int = 0
 
     async def run(self, seconds: float | None = None, until: Callable[[], bool] | None = None) -> None:
         """Work until the time is over, `until` says so, or the journal cannot be written.
@@ -128,7 +135,7 @@ class Process:
 
     def take(self, item: Item) -> None:
         """One item of the feed."""
-        now_ms, skew_ms = self.venue_clock.read(item.at_ms) if item.at_ms else (self.runtime.state.now_ms, 0)
+        now_ms, skew_ms = self._read_clock(item)
         self._venue_first_ms = self._venue_first_ms or now_ms
         message = item.message
         if isinstance(message, Note):
@@ -161,6 +168,14 @@ class Process:
             bid, ask = message.book.best
             self._quotes[message.symbol] = Quote(bid, ask, self._last.get(message.symbol, (bid + ask) / 2), now_ms)
             self._pending_ms = now_ms
+
+    def _read_clock(self, item: Item) -> tuple[int, int]:
+        """The venue's time, and by how much the clocks differ as far as this item says, milliseconds."""
+        if not item.at_ms:
+            return self.runtime.state.now_ms, 0
+        if item.is_fetched:
+            return self.venue_clock.after_a_break(item.at_ms), 0
+        return self.venue_clock.read(item.at_ms)
 
     def _reports(self) -> None:
         for report in self.venue.poll():

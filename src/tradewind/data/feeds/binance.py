@@ -170,7 +170,7 @@ class BinanceFeed:
                         yield self._note("", "resubscribed", "the stream was opened anew")
                     async for item in self._caught_up():
                         yield item
-                    yield self._note("", "fresh", "the stream is up to date")
+                    yield Item(self._at_ms, Note("", "fresh", "the stream is up to date"), is_fetched=True)
                     is_first = False
                     async for item in self._read(socket):
                         wait = self._first_wait_s
@@ -194,12 +194,13 @@ class BinanceFeed:
             if symbol in self._closed:
                 candles = await self._rest.klines(symbol, self._interval, self._closed[symbol], now_ms)
                 missed += [one for one in candles if one.timestamp > self._closed[symbol]]
-        if missed:
+        if missed:  # what they lead to is decided on prices that are over
+            yield self._note("", "stale", "bars that closed meanwhile are fetched")
             yield self._note("", "backfilled", f"{len(missed)} bars over REST")
         for bar in sorted(missed, key=lambda one: (one.timestamp, one.symbol)):
             self._closed[bar.symbol] = bar.timestamp
-            self._at_ms = max(self._at_ms, bar.timestamp)
-            yield Item(bar.timestamp, bar)
+            yield Item(bar.timestamp, bar, is_fetched=True)
+        self._at_ms = max(self._at_ms, now_ms)
 
     async def _read(self, socket: ClientConnection) -> AsyncIterator[Item]:
         while True:

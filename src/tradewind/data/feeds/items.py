@@ -55,10 +55,18 @@ class Note(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One message of a feed, and the venue's time of it (UTC milliseconds)."""
+    """One message of a feed.
+
+    Attributes:
+        at_ms: the venue's time of it, UTC milliseconds.
+        message: what it says.
+        is_fetched: whether it was asked for over REST after a break: its time may lie hours back, or hours after the
+            last message, and says nothing about the clocks.
+    """
 
     at_ms: int
     message: ClosedBar | PublicTrade | BookChanged | Published | Note
+    is_fetched: bool = False
 
 
 class Feed(Protocol):

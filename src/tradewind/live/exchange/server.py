@@ -6,6 +6,7 @@ Extensions, named so: the stream `!side` tells values of side series, `/sim/side
 import asyncio
 import json
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,6 +77,9 @@ class Exchange:
             await self._close(open_ms)
 
     async def _pace(self, began: float, first_ms: int, at_ms: int) -> None:
+        # As fast as the listeners read: while none is there, and one waits before it tries again, no time passes.
+        while not self.speed and not self._listeners:
+            await asyncio.sleep(0.01)
         due = began + (at_ms - first_ms) / 1000 / self.speed if self.speed else 0.0
         wait = due - asyncio.get_running_loop().time()
         await asyncio.sleep(max(wait, 0.0))
@@ -122,7 +126,8 @@ class Exchange:
         self._updates[symbol] = first + 2
         if self._fault("stale_snapshot"):
             self._is_old = True
-        if self._is_old or self._fault("sequence_gap"):
+        has_gap = self._fault("sequence_gap")  # asked first: a fault that waits would hold up those behind it
+        if self._is_old or has_gap:
             first += 1
         told = {"e": "depthUpdate", "E": moment.at_ms, "s": symbol, "U": first, "u": self._updates[symbol]}
         await self._send({**told, "b": changes[0], "a": changes[1]})
@@ -174,10 +179,6 @@ class Exchange:
         for queue in list(self._listeners):
             await queue.put(None)
         self._listeners.clear()
-        for _ in range(500):  # the world waits for them to come back
-            if self._listeners:
-                return
-            await asyncio.sleep(0.01)
 
     def app(self) -> Starlette:
         """The exchange as an application."""
@@ -236,14 +237,22 @@ class Exchange:
         await socket.accept()
         queue: asyncio.Queue[str | None] = asyncio.Queue(QUEUE)
         self._listeners.append(queue)
+        # A client that has gone is noticed at once, not at the next message: nobody listens then.
+        tasks = [asyncio.create_task(_send_all(socket, queue)), asyncio.create_task(socket.receive())]
         try:
-            while (text := await queue.get()) is not None:
-                await socket.send_text(text)
-            await socket.close()
-        except (WebSocketDisconnect, RuntimeError):
-            pass
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             if queue in self._listeners:
                 self._listeners.remove(queue)
             while not queue.empty():  # whoever waits to put goes on
                 queue.get_nowait()
+
+
+async def _send_all(socket: WebSocket, queue: asyncio.Queue[str | None]) -> None:
+    with suppress(WebSocketDisconnect, RuntimeError):
+        while (text := await queue.get()) is not None:
+            await socket.send_text(text)
+        await socket.close()
