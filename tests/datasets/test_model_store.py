@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tradewind.datasets.model_store import FolderModelStore, ModelStoreDataset
+from tradewind.errors import BadModel
 
 
 def test_what_is_forgotten_is_gone_and_may_be_kept_again(tmp_path: Path) -> None:
@@ -52,3 +53,12 @@ def test_every_file_is_on_the_disk_before_the_folder_has_its_name(
     store.put("key", {"a.json": b"{}", "b.txt": b"b"}, {})
     assert sorted(order[:3]) == ["a.json", "b.txt", "manifest.json"] and "-> key" in order
     assert set(order[: order.index("-> key")]) >= {"a.json", "b.txt", "manifest.json"}
+
+
+def test_a_model_that_was_moved_with_its_seal_to_another_key_is_refused(tmp_path: Path) -> None:
+    store = FolderModelStore(tmp_path / "folds")
+    store.put("one", {"a": b"1"}, {})
+    (tmp_path / "folds/one").rename(tmp_path / "folds/two")
+    (tmp_path / "folds.seals/one").rename(tmp_path / "folds.seals/two")
+    with pytest.raises(BadModel, match="folds/two"):
+        store.get("two")

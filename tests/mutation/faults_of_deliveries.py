@@ -109,9 +109,9 @@ FAULTS = [
     ),
     Fault(
         "a full disk at a model is nobody's error",
-        "datasets/model_store.py",
-        "            raise explain(place, error) from error\n",
-        "            raise\n",
+        "atomic.py",
+        "        raise explain(place, error) from error\n",
+        "        raise\n",
         "tests/laws/test_full_disk.py -k model_store",
     ),
     Fault(

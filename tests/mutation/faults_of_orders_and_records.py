@@ -382,7 +382,7 @@ FAULTS = [
     ),
     Fault(
         "model files not on the disk before their folder's name",
-        "datasets/model_store.py",
+        "atomic.py",
         "                    os.fsync(file.fileno())\n",
         "",
         _STORED + "/test_model_store.py",

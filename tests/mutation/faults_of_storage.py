@@ -56,7 +56,7 @@ FAULTS = [
         "datasets/model_store.py",
         'if key not in (None, manifest["key"]):',
         "if False:",
-        "tests/learning/models/test_walk_forward.py",
+        "tests/datasets/test_model_store.py",
     ),
     Fault(
         "no fsync before the rename",

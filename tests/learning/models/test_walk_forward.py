@@ -168,7 +168,8 @@ def test_a_write_that_fails_leaves_no_model(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tradewind.datasets.model_store.os.fsync", full)
+    (tmp_path / "folds").mkdir(exist_ok=True)  # the write of the files is what fails
+    monkeypatch.setattr("tradewind.atomic.os.fsync", full)
     with pytest.raises(TemporaryOutage, match="No space left .*free space"):
         store.put("k" * 64, {"model.txt": b"x"}, {})
     assert list((tmp_path / "folds").iterdir()) == []
