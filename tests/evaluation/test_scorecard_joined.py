@@ -23,9 +23,9 @@ def board(**families: str) -> pd.DataFrame:
     return pd.DataFrame({"strategy": list(families), "family": list(families.values()), "sharpe": sharpe})
 
 
-def lines(daily: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    ranks = board(good="model", poor="model", equal_weight="ensemble", buy_and_hold="baseline")
-    return list(ensemble_criteria(ranks, daily, STATISTICS, RULES, 0))
+def lines(daily: dict[str, np.ndarray], judged: str = "good") -> list[dict[str, Any]]:
+    ranks = board(good="model", poor="model", equal_weight="ensemble", stacking="ensemble", buy_and_hold="baseline")
+    return list(ensemble_criteria(judged, ranks, daily, STATISTICS, RULES, 0))
 
 
 def test_shares_of_the_best_single_model_with_null_and_limit() -> None:
@@ -38,6 +38,9 @@ def test_shares_of_the_best_single_model_with_null_and_limit() -> None:
     assert (sharpe["trivial_value"], sharpe["by_chance"]) == (pytest.approx(-1.0), pytest.approx(0.0, abs=1e-6))
     assert sharpe["state"] == "met" and growth["state"] == "not met"
     assert "good, the best model" in growth["criterion"] and growth["limit"] > 1
+    # The ensemble that is judged is the one that is scored.
+    judged, _ = lines(daily | {"stacking": good}, "stacking")
+    assert judged["value"] == pytest.approx(1.0)
 
 
 def test_a_best_model_that_may_as_well_have_lost_gives_no_interval() -> None:
@@ -45,7 +48,8 @@ def test_a_best_model_that_may_as_well_have_lost_gives_no_interval() -> None:
     for line in lines({"good": luck, "equal_weight": luck, "buy_and_hold": luck}):
         assert line["state"] == "not shown" and np.isnan(line["low"])
     assert lines({"good": luck}) == []
-    assert list(ensemble_criteria(board(buy_and_hold="baseline"), {"equal_weight": luck}, STATISTICS, RULES, 0)) == []
+    none = ensemble_criteria("good", board(buy_and_hold="baseline"), {"equal_weight": luck}, STATISTICS, RULES, 0)
+    assert list(none) == []
 
 
 class Market:

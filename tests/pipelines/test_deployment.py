@@ -16,6 +16,7 @@ from tradewind import extras
 from tradewind.datasets.model_store import FolderModelStore
 from tradewind.datasets.registry import RegistryDataset, champions_stay
 from tradewind.errors import BadModel, BadParameters, MissingExtra
+from tradewind.learning.models.base import PROBABILITIES
 from tradewind.learning.regimes.walk_forward import RegimePlan
 from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
 from tradewind.operations.bundle.contents import GRAPH
@@ -34,7 +35,7 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-OTHERS = {"lightgbm": 1.2, "equal_weight": 1.1}
+OTHERS = {"lightgbm": 1.2, "equal_weight": 1.1, "stacking": 1.0}
 
 
 def build(wanted: str, path: Path, origins: dict[str, Any] | None = None, least_bars: int = 200, **changes: Any) -> Any:
@@ -47,7 +48,10 @@ def build(wanted: str, path: Path, origins: dict[str, Any] | None = None, least_
     of_run = [*models, "ppo"]  # `params:models` lists agents, too; none of them is searched
     chosen = choose_procedure(board, told.verdict, of_run, PARAMETERS, DeploymentRules(model=wanted), best)
     procedure = chosen | changes
-    forecasts = [told.forecasts.assign(model=name) for name in (*models, "equal_weight")]
+    out_of_sample = told.forecasts.assign(fold=0, horizon=4, expected_return=0.0)
+    useless = dict.fromkeys(PROBABILITIES, 1 / 3)
+    forecasts = [out_of_sample.assign(model="linear"), out_of_sample.assign(model="lightgbm", **useless)]
+    forecasts.append(pd.concat([out_of_sample.assign(model=name) for name in ("equal_weight", "stacking")]))
     partitions = {f"simulated/{name}/1h": partial(_of, rows, name) for name in TERMS.universe.symbols}
     bars = {partition: partial(_bars, name) for partition, name in zip(partitions, TERMS.universe.symbols, strict=True)}
     files = build_bundle(
@@ -104,6 +108,13 @@ def test_the_mean_of_all_models_is_deployed_as_one(tmp_path: Path) -> None:
     x = model_rows(9)[list(spec.features)].to_numpy(np.float32)[:50]
     mean = np.mean([one.forecaster.predict_many(x) for one in alone.values()], axis=0)
     np.testing.assert_allclose(registry.load(1).forecaster.predict_many(x), mean, atol=1e-9)
+    assert spec.weights == {"linear": 0.5, "lightgbm": 0.5}
+    # Stacked, a member that knew nothing out of sample has next to no weight.
+    stacked = build("stacking", tmp_path / "stacking").load(1)
+    assert stacked.spec.name == "stacking" and stacked.spec.weights["linear"] > 0.9
+    weights = [stacked.spec.weights[name] for name in alone]
+    mean = np.average([one.forecaster.predict_many(x) for one in alone.values()], axis=0, weights=weights)
+    np.testing.assert_allclose(stacked.forecaster.predict_many(x), mean, atol=1e-9)
 
 
 def test_parameters_that_kedro_has_made_objects_of_are_the_same() -> None:

@@ -115,7 +115,7 @@ def decider_of(
         max_gap_bars: so many missing bars are bridged.
     """
     from tradewind.adaptive.rl.deciding import FUNDING
-    from tradewind.learning.ensemble import EQUAL_WEIGHT
+    from tradewind.learning.ensemble import ENSEMBLES
     from tradewind.learning.features.catalogue import FeatureSelection, select
     from tradewind.live.settings import LiveRules
     from tradewind.trading.decision.decider import Decider, assembly_of
@@ -139,7 +139,7 @@ def decider_of(
     if chosen.filter:
         policy = found.policy(chosen.rule, chosen.filter)
         return decider(policy, json.dumps([chosen.rule, found.keys]), f"{chosen.rule} where {chosen.filter} agrees")
-    if chosen.model in (*AGENTS, EQUAL_WEIGHT) or (not chosen.model and found.versions()):
+    if chosen.model in (*AGENTS, *ENSEMBLES) or (not chosen.model and found.versions()):
         policy = found.of_bundle(chosen.model)
         ((name, key),) = found.keys.items()
         return decider(policy, key, name)

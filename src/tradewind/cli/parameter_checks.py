@@ -9,7 +9,7 @@ from kedro.framework.context import KedroContext
 from kedro.pipeline import Pipeline
 
 from tradewind.errors import BadParameters, TradewindError
-from tradewind.learning.ensemble import EQUAL_WEIGHT
+from tradewind.learning.ensemble import EQUAL_WEIGHT, STANDING
 
 _MISSING = object()
 
@@ -148,7 +148,9 @@ def contradictions(blocks: Mapping[str, Any], parameters: Mapping[str, Any]) -> 
         acting = {key: block.environment for key, block in blocks.items() if _is_of_agents(block)}
         problems += [_beyond(key, environment, most) for key, environment in acting.items()]
     models, deployment = words(parameters.get("models") or ()), blocks.get("deployment")
-    deployable = ("judged", "best", *models, EQUAL_WEIGHT)
+    ensembles = blocks.get("evaluation.ensembles")
+    joined = [name for name in STANDING if ensembles is not None and name in ensembles.forecasts]
+    deployable = ("judged", "best", *models, EQUAL_WEIGHT, *joined)
     if deployment is not None and deployment.model not in deployable:
         problems.append(f"deployment.model {deployment.model!r} is none of params:models: {', '.join(deployable)}")
     return [one for one in problems if one]

@@ -188,7 +188,7 @@ class ProjectWork:
         """What the run says of the model that would be deployed."""
         import pandas as pd
 
-        from tradewind.learning.ensemble import EQUAL_WEIGHT
+        from tradewind.learning.ensemble import ENSEMBLES
         from tradewind.learning.models.catalogue import stage_of
         from tradewind.operations.bundle.drift import walk_forward_losses
         from tradewind.operations.bundle.making import choose
@@ -202,7 +202,7 @@ class ProjectWork:
         )  # fmt: skip
         require_log_loss(name)
         rows = pd.concat([read()[["symbol", "timestamp", "label"]] for read in load("model_input").values()])
-        of_members = name == EQUAL_WEIGHT
+        of_members = name in ENSEMBLES
         stored = load("ensemble_forecasts" if of_members else f"{stage_of(name)}.{name}.forecasts")
         self._forecasts = stored[stored["model"] == name]
         losses = walk_forward_losses(rows, self._forecasts)

@@ -87,7 +87,7 @@ def score_criteria(
         *_trading_criteria(chosen, tables.board, tables.returns, tables.selection, statistics, rules, seed, universe),
         _win_rate(chosen, tables.trades, tested, histories, costs, universe, statistics, rules, seed),
         seed_criterion(chosen, tables.seed_spread, rules),
-        *ensemble_criteria(tables.board, _daily(tables.returns, universe), statistics, rules, seed),
+        *ensemble_criteria(chosen, tables.board, _daily(tables.returns, universe), statistics, rules, seed),
     ]
     return pd.DataFrame(criteria).astype(dict.fromkeys(("criterion", "unit", "state", "trivial_rule"), "str"))
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from tradewind.evaluation.roles import is_tested
 from tradewind.evaluation.traded_market import Floats, Partitions, TradedMarket
-from tradewind.learning.ensemble import EQUAL_WEIGHT
+from tradewind.learning.ensemble import ENSEMBLES, EQUAL_WEIGHT
 from tradewind.learning.regimes.base import Bars
 from tradewind.learning.regimes.baselines import PersistenceModel, regimes_ahead
 from tradewind.learning.regimes.walk_forward import RegimePlan
@@ -22,13 +22,17 @@ HOLDING = "buy_and_hold"
 
 
 def ensemble_criteria(
-    board: pd.DataFrame, daily: Mapping[str, Floats], statistics: StatisticsRules, rules: ScorecardRules, seed: int
-) -> Iterator[dict[str, Any]]:
-    """Return and Sharpe ratio of the equal-weight ensemble as shares of the best single model's, chosen afterwards.
+    judged: str, board: pd.DataFrame, daily: Mapping[str, Floats], statistics: StatisticsRules, rules: ScorecardRules,
+    seed: int,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Return and Sharpe ratio of the ensemble as shares of the best single model's, chosen afterwards.
+
+    The ensemble is the judged strategy where that is one, else the equal-weight mean.
 
     The limit is what perfect knowledge has; by chance is what the judged strategy's positions at random times have.
 
     Args:
+        judged: the strategy that the verdict is about.
         board: the leaderboard of the walk-forward folds.
         daily: net returns a day by strategy, on the same days.
         statistics: how intervals are made.
@@ -39,12 +43,13 @@ def ensemble_criteria(
         Two lines; none where there is no ensemble or no single model.
     """
     singles = board[board["family"] == "model"].sort_values("sharpe", ascending=False)
-    if EQUAL_WEIGHT not in daily or singles.empty:
+    ensemble = judged if judged in ENSEMBLES else EQUAL_WEIGHT
+    if ensemble not in daily or singles.empty:
         return
     best = str(singles["strategy"].iloc[0])
     for name, share in (("return", _growth_share), ("Sharpe ratio", _sharpe_share)):
         drawn = draw_totals(
-            _moments(daily[EQUAL_WEIGHT], daily[best]), statistics.mean_block_days, statistics.n_resamples,
+            _moments(daily[ensemble], daily[best]), statistics.mean_block_days, statistics.n_resamples,
             np.random.default_rng(seed),
         )  # fmt: skip
         beside = {
@@ -56,7 +61,7 @@ def ensemble_criteria(
         yield scorecard.row(
             f"ensemble's {name} over that of {best}, the best model", "ratio",
             rules.ensemble_return if name == "return" else rules.ensemble_sharpe,
-            _measured(share(_moments(daily[EQUAL_WEIGHT], daily[best]).sum(axis=0)), share(drawn), statistics),
+            _measured(share(_moments(daily[ensemble], daily[best]).sum(axis=0)), share(drawn), statistics),
             (HOLDING, beside.get(HOLDING, nothing)), beside.get(baselines.RANDOM, nothing),
             limit=beside.get(baselines.ORACLE, nothing),
         )  # fmt: skip

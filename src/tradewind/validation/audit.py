@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.compute import executor, track
-from tradewind.learning.ensemble import EQUAL_WEIGHT
+from tradewind.learning.ensemble import BY_REGIME, ENSEMBLES
 from tradewind.learning.models.base import feature_names
 from tradewind.trading.execution.orders import OrderRules
 from tradewind.validation import choices, places, purity
@@ -171,9 +171,9 @@ def _compare_trading(
     """Forecasts, positions, decisions and accounts, as far as the repeated run's folds reach."""
     end = found.folds["test_end"].iloc[-1] - pd.Timedelta(1, unit="ms")
     until = min(cut, end)
-    # A network that is not trained again is missing in the ensemble, too.
+    # A network that is not trained again is missing in the ensembles of all models, too.
     has_network = NETWORK in set(whole.forecasts["model"])
-    slow = () if acts else (NETWORK, AGENT, *((EQUAL_WEIGHT,) if has_network else ()))
+    slow = () if acts else (NETWORK, AGENT, *((ENSEMBLES - {BY_REGIME}) if has_network else ()))
     forecasts = [one.forecasts[~one.forecasts["model"].isin(slow)] for one in (whole, found)]
     yield from moved("forecasts", {"": forecasts[0]}, {"": forecasts[1]}, cut, until, history)
     traded = [name for name in whole.positions if name not in (*NOT_TRADED, *slow)]

@@ -14,7 +14,7 @@ import pandas as pd
 from tradewind.evaluation.accounts import portfolio_returns
 from tradewind.evaluation.positions import model_targets, traded
 from tradewind.evaluation.traded_market import TradedMarket
-from tradewind.learning.ensemble import EQUAL_WEIGHT
+from tradewind.learning.ensemble import BY_REGIME, ENSEMBLES
 from tradewind.learning.models import walk_forward
 from tradewind.learning.models.base import PROBABILITIES
 from tradewind.market.parts import SymbolRows
@@ -45,7 +45,7 @@ def favour(whole: Products, sources: Sources, settings: RunSettings, steps: Step
     candidates = {
         str(name): table
         for name, table in traded([whole.forecasts]).items()
-        if name not in (NETWORK, AGENT, EQUAL_WEIGHT)
+        if name not in (NETWORK, AGENT, *(ENSEMBLES - {BY_REGIME}))
     }
     candidates |= {f"{name}, opposite": _opposite(table) for name, table in candidates.items()}
     for name, table in candidates.items():

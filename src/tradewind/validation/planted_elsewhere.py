@@ -54,7 +54,7 @@ def leaks_elsewhere() -> Leaks:
         ("champion_of_the_test", "choice", "the model that was best on the test, sold under another's name",
          {"make_positions": _champion}),
         ("mean_scaled_by_all_forecasts", "ensemble", "the ensemble's probabilities by their rank among all",
-         {"average": _ranked_mean}),
+         {"combine": _ranked_mean}),
         ("network_ranked_by_everything", "network", "a network's inputs replaced by their ranks among all rows",
          {"train_network": _network_on_ranks}),
         ("agent_sees_the_return", "agent", "the forward return among an agent's features",
@@ -213,8 +213,8 @@ def _champion(market: TradedMarket, folds: pd.DataFrame, forecasts: Sequence[pd.
     return positions | {"lightgbm": positions[best].assign(strategy="lightgbm")}
 
 
-def _ranked_mean(forecasts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    table = CLEAN.average(forecasts)
+def _ranked_mean(*args: Any) -> pd.DataFrame:
+    table = CLEAN.combine(*args)
     edge = (table["p_up"] - table["p_down"]).rank(pct=True) - 0.5
     return table.assign(p_up=0.4 + 0.6 * edge, p_down=0.4 - 0.6 * edge, p_flat=0.2)
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tradewind.learning.ensemble.joining import EnsembleRules
 from tradewind.learning.regimes.base import COLUMNS, REGIMES, Bars
-from tradewind.validation.regimes_beside import PLAN, Tables, find_regimes, join
+from tradewind.validation.regimes_beside import PLAN, Tables, combine, find_regimes, join
 
 CHANCES = list(COLUMNS[: len(REGIMES)])
 
@@ -24,6 +25,8 @@ def leaks_of_regimes() -> list[tuple[str, str, str, dict[str, Any]]]:
          {"find_regimes": partial(_changed, change=_threshold_over_everything)}),
         ("weights_of_unsettled_labels", "ensemble", "an ensemble's weights count labels before they settle",
          {"join": _joined_too_early}),
+        ("stacked_on_all_labels", "ensemble", "the weights of stacked models come from the labels of all folds",
+         {"combine": _stacked_on_everything}),
     ]  # fmt: skip
 
 
@@ -55,13 +58,19 @@ def _threshold_over_everything(regimes: pd.DataFrame, bars: pd.DataFrame, seed: 
 
 
 def _joined_too_early(forecasts: Sequence[pd.DataFrame], inputs: Tables, regimes: Tables) -> pd.DataFrame:
-    early = {
+    return join(forecasts, _known(inputs, pd.Timedelta(1, unit="h")), regimes)
+
+
+def _stacked_on_everything(forecasts: Sequence[pd.DataFrame], inputs: Tables, rules: EnsembleRules) -> pd.DataFrame:
+    stacked = rules.model_copy(update={"forecasts": ("stacking",)})
+    return combine(forecasts, _known(inputs, pd.Timedelta(3650, unit="D")), stacked)
+
+
+def _known(inputs: Tables, before: pd.Timedelta) -> dict[str, pd.DataFrame]:
+    """Every label said to be known so long before its own bar."""
+    return {
         name: table.assign(
-            **dict.fromkeys(
-                ("exit_time", "horizon_end"),
-                table["timestamp"].where(table["label"].notna()) - pd.Timedelta(1, unit="h"),
-            )
+            **dict.fromkeys(("exit_time", "horizon_end"), table["timestamp"].where(table["label"].notna()) - before)
         )
         for name, table in inputs.items()
     }
-    return join(forecasts, early, regimes)

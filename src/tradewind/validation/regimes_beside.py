@@ -1,4 +1,4 @@
-"""Regimes, and forecasts joined by them, in an audited run: the library's own, fitted small."""
+"""Regimes and ensembles of an audited run: the library's own, regimes fitted small."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -6,7 +6,8 @@ from functools import partial
 import pandas as pd
 
 from tradewind.evaluation.known_labels import known_labels
-from tradewind.learning.ensemble.joining import EnsembleRules, join_forecasts
+from tradewind.learning.ensemble import BY_REGIME
+from tradewind.learning.ensemble.joining import EnsembleRules, all_ensembles, join_forecasts
 from tradewind.learning.regimes.walk_forward import RegimePlan, walk
 
 Tables = Mapping[str, pd.DataFrame]
@@ -36,10 +37,24 @@ def join(forecasts: Sequence[pd.DataFrame], inputs: Tables, regimes: Tables) -> 
         inputs: model-input rows by partition.
         regimes: of every bar by partition.
     """
-    outcomes = known_labels(
-        {name: partial(_itself, table) for name, table in inputs.items()}, ["exit_time", "horizon_end"]
-    )
-    return join_forecasts(forecasts, "by_regime", outcomes, regimes, EnsembleRules())
+    return join_forecasts(forecasts, "by_regime", _outcomes(inputs), regimes, EnsembleRules())
+
+
+def combine(forecasts: Sequence[pd.DataFrame], inputs: Tables, rules: EnsembleRules) -> pd.DataFrame:
+    """The ensembles of a run, but for those that need regimes, which `join` makes.
+
+    Args:
+        forecasts: one table a model.
+        inputs: model-input rows by partition.
+        rules: which ensembles there are beside the mean.
+    """
+    made = tuple(method for method in rules.forecasts if method != BY_REGIME)
+    return all_ensembles(forecasts, _outcomes(inputs), {}, rules.model_copy(update={"forecasts": made}))
+
+
+def _outcomes(inputs: Tables) -> pd.DataFrame:
+    loads = {name: partial(_itself, table) for name, table in inputs.items()}
+    return known_labels(loads, ["exit_time", "horizon_end"])
 
 
 def _itself(table: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from tradewind.data.quality.rules import QualityRules
 from tradewind.data.side_data.collection import collect_side_series
 from tradewind.evaluation.positions import make_positions, traded
 from tradewind.evaluation.traded_market import TradedMarket
-from tradewind.learning.ensemble.tables import mean_forecasts
+from tradewind.learning.ensemble.joining import EnsembleRules
 from tradewind.learning.features import of_universe as features_of_universe
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.labels import of_universe as labels_of_universe
@@ -57,6 +57,7 @@ class RunSettings(BaseModel):
     folds: FoldPlan
     tuning: TuningRules
     training: TrainingRules
+    ensembles: EnsembleRules = EnsembleRules()
     statistics: StatisticsRules
     verdict: VerdictRules
     trading: TradingSetup
@@ -73,7 +74,7 @@ class RunSettings(BaseModel):
                 "market": parameters["data_engineering"]["market"],
                 "quality": parameters["data_engineering"]["quality"],
                 **{name: features[name] for name in ("features", "labels", "weights", "model_input", "folds")},
-                **{name: evaluation[name] for name in ("statistics", "verdict")},
+                **{name: evaluation[name] for name in ("ensembles", "statistics", "verdict")},
                 "trading": parameters["trading"],
                 "tuning": TuningRules.model_validate(model["tuning"]).model_copy(update={"n_trials": 1}),
                 "training": training.model_copy(update={"row_stride": 4, "fits_side_by_side": 1}),
@@ -194,7 +195,7 @@ class Steps:
     tune: Callable[..., Any] = best_parameters
     train: Callable[..., Any] = boosted_forecasts
     train_linear: Callable[..., Any] = other_forecasts
-    average: Callable[..., Any] = mean_forecasts
+    combine: Callable[..., Any] = regimes_beside.combine
     find_regimes: Callable[..., Any] = regimes_beside.find_regimes
     join: Callable[..., Any] = regimes_beside.join
     train_network: Callable[..., Any] = acting.network_forecasts
@@ -289,7 +290,7 @@ def run_research(
         decisions = steps.decide(bars, side_series, rows, folds, universe, settings)
     directed = list(traded(forecasts).values())
     if directed:
-        forecasts.append(steps.average(directed))
+        forecasts.append(steps.combine(directed, inputs, settings.ensembles))
     if by_regime:
         regimes = steps.find_regimes(bars, settings.seed)
     if by_regime and quick:

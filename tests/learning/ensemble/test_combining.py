@@ -45,6 +45,24 @@ def test_stacking_is_no_worse_than_the_best_expert_or_the_equal_mean_on_its_own_
     assert mixed <= min(loss(said[:, one], label) for one in range(4)) + 1e-9
     assert mixed <= loss(combining.equal_mean(said), label) + 1e-9
     assert weight.sum() == pytest.approx(1.0) and (weight >= 0).all()
+    # The conditions of Karush, Kuhn and Tucker: no expert would gain, and those that weigh something gain alike.
+    given = np.exp(-combining.log_losses(said, label))
+    gains = (given / (given @ weight)[:, None]).mean(axis=0)
+    assert (gains <= 1 + 1e-6).all()
+    np.testing.assert_allclose(gains[weight > 1e-6], 1.0, atol=1e-6)
+    assert (weight > 1e-6).sum() >= 2
+
+
+def test_stacking_finds_the_weights_that_outcomes_were_drawn_with() -> None:
+    """Outcomes drawn from a mixture of known weights: they are found to their error, and twins share one weight."""
+    said, _ = experts(4, rows=200_000, noise=1.0)
+    true = np.array([0.1, 0.0, 0.65, 0.25])
+    mixed = combining.pooled(said, true)
+    uniform = np.random.default_rng(5).random(len(mixed))
+    label = ((uniform[:, None] > mixed.cumsum(axis=1)).sum(axis=1).clip(0, 2) - 1).astype(np.int8)
+    np.testing.assert_allclose(combining.stacked_weights(said, label), true, atol=0.02)
+    twins = combining.stacked_weights(said[:, [0, 2, 2, 3]], label)
+    assert twins[1] + twins[2] == pytest.approx(0.65, abs=0.02)
 
 
 def test_the_equal_mean_beats_the_average_expert_and_weights_follow_losses() -> None:

@@ -25,7 +25,8 @@ EVERY_ONE = tuple(sorted(DIRECTED.args[1]))
     ids="-".join,
 )
 def test_the_graph_says_what_the_ensemble_says(members: tuple[str, ...]) -> None:
-    ensemble = EnsembleForecaster.equal([fitted(name) for name in members], 7)
+    weights = np.arange(1, len(members) + 1) / np.arange(1, len(members) + 1).sum()
+    ensemble = EnsembleForecaster.of([fitted(name) for name in members], weights.tolist(), 7)
     content = to_onnx(ensemble)
     graph = OnnxForecaster.from_bytes(content, ensemble.features)
     shape = shape_of(ensemble)
@@ -35,7 +36,8 @@ def test_the_graph_says_what_the_ensemble_says(members: tuple[str, ...]) -> None
     length, apart = ensemble.window_bars, 0.0
     for end in range(length, length + 100):
         x = values[end - length : end] if len(shape) == 2 else values[end - 1]
-        wanted = np.mean([fitted(name).predict_row(_own(x, name)) for name in members], axis=0)
+        said = [fitted(name).predict_row(_own(x, name)) for name in members]
+        wanted = np.average(said, axis=0, weights=weights)
         np.testing.assert_allclose(ensemble.predict_row(x), wanted, atol=1e-12)
         apart = max(apart, float(np.abs(graph.predict_row(x) - wanted).max()))
     assert apart < 1e-6
@@ -49,24 +51,22 @@ def _own(x: np.ndarray, name: str) -> np.ndarray:
 
 def test_members_that_read_other_features_find_their_own() -> None:
     one, other = fitted("linear"), fitted("lightgbm")
-    ensemble = EnsembleForecaster.equal([one, other], 7)
+    ensemble = EnsembleForecaster.of([one, other], [0.25, 0.75], 7)
     assert set(ensemble.features) == {*one.features, *other.features}
     shuffled = np.arange(len(ensemble.features), dtype=np.float32)
     assert [ensemble.features[at] for at in ensemble.places[1]] == list(other.features)
-    np.testing.assert_allclose(
-        ensemble.predict_row(shuffled),
-        (one.predict_row(shuffled[ensemble.places[0]]) + other.predict_row(shuffled[ensemble.places[1]])) / 2,
-    )
+    said = [model.predict_row(shuffled[at]) for model, at in zip((one, other), ensemble.places, strict=True)]
+    np.testing.assert_allclose(ensemble.predict_row(shuffled), 0.25 * said[0] + 0.75 * said[1])
 
 
 def test_a_network_over_one_bar_takes_a_row_as_models_of_rows_do() -> None:
     network = unfitted("linear_network", window_bars=1).fit(training(make_rows(1)))
-    ensemble = EnsembleForecaster.equal([network, fitted("linear")], 7)
+    ensemble = EnsembleForecaster.of([network, fitted("linear")], [0.75, 0.25], 7)
     graph = OnnxForecaster.from_bytes(to_onnx(ensemble), ensemble.features)
     assert (graph.window_bars, graph.reads_windows) == (1, True)
     for x in make_rows(4)[list(ensemble.features)].to_numpy(dtype=np.float32)[:50]:
         np.testing.assert_array_equal(network.predict_row(x), network.predict_row(x[None]))
-        wanted = (network.predict_row(x) + fitted("linear").predict_row(x)) / 2
+        wanted = 0.75 * network.predict_row(x) + 0.25 * fitted("linear").predict_row(x)
         np.testing.assert_allclose(ensemble.predict_row(x), wanted, atol=1e-12)
         np.testing.assert_allclose(graph.predict_row(x), wanted, atol=1e-6)
 

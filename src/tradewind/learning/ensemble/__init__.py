@@ -6,5 +6,8 @@ FAMILY = "ensemble"
 FORECAST_JOINS = (
     "inverse_loss", "stacking", "hard_vote", "by_uncertainty", "by_regime", "hedge", "adahedge", "bernstein",
 )  # fmt: skip
+# Weights that stand until models are fitted anew: such an ensemble can be deployed as one model.
+STANDING = (EQUAL_WEIGHT, "inverse_loss", "stacking")
 AGENT_JOINS = ("agents_vote", "agents_weighted")
+BY_REGIME = "by_regime"
 ENSEMBLES = frozenset({EQUAL_WEIGHT, *FORECAST_JOINS, *AGENT_JOINS})

@@ -107,16 +107,17 @@ class EnsembleForecaster:
         return self._places
 
     @classmethod
-    def equal(cls, members: Sequence[Forecaster], seed: int) -> Self:
+    def of(cls, members: Sequence[Forecaster], weights: Sequence[float], seed: int) -> Self:
         """The mean of models that were fitted on their own.
 
         Args:
             members: fitted, of the catalogue.
+            weights: of the members, not negative and with sum 1.
             seed: that they were fitted with.
         """
         parameters = EnsembleParameters(members=tuple(member.name for member in members))
         ensemble = cls(parameters, seed)
-        ensemble._take(list(members), np.full(len(members), 1.0 / len(members)))
+        ensemble._take(list(members), np.array(weights, dtype=np.float64))
         return ensemble
 
     def fit(self, training: Training, checkpoint: Checkpoint | None = None) -> Self:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from tradewind.errors import BadData
+from tradewind.learning.ensemble import EQUAL_WEIGHT
 from tradewind.learning.ensemble.combining import (
     claims,
     equal_mean,
@@ -21,7 +22,7 @@ from tradewind.learning.ensemble.combining import (
     stacked_weights,
 )
 from tradewind.learning.ensemble.online import AdaHedge, Bernstein, Hedge, OnlineRule, settled_weights
-from tradewind.learning.ensemble.tables import aligned, as_forecasts
+from tradewind.learning.ensemble.tables import aligned, as_forecasts, mean_forecasts
 from tradewind.learning.regimes.base import REGIMES
 from tradewind.parameters import Parameters
 
@@ -113,6 +114,45 @@ def join_forecasts(
     return as_forecasts(rows[has_forecast].reset_index(drop=True), mixed[has_forecast], method)
 
 
+def all_ensembles(
+    forecasts: Sequence[pd.DataFrame], outcomes: pd.DataFrame, regimes: Mapping[str, pd.DataFrame], rules: EnsembleRules
+) -> pd.DataFrame:
+    """The equal-weight mean of several models, and every other join that the rules name, one after the other.
+
+    Args:
+        forecasts: one table a model (`schema.Forecasts`), all of the same folds and horizon.
+        outcomes: symbol, timestamp, label, exit_time and horizon_end of the rows whose label is known.
+        regimes: tables of the regimes stage by partition, of which `by_regime` alone reads.
+        rules: which joins, their rate and share.
+
+    Raises:
+        BadData: as of `join_forecasts`.
+    """
+    joined = [join_forecasts(forecasts, method, outcomes, regimes, rules) for method in rules.forecasts]
+    made = pd.concat([mean_forecasts(forecasts), *joined], ignore_index=True)
+    return made.astype({"model": "str", "family": "str", "symbol": "str"})
+
+
+def standing_weights(forecasts: Sequence[pd.DataFrame], method: str, outcomes: pd.DataFrame) -> Floats:
+    """What each model weighs after all folds, by every forecast whose label is known: the weights that the next fold
+    would have (`join_forecasts`).
+
+    Args:
+        forecasts: one table a model (`schema.Forecasts`), all of the same folds and horizon.
+        method: one of `ensemble.STANDING`.
+        outcomes: symbol, timestamp, label, exit_time and horizon_end of the rows whose label is known by now.
+
+    Returns:
+        Weights in the order of the tables, not negative and with sum 1; alike where nothing has settled.
+    """
+    rows, said = aligned(forecasts)
+    if method == EQUAL_WEIGHT:
+        return np.full(said.shape[1], 1.0 / said.shape[1])
+    probabilities = said[:, :, :-1]
+    settling = _settling(rows, probabilities, outcomes)
+    return _settled_weights(method, probabilities, settling, settling.is_known)
+
+
 def rule_of(method: str, rules: EnsembleRules) -> OnlineRule:
     """The online rule behind a method.
 
@@ -151,18 +191,23 @@ def _weights(
 
 def _by_fold(method: str, rows: pd.DataFrame, said: Floats, settling: Settling) -> Floats:
     """Weights of each fold by what had ended when it began: nested, and purged."""
-    weights = np.full(said.shape[:2], 1.0 / said.shape[1])
-    has_loss = ~np.isnan(settling.losses)
+    weights = np.empty(said.shape[:2])
     fold = rows["fold"].to_numpy()
     for one in np.unique(fold):
         is_over = settling.horizon_end < settling.timestamp[fold == one].min()
-        if method == "stacking":
-            usable = is_over & has_loss.all(axis=1)
-            if usable.any():
-                weights[fold == one] = stacked_weights(said[usable], settling.label[usable])
-        elif (is_over & has_loss.any(axis=1)).any():
-            weights[fold == one] = inverse_loss_weights(settling.losses[is_over])
+        weights[fold == one] = _settled_weights(method, said, settling, is_over)
     return weights
+
+
+def _settled_weights(method: str, said: Floats, settling: Settling, is_over: NDArray[np.bool_]) -> Floats:
+    """Of each model, by the rows whose horizon is over; alike where there are none."""
+    has_loss = ~np.isnan(settling.losses)
+    usable = is_over & (has_loss.all(axis=1) if method == "stacking" else has_loss.any(axis=1))
+    if not usable.any():
+        return np.full(said.shape[1], 1.0 / said.shape[1])
+    if method == "stacking":
+        return stacked_weights(said[usable], settling.label[usable])
+    return inverse_loss_weights(settling.losses[usable])
 
 
 def _settling(rows: pd.DataFrame, said: Floats, outcomes: pd.DataFrame) -> Settling:

@@ -67,6 +67,7 @@ class BundleSpec(Parameters):
 
     Attributes:
         name, family, seed, parameters, training: the procedure: the model of the catalogue, as in its walk-forward.
+        weights: of an ensemble's members, by name.
         created_at: UTC, ISO 8601.
         universe, trading, selection: as `params:universe`, `params:trading`, `params:feature_engineering.features`.
         features: that the model reads, in their order.
@@ -82,6 +83,7 @@ class BundleSpec(Parameters):
     seed: int
     parameters: dict[str, Any]
     training: dict[str, Any]
+    weights: dict[str, float] | None = None
     created_at: str
     universe: Universe
     trading: TradingSetup

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.errors import BadData, BadModel, BadParameters
-from tradewind.learning.ensemble import EQUAL_WEIGHT
+from tradewind.learning.ensemble import EQUAL_WEIGHT, STANDING
 from tradewind.learning.ensemble.forecaster import EnsembleForecaster
 from tradewind.learning.ensemble.onnx_graph import shape_of, to_onnx
 from tradewind.learning.features.catalogue import FeatureSelection, select
@@ -59,11 +59,26 @@ class Procedure:
 
 @dataclass(frozen=True)
 class EnsembleProcedure:
-    """How the equal-weight mean of a run came about: each member was trained alone, and all of them count alike."""
+    """How an ensemble of a run came about: each member was trained alone.
+
+    Attributes:
+        members: how each was.
+        seed: of the walk-forward.
+        name: of the ensemble.
+        weights: of the members, not negative and with sum 1; empty: all count alike.
+    """
 
     members: tuple[Procedure, ...]
     seed: int
     name: str = EQUAL_WEIGHT
+    weights: tuple[float, ...] = ()
+
+    @property
+    def weight_of(self) -> dict[str, float]:
+        """Each member's weight by its name."""
+        count = len(self.members)
+        given = self.weights or (1.0 / count,) * count
+        return {member.name: weight for member, weight in zip(self.members, given, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -93,7 +108,8 @@ def choose(
 ) -> str:  # fmt: skip
     """What to deploy: the judged strategy, since the verdict is about no other; the best model; or one by its name.
 
-    A judged strategy that is no model and no agent (a rule) cannot be deployed: the best model is, and the log says so.
+    A judged strategy that is no model and no agent cannot be deployed (a rule, or an ensemble whose weights move with
+    every bar): the best model is, and the log says so.
 
     Args:
         wanted: "judged", "best" (of the models that can be deployed, on the walk-forward folds), or a name.
@@ -108,8 +124,8 @@ def choose(
         BadParameters: it was not trained in this run, or knows no direction.
     """
     possible, agents = members_of(trained), agents_of(trained)
-    if len(possible) > 1 and EQUAL_WEIGHT in set(leaderboard["strategy"]):
-        possible = [*possible, EQUAL_WEIGHT]
+    if len(possible) > 1:
+        possible += [name for name in STANDING if name in set(leaderboard["strategy"])]
     if wanted == JUDGED and judged in (*possible, *agents):
         return judged
     if wanted in (JUDGED, BEST):
@@ -166,7 +182,8 @@ def refit(procedure: Procedure | EnsembleProcedure, rows: pd.DataFrame) -> Forec
     from threadpoolctl import threadpool_limits
 
     if isinstance(procedure, EnsembleProcedure):
-        return EnsembleForecaster.equal([refit(member, rows) for member in procedure.members], procedure.seed)
+        members = [refit(member, rows) for member in procedure.members]
+        return EnsembleForecaster.of(members, list(procedure.weight_of.values()), procedure.seed)
     rules = procedure.training
     parameters = procedure.parameters.within(rules.max_rounds, rules.early_stopping_rounds)
     fitted: Forecaster
@@ -205,7 +222,8 @@ def make_bundle(
         raise BadModel(f"{procedure.name}: the ONNX graph differs from the model by {apart:.1e} on the probe rows")
     said = findings.forecasts
     edges = edges_of(said.assign(edge=said["p_up"] - said["p_down"]), terms.universe.symbols)
-    told = Told(procedure.name, type(model).family, procedure.seed, *_told(procedure))
+    weights = procedure.weight_of if isinstance(procedure, EnsembleProcedure) else None
+    told = Told(procedure.name, type(model).family, procedure.seed, *_told(procedure), weights)
     documents = {
         contents.SPEC: spec_of(told, model.features, known, terms, findings, created_at).model_dump(mode="json"),
         contents.REFERENCE: reference_distributions(known, model.features, edges["edge"]),
@@ -251,6 +269,7 @@ class Told:
     seed: int
     parameters: dict[str, Any]
     training: dict[str, Any]
+    weights: dict[str, float] | None = None
     format: int = contents.FORMAT
 
 
@@ -273,8 +292,8 @@ def spec_of(
     features = select(terms.selection, terms.universe.timeframe, terms.universe.side_series)
     return BundleSpec(
         format=told.format, name=told.name, family=told.family, seed=told.seed, parameters=told.parameters,
-        training=told.training, created_at=created_at, universe=terms.universe, trading=terms.trading,
-        selection=terms.selection, features=reads, plan_fingerprint=Plan(features).fingerprint(),
+        training=told.training, weights=told.weights, created_at=created_at, universe=terms.universe,
+        trading=terms.trading, selection=terms.selection, features=reads, plan_fingerprint=Plan(features).fingerprint(),
         max_gap_bars=terms.max_gap_bars, max_missing_share=terms.max_missing_share, horizon_bars=terms.horizon_bars,
         trained_from=rows["timestamp"].min().isoformat(), trained_to=rows["timestamp"].max().isoformat(),
         trained_rows=len(rows), evidence=_evidence(told.name, rows, findings),

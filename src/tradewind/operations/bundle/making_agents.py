@@ -90,7 +90,8 @@ def make_agent_bundle(
     parameters = {
         name: getattr(plan, name).model_dump(mode="json") for name in ("agent", "environment", "reward")
     }  # fmt: skip
-    told = Told(plan.name, agents.FAMILY, plan.seed, parameters, plan.training.model_dump(mode="json"), agents.FORMAT)
+    training = plan.training.model_dump(mode="json")
+    told = Told(plan.name, agents.FAMILY, plan.seed, parameters, training, format=agents.FORMAT)
     decide, one_by_one = agents.one_by_one(policy, seen)
     documents = {
         contents.SPEC: spec_of(told, model.features, known, terms, findings, created_at).model_dump(mode="json"),

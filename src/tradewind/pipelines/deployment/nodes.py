@@ -1,7 +1,7 @@
 """The chosen procedure, and the bundle of it refitted on all settled labels."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,7 +11,9 @@ from tradewind.adaptive.rl.forecasts import forecasts_out_of_sample
 from tradewind.adaptive.rl.walk_forward import AgentRules, Plan
 from tradewind.clock import now
 from tradewind.errors import BadData, BadParameters
-from tradewind.learning.ensemble import EQUAL_WEIGHT
+from tradewind.evaluation.known_labels import known_labels
+from tradewind.learning.ensemble import STANDING
+from tradewind.learning.ensemble.joining import standing_weights
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.models import catalogue, walk_forward
 from tradewind.learning.models.walk_forward import TrainingRules
@@ -71,7 +73,7 @@ def choose_procedure(
         chosen = best_of[model] if model in best_of else block[given]
         return {"name": model, "parameters": chosen, "training": block["training"], "seed": parameters["seed"]}
 
-    if name == EQUAL_WEIGHT:
+    if name in STANDING:
         return {"name": name, "members": [of(model) for model in members_of(models)], "seed": parameters["seed"]}
     return of(name)
 
@@ -114,7 +116,7 @@ def build_bundle(
         folds: the folds table.
         agent_positions: by agent a function that loads its positions out of sample.
         model_store: opens the store of an agent.
-        *forecasts: out of sample, one table a model, and one of the ensemble.
+        *forecasts: out of sample, one table a model, and one of all ensembles.
 
     Returns:
         Contents by file name.
@@ -142,7 +144,7 @@ def build_bundle(
         run = AgentRun(plan, known, held, model_store.of(f"{AGENT_STAGE}.{name}"))
         files = make_agent_bundle(run, rows, terms, findings, created_at)
     else:
-        typed = _typed(procedure)
+        typed = _typed(procedure, forecasts, known_labels(model_input, ["exit_time", "horizon_end"]))
         fitted = [one.name for one in typed.members] if isinstance(typed, EnsembleProcedure) else [name]
         if any(catalogue.stage_of(one) == "deep_learning" for one in fitted):
             ahead = pd.concat([load() for load in horizon_returns.values()], ignore_index=True)
@@ -178,11 +180,18 @@ def _loaded(tables: Partitions) -> list[pd.DataFrame]:
     return [load() for load in tables.values()]
 
 
-def _typed(procedure: dict[str, Any]) -> Procedure | EnsembleProcedure:
-    if "members" in procedure:
-        members = tuple(_of_one(one) for one in procedure["members"])
-        return EnsembleProcedure(members, procedure["seed"], procedure["name"])
-    return _of_one(procedure)
+def _typed(
+    procedure: dict[str, Any], forecasts: Sequence[pd.DataFrame], outcomes: pd.DataFrame
+) -> Procedure | EnsembleProcedure:
+    """The procedure; an ensemble's with the weights that its next fold would have."""
+    if "members" not in procedure:
+        return _of_one(procedure)
+    members = tuple(_of_one(one) for one in procedure["members"])
+    by_name = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
+    weights = standing_weights([by_name[member.name] for member in members], procedure["name"], outcomes)
+    made = EnsembleProcedure(members, procedure["seed"], procedure["name"], tuple(weights.tolist()))
+    logger.info("%s: %s", made.name, ", ".join(f"{name} {weight:.1%}" for name, weight in made.weight_of.items()))
+    return made
 
 
 def _of_one(procedure: dict[str, Any]) -> Procedure:

@@ -5,6 +5,6 @@ from tradewind.parameters import Parameters
 
 class DeploymentRules(Parameters):
     """What is deployed (`params:deployment`): the `judged` strategy, the `best` of the leaderboard's models, or one by
-    its name, such as `lightgbm`, `equal_weight` or `ppo`."""
+    its name, such as `lightgbm`, `stacking` or `ppo`."""
 
     model: str

@@ -6,8 +6,7 @@ from tradewind.evaluation import positions, scorecard_joined
 from tradewind.evaluation.gathering import loaded
 from tradewind.evaluation.known_labels import known_labels
 from tradewind.evaluation.traded_market import Partitions, TradedMarket
-from tradewind.learning.ensemble.joining import EnsembleRules, join_forecasts
-from tradewind.learning.ensemble.tables import mean_forecasts
+from tradewind.learning.ensemble.joining import EnsembleRules, all_ensembles
 from tradewind.metrics.ranking import StatisticsRules
 from tradewind.metrics.scorecard import ScorecardRules
 
@@ -30,12 +29,9 @@ def combine_forecasts(
     directed = list(positions.traded(tables).values())
     if not directed:
         return tables[0].iloc[:0]
-    made = [mean_forecasts(directed)]
-    if rules.forecasts:
-        outcomes = known_labels(model_input, ["exit_time", "horizon_end"])
-        known = {name: load() for name, load in regimes.items()} if "by_regime" in rules.forecasts else {}
-        made += [join_forecasts(directed, method, outcomes, known, rules) for method in rules.forecasts]
-    return pd.concat(made, ignore_index=True).astype({"model": "str", "family": "str", "symbol": "str"})
+    outcomes = known_labels(model_input, ["exit_time", "horizon_end"])
+    known = {name: load() for name, load in regimes.items()} if "by_regime" in rules.forecasts else {}
+    return all_ensembles(directed, outcomes, known, rules)
 
 
 def score_regimes(

@@ -12,6 +12,7 @@ TITLES = {
     RANDOM: "random, same turnover",
     MATCHED: "holding, same exposure",
     EQUAL_WEIGHT: "equal-weight ensemble",
+    "stacking": "stacked ensemble",
     "agents_vote": "agents by vote",
     "agents_weighted": "agents by weight",
 }
