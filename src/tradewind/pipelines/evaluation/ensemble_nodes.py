@@ -29,7 +29,7 @@ def combine_forecasts(
     directed = list(positions.traded(tables).values())
     if not directed:
         return tables[0].iloc[:0]
-    outcomes = known_labels(model_input, ["exit_time", "horizon_end"])
+    outcomes = known_labels(model_input, ["exit_time", "horizon_end"]) if rules.forecasts else pd.DataFrame()
     known = {name: load() for name, load in regimes.items()} if "by_regime" in rules.forecasts else {}
     return all_ensembles(directed, outcomes, known, rules)
 
