@@ -16,7 +16,6 @@ from tradewind import extras
 from tradewind.datasets.model_store import FolderModelStore
 from tradewind.datasets.registry import RegistryDataset, champions_stay
 from tradewind.errors import BadModel, BadParameters, MissingExtra
-from tradewind.learning.models.base import PROBABILITIES
 from tradewind.learning.regimes.walk_forward import RegimePlan
 from tradewind.learning.splits.walk_forward import FoldPlan, make_folds
 from tradewind.operations.bundle.contents import GRAPH
@@ -38,7 +37,11 @@ PARAMETERS: dict[str, Any] = {
 OTHERS = {"lightgbm": 1.2, "equal_weight": 1.1, "stacking": 1.0}
 
 
-def build(wanted: str, path: Path, origins: dict[str, Any] | None = None, least_bars: int = 200, **changes: Any) -> Any:
+def build(
+    wanted: str, path: Path, origins: dict[str, Any] | None = None, least_bars: int = 200, other: float = 1.0,
+    **changes: Any,
+) -> Any:  # fmt: skip
+    """Of linear and LightGBM, which forecast the same out of sample, LightGBM with `other` of the difference."""
     rows = model_rows(1)
     told = findings("linear", "go", rows)
     others = [told.leaderboard.assign(strategy=name, sharpe=sharpe) for name, sharpe in OTHERS.items()]
@@ -49,8 +52,10 @@ def build(wanted: str, path: Path, origins: dict[str, Any] | None = None, least_
     chosen = choose_procedure(board, told.verdict, of_run, PARAMETERS, DeploymentRules(model=wanted), best)
     procedure = chosen | changes
     out_of_sample = told.forecasts.assign(fold=0, horizon=4, expected_return=0.0)
-    useless = dict.fromkeys(PROBABILITIES, 1 / 3)
-    forecasts = [out_of_sample.assign(model="linear"), out_of_sample.assign(model="lightgbm", **useless)]
+    half = other * (out_of_sample["p_up"] - out_of_sample["p_down"]) / 2
+    mean = (out_of_sample["p_up"] + out_of_sample["p_down"]) / 2
+    second = out_of_sample.assign(model="lightgbm", p_up=mean + half, p_down=mean - half)
+    forecasts = [out_of_sample.assign(model="linear"), second]
     forecasts.append(pd.concat([out_of_sample.assign(model=name) for name in ("equal_weight", "stacking")]))
     partitions = {f"simulated/{name}/1h": partial(_of, rows, name) for name in TERMS.universe.symbols}
     bars = {partition: partial(_bars, name) for partition, name in zip(partitions, TERMS.universe.symbols, strict=True)}
@@ -109,12 +114,16 @@ def test_the_mean_of_all_models_is_deployed_as_one(tmp_path: Path) -> None:
     mean = np.mean([one.forecaster.predict_many(x) for one in alone.values()], axis=0)
     np.testing.assert_allclose(registry.load(1).forecaster.predict_many(x), mean, atol=1e-9)
     assert spec.weights == {"linear": 0.5, "lightgbm": 0.5}
-    # Stacked, a member that knew nothing out of sample has next to no weight.
-    stacked = build("stacking", tmp_path / "stacking").load(1)
-    assert stacked.spec.name == "stacking" and stacked.spec.weights["linear"] > 0.9
+    # Stacked, members weigh what their forecasts out of sample say; one that was wrong is left out.
+    stacked = build("stacking", tmp_path / "stacking", other=2.0).load(1)
+    assert stacked.spec.name == "stacking" and 0.1 < stacked.spec.weights["linear"] < 0.45
     weights = [stacked.spec.weights[name] for name in alone]
     mean = np.average([one.forecaster.predict_many(x) for one in alone.values()], axis=0, weights=weights)
     np.testing.assert_allclose(stacked.forecaster.predict_many(x), mean, atol=1e-9)
+    single = build("stacking", tmp_path / "single", other=-1.0).load(1)
+    assert single.spec.weights == {"linear": 1.0} and set(single.spec.parameters) == {"linear"}
+    own = x[:, [spec.features.index(name) for name in single.spec.features]]
+    np.testing.assert_allclose(single.forecaster.predict_many(own), alone["linear"].forecaster.predict_many(own))
 
 
 def test_parameters_that_kedro_has_made_objects_of_are_the_same() -> None:

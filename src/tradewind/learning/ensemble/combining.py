@@ -8,7 +8,7 @@ from tradewind.learning.ensemble.online import OnlineRule, settled_weights
 
 Floats = NDArray[np.float64]
 FLOOR = 1e-12
-ROUNDS, TOLERANCE = 500, 1e-12
+ROUNDS, TOLERANCE, LEAST_WEIGHT = 500, 1e-12, 1e-6
 
 
 def pooled(probabilities: Floats, weights: Floats) -> Floats:
@@ -95,7 +95,7 @@ def stacked_weights(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
 
     That is a convex problem in as many unknowns as there are experts; sequential quadratic programming (SciPy's SLSQP,
     Kraft 1988) solves it in some dozens of passes over the rows. The rows must be forecasts of what the experts were
-    not fitted on. Rows on which an expert abstains are left out.
+    not fitted on. Rows on which an expert abstains are left out. What is below a millionth is nothing.
 
     Args:
         probabilities: (rows, experts, 3).
@@ -124,7 +124,7 @@ def stacked_weights(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
     )  # fmt: skip
     if not found.success:
         raise BadData(f"no weights of {count} experts were found ({found.message}): combine them by their equal mean")
-    weight = np.clip(found.x, 0.0, 1.0)
+    weight = np.where(found.x < LEAST_WEIGHT, 0.0, found.x)
     return np.asarray(weight / weight.sum())
 
 

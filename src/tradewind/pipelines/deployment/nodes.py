@@ -183,14 +183,19 @@ def _loaded(tables: Partitions) -> list[pd.DataFrame]:
 def _typed(
     procedure: dict[str, Any], forecasts: Sequence[pd.DataFrame], outcomes: pd.DataFrame
 ) -> Procedure | EnsembleProcedure:
-    """The procedure; an ensemble's with the weights that its next fold would have."""
+    """The procedure; an ensemble's with the weights that its next fold would have, and without members of no weight."""
     if "members" not in procedure:
         return _of_one(procedure)
     members = tuple(_of_one(one) for one in procedure["members"])
     by_name = {str(name): part for table in forecasts for name, part in table.groupby("model", sort=False)}
     weights = standing_weights([by_name[member.name] for member in members], procedure["name"], outcomes)
-    made = EnsembleProcedure(members, procedure["seed"], procedure["name"], tuple(weights.tolist()))
-    logger.info("%s: %s", made.name, ", ".join(f"{name} {weight:.1%}" for name, weight in made.weight_of.items()))
+    used = [number for number, weight in enumerate(weights.tolist()) if weight > 0]
+    made = EnsembleProcedure(
+        tuple(members[one] for one in used), procedure["seed"], procedure["name"], tuple(weights[used].tolist())
+    )
+    said = ", ".join(f"{weight:.1%} {name}" for name, weight in made.weight_of.items())
+    without = sorted({member.name for member in members} - set(made.weight_of))
+    logger.info("%s is %s%s", made.name, said, f"; of no weight: {', '.join(without)}" if without else "")
     return made
 
 
