@@ -170,6 +170,16 @@ def test_edited_code_makes_its_tables_stale(made: Small) -> None:
     assert names(plan(made, "data").make) == []
 
 
+def test_tables_whose_meaning_changed_are_made_anew_with_all_that_follows(
+    made: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(origins.FORMATS, "features", 2)
+    found = plan(made)
+    assert names(found.make)[:3] == ["compute", "label", "join"] and "train" in names(found.make)
+    assert not {"type_bars", "check_bars"} & set(names(found.make))
+    assert any("format" in line for line in found.lines())
+
+
 def test_edited_drawing_is_drawn_anew_and_stops_no_stage_that_reads_tables(made: Small) -> None:
     (made.folder / "src/reports/drawing.py").write_text("COLOUR = 'red'\n")
     assert names(plan(made).make) == ["draw"]
