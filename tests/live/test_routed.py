@@ -177,7 +177,96 @@ def test_the_desk_works_an_order_over_simulated_venues(tmp_path: Path) -> None:
     desk = Desk(WIDE, tmp_path, PAIR, {}, None, -2.5, 30.0)
     found = asyncio.run(run_across(desk, lines.append))
     assert found["done"] == pytest.approx(-2.5) and "-2.5 of -2.5 units at" in lines[-1]
-    gate = RULES.model_copy(update={"limits": RiskLimits(max_data_age_s=2.0, max_order_value=100.0)})
-    refused = asyncio.run(run_across(Desk(gate, tmp_path / "gate", PAIR, {}, None, 2.5, 3.0), lines.append))
-    assert refused["done"] == 0.0 and refused["rejected"] > 0 and "2.5 left" in lines[-1]
-    assert "the risk gate refuses: max_value, 100 allowed" in lines[-1]
+    gate = RULES.model_copy(update={"limits": RiskLimits(max_data_age_s=2.0, max_order_value=20.0)})
+    refused = asyncio.run(run_across(Desk(gate, tmp_path / "gate", PAIR, {}, None, 2.5, 60.0), lines.append))
+    assert refused["done"] == 0.0 and refused["rejected"] == 2 and "0 of 2.5 units, by 2 orders; 2.5 left" in lines[-1]
+    assert "the risk gate refuses: max_value, 20 allowed" in lines[-1]
+
+
+def gated(**limits: float) -> Any:
+    return WIDE.model_copy(update={"limits": LIMITS.model_copy(update=limits)})
+
+
+@pytest.mark.parametrize("units", [3.0, -3.0])
+def test_children_are_as_large_as_the_gate_lets_through_and_the_order_is_done(tmp_path: Path, units: float) -> None:
+    """Without the cut the gate refuses each child until the deadline."""
+    pair = Routed(tmp_path, units, seconds=20.0, rules=gated(max_order_value=10_000.0))
+    found = pair.until_over()
+    sent = [one.body for one in read(tmp_path / "journal.jsonl") if one.kind == "sending"]
+    assert pair.ends() == "done" and found["rejected"] == 0 and found["left"] == pytest.approx(0.0, abs=1e-9)
+    assert all(abs(one["units"]) * one["price"] <= 10_000.0 for one in sent)
+    assert max(abs(one["units"]) * one["price"] for one in sent) > 9_950.0  # and no smaller than they need be
+    pair.close()
+
+
+def refusals(folder: Path) -> list[str]:
+    return [one.body["code"] for one in read(folder / "journal.jsonl") if one.kind == "risk_rejected"]
+
+
+@pytest.mark.parametrize(("limits", "code", "done"), [
+    ({"max_order_value": 20.0}, "max_value", 0.0),  # the smallest order is worth 30
+    ({"max_position": 0.3}, "max_position", 1.998),  # 0.999 at each venue, of which 30,000 are allowed
+    ({"max_gross": 0.3}, "max_gross", 0.999), ({"max_leverage": 0.3}, "balance", 0.999),
+])  # fmt: skip
+def test_what_can_never_pass_ends_the_order_at_once_with_reason_and_cost(
+    tmp_path: Path, limits: dict[str, float], code: str, done: float
+) -> None:
+    pair = Routed(tmp_path, 3.0, seconds=60.0, rules=gated(**limits))
+    found = pair.until_over()
+    assert pair.ends() == "cancelled" and pair.now_ms < 1_000_000 + 5_000
+    assert found["done"] == pytest.approx(done, abs=2e-3) and found["left"] == pytest.approx(3.0 - found["done"])
+    assert sum(pair.units().values()) == pytest.approx(found["done"])
+    assert found["left_would_cost_bps"] > 0 and any(f"refuses: {code}, " in one for one in found["reasons"])
+    assert refusals(tmp_path) == [code] * 2  # once a venue, and not at each look
+    pair.close()
+
+
+def test_a_rate_that_frees_before_the_deadline_is_waited_for_and_one_that_does_not_ends_the_order(
+    tmp_path: Path
+) -> None:
+    rules = gated(max_order_value=20_000.0, orders_a_minute=4)
+    late = Routed(tmp_path / "late", 4.0, seconds=30.0, rules=rules)
+    found = late.until_over()
+    assert late.ends() == "cancelled" and late.now_ms < 1_010_000 and 0 < found["done"] < 4.0
+    assert "the risk gate lets 4 orders a minute pass" in found["reasons"] and len(refusals(tmp_path / "late")) <= 2
+    late.close()
+    early = Routed(tmp_path / "early", 4.0, seconds=90.0, rules=rules)
+    for _ in range(450):
+        if not early.order.is_over:
+            early.go_on(LOW, NEAR)
+    assert early.ends() == "done" and early.now_ms > 1_060_000
+    early.close()
+
+
+def test_levels_beyond_the_collar_are_not_asked_for(tmp_path: Path) -> None:
+    """The worst level of a child is its price, so that a smaller child is within the collar."""
+    pair = Routed(tmp_path, 2.0, seconds=5.0, rules=gated(price_collar_bps=10.0))
+    far: tuple[Levels, Levels] = ([(29_999.0, 1.0), (29_000.0, 9.0)], [(30_001.0, 0.5), (31_000.0, 9.0)])
+    pair.go_on(far, far)
+    assert pair.sent() == {"east BTC/USDT": 0.5, "west BTC/USDT": 0.5}
+    pair.close()
+
+
+def test_no_child_is_below_the_smallest_order_and_a_rest_that_is_ends_the_order(tmp_path: Path) -> None:
+    pair = Routed(tmp_path, 1.0, seconds=60.0)
+    for name in pair.orders.instruments:
+        least = pair.orders.instruments[name].model_copy(update={"min_notional": 3_000.0})  # 0.1 units
+        pair.orders.instruments[name] = least
+    crumbs: tuple[Levels, Levels] = ([(29_999.0, 1.0)], [(30_001.0, 0.95), (30_200.0, 0.04)])
+    nothing: tuple[Levels, Levels] = ([(29_999.0, 1.0)], [(30_201.0, 0.02)])
+    found = pair.until_over(crumbs, nothing)
+    assert pair.sent() == {"east BTC/USDT": pytest.approx(0.99)} and refusals(tmp_path) == []
+    assert pair.ends() == "cancelled" and found["left"] == pytest.approx(0.01) and pair.now_ms < 1_005_000
+    assert any("0.01 units are below its smallest order of 0.1" in one for one in found["reasons"])
+    pair.close()
+
+
+def test_what_is_cut_leaves_no_rest_below_the_smallest_order(tmp_path: Path) -> None:
+    pair = Routed(tmp_path, 0.34, rules=gated(max_order_value=10_000.0))  # 0.333 would leave 0.007
+    for name in pair.orders.instruments:
+        least = pair.orders.instruments[name].model_copy(update={"min_notional": 3_000.0})
+        pair.orders.instruments[name] = least
+    found = pair.until_over()
+    sent = [one.body["units"] for one in read(tmp_path / "journal.jsonl") if one.kind == "sending"]
+    assert pair.ends() == "done" and min(sent) >= 0.1 and sum(sent) == pytest.approx(0.34) and found["rejected"] == 0
+    pair.close()
