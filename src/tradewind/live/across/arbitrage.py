@@ -13,9 +13,10 @@ from typing import Any
 from tradewind.errors import BadParameters
 from tradewind.live.across.orders import GatedOrders
 from tradewind.live.across.rules import ArbitrageRules
-from tradewind.trading.execution.arbitrage.legging import Intent, Leg, Order, Steps
+from tradewind.trading.execution.arbitrage.legging import Intent, Leg, Order
 from tradewind.trading.execution.arbitrage.markets import Opportunity
 from tradewind.trading.execution.arbitrage.scanner import scan
+from tradewind.trading.execution.steps import Steps
 from tradewind.trading.risk.gate import Order as GateOrder
 from tradewind.trading.risk.states import HALTED
 

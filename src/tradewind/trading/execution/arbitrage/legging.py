@@ -6,7 +6,6 @@ whose worst course stays within the budget, before anything is sent; a venue tha
 Every order is written down before it is sent.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, NamedTuple
 
@@ -14,6 +13,7 @@ from pydantic import Field
 
 from tradewind.errors import BadParameters
 from tradewind.parameters import Parameters
+from tradewind.trading.execution.steps import NO_STEPS, Steps
 
 Record = Callable[[str, Mapping[str, Any]], None]
 
@@ -45,20 +45,6 @@ class LegRules(Parameters):
     def largest_quantity(self, price: float) -> float:
         """Units whose worst course costs no more than the budget."""
         return self.budget / (self.worst_s * price * (1.0 + self.price_reserve))
-
-
-class Steps(NamedTuple):
-    """What quantities venues take: multiples of a lot (0: any), and none below the smallest."""
-
-    lot: float = 0.0
-    smallest: float = 0.0
-
-    def rounded(self, quantity: float) -> float:
-        """Towards zero, to a multiple of the lot."""
-        return round(math.floor(quantity / self.lot * (1 + 1e-12)) * self.lot, 12) if self.lot > 0 else quantity
-
-
-NO_STEPS = Steps()
 
 
 class Leg(NamedTuple):
