@@ -222,7 +222,7 @@ def test_what_can_never_pass_ends_the_order_at_once_with_reason_and_cost(
 
 
 def test_a_rate_that_frees_before_the_deadline_is_waited_for_and_one_that_does_not_ends_the_order(
-    tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     rules = gated(max_order_value=20_000.0, orders_a_minute=4)
     late = Routed(tmp_path / "late", 4.0, seconds=30.0, rules=rules)

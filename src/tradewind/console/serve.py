@@ -26,7 +26,7 @@ TOKENS = click.option("--tokens", type=click.Path(path_type=Path), default=Path(
 @click.option("--cost-forecasts", type=click.Path(path_type=Path), default=None,
               help="File of the execution_study stage, by which plans with a book state costs.")  # fmt: skip
 @click.option("--exchange-info", type=click.Path(path_type=Path), default=None,
-              help="File of the venue's answer to exchangeInfo, by which plans know lot, tick and smallest order.")  # fmt: skip
+              help="File of the venue's answer to exchangeInfo: lot, tick and smallest order.")  # fmt: skip
 @click.option("--canary-share", type=click.FloatRange(0.01, 0.1), default=0.05, show_default=True,
               help="Of symbol-days that a canary answers.")  # fmt: skip
 @TOKENS

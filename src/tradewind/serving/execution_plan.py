@@ -77,7 +77,8 @@ def planned(
     except BadParameters as error:
         raise Refusal(422, str(error), "send the usual volume of a bar", "bar_volume") from error
     slices = [
-        PlannedSlice(at_s=one.at_s, venue=spec.universe.venue, type=one.type, quantity=part, limit_price=one.limit_price)
+        PlannedSlice(at_s=one.at_s, venue=spec.universe.venue, type=one.type, quantity=part,
+                     limit_price=one.limit_price)
         for one in plan.slices for part in _orders_of(one.quantity, terms)
     ]  # fmt: skip
     unplanned = request.quantity - sum(one.quantity for one in slices)

@@ -33,7 +33,9 @@ def read_instruments(path: Path) -> dict[str, Instrument]:
         told = instruments_of(json.loads(path.read_text(encoding="utf-8")))
         return {name: Instrument(symbol=name, **one) for name, one in told.items()}
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        words = f"{error.errors()[0]['loc']}" if isinstance(error, ValidationError) else f"{type(error).__name__} {error}"
+        words = (
+            f"{error.errors()[0]['loc']}" if isinstance(error, ValidationError) else f"{type(error).__name__} {error}"
+        )
         raise BadData(f"{path}: not an answer to exchangeInfo ({words}): {remedy}") from None
 
 

@@ -27,7 +27,9 @@ def by_trying(order: Order, view: RiskView, limits: object, lot: float) -> float
 def test_what_is_allowed_is_what_trying_every_size_finds(seed: int) -> None:
     """Lots are coarse, so that every size can be tried; positions, orders on their way and all limits as they come."""
     rng, cut, none, seen = np.random.default_rng(seed), 0, 0, 0
-    instruments = {name: one.model_copy(update={"lot_size": 0.5, "min_quantity": 1.0}) for name, one in INSTRUMENTS.items()}
+    instruments = {
+        name: one.model_copy(update={"lot_size": 0.5, "min_quantity": 1.0}) for name, one in INSTRUMENTS.items()
+    }
     while seen < 150:
         order, view, limits = some(rng)
         view = dataclasses.replace(view, instruments=instruments, frozen=frozenset(), paused=False)

@@ -1,5 +1,6 @@
 """What quantities venues take."""
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ class Steps(NamedTuple):
         if self.lot <= 0:
             return [quantity / count] * count
         until = [self.rounded(quantity * at / count) for at in range(count + 1)]
-        return [round(after - before, 12) for before, after in zip(until, until[1:], strict=False)]
+        return [round(after - before, 12) for before, after in itertools.pairwise(until)]
 
 
 NO_STEPS = Steps()
