@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from tests.depth import deep
 from tests.live.test_across_arbitrage import LOW, PAIR, RULES, Levels, Two, a_book
 from tradewind.errors import BadParameters
 from tradewind.live.across.books import market_of
@@ -269,4 +271,49 @@ def test_what_is_cut_leaves_no_rest_below_the_smallest_order(tmp_path: Path) -> 
     found = pair.until_over()
     sent = [one.body["units"] for one in read(tmp_path / "journal.jsonl") if one.kind == "sending"]
     assert pair.ends() == "done" and min(sent) >= 0.1 and sum(sent) == pytest.approx(0.34) and found["rejected"] == 0
+    pair.close()
+
+
+def in_lots(units: float) -> bool:
+    return abs(units / 0.001 - round(units / 0.001)) < 1e-6
+
+
+@pytest.mark.parametrize("seed", [*range(6), *(deep(each) for each in range(6, 300))])
+def test_over_any_books_and_limits_an_order_ends_in_time_and_no_child_is_beyond_the_gate(
+    tmp_path: Path, seed: int
+) -> None:
+    """No child is refused for its size, none is too small, nothing is bought twice, and the position is the fills."""
+    rng = np.random.default_rng(seed)
+    limits: dict[str, float] = {
+        "max_order_value": float(rng.choice([20.0, 500.0, 10_000.0, 1e6])),
+        "orders_a_minute": int(rng.choice([3, 10, 600])), "max_position": float(rng.choice([0.05, 0.5, 5.0])),
+        "max_gross": float(rng.choice([0.1, 1.0, 5.0])), "price_collar_bps": float(rng.choice([1.0, 20.0, 200.0])),
+    }  # fmt: skip
+    units = round(float(rng.choice([-1, 1]) * rng.choice([0.001, 0.05, 1.0, 5.0])), 3)
+    pair = Routed(tmp_path, units, seconds=float(rng.choice([2.0, 8.0])), rules=gated(**limits))
+
+    def some_book() -> tuple[Levels, Levels]:
+        middle, sizes = 30_000.0 + round(float(rng.normal(0, 5)), 2), rng.choice([0.0004, 0.02, 0.7], (2, 3))
+        steps = (1.0, 2.0, float(rng.choice([3.0, 400.0])))
+        return (
+            [(round(middle - far, 2), float(size)) for far, size in zip(steps, sizes[0], strict=True)],
+            [(round(middle + far, 2), float(size)) for far, size in zip(steps, sizes[1], strict=True)],
+        )
+
+    for _ in range(60):
+        if pair.order.is_over:
+            break
+        pair.go_on(some_book(), some_book())
+        assert abs(pair.order.done + pair.order.under_way) <= abs(units) + 1e-9
+    assert pair.order.is_over and pair.now_ms <= pair.order.deadline_ms + 1_000
+    found = pair.order.summary()
+    pair.check()
+    assert sum(pair.units().values()) == pytest.approx(found["done"], abs=1e-9)
+    assert found["done"] + found["left"] == pytest.approx(units) and (not found["left"] or found["reasons"])
+    for one in read(tmp_path / "journal.jsonl"):
+        if one.kind == "sending":
+            size, price = abs(one.body["units"]), one.body["price"]
+            assert in_lots(size) and 5.0 <= size * price <= limits["max_order_value"] * (1 + 1e-9)
+    refused = refusals(tmp_path)
+    assert len(refused) <= 12 and not {"min_value", "lot_size", "quantity", "tick_size"} & set(refused), refused
     pair.close()

@@ -205,6 +205,9 @@ class RoutedOrder:
 
     def _end(self, how: str) -> None:
         self.is_over = True
+        why = {"deadline": "the deadline has come", "done": "what is left is less than a lot", "halted": "a halt"}
+        if how in why and abs(self.units - self.done) > 1e-9:
+            self.reasons = (*self.reasons, why[how])
         self.orders.write("end", {"how": how, **self.summary()})
         self.orders.write("account", self.orders.account.risk.to_body())
 
