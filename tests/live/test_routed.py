@@ -181,7 +181,7 @@ def test_the_desk_works_an_order_over_simulated_venues(tmp_path: Path) -> None:
     assert found["done"] == pytest.approx(-2.5) and "-2.5 of -2.5 units at" in lines[-1]
     gate = RULES.model_copy(update={"limits": RiskLimits(max_data_age_s=2.0, max_order_value=20.0)})
     refused = asyncio.run(run_across(Desk(gate, tmp_path / "gate", PAIR, {}, None, 2.5, 60.0), lines.append))
-    assert refused["done"] == 0.0 and refused["rejected"] == 2 and "0 of 2.5 units, by 2 orders; 2.5 left" in lines[-1]
+    assert refused["done"] == 0.0 and refused["rejected"] == 2 and "0 of 2.5 units, by 0 orders; 2.5 left" in lines[-1]
     assert "the risk gate refuses: max_value, 20 allowed" in lines[-1]
 
 

@@ -31,7 +31,7 @@ def read_instruments(path: Path) -> dict[str, Instrument]:
     remedy = "save the venue's answer to GET /api/v3/exchangeInfo there"
     try:
         told = instruments_of(json.loads(path.read_text(encoding="utf-8")))
-        return {name: Instrument(symbol=name, **one) for name, one in told.items()}
+        return {name: Instrument.model_validate({"symbol": name, **one}) for name, one in told.items()}
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         words = (
             f"{error.errors()[0]['loc']}" if isinstance(error, ValidationError) else f"{type(error).__name__} {error}"

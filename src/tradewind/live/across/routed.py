@@ -177,7 +177,6 @@ class RoutedOrder:
         market, code = order.symbol, why.code
         if self._refused.get(market) != code:
             self.orders.refuse(order, "routed", why)
-            self._own.append(order.client_id)
         self._refused[market], self._codes[code] = code, _words(why)
         until = self.orders.now_ms + int(1000 * self.rules.refused_s)
         if code == "order_rate":

@@ -2,7 +2,8 @@
 
 The budget is in value times seconds. It holds as long as venues keep their promise: an order is answered, and dead,
 within `answer_s`, and of `tries` orders that take a filled leg back the last is filled. An intent is cut to the size
-whose worst course stays within the budget, before anything is sent; a venue that breaks its promise raises an alarm.
+whose worst course stays within the budget, before anything is sent; a venue that breaks its promise raises an alarm,
+and so does a leg that was filled alone once it has to be taken back.
 Every order is written down before it is sent.
 """
 
@@ -245,6 +246,8 @@ class Intent:
             return [self._send(behind, alone, self.legs[behind].buys, "hedge", now)]
         if self._unwound >= self.rules.tries:
             self._alarm(f"{self.name}: {self._unwound} orders did not take back what is filled alone")
+        if not self._unwound:
+            self._alarm(f"{self.name}: {self.legs[1 - behind].market} was filled alone, and {alone:g} is taken back")
         self._unwound += 1
         return [self._send(1 - behind, alone, not self.legs[1 - behind].buys, "unwind", now)]
 
