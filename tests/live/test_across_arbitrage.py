@@ -93,6 +93,10 @@ class Two:
             assert held == pytest.approx(venue.standing().positions.get("BTCUSDT", 0.0), abs=1e-9)
 
 
+def with_limits(**limits: float) -> ArbitrageRules:
+    return RULES.model_copy(update={"limits": RiskLimits(**({"max_data_age_s": 2.0, "orders_a_minute": 60} | limits))})
+
+
 @contextmanager
 def two(folder: Path, rules: ArbitrageRules = RULES) -> Iterator[Two]:
     pair = Two(folder, rules)
@@ -217,16 +221,45 @@ def test_a_halt_in_the_middle_stops_the_unwinding_with_an_alarm_until_a_person_r
         assert pair.account.risk.mode == ACTIVE and pair.units() == {}
 
 
+def test_an_intent_is_no_larger_than_what_the_gate_lets_through_of_both_legs(tmp_path: Path) -> None:
+    with two(tmp_path, with_limits(max_order_value=1_000.0)) as pair:
+        for _ in range(2):
+            pair.go(LOW, HIGH)
+        for _ in range(6):
+            pair.go(SAME, SAME)
+        assert "risk_rejected" not in pair.kinds() and pair.trader.summary()["gained"] > 0
+        bought = pair.units()[EAST]
+        assert bought == -pair.units()[WEST] and 900.0 < bought * 30_089 * 1.02 <= 1_000.0 * (1 + 1e-9) + 31
+        pair.check()
+
+
+@pytest.mark.parametrize(("limits", "why"), [
+    ({"max_order_value": 20.0}, "max_value, 20 allowed"), ({"max_position": 0.0001}, "max_position, 10 allowed"),
+    ({"orders_a_minute": 5}, "order_rate, 5 more this minute, and an intent may need 6"),
+])  # fmt: skip
+def test_an_intent_that_the_gate_would_not_let_end_is_not_begun(
+    tmp_path: Path, limits: dict[str, float], why: str
+) -> None:
+    with two(tmp_path, with_limits(**limits)) as pair:
+        for _ in range(3):
+            pair.go(LOW, HIGH)
+        assert pair.kinds() == ["run_started"] and why in pair.trader.summary()["reasons"][0]
+
+
 @pytest.mark.parametrize(("limits", "code"), [
-    ({"max_order_value": 100.0}, "max_value"), ({"max_position": 0.001}, "max_position"),
+    ({"max_order_value": 20.0}, "max_value"), ({"max_position": 0.0001}, "max_position"),
     ({"orders_a_minute": 1}, "order_rate"),
 ])  # fmt: skip
 def test_what_the_gate_refuses_is_written_down_and_leaves_nothing_alone(
     tmp_path: Path, limits: dict[str, float], code: str
 ) -> None:
-    with two(tmp_path, RULES.model_copy(update={"limits": RiskLimits(**({"max_data_age_s": 2.0} | limits))})) as pair:
-        for _ in range(3):
-            pair.go(LOW, HIGH)
+    """The limits become narrower while an intent is under way: its hedge is refused, the leg is taken back."""
+    gone = ([(30_000.0, 1.0)], HIGH[1])
+    with two(tmp_path) as pair:
+        pair.go(LOW, HIGH)
+        pair.orders.limits = pair.orders.limits.model_copy(update=limits)
+        for _ in range(8):
+            pair.go(LOW, gone)
         for _ in range(330):  # a minute and more: the rate lets the unwinding pass again
             pair.go(SAME, SAME)
         refused = {one.body["code"] for one in read(tmp_path / "journal.jsonl") if one.kind == "risk_rejected"}

@@ -8,6 +8,7 @@ _COSTS = "tests/trading/execution/forecasts"
 _REGISTRY = "tests/operations/registry/test_registry.py"
 _PLAN = "tests/provenance"
 _STORED = "tests/datasets"
+_SIZING = "tests/trading/risk/test_sizing.py"
 
 FAULTS = [
     # orders at a venue
@@ -436,5 +437,62 @@ FAULTS = [
         "if row < len(instants):",
         "if row < 0:",
         "tests/kinds/test_kind_05_ends_of_data.py",
+    ),
+    # orders as large as the gate and the venue take them
+    Fault(
+        "the least size that is refused is taken for allowed",
+        "trading/risk/sizing.py",
+        "return Allowed(sign * round(passes * lot, 10), refused)",
+        "return Allowed(sign * round(min(fails, most) * lot, 10), refused)",
+        _SIZING,
+    ),
+    Fault(
+        "a larger order is asked for at the price of a smaller one",
+        "live/across/routed.py",
+        "price = child_of(book, min(abs(units), child.quantity)).limit_price",
+        "price = child_of(book, child.quantity).limit_price",
+        "tests/live/test_routed.py",
+    ),
+    Fault(
+        "what can never pass is tried until the deadline",
+        "live/across/routed.py",
+        "and self._never(now_ms):",
+        "and False:",
+        "tests/live/test_routed.py",
+    ),
+    Fault(
+        "an intent begins without room for its course",
+        "live/across/arbitrage.py",
+        "if (room := self.orders.room_in_rate) < course:",
+        "if (room := self.orders.room_in_rate) < 0:",
+        "tests/live/test_across_arbitrage.py",
+    ),
+    Fault(
+        "what was cut does not follow",
+        "live/session/trading.py",
+        "executor.cut += executor.was_cut",
+        "executor.cut += 0",
+        "tests/live/test_session.py",
+    ),
+    Fault(
+        "a slice below the smallest order",
+        "live/orders/executors.py",
+        "size = max(lots * lot, smallest)",
+        "size = max(lots * lot, lot)",
+        "tests/live/test_session.py",
+    ),
+    Fault(
+        "a quantity off the lot is planned",
+        "serving/plan_terms.py",
+        "if abs(request.quantity - rounded) > 1e-6 * (steps.lot or 1.0):",
+        "if abs(request.quantity - rounded) > (steps.lot or 1.0):",
+        "tests/serving/test_execution_plan.py",
+    ),
+    Fault(
+        "slices whose lots do not add up",
+        "trading/execution/steps.py",
+        "until = [self.rounded(quantity * at / count) for at in range(count + 1)]",
+        "until = [self.rounded(quantity / count) * at for at in range(count + 1)]",
+        "tests/serving/test_execution_plan.py",
     ),
 ]

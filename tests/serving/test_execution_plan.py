@@ -21,11 +21,15 @@ from tests.trading.execution.forecasts.test_forecasts import TERMS, simulated
 from tradewind.errors import BadData
 from tradewind.serving.execution_plan import planned
 from tradewind.serving.messages import PlanRequest
+from tradewind.serving.plan_terms import UNKNOWN, read_instruments
+from tradewind.serving.refusals import Refusal
 from tradewind.serving.rpc import prediction_pb2 as messages
 from tradewind.trading.execution.costs import Costs
 from tradewind.trading.execution.forecasts.costs import COST, FEATURES, ONE_ORDER, fit_forecast
 from tradewind.trading.execution.forecasts.plan import read_forecast
+from tradewind.trading.execution.orders import OrderRules
 from tradewind.trading.execution.slicing import Order, plan_slices
+from tradewind.trading.execution.steps import Steps
 
 PLAN = "/v1/execution/plan"
 BOOK = {
@@ -125,14 +129,14 @@ def test_without_a_forecast_or_a_book_the_formula_answers(service: Service, info
     said = by_rest(service, ORDER | {"book": BOOK})
     assert said["cost_by"] == "formula" and "has no forecast" in said["reasons"][0]
     plain = by_rest(informed, ORDER)
-    assert plain["cost_by"] == "formula" and plain["reasons"] == [] and plain["forecast"] is None
+    assert plain["cost_by"] == "formula" and plain["reasons"] == [UNKNOWN] and plain["forecast"] is None
 
 
 def test_depth_below_the_size_gives_a_smaller_plan_with_the_reason(informed: Service) -> None:
     said = by_rest(informed, ORDER | {"quantity": 12.5, "book": BOOK})
     assert [one["quantity"] for one in said["slices"]] == [10.0] and said["unplanned_quantity"] == 2.5
     assert said["cost_by"] == "forecast" and said["forecast"]["quantity"] == 10.0
-    assert "2.5 of 12.5 units are not planned" in said["reasons"][-1]
+    assert "2.5 of 12.5 units are not planned" in said["reasons"][0]
     resting = by_rest(informed, ORDER | {"quantity": 12.5, "book": BOOK, "limit_price": 99.995})
     assert resting["unplanned_quantity"] == 0.0 and resting["forecast"]["fill_probability"] is not None
     away = by_rest(informed, ORDER | {"book": BOOK, "limit_price": 99.0})
@@ -147,7 +151,7 @@ def test_the_fee_is_the_accounts_whatever_the_forecast_was_learnt_with(informed:
     same, other = (
         planned(request, spec, forecast.model_copy(update={"taker_bps": fee}), 2.0) for fee in (own, own + 70.0)
     )
-    assert same.reasons == other.reasons == [] and same.forecast is not None and other.forecast is not None
+    assert same.reasons == other.reasons == [UNKNOWN] and same.forecast is not None and other.forecast is not None
     parts, shifted = (one.forecast.one_order_bps for one in (same, other) if one.forecast)
     assert parts.fee == shifted.fee and parts.fee is not None and parts.fee.mean == own
     assert parts.total is not None and shifted.total is not None
@@ -182,6 +186,106 @@ def test_slices_are_cut_to_the_depth_and_cost_what_is_left() -> None:
     assert [one.quantity for one in plan.slices] == [20.0] * 3
     assert plan.cost == plan_slices(order._replace(quantity=60.0), costs, 3600.0).cost
     assert plan_slices(order, costs, 3600.0, most=1e9) == plan_slices(order, costs, 3600.0)
+
+
+INFO = {"symbols": [{
+    "symbol": "SIM1", "status": "TRADING", "filters": [
+        {"filterType": "PRICE_FILTER", "tickSize": "0.01"}, {"filterType": "NOTIONAL", "minNotional": "10"},
+        {"filterType": "LOT_SIZE", "stepSize": "0.01", "minQty": "0.02", "maxQty": "50"},
+    ],
+}]}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that knows what the venue takes."""
+    folder = tmp_path_factory.mktemp("strict")
+    (folder / "info.json").write_text(json.dumps(INFO))
+    with serving(folder, bundle_files(seed=1), exchange_info=folder / "info.json") as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "words"),
+    [
+        ({"quantity": 6.005}, "quantity", "no multiple of the lot of 0.01"),
+        ({"quantity": 0.09}, "quantity", "below the smallest order of 0.1"),  # worth 9 of 10
+        ({"quantity": 0.01, "price": 5000.0}, "quantity", "below the smallest order of 0.02"),
+        ({"quantity": 0.1, "limit_price": 99.0}, "quantity", "below the smallest order of 0.11"),
+        ({"limit_price": 99.995}, "limit_price", "no multiple of the tick of 0.01"),
+        ({"quantity": 0.0}, "quantity", ""), ({"quantity": -1.0}, "quantity", ""),
+        ({"quantity": float("nan")}, "quantity", ""), ({"deadline_s": -1.0}, "deadline_s", ""),
+        ({"book": BOOK | {"asks": [{"price": 100.005, "size": 0.05}]}}, "book", "below the smallest order"),
+    ],
+)  # fmt: skip
+def test_what_the_venue_would_refuse_is_refused_with_its_field_at_both_doors(
+    strict: Service, change: dict[str, Any], field: str, words: str
+) -> None:
+    found = problem(asked(strict, ORDER | change, PLAN), 422)
+    assert found["field"] == field and words in found["detail"]
+    with pytest.raises(grpc.RpcError) as refused:
+        by_grpc(strict, ORDER | change)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert dict(refused.value.trailing_metadata())["field"] == field
+
+
+def test_the_remedy_is_rounded_towards_zero_and_accepted(strict: Service) -> None:
+    found = problem(asked(strict, ORDER | {"quantity": 6.009}, PLAN), 422)
+    assert found["remedy"] == "ask for 6, which is rounded towards zero"
+    said = by_rest(strict, ORDER | {"quantity": 6.0})
+    assert said["slices"][0]["quantity"] == 6.0 and said["reasons"] == [] and said["unplanned_quantity"] == 0.0
+    for side, near in (("buy", "99.99"), ("sell", "100")):
+        body = ORDER | {"side": side, "limit_price": 99.994}
+        assert f"ask for {near}, " in problem(asked(strict, body, PLAN), 422)["remedy"]
+
+
+def test_a_plan_is_of_orders_that_the_venue_takes(strict: Service) -> None:
+    """Depth between two lots is rounded towards zero, and told; none is above the largest."""
+    cut = by_rest(strict, ORDER | {"book": BOOK | {"asks": [{"price": 100.005, "size": 3.456}]}})
+    assert [one["quantity"] for one in cut["slices"]] == [3.45] and cut["unplanned_quantity"] == pytest.approx(2.55)
+    assert any("2.55 of 6 units are not planned" in one for one in cut["reasons"])
+    large = by_rest(strict, ORDER | {"quantity": 120.01})
+    assert [one["quantity"] for one in large["slices"]] == [40.0, 40.0, 40.01] and large["unplanned_quantity"] == 0.0
+    assert as_rest_says(by_grpc(strict, ORDER | {"quantity": 120.01})) == without_null(large)
+    other = by_rest(strict, ORDER | {"symbol": "SIM2", "quantity": 6.005})
+    assert other["reasons"] == [UNKNOWN] and other["slices"][0]["quantity"] == 6.005
+
+
+def test_without_the_venue_the_champions_parameters_say_what_is_taken(service: Service) -> None:
+    champion = service.functions.models.now.champion
+    assert champion is not None
+    spec = champion.bundle.spec
+    rules = OrderRules(min_notional=50.0)
+    known = spec.model_copy(update={"trading": spec.trading.model_copy(update={"execution": rules})})
+    request = PlanRequest.model_validate(ORDER | {"quantity": 0.6})
+    assert planned(request, known, None, 2.0).reasons == []
+    with pytest.raises(Refusal, match="below the smallest order of 0.5 at a price of 100") as refused:
+        planned(request.model_copy(update={"quantity": 0.4}), known, None, 2.0)
+    assert (refused.value.status, refused.value.field) == (422, "quantity")
+
+
+@pytest.mark.parametrize("quantity", [7.0, 7.01, 3.33, 0.41, 0.2])
+def test_slices_are_whole_lots_that_add_up_and_none_is_below_the_smallest(quantity: float) -> None:
+    costs, order = Costs(impact_coefficient=0.5), Order(quantity, 50.0, 86_400.0, 0.0, None, 0.01, 1000.0)
+    plan = plan_slices(order, costs, 3600.0, steps=Steps(0.01, 0.2))
+    parts = [one.quantity for one in plan.slices]
+    assert sum(parts) == pytest.approx(quantity, abs=1e-12) and min(parts) >= 0.2 - 1e-12
+    assert all(abs(one / 0.01 - round(one / 0.01)) < 1e-9 for one in parts) and max(parts) - min(parts) < 0.0101
+    assert len(parts) == min(25, int(quantity / 0.2 + 1e-9))
+
+
+@pytest.mark.parametrize("content", [
+    "{", "[]", "{}", '{"symbols": [{"symbol": "A", "status": "TRADING"}]}',
+    json.dumps(INFO).replace('"0.01"}, {"filterType": "NOTIONAL"', '"0"}, {"filterType": "NOTIONAL"'),
+    json.dumps(INFO).replace('"maxQty": "50"', '"maxQty": "fifty"'),
+])  # fmt: skip
+def test_a_file_that_is_no_answer_of_a_venue_is_refused_with_its_name(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "info.json"
+    path.write_text(content)
+    with pytest.raises(BadData, match=r"info.json: not an answer to exchangeInfo .*: save the venue's answer"):
+        read_instruments(path)
+    with pytest.raises(BadData, match="none.json: not an answer to exchangeInfo"):
+        read_instruments(tmp_path / "none.json")
 
 
 LEVEL = {"price": 100.005, "size": 5.0}

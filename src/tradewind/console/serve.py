@@ -25,6 +25,8 @@ TOKENS = click.option("--tokens", type=click.Path(path_type=Path), default=Path(
 @click.option("--max-age-bars", type=float, default=None, help="How old features may be; in development any age.")
 @click.option("--cost-forecasts", type=click.Path(path_type=Path), default=None,
               help="File of the execution_study stage, by which plans with a book state costs.")  # fmt: skip
+@click.option("--exchange-info", type=click.Path(path_type=Path), default=None,
+              help="File of the venue's answer to exchangeInfo: lot, tick and smallest order.")  # fmt: skip
 @click.option("--canary-share", type=click.FloatRange(0.01, 0.1), default=0.05, show_default=True,
               help="Of symbol-days that a canary answers.")  # fmt: skip
 @TOKENS

@@ -29,6 +29,7 @@ from tradewind.serving.messages import (
 )
 from tradewind.serving.metrics import Metrics
 from tradewind.serving.models_in_service import InService, ModelsInService
+from tradewind.serving.plan_terms import read_instruments
 from tradewind.serving.refusals import Refusal
 from tradewind.serving.settings import ServingSettings
 from tradewind.serving.telemetry import Telemetry
@@ -46,6 +47,7 @@ class Functions:
         self.settings = settings
         self.metrics, self.telemetry = Metrics(), Telemetry()
         self.cost_forecast = read_forecast(settings.cost_forecasts) if settings.cost_forecasts else None
+        self.instruments = read_instruments(settings.exchange_info) if settings.exchange_info else {}
         self.models = ModelsInService(settings, self.metrics)
         self.metrics.follow(self.models, settings.registry.parent / "monitoring.json")
         self.decisions: deque[Document] = deque(maxlen=KEPT_DECISIONS)
@@ -180,12 +182,13 @@ class Functions:
         """One order or equal slices with their expected cost, by a forecast or the costs of the model's judgement.
 
         Raises:
-            Refusal: 404 symbol, 422 a book that is none, or a volume that the costs need is missing, 503 no model.
+            Refusal: 404 symbol, 422 an order that the venue would refuse, a book that is none, or a volume that the
+                costs need is missing, 503 no model.
         """
         champion = self._champion(self.models.now)
         spec = champion.bundle.spec
         self._check_symbol(request.symbol, champion)
-        return planned(request, spec, self.cost_forecast, self.settings.max_book_age_s)
+        return planned(request, spec, self.cost_forecast, self.settings.max_book_age_s, self.instruments)
 
     # --- what arrives
 

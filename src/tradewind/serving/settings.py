@@ -25,6 +25,8 @@ class ServingSettings(Parameters):
         max_age_bars: how old features may be before a forecast is refused; none in development unless given.
         cost_forecasts: file of the `execution_study` stage, whose forecast of recordings states the cost of an order
             where a request tells the book; without it the formula does.
+        exchange_info: file of the venue's answer to `exchangeInfo`, by which plans know lot, tick, smallest and largest
+            order; without it `params:trading.execution` of the champion says them, where it does.
         max_book_age_s: an older book is refused.
         poll_s: between two looks at the registry.
         body_bytes: of a request at most.
@@ -42,6 +44,7 @@ class ServingSettings(Parameters):
     tokens: Path
     max_age_bars: Annotated[float | None, Field(gt=0)] = None
     cost_forecasts: Path | None = None
+    exchange_info: Path | None = None
     max_book_age_s: Annotated[float, Field(gt=0)] = 2.0
     poll_s: Annotated[float, Field(gt=0)] = 0.25
     body_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024

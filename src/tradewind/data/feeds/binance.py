@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from tradewind.data.feeds.book import LocalBook
+from tradewind.data.feeds.exchange_info import instruments_of
 from tradewind.data.feeds.items import BookChanged, ClosedBar, Item, Note, PublicTrade, Published
 from tradewind.errors import BadData, TemporaryOutage
 
@@ -100,19 +101,7 @@ class BinanceRest:
         Raises:
             BadData: the venue does not trade one of them.
         """
-        listed = {one["symbol"]: one for one in (await self.get("/api/v3/exchangeInfo"))["symbols"]}
-        out = {}
-        for symbol in symbols:
-            if symbol not in listed or listed[symbol].get("status") != "TRADING":
-                raise BadData(f"the venue does not trade {symbol}: choose another symbol")
-            rules = {one["filterType"]: one for one in listed[symbol]["filters"]}
-            lots = rules["LOT_SIZE"]
-            out[symbol] = {
-                "tick_size": float(rules["PRICE_FILTER"]["tickSize"]), "lot_size": float(lots["stepSize"]),
-                "min_quantity": float(lots["minQty"]), "max_quantity": float(lots["maxQty"]),
-                "min_notional": float(rules.get("NOTIONAL", rules.get("MIN_NOTIONAL", {})).get("minNotional", 0)),
-            }  # fmt: skip
-        return out
+        return instruments_of(await self.get("/api/v3/exchangeInfo"), symbols)
 
     async def close(self) -> None:
         """Close the connections."""

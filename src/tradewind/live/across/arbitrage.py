@@ -1,19 +1,22 @@
 """Both legs of a difference, traded as one intent over two brokers: gate, journal, budget, and recovery at a start.
 
 An order is filled at once or taken back: it is sent with the worst price that the scan allows, and cancelled when
-`rest_share` of `answer_s` has passed. Hedges and the unwinding go at market. What the gate refuses counts as not
-filled, but for the unwinding of a leg, which is tried again until the gate lets it pass; the alarm of the intent says
-so once `answer_s` has passed.
+`rest_share` of `answer_s` has passed. Hedges and the unwinding go at market. An intent is no larger than what the gate
+lets through of both legs, and begins only where the gate's rate has room for its whole course. What the gate refuses
+all the same counts as not filled, but for the unwinding of a leg, which is tried again until the gate lets it pass; the
+alarm of the intent says so once `answer_s` has passed.
 """
 
+from functools import partial
 from typing import Any
 
 from tradewind.errors import BadParameters
 from tradewind.live.across.orders import GatedOrders
 from tradewind.live.across.rules import ArbitrageRules
-from tradewind.trading.execution.arbitrage.legging import Intent, Leg, Order, Steps
+from tradewind.trading.execution.arbitrage.legging import Intent, Leg, Order
 from tradewind.trading.execution.arbitrage.markets import Opportunity
 from tradewind.trading.execution.arbitrage.scanner import scan
+from tradewind.trading.execution.steps import Steps
 from tradewind.trading.risk.gate import Order as GateOrder
 from tradewind.trading.risk.states import HALTED
 
@@ -109,7 +112,11 @@ class PairTrader:
     def _open(self, best: Opportunity, now: float) -> None:
         steps, price = self._steps(best), best.value / best.legs[0].quantity
         first, second = (Leg(leg.market, leg.buys) for leg in best.legs)
-        name, quantity = f"{self.orders.run}.{self.counts['intents'] + 1}", best.legs[0].quantity
+        name = f"{self.orders.run}.{self.counts['intents'] + 1}"
+        quantity, why = self._within_gate(name, best)
+        if steps.rounded(quantity) < steps.smallest:
+            self.reasons = (f"a difference is left alone, since the risk gate lets no order so large through: {why}",)
+            return
         try:
             intent = Intent(name, (first, second), quantity, price, self.rules.legs, self.orders.write, steps)
         except BadParameters as error:
@@ -120,6 +127,22 @@ class PairTrader:
         body = {"intent": name, **best._asdict(), "legs": [one._asdict() for one in best.legs]}
         self.orders.write("opportunity", body)
         self._follow(intent, intent.start(now))
+
+    def _within_gate(self, name: str, best: Opportunity) -> tuple[float, str]:
+        """Units of both legs that the gate lets through, room left for what a hedge may cost more; and why not more."""
+        legs, course = self.rules.legs, 2 + self.rules.legs.hedges + self.rules.legs.tries
+        if (room := self.orders.room_in_rate) < course:
+            return 0.0, f"order_rate, {room} more this minute, and an intent may need {course}"
+        quantity, why = best.legs[0].quantity, ""
+        for leg in best.legs:
+            ask = partial(GateOrder, f"{name}-gate", leg.market, price=leg.limit_price, kind="limit")
+            found = self.orders.allowed(ask, quantity if leg.buys else -quantity)
+            if found.refused is not None:
+                why = f"{found.refused.code}, {found.refused.limit:g} allowed, {found.refused.value:g} found"
+                quantity = abs(found.units) / (1.0 + legs.price_reserve)
+            if quantity == 0.0:
+                break
+        return quantity, why
 
     def _steps(self, best: Opportunity) -> Steps:
         of = [self.orders.instruments[leg.market] for leg in best.legs]

@@ -182,8 +182,8 @@ def order_line(found: Mapping[str, Any]) -> str:
         where = f"the best level for it is {away:.1f} bps away" if away == away else "nobody offers it"
         left = f"; {found['left']:g} left, {where}"
     why = f" ({'; '.join(found['reasons'])})" if left and found["reasons"] else ""
+    cost = f" at {found['cost_bps']:.2f} bps against the middle at arrival, fees counted" if found["done"] else ""
     return (
-        f"{found['done']:g} of {found['units']:g} units at {found['cost_bps']:.2f} bps against the middle at arrival, "
-        f"fees counted, by {found['orders']} orders{left}{why}; {found['alarms']} alarms, {found['rejected']} orders "
-        f"refused by the risk gate; {found['mode']}"
+        f"{found['done']:g} of {found['units']:g} units{cost}, by {found['orders']} orders{left}{why}; "
+        f"{found['alarms']} alarms, {found['rejected']} orders refused by the risk gate; {found['mode']}"
     )

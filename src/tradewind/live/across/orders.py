@@ -15,6 +15,7 @@ from tradewind.operations.journal.records import Record, plain
 from tradewind.trading.execution.arbitrage.markets import Market
 from tradewind.trading.risk.gate import Order, Rejected, check
 from tradewind.trading.risk.limits import Instrument, RiskLimits
+from tradewind.trading.risk.sizing import Allowed, largest_allowed, rate_is_free_ms
 from tradewind.trading.risk.states import HALTED, LOSS_LIMITS, RiskState, fault, operate, read_equity
 
 
@@ -119,6 +120,25 @@ class GatedOrders:
             account.risk, _ = read_equity(account.risk, account.equity, now_ms, self.limits)
         if account.risk.mode != before:
             self.write("state_changed", account.risk.to_body())
+
+    def allowed(self, ask: Callable[[float], Order], units: float) -> Allowed:
+        """The largest order that the gate would let through now.
+
+        Args:
+            ask: the order of so many units.
+            units: that are wanted (sold: negative).
+        """
+        return largest_allowed(ask, units, self.account.view(self.now_ms, self.instruments), self.limits)
+
+    @property
+    def rate_is_free_ms(self) -> int:
+        """When the next order is within the gate's rate, UTC milliseconds."""
+        return rate_is_free_ms(self.account.view(self.now_ms, self.instruments), self.limits)
+
+    @property
+    def room_in_rate(self) -> int:
+        """Orders that the gate's rate lets through now."""
+        return self.limits.orders_a_minute - len(self.account.view(self.now_ms, self.instruments).sent_ms)
 
     def send(self, order: Order, purpose: str) -> Rejected | None:
         """Send an order if the gate lets it pass, once it is written down; else why not.

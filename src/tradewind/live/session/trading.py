@@ -13,8 +13,9 @@ from tradewind.live.session.state import SessionState
 from tradewind.operations.journal.records import plain
 from tradewind.trading.decision.protocols import Decision
 from tradewind.trading.risk import states as risk
-from tradewind.trading.risk.gate import Order, RiskView, check, gross_after
+from tradewind.trading.risk.gate import CHECKS, Order, RiskView, check, gross_after
 from tradewind.trading.risk.limits import Instrument
+from tradewind.trading.risk.sizing import OF_SIZE, Allowed, largest_allowed
 from tradewind.trading.risk.stages import narrowed
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MINUTE_MS = 60_000
 SAME = 1e-12
+BUT_SIZE = {code: one for code, one in CHECKS.items() if code not in OF_SIZE}  # all checks but those of one order
 
 
 class Guarded(NamedTuple):
@@ -144,7 +146,7 @@ def can_be_reduced(session: Session, state: SessionState) -> bool:
 def _work_one(session: Session, state: SessionState, executor: Executor, quote: Quote, outputs: list[Output]) -> None:
     symbol = executor.symbol
     own = [one for one in state.orders.values() if _number(one) == executor.number]
-    if executor.kind == "bracket" and executor.entry == 0.0 and own and own[0].done:
+    if executor.kind == "bracket" and (executor.entry == 0.0 or executor.cut) and own and own[0].done:
         executor.entry = state.paper.entries.get(symbol, own[0].price)
     wishes = step_executor(executor, own, quote, state.now_ms, session.rules.executor, session.instruments[symbol])
     for client_id in wishes.cancel:
@@ -165,7 +167,7 @@ def _work_one(session: Session, state: SessionState, executor: Executor, quote: 
 def _send(
     session: Session, state: SessionState, executor: Executor, wish: Wish, quote: Quote, outputs: list[Output]
 ) -> bool:
-    """Send one order if the gate lets it pass; whether it did."""
+    """Send one order if the gate lets it pass, or as much of it as one order may be; whether the executor goes on."""
     units = whole_lots(wish.units, session.instruments[executor.symbol].lot_size)
     price = wish.limit if wish.limit is not None else (quote.ask if wish.units > 0 else quote.bid)
     name = f"{session.run}-{executor.number}-{executor.sent}"
@@ -173,7 +175,14 @@ def _send(
     kind = "market" if wish.limit is None else "limit"
     order = Order(client_id, executor.symbol, units, price, kind)
     view = view_of(session, state)
-    found = check(order, view, narrowed(session.rules.limits, state.risk, view.equity, order.symbol))
+    limits = narrowed(session.rules.limits, state.risk, view.equity, order.symbol)
+    # Several smaller orders may be what one may not. A target beyond the limits of positions is refused whole.
+    found, allowed = check(order, view, limits, BUT_SIZE), Allowed(units, None)
+    if found is None:
+        allowed = largest_allowed(lambda size: order._replace(units=size), units, view, limits)
+        found = allowed.refused if allowed.units == 0.0 else None
+    elif found.code == "order_rate" and executor.sent:
+        return True  # it has begun: the rest waits for the rate
     if found is not None:
         body = order._asdict() | found._asdict() | {"purpose": wish.purpose}
         outputs.append(Output("risk_rejected", plain(body)))
@@ -181,7 +190,10 @@ def _send(
         state.count(f"code|{found.code}")
         state.gap.refused[executor.symbol] = True
         return False
+    executor.was_cut = allowed.refused is not None and wish.is_rest
+    units, order = allowed.units, order._replace(units=allowed.units)
     executor.sent += 1
+    executor.cut += executor.was_cut
     executor.is_leaving = executor.is_leaving or wish.purpose in ("stop", "profit")
     state.orders[client_id] = OrderState(
         client_id, executor.symbol, units, price, kind, wish.purpose, quote.middle, state.now_ms

@@ -262,11 +262,17 @@ def _fill(books: list[VenueBook], quantity: float, buys: bool) -> tuple[tuple[Ch
         exact = np.floor(amount / book.lot_size * (1 + 1e-12)) * book.lot_size if book.lot_size > 0 else amount
         rounded[book.venue] = float(exact)
         if exact > 0:
-            children.append(_child(book, float(exact)))
+            children.append(child_of(book, float(exact)))
     return tuple(children), rounded
 
 
-def _child(book: VenueBook, quantity: float) -> Child:
+def child_of(book: VenueBook, quantity: float) -> Child:
+    """An order that takes so much of a book, and the worst level that it reaches.
+
+    Args:
+        book: of the side that is taken.
+        quantity: units, positive, no more than the book holds.
+    """
     before = np.concatenate([[0.0], np.cumsum(book.sizes)[:-1]])
     amounts = np.clip(quantity - before, 0.0, book.sizes)
     value = float(amounts @ book.prices)

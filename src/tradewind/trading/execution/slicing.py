@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 from tradewind.errors import BadParameters
 from tradewind.trading.execution.costs import Costs
+from tradewind.trading.execution.steps import NO_STEPS, Steps
 
 MOST_SLICES = 48
 
@@ -60,8 +61,9 @@ class SlicePlan(NamedTuple):
 
 
 def plan_slices(
-    order: Order, costs: Costs, bar_s: float, one_order: CostBps | None = None, most: float = math.inf
-) -> SlicePlan:
+    order: Order, costs: Costs, bar_s: float, one_order: CostBps | None = None, most: float = math.inf,
+    steps: Steps = NO_STEPS,
+) -> SlicePlan:  # fmt: skip
     """One order where slicing saves nothing, else equal slices, one a bar.
 
     The formula knows no cost of waiting: how long to wait is the caller's `urgency`. Whether slicing saves anything is
@@ -74,6 +76,8 @@ def plan_slices(
         one_order: what one market order is expected to cost by a forecast that knows the book
             (`forecasts.plan.one_order_cost`), stated instead of the formula's; None where there is none.
         most: what one order at market may take, the depth of the book where it is known: a larger one is cut to it.
+        steps: of quantities at the venue; slices are whole lots, their sum rounded towards zero, none below the
+            smallest order.
 
     Raises:
         BadParameters: the costs have an impact, and the usual volume is not given.
@@ -85,13 +89,17 @@ def plan_slices(
         raise BadParameters("bar_volume must be given: these costs grow with the order's share of it")
     patience = (1.0 - order.urgency) * order.deadline_s
     count = min(1 + math.floor(patience / bar_s), MOST_SLICES)
-    whole, each = min(order.quantity, most), min(order.quantity / count, most)
+    if steps.smallest > 0:
+        count = max(min(count, math.floor(order.quantity / steps.smallest * (1 + 1e-12))), 1)
+    most = steps.rounded(most) if math.isfinite(most) else most
+    whole = steps.rounded(min(order.quantity, most))
     if expected_cost(order, costs, count).total >= expected_cost(order, costs, 1).total:
         at_once = expected_cost(order._replace(quantity=whole), costs, 1)
         at_market = (Slice(0.0, "market", whole, None),)
         return SlicePlan(at_market, one_order or at_once, "one_order", one_order is not None)
-    slices = tuple(Slice(at * patience / count, "market", each, None) for at in range(count))
-    return SlicePlan(slices, expected_cost(order._replace(quantity=each * count), costs, count), "equal_slices")
+    parts = steps.parts(min(order.quantity / count, most) * count, count)
+    slices = tuple(Slice(at * patience / count, "market", part, None) for at, part in enumerate(parts))
+    return SlicePlan(slices, expected_cost(order._replace(quantity=sum(parts)), costs, count), "equal_slices")
 
 
 def expected_cost(order: Order, costs: Costs, slices: int) -> CostBps:

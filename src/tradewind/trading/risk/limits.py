@@ -1,5 +1,6 @@
 """What an order may be and what an account may lose."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -52,3 +53,14 @@ class Instrument(Parameters):
     max_quantity: Annotated[float, Field(gt=0)] = 1e12
     min_notional: Annotated[float, Field(ge=0)] = 0.0
     can_be_short: bool = True
+
+    def smallest(self, price: float) -> float:
+        """Units of the smallest order that the venue takes at a price, whole lots.
+
+        Args:
+            price: of a unit, positive.
+        """
+        least = max(self.min_quantity, self.min_notional / price, self.lot_size)
+        lots = math.ceil(least / self.lot_size - 1e-9)
+        is_below = lots * self.lot_size * price < self.min_notional
+        return round((lots + is_below) * self.lot_size, 10)

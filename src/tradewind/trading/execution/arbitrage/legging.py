@@ -2,11 +2,11 @@
 
 The budget is in value times seconds. It holds as long as venues keep their promise: an order is answered, and dead,
 within `answer_s`, and of `tries` orders that take a filled leg back the last is filled. An intent is cut to the size
-whose worst course stays within the budget, before anything is sent; a venue that breaks its promise raises an alarm.
+whose worst course stays within the budget, before anything is sent; a venue that breaks its promise raises an alarm,
+and so does a leg that was filled alone once it has to be taken back.
 Every order is written down before it is sent.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, NamedTuple
 
@@ -14,6 +14,7 @@ from pydantic import Field
 
 from tradewind.errors import BadParameters
 from tradewind.parameters import Parameters
+from tradewind.trading.execution.steps import NO_STEPS, Steps
 
 Record = Callable[[str, Mapping[str, Any]], None]
 
@@ -45,20 +46,6 @@ class LegRules(Parameters):
     def largest_quantity(self, price: float) -> float:
         """Units whose worst course costs no more than the budget."""
         return self.budget / (self.worst_s * price * (1.0 + self.price_reserve))
-
-
-class Steps(NamedTuple):
-    """What quantities venues take: multiples of a lot (0: any), and none below the smallest."""
-
-    lot: float = 0.0
-    smallest: float = 0.0
-
-    def rounded(self, quantity: float) -> float:
-        """Towards zero, to a multiple of the lot."""
-        return round(math.floor(quantity / self.lot * (1 + 1e-12)) * self.lot, 12) if self.lot > 0 else quantity
-
-
-NO_STEPS = Steps()
 
 
 class Leg(NamedTuple):
@@ -259,6 +246,8 @@ class Intent:
             return [self._send(behind, alone, self.legs[behind].buys, "hedge", now)]
         if self._unwound >= self.rules.tries:
             self._alarm(f"{self.name}: {self._unwound} orders did not take back what is filled alone")
+        if not self._unwound:
+            self._alarm(f"{self.name}: {self.legs[1 - behind].market} was filled alone, and {alone:g} is taken back")
         self._unwound += 1
         return [self._send(1 - behind, alone, not self.legs[1 - behind].buys, "unwind", now)]
 
