@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from tradewind.console.models import REGISTRY
+from tradewind.service_command import Service
 
 TOKENS = click.option("--tokens", type=click.Path(path_type=Path), default=Path("conf/local/tokens.json"),
                       show_default=True, help="File of the tokens' hashes.")  # fmt: skip
 
 
-@click.command()
+@click.command(cls=Service)
 @click.option("--registry", type=click.Path(path_type=Path), default=REGISTRY, show_default=True,
               help="Folder of the registry.")  # fmt: skip
 @click.option("--environment", type=click.Choice(["development", "staging", "production"]), default="development",
