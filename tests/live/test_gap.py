@@ -16,6 +16,7 @@ from tradewind.live.process import PacedClock, Process
 from tradewind.live.runtime import Runtime
 from tradewind.live.settings import Guardrails
 from tradewind.market.simulation.simulator import SimulationSpec
+from tradewind.trading.execution.costs import Costs
 from tradewind.trading.risk.limits import Instrument
 
 PAST = 200
@@ -53,13 +54,39 @@ def items_of(world: World, bars: int) -> Iterator[Item]:
                 yield Item(close, ClosedBar(symbol, open_ms, close, *row[1:6].tolist()))
 
 
+def measured_costs(world: World, bars: int = 200) -> Costs:
+    """Costs of the exchange's own books, seen where orders meet them: half the spread, and beyond it what an order of
+    so much value pays for going into the book; of what the book does not hold the rest meets the next one."""
+    values = np.array([1e3, 2e3, 5e3, 1e4, 2e4, 5e4])
+    first = world.begin_ms
+    seen = [next(world.moments(at), None) for at in range(first - bars * world.bar_ms, first, world.bar_ms)]
+    paid = np.array([[_walked(one.asks, one.bids[0][0], value) for value in values] for one in seen if one])
+    half = float(np.mean([_walked(one.asks, one.bids[0][0], 1.0) for one in seen if one]))
+    beyond = np.maximum(paid.mean(axis=0) - half, 0.0)
+    book = ((0.0, 0.0), *zip(values.tolist(), beyond.tolist(), strict=True))
+    return Costs(half_spread_bps=half, slippage_share_of_volatility=0.0, book=book)
+
+
+def _walked(asks: list[tuple[float, float]], bid: float, value: float) -> float:
+    """Bps over the middle that a market order of so much value pays on average, as far as the book goes."""
+    middle, left, paid, got = (asks[0][0] + bid) / 2, value, 0.0, 0.0
+    for price, size in asks:
+        part = min(left / price, size)
+        paid, got, left = paid + part * price, got + part, left - part * price
+        if left <= 0.0:
+            break
+    return (paid / got / middle - 1.0) * 1e4
+
+
 def lived(
-    make: Callable[..., Runtime], seed: int, days: int, rule: str, edge: float = 6.0, capital: float = 10_000.0
-) -> Outcome:
-    """One account of a rule over one market."""
+    make: Callable[..., Runtime], seed: int, days: int, rule: str, edge: float = 6.0, capital: float = 10_000.0,
+    is_measured: bool = False,
+) -> Outcome:  # fmt: skip
+    """One account of a rule over one market; `is_measured`: the twin's costs are those of the exchange's books."""
     spec = SimulationSpec(days=days + PAST // 24 + 2, seed=seed, edge=edge, outages=2, start="2024-01-01")
     world = simulated_world(spec, PAST)
-    session = session_of(world.symbols, rule=rule, side=("funding",), limits=CALM, capital=capital)
+    costs = measured_costs(world) if is_measured else None
+    session = session_of(world.symbols, rule=rule, side=("funding",), limits=CALM, capital=capital, costs=costs)
     # What a guardrail takes off is told as rejected; here is measured what fills, latency and rounding do.
     rules = session.rules.model_copy(update={"guardrails": NO_GUARDRAILS})
     session = replace(session, rules=rules)

@@ -15,8 +15,8 @@ from tests.live.test_session import by_time, opened, records, step_bars
 from tradewind.cli.errors import plainly
 from tradewind.console import main as console
 from tradewind.errors import BadData, BadParameters, FolderInUse, TemporaryOutage
-from tradewind.live.origin import code_of
-from tradewind.live.runtime import CODE, Runtime
+from tradewind.live.origin import CODE, code_of
+from tradewind.live.runtime import Runtime
 from tradewind.provenance.code import Code
 from tradewind.service_command import FAILED, PERSON_NEEDED, Service
 

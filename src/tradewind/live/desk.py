@@ -196,6 +196,7 @@ def _show_metrics(plan: Plan, process: Process, is_simulated: bool) -> tuple[Cal
     """Let Prometheus read the account; how to end that, and the address."""
     bar_s = plan.universe.bar.total_seconds() / (plan.paper.speed if is_simulated else 1.0)
     process.metrics = AccountMetrics(process.runtime, bar_s, plan.project / plan.paper.watched)
+    process.metrics.registry.register(process.denials.count)
     end, port = process.metrics.serve("127.0.0.1", plan.paper.metrics_port or 0)
     return end, f"http://127.0.0.1:{port}/metrics"
 

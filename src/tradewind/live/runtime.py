@@ -10,16 +10,8 @@ from tradewind import clock
 from tradewind.atomic import write_bytes
 from tradewind.errors import BadData, BadParameters, TradewindError
 from tradewind.learning.features.assembly import Bar, SideValue
+from tradewind.live import origin
 from tradewind.live.orders.states import OPEN, Report
-from tradewind.live.origin import (
-    CODE,
-    changed_code,
-    code_of,
-    fingerprint_of,
-    require_same,
-    require_same_code,
-    settings_of,
-)
 from tradewind.live.session.events import (
     EVENTS,
     FAULT,
@@ -124,8 +116,8 @@ class Runtime:
 
     def _begin(self, start: Start) -> SessionState:
         about = {
-            **start.about, "run": self.session.run, "fingerprint": fingerprint_of(self.session),
-            "settings": settings_of(self.session), CODE: code_of(self.session),
+            **start.about, "run": self.session.run, "fingerprint": origin.fingerprint_of(self.session),
+            "settings": origin.settings_of(self.session), origin.CODE: origin.code_of(self.session),
         }  # fmt: skip
         self._append([Entry(STARTED, plain(about)), Entry(PAST, _past_of(start))])
         return self.session.begin(start.past, start.side, start.now_ms)
@@ -138,10 +130,10 @@ class Runtime:
             records += self._append([Entry(PAST, _past_of(start))])
         if [one.kind for one in records[:2]] != [STARTED, PAST]:
             raise BadData(f"{self.folder / JOURNAL} does not begin as a run does: choose another folder")
-        require_same(self.session, about, self.folder)
-        changed = changed_code(self.session, about, [one.body for one in records if one.kind == UPDATED])
+        origin.require_same(self.session, about, self.folder)
+        changed = origin.changed_code(self.session, about, [one.body for one in records if one.kind == UPDATED])
         if not start.is_updated:
-            require_same_code(changed, self.folder)
+            origin.require_same_code(changed, self.folder)
         after, state = (0, None) if changed else self._snapshot(records)
         if state is None:
             body = records[1].body
@@ -150,7 +142,7 @@ class Runtime:
         self.recent = [one for one in records if one.kind != PAST][-KEPT_RECORDS:] + self.recent
         body = {"records": len(records), "torn_bytes": self.journal.torn_bytes, "from_snapshot": after,
                 "turn": self.turn.epoch if self.turn else 0}  # fmt: skip
-        updated = [Entry(UPDATED, {"changed": changed, CODE: code_of(self.session)})] if changed else []
+        updated = [Entry(UPDATED, {"changed": changed, origin.CODE: origin.code_of(self.session)})] if changed else []
         self._append([*updated, Entry(RECOVERED, body)])
         return about, state
 
@@ -244,7 +236,7 @@ class Runtime:
             limit = self.session.rules.slow_decision_ms
             if spent > limit:
                 said = f"{spent:.0f} ms of CPU for a decision, {limit:g} are allowed"
-                self._append([Entry(ALARM, {"what": "slow_decision", "detail": said})])
+                self.alarm("slow_decision", said)
         self._act(outputs)
         if self.observe is not None:
             took = (decided - started, written - decided, time.perf_counter() - written)
@@ -337,6 +329,10 @@ class Runtime:
     def fault(self, reason: str) -> None:
         """Halt because something failed that must not be traded through."""
         self.handle(Event(FAULT, self.state.now_ms, {"reason": reason}))
+
+    def alarm(self, what: str, detail: str) -> None:
+        """Record what people should see; nothing follows from it."""
+        self._append([Entry(ALARM, {"what": what, "detail": detail})])
 
     def feed(self, event: Event) -> None:
         """Something about the data."""
