@@ -126,13 +126,25 @@ def test_the_gap_of_one_account_is_small_and_explained(make_runtime: Callable[..
     assert found.orders > 20 and sum(found.parts.values()) == pytest.approx(found.paper - found.twin, abs=1e-4)
 
 
+ACCOUNTS = {
+    "a small account that turns over often": ("last_bar_reversal", 10_000.0, False, 40),
+    "a small account that holds on": ("time_series_momentum", 10_000.0, False, 40),
+    "a large account whose costs were measured": ("last_bar_reversal", 100_000.0, True, 20),
+    "a large account whose costs were not": ("last_bar_reversal", 100_000.0, False, 20),
+}
+
+
 @pytest.mark.depth
 @pytest.mark.timeout(7200)
-def test_the_gap_of_many_accounts(make_runtime: Callable[..., Runtime]) -> None:
-    outcomes = [lived(make_runtime, 40 + seed, 10, "last_bar_reversal") for seed in range(16)]
+@pytest.mark.parametrize("which", ACCOUNTS)
+def test_the_gap_of_many_accounts(make_runtime: Callable[..., Runtime], which: str) -> None:
+    """Within a fifth of the twin where its costs are those of the market. A large order goes through the whole book of
+    this exchange, which the default costs know nothing of: that is the planted fault, and is seen."""
+    rule, capital, is_measured, count = ACCOUNTS[which]
+    outcomes = [
+        lived(make_runtime, 40 + seed, 10, rule, capital=capital, is_measured=is_measured) for seed in range(count)
+    ]
     share, low, high = share_of_gap(outcomes)
-    parts = {name: sum(one.parts[name] for one in outcomes) for name in outcomes[0].parts}
-    print(f"gap {share:.1%} [{low:.1%}, {high:.1%}] of the twin; {parts}; {outcomes}")  # noqa: T201
-    assert low < MOST
-    if high >= MOST:
-        pytest.xfail(f"within a fifth of the twin is asked for and not shown: {share:.1%} [{low:.1%}, {high:.1%}]")
+    parts = {name: round(sum(one.parts[name] for one in outcomes) / count, 1) for name in outcomes[0].parts}
+    print(f"{which}: gap {share:.1%} [{low:.1%}, {high:.1%}] of the twin, {count} accounts; mean parts {parts}")  # noqa: T201
+    assert low > MOST if which.endswith("were not") else high < MOST
