@@ -22,6 +22,22 @@ def exit_code(error: BaseException | None) -> int:
     return FAILED if is_refused else PERSON_NEEDED
 
 
+class PersonNeeded(click.ClickException):
+    """An error of one line that starting again would not mend."""
+
+    exit_code = PERSON_NEEDED
+
+
+def ended_by(line: str, code: int) -> click.ClickException:
+    """What click shows and ends with.
+
+    Args:
+        line: for people.
+        code: `FAILED` or `PERSON_NEEDED`.
+    """
+    return PersonNeeded(line) if code == PERSON_NEEDED else click.ClickException(line)
+
+
 class Service(click.Command):
     """A command that runs until it is asked to end."""
 
@@ -30,14 +46,11 @@ class Service(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            error.exit_code = PERSON_NEEDED
-            raise
+            raise PersonNeeded(f"{error.format_message()} See '{ctx.command_path} --help'") from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """The command; its typed errors end it with the exit code that fits."""
         try:
             return super().invoke(ctx)
         except TradewindError as error:
-            told = click.ClickException(str(error))
-            told.exit_code = exit_code(error)
-            raise told from error
+            raise ended_by(str(error), exit_code(error)) from error
