@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.learning.ensemble.onnx_graph import to_onnx
+from tradewind.learning.features.matrix import epoch_ms
 from tradewind.learning.models import walk_forward
 from tradewind.learning.models.onnx_forecaster import OnnxForecaster
 from tradewind.metrics.betting import Bet, mean_evidence
@@ -96,7 +97,7 @@ class _Labels:
     def __init__(
         self, live: pd.DataFrame, champion: np.ndarray, canary: np.ndarray, start: int, horizon: int
     ) -> None:  # fmt: skip
-        at = live["timestamp"].to_numpy().astype("datetime64[ms]").astype(np.int64)
+        at = epoch_ms(live["timestamp"])
         self._at, self._label, self._next = at, live["label"].to_numpy(np.float64), start
         bar_ms = int(np.diff(np.unique(at)).min())
         self._said, self._wait_ms = (champion, canary), horizon * bar_ms
