@@ -134,7 +134,7 @@ def verified(*paths: Path) -> tuple[int, str]:
 
 @needs_systemd
 def test_systemd_finds_nothing_wrong(installed: Path, tmp_path: Path) -> None:
-    assert len(SERVICES) == 10 and len(TIMERS) == 7
+    assert len(SERVICES) == 11 and len(TIMERS) == 7
     assert verified(*sorted(installed.iterdir())) == (0, "")
     wrong = tmp_path / "tradewind-serve.service"
     wrong.write_text((installed / "tradewind-serve.service").read_text().replace("PrivateTmp=", "PrivatTmp="))
@@ -152,6 +152,11 @@ def test_a_service_that_needs_a_person_is_not_started_again() -> None:
         assert isinstance(command, Service)
     compose = yaml.safe_load((PROJECT / "docs/deployment/compose.yml").read_text())
     assert {one["restart"] for one in compose["services"].values() if "restart" in one} == {"on-failure:10"}
+
+
+def test_whatever_has_failed_for_good_is_told() -> None:
+    told = [path for path in SERVICES if "OnFailure=tradewind-alarm@%n.service\n" in path.read_text()]
+    assert [path.name for path in SERVICES if path not in told] == ["tradewind-alarm@.service"]
 
 
 def exposure(path: Path) -> float:
