@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.learning.ensemble.onnx_graph import to_onnx
+from tradewind.learning.features.matrix import epoch_ms
 from tradewind.learning.models import walk_forward
 from tradewind.learning.models.onnx_forecaster import OnnxForecaster
 from tradewind.metrics.betting import Bet, mean_evidence
@@ -29,7 +30,9 @@ from tradewind.operations.canary.fast_checks import FastChecks, Scored
 from tradewind.operations.canary.itself import Itself
 from tradewind.operations.canary.patience import MOST, patient
 from tradewind.operations.canary.rules import CanaryRules
+from tradewind.operations.canary.slow_test import SlowTest
 from tradewind.pipelines.deployment.nodes import _of_one
+from tradewind.serving.trial import VOUCHED
 
 VALUES = ["p_down", "p_flat", "p_up", "expected_return"]
 MS = 0.05  # what a forecast is said to take: latency plays no part here
@@ -88,6 +91,30 @@ def deployed(procedure: Procedure, rows: pd.DataFrame, told: pd.DataFrame, symbo
     return Deployed(model, graph, procedure.training.calibration_share, edges)
 
 
+class _Labels:
+    """The labels of a trial as they settle, a horizon of bars after their decisions, and the evidence of them."""
+
+    def __init__(
+        self, live: pd.DataFrame, champion: np.ndarray, canary: np.ndarray, start: int, horizon: int
+    ) -> None:  # fmt: skip
+        at = epoch_ms(live["timestamp"])
+        self._at, self._label, self._next = at, live["label"].to_numpy(np.float64), start
+        bar_ms = int(np.diff(np.unique(at)).min())
+        self._said, self._wait_ms = (champion, canary), horizon * bar_ms
+        self._test = SlowTest(CanaryRules(), horizon, bar_ms)
+
+    def settled_by(self, row: int) -> float:
+        """The evidence that the canary is better when the row is decided."""
+        while self._at[self._next] + self._wait_ms < self._at[row]:
+            stop = int(np.searchsorted(self._at, self._at[self._next], side="right"))
+            rows = np.arange(self._next, stop)[~np.isnan(self._label[self._next : stop])]
+            if len(rows):
+                champion, canary = (one[rows, :3] for one in self._said)
+                self._test.settle(int(self._at[rows[0]]), champion, canary, self._label[rows].astype(np.int64))
+            self._next = stop
+        return self._test.e_value
+
+
 @dataclass
 class Pair:
     """Both at one moment, and the rows that follow."""
@@ -97,6 +124,7 @@ class Pair:
     rows: pd.DataFrame
     live: pd.DataFrame
     symbols: tuple[str, ...]
+    horizon: int
 
     def checks(self, fault: Fault) -> FastChecks:
         """As a trial begins them."""
@@ -122,14 +150,16 @@ class Pair:
         begun = self.checks(in_model)
         for start in np.linspace(0, len(champion) - DECISIONS, STARTS).astype(int):
             checks = FastChecks(begun.rules, begun.expected, MS, tripped=begun.tripped)
+            labels = _Labels(self.live, champion, canary, start, self.horizon)
             for at in range(start, start + DECISIONS):
+                checks.is_vouched = labels.settled_by(at) >= VOUCHED
                 if checks.tripped or checks.observe(Scored(champion[at], canary[at], MS, MS)):
                     break
             out.append((checks.tripped.check, checks.tripped.decisions) if checks.tripped else ("", 0))
         return out
 
 
-def pairs(data: Path, champion: str, honest: str) -> list[Pair]:
+def pairs(data: Path, champion: str, honest: str, horizon: int) -> list[Pair]:
     """Both, deployed at each moment."""
     files = sorted((data / "05_model_input/model_input").rglob("*.parquet"))
     rows = walk_forward.pool({str(file): pd.read_parquet(file) for file in files})
@@ -151,7 +181,7 @@ def pairs(data: Path, champion: str, honest: str) -> list[Pair]:
         live = live[
             (live["timestamp"] > moment) & live[VALUES + [f"{one}_other" for one in VALUES]].notna().all(axis=1)
         ]
-        out.append(Pair(mine, theirs, known, live.reset_index(drop=True), symbols))
+        out.append(Pair(mine, theirs, known, live.reset_index(drop=True), symbols, horizon))
     return out
 
 
@@ -187,7 +217,7 @@ def main() -> None:
     parser.add_argument("--honest", default="xgboost")
     parser.add_argument("--horizon", type=int, default=24, help="bars that the label looks ahead")
     given = parser.parse_args()
-    both = pairs(given.data, given.champion, given.honest)
+    both = pairs(given.data, given.champion, given.honest, given.horizon)
     for one in both:
         print(f"expected of an honest canary: {one.checks(FAULTS['honest']).expected}")
         about = about_itself(one.canary.model, one.rows, one.canary.share, one.canary.edges, one.symbols)

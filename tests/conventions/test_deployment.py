@@ -22,6 +22,7 @@ from tests.conftest import PROJECT
 from tradewind.__main__ import SERVING, _parser
 from tradewind.cli import cli
 from tradewind.console import main as console
+from tradewind.service_command import PERSON_NEEDED, Service
 
 FOLDERS = (PROJECT / "docs/deployment", PROJECT / "docs/scheduling")
 SERVICES = sorted(path for folder in FOLDERS for path in folder.glob("*.service"))
@@ -133,11 +134,29 @@ def verified(*paths: Path) -> tuple[int, str]:
 
 @needs_systemd
 def test_systemd_finds_nothing_wrong(installed: Path, tmp_path: Path) -> None:
-    assert len(SERVICES) == 10 and len(TIMERS) == 7
+    assert len(SERVICES) == 11 and len(TIMERS) == 7
     assert verified(*sorted(installed.iterdir())) == (0, "")
     wrong = tmp_path / "tradewind-serve.service"
     wrong.write_text((installed / "tradewind-serve.service").read_text().replace("PrivateTmp=", "PrivatTmp="))
     assert "PrivatTmp" in verified(wrong)[1]
+
+
+def test_a_service_that_needs_a_person_is_not_started_again() -> None:
+    """Of what runs until it is asked to end; elsewhere it is started again, ten times an hour at most."""
+    kept = {path.stem: path.read_text() for path in SERVICES if "Type=exec" in path.read_text()}
+    assert set(kept) == {"tradewind-paper", "tradewind-serve", "tradewind-standby"}
+    for name, text in kept.items():
+        assert re.findall(r"^RestartPreventExitStatus=(.*)$", text, re.MULTILINE) == [str(PERSON_NEEDED)], name
+        assert "Restart=on-failure" in text and "StartLimitBurst=10" in text and "StartLimitIntervalSec=1h" in text
+    for command in (cli.get_command(click.Context(cli), "paper"), console.get_command(click.Context(console), "serve")):
+        assert isinstance(command, Service)
+    compose = yaml.safe_load((PROJECT / "docs/deployment/compose.yml").read_text())
+    assert {one["restart"] for one in compose["services"].values() if "restart" in one} == {"on-failure:10"}
+
+
+def test_whatever_has_failed_for_good_is_told() -> None:
+    told = [path for path in SERVICES if "OnFailure=tradewind-alarm@%n.service\n" in path.read_text()]
+    assert [path.name for path in SERVICES if path not in told] == ["tradewind-alarm@.service"]
 
 
 def exposure(path: Path) -> float:

@@ -135,12 +135,15 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def make_runtime(folder: Path) -> Callable[..., Runtime]:
     """Open (or open again) a run over bars, with a paper venue whose ledger lies beside it."""
 
-    def make(session: Session, past: Sequence[Bar] = (), side: Sequence[SideValue] = (), name: str = "run") -> Runtime:
+    def make(
+        session: Session, past: Sequence[Bar] = (), side: Sequence[SideValue] = (), name: str = "run",
+        is_updated: bool = False,
+    ) -> Runtime:  # fmt: skip
         place = folder / name
         venue = PaperVenue(place / "venue.jsonl", session.rules.fills, session.setup.costs, session.instruments)
         now = max((one.timestamp for one in past), default=0)
         try:
-            return Runtime(place, session, venue, Start({"model": "rule"}, past, side, now))
+            return Runtime(place, session, venue, Start({"model": "rule"}, past, side, now, is_updated))
         except BaseException:
             venue.close()
             raise

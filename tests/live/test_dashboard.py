@@ -138,4 +138,13 @@ def test_strangers_order_nothing(client: TestClient) -> None:
     assert client.get("/", headers={"host": "evil.example"}).status_code == 403
     long = client.post("/control", content=b"token=" + b"x" * 20_000)
     assert long.status_code == 413
+    # Counted each, told and journalled once in a while, and never with what was sent.
+    shown = {tuple(one.labels.values()): one.value for one in process.denials.count.collect()[0].samples
+             if one.name.endswith("_total")}  # fmt: skip
+    assert shown["dashboard", "control", "unknown"] == 2 and shown["dashboard", "control", "foreign"] == 1
+    assert shown["dashboard", "page", "foreign"] == 1
+    told = [one.body for one in process.runtime.recent if one.kind == "alarm" and one.body["what"] == "authentication"]
+    assert told == [{"what": "authentication",
+                     "detail": "not let in at the dashboard door (control): a token that is not known"}]  # fmt: skip
+    assert "guess" not in (process.runtime.folder / "journal.jsonl").read_text()
     assert process.runtime.state.risk.mode == ACTIVE

@@ -26,7 +26,7 @@ from tradewind.market.simulation.simulator import SimulationSpec
 from tradewind.operations.journal.anchors import verify
 from tradewind.operations.journal.journal import read
 from tradewind.trading.risk.limits import Instrument
-from tradewind.trading.risk.states import HALTED
+from tradewind.trading.risk.states import ACTIVE, HALTED
 
 PAST = 60
 IN_TIME_MS = 60_000
@@ -52,12 +52,14 @@ async def soak(
     memory: list[float] | None = None,
     speed: float = 0.0,
     first_wait_s: float = 0.05,
+    outages: int = 0,
+    longest_s: float = 1200.0,
 ) -> tuple[Process, Exchange]:
     """The process lives through so many bars of an exchange with planted faults (after so many bars, kind).
 
     `memory` gets the resident megabytes of each simulated day; positions are compared with the venue's then, too.
     """
-    spec = SimulationSpec(days=(PAST + bars) // 24 + 3, seed=11, edge=4.0, start="2024-01-01")
+    spec = SimulationSpec(days=(PAST + bars) // 24 + 3, seed=11, edge=4.0, outages=outages, start="2024-01-01")
     exchange = Exchange(simulated_world(spec, PAST), speed)
     exchange.planned = deque((exchange.now_ms + at * HOUR_MS, kind) for at, kind in sorted(faults))
     config = uvicorn.Config(
@@ -98,7 +100,7 @@ async def soak(
             check_positions(process)
         return runtime.state.done_ms >= last_ms
 
-    await process.run(seconds=2 * bars * 3600 / speed if speed else 1200, until=lived)
+    await process.run(seconds=2 * bars * 3600 / speed if speed else longest_s, until=lived)
     world.cancel()
     await rest.close()
     await exchange.stop()
@@ -169,6 +171,18 @@ def test_a_candle_that_does_not_come_is_asked_for_in_time(folder: Path) -> None:
     check(process, 24)
     assert exchange.shown == {"hole": 2, "late": 2} and on_time(process, 24) == 1.0
     assert process.runtime.state.counts["feed_backfilled"] >= 4
+
+
+def test_an_outage_of_the_market_halts_nothing(folder: Path) -> None:
+    """For hours the exchange has nothing to tell but the time. Where it does not (planted), two leaps halt for good."""
+    process, exchange = asyncio.run(soak(folder, 24, [], outages=4, longest_s=60.0))
+    world, state = exchange.world, process.runtime.state
+    begin_ms = world.begin_ms
+    opened = [int(row[0]) for row in world.rows("SIM1", begin_ms, begin_ms + 24 * HOUR_MS)]
+    assert max(np.diff(opened)) == 7 * HOUR_MS and len(opened) == 18
+    assert process.failure == "" and state.risk.mode == ACTIVE and state.counts.get("clock_faults", 0) == 0
+    assert state.counts["decisions"] == 3 * len(opened)
+    check_positions(process)
 
 
 def test_bars_that_closed_during_a_break_are_taken_and_no_clock_is_doubted(folder: Path) -> None:

@@ -1,9 +1,13 @@
 """What Prometheus reads of the service."""
 
+import grpc
 import httpx
 import pytest
 
 from tests.serving.conftest import Service, price
+from tradewind.serving.rpc import prediction_pb2 as messages
+
+MOVE = {"expected": 1, "reason": "test"}
 
 
 def figures(service: Service) -> dict[str, float]:
@@ -34,6 +38,34 @@ def test_addresses_and_symbols_that_nobody_knows_make_no_series(service: Service
             client.request("GET", f"/v1/models/{number}/history")
         after = len(figures(service))
     assert after - before < 60, "one more call or two with their intervals of time, whatever is asked for"
+
+
+def test_who_is_not_let_in_is_counted_and_told_without_the_token(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At both doors of the service, the registry's moves among them."""
+    before, wrong = figures(service), "a-token-that-nobody-made"
+    service.functions.metrics.denials._told.clear()
+    with service.client("") as client, caplog.at_level("WARNING"):
+        assert client.post("/v1/predict/price", json=price()).status_code == 401
+        headers = {"Authorization": f"Bearer {wrong}"}
+        assert client.post("/v1/predict/price", json=price(), headers=headers).status_code == 401
+        assert client.get("/v1/models", params={"token": wrong}).status_code == 401
+        headers = {"Authorization": f"Bearer {service.tokens['reader']}"}
+        assert client.post("/v1/models/any/rollback", json=MOVE, headers=headers).status_code == 403
+        with pytest.raises(grpc.RpcError):
+            service.stub().PredictPrice(messages.PriceRequest(symbol="SIM1"), metadata=(("authorization", "Bearer x"),))
+    after = figures(service)
+
+    def more(door: str, scope: str, why: str) -> float:
+        name = f'tradewind_authentication_failures_total{{door="{door}",scope="{scope}",why="{why}"}}'
+        return after[name] - before[name]
+
+    assert more("rest", "predict", "no_token") == more("rest", "predict", "unknown") == 1
+    assert more("rest", "read", "address") == more("rest", "operate", "scope") == 1
+    assert more("grpc", "predict", "unknown") == 1
+    assert "not let in at the rest door (predict): no token" in caplog.text
+    assert wrong not in caplog.text and service.tokens["reader"] not in caplog.text
 
 
 def test_decisions_of_other_symbols_are_counted_as_one(service: Service) -> None:

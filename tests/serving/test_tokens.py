@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from tradewind.console.serve import serve
 from tradewind.errors import BadParameters
+from tradewind.service_command import PERSON_NEEDED
 from tradewind.serving.refusals import Refusal
 from tradewind.serving.tokens import Tokens, add_token
 
@@ -87,8 +88,8 @@ def test_serve_refuses_a_file_that_was_named_and_is_not_there(tmp_path: Path) ->
     (tmp_path / "registry").mkdir()
     missing = tmp_path / "nowhere.json"
     result = CliRunner().invoke(serve, ["--registry", str(tmp_path / "registry"), "--tokens", str(missing)])
-    assert isinstance(result.exception, BadParameters)
-    assert str(missing) in str(result.exception) and "tradewind token" in str(result.exception)
+    assert result.exit_code == PERSON_NEEDED
+    assert str(missing) in result.output and "tradewind token" in result.output
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from kedro.framework.cli.utils import KedroCliError, LazyGroup
 
 from tradewind.atomic import NO_ROOM
 from tradewind.errors import TradewindError
+from tradewind.service_command import FAILED, Service, ended_by, exit_code
 
 _VERBOSE = "tradewind.verbose"
 STOPPED = "Stopped by Ctrl-C: what was complete is kept, nothing is half written; the same command goes on from there"
@@ -118,7 +119,8 @@ def _told(ctx: click.Context, call: Callable[[], Any]) -> Any:
             raise
         if ctx.meta.get(_VERBOSE) or ctx.params.get("verbose"):
             click.echo(traceback.format_exc(), err=True)
-        raise click.ClickException(line) from error
+        code = exit_code(error) if isinstance(ctx.command, Service) else FAILED
+        raise ended_by(line, code) from error
 
 
 def explain(error: BaseException) -> str | None:

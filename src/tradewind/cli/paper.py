@@ -12,10 +12,11 @@ from kedro.framework.startup import ProjectMetadata
 
 from tradewind.adaptive.rl.parameters import AGENTS
 from tradewind.cli.project import project_context
-from tradewind.errors import BadModel, BadParameters, TradewindError
+from tradewind.errors import BadModel, BadParameters, TemporaryOutage
+from tradewind.service_command import Service
 
 
-@click.command()
+@click.command(cls=Service)
 @click.option("--env", default=None, help="Environment whose configuration and models are taken.")
 @click.option("--params", default="", help="Changed parameters, such as live.executor.kind=twap.")
 @click.option("--seconds", type=float, default=None, help="End by itself after so many seconds; else on Ctrl-C.")
@@ -28,12 +29,15 @@ from tradewind.errors import BadModel, BadParameters, TradewindError
 @click.option("--takeover-s", type=click.FloatRange(3.0, 25.0), default=15.0, show_default=True,
               help="Gone is who has shown nothing for so many seconds.")  # fmt: skip
 @click.option("--new-run", is_flag=True, help="Put the run that is there aside and begin another.")
+@click.option("--updated", is_flag=True,
+              help="Go on after a change of the program, if every command of the run comes out the same.")  # fmt: skip
 @click.pass_obj
 def paper(project: ProjectMetadata, /, env: str | None, params: str, **options: Any) -> None:
     """Open (or go on with) a paper account: journal, risk limits, dashboard. Orders go to a venue only where
     params:paper.broker names one.
 
-    The run lies in the folder of params:paper. It goes on where it ended, unless --new-run.
+    The run lies in the folder of params:paper. It goes on where it ended, unless --new-run. It ends with 78 where a
+    person must do what the line says, with 1 where starting it again may help.
     """
     from tradewind.live.desk import DeskOptions, run_desk
     from tradewind.live.venue.choice import keys_of
@@ -44,18 +48,16 @@ def paper(project: ProjectMetadata, /, env: str | None, params: str, **options: 
             plan = plan_of(context.params, Path(context.project_path), options["symbols"], data_folder(context))
             if plan.paper.broker is not None:
                 plan = replace(plan, keys=keys_of(plan.paper.broker, credentials_of(context)))
-            chosen = DeskOptions(
-                **{name: options[name] for name in ("exchange", "seconds", "new_run", "standby", "takeover_s")}
-            )
+            chosen = DeskOptions(**{name: given for name, given in options.items() if name != "symbols"})
             if chosen.standby and chosen.new_run:
                 raise BadParameters("a standby goes on with the run that is there: leave out --new-run")
+            if chosen.updated and chosen.new_run:
+                raise BadParameters("--updated goes on with the run that --new-run puts aside: give one of the two")
             failure = asyncio.run(run_desk(plan, chosen, click.echo))["failure"]
             if failure:
-                raise click.ClickException(failure)
+                raise TemporaryOutage(failure)  # the next start recovers, or says what is wrong with the journal
         except KeyboardInterrupt:
             click.echo("ended")
-        except TradewindError as error:
-            raise click.ClickException(str(error)) from error
 
 
 def credentials_of(context: Any) -> Mapping[str, Any]:

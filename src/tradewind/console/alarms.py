@@ -71,10 +71,23 @@ def watch(notify: Path, host: str, port: int, silence_s: float) -> None:
 @click.option("--severity", type=click.Choice(["page", "ticket"]), default="page", show_default=True, help="As what.")
 def test(notify: Path, severity: Any) -> None:
     """Send a test message to every target, and say which of them took it."""
+    _send(notify, "Tradewind: test of the alarms", "Nothing is wrong.", severity)
+
+
+@alarms.command()
+@click.argument("text")
+@NOTIFY
+@click.option("--severity", type=click.Choice(["page", "ticket"]), default="ticket", show_default=True, help="As what.")
+def tell(text: str, notify: Path, severity: Any) -> None:
+    """Tell every target TEXT, such as which unit of systemd has failed, and say which of them took it."""
+    _send(notify, f"Tradewind: {text[:200]}", text, severity)
+
+
+def _send(notify: Path, title: str, body: str, severity: Any) -> None:
     from tradewind.operations.alarms.notifier import Message
 
     notifier = _notifier(notify)
-    count = notifier.send(Message("Tradewind: test of the alarms", "Nothing is wrong.", severity))
+    count = notifier.send(Message(title, body, severity))
     notifier.wait(notifier.rules.timeout_s * 1.5)
     counts = notifier.counts
     notifier.close()

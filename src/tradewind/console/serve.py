@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from tradewind.console.models import REGISTRY
+from tradewind.service_command import Service
 
 TOKENS = click.option("--tokens", type=click.Path(path_type=Path), default=Path("conf/local/tokens.json"),
                       show_default=True, help="File of the tokens' hashes.")  # fmt: skip
 
 
-@click.command()
+@click.command(cls=Service)
 @click.option("--registry", type=click.Path(path_type=Path), default=REGISTRY, show_default=True,
               help="Folder of the registry.")  # fmt: skip
 @click.option("--environment", type=click.Choice(["development", "staging", "production"]), default="development",
@@ -29,8 +30,10 @@ TOKENS = click.option("--tokens", type=click.Path(path_type=Path), default=Path(
               help="File of the venue's answer to exchangeInfo: lot, tick and smallest order.")  # fmt: skip
 @click.option("--canary-share", type=click.FloatRange(0.01, 0.1), default=0.05, show_default=True,
               help="Of symbol-days that a canary answers.")  # fmt: skip
+@click.option("--canary-days", type=click.FloatRange(14.0, 365.0), default=60.0, show_default=True,
+              help="Days of settled labels after which an undecided trial keeps the champion.")  # fmt: skip
 @TOKENS
-def serve(canary_share: float, registry: Path, **settings: Any) -> None:
+def serve(canary_share: float, canary_days: float, registry: Path, **settings: Any) -> None:
     """Serve the champion of an environment: REST with its page at /docs, gRPC and metrics."""
     from tradewind.errors import BadParameters
     from tradewind.operations.canary.rules import CanaryRules
@@ -40,7 +43,7 @@ def serve(canary_share: float, registry: Path, **settings: Any) -> None:
     if not registry.is_dir():
         raise BadParameters(f"there is no registry at {registry}: run kedro run --pipelines deployment first")
     _require_tokens(settings["tokens"])
-    rules = CanaryRules(share=canary_share)
+    rules = CanaryRules(share=canary_share, max_days=canary_days)
     typed = ServingSettings(registry=registry, canary=rules, **settings)
 
     def told(ports: Ports) -> None:

@@ -83,6 +83,7 @@ class DeskOptions:
         new_run: whether a run that is there is put aside.
         standby: wait until the process that has the run shows nothing for `takeover_s`, then take over.
         takeover_s: see `standby`.
+        updated: whether a run goes on with changed code where every command of it comes out the same.
     """
 
     exchange: str = "simulated"
@@ -90,6 +91,7 @@ class DeskOptions:
     new_run: bool = False
     standby: bool = False
     takeover_s: float = 15.0
+    updated: bool = False
 
 
 class _Server(uvicorn.Server):
@@ -148,7 +150,7 @@ async def run_desk(plan: Plan, options: DeskOptions, say: Callable[[str], None])
         rest_url = f"http://127.0.0.1:{servers[0].port}"
         stream_url = rest_url.replace("http", "ws")
     rest = BinanceRest(rest_url)
-    process = await _open(plan, rest, stream_url, folder, exchange, turn)
+    process = await _open(plan, rest, stream_url, folder, exchange, turn, options.updated)
     runtime = process.runtime
     servers.append(await _serve(dashboard(process), plan.paper.port))
     address = f"http://127.0.0.1:{servers[-1].port}/"
@@ -194,6 +196,7 @@ def _show_metrics(plan: Plan, process: Process, is_simulated: bool) -> tuple[Cal
     """Let Prometheus read the account; how to end that, and the address."""
     bar_s = plan.universe.bar.total_seconds() / (plan.paper.speed if is_simulated else 1.0)
     process.metrics = AccountMetrics(process.runtime, bar_s, plan.project / plan.paper.watched)
+    process.metrics.registry.register(process.denials.count)
     end, port = process.metrics.serve("127.0.0.1", plan.paper.metrics_port or 0)
     return end, f"http://127.0.0.1:{port}/metrics"
 
@@ -232,7 +235,7 @@ def _exchange(plan: Plan, began_ms: int) -> Exchange:
 
 
 async def _open(
-    plan: Plan, rest: BinanceRest, stream: str, folder: Path, exchange: Exchange | None, turn: Turn
+    plan: Plan, rest: BinanceRest, stream: str, folder: Path, exchange: Exchange | None, turn: Turn, is_updated: bool
 ) -> Process:
     symbols, bar_ms = plan.universe.symbols, int(plan.universe.bar.total_seconds() * 1000)
     told = await rest.instruments(symbols)
@@ -271,7 +274,12 @@ async def _open(
     venue = open_venue(opening, Simulated(plan.rules.fills, plan.setup.costs), folder / "venue.jsonl", turn)
     try:
         runtime = Runtime(
-            folder, session, venue, Start(about, past, side, now_ms), plan.project / plan.paper.anchors, turn
+            folder,
+            session,
+            venue,
+            Start(about, past, side, now_ms, is_updated),
+            plan.project / plan.paper.anchors,
+            turn,
         )
         if plan.paper.rollout:
             where = plan.project / plan.paper.rollout

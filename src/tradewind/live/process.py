@@ -22,6 +22,7 @@ from tradewind.live.session.trading import used_of_limits
 from tradewind.live.stages import RolloutView
 from tradewind.live.venue.paper import Venue
 from tradewind.operations.journal.journal import read
+from tradewind.operations.prometheus.denials import Denials
 
 WATCH_S = 0.1
 BEAT_S = 2.0  # how often the process shows that it is alive; one that hangs does not
@@ -71,6 +72,7 @@ class Process:
         metrics: what Prometheus reads, if it does.
         rollout: what the page Rollout shows; None where no plan is configured.
         failure: why it ended, empty while it runs or if it was asked to end.
+        denials: orders at the dashboard that were not let in.
     """
 
     runtime: Runtime
@@ -80,6 +82,7 @@ class Process:
     metrics: AccountMetrics | None = None
     rollout: RolloutView | None = None
     failure: str = ""
+    denials: Denials = field(default_factory=Denials)
     started: float = field(default_factory=time.monotonic)
     _quotes: dict[str, Quote] = field(default_factory=dict)
     _last: dict[str, float] = field(default_factory=dict)

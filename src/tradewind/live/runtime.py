@@ -1,6 +1,5 @@
 """The one writer: journals every event with what follows from it, then acts. Start is recovery."""
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from tradewind import clock
 from tradewind.atomic import write_bytes
 from tradewind.errors import BadData, BadParameters, TradewindError
 from tradewind.learning.features.assembly import Bar, SideValue
+from tradewind.live import origin
 from tradewind.live.orders.states import OPEN, Report
 from tradewind.live.session.events import (
     EVENTS,
@@ -38,6 +38,7 @@ from tradewind.trading.risk.states import HALTED, lacks_people
 
 JOURNAL, SNAPSHOTS, ANCHORS = "journal.jsonl", "snapshots", "anchors.jsonl"
 STARTED, PAST, RECOVERED, ENDED, ALARM = "run_started", "past", "recovered", "run_ended", "alarm"
+UPDATED = "program_updated"
 KEPT_SNAPSHOTS = 3
 KEPT_RECORDS = 4000
 STEPS = ("decide", "journal", "act")
@@ -61,12 +62,15 @@ class Start:
         past: closed bars before the session.
         side: values published before it.
         now_ms: the venue's time.
+        is_updated: whether a run goes on with other code than it was begun with, where every command of it comes out
+            the same; the whole run is replayed then.
     """
 
     about: Mapping[str, Any]
     past: Sequence[Bar] = ()
     side: Sequence[SideValue] = ()
     now_ms: int = 0
+    is_updated: bool = False
 
 
 class Runtime:
@@ -82,13 +86,13 @@ class Runtime:
             folder: of the run: journal, snapshots, HALT file.
             session: what is run.
             broker: where orders go.
-            start: what a new run starts from; of a run that goes on only `now_ms` is read.
+            start: what a new run starts from; of a run that goes on only `now_ms` and `is_updated` are read.
             anchors: a file in another place, for heads of the journal.
             turn: of this process, where another one may take over.
 
         Raises:
             BadData: the journal is not what was written, or replaying it gives other commands.
-            BadParameters: the run was begun with another configuration, or is in use.
+            BadParameters: the run was begun with another configuration or other code, or is in use.
         """
         self.folder, self.session, self.broker = folder, session, broker
         self.turn = turn
@@ -110,22 +114,11 @@ class Runtime:
             self.journal.close()
             raise
 
-    def fingerprint(self) -> str:
-        """Of everything that decides what follows from an event."""
-        said = {
-            "decider": self.session.decider.fingerprint, "setup": self.session.setup.model_dump(mode="json"),
-            "rules": self.session.rules.model_dump(mode="json"),
-            "instruments": {name: one.model_dump(mode="json") for name, one in self.session.instruments.items()},
-        }  # fmt: skip
-        if self.session.references:
-            said["references"] = {
-                symbol: {kind: plain(one.as_document()) for kind, one in kinds.items()}
-                for symbol, kinds in self.session.references.items()
-            }
-        return hashlib.sha256(canonical(said)).hexdigest()
-
     def _begin(self, start: Start) -> SessionState:
-        about = {**start.about, "run": self.session.run, "fingerprint": self.fingerprint()}
+        about = {
+            **start.about, "run": self.session.run, "fingerprint": origin.fingerprint_of(self.session),
+            "settings": origin.settings_of(self.session), origin.CODE: origin.code_of(self.session),
+        }  # fmt: skip
         self._append([Entry(STARTED, plain(about)), Entry(PAST, _past_of(start))])
         return self.session.begin(start.past, start.side, start.now_ms)
 
@@ -137,11 +130,11 @@ class Runtime:
             records += self._append([Entry(PAST, _past_of(start))])
         if [one.kind for one in records[:2]] != [STARTED, PAST]:
             raise BadData(f"{self.folder / JOURNAL} does not begin as a run does: choose another folder")
-        if about["fingerprint"] != self.fingerprint():
-            raise BadParameters(
-                f"the run in {self.folder} was begun with another model, configuration or code: start with --new-run"
-            )
-        after, state = self._snapshot(records)
+        origin.require_same(self.session, about, self.folder)
+        changed = origin.changed_code(self.session, about, [one.body for one in records if one.kind == UPDATED])
+        if not start.is_updated:
+            origin.require_same_code(changed, self.folder)
+        after, state = (0, None) if changed else self._snapshot(records)
         if state is None:
             body = records[1].body
             state = self.session.begin([Bar(*one) for one in body["bars"]], side_values(body["side"]), body["now_ms"])
@@ -149,7 +142,8 @@ class Runtime:
         self.recent = [one for one in records if one.kind != PAST][-KEPT_RECORDS:] + self.recent
         body = {"records": len(records), "torn_bytes": self.journal.torn_bytes, "from_snapshot": after,
                 "turn": self.turn.epoch if self.turn else 0}  # fmt: skip
-        self._append([Entry(RECOVERED, body)])
+        updated = [Entry(UPDATED, {"changed": changed, origin.CODE: origin.code_of(self.session)})] if changed else []
+        self._append([*updated, Entry(RECOVERED, body)])
         return about, state
 
     def _snapshot(self, records: Sequence[Record]) -> tuple[int, SessionState | None]:
@@ -242,7 +236,7 @@ class Runtime:
             limit = self.session.rules.slow_decision_ms
             if spent > limit:
                 said = f"{spent:.0f} ms of CPU for a decision, {limit:g} are allowed"
-                self._append([Entry(ALARM, {"what": "slow_decision", "detail": said})])
+                self.alarm("slow_decision", said)
         self._act(outputs)
         if self.observe is not None:
             took = (decided - started, written - decided, time.perf_counter() - written)
@@ -335,6 +329,10 @@ class Runtime:
     def fault(self, reason: str) -> None:
         """Halt because something failed that must not be traded through."""
         self.handle(Event(FAULT, self.state.now_ms, {"reason": reason}))
+
+    def alarm(self, what: str, detail: str) -> None:
+        """Record what people should see; nothing follows from it."""
+        self._append([Entry(ALARM, {"what": what, "detail": detail})])
 
     def feed(self, event: Event) -> None:
         """Something about the data."""

@@ -7,6 +7,7 @@ name reaches all modules of its folder.
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -43,11 +44,24 @@ class Code:
             start = module.replace(".", "/").removeprefix("tradewind/") + ".py"
             is_ours = module.startswith("tradewind.") and start in self._files
             reached = self._reached(start, () if is_drawn else _DRAWING) if is_ours else set()
-            folders: dict[str, list[str]] = {}
-            for file in sorted(reached):
-                folders.setdefault(file.rpartition("/")[0] or file, []).append(file)
-            self._told[module, is_drawn] = {folder: self._hash(files) for folder, files in folders.items()}
+            self._told[module, is_drawn] = self._by_folder(reached)
         return self._told[module, is_drawn]
+
+    def of_all(self, modules: Iterable[str]) -> dict[str, str]:
+        """The same of what several modules of the package reach together.
+
+        Args:
+            modules: by their names (`tradewind.live...`).
+        """
+        starts = (one.replace(".", "/").removeprefix("tradewind/") for one in modules)
+        files = ({f"{one}.py", f"{one}/__init__.py"} & self._files for one in starts)
+        return self._by_folder({file for found in files for start in found for file in self._reached(start, _DRAWING)})
+
+    def _by_folder(self, files: set[str]) -> dict[str, str]:
+        folders: dict[str, list[str]] = {}
+        for file in sorted(files):
+            folders.setdefault(file.rpartition("/")[0] or file, []).append(file)
+        return {folder: self._hash(inside) for folder, inside in folders.items()}
 
     def _reached(self, start: str, without: tuple[str, ...]) -> set[str]:
         found, waiting = set[str](), [start]

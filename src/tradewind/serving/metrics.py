@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from tradewind.clock import now
 from tradewind.market.timeframes import bar_duration_ms
+from tradewind.operations.prometheus.denials import Denials
 from tradewind.operations.prometheus.labels import Labels
 from tradewind.operations.prometheus.watched import WatchedModel
 
@@ -43,6 +44,8 @@ class Metrics:
         self.under_way = Gauge("tradewind_requests_under_way", "Requests that are not answered yet.", **kept)
         self.decisions = Counter("tradewind_service_decisions", "Decisions on bars that came.", ["symbol", "acts"],
                                  **kept)  # fmt: skip
+        self.denials = Denials()
+        self.registry.register(self.denials.count)
         self.turned = time.monotonic()
         Gauge("tradewind_service_heartbeat_age_seconds", "Since the service last looked at its registry.",
               **kept).set_function(lambda: time.monotonic() - self.turned)  # fmt: skip

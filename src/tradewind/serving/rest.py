@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
+from tradewind.operations.prometheus.denials import ADDRESS
 from tradewind.serving.functions import Functions
 from tradewind.serving.limits import BodyLimit
 from tradewind.serving.messages import (
@@ -50,6 +51,7 @@ def asking(scope: str) -> Any:
 
     async def holder(request: Request, _: Annotated[Any, Depends(BEARER)]) -> Holder:
         if IN_QUERY & {name.lower() for name in request.query_params}:
+            request.app.state.tokens.denied("rest", scope, ADDRESS)
             raise Refusal(401, "a token is never taken from the address", MAKE_ONE)
         found: Holder = request.app.state.tokens.holder(request.headers.get("authorization"), scope)
         return found

@@ -48,6 +48,7 @@ async def running(settings: ServingSettings) -> AsyncIterator[tuple[Functions, P
         logger.warning("there is no token in %s, so nobody can ask: %s", settings.tokens, MAKE_ONE)
     functions = Functions(settings)
     functions.models.on_change = functions.telemetry.tell
+    tokens.denied = functions.metrics.denials.note
     config = uvicorn.Config(
         make_app(functions, tokens), host=settings.host, port=settings.port, http=guarded(settings.slow_s),
         access_log=False, log_level="warning", timeout_keep_alive=30, h11_max_incomplete_event_size=16_384,

@@ -6,11 +6,13 @@ import json
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from tradewind.atomic import write_bytes
 from tradewind.errors import BadParameters
+from tradewind.operations.prometheus.denials import NO_TOKEN, SCOPE, UNKNOWN
 from tradewind.serving.refusals import Refusal
 
 logger = logging.getLogger(__name__)
@@ -71,8 +73,17 @@ def _unreadable(path: Path, error: OSError) -> BadParameters:
 class Tokens:
     """The tokens of a file, read again when it changes, with a limit of requests for each holder."""
 
-    def __init__(self, path: Path, requests_a_second: float) -> None:
-        self._path, self._rate = path, requests_a_second
+    def __init__(
+        self, path: Path, requests_a_second: float, denied: Callable[[str, str, str], object] = lambda *_: None
+    ) -> None:
+        """The tokens of a file.
+
+        Args:
+            path: of the file.
+            requests_a_second: that each holder may make.
+            denied: hears of everybody who is not let in: door, scope and why (`operations.prometheus.denials`).
+        """
+        self._path, self._rate, self.denied = path, requests_a_second, denied
         self._changed, self._known = -1, list[dict[str, Any]]()
         self._left: dict[str, tuple[float, float]] = {}
         self._looked = float("-inf")
@@ -85,25 +96,29 @@ class Tokens:
         """
         return bool(self._read_again())
 
-    def holder(self, header: str | None, scope: str) -> Holder:
+    def holder(self, header: str | None, scope: str, door: str = "rest") -> Holder:
         """Who asks.
 
         Args:
             header: `Authorization` as it came.
             scope: that is needed.
+            door: by which it came.
 
         Raises:
             Refusal: 401 without a token or with a wrong one, 403 without the scope, 429 above the rate.
         """
         kind, _, token = (header or "").partition(" ")
         if kind.lower() != "bearer" or not token:
+            self.denied(door, scope, NO_TOKEN)
             raise Refusal(401, "a token is needed in the Authorization header", MAKE_ONE)
         digest = hashlib.sha256(token.strip().encode()).hexdigest()
         found = [one for one in self._tokens() if hmac.compare_digest(one["sha256"], digest)]
         if not found:
+            self.denied(door, scope, UNKNOWN)
             raise Refusal(401, "the token is not known", MAKE_ONE)
         holder = Holder(found[0]["name"], found[0]["scopes"])
         if scope not in holder.scopes and "admin" not in holder.scopes:
+            self.denied(door, scope, SCOPE)
             raise Refusal(403, f"the token of {holder.name} lacks the scope {scope}", MAKE_ONE)
         self._spend(holder.name)
         return holder

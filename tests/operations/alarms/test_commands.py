@@ -32,7 +32,7 @@ def test_the_shipped_rules_are_checked_and_a_wrong_one_ends_with_its_line(tmp_pa
     right = runner.invoke(
         main, ["alarms", "check", str(PROJECT / "deploy/monitoring/rules"), "--project", str(PROJECT)]
     )
-    assert right.exit_code == 0 and "34 rules, 34 of them alerts" in right.output
+    assert right.exit_code == 0 and "35 rules, 35 of them alerts" in right.output
     (tmp_path / "a.yml").write_text("groups:\n  - name: a\n    rulez: []\n")
     wrong = runner.invoke(main, ["alarms", "check", str(tmp_path)])
     assert wrong.exit_code == 1 and "a.yml line 3: groups.0.rulez: there is no such key" in wrong.output
@@ -48,6 +48,14 @@ def test_a_test_message_says_who_took_it(tmp_path: Path) -> None:
     assert failed.exit_code == 1 and failed.output.count("NOT delivered") == 1
     missing = runner.invoke(main, ["alarms", "test", "--notify", str(tmp_path / "gone.yml")])
     assert missing.exit_code == 1 and "docs/operations.md has an example" in missing.output
+
+
+def test_what_has_failed_is_told(tmp_path: Path) -> None:
+    with webhook() as (port, came):
+        words = ["alarms", "tell", "tradewind-run.service has failed", "--notify", str(notify_file(tmp_path, port))]
+        done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0 and "delivered" in done.output
+    assert len(came) == 1 and "tradewind-run.service has failed" in str(came[0])
 
 
 def test_the_watcher_is_a_process_that_misses_the_switch(tmp_path: Path) -> None:

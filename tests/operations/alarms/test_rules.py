@@ -103,6 +103,10 @@ CASES = {
     "ModelDegraded": one("tradewind_model_degraded", "0 1x9", "0x10", "5s"),
     "ModelDrift": one("tradewind_drifted_columns", "0 2x9", "0x10", "5s"),
     "MonitoringOld": one("tradewind_watched_timestamp_seconds", "0x20", "600000x20", "9d", "1d"),
+    "AuthenticationStorm": Case(
+        (("tradewind_authentication_failures_total", {"door": "rest"}, "0x5 40x90", "0+1x20 20x75"),), "60s", "1s",
+        ("door",),
+    ),
     "LabelsCapped": one("tradewind_label_others_total", "0x5 9x9", "9x20", "9s", label="symbol"),
     "MetricsFail": one("tradewind_metrics_errors_total", "0x5 1x9", "0x20", "9s"),
     "AlarmsNotDelivered": Case(

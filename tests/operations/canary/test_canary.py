@@ -12,7 +12,7 @@ from tradewind.operations.bundle.measuring import EDGES
 from tradewind.operations.canary.expectation import Expectation, expectation, measured, on_past_rows
 from tradewind.operations.canary.fast_checks import FastChecks, Scored, Tripped
 from tradewind.operations.canary.patience import MOST, patient
-from tradewind.operations.canary.power import days_to_promote
+from tradewind.operations.canary.power import days_expected, days_to_promote, in_words
 from tradewind.operations.canary.routing import DAY_MS, is_canarys
 from tradewind.operations.canary.rules import CanaryRules
 from tradewind.operations.canary.slow_test import SlowTest
@@ -375,6 +375,20 @@ def test_the_gains_of_the_power_are_those_of_the_trial() -> None:
     gains, bounds = trials_of(0.3, 1, 30, 1)
     assert days_to_promote(gains, bounds, RULES, 4, 3_600_000)[0] == pytest.approx(settled(1, 0.3, 60).days, abs=1)
     assert (np.abs(gains) <= bounds + 1e-12).all()
+
+
+def test_what_a_trial_will_take_is_said_before_it_begins() -> None:
+    """Gains that go on, drawn anew in stretches, take as long as trials of their own; without gains none ends well."""
+    gains, bounds = trials_of(0.3, 1, 60, 1)
+    half, most = days_expected(gains[0], bounds[0], 4, 3_600_000)
+    assert RULES.min_days <= half <= most < 30
+    assert in_words(half, most, 60).endswith(f"nine tenths within {most:.0f}")
+    none = days_expected(-gains[0], bounds[0], 4, 3_600_000)
+    assert np.isinf(none).all() and "fewer than half" in in_words(*none, 60)
+    assert np.isnan(days_expected(gains[0][:500], bounds[0][:500], 4, 3_600_000)).all(), "three weeks say too little"
+    assert in_words(float("nan"), float("nan"), 60) == ""
+    assert in_words(45.2, 92.4, 60).endswith("`--canary-days 93` says")
+    assert "not nine tenths in 240" in in_words(45.2, float("inf"), 60)
 
 
 def test_evidence_for_an_equal_canary_seldom_grows() -> None:

@@ -110,9 +110,21 @@ def test_after_a_change_of_the_market_the_canary_sees_it_through(tmp_path: Path)
     assert "below the champion's interval" in judge(stages.found, champion, RULES).against[0]
     ended, _ = retrain(stages)
     assert ended is not None and ended.outcome == "canary" and stages.registry.roles("staging") == Roles(1, 2)
+    assert ended.why.endswith("beside version 1"), "of less than four weeks nothing is said"
     assert stages.tried().startswith("move champion: its log loss is lower: e-value ")
     assert stages.registry.roles("staging") == Roles(2, None, 1)
     assert stages.registry.history("staging")[-1].who == "service"
+
+
+def test_how_long_a_trial_may_take_is_said_where_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = Turning(tmp_path, 1.0)
+    monkeypatch.setattr(stages, "beside", lambda champion: Beside(25.0, 5000, 0.95, 0.9, 45.2, 92.4))
+    ended, _ = retrain(stages)
+    assert ended is not None and ended.outcome == "canary"
+    assert ended.why.endswith(
+        "half of such trials promote it within 45 days, nine tenths within 92; a service ends a trial after 60 days, "
+        "or after as many as `--canary-days 93` says"
+    )
 
 
 def test_a_trial_that_does_not_know_of_the_change_takes_the_canary_back(
@@ -146,7 +158,7 @@ def test_only_what_is_shown_to_be_better_on_the_same_bars_need_not_match_the_cha
     better, unsure = (Beside(evidence, 500, 0.95, 0.9) for evidence in (20.0, 19.9))
     assert judge(poor, champion, RULES, better).is_good and not judge(poor, champion, RULES, unsure).is_good
     assert judge(poor, champion, RULES, better).figures["since"] == {
-        "evidence": 20.0, "rows": 500, "champion": 0.95, "candidate": 0.9
+        "evidence": 20.0, "rows": 500, "champion": 0.95, "candidate": 0.9, "half_days": None, "most_days": None
     }  # fmt: skip
     assert not judge(candidate("no-go"), champion, RULES, better).is_good
     nothing = beside(champion, stages.known(), stages.forecasts.iloc[:0])

@@ -18,7 +18,7 @@ from websockets.exceptions import WebSocketException
 
 from tradewind.data.feeds.book import LocalBook
 from tradewind.data.feeds.exchange_info import instruments_of
-from tradewind.data.feeds.items import BookChanged, ClosedBar, Item, Note, PublicTrade, Published
+from tradewind.data.feeds.items import BookChanged, ClosedBar, Item, Note, PublicTrade, Published, VenueTime
 from tradewind.errors import BadData, TemporaryOutage
 
 REST, STREAM = "https://api.binance.com", "wss://stream.binance.com:9443"
@@ -229,6 +229,8 @@ class BinanceFeed:
         elif kind == "side":
             value = float("nan") if message["v"] is None else float(message["v"])
             yield Item(at_ms, Published(message["n"], message["s"], int(message["t"]), value))
+        elif kind == "time":
+            yield Item(at_ms, VenueTime())
 
     async def _kline(self, symbol: str, candle: Mapping[str, Any], at_ms: int) -> AsyncIterator[Item]:
         if not candle["x"]:

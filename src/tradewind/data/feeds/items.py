@@ -43,6 +43,10 @@ class Published(NamedTuple):
     value: float
 
 
+class VenueTime(NamedTuple):
+    """The venue is there and has nothing to tell but the time: during an outage of its market."""
+
+
 class Note(NamedTuple):
     """Something about the data of a symbol ("" for all).
 
@@ -65,7 +69,7 @@ class Item(NamedTuple):
     """
 
     at_ms: int
-    message: ClosedBar | PublicTrade | BookChanged | Published | Note
+    message: ClosedBar | PublicTrade | BookChanged | Published | VenueTime | Note
     is_fetched: bool = False
 
 

@@ -3,6 +3,7 @@
 import hmac
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from tradewind.atomic import explain
+from tradewind.errors import TradewindError
 from tradewind.live.dashboard.pages import PAGES
 from tradewind.live.dashboard.parts import instant, text
 from tradewind.live.dashboard.style import SCRIPT, STYLE
@@ -20,6 +22,7 @@ from tradewind.live.process import Process
 from tradewind.live.session.trading import used_of_limits
 from tradewind.live.venue.choice import PAPER, mode_of_run
 from tradewind.operations.journal.halt_file import HALT_FILE, write_halt_file
+from tradewind.operations.prometheus.denials import FOREIGN, UNKNOWN
 
 LARGEST_BODY = 16_384
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -57,9 +60,17 @@ def dashboard(process: Process) -> Starlette:
     token = secrets.token_urlsafe(24)
     keep_secret(process.runtime.folder / "token", token)
 
+    def denied(asked: str, why: str) -> None:
+        """Counted, and now and then logged and journalled: whoever guesses must not fill the disk."""
+        line = process.denials.note("dashboard", asked, why)
+        if line:
+            with suppress(TradewindError):  # a journal that cannot be written halts the account elsewhere
+                process.runtime.alarm("authentication", line)
+
     def shown(name: str) -> Any:
         async def answer(request: Request) -> Response:
             if _is_foreign(request):
+                denied("page", FOREIGN)
                 return Response("only for this machine", 403)
             if name == "Rollout" and process.rollout is not None:
                 await process.rollout.refresh()
@@ -70,12 +81,14 @@ def dashboard(process: Process) -> Starlette:
 
     async def control(request: Request) -> Response:
         if _is_foreign(request):
+            denied("control", FOREIGN)
             return Response("only for this machine", 403)
         content = await request.body()
         if len(content) > LARGEST_BODY:
             return Response("too long", 413)
         given = {name: values[0] for name, values in parse_qs(content.decode("utf-8", "replace")).items()}
         if not hmac.compare_digest(given.get("token", "").encode(), token.encode()):
+            denied("control", UNKNOWN)
             return Response("the page is old: load it again", 403)
         action, who, reason = (given.get(name, "").strip() for name in ("action", "who", "reason"))
         if action == "halt" and reason:
@@ -100,7 +113,10 @@ def dashboard(process: Process) -> Starlette:
         return RedirectResponse("/risk", 303)
 
     async def status(request: Request) -> Response:
-        return Response("only for this machine", 403) if _is_foreign(request) else JSONResponse(_status(process))
+        if _is_foreign(request):
+            denied("page", FOREIGN)
+            return Response("only for this machine", 403)
+        return JSONResponse(_status(process))
 
     routes = [Route("/" if name == "Now" else f"/{name.lower()}", shown(name)) for name in PAGES]
     routes += [Route("/control", control, methods=["POST"]), Route("/v1/state", status)]

@@ -21,6 +21,7 @@ from tradewind.live.dashboard.parts import (
     used_bar,
 )
 from tradewind.live.dashboard.rollout import rollout
+from tradewind.live.origin import CODE
 from tradewind.live.process import Process, percentile
 from tradewind.live.session.trading import used_of_limits
 from tradewind.operations.journal.records import Record
@@ -333,6 +334,7 @@ def models(process: Process, query: Query, token: str) -> str:
     rows = [
         (name.replace("_", " "), value if isinstance(value, str) else json.dumps(value))
         for name, value in about.items()
+        if name not in ("settings", CODE)  # hashes, for the next start
     ]
     bodies = [one.body for one in newest(process, "decision")][:600]
     known = [one for one in bodies if one["p_up"] is not None]

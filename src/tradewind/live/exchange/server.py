@@ -1,6 +1,7 @@
 """A simulated exchange that speaks Binance's public protocol over REST and websockets, faster than real time.
 
-Extensions, named so: the stream `!side` tells values of side series, `/sim/side` their past.
+Extensions, named so: the stream `!side` tells values of side series, `/sim/side` their past, and while the market is
+down the time, which a venue faster than real time has nowhere else.
 """
 
 import asyncio
@@ -68,6 +69,11 @@ class Exchange:
             for moment in self.world.moments(open_ms):
                 await self._pace(began, first_ms, moment.at_ms)
                 await self._show(moment)
+            if self.now_ms == open_ms:
+                for at_ms in self.world.instants(open_ms):
+                    await self._pace(began, first_ms, at_ms)
+                    self.now_ms = at_ms
+                    await self._send({"e": "time", "E": at_ms})
             close_ms = open_ms + self.world.bar_ms
             await self._pace(began, first_ms, close_ms)
             while side and side[0][0] <= close_ms:

@@ -79,6 +79,10 @@ class World:
         rows = self.bars[symbol]
         return np.asarray(rows[(rows[:, 0] >= start_ms) & (rows[:, 0] + self.bar_ms <= end_ms)])
 
+    def instants(self, open_ms: int) -> list[int]:
+        """UTC milliseconds of the moments inside the bar that opens at `open_ms`, whether the market is open or not."""
+        return [int(open_ms + at * self.bar_ms) for at in MOMENTS]
+
     def moments(self, open_ms: int) -> Iterator[Moment]:
         """What happens inside the bar that opens at `open_ms`, in the order of time; the same for the same seed."""
         rng = np.random.default_rng([self.seed, open_ms // self.bar_ms])

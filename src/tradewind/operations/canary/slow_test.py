@@ -18,6 +18,21 @@ FLOOR = 0.01  # a probability below it counts as this: a single label cannot dec
 Outcome = Literal["undecided", "promote", "keep"]
 
 
+def gain_of(
+    champion: NDArray[np.float64], canary: NDArray[np.float64], label: NDArray[np.int64]
+) -> tuple[float, float]:
+    """By how much the canary's log loss is lower at one timestamp, on average over the symbols, and the most that it
+    could have been.
+
+    Args:
+        champion: its probabilities, shape (symbols, 3).
+        canary: its probabilities, shape (symbols, 3).
+        label: -1, 0 or 1, shape (symbols,).
+    """
+    gains = np.log(np.maximum(canary, FLOOR)) - np.log(np.maximum(champion, FLOOR))
+    return float(np.mean(gains[np.arange(len(label)), label + 1])), float(np.abs(gains).max())
+
+
 @dataclass
 class SlowTest:
     """The evidence that the canary is better (`e_value`), and that it is worse, for the page alone.
@@ -53,9 +68,7 @@ class SlowTest:
             canary: its probabilities, shape (symbols, 3).
             label: -1, 0 or 1, shape (symbols,).
         """
-        rows = np.arange(len(label))
-        gains = np.log(np.maximum(canary, FLOOR)) - np.log(np.maximum(champion, FLOOR))
-        self.settle_gain(at_ms, float(np.mean(gains[rows, label + 1])), float(np.abs(gains).max()))
+        self.settle_gain(at_ms, *gain_of(champion, canary, label))
 
     def settle_gain(self, at_ms: int, difference: float, bound: float) -> None:
         """The same where the losses are known: by how much the canary's was lower, and the most that could have been.

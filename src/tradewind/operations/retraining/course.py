@@ -11,6 +11,8 @@ from tradewind.data.stores.places import open_objects
 from tradewind.errors import StaleInput, TradewindError
 from tradewind.operations.bundle.contents import Bundle
 from tradewind.operations.bundle.transfer import push_bundle
+from tradewind.operations.canary.power import in_words
+from tradewind.operations.canary.rules import CanaryRules
 from tradewind.operations.registry.records import GateClosed, Reason, VersionDiffers
 from tradewind.operations.registry.registry import Registry
 from tradewind.operations.retraining.attempts import Attempt, Attempts, Begun, Ended
@@ -168,6 +170,9 @@ class Course:
         version = work.deploy()
         self._step(attempt, "canary", f"version {version} beside the champion")
         ended = self._trial(begun, version)
+        days = "" if now is None else in_words(now.half_days, now.most_days, CanaryRules().max_days)
+        if ended.outcome == "canary" and days:
+            ended = ended._replace(why=f"{ended.why}; {days}")
         if self._elsewhere is not None:  # after the trial began: a server that is down must not keep a model from it
             self._step(attempt, "push", f"version {version} to {self._rules.push_to}")
             identity = push_bundle(self._elsewhere, self._registry.read(version))

@@ -99,7 +99,8 @@ def judge(
     if now is not None:
         figures["since"] = {
             "evidence": now.e_value, "rows": now.rows, "champion": _number(now.champion_loss),
-            "candidate": _number(now.candidate_loss),
+            "candidate": _number(now.candidate_loss), "half_days": _number(now.half_days),
+            "most_days": _number(now.most_days),
         }  # fmt: skip
     if now is not None and now.e_value >= SHOWN:
         return Judgement(tuple(against), figures)

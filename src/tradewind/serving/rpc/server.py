@@ -67,7 +67,7 @@ class Servicer(stubs.PredictionServicer):
     async def StreamTelemetry(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         """Events from now on."""
         try:
-            self._tokens.holder(_token(context), "read")
+            self._tokens.holder(_token(context), "read", "grpc")
         except Refusal as refusal:
             await _abort(context, refusal)
         async for event in self._functions.telemetry.listen():
@@ -76,7 +76,7 @@ class Servicer(stubs.PredictionServicer):
     async def _answered(self, call: str, scope: str, context: Any, function: Callable[[], Any]) -> Any:
         began, status, refusal, answer = time.perf_counter(), "OK", None, None
         try:
-            self._tokens.holder(_token(context), scope)
+            self._tokens.holder(_token(context), scope, "grpc")
             answer = function()
         except Exception as error:
             refusal = refusal_of(error)
