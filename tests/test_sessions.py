@@ -65,7 +65,8 @@ def run(project: Path, env: str = "tiny", parameters: dict[str, Any] | None = No
     log.setLevel(logging.INFO)
     try:
         with ProjectSession.create(project, env=env, runtime_params=parameters or {}) as session:
-            session.run(pipeline_names=["data_engineering"], **{"to_outputs": ["quarantine"], **options})
+            given: dict[str, Any] = {"pipeline_names": ["data_engineering"], "to_outputs": ["quarantine"], **options}
+            session.run(**given)
     finally:
         log.removeHandler(listener)
         log.setLevel(level)
@@ -95,6 +96,24 @@ def test_runs_are_of_what_is_not_up_to_date_and_a_late_stage_stops_with_the_caus
     assert run(project, env="null") == every
     records = list((project / "data/shared/provenance").glob("[a-z]*.json"))
     assert records and not any(str(project) in record.read_text() for record in records)
+
+
+@pytest.mark.parametrize("names", [["deep_learning"], ["deep_learning", "reinforcement_learning", "agent_search"]])
+def test_a_stage_without_models_is_nothing_to_do_and_says_so(
+    project: Path, caplog: pytest.LogCaptureFixture, names: list[str]
+) -> None:
+    """A schedule names every stage; `tiny` lists the linear model alone."""
+    with caplog.at_level(logging.INFO, "tradewind.sessions"):
+        run(project, pipeline_names=names, to_outputs=None)
+    assert "deep_learning: nothing to do, for params:models lists no model over windows of bars" in caplog.text
+    assert ("agent_search: nothing to do, for params:models lists no agent" in caplog.text) == (len(names) > 1)
+    assert not (project / "data/shared/provenance").exists()
+
+
+def test_filters_that_leave_nothing_of_a_stage_with_models_are_an_error(project: Path) -> None:
+    for names in (["data_engineering"], ["deep_learning", "data_engineering"]):
+        with pytest.raises(ValueError, match="contains no nodes"):
+            run(project, pipeline_names=names, to_outputs=None, tags=["classifier"])
 
 
 def holding(folder: Path, ready: Any, done: Any) -> None:

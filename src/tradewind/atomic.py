@@ -14,6 +14,9 @@ from tradewind.errors import BadParameters, TemporaryOutage
 
 # What the system says when it has no room, or a limit on a file's size, or a disk that fails.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+# A name that is a mount of its own, or lies on another disk than the folder around it, cannot be renamed over.
+_OTHER_MOUNT = (errno.EXDEV, errno.EBUSY)
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)-[0-9a-f]{8}\.partial")
 
@@ -34,18 +37,31 @@ def atomic_file(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
-        _sync(path.parent)
+        sync_folder(path.parent)
 
 
 @contextmanager
 def first_file(path: Path) -> Iterator[Path]:
-    """As `atomic_file`, but a `path` that is there by the end of the block stays: of several writers the first wins."""
+    """As `atomic_file`, but a `path` that is there by the end of the block stays: of several writers the first wins.
+
+    Raises:
+        TemporaryOutage: the disk is full or fails.
+        BadParameters: this user may not write there, or the file system knows no hard links.
+    """
     with _prepared(path) as temporary:
         yield temporary
         _sync(temporary)
-        with suppress(FileExistsError):
+        try:
             path.hardlink_to(temporary)
-        _sync(path.parent)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            raise BadParameters(
+                f"{path} cannot be made: its file system knows no hard links (FAT, some shares): keep it elsewhere"
+            ) from error
+        sync_folder(path.parent)
 
 
 @contextmanager
@@ -73,6 +89,11 @@ def explain(path: Path, error: OSError) -> Exception:
         )
     if error.errno in _NOT_ALLOWED:
         return BadParameters(f"{path} may not be written by this user: change its permissions or choose another folder")
+    if error.errno in _OTHER_MOUNT:
+        return BadParameters(
+            f"{path} cannot be replaced: it is a mount of its own, or on another disk than {path.parent}: mount the "
+            "whole folder instead"
+        )
     return error
 
 
@@ -80,16 +101,20 @@ def make_folder(folder: Path) -> None:
     """Make `folder` and those above it, each known to the disk when this returns.
 
     Raises:
-        BadParameters: this user may not make it, or the disk is read-only.
+        BadParameters: this user may not make it, the disk is read-only, or a link leads to what is not there.
         TemporaryOutage: the disk is full.
     """
     if not folder.is_dir():
+        if folder.is_symlink():
+            raise BadParameters(
+                f"{folder} is a link to {folder.readlink()}, where there is no folder: mount that disk, or correct it"
+            )
         make_folder(folder.parent)
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise explain(folder, error) from error
-        _sync(folder.parent)
+        sync_folder(folder.parent)
 
 
 @contextmanager
@@ -129,9 +154,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def rename(source: Path, target: Path) -> None:
-    """Give a complete file another name in the same folder, for good."""
-    source.replace(target)
-    _sync(target.parent)
+    """Give a complete file another name in the same folder, for good.
+
+    Raises:
+        BadParameters: this user may not, or `target` is a mount of its own.
+        TemporaryOutage: the disk is full or fails.
+    """
+    try:
+        source.replace(target)
+    except OSError as error:
+        raise explain(target, error) from error
+    sync_folder(target.parent)
 
 
 def is_partial(path: Path) -> bool:
@@ -163,6 +196,16 @@ def _is_running(pid: int) -> bool:
     except PermissionError:
         return True  # it runs, under another user
     return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk when this returns, where its file system can: some shares cannot, and have
+    their own ways of keeping names."""
+    try:
+        _sync(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            raise
 
 
 def _sync(path: Path) -> None:

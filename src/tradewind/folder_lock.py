@@ -88,6 +88,10 @@ def _claim(folder: Path, descriptor: int, purpose: str) -> None:
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise BadParameters(
+                f"{folder} cannot be locked: its file system has no locks (some shares): keep the data on another disk"
+            ) from error
         if error.errno not in (errno.EACCES, errno.EAGAIN):
             raise explain(folder / NAME, error) from error
         who = _by(os.pread(descriptor, _MOST, 0))

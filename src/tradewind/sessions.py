@@ -9,7 +9,7 @@ import shlex
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,10 @@ from tradewind.provenance.contents import LEDGERS, kind_of
 from tradewind.provenance.origins import Project
 from tradewind.provenance.plan import Command, Plan, plan_run
 
+# Pipelines that may have no nodes, and what params:models lists none of then.
+EMPTY = {
+    "deep_learning": "model over windows of bars", "reinforcement_learning": "agent", "agent_search": "agent",
+}  # fmt: skip
 FORCE = "tradewind.force"  # in the context of the command
 logger = logging.getLogger(__name__)
 
@@ -198,6 +202,8 @@ class ProjectSession(KedroSession):
     def run(self, *arguments: Any, runner: Any = None, **options: Any) -> dict[str, Any]:
         """As Kedro's, but for what is up to date; what is to be run is said first.
 
+        Stages that `params:models` leaves empty are no error: a schedule names every stage, whatever is trained.
+
         Args:
             *arguments: as Kedro's.
             runner: of the nodes; default: one after the other.
@@ -224,6 +230,13 @@ class ProjectSession(KedroSession):
         try:
             start.enter_context(without_collection())
             return dict(super().run(*arguments, runner=chosen, **options))
+        except ValueError as error:
+            empty = empty_stages(options.get("pipeline_names") or [str(options.get("pipeline_name"))])
+            if "contains no nodes" not in str(error) or not empty:
+                raise
+            for line in empty:
+                logger.info("%s", line)
+            return {}
         except KeyboardInterrupt as stop:
             # A statement that Ctrl-C came into holds its lock on MLflow's file for as long as its frame is kept.
             traceback.clear_frames(stop.__traceback__)
@@ -232,6 +245,20 @@ class ProjectSession(KedroSession):
         finally:
             start.close()
             PROVENANCE.end()
+
+
+def empty_stages(names: Sequence[str]) -> list[str]:
+    """Why each of these pipelines has no nodes, as `params:models` is; nothing at all where one of them has.
+
+    Args:
+        names: of pipelines.
+    """
+    from tradewind.pipeline_registry import register_pipelines
+
+    pipelines = register_pipelines()
+    if any(name not in EMPTY or pipelines[name].nodes for name in names):
+        return []
+    return [f"{name}: nothing to do, for params:models lists no {EMPTY[name]}" for name in names]
 
 
 def close_tracking(status: str) -> None:

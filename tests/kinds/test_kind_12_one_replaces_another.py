@@ -180,3 +180,57 @@ def test_trades_that_were_imported_with_other_settings_are_not_called_known(run:
     assert read_back(tmp_path)["timestamp"].iloc[0] == pd.Timestamp("2024-01-01", tz="UTC")
     same = run({"t.csv": content}, *who, "--set", "timezone=UTC")
     assert "0 new, 10 known" in " ".join(same.output.split())
+
+
+# Siblings: two pairs whose names are alike without their mark.
+
+
+def named_bars(*symbols: str) -> str:
+    rows = [f"{START_MS + n * HOUR_MS},{symbol},{price},{price},{price},{price},5"
+            for price, symbol in enumerate(symbols, 1) for n in range(6)]  # fmt: skip
+    return "\n".join(["unix,symbol,open,high,low,close,volume", *rows]) + "\n"
+
+
+def test_pairs_that_are_alike_without_their_mark_are_two_markets(run: Any, tmp_path: Path) -> None:
+    """Before, both were USDTUSD: the second command superseded all of the first, exit 0."""
+    for name, symbol in (("a.csv", "USDT/USD"), ("b.csv", "USD/TUSD")):
+        result = run({name: named_bars(symbol)}, "--venue", "v", "--set", "volume_unit=base")
+        assert result.exit_code == 0 and "6 new" in " ".join(result.output.split()), result.output
+    both = run({"c.csv": named_bars("USDT/USD", "USD/TUSD")}, "--venue", "w", "--set", "volume_unit=base")
+    assert both.exit_code == 0, both.output
+    store = open_store({"kind": "sqlite", "path": tmp_path / "data/01_raw/imported.sqlite"})
+    keys = store.keys()
+    held = {str(key): len(store.read(key)) for key in keys}
+    store.close()
+    assert held == {f"{venue}/{name}/1h": 6 for venue in "vw" for name in ("USDT-USD", "USD-TUSD")}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (named_bars("BTC/USDT", "BTCUSDT"), ("--set", "volume_unit=base")),
+        (trades(1, symbol="BTC/USDT") + trades(2, symbol="BTCUSDT").partition("\n")[2], ()),
+        ("time,symbol,fundingRate\n" + "".join(f"{START_MS + n * 8 * HOUR_MS},{symbol},0.0001\n"
+         for symbol in ("BTC/USDT", "BTCUSDT") for n in range(4)), ()),
+    ],
+    ids=["bars", "trades", "funding"],
+)  # fmt: skip
+def test_two_spellings_of_one_name_in_one_file_are_refused_by_both(
+    run: Any, tmp_path: Path, content: str, words: tuple[str, ...]
+) -> None:
+    result = run({"f.csv": content}, "--venue", "v", *words)
+    told = " ".join(result.output.split())
+    assert result.exit_code == 1 and "BTC/USDT'" in told and "BTCUSDT'" in told and "would both be" in told, told
+    assert not (tmp_path / "data").exists()
+
+
+def test_two_events_that_are_alike_without_their_signs_are_refused(run: Any) -> None:
+    """The later row of one moment superseded the other; another case of the letters is the same event."""
+
+    def calendar(*events: str) -> str:
+        return "time,event,impact,currency\n" + "".join(f"{START_MS},{one},high,USD\n" for one in events)
+
+    refused = run({"f.csv": calendar("GDP +1", "GDP -1")})
+    assert refused.exit_code == 1
+    assert "the events 'gdp +1' and 'gdp -1' would both be named gdp_1" in " ".join(refused.output.split())
+    assert run({"g.csv": calendar("Fed  Meeting", "Fed meeting")}).exit_code == 0

@@ -60,3 +60,9 @@ def test_both_days_of_a_membership_are_in_it() -> None:
     assert universe.lifetime_ms("A") == (first, after) and after - first == 4 * day_ms
     assert universe.lifetime_ms("B") == (0, after)
     assert universe.lifetime_ms("C") == universe.lifetime_ms("D") and universe.lifetime_ms("D")[1] > 10**15
+
+
+def test_symbols_that_differ_in_case_alone_are_refused_by_both() -> None:
+    """On some file systems the one's files would replace the other's."""
+    with pytest.raises(ValueError, match="'Abc' and 'aBC' differ in the case of letters alone"):
+        Universe(venue="v", symbols=("Abc", "Z", "aBC"), timeframe="1h")

@@ -68,15 +68,15 @@ FAULTS = [
     Fault(
         "no fsync of the folder",
         "atomic.py",
-        "temporary.replace(path)\n        _sync(path.parent)",
+        "temporary.replace(path)\n        sync_folder(path.parent)",
         "temporary.replace(path)",
         _ATOMIC,
     ),
     Fault(
         "copied instead of renamed",
         "atomic.py",
-        "temporary.replace(path)\n        _sync",
-        "path.write_bytes(temporary.read_bytes())\n        _sync",
+        "temporary.replace(path)\n        sync_folder",
+        "path.write_bytes(temporary.read_bytes())\n        sync_folder",
         _ATOMIC,
     ),
     Fault(

@@ -13,7 +13,7 @@ from kedro.runner import SequentialRunner
 
 from tests.depth import deep
 from tradewind.compute import ComputeRules
-from tradewind.data.files.cleaning import MarketRules
+from tradewind.data.files.cleaning import OUTSIDE, MarketRules
 from tradewind.data.quality.rules import QualityRules
 from tradewind.datasets import NoTableDataset
 from tradewind.errors import BadData
@@ -158,6 +158,33 @@ def test_only_the_universe_is_taken(tmp_path: Path) -> None:
 def test_a_symbol_the_source_lacks_stops_and_says_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(BadData, match=r"no bars for \['v/C/1h'\].*it has \['v/A/1h', 'v/B/1h'\]"):
         run(tmp_path, source(), universe={"symbols": ["A", "C"]})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_lies_outside_a_symbols_time_in_the_universe_is_no_fault_of_it(tmp_path: Path, seed: int) -> None:
+    """A random short life in a long delivery: before, the gate stopped at the rows that nobody had asked for."""
+    rng = np.random.default_rng(seed)
+    first = int(rng.integers(2, 30))
+    days = [str(np.datetime64("2024-01-01") + day) for day in (first, first + int(rng.integers(1, 8)))]
+    rows = dirty()  # its faults lie in the first day and the last
+    members = {"A": {"since": days[0], "until": days[1]}}
+    given: dict[str, Callable[[], pd.DataFrame]] = {"v/A/1h": lambda: rows, "v/B/1h": lambda: delivered(800, seed=2)}
+    catalog = run(tmp_path, given, universe={"members": members}, reject_share_limit=0.0)
+    bars = catalog["bars"].load()["v/A/1h"]()
+    opens, ends = np.array(days, "M8[ms]").astype("int64")
+    expected = rows[rows["open_time"].between(opens, ends + 24 * HOUR - 1)]
+    assert len(bars) == expected["open_time"].nunique() > 24
+    scores = catalog["quality_scores"].load().query("symbol == 'A'").set_index("score")
+    assert scores.loc["validity", ["value", "looked_at"]].tolist() == [1.0, len(bars)]
+    assert scores.loc["consistency", "value"] == 1.0
+    quarantine = catalog["quarantine"].load()
+    assert len(bars) + len(quarantine) == len(rows) and set(quarantine["reason"]) == {OUTSIDE}
+
+
+def test_a_fault_within_a_symbols_time_still_counts(tmp_path: Path) -> None:
+    within = {"members": {"A": {"since": "2024-01-01", "until": "2024-01-02"}}}
+    with pytest.raises(DatasetError, match=r"v/A/1h: 6 of 50 rows \(12.00%\) are rejected"):
+        run(tmp_path, source(), universe=within, reject_share_limit=0.1)
 
 
 def test_too_many_rejected_rows_stop_before_any_bar_is_written(tmp_path: Path) -> None:

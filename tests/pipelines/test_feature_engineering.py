@@ -83,6 +83,61 @@ def test_a_history_shorter_than_the_horizon_is_refused(bars: dict[str, Callable[
         make_labels(short, UNIVERSE, METHOD, WEIGHTS, 1)
 
 
+def lived(
+    bars: dict[str, Callable[[], pd.DataFrame]], lives: dict[str, tuple[int, int]]
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    """The bars, those of the symbols in `lives` from one row up to another."""
+    cut = {UNIVERSE.partition(symbol): slice(*life) for symbol, life in lives.items()}
+    return lazily({name: load().iloc[cut.get(name, slice(None))] for name, load in bars.items()})
+
+
+@pytest.mark.parametrize("seed", [1, 2, *(deep(number) for number in range(3, 20))])
+def test_symbols_that_live_too_shortly_are_told_of_and_the_others_go_on(
+    bars: dict[str, Callable[[], pd.DataFrame]], seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two of three live for 1 to 200 bars at random: the labels of the third are what they are without them."""
+    rng = np.random.default_rng(seed)
+    kept, *short = rng.permutation(UNIVERSE.symbols).tolist()
+    starts, lengths = rng.integers(0, 1000, 2), [int(rng.integers(1, most)) for most in rng.choice([2, 40, 200], 2)]
+    lives = {one: (at, at + length) for one, at, length in zip(short, starts, lengths, strict=True)}
+    labels, counts = make_labels(lived(bars, lives), UNIVERSE, METHOD, WEIGHTS, 1)
+    name = UNIVERSE.partition(kept)
+    alone, _ = make_labels({name: bars[name]}, UNIVERSE.model_copy(update={"symbols": (kept,)}), METHOD, WEIGHTS, 1)
+    pd.testing.assert_frame_equal(labels[name], alone[name])
+    for table in labels.values():
+        schema.Labels.validate(table)
+    parts = ["labelled", "unlabelled_horizon", "unlabelled_volatility", "unlabelled_side"]
+    assert (counts["rows"] == counts[parts].sum(axis=1)).all()
+    told = [record.getMessage().partition(" has a label")[0] for record in caplog.records]
+    dead = counts[counts["labelled"] == 0].itertuples()
+    assert told == [f"{UNIVERSE.partition(one.symbol)}: none of its {one.rows} bars" for one in dead]
+
+
+def test_a_symbol_that_lives_shortly_is_forecast_where_it_can_be_and_teaches_nothing(
+    bars: dict[str, Callable[[], pd.DataFrame]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One of 1 bar, one of 40 that has labels and no features yet: each is said once, and counted."""
+    none = pd.DataFrame({"series": [], "symbol": [], "known_at": [], "value": []})
+    few = lived(bars, {"SIM2": (500, 501), "SIM3": (700, 740)})
+    features = {name: load() for name, load in compute_features(few, none, UNIVERSE, SELECTION, ComputeRules()).items()}
+    labels, counts = make_labels(few, UNIVERSE, METHOD, WEIGHTS, 1)
+    rules = ModelInputRules(max_missing_share=0.05)
+    rows, quality = assemble_model_input(lazily(features), lazily(labels), counts, UNIVERSE, rules, METHOD)
+    assert quality["model_rows"].tolist()[1:] == [0, 0] and quality["labelled"].tolist()[1:] == [0, 4]
+    assert quality["left_out_missing_features"].tolist()[1:] == [0, 4]
+    said = [record.getMessage() for record in caplog.records if "Nothing is learned from it" in record.getMessage()]
+    assert [one[:16] for one in said] == ["simulated/SIM2/1", "simulated/SIM3/1"], said
+    for table in rows.values():
+        schema.ModelInput.validate(table)
+    stability = compare_folds(lazily(labels), make_folds(lazily(rows), UNIVERSE, FoldPlan(n_folds=2), METHOD))
+    assert stability["symbol"].tolist()[:2] == ["SIM1", "SIM1"] and "SIM2" not in set(stability["symbol"])
+    short = {name: table.iloc[700:740] for name, table in features.items()}
+    labels, counts = make_labels(lived(bars, dict.fromkeys(UNIVERSE.symbols, (700, 740))), UNIVERSE, METHOD, WEIGHTS, 1)
+    bare = lazily({name: table.assign(**dict.fromkeys(table.columns[2:], np.nan)) for name, table in short.items()})
+    with pytest.raises(BadData, match="SIM1/1h: none of its 40 bars has a label and 95% of its features"):
+        assemble_model_input(bare, lazily(labels), counts, UNIVERSE, rules, METHOD)
+
+
 @pytest.mark.parametrize("executor", ["threads", deep("processes"), "dask"])
 def test_wherever_features_are_computed_they_have_the_same_bits(
     bars: dict[str, Callable[[], pd.DataFrame]],

@@ -65,6 +65,13 @@ class Universe(Parameters):
             raise ValueError(f"universe.members names {unknown}, which are not in symbols {list(self.symbols)}")
         if len(set(self.symbols)) != len(self.symbols):
             raise ValueError(f"universe.symbols holds a symbol twice: {list(self.symbols)}")
+        alike = {name.lower(): name for name in reversed(self.symbols)}
+        for name in self.symbols:
+            if alike[name.lower()] != name:
+                raise ValueError(
+                    f"universe.symbols: {alike[name.lower()]!r} and {name!r} differ in the case of letters alone, by "
+                    "which some file systems tell no files apart: name one of them otherwise"
+                )
         if len(set(self.side_series)) != len(self.side_series):
             raise ValueError(f"universe.side_series holds a series twice: {list(self.side_series)}")
         if self.reference_symbol is not None and self.reference_symbol not in self.symbols:

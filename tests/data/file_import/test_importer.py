@@ -204,7 +204,7 @@ def test_rows_that_name_no_symbol_are_refused(read: Any) -> None:
     text = table(hours(), {"volume": [5.0] * 48, "symbol": ["A/B"] * 40 + [""] * 4 + ["?" * 40] * 4})
     found = read(text, symbol=None)
     assert found.rejected.counts() == {"the row names no usable venue and symbol": 8}
-    assert [str(bars.key) for bars in found.bars] == ["v/AB/1h"] and found.accepted == 40
+    assert [str(bars.key) for bars in found.bars] == ["v/A-B/1h"] and found.accepted == 40
 
 
 def test_instants_beyond_all_calendars_are_refused_with_their_row(tmp_path: Path) -> None:

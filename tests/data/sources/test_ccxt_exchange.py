@@ -134,7 +134,7 @@ def test_a_symbol_is_found_by_its_assets_or_the_exchanges_name(server: ExchangeS
     with pytest.raises(BadParameters, match=r"no swap market 'GONE/USDT:USDT'"):
         swaps.market("GONE")
     assert opened(server, "okx", market="swap").market("BTC-USDT-SWAP") == "BTC/USDT:USDT"
-    with pytest.raises(BadParameters, match=r"no spot market 'BTCUSTD'; near it: \['BTCUSDT'.*of 2 names"):
+    with pytest.raises(BadParameters, match=r"no spot market 'BTCUSTD'; near it: \['BTCUSDT'.*of 4 names"):
         list(opened(server).bars(KEY.model_copy(update={"symbol": "BTCUSTD"}), DAYS))
 
 

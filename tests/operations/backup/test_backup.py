@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.mounts import mounted
 from tests.operations.bundles import bundle_files
 from tradewind.console import main as console
 from tradewind.errors import BadData, BadParameters, FolderInUse, TemporaryOutage
@@ -109,6 +110,33 @@ def test_what_was_kept_comes_back_elsewhere(project: Path, key: Key, tmp_path: P
     assert done.contents["parts"]["paper"]["head"][0] == 20
     with Journal(there / RUN / "journal.jsonl") as journal:  # and it goes on
         assert journal.append([Entry("intent", {})], 21)[0].seq == 21
+
+
+@pytest.mark.parametrize("place", ["a mount", "a link"])
+def test_a_backup_is_restored_where_data_is_another_disk(project: Path, key: Key, tmp_path: Path, place: str) -> None:
+    """What is unpacked in the project's folder cannot be renamed onto the disk of its data; the link stays one."""
+    path = make_backup(project, PLAN, key, tmp_path / "backups").path
+    there = tmp_path / "elsewhere"
+    there.mkdir()
+    with mounted(there / "data" if place == "a mount" else tmp_path / "disk") as disk:
+        if place == "a link":
+            (there / "data").symlink_to(disk)
+        restore(path, key, there)
+        again = restore(path, key, there, Rules(replace=True))
+        assert verify(there / RUN / "journal.jsonl")[:2] == verify(project / RUN / "journal.jsonl")[:2]
+        assert (there / BARS / "2026/01.parquet").read_bytes() == (project / BARS / "2026/01.parquet").read_bytes()
+        assert len(again.aside) >= len(PARTS) and all(one.stat().st_dev == disk.stat().st_dev for one in again.aside)
+        assert (there / "data").is_symlink() == (place == "a link")
+        assert not list(there.rglob(".restoring-*")) and not list(disk.rglob(".restoring-*"))
+
+
+def test_a_part_that_is_a_mount_is_not_put_aside(project: Path, key: Key, tmp_path: Path) -> None:
+    path = make_backup(project, PLAN, key, tmp_path / "backups").path
+    with mounted(tmp_path / "elsewhere" / BARS) as disk:
+        (disk / "kept").write_text("")
+        with pytest.raises(BadParameters, match="bars is a mount of its own, which cannot be put aside"):
+            restore(path, key, tmp_path / "elsewhere", Rules(replace=True))
+        assert not (tmp_path / "elsewhere" / RUN).exists() and (disk / "kept").exists()
 
 
 def test_neither_content_nor_token_can_be_read_in_it(project: Path, key: Key, tmp_path: Path) -> None:

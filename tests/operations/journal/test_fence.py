@@ -67,6 +67,24 @@ def test_a_journal_whose_turn_is_over_takes_nothing(tmp_path: Path) -> None:
         journal.append([Entry("b", {})], 2)
 
 
+def test_what_was_written_while_another_took_over_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn was this process's own before the write, and is looked at again afterwards."""
+    fence = Fence(tmp_path / "fence")
+    journal = Journal(tmp_path / "journal.jsonl", fence.claim(0))
+    write = journal._write
+
+    def slowly(content: bytes) -> None:
+        write(content)
+        fence.claim(1)
+
+    monkeypatch.setattr(journal, "_write", slowly)
+    with pytest.raises(Fenced):
+        journal.append([Entry("a", {})], 1)
+    assert journal.head[0] == 0
+
+
 def test_the_watcher_asks_its_own_clock_alone(tmp_path: Path) -> None:
     fence = Fence(tmp_path / "fence")
     watcher = Watcher(fence, AFTER_S)

@@ -147,6 +147,55 @@ def test_borrowing_is_paid_by_shorts_alone() -> None:
         assert account["funding"].iloc[1] == pytest.approx(paid)
 
 
+RISING = (100.0, 120.0, 100.0, 120.0)
+
+
+@pytest.mark.parametrize("target", [-1.0, 1.0])
+def test_funding_and_borrowing_are_charged_on_the_value_at_the_open(target: float) -> None:
+    """The bar closes a fifth higher, which does not count; a long borrows nothing."""
+    costs = FREE.model_copy(update={"borrow_rate_annual": 0.1})
+    rates = [0.0, 0.001, 0.0]
+    account = run(history([FLAT, RISING, RISING], funding_rate=rates), np.full(3, target), costs, bars_per_year=YEAR)
+    borrowed = 0.1 / YEAR if target < 0 else 0.0
+    assert account.account["funding"].iloc[1] == pytest.approx(0.001 * target + borrowed, rel=1e-12)
+
+
+def test_a_short_that_nothing_happens_to_borrows_on_every_bar() -> None:
+    costs = FREE.model_copy(update={"borrow_rate_annual": 0.1})
+    account = run(history([FLAT] * 5), np.full(5, -1.0), costs, bars_per_year=YEAR).account
+    paid = account["funding"] * np.r_[1.0, account["equity"][:-1]]
+    np.testing.assert_allclose(paid, [0.0, *[0.1 / YEAR] * 4], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("rate", "fee"), [(0.1, 0.0), (0.0, 1000.0), (0.0, 0.0)])
+def test_what_funding_and_fees_took_brings_the_liquidation_nearer(rate: float, fee: float) -> None:
+    """Two units of equity long at 100: wiped out at 50, or at 60 where a fifth of the equity is gone before."""
+    costs = FREE.model_copy(update={"taker_fee_bps": fee})
+    past = history([FLAT, (100, 100, 55, 100), FLAT], funding_rate=[0.0, rate, 0.0])
+    result = run(past, np.full(3, 2.0), costs, OrderRules(max_leverage=2.0))
+    reasons = [(price, reason) for _, _, price, reason in fills(result)]
+    assert reasons == ([(100.0, TARGET), (60.0, LIQUIDATION)] if rate or fee else [(100.0, TARGET)])
+
+
+def test_each_way_out_pays_its_own_fee() -> None:
+    costs = FREE.model_copy(update={"maker_fee_bps": 2.0, "taker_fee_bps": 7.0})
+    rules = OrderRules(take_profit=0.1, stop_loss=0.1, liquidation_fee_bps=50.0, max_leverage=2.0)
+    for bar, price, bps in (((100, 111, 99, 100), 110.0, 2.0), ((100, 101, 89, 100), 90.0, 7.0)):
+        result = run(history([FLAT, FLAT, bar]), np.full(3, 0.5), costs, rules)
+        assert result.fills[1, 4] == pytest.approx(-result.fills[1, 2] * price * bps * 1e-4)
+    rules = OrderRules(liquidation_fee_bps=50.0, max_leverage=2.0, maintenance_margin=0.25)
+    result = run(history([FLAT, FLAT, (100, 101, 60, 100)]), np.full(3, 2.0), costs, rules)
+    assert int(result.fills[1, 5]) == LIQUIDATION
+    assert result.fills[1, 4] == pytest.approx(-result.fills[1, 2] * result.fills[1, 3] * 50e-4)
+
+
+def test_a_fill_without_a_known_volatility_pays_what_does_not_depend_on_it() -> None:
+    costs = Costs(taker_fee_bps=10, half_spread_bps=0, slippage_share_of_volatility=0.5, impact_coefficient=0.5)
+    past = history([FLAT] * 3, volatility=[np.nan, 0.02, np.nan])
+    account = run(past, np.ones(3), costs).account
+    assert account["cost"].tolist() == pytest.approx([0.0, 10e-4, 0.0])
+
+
 def random_history(seed: int, n: int = 150) -> History:
     rng = np.random.default_rng(seed)
     close = 100 * np.exp(np.cumsum(0.02 * rng.standard_t(4, n)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from tradewind.errors import BadParameters
 from tradewind.trading.engine.step import Bar, taker_cost, trading_schedule
 from tradewind.trading.execution.cost_share import side_share
 from tradewind.trading.execution.costs import Costs
@@ -65,3 +66,31 @@ def test_each_part_of_a_side_counts_alone_and_a_book_of_one_point_is_a_book() ->
     assert side_share(0.0, 0.0, 0.0, np.array([[1e4], [3e-4]]), 0.01, 0.04, 1e5) == pytest.approx(3e-4)
     two = np.array([[1e4, 2e5], [1e-4, 20e-4]])
     assert side_share(0.0, 0.0, 0.0, two, 0.01, 0.04, 105_000.0) == pytest.approx(10.5e-4)
+
+
+def test_a_dearer_world_is_dearer_in_every_part_but_its_latency() -> None:
+    parts = {"taker_fee_bps": 1.0, "maker_fee_bps": 2.0, "half_spread_bps": 3.0, "slippage_bps": 4.0,
+             "slippage_share_of_volatility": 0.5, "impact_coefficient": 0.6, "borrow_rate_annual": 0.7}  # fmt: skip
+    thrice = Costs(**parts, book=((1e4, 8.0), (2e4, 9.0)), latency_bars=2).scaled(3).model_dump()
+    assert (thrice.pop("book"), thrice.pop("latency_bars")) == (((1e4, 24.0), (2e4, 27.0)), 2)
+    assert thrice == pytest.approx({name: 3 * value for name, value in parts.items()})
+
+
+def test_all_in_costs_are_those_and_nothing_else() -> None:
+    costs = COSTS.model_copy(update={"book": ((1e4, 9.0),), "impact_coefficient": 0.5}).of_side(7.0)
+    assert float(costs.round_trip_share(0.03, 0.5, 1e6)) == pytest.approx(14e-4)
+    assert (costs.maker_fee_bps, costs.borrow_rate_annual, costs.latency_bars) == (7.0, 0.0, 2)
+
+
+def test_a_book_is_in_basis_points_and_has_no_value_twice() -> None:
+    assert Costs(book=((1e4, 5.0), (2e4, 9.0))).book_shares == pytest.approx(np.array([[1e4, 2e4], [5e-4, 9e-4]]))
+    with pytest.raises(ValidationError, match="values rising"):
+        Costs(book=((1e4, 5.0), (1e4, 9.0)))
+
+
+def test_a_yearly_rate_is_divided_by_the_bars_of_the_market() -> None:
+    costs = Costs(borrow_rate_annual=0.5)
+    assert trading_schedule(costs, OrderRules(), 252.0).borrow == 0.5 / 252
+    with pytest.raises(BadParameters, match="bars_per_year is needed"):
+        trading_schedule(costs, OrderRules(), None)
+    assert trading_schedule(Costs(), OrderRules(), None).borrow == 0.0

@@ -14,9 +14,10 @@ from tradewind.data.file_import.volumes import ABSURD_OPEN, DISAGREE, absurd_ope
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.cells import FloatArray, says_no
 from tradewind.data.files.cleaning import NOT_CLOSED
-from tradewind.data.files.dialect import ALIASES, ImportSettings, closed_flag, plain_name, usable_name
+from tradewind.data.files.dialect import ALIASES, ImportSettings, closed_flag, plain_name
 from tradewind.data.files.findings import ImportNotes
 from tradewind.data.files.grid_hints import months_between
+from tradewind.data.files.names import usable_name, usable_venue
 from tradewind.errors import BadData
 from tradewind.market.calendars import Calendar, calendar_name
 from tradewind.market.timeframes import bar_anchor_ms, bar_duration_ms
@@ -231,17 +232,23 @@ def _groups(
         return {(str(settings.venue), str(settings.symbol)): np.arange(rows)}
     keys = pd.concat(parts, axis=1, keys=[name for name in (venue, pair, contract) if name]).fillna("")
     groups: dict[tuple[str, str], npt.NDArray[np.int64]] = {}
+    spelled: dict[tuple[str, str], str] = {}
     for cells, indices in keys.groupby(list(keys.columns), sort=True).indices.items():
         cell = dict(zip(keys.columns, cells if isinstance(cells, tuple) else (cells,), strict=True))
         suffix = "" if contract is None or cell[contract].lower() in ("spot", "") else f"_{cell[contract].lower()}"
         key = (
-            settings.venue or usable_name(cell[str(venue)].lower() + suffix),
+            settings.venue or usable_venue(cell[str(venue)].lower() + suffix),
             settings.symbol or usable_name(cell[str(pair)]),
         )
         if "" in key:
             continue  # the rows are in no group
+        written = " ".join(cell.values())
         if key in groups:
-            raise BadData(f"{notes.where}: two kinds of rows would both be {'/'.join(key)}: import them one by one")
+            raise BadData(
+                f"{notes.where}: two kinds of rows, {spelled[key]!r} and {written!r}, would both be {'/'.join(key)}: "
+                "spell them in one way if they are the same, else import them one by one with --symbol"
+            )
+        spelled[key] = written
         groups[key] = np.asarray(indices)
     if not groups:
         raise BadData(f"{notes.where}: no row names a usable venue and symbol: give venue=NAME and symbol=NAME")

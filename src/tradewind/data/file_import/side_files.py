@@ -1,6 +1,7 @@
 """Files of funding rates and of events, as values of side series with the moment at which they are known."""
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from tradewind.data.files.cells import FloatArray
 from tradewind.data.files.cleaning import DUPLICATE
 from tradewind.data.files.dialect import ImportSettings, plain_name
 from tradewind.data.files.findings import ImportNotes
+from tradewind.data.files.names import require_one_spelling, usable_name
 
 _FUNDING = frozenset({"funding_rate", "fundingrate", "last_funding_rate", "funding"})
 _EVENT = frozenset({"name", "event", "title"})
@@ -82,7 +84,7 @@ def read_funding(table: RawTable, name: str, settings: ImportSettings, notes: Im
         The values, and why each other row is rejected; None where a setting is needed.
 
     Raises:
-        BadData: the column of the rates holds no numbers.
+        BadData: the column of the rates holds no numbers, or two symbols or venues have one name.
     """
     times = read_times(table, settings, notes, frozenset({"funding_time", "fundingtime"}))
     symbols = next((column for column in table.columns if plain_name(column) in ("pair", "symbol")), None)
@@ -93,13 +95,14 @@ def read_funding(table: RawTable, name: str, settings: ImportSettings, notes: Im
     rate = number_cells(table.columns[name], name, notes.where)
     notes.add_finding("value", name, "the funding rate of one settlement")
     notes.add_finding("known at", "1 ms after its time", "a rate is settled at its time, so it may be used after it")
-    if settings.symbol is not None or symbols is None:
-        symbol = np.full(len(rate), settings.symbol, dtype=object)
-    else:
-        symbol = np.array(
-            [re.sub(r"[/: ]+", "", str(cell or "")) for cell in table.columns[symbols].to_pylist()], dtype=object
-        )
-    venues = _venues(table, settings, len(rate))
+    venues = _venues(table, settings, notes.where, len(rate))
+    symbol = np.full(len(rate), settings.symbol, dtype=object)
+    if settings.symbol is None and symbols is not None:
+        cells = np.array([str(cell or "") for cell in table.columns[symbols].to_pylist()], dtype=object)
+        symbol[:] = ""  # of rows without a rate
+        for venue in np.unique(venues):
+            of_venue = (venues == venue) & np.isfinite(rate)
+            symbol[of_venue] = _named(cells[of_venue], usable_name, notes.where, "symbol")
     series = np.array([f"funding_{venue}" if venue else "funding" for venue in venues], dtype=object)
     faults = {
         **times.rejected,
@@ -107,7 +110,7 @@ def read_funding(table: RawTable, name: str, settings: ImportSettings, notes: Im
         "the clock shows this time twice": np.isfinite(times.again) & ~_is_on_eight_hours(times.ms, times.again),
         "the rate is missing or no number": ~np.isfinite(rate),
         f"the rate is over {_LARGEST_RATE:.0%}": np.abs(rate) > _LARGEST_RATE,
-        "the symbol is missing": symbol == "",
+        "the symbol is missing or could name no file": symbol == "",
     }
     instants = np.where(np.isfinite(times.again) & (times.again % 28_800_000 == 0), times.again, times.ms)
     return _found(_Rows(series, symbol, instants, rate), _SETTLED_MS, faults)
@@ -126,6 +129,9 @@ def read_events(
 
     Returns:
         The values, and why each other row is rejected; None where a setting is needed.
+
+    Raises:
+        BadData: two events or currencies have one name.
     """
     notes.add_finding("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name")
     times = read_times(table, settings, notes, EVENT_TIMES)
@@ -137,21 +143,14 @@ def read_events(
     value = np.array([_LEVELS.get(impact.lower(), np.nan) for impact in texts["impact"]])
     notes.add_finding("value", f"{columns['impact']}: low 1, medium 2, high 3", "by its words")
     notes.assume("known at", "its time", "the file does not say when an event was announced")
-    series = np.array(
-        [
-            f"event_{_slug(currency)}_{_slug(event)}"
-            for currency, event in zip(texts["currency"], texts["event"], strict=True)
-        ],
-        dtype=object,
-    )
+    currencies, events = (_named(texts[role], _slug, notes.where, role) for role in ("currency", "event"))
+    series = np.array([f"event_{ccy}_{event}" for ccy, event in zip(currencies, events, strict=True)], dtype=object)
     faults = {
         **times.rejected,
         "the time cannot be read": ~np.isfinite(times.ms),
         "the clock shows this time twice": np.isfinite(times.again),
         "the impact is none of low, medium, high": ~np.isfinite(value),
-        "the event has no name or currency": np.array(
-            [not _slug(event) or not _slug(ccy) for event, ccy in zip(texts["event"], texts["currency"], strict=True)]
-        ),
+        "the event has no name or currency": (events == "") | (currencies == ""),
     }
     return _found(_Rows(series, np.full(len(value), "", dtype=object), times.ms, value), 0, faults)
 
@@ -190,12 +189,22 @@ def _is_on_eight_hours(first: FloatArray, second: FloatArray) -> npt.NDArray[np.
     return (first % 28_800_000 == 0) != (second % 28_800_000 == 0)
 
 
-def _venues(table: RawTable, settings: ImportSettings, rows: int) -> list[str]:
+def _venues(table: RawTable, settings: ImportSettings, where: str, rows: int) -> npt.NDArray[np.object_]:
     """The venue of each row where the file has several."""
     name = next((column for column in table.columns if plain_name(column) in ("exchange", "venue")), None)
     if settings.venue is not None or name is None:
-        return [""] * rows
-    return [_slug(str(cell or "")) for cell in table.columns[name].to_pylist()]
+        return np.full(rows, "", dtype=object)
+    return _named(table.columns[name].to_pylist(), _slug, where, "venue")
+
+
+def _named(cells: Iterable[object], name_of: Callable[[str], str], where: str, kind: str) -> npt.NDArray[np.object_]:
+    """The name of each cell, where no two spellings have one name; letters' case and spaces make no other spelling of
+    what is named by a slug."""
+    texts = [str(cell or "") for cell in cells]
+    if name_of is _slug:
+        texts = [" ".join(text.lower().split()) for text in texts]
+    names = require_one_spelling(texts, name_of, where, kind)
+    return np.array([names[text] for text in texts], dtype=object)
 
 
 def _slug(text: str) -> str:

@@ -13,8 +13,9 @@ from tradewind.data.file_import.tables import is_text, number_cells
 from tradewind.data.file_import.time_columns import read_times
 from tradewind.data.file_import.trade_units import read_sizes
 from tradewind.data.files.cleaning import DUPLICATE
-from tradewind.data.files.dialect import ImportSettings, plain_name, usable_name
+from tradewind.data.files.dialect import ImportSettings, plain_name
 from tradewind.data.files.findings import ImportNotes
+from tradewind.data.files.names import require_one_spelling, usable_name
 from tradewind.errors import BadData
 
 _NAMES = {
@@ -82,7 +83,7 @@ def read_trades(
         The trades, and why each other row is rejected; None where a setting is needed.
 
     Raises:
-        BadData: a column holds no numbers.
+        BadData: a column holds no numbers, or two symbols have one name.
     """
     notes.add_finding("columns", ", ".join(f"{role}={name}" for role, name in columns.items()), "by name or content")
     times = read_times(table, settings, notes, _TIME)
@@ -133,7 +134,9 @@ def _symbols(table: RawTable, settings: ImportSettings, notes: ImportNotes) -> n
     name = next((name for name, cells in table.columns.items() if plain_name(name) in _PAIRS and is_text(cells)), None)
     if name is None:
         return np.full(rows, settings.symbol or "", dtype=object)
-    found = np.array([usable_name(str(cell or "")) for cell in table.columns[name].to_pylist()], dtype=object)
+    cells = [str(cell or "") for cell in table.columns[name].to_pylist()]
+    names = require_one_spelling(cells, usable_name, notes.where)
+    found = np.array([names[cell] for cell in cells], dtype=object)
     named = sorted(set(found.tolist()))
     if settings.symbol is None:
         notes.add_finding("symbol", ", ".join(named[:20]), f"column {name!r}")

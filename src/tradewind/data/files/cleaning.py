@@ -18,6 +18,7 @@ from tradewind.parameters import Parameters
 REQUIRED = ("open_time", "open", "high", "low", "close", "volume")
 OPTIONAL = ("quote_volume", "trades")
 DUPLICATE = "duplicate of another row"
+OUTSIDE = "outside the symbol's time in the universe"  # which is no fault of the row
 NOT_CLOSED = "the source says that the bar had not closed"
 SUPERSEDED = "superseded by a later row for the same bar"
 
@@ -45,7 +46,7 @@ def type_bars(received: pd.DataFrame, key: BarKey) -> tuple[pd.DataFrame, pd.Dat
     """
     _require_columns(received, key)
     columns = [name for name in (*REQUIRED, *OPTIONAL) if name in received]
-    open_time_ms = _read_open_time(received["open_time"], key)
+    open_time_ms = read_open_time(received["open_time"], key)
     numbers = {name: parse_numbers(received[name]) for name in columns[1:]}
     reason = _reasons_to_reject(received, open_time_ms, numbers)
     if reason is None:
@@ -124,8 +125,16 @@ def _require_columns(received: pd.DataFrame, key: BarKey) -> None:
         raise BadData(f"{key}: the source has no rows; at least one bar is required")
 
 
-def _read_open_time(open_time: pd.Series, key: BarKey) -> FloatArray:
-    """Epoch milliseconds, NaN where unreadable."""
+def read_open_time(open_time: pd.Series, key: BarKey) -> FloatArray:
+    """Epoch milliseconds of the cells, NaN where unreadable.
+
+    Args:
+        open_time: instants with a time zone, or epoch milliseconds as numbers or text.
+        key: for the message.
+
+    Raises:
+        BadData: instants without a time zone, or numbers in another unit.
+    """
     if isinstance(open_time.dtype, pd.DatetimeTZDtype):
         naive = open_time.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[ms]")
         return np.where(np.isnat(naive), np.nan, naive.astype(np.int64).astype(np.float64))

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from tradewind.data.files.cleaning import OPTIONAL, REQUIRED
 from tradewind.data.files.foreign_names import ENGLISH
+from tradewind.data.files.names import NAME
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration
 from tradewind.parameters import Parameters
@@ -45,8 +46,6 @@ _MOST_SHOWN = 20
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "iso"]
 ImportKind = Literal["bars", "trades", "funding", "events", "stream"]
 DateOrder = Literal["ymd", "dmy", "mdy"]
-# What a venue or a symbol may be called: it names files.
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$"
 
 
 class BarDialect(Parameters):
@@ -167,12 +166,6 @@ def plain_name(name: str) -> str:
     letters = "".join(one for one in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(one))
     plain = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFC", letters)).strip("_")
     return ENGLISH.get(plain, plain)
-
-
-def usable_name(text: str) -> str:
-    """The name of a venue or symbol without slashes, colons and spaces; empty if it could name no file."""
-    plain = re.sub(r"[/: ]+", "", text)
-    return plain if re.fullmatch(NAME, plain) else ""
 
 
 def listed_names(names: list[str]) -> str:

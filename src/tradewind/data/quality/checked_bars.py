@@ -36,7 +36,7 @@ def type_bars(source_bars: TableLoaders, universe: Universe, compute: ComputeRul
         BadData: the source lacks a symbol, or its rows cannot be read at all.
     """
     _require_partitions(source_bars, universe)
-    work = {partition: (partition, source_bars[partition]) for partition in universe.partitions}
+    work = {partition: (partition, source_bars[partition], universe) for partition in universe.partitions}
     typed, unreadable = split(_typed, work, compute, results=2)
     return typed, unreadable
 
@@ -80,10 +80,12 @@ def _require_partitions(source_bars: TableLoaders, universe: Universe) -> None:
         )
 
 
-def _typed(partition: str, load: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _typed(partition: str, load: Callable[[], pd.DataFrame], universe: Universe) -> tuple[pd.DataFrame, pd.DataFrame]:
     key = BarKey.from_partition(partition)
     received = load()
     typed, rejected = cleaning.type_bars(received, key)
+    if key.symbol in universe.members:
+        typed, rejected = _within_life(received, typed, rejected, key, universe)
     require_all_rows(key, len(received), len(typed), len(rejected))
     return typed, rejected
 
@@ -101,9 +103,8 @@ def _checked(
     checked, rejected = cleaning.check_bars(typed, key, clock.now(), calendar)
     rejected = join_rows([unreadable, rejected])
     received = len(typed) + len(unreadable)
-    require_few_rejected(key, received, rejected, rules.reject_share_limit)
-    checked, outside = _within_life(checked, typed, key, universe)
-    rejected = join_rows([rejected, outside])
+    is_fault = (rejected["reason"] != cleaning.OUTSIDE).to_numpy()
+    require_few_rejected(key, received - int((~is_fault).sum()), rejected[is_fault], rules.reject_share_limit)
     if checked.empty:
         raise BadData(f"{key}: none of the {received} rows received is a bar: look into the quarantine table")
     counts = count_rows(key, received, len(checked), len(rejected))
@@ -111,18 +112,19 @@ def _checked(
 
 
 def _within_life(
-    checked: pd.DataFrame, typed: pd.DataFrame, key: BarKey, universe: Universe
+    received: pd.DataFrame, typed: pd.DataFrame, rejected: pd.DataFrame, key: BarKey, universe: Universe
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The bars of the time in which the symbol belongs to the universe, and the others, which are no fault."""
+    """The readable and the other rows, of which those that open outside the symbol's time in the universe are no fault,
+    whatever else is wrong with them: what is judged is the data that the run asked for."""
     first_ms, end_ms = universe.lifetime_ms(key.symbol)
-    opened_ms = checked["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
-    belongs = (opened_ms >= first_ms) & (opened_ms < end_ms)
-    away = typed["open_time"].isin(checked["open_time"][~belongs]).to_numpy()
-    last = ~typed["open_time"].duplicated(keep="last").to_numpy()
-    reason = np.where(away & last, "outside the symbol's time in the universe", "").astype(object)
+    opened_ms = cleaning.read_open_time(received["open_time"], key)
+    away = (opened_ms < first_ms) | (opened_ms >= end_ms)
+    apart = away[typed["source_row"].to_numpy()]
     content = typed.drop(columns=["venue", "symbol", "timeframe", "timestamp", "source_row"])
+    reason = np.where(apart, cleaning.OUTSIDE, "").astype(object)
     outside = quarantine_rows(content, key, typed["source_row"].to_numpy(), reason)
-    return checked[belongs].reset_index(drop=True), outside
+    rejected.loc[away[rejected["source_row"].to_numpy()], "reason"] = cleaning.OUTSIDE
+    return typed[~apart].reset_index(drop=True), join_rows([rejected, outside])
 
 
 def _segmented(checked: pd.DataFrame, calendar: Calendar, max_gap_bars: int) -> pd.DataFrame:

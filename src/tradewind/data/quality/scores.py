@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tradewind.data.files.bar_key import BarKey
-from tradewind.data.files.cleaning import DUPLICATE, SUPERSEDED
+from tradewind.data.files.cleaning import DUPLICATE, OUTSIDE, SUPERSEDED
 from tradewind.data.quality.grid import Grid, epoch_ms
 from tradewind.data.quality.outliers import Outliers
 from tradewind.data.quality.relations import broken_relations
@@ -113,14 +113,14 @@ def _looks_closed(evidence: Evidence) -> str:
 
 
 def validity(evidence: Evidence) -> Iterator[Measure]:
-    """Received rows with a readable, possible value in every column / rows received.
+    """Received rows with a readable, possible value in every column / rows received within the symbol's time.
 
     A row that is rejected for this leaves a hole as well, unless another row has the bar.
     """
     invalid = Counter(
-        {reason: count for reason, count in evidence.reasons.items() if reason not in (*REPEATED, *DISORDERED)}
+        {reason: count for reason, count in evidence.reasons.items() if reason not in (*REPEATED, *DISORDERED, OUTSIDE)}
     )
-    received = int(evidence.counts["rows_received"])
+    received = int(evidence.counts["rows_received"]) - evidence.reasons[OUTSIDE]
     yield Measure("rows that can be read", received - invalid.total(), received, _reasons(invalid))
 
 

@@ -12,7 +12,7 @@ from tradewind.market.timeframes import bar_duration
 from tradewind.market.universe import Name
 from tradewind.parameters import Parameters
 
-_QUOTES = re.compile(r"(?<=.)(USDT|USDC|BUSD|TUSD|USD|EUR)$")
+_QUOTES = re.compile(r"(?<=.)-?(USDT|USDC|BUSD|TUSD|USD|EUR)$")
 _FIELDS = {"symbol", "base"}
 
 

@@ -308,5 +308,6 @@ def bar_order(timeframe: str) -> int:
 
 
 def _names(market: Any) -> set[str]:
-    """What we may call a market: its two assets in one word, or the exchange's own name for it."""
-    return {f"{market['base']}{market['quote']}".upper(), str(market["id"]).upper()}
+    """What we may call a market: its two assets in one word or with a hyphen, or the exchange's own name for it."""
+    base, quote = str(market["base"]).upper(), str(market["quote"]).upper()
+    return {base + quote, f"{base}-{quote}", str(market["id"]).upper()}

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 
 from tradewind.data.files.bar_key import BarKey
 from tradewind.data.files.deliveries import Span
+from tradewind.data.files.names import QUOTES, split_pair
 from tradewind.data.sources.base import Page, SidePage
 from tradewind.data.sources.paging import answered
 from tradewind.data.sources.timing import RateLimiter, RetryPolicy, Timing, retry
@@ -16,8 +17,6 @@ from tradewind.data.sources.transport import Transport
 from tradewind.errors import BadData, BadParameters
 from tradewind.market.timeframes import bar_duration_ms
 from tradewind.parameters import Parameters
-
-QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "GBP", "JPY", "BTC", "ETH", "BNB")
 
 
 class VendorRules(Parameters):
@@ -74,14 +73,14 @@ class BarsOnly:
 
 
 def split_symbol(symbol: str) -> tuple[str, str]:
-    """Base and quote of a symbol such as BTCUSDT.
+    """Base and quote of a symbol such as BTCUSDT or USDT-USD.
 
     Raises:
         BadParameters: it ends with no known quote.
     """
-    for quote in QUOTES:
-        if symbol.upper().endswith(quote) and len(symbol) > len(quote):
-            return symbol[: -len(quote)].upper(), quote
+    pair = split_pair(symbol.upper())
+    if pair is not None:
+        return pair
     raise BadParameters(
         f"{symbol} does not end with a known quote ({', '.join(QUOTES)}): say what it is called in source.symbols"
     )

@@ -1,5 +1,6 @@
 """Labels of every symbol of a universe."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 import pandas as pd
@@ -11,12 +12,16 @@ from tradewind.learning.labels.weights import WeightRules
 from tradewind.market.universe import Universe
 
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
+logger = logging.getLogger(__name__)
+_REMEDY = "shorten horizon_bars and volatility_window of feature_engineering.labels"
 
 
 def make_labels(
     bars: Partitions, universe: Universe, method: LabelRules, weights: WeightRules, seed: int
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     """Labels of every symbol, and per symbol how many rows have none and why, their balance and their overlap.
+
+    A symbol may live too shortly for any label: nothing is learned from it, which is said, and the others go on.
 
     Args:
         bars: checked bars, a function each, by partition.
@@ -26,15 +31,15 @@ def make_labels(
         seed: of the bootstrap in the counts.
 
     Raises:
-        BadData: a symbol has no row with a label; the message has what they lack.
+        BadData: no symbol has a row with a label; the message has what they lack.
     """
-    tables, counts = {}, []
+    tables, counts, without = {}, [], list[str]()
     for symbol in universe.symbols:
         partition = universe.partition(symbol)
         history = bars[partition]()
         labels, outcomes = rules.make_labels(history, method, weights)
         if labels.empty:
-            raise BadData(_unlabelled(partition, len(history), outcomes.missing(), method.horizon_bars))
+            without.append(_unlabelled(partition, len(history), outcomes.missing(), method.horizon_bars))
         counts.append(
             {
                 "symbol": symbol,
@@ -45,6 +50,10 @@ def make_labels(
             }
         )
         tables[partition] = labels
+    if len(without) == len(tables):
+        raise BadData(f"{without[0]}. Provide more bars, or {_REMEDY}")
+    for told in without:
+        logger.warning("%s. Nothing is learned from it: leave it out of universe.symbols, or %s", told, _REMEDY)
     return tables, pd.DataFrame(counts)
 
 
@@ -55,7 +64,4 @@ def _unlabelled(partition: str, bars: int, missing: Mapping[str, int], horizon_b
         "unlabelled_side": "have no side",
     }
     told = ", ".join(f"{count} {lacks[reason]}" for reason, count in missing.items() if count)
-    return (
-        f"{partition}: none of its {bars} bars has a label: {told}. Provide more bars, or shorten horizon_bars and "
-        "volatility_window of feature_engineering.labels, or leave it out of universe.symbols"
-    )
+    return f"{partition}: none of its {bars} bars has a label: {told}"

@@ -37,14 +37,19 @@ def describe_labels(labels: pd.DataFrame, outcomes: Outcomes, seed: int) -> dict
     present = np.array([share for share in shares.values() if share > 0])
     return {
         **shares,
-        "share_ambiguous": float((labels["barrier"] == "ambiguous").mean()),
+        "share_ambiguous": _mean((labels["barrier"] == "ambiguous").to_numpy()),
         "balance": float(-(present * np.log(present)).sum() / np.log(len(CLASSES))),
-        "mean_concurrency": float(alive[alive > 0].mean()),
-        "mean_uniqueness": float(unique.mean()),
+        "mean_concurrency": _mean(alive[alive > 0]),
+        "mean_uniqueness": _mean(unique),
         "effective_labels": float(unique.sum()),
         "bootstrap_uniqueness": plain,
         "sequential_uniqueness": sequential,
     }
+
+
+def _mean(values: np.ndarray[Any, Any]) -> float:
+    """NaN of no values at all: a symbol may live too shortly for any label."""
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _shares(labels: pd.DataFrame) -> dict[str, float]:
@@ -55,6 +60,8 @@ def _shares(labels: pd.DataFrame) -> dict[str, float]:
 def _bootstrap_uniqueness(
     first: np.ndarray[Any, Any], last: np.ndarray[Any, Any], n_bars: int, seed: int
 ) -> tuple[float, float]:
+    if not len(first):
+        return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     plain = np.sort(rng.integers(0, len(first), len(first)))
     sequential = np.sort(sequential_bootstrap(first, last, n_bars, rng.random(len(first))))

@@ -1,5 +1,6 @@
 """Features beside labels: the rows that models see, and the folds that divide them."""
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -15,6 +16,7 @@ from tradewind.learning.splits.walk_forward import FoldPlan
 from tradewind.market.universe import Universe
 from tradewind.parameters import Parameters
 
+logger = logging.getLogger(__name__)
 Partitions = Mapping[str, Callable[[], pd.DataFrame]]
 LABEL_COLUMNS = ["symbol", "timestamp", "label", "forward_return", "exit_time", "horizon_end", "weight"]
 
@@ -56,7 +58,7 @@ def assemble_model_input(
         (labelled rows) and `forecast_only_rows`.
 
     Raises:
-        BadData: no labelled row of a symbol has enough features.
+        BadData: no labelled row of any symbol has enough features.
     """
     tables, n_rows, left_out, unlabelled = {}, [], [], []
     for symbol in universe.symbols:
@@ -73,14 +75,22 @@ def assemble_model_input(
         n_rows.append(int((enough & labelled).sum()))
         left_out.append(int((~enough & labelled).sum()))
         unlabelled.append(int((enough & ~labelled).sum()))
-        if not n_rows[-1]:
-            raise BadData(
-                f"{partition}: none of its {len(values)} bars has a label and {1 - rules.max_missing_share:.0%} of its "
-                "features: the history is shorter than their warm-up. Provide more bars, or leave slow features out "
-                "(feature_engineering.features.exclude)"
-            )
+        if not n_rows[-1] and left_out[-1]:  # one without labels was told of when they were made
+            logger.warning("%s. Nothing is learned from it", _too_short(partition, len(values), rules))
+    if not any(n_rows):
+        shortest = _too_short(universe.partition(universe.symbols[0]), label_counts["rows"].iloc[0], rules)
+        raise BadData(
+            f"{shortest}. Provide more bars, or leave slow features out (feature_engineering.features.exclude)"
+        )
     counts = {"left_out_missing_features": left_out, "model_rows": n_rows, "forecast_only_rows": unlabelled}
     return tables, label_counts.assign(**counts)
+
+
+def _too_short(partition: str, bars: int, rules: ModelInputRules) -> str:
+    return (
+        f"{partition}: none of its {bars} bars has a label and {1 - rules.max_missing_share:.0%} of its features: the "
+        "history is shorter than their warm-up"
+    )
 
 
 def _with_regimes(rows: pd.DataFrame, partition: str, regimes: Partitions) -> pd.DataFrame:

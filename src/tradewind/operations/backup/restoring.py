@@ -84,7 +84,9 @@ def restore(backup: Path, key: Key, into: Path, rules: Rules | None = None) -> R
         with _alone(into, parts):
             for name, part in parts.items():
                 _check_target(into, part, staging / name, allowed)
-            return _put(staging, into, parts, contents)
+            with ExitStack() as near:
+                sources = {name: _near(staging / name, into / part.path, near) for name, part in parts.items()}
+                return _put(sources, into, parts, contents)
     except OSError as error:
         raise explain(into, error) from error
     finally:
@@ -184,6 +186,8 @@ def _check_target(into: Path, part: Part, staged: Path, rules: Rules) -> None:
             )
     if part.kind in ("run", "journal") and not rules.accept_older:
         _refuse_older(into, target, part, _journals(staged, part)[0])
+    if target.is_mount():
+        raise BadParameters(f"{target} is a mount of its own, which cannot be put aside: restore elsewhere with --into")
     if target.exists() and not rules.replace:
         raise BadParameters(
             f"{target} is there: restore into another folder with --into, or give --replace, which puts it aside"
@@ -207,18 +211,34 @@ def _refuse_older(into: Path, target: Path, part: Part, staged: Path) -> None:
             raise BadData(f"{where} is of another journal than the backup's: restore into another folder with --into")
 
 
-def _put(staging: Path, into: Path, parts: dict[str, Part], contents: dict[str, Any]) -> Restored:
+def _near(source: Path, target: Path, open_until: ExitStack) -> Path:
+    """What is restored, on the disk of its target, so that it is renamed into place: a data folder may be a mount."""
+    real = target.resolve()
+    make_folder(real.parent)
+    if not source.exists():  # an empty folder leaves no file behind
+        source.mkdir()
+    if source.stat().st_dev == real.parent.stat().st_dev:
+        return source
+    copy = Path(open_until.enter_context(tempfile.TemporaryDirectory(prefix=".restoring-", dir=real.parent))) / "part"
+    if source.is_file():
+        shutil.copy2(source, copy)
+    else:
+        shutil.copytree(source, copy)
+    for file in (copy, *copy.rglob("*")):
+        if file.is_file():
+            with file.open("rb") as copied:
+                os.fsync(copied.fileno())
+    return copy
+
+
+def _put(sources: dict[str, Path], into: Path, parts: dict[str, Part], contents: dict[str, Any]) -> Restored:
     stamp, aside, paths = f"{clock.now():%Y%m%dT%H%M%S}", [], {}
     for name, part in parts.items():
-        target = into / part.path
-        make_folder(target.parent)
+        target = (into / part.path).resolve()  # where a link leads: the link stays
         for beside in ("", *(_BESIDE if part.kind == "sqlite" else ())):
             present = target.with_name(target.name + beside)
             if present.exists():
                 aside.append(present.rename(target.with_name(f"{target.name}.before-{stamp}{beside}")))
-        source = staging / name
-        if not source.exists():  # an empty folder leaves no file behind
-            source.mkdir()
-        source.rename(target)
-        paths[name] = target
+        sources[name].rename(target)
+        paths[name] = into / part.path
     return Restored(paths, contents, tuple(aside))

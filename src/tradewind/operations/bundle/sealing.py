@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from tradewind.atomic import new_folder
+from tradewind.atomic import new_folder, sync_folder
 from tradewind.errors import BadModel
 
 Files = dict[str, bytes]
@@ -65,7 +65,7 @@ def write_bundle(folder: Path, files: Files) -> str:
     with new_folder(place, {**files, MANIFEST: manifest}) as temporary:
         temporary.chmod(0o755)
         temporary.rename(place)
-        _sync(folder)
+        sync_folder(folder)
     return identity
 
 
@@ -162,11 +162,3 @@ def _read(folder: int, name: str, most: int, place: Path) -> bytes:
 
 def _refused(place: Path, why: str) -> BadModel:
     return BadModel(f"bundle {place.name} is refused: {why}; restore it, or deploy the model again")
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,7 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
-from tradewind.atomic import atomic_file, explain, make_folder
+from tradewind.atomic import atomic_file, explain, make_folder, sync_folder
 from tradewind.errors import BadData, TradewindError
 from tradewind.operations.journal.records import FIRST, read_line
 
@@ -51,7 +51,7 @@ class Fence:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            _sync(self.folder)
+            sync_folder(self.folder)
         except FileExistsError:
             return None
         except OSError as error:
@@ -171,11 +171,3 @@ def adopt(path: Path, turn: Turn) -> tuple[int, str]:
         old.hardlink_to(path)
         turn.check()
     return head
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

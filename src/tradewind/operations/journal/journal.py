@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from tradewind.atomic import explain, make_folder
+from tradewind.atomic import explain, make_folder, sync_folder
 from tradewind.errors import BadData, BadParameters, TemporaryOutage
 from tradewind.operations.journal.fence import Fenced, Turn
 from tradewind.operations.journal.records import FIRST, LONGEST_LINE, Record, line_of, read_line
@@ -49,7 +49,7 @@ class Journal:
         try:
             make_folder(path.parent)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             raise explain(path, error) from error
         try:
@@ -190,11 +190,3 @@ def is_in_use(journal: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

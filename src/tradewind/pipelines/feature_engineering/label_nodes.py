@@ -124,9 +124,10 @@ def make_folds(model_input: Partitions, universe: Universe, plan: FoldPlan, meth
 
 
 def compare_folds(labels: Partitions, folds: pd.DataFrame) -> pd.DataFrame:
-    """The classes' shares of each symbol in each walk-forward test, and how far they move."""
+    """The classes' shares of each symbol in each walk-forward test, and how far they move, where it has labels."""
     parts = []
-    for load in labels.values():
-        table = load()
+    for table in (load() for load in labels.values()):
+        if table.empty:
+            continue
         parts.append(quality.stability(table, folds).assign(symbol=table["symbol"].iloc[0]))
     return pd.concat(parts, ignore_index=True).astype({"symbol": "str"})
