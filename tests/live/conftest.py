@@ -1,6 +1,6 @@
 """Sessions over simulated and real bars."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -91,8 +91,14 @@ def session_of(
     return Session("run", decider, setup, rules, instruments, universe.bars_per_year)
 
 
-def run_bars(runtime: Runtime, bars: Sequence[Bar], side: Sequence[SideValue] = (), delay_ms: int = 0) -> None:
-    """Live through bars by themselves: those of one timestamp together; the venue fills at their prices."""
+def run_bars(
+    runtime: Runtime, bars: Sequence[Bar], side: Sequence[SideValue] = (), delay_ms: int = 0,
+    late_ms: Mapping[int, int] | None = None,
+) -> None:  # fmt: skip
+    """Live through bars by themselves: those of one timestamp together; the venue fills at their prices.
+
+    Values of side series come when they are known, or so much later as `late_ms` says of that time.
+    """
     venue, before = runtime.broker, -1
     assert isinstance(venue, PaperVenue)
     for timestamp in sorted({one.timestamp for one in bars}):
@@ -101,7 +107,8 @@ def run_bars(runtime: Runtime, bars: Sequence[Bar], side: Sequence[SideValue] = 
             venue.on_bar(bar, timestamp)
         for report in venue.poll():
             runtime.handle(report_event(report))
-        news = [one for one in side if before < one.known_at <= timestamp]
+        late = late_ms or {}
+        news = [one for one in side if before < one.known_at + late.get(one.known_at, 0) <= timestamp]
         half = 1e-4
         quotes = {
             one.symbol: Quote(one.close * (1 - half), one.close * (1 + half), one.close, timestamp) for one in now

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from tests.live.conftest import CALM, HOUR_MS, session_of
-from tradewind.data.feeds.binance import BinanceFeed, BinanceRest
+from tradewind.data.feeds.binance import SIDE, BinanceFeed, BinanceRest
 from tradewind.data.feeds.items import ClosedBar, Item
 from tradewind.learning.features.assembly import Bar, SideValue
 from tradewind.live.accounts.later import backtest_again, differences, lived_through
@@ -75,15 +75,15 @@ async def soak(
     feed = BinanceFeed(
         symbols, "1h", HOUR_MS, rest, address.replace("http", "ws"),
         silent_after_s=max(3600 / speed if speed else 0.0, 1.0),  # a bar without a message; the exchange has ten a bar
-        extra=("!side",), first_wait_s=first_wait_s,
+        extra=(SIDE,), first_wait_s=first_wait_s,
     )  # fmt: skip
-    feed.begin_after(dict.fromkeys(symbols, begin_ms))
     session = session_of(symbols, side=("funding",), limits=CALM)
     session.instruments.update(
         {name: Instrument(symbol=name, **one) for name, one in (await rest.instruments(symbols)).items()}
     )
     past = [Bar(*one) for name in symbols for one in await rest.klines(name, "1h", 0, begin_ms)]
-    side = [SideValue(row[1], row[2], row[0], row[3]) for row in await rest.get("/sim/side", endTime=begin_ms)]
+    side = [SideValue(*one) for one in await rest.published(-1, begin_ms)]
+    feed.begin_after(dict.fromkeys(symbols, begin_ms), {(one.series, one.symbol): one.known_at for one in side})
     venue = PaperVenue(folder / "venue.jsonl", session.rules.fills, session.setup.costs, session.instruments)
     past.sort(key=lambda one: (one.timestamp, one.symbol))
     runtime = Runtime(folder, session, venue, Start({"model": "rule"}, past, side, begin_ms))

@@ -14,7 +14,7 @@ import uvicorn
 
 from tradewind import __version__, clock
 from tradewind.atomic import write_bytes
-from tradewind.data.feeds.binance import BinanceFeed, BinanceRest
+from tradewind.data.feeds.binance import SIDE, BinanceFeed, BinanceRest
 from tradewind.data.sources.ccxt_account import Keys
 from tradewind.errors import BadParameters
 from tradewind.learning.features.assembly import Bar, SideValue
@@ -247,8 +247,7 @@ async def _open(
     past.sort(key=lambda one: (one.timestamp, one.symbol))
     side: list[SideValue] = []
     if exchange is not None:
-        rows = await rest.get("/sim/side", endTime=now_ms)
-        side = [SideValue(series, symbol, known, value) for known, series, symbol, value in rows]
+        side = [SideValue(*one) for one in await rest.published(-1, now_ms)]
     journal = folder / JOURNAL
     begun = next(read(journal), None) if journal.is_file() else None  # none where the very first write was torn
     run = begun.body["run"] if begun else secrets.token_hex(4)
@@ -290,8 +289,8 @@ async def _open(
         raise
     feed = BinanceFeed(
         symbols, plan.universe.timeframe, bar_ms, rest, stream, silent_after_s=20.0,
-        extra=("!side",) if exchange else (),
+        extra=(SIDE,) if exchange else (),
     )  # fmt: skip
-    feed.begin_after(dict.fromkeys(symbols, max(runtime.state.done_ms, 0) or now_ms))
+    feed.begin_after(dict.fromkeys(symbols, max(runtime.state.done_ms, 0) or now_ms), runtime.state.published())
     time = PacedClock(bar_ms, runtime.state.now_ms) if exchange else WallClock()
     return Process(runtime, venue, feed, time, rollout=view)

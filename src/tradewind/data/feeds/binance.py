@@ -22,6 +22,7 @@ from tradewind.data.feeds.items import BookChanged, ClosedBar, Item, Note, Publi
 from tradewind.errors import BadData, TemporaryOutage
 
 REST, STREAM = "https://api.binance.com", "wss://stream.binance.com:9443"
+SIDE = "!side"  # the stream of side series that the simulated exchange has
 PAGE = 1000
 LONGEST_WAIT_S = 60.0
 MOST_TRIES = 6
@@ -95,6 +96,17 @@ class BinanceRest:
             start_ms = candles[-1].timestamp
         return bars
 
+    async def published(self, after_ms: int, until_ms: int) -> list[Published]:
+        """Values of side series that became known after `after_ms` and by `until_ms`, oldest first; the simulated
+        exchange alone has them.
+
+        Args:
+            after_ms: UTC milliseconds, left out.
+            until_ms: UTC milliseconds.
+        """
+        rows = await self.get("/sim/side", startTime=after_ms + 1, endTime=until_ms)
+        return [Published(series, symbol, int(known), _number(value)) for known, series, symbol, value in rows]
+
     async def instruments(self, symbols: Sequence[str]) -> dict[str, dict[str, float]]:
         """Steps and limits of each symbol, by the names of `risk.limits.Instrument`.
 
@@ -114,6 +126,10 @@ class _Sync:
 
     book: LocalBook = field(default_factory=LocalBook)
     last: int = -1
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
 
 
 class BinanceFeed:
@@ -140,13 +156,19 @@ class BinanceFeed:
         names = [f"{name.lower()}@{kind}" for name in symbols for kind in (f"kline_{interval}", "trade", "depth@100ms")]
         self._url = f"{stream}/stream?streams={'/'.join([*names, *extra])}"
         self._closed: dict[str, int] = {}
+        self._published: dict[tuple[str, str], int] = {}
         self._books: dict[str, _Sync] = {}
         self._at_ms, self._ask_ms = 0, 0
         self.reconnects = 0
 
-    def begin_after(self, closed: Mapping[str, int]) -> None:
-        """Bars up to these closes (UTC milliseconds) are known: what comes between them and the stream is fetched."""
-        self._closed = dict(closed)
+    def begin_after(self, closed: Mapping[str, int], published: Mapping[tuple[str, str], int] | None = None) -> None:
+        """What is known: what comes between it and the stream is fetched.
+
+        Args:
+            closed: closes of the newest bars by symbol, UTC milliseconds.
+            published: when the newest values of side series became known, by series and symbol.
+        """
+        self._closed, self._published = dict(closed), dict(published or {})
 
     async def items(self) -> AsyncGenerator[Item, None]:
         """Items in the order in which they came; it never ends by itself."""
@@ -175,7 +197,8 @@ class BinanceFeed:
         return Item(self._at_ms, Note(symbol, what, detail))
 
     async def _caught_up(self) -> AsyncIterator[Item]:
-        """Bars that closed while nobody listened; every book is begun anew."""
+        """Bars that closed and values that were published while nobody listened, in the order of time; every book is
+        begun anew."""
         self._books = {name: _Sync() for name in self._symbols}
         now_ms = await self._rest.now_ms()
         missed: list[ClosedBar] = []
@@ -183,13 +206,28 @@ class BinanceFeed:
             if symbol in self._closed:
                 candles = await self._rest.klines(symbol, self._interval, self._closed[symbol], now_ms)
                 missed += [one for one in candles if one.timestamp > self._closed[symbol]]
+        side: list[Published] = []
+        if SIDE in self._extra and self._closed:
+            side = [one for one in await self._rest.published(min(self._closed.values()), now_ms) if self._is_new(one)]
         if missed:  # what they lead to is decided on prices that are over
             yield self._note("", "stale", "bars that closed meanwhile are fetched")
             yield self._note("", "backfilled", f"{len(missed)} bars over REST")
         for bar in sorted(missed, key=lambda one: (one.timestamp, one.symbol)):
+            while side and side[0].known_at <= bar.timestamp:
+                yield Item(side[0].known_at, side.pop(0), is_fetched=True)
             self._closed[bar.symbol] = bar.timestamp
             yield Item(bar.timestamp, bar, is_fetched=True)
+        for value in side:
+            yield Item(value.known_at, value, is_fetched=True)
         self._at_ms = max(self._at_ms, now_ms)
+
+    def _is_new(self, value: Published) -> bool:
+        """Whether it came after all of its series and symbol; it is remembered then."""
+        key = (value.series, value.symbol)
+        if value.known_at <= self._published.get(key, -1):
+            return False
+        self._published[key] = value.known_at
+        return True
 
     async def _read(self, socket: ClientConnection) -> AsyncIterator[Item]:
         while True:
@@ -227,8 +265,9 @@ class BinanceFeed:
             async for item in self._depth(message, at_ms):
                 yield item
         elif kind == "side":
-            value = float("nan") if message["v"] is None else float(message["v"])
-            yield Item(at_ms, Published(message["n"], message["s"], int(message["t"]), value))
+            value = Published(message["n"], message["s"], int(message["t"]), _number(message["v"]))
+            if self._is_new(value):
+                yield Item(at_ms, value)
         elif kind == "time":
             yield Item(at_ms, VenueTime())
 

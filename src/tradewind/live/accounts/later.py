@@ -1,7 +1,7 @@
 """The backtest of the bars that a session has lived through, made afterwards: the twin must be it, bit for bit."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,14 +32,14 @@ class Lived(NamedTuple):
 def lived_through(records: Iterable[Record]) -> Lived:
     """Bars, side values and the twin's equity (account currency) of a run; bars put aside are left out."""
     told: dict[int, list[Bar]] = {}
-    side: list[SideValue] = []
+    published: dict[int, list[SideValue]] = {}
     first_ms, twin = 0, dict[int, float]()
     targets: dict[tuple[str, int], float] = {}
     for record in records:
         body = record.body
         if record.kind in ("past", "market"):
             told[record.seq] = [Bar(*row) for row in body["bars"]]
-            side += side_values(body["side"])
+            published[record.seq] = side_values(body["side"])
             first_ms = first_ms or body["now_ms"]
         elif record.kind == "quarantined" and len(body["value"]) == len(Bar._fields):
             # Of two of the same in one event the later was put aside.
@@ -47,12 +47,25 @@ def lived_through(records: Iterable[Record]) -> Lived:
             key = (body["symbol"], body["value"][2])
             wrong = [at for at, one in enumerate(came) if (one.symbol, one.timestamp) == key]
             del came[wrong[-1]]
+        elif record.kind == "quarantined" and "series" in body:
+            came_side = published[record.cause]
+            del came_side[_place(came_side, body["value"], last=True)]
+        elif record.kind == "late_side":
+            came_side = published[record.cause]
+            place = _place(came_side, body["value"])
+            came_side[place] = came_side[place]._replace(known_at=body["counts_from"])
         elif record.kind == "decision":
             targets[body["symbol"], body["timestamp"]] = body["target"]
         elif record.kind == "account":
             twin[body["timestamp"]] = body["twin"]
     bars = sorted((one for came in told.values() for one in came), key=lambda one: (one.timestamp, one.symbol))
-    return Lived(bars, side, first_ms, twin, targets)
+    return Lived(bars, [one for came_side in published.values() for one in came_side], first_ms, twin, targets)
+
+
+def _place(values: Sequence[SideValue], row: Sequence[Any], last: bool = False) -> int:
+    """Where a value stands among those of one event, by series, symbol and time."""
+    places = [at for at, one in enumerate(values) if [one.series, one.symbol, one.known_at] == list(row[:3])]
+    return places[-1 if last else 0]
 
 
 def tables_of(session: Session, bars: Sequence[Bar]) -> dict[str, pd.DataFrame]:

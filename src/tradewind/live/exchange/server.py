@@ -236,8 +236,10 @@ class Exchange:
         return {"lastUpdateId": last, "bids": told[0], "asks": told[1]}
 
     def _side(self, request: Request) -> Any:
-        end = int(request.query_params.get("endTime", self.now_ms))
-        return [list(one) for one in self.world.side if one[0] <= min(end, self.now_ms)]
+        start, end = (
+            int(request.query_params.get(name, at)) for name, at in (("startTime", 0), ("endTime", self.now_ms))
+        )
+        return [list(one) for one in self.world.side if start <= one[0] <= min(end, self.now_ms)]
 
     async def _stream(self, socket: WebSocket) -> None:
         await socket.accept()

@@ -107,6 +107,9 @@ class Session:
         state.now_ms, state.done_ms = now_ms, decision.assembly.done_ms
         state.books = Books.begin(getattr(self.decider.policy, "shares", {}), self.capital)
         state.risk, _ = risk.read_equity(state.risk, self.capital, now_ms, self.rules.limits)
+        for value in side:
+            key = f"{value.series} {value.symbol}"
+            state.side_ms[key] = max(state.side_ms.get(key, -1), value.known_at)
         for bar in past:
             state.paper.marks[bar.symbol] = state.gap.closes[bar.symbol] = bar.close
         return state
@@ -203,7 +206,26 @@ class Session:
             kept.add((bar.symbol, bar.timestamp))
             bars.append(bar)
             state.seen_ms[bar.symbol] = max(state.seen_ms.get(bar.symbol, 0), bar.timestamp)
-        return bars, side_values(event.body["side"])
+        return bars, self._published(state, side_values(event.body["side"]), outputs)
+
+    def _published(self, state: SessionState, values: Sequence[SideValue], outputs: list[Output]) -> list[SideValue]:
+        """Values that are newer than all of their series and symbol, each as of when it could be used."""
+        done, kept = state.decision.assembly.done_ms, []
+        for value in values:
+            key, row = f"{value.series} {value.symbol}", plain(list(value))
+            if value.known_at <= state.side_ms.get(key, -1):
+                body = {"symbol": value.symbol, "what": "it or a newer one was published", "series": value.series}
+                outputs.append(Output("quarantined", body | {"value": row}))
+                state.count("quarantined")
+                continue
+            state.side_ms[key] = value.known_at
+            if value.known_at <= done:
+                # Decisions that should have known it are made: it counts from now on, in the twin's backtest, too.
+                outputs.append(Output("late_side", {"value": row, "counts_from": done + 1}))
+                state.count("late_side")
+                value = value._replace(known_at=done + 1)
+            kept.append(value)
+        return kept
 
     def _close(
         self, state: SessionState, step: TwinStep, observed: Sequence[Observed], decisions: Sequence[Decision],

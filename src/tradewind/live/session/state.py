@@ -46,6 +46,7 @@ class SessionState:
         now_ms: venue's time of the last event.
         skew_ms: this machine's clock minus the venue's.
         done_ms: the last timestamp that was decided on.
+        side_ms: when the newest value of each side series became known, by series, blank and symbol.
         number: of executors so far.
     """
 
@@ -71,7 +72,12 @@ class SessionState:
     now_ms: int = 0
     skew_ms: int = 0
     done_ms: int = -1
+    side_ms: dict[str, int] = field(default_factory=dict)
     number: int = 0
+
+    def published(self) -> dict[tuple[str, str], int]:
+        """When the newest value of each side series became known, by series and symbol."""
+        return {(name.split(" ")[0], name.partition(" ")[2]): at for name, at in self.side_ms.items()}
 
     def count(self, what: str, by: int = 1) -> None:
         """One more of it."""
@@ -112,5 +118,5 @@ class SessionState:
 
 _PLAIN = (
     "weights", "wanted", "seen_ms", "sent_ms", "traded", "returns", "last_equity", "stale", "counts", "now_ms",
-    "skew_ms", "done_ms", "number",
+    "skew_ms", "done_ms", "side_ms", "number",
 )  # fmt: skip
