@@ -212,6 +212,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         ({"quantity": 0.09}, "quantity", "below the smallest order of 0.1"),  # worth 9 of 10
         ({"quantity": 0.01, "price": 5000.0}, "quantity", "below the smallest order of 0.02"),
         ({"quantity": 0.1, "limit_price": 99.0}, "quantity", "below the smallest order of 0.11"),
+        ({"quantity": 1e15}, "quantity", "more than 200 orders of the venue's largest of 50"),
         ({"limit_price": 99.995}, "limit_price", "no multiple of the tick of 0.01"),
         ({"quantity": 0.0}, "quantity", ""), ({"quantity": -1.0}, "quantity", ""),
         ({"quantity": float("nan")}, "quantity", ""), ({"deadline_s": -1.0}, "deadline_s", ""),

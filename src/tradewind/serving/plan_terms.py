@@ -19,6 +19,7 @@ UNKNOWN = (
     "the service knows neither lot, tick nor smallest order of this symbol: quantities are as they were asked for "
     "(tradewind serve --exchange-info, or params:trading.execution)"
 )
+MOST_ORDERS = 200  # of a plan: a larger quantity would make an answer without end
 LARGEST, SMALLEST_LOT = 1e15, 1e-15  # of a request; where the parameters name no lot
 
 
@@ -84,7 +85,8 @@ def require_allowed(request: PlanRequest, terms: PlanTerms) -> None:
         terms: of its symbol.
 
     Raises:
-        Refusal: 422 `quantity` is off the lot, or below the smallest order; or `limit_price` is off the tick.
+        Refusal: 422 `quantity` is off the lot, below the smallest order or above very many of the largest; or
+            `limit_price` is off the tick.
     """
     of, price = terms.instrument, request.limit_price or request.price
     if of is None:
@@ -97,6 +99,11 @@ def require_allowed(request: PlanRequest, terms: PlanTerms) -> None:
             422, f"quantity {request.quantity:.10g} is below the smallest order of {steps.smallest:.10g} at a price of "
             f"{price:.10g} ({told} and a value of {of.min_notional:g} are the least)",
             f"ask for {steps.smallest:.10g} or more", "quantity",
+        )  # fmt: skip
+    if request.quantity > MOST_ORDERS * of.max_quantity:
+        raise Refusal(
+            422, f"quantity {request.quantity:.10g} is more than {MOST_ORDERS} orders of the venue's largest of "
+            f"{of.max_quantity:.10g}", f"ask for {MOST_ORDERS * of.max_quantity:.10g} or less", "quantity",
         )  # fmt: skip
     if abs(request.quantity - rounded) > 1e-6 * (steps.lot or 1.0):
         raise Refusal(
