@@ -2,6 +2,7 @@
 
 from tests.mutation.fault import Fault
 
+_FIT = "tests/learning/models/test_fitting.py tests/learning/models/test_walk_forward.py"
 _TRIAL_LEDGER = "tests/datasets/test_trial_ledger.py"
 _STORES = "tests/laws/test_stores.py -k sqlite"
 _DELIVERIES = "tests/data/stores/test_unions.py tests/data/files/test_deliveries.py"
@@ -28,7 +29,7 @@ FAULTS = [
         "datasets/model_store.py",
         "key[:24]",
         "key[:1]",
-        "tests/datasets/test_model_store.py tests/learning/models/test_fitting.py tests/learning/models/test_walk_forward.py",
+        "tests/datasets/test_model_store.py " + _FIT,
     ),
     Fault(
         "what a killed run left in the store",
@@ -181,7 +182,7 @@ FAULTS = [
         "learning/models/model_input.py",
         'how="left", validate',
         'how="inner", validate',
-        "tests/learning/models/test_walk_forward.py tests/pipelines/test_feature_engineering.py tests/pipelines/test_regimes.py",
+        _FEATURE_ENGINEERING + " tests/pipelines/test_regimes.py",
     ),
     Fault(
         "the cause of a record is the one after it",
