@@ -255,6 +255,13 @@ FAULTS = [
         _DATA_ENGINEERING,
     ),
     Fault(
+        "a symbol that has left is late",
+        "pipelines/data_engineering/quality_nodes.py",
+        "min(as_of_ms, ends_ms.get(one.key.symbol, as_of_ms))",
+        "as_of_ms",
+        _DATA_ENGINEERING,
+    ),
+    Fault(
         "faults within a life are forgiven",
         "data/quality/checked_bars.py",
         "rejected[is_fault], rules",
