@@ -213,6 +213,12 @@ def test_the_pages_on_luck_stress_and_trades_say_what_the_tables_say(tables: Rep
         assert words in twin
 
 
+def test_a_month_of_next_to_nothing_has_no_sign() -> None:
+    days = pd.date_range("2023-01-01", periods=3, tz="UTC")
+    texts = anatomy.monthly_figure(pd.Series([-1e-5, 0.0, 1e-5], index=days)).data[0].text
+    assert {text for row in texts for text in row} == {"0.0", ""}
+
+
 def test_sessions_are_told_by_their_dates(tables: ReportTables) -> None:
     """Friday's bar closes on Saturday at midnight, and all bars at one hour; what was seen here before is in words."""
     friday, monday = pd.Timestamp("2023-03-03", tz="UTC"), pd.Timestamp("2023-03-06", tz="UTC")
