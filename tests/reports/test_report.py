@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from plotly import graph_objects as go
 
-from tradewind.reports import anatomy, boards, performance, sequence, tear_sheet, text
+from tradewind.reports import anatomy, boards, html, masthead, performance, sequence, tear_sheet, text
 from tradewind.reports.html import render_html
 from tradewind.reports.index_page import PAGES, render_index
 from tradewind.reports.markdown import render_markdown
@@ -201,6 +201,7 @@ def test_numbers_are_written_for_people() -> None:
     assert text.percent(0.1234) == "12.3 %"
     assert text.percent(None) == text.percent(float("nan")) == text.number("x") == "–"
     assert text.number(1234.5, 0) == "1,234"
+    assert text.percent(-0.0002) == text.percent(-0.0) == "0.0 %" and text.percent(-0.0006) == "-0.1 %"
     assert text.day(pd.NaT) == "–"
 
 
@@ -210,6 +211,37 @@ def test_the_pages_on_luck_stress_and_trades_say_what_the_tables_say(tables: Rep
         assert words in page
     for words in ("moves twice as large", "fall of FTX", "Hansen's SPA", "break-even, bps a side", "profit factor"):
         assert words in twin
+
+
+def test_a_month_of_next_to_nothing_has_no_sign() -> None:
+    days = pd.date_range("2023-01-01", periods=3, tz="UTC")
+    texts = anatomy.monthly_figure(pd.Series([-1e-5, 0.0, 1e-5], index=days)).data[0].text
+    assert {text for row in texts for text in row} == {"0.0", ""}
+
+
+def test_sessions_are_told_by_their_dates(tables: ReportTables) -> None:
+    """Friday's bar closes on Saturday at midnight, and all bars at one hour; what was seen here before is in words."""
+    friday, monday = pd.Timestamp("2023-03-03", tz="UTC"), pd.Timestamp("2023-03-06", tz="UTC")
+    closes = {"SIM1": pd.DataFrame({"timestamp": [friday + pd.Timedelta(days=1), monday], "close": [1.0, 2.0]})}
+    universe = {"venue": "us_etf", "symbols": ["SIM1"], "timeframe": "1d", "calendar": "XNYS"}
+    told = replace(tables, closes=closes, settings=tables.settings | {"universe": universe})
+    assert "SIM1 on us_etf, 1d bars, 2023-03-03 to 2023-03-05" in masthead.title(told)
+    trades = pd.DataFrame({"symbol": "SIM1", "side": 1, "net": [0.1], "bars": 5, "is_open": False,
+                           "entry_time": [friday], "exit_time": [friday + pd.Timedelta(days=1)]})  # fmt: skip
+    (row,) = tear_sheet.extreme_rows(trades, best=True)
+    assert (row["entered"], row["exited"]) == ("2023-03-03", "2023-03-03")
+    (row,) = tear_sheet.extreme_rows(trades.assign(exit_time=friday + pd.Timedelta(hours=5)), best=True)
+    assert (row["entered"], row["exited"]) == ("2023-03-03 00:00", "2023-03-03 05:00")
+    assert list(tear_sheet.extreme_rows(trades.iloc[:0], best=True)) == []
+    conditions = tables.robustness["conditions"]
+    one = conditions[(conditions["by"] != "hour") | (conditions["group"] == "23")]
+    chosen = tables.verdict["strategy"]
+    assert html._hours(conditions, chosen) and not html._hours(one, chosen)
+
+
+def test_costs_that_nothing_breaks_even_at_are_told_by_the_largest_tried(tables: ReportTables) -> None:
+    told = replace(tables, verdict=tables.verdict | {"break_even_cost_multiple": None, "oracle_share": None})
+    assert ("Break-even costs", "> 5 x", "multiple of the assumed costs; no more was tried") in html._facts(told)
 
 
 def test_a_run_that_never_traded_has_a_report(tables: ReportTables) -> None:

@@ -100,7 +100,7 @@ def _stress_model(
         "leave_one_out": robustness.leave_one_out(under, targets, costs, account, execution),
         "conditions": robustness.conditions(account, market_return, under.calendar),
         # The dates mean nothing on a simulated market.
-        "stress": [] if market.universe.venue == "simulated" else robustness.stress_replays(account),
+        "stress": [] if market.universe.venue == "simulated" else robustness.stress_replays(account, under.calendar),
         "worlds": robustness.worse_worlds(under, targets, costs, seed, execution),
     }
 

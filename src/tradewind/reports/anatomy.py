@@ -36,7 +36,7 @@ def monthly_figure(daily: pd.Series) -> go.Figure:
     largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
     yearly = (1 + daily.fillna(0.0)).groupby(daily.index.year).prod() - 1
     values = np.column_stack([values, 100 * yearly.reindex(table.index).to_numpy(dtype=np.float64)])
-    texts = [["" if np.isnan(value) else f"{value:.1f}" for value in row] for row in values]
+    texts = [["" if np.isnan(value) else f"{round(value, 1) + 0.0:.1f}" for value in row] for row in values]
     figure = go.Figure(
         go.Heatmap(
             z=values, x=[*MONTHS, "year"], y=[str(year) for year in table.index], text=texts, texttemplate="%{text}",

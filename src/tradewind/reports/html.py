@@ -117,7 +117,7 @@ def _trades(tables: ReportTables, chosen: str) -> dict[str, Any]:
         "trades": table(text.trade_rows(anatomy.trade_rows(trades))),
         "exits": table(text.exit_rows(trades)),
         "market": text.market_sentence(anatomy.market_share(walk_forward, chosen, calendar.days_per_year)),
-        "by_hour": div(anatomy.hour_figure(robustness["conditions"], chosen)),
+        "by_hour": _hours(robustness["conditions"], chosen),
         "by_regime": table(text.condition_rows(robustness, chosen, "regime")),
         "groups": table(text.group_rows(tables)),
     }
@@ -273,9 +273,17 @@ def _facts(tables: ReportTables) -> list[tuple[str, str, str]]:
         facts.append(("Share of the oracle", text.percent(verdict["oracle_share"], 0), meaning))
     else:
         multiple = verdict.get("break_even_cost_multiple")
-        shown = f"{text.number(multiple, 1)} x" if multiple is not None else "beyond all tried"
-        facts.append(("Break-even costs", shown, "multiple of the assumed costs"))
+        tried = float(tables.cost_sensitivity["cost_multiple"].max())
+        shown = f"{text.number(multiple, 1)} x" if multiple is not None else f"> {tried:g} x"
+        meaning = "multiple of the assumed costs" + ("" if multiple is not None else "; no more was tried")
+        facts.append(("Break-even costs", shown, meaning))
     return facts
+
+
+def _hours(conditions: Any, chosen: str) -> str:
+    """The figure of the hours; none where all bars close at one, as those of sessions do."""
+    hours = _with(_with(conditions, "strategy", chosen), "by", "hour")
+    return div(anatomy.hour_figure(conditions, chosen)) if len(hours) > 1 else ""
 
 
 def _of(rows: Any, model: Any) -> Any:

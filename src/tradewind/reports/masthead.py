@@ -6,7 +6,7 @@ import pandas as pd
 
 from tradewind.market.universe import Universe
 from tradewind.reports.tables import ReportTables
-from tradewind.reports.text import day
+from tradewind.reports.text import closing_day, day
 
 SIMULATED = "simulated"
 
@@ -24,7 +24,9 @@ def title(tables: ReportTables) -> str:
     first = min((bars["timestamp"].iloc[0] for bars in tables.closes.values() if len(bars)), default=pd.NaT)
     last = max((bars["timestamp"].iloc[-1] for bars in tables.closes.values() if len(bars)), default=pd.NaT)
     where = "" if universe["venue"] == SIMULATED else f" on {universe['venue']}"
-    return f"{named}{where}, {universe['timeframe']} bars, {day(first)} to {day(last)}"
+    # A session's bar closes at the midnight after it, which for Friday's is on Saturday.
+    shown = day if Universe.model_validate(universe).trading_calendar.is_continuous else closing_day
+    return f"{named}{where}, {universe['timeframe']} bars, {shown(first)} to {shown(last)}"
 
 
 def facts(tables: ReportTables) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from tradewind.market.parts import SymbolRows
 from tradewind.metrics.tails import expected_shortfall, value_at_risk
 from tradewind.reports.palette import BLACK, BLUE, GREY, SHOWN_SYMBOLS, VERMILION, WHITE, style
 from tradewind.reports.performance import label
-from tradewind.reports.text import day, number, percent
+from tradewind.reports.text import closing_day, day, number, percent
 
 DEEPEST, EXTREMES, SHOWN_TRADES, CONTEXT_BARS = 5, 5, 30, 20
 SHOWN_CLOSES = 700
@@ -98,16 +98,17 @@ def risk_rows(daily: pd.DataFrame, strategies: list[str]) -> Iterator[dict[str, 
 
 
 def extreme_rows(trades: pd.DataFrame, best: bool) -> Iterator[dict[str, str]]:
-    """The best or the worst closed trades as text."""
+    """The best or the worst closed trades as text; bars of days, which open and close at midnight, by their date."""
     closed = trades[~trades["is_open"]] if "is_open" in trades else trades
+    by_day = bool((closed[["entry_time", "exit_time"]].stack().dt.strftime("%H%M") == "0000").all())
     for row in closed.sort_values("net", ascending=not best).head(EXTREMES).to_dict("records"):
         yield {
             "best" if best else "worst": row["symbol"],
             "side": "long" if row["side"] > 0 else "short",
             "net": percent(row["net"], 2),
             "bars": number(row["bars"], 0),
-            "entered": f"{row['entry_time']:%Y-%m-%d %H:%M}",
-            "exited": f"{row['exit_time']:%Y-%m-%d %H:%M}",
+            "entered": day(row["entry_time"]) if by_day else f"{row['entry_time']:%Y-%m-%d %H:%M}",
+            "exited": closing_day(row["exit_time"]) if by_day else f"{row['exit_time']:%Y-%m-%d %H:%M}",
         }
 
 

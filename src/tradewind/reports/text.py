@@ -28,7 +28,7 @@ COVERAGE = {
 
 def percent(value: Any, digits: int = 1) -> str:
     """12.3 %, or a dash where there is no number."""
-    return f"{value:.{digits}%}".replace("%", " %") if _is_number(value) else "–"
+    return f"{round(value, digits + 2) + 0.0:.{digits}%}".replace("%", " %") if _is_number(value) else "–"  # no -0.0 %
 
 
 def number(value: Any, digits: int = 2) -> str:
@@ -63,6 +63,11 @@ def _is_number(value: Any) -> bool:
 def day(instant: Any) -> str:
     """2024-01-31, or a dash."""
     return "–" if pd.isna(instant) else f"{pd.Timestamp(instant):%Y-%m-%d}"
+
+
+def closing_day(instant: Any) -> str:
+    """The day of a bar that closes at `instant`, which may be the midnight after it, or a dash."""
+    return day(instant if pd.isna(instant) else pd.Timestamp(instant) - pd.Timedelta(1, "ms"))
 
 
 def how_chosen(verdict: dict[str, Any]) -> str:

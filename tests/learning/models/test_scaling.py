@@ -16,6 +16,9 @@ def test_probabilities_are_raised_to_the_slope_and_both_moves_get_the_offset() -
     assert found[1] == pytest.approx([0.0, 1.0, 0.0], abs=1e-12)
     assert found[2] == pytest.approx([0.1, 0.0, 0.9], abs=1e-12)
     assert ProbabilityScaling().apply(given) == pytest.approx(given, abs=1e-11)
+    # What is silenced holds no certainty: a probability of 0 counts as 1e-12, which to the power of 0.05 is a quarter.
+    silent = ProbabilityScaling(slope=0.05).apply(np.array([[0.0, 1.0, 0.0]]))
+    assert silent[0] == pytest.approx(np.array([10**-0.6, 1.0, 10**-0.6]) / (1 + 2 * 10**-0.6))
 
 
 def test_what_is_said_twice_as_boldly_is_halved() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.depth import deep
 from tests.mounts import mounted
 from tests.operations.bundles import bundle_files
 from tradewind.console import main as console
@@ -112,7 +113,7 @@ def test_what_was_kept_comes_back_elsewhere(project: Path, key: Key, tmp_path: P
         assert journal.append([Entry("intent", {})], 21)[0].seq == 21
 
 
-@pytest.mark.parametrize("place", ["a mount", "a link"])
+@pytest.mark.parametrize("place", ["a link", deep("a mount")])
 def test_a_backup_is_restored_where_data_is_another_disk(project: Path, key: Key, tmp_path: Path, place: str) -> None:
     """What is unpacked in the project's folder cannot be renamed onto the disk of its data; the link stays one."""
     path = make_backup(project, PLAN, key, tmp_path / "backups").path

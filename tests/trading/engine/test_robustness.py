@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.trading.engine.test_orders import random_history
+from tradewind.market.calendars import Calendar
 from tradewind.trading.engine import robustness
 from tradewind.trading.engine.backtest import History
 from tradewind.trading.engine.portfolio import Market, portfolio_account
@@ -88,6 +89,15 @@ def test_only_crashes_that_were_lived_through_are_replayed() -> None:
     inside = account[(account["timestamp"] > rows[0]["from"]) & (account["timestamp"] <= rows[0]["to"])]
     assert rows[0]["total_return"] == pytest.approx(np.prod(1 + inside["net"]) - 1)
     assert 0 <= rows[0]["max_drawdown"] < 1
+    assert robustness.stress_replays(account, Calendar.of("1h", "24/7")) == rows
+    assert robustness.stress_replays(account, Calendar.of("1h", "XNYS")) == []  # what broke coins alone
+
+
+def test_a_crash_of_all_markets_is_replayed_on_sessions() -> None:
+    days = pd.date_range("2020-01-01", "2020-12-31", tz="UTC")
+    account = pd.DataFrame({"timestamp": days, "net": 0.001, "exposure": 1.0})
+    (row,) = robustness.stress_replays(account, Calendar.of("1d", "XNYS"))
+    assert row["event"] == "crash of March 2020"
 
 
 def test_worse_worlds_are_worse_for_who_knows() -> None:

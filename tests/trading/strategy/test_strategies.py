@@ -88,3 +88,12 @@ def test_the_readmes_strategy_works_as_shown(chunk: Chunk, tmp_path: Path) -> No
     module.write_text((PROJECT / "src/tradewind/trading/strategy/own.py").read_text() + shown)
     found = runpy.run_path(str(module))["follow_the_day"]
     assert found.name == "follow_the_day" and set(np.unique(found.direction(chunk, BARS_PER_DAY))) <= {-1.0, 0.0, 1.0}
+
+
+@pytest.mark.parametrize(("bars_per_day", "lag"), [(24.0, 24), (6.0, 6), (1.0, 2), (1 / 7, 2)])
+def test_mean_reversion_is_never_the_reversal_of_one_bar(chunk: Chunk, bars_per_day: float, lag: int) -> None:
+    """On daily bars the two baselines were one, and a report showed it twice."""
+    reversion = baselines.DIRECTIONS["mean_reversion"]
+    found = reversion.direction(chunk, bars_per_day)
+    np.testing.assert_array_equal(found, -sign_of_change(chunk, lag))
+    assert not np.array_equal(found, baselines.DIRECTIONS["last_bar_reversal"].direction(chunk, bars_per_day))

@@ -90,8 +90,13 @@ def describe_quality(
     examined = {partition: call() for partition, call in lazily(_examined, work, compute).items()}
     newest_ms = max(one.last_ms for one in examined.values())
     as_of_ms = newest_ms if rules.as_of == "latest" else int(clock.now().timestamp() * 1000)
+    ends_ms = universe.ends_ms  # a symbol that has left is as new as it can be
     rows, scores = zip(
-        *(score(one, as_of_ms, rules, universe.trading_calendar) for one in examined.values()), strict=True
+        *(
+            score(one, min(as_of_ms, ends_ms.get(one.key.symbol, as_of_ms)), rules, universe.trading_calendar)
+            for one in examined.values()
+        ),
+        strict=True,
     )
 
     def joined(name: str) -> pd.DataFrame:

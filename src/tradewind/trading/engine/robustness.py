@@ -25,6 +25,7 @@ STRESS_DAYS = {
     "ban of May 2021": ("2021-05-19", 3, 10),
     "fall of FTX": ("2022-11-08", 3, 10),
 }
+OF_ALL_MARKETS = ("crash of March 2020",)
 
 
 def summary(account: pd.DataFrame, calendar: Calendar) -> dict[str, float]:
@@ -201,10 +202,17 @@ def conditions(
     return rows
 
 
-def stress_replays(account: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return and deepest drawdown around the days of `STRESS_DAYS` that the account covers."""
+def stress_replays(account: pd.DataFrame, calendar: Calendar | None = None) -> list[dict[str, Any]]:
+    """Return and deepest drawdown around the days of `STRESS_DAYS` that the account covers.
+
+    Args:
+        account: of one strategy, a row a bar.
+        calendar: of the market; one that closes is no market of coins, and has the days of all markets alone.
+    """
     rows = []
     for name, (day, before, after) in STRESS_DAYS.items():
+        if calendar is not None and not calendar.is_continuous and name not in OF_ALL_MARKETS:
+            continue
         start = pd.Timestamp(day, tz="UTC") - pd.Timedelta(days=before)
         end = pd.Timestamp(day, tz="UTC") + pd.Timedelta(days=after)
         part = account[(account["timestamp"] > start) & (account["timestamp"] <= end)]

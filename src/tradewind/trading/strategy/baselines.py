@@ -15,8 +15,8 @@ from tradewind.trading.strategy.spec import Features, Floats, Strategy, sign_of_
 MOMENTUM_DAYS, REVERSION_DAYS = 7.0, 1.0
 
 
-def _bars(days: float, bars_per_day: float) -> int:
-    return max(round(days * bars_per_day), 1)
+def _bars(days: float, bars_per_day: float, least: int = 1) -> int:
+    return max(round(days * bars_per_day), least)
 
 
 @strategy(is_sized=False, family="baseline")
@@ -31,10 +31,10 @@ def time_series_momentum(bars: Chunk, features: Features, bars_per_day: float) -
     return sign_of_change(bars, _bars(MOMENTUM_DAYS, bars_per_day))
 
 
-@strategy(lookback=lambda bars_per_day: _bars(REVERSION_DAYS, bars_per_day), family="baseline")
+@strategy(lookback=lambda bars_per_day: _bars(REVERSION_DAYS, bars_per_day, 2), family="baseline")
 def mean_reversion(bars: Chunk, features: Features, bars_per_day: float) -> Floats:
-    """Against the last day's return (Lehmann 1990)."""
-    return -sign_of_change(bars, _bars(REVERSION_DAYS, bars_per_day))
+    """Against the last day's return (Lehmann 1990), or that of two bars: against one is `last_bar_reversal`."""
+    return -sign_of_change(bars, _bars(REVERSION_DAYS, bars_per_day, 2))
 
 
 @strategy(lookback=1, family="baseline")
