@@ -11,6 +11,7 @@ from kedro.framework.startup import ProjectMetadata, bootstrap_project
 
 from tradewind.cli.paper import paper
 from tradewind.live.desk import DeskOptions, Plan
+from tradewind.service_command import FAILED, PERSON_NEEDED
 from tradewind.settings import PROJECT
 
 SYMBOLS = ("--exchange", "binance", "--symbols", "BTCUSDT ETHUSDT")
@@ -49,6 +50,25 @@ def test_the_command_of_the_documents_opens_an_account_on_the_test_network(plans
     assert broker is not None and (broker.network, broker.real_money) == ("testnet", False)
     assert keys is not None and keys.api_secret.get_secret_value() == SECRET and SECRET not in repr(plan)
     assert plan.setup.execution.capital == 1000 and plan.rules.limits.max_data_age_s == 90
+
+
+def test_a_run_is_gone_on_with_after_an_update_if_one_says_so(
+    plans: list[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[DeskOptions]()
+
+    async def run_desk(plan: Plan, options: DeskOptions, say: Any) -> dict[str, str]:
+        told.append(options)
+        return {"failure": "the disk is full"}
+
+    monkeypatch.setattr("tradewind.live.desk.run_desk", run_desk)
+    project: ProjectMetadata = bootstrap_project(PROJECT)
+    words = ["--exchange", "binance", "--symbols", "BTCUSDT", "--updated", "--seconds", "60"]
+    done = CliRunner().invoke(paper, [*words, "--params", "paper.model=none"], obj=project)
+    assert told == [DeskOptions("binance", 60.0, updated=True)]
+    assert done.exit_code == FAILED and "the disk is full" in done.output, "which a restart may find mended"
+    both = CliRunner().invoke(paper, ["--updated", "--new-run", "--params", "paper.model=none"], obj=project)
+    assert both.exit_code == PERSON_NEEDED and "give one of the two" in both.output
 
 
 def test_without_a_broker_there_are_no_keys(plans: list[Plan]) -> None:

@@ -43,6 +43,8 @@ RUN_BY = {
         "datasets/test_side_folder.py::test_only_the_series_asked_for_are_read",
     r"kedro paper --exchange binance .*paper\.broker\.network=testnet.*":
         "cli/test_paper_broker.py::test_the_command_of_the_documents_opens_an_account_on_the_test_network",
+    r"kedro paper --exchange binance --updated .*":
+        "cli/test_paper_broker.py::test_a_run_is_gone_on_with_after_an_update_if_one_says_so",
     r"kedro simulate-market .*": "end_to_end/test_commands.py::test_the_doctor_and_the_simulator_answer",
     r"kedro run --pipelines deployment": HOUR,
     r"kedro retrain --env exchange( --history)?":

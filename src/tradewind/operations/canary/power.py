@@ -62,7 +62,8 @@ def in_words(half: float, most: float, max_days: float) -> str:
     """What a person who begins the trial should know, of two numbers of days; empty where nothing is known.
 
     Args:
-        half, most: half and nine tenths of trials promote within so many.
+        half: of the trials promote within so many days.
+        most: nine tenths do.
         max_days: after which a service ends a trial, if it was not started with another number.
     """
     if np.isnan(half):
