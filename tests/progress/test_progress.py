@@ -33,7 +33,7 @@ class Told(Lines):
         self.lines: list[str] = []
 
     def _say(self, line: str) -> None:
-        self.last_said = time.monotonic()
+        self.last_shown = time.monotonic()
         self.lines.append(line)
 
 
