@@ -52,7 +52,7 @@ def ensemble_criteria(
             _moments(daily[ensemble], daily[best]), statistics.mean_block_days, statistics.n_resamples,
             np.random.default_rng(seed),
         )  # fmt: skip
-        beside = {
+        references = {
             other: float(share(_moments(daily[other], daily[best]).sum(axis=0)))
             for other in (HOLDING, baselines.RANDOM, baselines.ORACLE)
             if other in daily
@@ -62,8 +62,8 @@ def ensemble_criteria(
             f"ensemble's {name} over that of {best}, the best model", "ratio",
             rules.ensemble_return if name == "return" else rules.ensemble_sharpe,
             _measured(share(_moments(daily[ensemble], daily[best]).sum(axis=0)), share(drawn), statistics),
-            (HOLDING, beside.get(HOLDING, nothing)), beside.get(baselines.RANDOM, nothing),
-            limit=beside.get(baselines.ORACLE, nothing),
+            (HOLDING, references.get(HOLDING, nothing)), references.get(baselines.RANDOM, nothing),
+            limit=references.get(baselines.ORACLE, nothing),
         )  # fmt: skip
 
 
