@@ -112,7 +112,7 @@ def _who(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the run")
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line)  # noqa: T201
 
 
@@ -120,7 +120,7 @@ def _halt(options: argparse.Namespace) -> None:
     if not options.folder.is_dir():
         raise BadParameters(f"there is no run in {options.folder}: name its folder with --folder")
     path = write_halt_file(options.folder, f"{options.who}: {options.reason}")
-    _say(f"{path} is there: no order leaves. `tradewind resume` lifts it")
+    _print(f"{path} is there: no order leaves. `tradewind resume` lifts it")
 
 
 def _ask(folder: Path, path: str, body: dict[str, str] | None = None) -> dict[str, object]:
@@ -151,12 +151,12 @@ def _order(options: argparse.Namespace) -> None:
     if options.action == "override":
         body |= {"code": options.code, "minutes": str(options.minutes)}
     found = _ask(options.folder, "control", body)
-    _say(f"{found['state']}{' paused' if found['paused'] else ''}: {found['reason']}")
+    _print(f"{found['state']}{' paused' if found['paused'] else ''}: {found['reason']}")
 
 
 def _status(options: argparse.Namespace) -> None:
     for name, value in _ask(options.folder, "v1/state").items():
-        _say(f"{name:<12} {json.dumps(value)}")
+        _print(f"{name:<12} {json.dumps(value)}")
 
 
 def _verify(options: argparse.Namespace) -> None:
@@ -165,8 +165,8 @@ def _verify(options: argparse.Namespace) -> None:
     path = options.folder / "journal.jsonl" if options.folder.is_dir() else options.folder
     found = verify(path, options.anchors)
     torn = f"; {found.torn_bytes} bytes of an unfinished record at its end" if found.torn_bytes else ""
-    _say(f"{path}: {found.records} records, each as it was written; {found.anchors} anchors met{torn}")
-    _say(f"head {found.records} {found.hash}")
+    _print(f"{path}: {found.records} records, each as it was written; {found.anchors} anchors met{torn}")
+    _print(f"head {found.records} {found.hash}")
 
 
 def _show(options: argparse.Namespace) -> None:
@@ -174,7 +174,7 @@ def _show(options: argparse.Namespace) -> None:
 
     for one in read(options.folder / "journal.jsonl", options.after):
         if options.kind in ("", one.kind):
-            _say(f"{one.seq:>7} <- {one.cause:<7} {one.kind:<14} {json.dumps(one.body)[:400]}")
+            _print(f"{one.seq:>7} <- {one.cause:<7} {one.kind:<14} {json.dumps(one.body)[:400]}")
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -184,7 +184,7 @@ def _export(options: argparse.Namespace) -> None:
 
     chosen = [one for one in read(options.folder / "journal.jsonl", options.after) if options.kind in ("", one.kind)]
     write_bytes(options.output, b"".join(canonical(one._asdict()) + b"\n" for one in chosen))
-    _say(f"{len(chosen)} records written to {options.output}")
+    _print(f"{len(chosen)} records written to {options.output}")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def _claim(folder: Path, descriptor: int, purpose: str) -> None:
 def _by(content: bytes) -> str:
     """Who has the lock, as the file says it."""
     try:
-        told = json.loads(content)
-        return f"by process {int(told['pid'])} since {str(told['since'])[:40]} ({str(told['purpose'])[:200]})"
+        holder = json.loads(content)
+        return f"by process {int(holder['pid'])} since {str(holder['since'])[:40]} ({str(holder['purpose'])[:200]})"
     except (ValueError, KeyError, TypeError):
         return "by a process that has only just begun"

@@ -54,8 +54,8 @@ class ParameterHooks:
                 "say --params=universe.symbols=..."
             )
         if is_left_to_store(parameters["universe"]):
-            told = {**parameters, "universe": _universe_of_store(context)}
-            context.config_loader["parameters"] = with_bar_counts(told)
+            whole = {**parameters, "universe": _universe_of_store(context)}
+            context.config_loader["parameters"] = with_bar_counts(whole)
         choose(parameters["models"], AGENTS)
 
     @hook_impl(tryfirst=True)
@@ -140,7 +140,7 @@ def _universe_of_store(context: KedroContext) -> dict[str, Any]:
     Raises:
         BadParameters: `source_bars` is no store, or what it holds does not settle the question.
     """
-    from tradewind.datasets.stored_universe import told_by_store
+    from tradewind.datasets.stored_universe import universe_of_store
 
     entry, loader = context.config_loader["catalog"]["source_bars"], context.config_loader
     if "store" not in entry:
@@ -150,7 +150,7 @@ def _universe_of_store(context: KedroContext) -> dict[str, Any]:
     store = dict(entry["store"])
     if isinstance(store.get("credentials"), str):
         store["credentials"] = loader["credentials"][store["credentials"]]
-    return told_by_store(loader["parameters"]["universe"], store, context.project_path)
+    return universe_of_store(loader["parameters"]["universe"], store, context.project_path)
 
 
 def refuse_moved_blocks(parameters: Mapping[str, Any]) -> None:

@@ -90,15 +90,15 @@ def faults(error: ValidationError, before: str = "", show_values: bool = True) -
         before: the path of the block, put before each key.
         show_values: whether values may be shown; not where one may be a secret.
     """
-    told = []
+    found = []
     for fault in error.errors(include_url=False, include_context=False):
         places = [one for one in fault["loc"] if one != "[key]"]  # pydantic's word for a key of a mapping
         key = ".".join(map(str, (*filter(None, [before]), *places)))
         what = in_plain_words(fault["msg"])
         is_there = fault["type"] != "missing" and not isinstance(fault["input"], Mapping)
         value = f", found {fault['input']!r}" if show_values and is_there else ""
-        told.append(f"{key}: {what}{value}" if key else f"{what}{value}")
-    return "; ".join(told)
+        found.append(f"{key}: {what}{value}" if key else f"{what}{value}")
+    return "; ".join(found)
 
 
 def in_plain_words(message: str) -> str:

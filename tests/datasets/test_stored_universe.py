@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tradewind.data.files.bar_key import BarKey
-from tradewind.datasets.stored_universe import complete, run_command, told_by_store
+from tradewind.datasets.stored_universe import complete, run_command, universe_of_store
 from tradewind.errors import BadParameters
 
 OPEN = {"venue": None, "symbols": None, "timeframe": None, "side_series": []}
@@ -56,4 +56,4 @@ def test_a_choice_settles_it() -> None:
 
 def test_the_stores_path_is_the_projects(tmp_path: Path) -> None:
     with pytest.raises(BadParameters, match="bars.sqlite holds nothing"):
-        told_by_store(OPEN, {"kind": "sqlite", "path": "bars.sqlite"}, tmp_path)
+        universe_of_store(OPEN, {"kind": "sqlite", "path": "bars.sqlite"}, tmp_path)

@@ -358,8 +358,8 @@ FAULTS = [
     Fault(
         "an agent sees up for down",
         "adaptive/rl/deciding.py",
-        "np.array([said[2] - said[0]])",
-        "np.array([said[0] - said[2]])",
+        "np.array([values[2] - values[0]])",
+        "np.array([values[0] - values[2]])",
         _AGENTS,
     ),
     Fault(

@@ -99,7 +99,7 @@ def test_the_best_model_is_refitted_by_its_own_procedure_and_served_in_developme
     last = read_decisions(registry.read(1)[DECISIONS])
     assert set(last) == set(TERMS.universe.symbols) and np.isfinite(last["SIM2"].p_up)
     assert registry.load(1).decider().from_bytes(registry.read(1)[STATE]).assembly.done_ms == last["SIM1"].timestamp
-    assert set(registry.load(1).regimes().said) == set(TERMS.universe.symbols)
+    assert set(registry.load(1).regimes().latest) == set(TERMS.universe.symbols)
     again = build("lightgbm", tmp_path)
     assert again.load(2).spec.parameters["max_depth"] == 2 and again.load(2).spec.evidence.verdict == "none"
     assert again.roles("development") == Roles(2, None, 1) and again.roles("production") == Roles()

@@ -32,8 +32,8 @@ class Told(Lines):
         super().__init__()
         self.lines: list[str] = []
 
-    def _say(self, line: str) -> None:
-        self.last_said = time.monotonic()
+    def _show(self, line: str) -> None:
+        self.last_shown = time.monotonic()
         self.lines.append(line)
 
 

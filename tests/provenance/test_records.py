@@ -7,7 +7,7 @@ import pytest
 
 from tradewind.errors import BadData
 from tradewind.parameters import Parameters
-from tradewind.provenance.records import Origin, Record, Records, differences, flat, told_differences
+from tradewind.provenance.records import Origin, Record, Records, describe_differences, differences, flat
 
 
 class Window(Parameters):
@@ -65,4 +65,4 @@ def test_differences_name_sources_first_then_parameters_then_code() -> None:
         "source source: seed was 7, is 8", "parameter more was not set, is [1]", "parameter window.bars was 24, is 8",
         "the code in market changed",
     ]  # fmt: skip
-    assert told_differences(ORIGIN, new).endswith("is 8, and 1 more")
+    assert describe_differences(ORIGIN, new).endswith("is 8, and 1 more")

@@ -378,7 +378,7 @@ def test_listeners_that_do_not_keep_up_lose_the_oldest_events_and_are_told() -> 
         task = asyncio.create_task(anext(events))  # type: ignore[arg-type]
         await asyncio.sleep(0)
         for number in range(KEPT + 10):
-            telemetry.tell({"kind": "forecast", "number": number})
+            telemetry.publish({"kind": "forecast", "number": number})
         await asyncio.sleep(0.05)  # told in the loop's own turn
         got += [await task, await anext(events)]
         telemetry.end()

@@ -42,7 +42,7 @@ def receive(notify: Path, host: str, port: int) -> None:
     notifier = _notifier(notify)
     listener = listen(notifier, host, port)
     click.echo(f"alarms are taken at http://{host}:{listener.port}/alerts")
-    _until_told(lambda: None)
+    _until_signal(lambda: None)
     listener.close()
     _end(notifier)
 
@@ -61,7 +61,7 @@ def watch(notify: Path, host: str, port: int, silence_s: float) -> None:
     watcher = Watcher(notifier, silence_s)
     listener = Listener("/alive", watcher.hear, host, port)
     click.echo(f"the switch is heard at http://{host}:{listener.port}/alive; alarm after {silence_s:g} s of silence")
-    _until_told(watcher.look)
+    _until_signal(watcher.look)
     listener.close()
     _end(notifier)
 
@@ -104,7 +104,7 @@ def _notifier(path: Path) -> Any:
     return Notifier(read_notify_rules(path))
 
 
-def _until_told(look: Callable[[], Any], every_s: float = 0.5) -> None:
+def _until_signal(look: Callable[[], Any], every_s: float = 0.5) -> None:
     """Look again and again until a signal comes."""
     stop = threading.Event()
     for one in (signal.SIGINT, signal.SIGTERM):

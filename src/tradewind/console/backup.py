@@ -64,8 +64,8 @@ def backup(target: str, plan: Path, key: Path | None, project: Path, keep: int |
         made = make_backup(project, read, _key(plan, key), Path(target), keep)
         where, size = str(made.path), made.path.stat().st_size
     click.echo(f"{where}: {size} bytes")
-    for name, said in made.contents["parts"].items():
-        click.echo(f"  {name:<12} {said['path']} {_state(said)}")
+    for name, facts in made.contents["parts"].items():
+        click.echo(f"  {name:<12} {facts['path']} {_state(facts)}")
     for name in made.absent:
         click.echo(f"  {name:<12} is not there and was left out")
 
@@ -105,7 +105,7 @@ def restore(
     click.echo(f"restored from {done.contents['at']}")
 
 
-def _state(said: dict[str, Any]) -> str:
-    if "head" in said:
-        return f"head {said['head'][0]} {said['head'][1]}"
-    return f"registry {said['registry']}" if "registry" in said else ""
+def _state(facts: dict[str, Any]) -> str:
+    if "head" in facts:
+        return f"head {facts['head'][0]} {facts['head'][1]}"
+    return f"registry {facts['registry']}" if "registry" in facts else ""

@@ -46,7 +46,7 @@ def serve(canary_share: float, canary_days: float, registry: Path, **settings: A
     rules = CanaryRules(share=canary_share, max_days=canary_days)
     typed = ServingSettings(registry=registry, canary=rules, **settings)
 
-    def told(ports: Ports) -> None:
+    def show_ports(ports: Ports) -> None:
         click.echo(f"REST    http://{typed.host}:{ports.rest}/docs")
         click.echo(f"gRPC    {typed.host}:{ports.grpc}")
         click.echo(f"metrics http://{typed.host}:{ports.metrics}/metrics")
@@ -55,7 +55,7 @@ def serve(canary_share: float, canary_days: float, registry: Path, **settings: A
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         for one in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(one, stop.set)
-        await serve_until(stop, typed, told)
+        await serve_until(stop, typed, show_ports)
 
     import uvloop
 

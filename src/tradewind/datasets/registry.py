@@ -50,8 +50,8 @@ class RegistryDataset(AbstractDataset[dict[str, bytes], Any]):
         if present is None or (_moving[-1] and present != version.version):
             reason = Reason("deployment", "the newest bundle is served in development")
             registry.move("development", "champion", version.version, present, reason)
-        told = "%s is registered in %s (verdict: %s)"
-        logger.info(told, version.label, self._path, version.verdict, extra={"lasting": True})
+        message = "%s is registered in %s (verdict: %s)"
+        logger.info(message, version.label, self._path, version.verdict, extra={"lasting": True})
 
     def _exists(self) -> bool:
         return self._path.is_dir()

@@ -141,8 +141,8 @@ class SimulatedMarketDataset(AbstractDataset[None, Any]):
     def _ensure_file(self) -> None:
         meta = _read_meta(self._filepath) if self._filepath.exists() else None
         if meta is not None and meta.get("origin") != "catalog":
-            told = "%s is read as it is: it was not made from the catalog"
-            logger.info(told, self._filepath.name, extra={"lasting": True})
+            message = "%s is read as it is: it was not made from the catalog"
+            logger.info(message, self._filepath.name, extra={"lasting": True})
             return
         if meta is None or meta.get("specification") != self._spec.model_dump_json():
             logger.info(

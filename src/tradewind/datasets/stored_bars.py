@@ -71,8 +71,8 @@ class StoredBarsDataset(AbstractDataset[Mapping[str, Any], dict[str, Loader]]):
         with self._store.store() as store:
             keys = [key for key in store.keys() if key.symbol in universe.symbols]  # noqa: SIM118 - no mapping
             months = {str(key): sorted(store.fingerprints(key).items()) for key in keys}
-        told = {name: [(month, one.rows, one.hash_sum) for month, one in found] for name, found in months.items()}
-        return {name: hashlib.sha256(repr(one).encode()).hexdigest()[:16] for name, one in told.items()}
+        contents = {name: [(month, one.rows, one.hash_sum) for month, one in found] for name, found in months.items()}
+        return {name: hashlib.sha256(repr(one).encode()).hexdigest()[:16] for name, one in contents.items()}
 
     def save(self, data: Mapping[str, pd.DataFrame | Loader]) -> None:
         """Add the rows of every partition as a delivery; rows that are stored already change nothing.

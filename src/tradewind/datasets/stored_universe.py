@@ -9,7 +9,7 @@ from tradewind.datasets.connection import Connection
 from tradewind.errors import BadParameters
 
 
-def told_by_store(universe: Mapping[str, Any], store: Mapping[str, Any], project: Path) -> dict[str, Any]:
+def universe_of_store(universe: Mapping[str, Any], store: Mapping[str, Any], project: Path) -> dict[str, Any]:
     """`params:universe` with what it leaves open filled in from the store's bars.
 
     Args:

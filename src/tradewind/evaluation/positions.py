@@ -72,12 +72,12 @@ def make_positions(
         _require_own_fold(table, folds)
     without_model = _baseline_targets(market)
     origins = {name: Origin.of(table) for name, table in (by_model | by_agent).items()}
-    said_by = {model: SymbolRows(table) for model, table in by_model.items()}
+    forecasts_by = {model: SymbolRows(table) for model, table in by_model.items()}
     held_by = {name: SymbolRows(table) for name, table in (by_agent | {baselines.ORACLE: oracle}).items()}
     tables: dict[str, list[pd.DataFrame]] = {}
     for symbol, (bars, _) in market.histories.items():
         tested = is_tested(bars, folds)
-        targets = {model: model_targets(market, symbol, rows[symbol]) for model, rows in said_by.items()}
+        targets = {model: model_targets(market, symbol, rows[symbol]) for model, rows in forecasts_by.items()}
         held = {name: rows[symbol] for name, rows in held_by.items() if symbol in rows}
         targets |= {name: _on_bars(rows, bars) for name, rows in held.items() if name != baselines.ORACLE}
         targets |= without_model[symbol]

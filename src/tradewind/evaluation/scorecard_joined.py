@@ -52,7 +52,7 @@ def ensemble_criteria(
             _moments(daily[ensemble], daily[best]), statistics.mean_block_days, statistics.n_resamples,
             np.random.default_rng(seed),
         )  # fmt: skip
-        beside = {
+        references = {
             other: float(share(_moments(daily[other], daily[best]).sum(axis=0)))
             for other in (HOLDING, baselines.RANDOM, baselines.ORACLE)
             if other in daily
@@ -62,8 +62,8 @@ def ensemble_criteria(
             f"ensemble's {name} over that of {best}, the best model", "ratio",
             rules.ensemble_return if name == "return" else rules.ensemble_sharpe,
             _measured(share(_moments(daily[ensemble], daily[best]).sum(axis=0)), share(drawn), statistics),
-            (HOLDING, beside.get(HOLDING, nothing)), beside.get(baselines.RANDOM, nothing),
-            limit=beside.get(baselines.ORACLE, nothing),
+            (HOLDING, references.get(HOLDING, nothing)), references.get(baselines.RANDOM, nothing),
+            limit=references.get(baselines.ORACLE, nothing),
         )  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def regime_criterion(
     Returns:
         None where the regimes stage was never run, or too few bars lie before the folds.
     """
-    right, known, came, day = [], [], [], []
+    right, announced, came, day = [], [], [], []
     for symbol, (bars, _) in market.histories.items():
         before = int((bars["timestamp"] < tested["test_start"].min()).sum())
         judge = RegimePlan(model="persistence").unfitted(seed)
@@ -129,18 +129,18 @@ def regime_criterion(
         ahead = regimes_ahead(judge.fit(history.rows(0, before)), history)
         table = bars[["timestamp"]].merge(regimes[partition](), on="timestamp", how="left")
         columns = [f"p_{name}" for name in ("trending", "ranging", "volatile", "unknown")]
-        said = table[columns].fillna({"p_unknown": 1.0}).fillna(0.0).to_numpy().argmax(axis=1)
+        likeliest = table[columns].fillna({"p_unknown": 1.0}).fillna(0.0).to_numpy().argmax(axis=1)
         inside = is_tested(bars, tested) & (ahead >= 0)
-        right.append((said == ahead)[inside])
+        right.append((likeliest == ahead)[inside])
         came.append(ahead[inside])
-        known.append(said[inside])
+        announced.append(likeliest[inside])
         closes = bars["timestamp"][inside].dt.tz_localize(None).to_numpy("datetime64[D]")
         day.append(closes.astype(np.int64))
-    hits, what, told = np.concatenate(right), np.concatenate(came), np.concatenate(known)
+    hits, what, all_announced = np.concatenate(right), np.concatenate(came), np.concatenate(announced)
     if not len(hits):
         return None
     shares = np.bincount(what, minlength=4) / len(what)
-    chance = float(shares @ (np.bincount(told, minlength=4) / len(told)))
+    chance = float(shares @ (np.bincount(all_announced, minlength=4) / len(all_announced)))
     return scorecard.row(
         "regime of the next bars, accuracy", "share", rules.regime_accuracy,
         scorecard.share_by_day(hits, np.concatenate(day), statistics, seed),

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 # An edge nearer to zero than this share of its spread has no sign worth agreeing with.
 SMALL = 0.25
-FEWEST = 100  # bars, below which nothing is said
+FEWEST = 100  # bars, below which there is no figure
 STILL = 1e-9  # a spread that is none
 
 
@@ -16,8 +16,8 @@ def sign_agreement(edge: NDArray[np.float64], other: NDArray[np.float64]) -> flo
         edge: of the one that is agreed with, (bars,).
         other: on the same bars, (bars,).
     """
-    said = np.abs(edge) >= max(SMALL * float(edge.std()), STILL)
-    return float(np.mean(np.sign(edge[said]) == np.sign(other[said]))) if said.any() else None
+    is_large = np.abs(edge) >= max(SMALL * float(edge.std()), STILL)
+    return float(np.mean(np.sign(edge[is_large]) == np.sign(other[is_large]))) if is_large.any() else None
 
 
 def agreement_and_ratio(edge: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float | None, float | None]:

@@ -29,7 +29,7 @@ def brier(label: Labels, probability: Floats) -> float:
 
 
 def macro_f1(label: Labels, probability: Floats) -> float:
-    """Mean over the classes of the harmonic mean of precision and recall; 0 for a class never seen nor said."""
+    """Mean over the classes of the harmonic mean of precision and recall; 0 for a class never seen nor predicted."""
     predicted = CLASSES[probability.argmax(axis=1)]
     scores = []
     for kind in CLASSES:
@@ -43,7 +43,7 @@ MEASURES = {"accuracy": accuracy, "log_loss": log_loss, "brier": brier, "macro_f
 
 
 def certain(chosen: Labels) -> Floats:
-    """Probability 1 for the class that was said: what a rule without probabilities claims."""
+    """Probability 1 for the predicted class: what a rule without probabilities claims."""
     return (chosen[:, None] == CLASSES).astype(np.float64)
 
 

@@ -48,10 +48,10 @@ def read_yaml(path: Path, kind: type[Block]) -> Block:
     try:
         return kind.model_validate(given)
     except ValidationError as error:
-        raise BadParameters(_told(error, root, path)) from error
+        raise BadParameters(_faults(error, root, path)) from error
 
 
-def _told(error: ValidationError, root: Any, path: Path) -> str:
+def _faults(error: ValidationError, root: Any, path: Path) -> str:
     lines = []
     for fault in error.errors(include_url=False):
         place: Place = tuple(fault["loc"])

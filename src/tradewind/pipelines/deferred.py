@@ -113,7 +113,7 @@ class NodeFunction:
     @cached_property
     def __signature__(self) -> Signature:
         """Parameters in their order, annotations as text."""
-        return Signature([Parameter(one.arg, kind, default=default, annotation=_said(one.annotation))
+        return Signature([Parameter(one.arg, kind, default=default, annotation=_source_of(one.annotation))
                           for one, kind, default in _parameters(self._definition.args)])  # fmt: skip
 
     @cached_property
@@ -132,14 +132,14 @@ def _parameters(given: ast.arguments) -> list[tuple[ast.arg, Any, Any]]:
     placed: list[tuple[ast.arg, Any]] = [(one, Parameter.POSITIONAL_ONLY) for one in given.posonlyargs]
     placed += [(one, Parameter.POSITIONAL_OR_KEYWORD) for one in given.args]
     defaults = [None] * (len(placed) - len(given.defaults)) + [*given.defaults]
-    found = [(one, kind, _said(default)) for (one, kind), default in zip(placed, defaults, strict=True)]
+    found = [(one, kind, _source_of(default)) for (one, kind), default in zip(placed, defaults, strict=True)]
     found += [(given.vararg, Parameter.VAR_POSITIONAL, Parameter.empty)] if given.vararg else []
-    found += [(one, Parameter.KEYWORD_ONLY, _said(default))
+    found += [(one, Parameter.KEYWORD_ONLY, _source_of(default))
               for one, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)]  # fmt: skip
     return found + ([(given.kwarg, Parameter.VAR_KEYWORD, Parameter.empty)] if given.kwarg else [])
 
 
-def _said(text: ast.expr | None) -> Any:
+def _source_of(text: ast.expr | None) -> Any:
     return Parameter.empty if text is None else ast.unparse(text)
 
 

@@ -12,7 +12,7 @@ logger = logging.getLogger("tradewind.progress")
 class Display(Protocol):
     """Something that shows how far a run is."""
 
-    last_said: float
+    last_shown: float
 
     def open(self) -> None:
         """Begin."""
@@ -24,7 +24,7 @@ class Display(Protocol):
         """A stage has ended."""
 
     def still(self, line: str) -> None:
-        """Nothing has been said for a while."""
+        """Nothing has been shown for a while."""
 
     def close(self) -> None:
         """End."""
@@ -43,29 +43,29 @@ class Lines:
     """Lines of the log: one a node, one a stage, one in ten quiet seconds."""
 
     def __init__(self) -> None:
-        """Nothing has been said yet."""
-        self.last_said = time.monotonic()
+        """Nothing has been shown yet."""
+        self.last_shown = time.monotonic()
 
     def open(self) -> None:
         """The first line follows the first node."""
 
     def node(self, line: str) -> None:
         """A node has ended."""
-        self._say(line)
+        self._show(line)
 
     def stage(self, line: str) -> None:
         """A stage has ended."""
-        self._say(f"-- {line} --")
+        self._show(f"-- {line} --")
 
     def still(self, line: str) -> None:
-        """Nothing has been said for a while."""
-        self._say(line)
+        """Nothing has been shown for a while."""
+        self._show(line)
 
     def close(self) -> None:
         """Nothing is left open."""
 
-    def _say(self, line: str) -> None:
-        self.last_said = time.monotonic()
+    def _show(self, line: str) -> None:
+        self.last_shown = time.monotonic()
         logger.info(line)
 
 
@@ -80,7 +80,7 @@ class Bar:
         self.console = Console(stderr=True, highlight=False)
         self._live: Any = None
         self._records: Any = None
-        self.last_said = float("inf")  # the bar moves by itself
+        self.last_shown = float("inf")  # the bar moves by itself
 
     def open(self) -> None:
         """Draw the bar."""

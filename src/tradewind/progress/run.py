@@ -1,4 +1,4 @@
-"""The run that is under way: what its nodes are doing, told to a bar or to lines."""
+"""The run that is under way: what its nodes are doing, shown as a bar or as lines."""
 
 import atexit
 import threading
@@ -136,9 +136,9 @@ class RunProgress:
 
     def _break_silence(self) -> None:
         while not self._closed.wait(
-            timeout=min(max(self.display.last_said + QUIET_S - time.monotonic(), 0.2), QUIET_S)
+            timeout=min(max(self.display.last_shown + QUIET_S - time.monotonic(), 0.2), QUIET_S)
         ):
-            if time.monotonic() - self.display.last_said < QUIET_S:
+            if time.monotonic() - self.display.last_shown < QUIET_S:
                 continue
             state = self.state()
             doing = f", {state['doing']}" if state["doing"] else ""

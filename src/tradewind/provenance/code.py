@@ -28,7 +28,7 @@ class Code:
         """The source below `root`; by default the package that is running."""
         self._root = root or Path(__file__).resolve().parents[1]
         self._hashes: dict[str, bytes] = {}
-        self._told: dict[tuple[str, bool], dict[str, str]] = {}
+        self._by_module: dict[tuple[str, bool], dict[str, str]] = {}
         self._imports: dict[str, frozenset[str]] = {}
 
     def of(self, module: str, is_drawn: bool = False) -> dict[str, str]:
@@ -40,12 +40,12 @@ class Code:
             module: of the node's function.
             is_drawn: whether the output is a page or a figure; what draws those does not count in tables.
         """
-        if (module, is_drawn) not in self._told:
+        if (module, is_drawn) not in self._by_module:
             start = module.replace(".", "/").removeprefix("tradewind/") + ".py"
             is_ours = module.startswith("tradewind.") and start in self._files
             reached = self._reached(start, () if is_drawn else _DRAWING) if is_ours else set()
-            self._told[module, is_drawn] = self._by_folder(reached)
-        return self._told[module, is_drawn]
+            self._by_module[module, is_drawn] = self._by_folder(reached)
+        return self._by_module[module, is_drawn]
 
     def of_all(self, modules: Iterable[str]) -> dict[str, str]:
         """The same of what several modules of the package reach together.

@@ -17,7 +17,7 @@ from tradewind.provenance.contents import (
     is_kept,
     kind_of,
 )
-from tradewind.provenance.records import FOLDER, Origin, Record, Records, flat, told_differences
+from tradewind.provenance.records import FOLDER, Origin, Record, Records, describe_differences, flat
 
 # What the tables of a stage mean; raised where they mean something else although no code that makes them has changed.
 FORMATS = {
@@ -191,8 +191,8 @@ class Project:
         if record.content != content:
             return State(True, "it was changed after it had been made")
         if record.fingerprint != self.origin(name).fingerprint:
-            told = told_differences(record.origin, self.origin(name))
-            return State(True, told + (f" (made by --env {record.environment})" if record.environment else ""))
+            reason = describe_differences(record.origin, self.origin(name))
+            return State(True, reason + (f" (made by --env {record.environment})" if record.environment else ""))
         return State(True)
 
     def record(self, node: Any, environment: str) -> None:

@@ -32,11 +32,11 @@ class Plan:
         total = len(self.make) + len(self.unchanged)
         if not self.make:
             return [f"nothing to make: all {total} nodes are up to date (--force makes them anew)"]
-        told = [f"{len(self.make)} of {total} nodes are to be run"]
-        told += [f"  {stage}: {_listed(reasons, '; ')}" for stage, reasons in self.why.items()]
+        shown = [f"{len(self.make)} of {total} nodes are to be run"]
+        shown += [f"  {stage}: {_listed(reasons, '; ')}" for stage, reasons in self.why.items()]
         if self.unchanged:
-            told.append(f"  {len(self.unchanged)} nodes are up to date and are not run (--force runs them, too)")
-        return told
+            shown.append(f"  {len(self.unchanged)} nodes are up to date and are not run (--force runs them, too)")
+        return shown
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def plan_run(
             why.setdefault(_stage(node), {})[reason] = None
     names = {node.name for node in run}
     unchanged = tuple(node for node in nodes if node.name not in names and _keeps_something(project, node))
-    return Plan(run, unchanged, added, {stage: tuple(told) for stage, told in why.items()})
+    return Plan(run, unchanged, added, {stage: tuple(listed) for stage, listed in why.items()})
 
 
 def _reasons(project: Project, node: Any, made: set[str], force: bool) -> list[str]:

@@ -161,7 +161,7 @@ def differences(old: Origin, new: Origin) -> Iterator[str]:
         yield f"it was made by {old.node}, is by {new.node}"
 
 
-def told_differences(old: Origin, new: Origin) -> str:
+def describe_differences(old: Origin, new: Origin) -> str:
     """What differs, in one clause; the first few are shown."""
     found = list(differences(old, new))
     if not found:

@@ -99,11 +99,11 @@ def comparison_rows(comparison: pd.DataFrame) -> Iterator[dict[str, str]]:
     order = sorted(losses, key=lambda name: losses[name])
     for name in order:
         yield {"log loss of": label(name), "loss": number(losses[name], 4)} | {
-            f"{label(other)}": _told_apart(tests.get((name, other))) for other in order
+            f"{label(other)}": _compared(tests.get((name, other))) for other in order
         }
 
 
-def _told_apart(test: tuple[float, float] | None) -> str:
+def _compared(test: tuple[float, float] | None) -> str:
     if test is None:
         return ""
     statistic, p_value = test

@@ -12,7 +12,7 @@ SHOWN_FEATURES = 20
 
 
 def confusion_matrix_figure(confusion: pd.DataFrame) -> go.Figure:
-    """What was said of each class that happened, over the walk-forward folds; rows sum to 1."""
+    """The classes predicted for each class that happened, over the walk-forward folds; rows sum to 1."""
     table = confusion[confusion["role"] == "walk_forward"].set_index(["actual", "predicted"])
     share = table["share"].unstack("predicted").reindex(index=CLASSES, columns=CLASSES)
     count = table["count"].unstack("predicted").reindex(index=CLASSES, columns=CLASSES)

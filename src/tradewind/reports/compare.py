@@ -43,8 +43,8 @@ def parameter_rows(first: Run, second: Run) -> Iterator[dict[str, str]]:
         elif a != b:
             yield {"parameter": name, heads[0]: a, heads[1]: b}
     for (block, in_first), count in sorted(one_sided.items()):
-        told = f"{count} recorded", "not run, or another version"
-        a, b = told if in_first else told[::-1]
+        texts = f"{count} recorded", "not run, or another version"
+        a, b = texts if in_first else texts[::-1]
         yield {"parameter": f"{block} ...", heads[0]: a, heads[1]: b}
 
 
@@ -75,9 +75,9 @@ def strategy_rows(first: Run, second: Run, seed: int = 0) -> Iterator[dict[str, 
             pair[:, 1], pair[:, 0], np.random.default_rng(seed), days_per_year=days_per_year(first)
         )
         same = bool(len(pair)) and np.array_equal(pair[:, 0], pair[:, 1])
-        told = "the same" if same else "more than noise" if low > 0 or high < 0 else "not told apart"
+        finding = "the same" if same else "more than noise" if low > 0 or high < 0 else "not told apart"
         if not len(pair):  # two markets, or two histories of one
-            difference, told = float("nan"), "no day in common"
+            difference, finding = float("nan"), "no day in common"
         yield {
             "strategy": label(name),
             **{
@@ -86,7 +86,7 @@ def strategy_rows(first: Run, second: Run, seed: int = 0) -> Iterator[dict[str, 
             },
             "B less A": text.number(difference),
             "90 % interval": text.interval(low, high),
-            "so it is": told,
+            "so it is": finding,
             "A: drawdown": text.percent(boards[0].loc[name, "max_drawdown"]),
             "B: drawdown": text.percent(boards[1].loc[name, "max_drawdown"]),
             "days shared": text.number(len(pair), 0),

@@ -75,8 +75,8 @@ def score_rows(scores: pd.DataFrame) -> Iterator[dict[str, str]]:
 
 def _with_interval(row: dict[Any, Any], name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    said = "too few days" if pd.isna(low) else f"{percent(low)} to {percent(high)}"
-    return f"{percent(row[name])} ({said})"
+    interval = "too few days" if pd.isna(low) else f"{percent(low)} to {percent(high)}"
+    return f"{percent(row[name])} ({interval})"
 
 
 def _last_floors(rows: pd.DataFrame) -> Any:

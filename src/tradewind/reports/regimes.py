@@ -90,13 +90,15 @@ def render_regimes_page(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]],
     """
     shown = dict(itertools.islice(tables.items(), SHOWN_SYMBOLS))
     points = max(SHOWN_POINTS // max(len(shown), 1), FEWEST_POINTS)
-    told = {partition: bool((regimes["regime"] != "unknown").any()) for partition, (_, regimes) in shown.items()}
+    has_regimes = {partition: bool((regimes["regime"] != "unknown").any()) for partition, (_, regimes) in shown.items()}
     charts = [
         {
             "symbol": partition.split("/")[1],
-            "figure": div(regimes_figure(bars, regimes, points) if told[partition] else price_figure(bars, points)),
+            "figure": div(
+                regimes_figure(bars, regimes, points) if has_regimes[partition] else price_figure(bars, points)
+            ),
         }
         for partition, (bars, regimes) in shown.items()
     ]
     symbols, rows = summary["symbol"].nunique(), table(summary_rows(summary))
-    return render("regimes.html.j2", charts=charts, symbols=symbols, rows=rows, is_told=any(told.values()))
+    return render("regimes.html.j2", charts=charts, symbols=symbols, rows=rows, any_regimes=any(has_regimes.values()))

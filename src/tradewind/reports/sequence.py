@@ -72,8 +72,8 @@ def attention_figure(attention: pd.DataFrame) -> go.Figure | None:
     None where there is nothing to choose among: one bar, and no features that are selected.
     """
     means = attention.groupby(["kind", "name"], sort=False)["share"].mean()
-    told = means.index.get_level_values("kind").value_counts()
-    kinds = [kind for kind in ("lag", "feature") if told.get(kind, 0) > 1]  # the share of an only one is 1
+    counts = means.index.get_level_values("kind").value_counts()
+    kinds = [kind for kind in ("lag", "feature") if counts.get(kind, 0) > 1]  # the share of an only one is 1
     if not kinds:
         return None
     titles = {"lag": "attention by lag", "feature": "features selected"}

@@ -145,9 +145,9 @@ def what_would_change_it(verdict: dict[str, Any], significance: pd.DataFrame, ba
 
 def daily_looks(e_value: float) -> str:
     """What one who looks every day may say: the largest wealth of bets against the strategy (`metrics.e_process`)."""
-    said = "has" if e_value >= ALWAYS_VALID else "has not"
+    has = "has" if e_value >= ALWAYS_VALID else "has not"
     return (
-        f"Looked at every day, an edge {said} been shown: bets on it, which win nothing on average if there is none, "
+        f"Looked at every day, an edge {has} been shown: bets on it, which win nothing on average if there is none, "
         f"have reached {number(e_value)} times their stake; {number(ALWAYS_VALID, 0)} times is reached in 5 % of cases "
         "at most, however often one looks."
     )

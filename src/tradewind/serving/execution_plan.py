@@ -94,7 +94,7 @@ def planned(
         symbol=request.symbol, side=request.side, slices=slices,
         expected_cost_bps=ExpectedCost(**plan.cost._asdict()), policy=plan.policy,
         cost_by="forecast" if plan.is_forecast else "formula",
-        forecast=_told(request, forecast, expected, whole), unplanned_quantity=unplanned, reasons=reasons,
+        forecast=_forecast_answer(request, forecast, expected, whole), unplanned_quantity=unplanned, reasons=reasons,
     )  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def _expected(
     return one_order_cost(forecast, *sides, signed, Market(*lately), max_age_s, fee)
 
 
-def _told(
+def _forecast_answer(
     request: PlanRequest, forecast: CostForecast | None, expected: Expected | None, quantity: float
 ) -> CostForecastAnswer | None:  # fmt: skip
     if forecast is None or request.book is None or expected is None or expected.cost is None:

@@ -79,21 +79,21 @@ class Functions:
             )  # fmt: skip
         if request.features is None:
             role, variant, decision = self._decided(serving, request.symbol, at_ms)
-            said, as_of, model_ms = np.array(decision[2:6]), decision.timestamp, 0.0
+            forecast, as_of, model_ms = np.array(decision[2:6]), decision.timestamp, 0.0
         else:
-            role, variant, said, model_ms = self._scored(serving, request, at_ms)
+            role, variant, forecast, model_ms = self._scored(serving, request, at_ms)
         age = None if as_of is None else (at_ms - as_of) / 1e3
         self._check_age(age, spec.universe.timeframe)
         answer = PriceAnswer(
-            symbol=request.symbol, horizon_bars=spec.horizon_bars, as_of_ms=as_of, p_down=float(said[0]),
-            p_flat=float(said[1]), p_up=float(said[2]), expected_return=float(said[3]),
+            symbol=request.symbol, horizon_bars=spec.horizon_bars, as_of_ms=as_of, p_down=float(forecast[0]),
+            p_flat=float(forecast[1]), p_up=float(forecast[2]), expected_return=float(forecast[3]),
             edge=decision.edge if decision and decision.edge == decision.edge else None,
             target=decision.target if decision else None,
             reasons=list(decision.reasons) if decision else [], model=variant.name, version=variant.version,
             variant="canary" if role == "canary" else "champion", overridden=variant.overridden, feature_age_s=age,
             latency_ms=(time.perf_counter() - began) * 1e3,
         )  # fmt: skip
-        self._tell_forecast(answer, model_ms)
+        self._publish_forecast(answer, model_ms)
         return answer
 
     def _champion(self, serving: InService) -> Variant:
@@ -108,18 +108,18 @@ class Functions:
         champion, trial = self._champion(serving), serving.trial
         given: Any = request.features
         x = champion.row_of(given)
-        said, took = champion.forecast(x)
-        if not np.isfinite(said).all():
+        forecast, took = champion.forecast(x)
+        if not np.isfinite(forecast).all():
             raise Refusal(500, "the model says no number", "roll it back")
         role, variant = "champion", champion
         if trial is not None and not trial.has_tripped():
-            other, other_took = trial.score(x, said, took)
+            other, other_took = trial.score(x, forecast, took)
             if other is not None and not trial.has_tripped() and serving.answering(request.symbol, at_ms) == "canary":
-                role, variant, said, took = "canary", trial.canary, other, other_took
+                role, variant, forecast, took = "canary", trial.canary, other, other_took
             if trial.has_tripped():
                 self.models.drop_tripped()
         self.metrics.model_seconds.labels(role).observe(took / 1e3)
-        return role, variant, said, took
+        return role, variant, forecast, took
 
     def _decided(self, serving: InService, symbol: str, at_ms: int) -> tuple[str, Variant, Decision]:
         role, variant = "champion", self._champion(serving)
@@ -147,9 +147,9 @@ class Functions:
                 "see to the feed", "as_of_ms", retry_after_s=max(1, int(bar_s // 60)),
             )  # fmt: skip
 
-    def _tell_forecast(self, answer: PriceAnswer, model_ms: float) -> None:
+    def _publish_forecast(self, answer: PriceAnswer, model_ms: float) -> None:
         if self.telemetry.listeners:
-            self.telemetry.tell({"kind": "forecast", "model_ms": model_ms, **answer.model_dump()})
+            self.telemetry.publish({"kind": "forecast", "model_ms": model_ms, **answer.model_dump()})
 
     def predict_regime(self, request: RegimeRequest) -> RegimeAnswer:
         """The regime after the last bar, by the champion's bundle; no check tries the regimes of a canary.
@@ -162,14 +162,14 @@ class Functions:
         self._check_symbol(request.symbol, champion)
         if regimes is None:
             raise Refusal(501, "no regime model is registered", "register a bundle that has one")
-        said = regimes.said.get(request.symbol)
-        if said is None:
+        latest = regimes.latest.get(request.symbol)
+        if latest is None:
             raise Refusal(503, "no bar of this symbol has arrived", "send bars to /v1/bars", retry_after_s=60)
-        age = (_now_ms() - said.timestamp) / 1e3
+        age = (_now_ms() - latest.timestamp) / 1e3
         self._check_age(age, spec.universe.timeframe)
         return RegimeAnswer(
-            symbol=request.symbol, as_of_ms=said.timestamp, regime=said.regime, probabilities=said.probabilities,
-            p_leave=said.p_leave, horizon_bars=said.horizon_bars, since_ms=said.since, model=regimes.name,
+            symbol=request.symbol, as_of_ms=latest.timestamp, regime=latest.regime, probabilities=latest.probabilities,
+            p_leave=latest.p_leave, horizon_bars=latest.horizon_bars, since_ms=latest.since, model=regimes.name,
             version=champion.version, overridden=champion.overridden, feature_age_s=age,
             latency_ms=(time.perf_counter() - began) * 1e3,
         )  # fmt: skip
@@ -233,7 +233,7 @@ class Functions:
                     "version": champion.version, "acts": bool(one.target)}  # fmt: skip
         self.decisions.append(document)
         self.metrics.decided(one.symbol, bool(one.target), champion.bundle.spec.universe.symbols)
-        self.telemetry.tell(document)
+        self.telemetry.publish(document)
 
     def settle(self, request: OutcomesRequest) -> Document:
         """Give settled labels to the trial's slow test.

@@ -27,8 +27,8 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        said = headers.get(b"content-length", b"0")
-        if not said.isdigit() or int(said) > self._most:
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self._most:
             await _refuse(send, self._too_large())
             return
         kind = headers.get(b"content-type", JSON).split(b";")[0].strip().lower()

@@ -118,13 +118,13 @@ def _ages(serving: "InService") -> GaugeMetricFamily:
 def _trial(serving: "InService") -> Iterator[GaugeMetricFamily]:
     trial = serving.trial
     yield _gauge("tradewind_canary_running", "Whether a canary is tried.", float(trial is not None))
-    told = trial.described() if trial is not None else {}
+    described = trial.described() if trial is not None else {}
     for name, what in (("share", "Of symbol-days that it answers."), ("decisions", "That both versions made."),
                        ("days", "Of settled labels.")):  # fmt: skip
-        yield _gauge(f"tradewind_canary_{name}", what, float(told.get(name, 0)))
+        yield _gauge(f"tradewind_canary_{name}", what, float(described.get(name, 0)))
     gain = trial.slow.mean_gain if trial is not None else 0.0
     yield _gauge("tradewind_canary_paired_loss", "Mean log loss of the canary minus the champion's.", -gain)
-    worse = float(told.get("e_value_worse", 1.0))
+    worse = float(described.get("e_value_worse", 1.0))
     yield _gauge("tradewind_canary_e_value_worse", "Evidence that the canary is worse.", worse)
 
 

@@ -66,7 +66,7 @@ class ModelsInService:
                 return False  # whoever answers now goes on; the role is looked at again next time
             trial = self._trial(champion, roles.canary, before)
             self.now = InService(roles, champion, trial)
-            self._tell(roles)
+            self._announce(roles)
             return True
 
     def _variant(self, version: int | None, before: InService) -> Variant | None:
@@ -117,7 +117,7 @@ class ModelsInService:
             return None
         return Trial(champion, canary, self.settings.canary)
 
-    def _tell(self, roles: Roles) -> None:
+    def _announce(self, roles: Roles) -> None:
         for role, version in roles._asdict().items():
             self.metrics.version.labels(role).set(version or 0)
         self.on_change({"kind": "model_moved", **roles._asdict()})

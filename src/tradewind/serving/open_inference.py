@@ -78,25 +78,25 @@ def infer(variant: Variant, body: bytes, header_length: str | None) -> tuple[byt
     """
     length = len(body) if header_length is None else _length(header_length, len(body))
     request = _parsed(body[:length])
-    said = _answered(variant, _tensor(request.inputs[0], body[length:], variant))
+    forecast = _answered(variant, _tensor(request.inputs[0], body[length:], variant))
     binary = bool(request.outputs and request.outputs[0].parameters.get("binary_data"))
     binary = binary or (not request.outputs and bool(request.parameters.get("binary_data_output")))
     if request.outputs and request.outputs[0].name != OUTPUT:
         raise Refusal(422, "there is no such output", f"ask for {OUTPUT}", "outputs.0.name")
-    output: Document = {"name": OUTPUT, "datatype": "FP64", "shape": list(said.shape)}
-    output |= {"parameters": {"binary_data_size": said.nbytes}} if binary else {"data": said.ravel().tolist()}
+    output: Document = {"name": OUTPUT, "datatype": "FP64", "shape": list(forecast.shape)}
+    output |= {"parameters": {"binary_data_size": forecast.nbytes}} if binary else {"data": forecast.ravel().tolist()}
     document = {"model_name": variant.name, "model_version": str(variant.version), "outputs": [output]}
     head = json.dumps(document | ({"id": request.id} if request.id else {}), allow_nan=False).encode()
     if not binary:
         return head, {"content-type": "application/json"}
     headers = {"content-type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
-    return head + said.astype("<f8").tobytes(), headers
+    return head + forecast.astype("<f8").tobytes(), headers
 
 
-def _length(said: str, most: int) -> int:
-    if not said.isdigit() or int(said) > most:
+def _length(text: str, most: int) -> int:
+    if not text.isdigit() or int(text) > most:
         raise Refusal(422, "the length of the header is not right", "send its bytes as a number", HEADER_LENGTH)
-    return int(said)
+    return int(text)
 
 
 def _parsed(body: bytes) -> InferRequest:
@@ -143,7 +143,7 @@ def _tensor(given: Tensor, rest: bytes, variant: Variant) -> NDArray[np.float32]
 
 
 def _answered(variant: Variant, x: NDArray[np.float32]) -> NDArray[np.float64]:
-    said = variant.bundle.forecaster.predict_many(x)
-    if not np.isfinite(said).all():
+    forecast = variant.bundle.forecaster.predict_many(x)
+    if not np.isfinite(forecast).all():
         raise Refusal(500, "the model says no number", "roll it back")
-    return said
+    return forecast

@@ -47,12 +47,12 @@ def _served(champion: Variant | None) -> str:
         return "<p>No model is in service.</p>"
     spec, over = champion.bundle.spec, champion.overridden
     symbols = escape(", ".join(spec.universe.symbols))
-    told = (
+    text = (
         f"<p>In service: <b>{escape(champion.name)}@{champion.version}</b>, {symbols}, "
         f"{spec.horizon_bars} bars ahead. The verdict ({escape(spec.evidence.verdict)}) is the procedure's, from its "
         "walk-forward; nothing was tested on the refit itself.</p>"
     )
-    return told + (f"<p class='over'>Let in against the gate: {escape(over)}</p>" if over else "")
+    return text + (f"<p class='over'>Let in against the gate: {escape(over)}</p>" if over else "")
 
 
 def _call(path: str, method: str, call: dict[str, Any], schemas: dict[str, Any]) -> str:

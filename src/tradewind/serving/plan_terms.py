@@ -24,15 +24,15 @@ LARGEST, SMALLEST_LOT = 1e15, 1e-15  # of a request; where the parameters name n
 
 
 def read_instruments(path: Path) -> dict[str, Instrument]:
-    """What a venue said of its symbols, in a file that holds its answer to `GET /api/v3/exchangeInfo`.
+    """The terms that a venue states for its symbols, in a file that holds its answer to `GET /api/v3/exchangeInfo`.
 
     Raises:
         BadData: there is no such file, or it is no such answer.
     """
     remedy = "save the venue's answer to GET /api/v3/exchangeInfo there"
     try:
-        told = instruments_of(json.loads(path.read_text(encoding="utf-8")))
-        return {name: Instrument.model_validate({"symbol": name, **one}) for name, one in told.items()}
+        found = instruments_of(json.loads(path.read_text(encoding="utf-8")))
+        return {name: Instrument.model_validate({"symbol": name, **one}) for name, one in found.items()}
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         words = (
             f"{error.errors()[0]['loc']}" if isinstance(error, ValidationError) else f"{type(error).__name__} {error}"
@@ -59,11 +59,11 @@ class PlanTerms(NamedTuple):
 
 
 def terms_of(symbol: str, instruments: Mapping[str, Instrument], rules: OrderRules) -> PlanTerms:
-    """What the venue said, else what the champion's parameters say (`params:trading.execution`; 0 is not known).
+    """What the venue states, else what the champion's parameters say (`params:trading.execution`; 0 is not known).
 
     Args:
         symbol: of the order.
-        instruments: what the venue said, by symbol.
+        instruments: what the venue states, by symbol.
         rules: of the champion's judgement.
     """
     if symbol in instruments:
@@ -94,10 +94,10 @@ def require_allowed(request: PlanRequest, terms: PlanTerms) -> None:
     steps = terms.steps(price)
     rounded = steps.rounded(request.quantity)
     if request.quantity < steps.smallest * (1 - 1e-9):
-        told = f"{of.min_quantity:g} units" if of.min_quantity else "no quantity"
+        least = f"{of.min_quantity:g} units" if of.min_quantity else "no quantity"
         raise Refusal(
             422, f"quantity {request.quantity:.10g} is below the smallest order of {steps.smallest:.10g} at a price of "
-            f"{price:.10g} ({told} and a value of {of.min_notional:g} are the least)",
+            f"{price:.10g} ({least} and a value of {of.min_notional:g} are the least)",
             f"ask for {steps.smallest:.10g} or more", "quantity",
         )  # fmt: skip
     if request.quantity > MOST_ORDERS * of.max_quantity:

@@ -47,7 +47,7 @@ async def running(settings: ServingSettings) -> AsyncIterator[tuple[Functions, P
     if not tokens.check():
         logger.warning("there is no token in %s, so nobody can ask: %s", settings.tokens, MAKE_ONE)
     functions = Functions(settings)
-    functions.models.on_change = functions.telemetry.tell
+    functions.models.on_change = functions.telemetry.publish
     tokens.denied = functions.metrics.denials.note
     config = uvicorn.Config(
         make_app(functions, tokens), host=settings.host, port=settings.port, http=guarded(settings.slow_s),
@@ -91,14 +91,14 @@ async def _watch(functions: Functions, set_health: Callable[[bool], Any]) -> Non
         await asyncio.sleep(functions.settings.poll_s)
 
 
-async def serve_until(stop: asyncio.Event, settings: ServingSettings, told: Callable[[Ports], None]) -> None:
+async def serve_until(stop: asyncio.Event, settings: ServingSettings, on_ready: Callable[[Ports], None]) -> None:
     """Run the service until `stop` is set.
 
     Args:
         stop: set by a signal.
         settings: registry, environment, host and ports.
-        told: gets the ports once it answers.
+        on_ready: gets the ports once it answers.
     """
     async with running(settings) as (_, ports):
-        told(ports)
+        on_ready(ports)
         await stop.wait()

@@ -21,12 +21,12 @@ class Telemetry:
         """How many listen."""
         return len(self._listeners)
 
-    def tell(self, event: dict[str, Any]) -> None:
+    def publish(self, event: dict[str, Any]) -> None:
         """Send an event, from any thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._tell, event)
+            self._loop.call_soon_threadsafe(self._deliver, event)
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def _deliver(self, event: dict[str, Any]) -> None:
         for queue in self._listeners:
             if queue.full():
                 queue.get_nowait()

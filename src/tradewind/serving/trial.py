@@ -1,4 +1,4 @@
-"""The trial of a canary in service: what both versions said, and what follows from it."""
+"""The trial of a canary in service: the forecasts of both versions, and what follows from it."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
@@ -60,8 +60,8 @@ class Trial:
         if PAST not in canary.files:
             return expected
         rows = canary.array(PAST)
-        said = [one.forecaster.predict_many(_as_read(one.forecaster, rows)) for one in (champion, canary)]
-        return on_past_rows(said[0], said[1], expected.patience if expected else MOST) or expected
+        forecasts = [one.forecaster.predict_many(_as_read(one.forecaster, rows)) for one in (champion, canary)]
+        return on_past_rows(forecasts[0], forecasts[1], expected.patience if expected else MOST) or expected
 
     def score(self, x: NDArray[np.float32], champion: Floats, champion_ms: float) -> tuple[Floats | None, float]:
         """What the canary answers on the same row; the fast checks take it in.
@@ -74,15 +74,15 @@ class Trial:
         Returns:
             The canary's forecast, shape (4,), None if it failed, and its milliseconds.
         """
-        said, took = self._said(x)
-        if said is None:
+        forecast, took = self._forecast(x)
+        if forecast is None:
             self.checks.observe(Scored(champion, None, champion_ms, 0.0))
             return None, 0.0
-        self.checks.observe(Scored(champion, said, champion_ms, took))
+        self.checks.observe(Scored(champion, forecast, champion_ms, took))
         self._probe()
-        return said, took
+        return forecast, took
 
-    def _said(self, x: NDArray[np.float32]) -> tuple[Floats | None, float]:
+    def _forecast(self, x: NDArray[np.float32]) -> tuple[Floats | None, float]:
         try:
             return self.canary.forecast(x)
         except Exception:  # noqa: BLE001 - whatever a canary does, the champion answers
@@ -105,11 +105,11 @@ class Trial:
             other = theirs.get((one.timestamp, one.symbol))
             last = self.canary.latest.get(one.symbol)
             lag = 0.0 if other else (one.timestamp - (last.timestamp if last else 0)) / bar_ms
-            said = _compared(other or last or one, is_agent)
+            compared = _compared(other or last or one, is_agent)
             elsewhere = self._elsewhere(other, inputs.get((one.timestamp, one.symbol))) if other else 0.0
-            self.checks.observe(Scored(mine, said, 0.0, 0.0, lag, elsewhere))
-            if not is_agent and other is not None and np.isfinite(said).all():
-                self._waiting.setdefault(one.timestamp, {})[one.symbol] = (mine[:3], said[:3])
+            self.checks.observe(Scored(mine, compared, 0.0, 0.0, lag, elsewhere))
+            if not is_agent and other is not None and np.isfinite(compared).all():
+                self._waiting.setdefault(one.timestamp, {})[one.symbol] = (mine[:3], compared[:3])
         while len(self._waiting) > KEPT:
             self._waiting.popitem(last=False)
         self._probe()
@@ -143,7 +143,7 @@ class Trial:
         """By how much of its spread the edge that the canary decided by differs from what it says of `x`."""
         if x is None or not np.isfinite(decision[2:6]).all():
             return 0.0
-        again, _ = self._said(x)
+        again, _ = self._forecast(x)
         if again is None:
             return np.inf
         return abs((decision.p_up - decision.p_down) - float(again[2] - again[0])) / self._spread
@@ -153,8 +153,8 @@ class Trial:
         count = self.checks.decisions
         if count % self.rules.probe_row_every == 0:
             at = count // self.rules.probe_row_every % len(self._features)
-            said, _ = self._said(self._features[at])
-            apart = np.inf if said is None else float(np.abs(said - self._answers[at]).max())
+            forecast, _ = self._forecast(self._features[at])
+            apart = np.inf if forecast is None else float(np.abs(forecast - self._answers[at]).max())
             self.checks.probed(apart, PROBE_TOLERANCE)
         if count % self.rules.probe_every == 0:
             self.checks.probed(self.canary.bundle.probe_error(), PROBE_TOLERANCE)
@@ -189,7 +189,7 @@ def _as_read(forecaster: OnnxForecaster, rows: NDArray[np.float32]) -> NDArray[n
 
 def _compared(decision: Decision, is_agent: bool) -> Floats:
     """What the checks compare: the forecast of a model. Of an agent its position in [-1, 1], as if it were an edge: its
-    forecaster may be sound and its policy not. It is NaN where the policy said no number."""
+    forecaster may be sound and its policy not. It is NaN where the policy gave no number."""
     if not is_agent:
         return np.array(decision[2:6])
     if "no_action" in decision.reasons or not np.isfinite(decision[2:6]).all():

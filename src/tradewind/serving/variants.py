@@ -84,7 +84,7 @@ class Variant:
         _, observed = self._decider.observe(self._decider.begin(), Arrivals(2 * bar_ms, bars))
         throwaway = self.bundle.regimes()
         if throwaway is not None:
-            throwaway.said, throwaway.states = {}, {}
+            throwaway.latest, throwaway.states = {}, {}
             throwaway.take_in(observed)
 
     def advance(self, arrivals: Arrivals) -> tuple[Decision, ...]:
@@ -101,8 +101,8 @@ class Variant:
     def forecast(self, x: NDArray[np.float32]) -> tuple[Floats, float]:
         """The forecast (4,) of a row or window, and the milliseconds that it took."""
         began = time.perf_counter()
-        said = self.bundle.forecaster.predict_row(x)
-        return said, (time.perf_counter() - began) * 1e3
+        values = self.bundle.forecaster.predict_row(x)
+        return values, (time.perf_counter() - began) * 1e3
 
     def row_of(self, given: Mapping[str, float | None] | list[Mapping[str, float | None]]) -> NDArray[np.float32]:
         """Features by name in the model's order; what is missing is NaN.

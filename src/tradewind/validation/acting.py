@@ -53,7 +53,7 @@ def network_forecasts(rows: pd.DataFrame, folds: pd.DataFrame, settings: Any) ->
 
 
 def agent_positions(rows: pd.DataFrame, folds: pd.DataFrame, market: TradedMarket, settings: Any) -> pd.DataFrame:
-    """Those of a small agent over the first test window, with the forecasts that agents are told.
+    """Those of a small agent over the first test window, with the forecasts that agents read.
 
     Args:
         rows: model-input rows.
@@ -74,9 +74,9 @@ def agent_positions(rows: pd.DataFrame, folds: pd.DataFrame, market: TradedMarke
     training = agents.AgentTraining(seeds=1, executor="serial")
     agent = AgentParameters.model_validate({"algorithm": AGENT, **SMALL_AGENT})
     plan = agents.Plan(AGENT, agent, environment, RewardRules(), training, terms, settings.seed)
-    told = fold_forecasts(rows, here)
-    files = {fold: one.files() for fold, one in told.forecasters.items()}
-    trained = agents.train_folds((rows, told.table), here, market.histories, plan, NullModelStore(), files)
+    forecasts = fold_forecasts(rows, here)
+    files = {fold: one.files() for fold, one in forecasts.forecasters.items()}
+    trained = agents.train_folds((rows, forecasts.table), here, market.histories, plan, NullModelStore(), files)
     return agents.mean_positions(pd.concat([one.transitions for one in trained], ignore_index=True))
 
 

@@ -1,7 +1,7 @@
 """Futures in which another candidate would have been the best: a choice made by the test would follow them.
 
 A history that is other after a cut shows a choice only if the choice flips there. Here it is made to: after the cut
-prices go where one model's positions are, or labels are what it said, for each model and for its opposite in turn.
+prices go where one model's positions are, or labels are what it forecast, for each model and for its opposite in turn.
 What was held and forecast at or before the cut must stay.
 """
 
@@ -28,7 +28,9 @@ GAIN = 0.002  # log return of a bar that goes a candidate's way
 FAVOURED = "favoured"
 
 
-def favour(whole: Products, sources: Sources, settings: RunSettings, steps: Steps, told: list[Choice]) -> Iterator[Row]:
+def favour(
+    whole: Products, sources: Sources, settings: RunSettings, steps: Steps, choices: list[Choice]
+) -> Iterator[Row]:
     """What moved, with every model and its opposite the best after the middle of the first test window.
 
     Args:
@@ -36,7 +38,7 @@ def favour(whole: Products, sources: Sources, settings: RunSettings, steps: Step
         sources: the received rows.
         settings: parameters of the run.
         steps: the steps of the run.
-        told: gets a line a candidate and step.
+        choices: gets a line a candidate and step.
     """
     if whole.forecasts.empty or not whole.positions:
         return
@@ -54,7 +56,7 @@ def favour(whole: Products, sources: Sources, settings: RunSettings, steps: Step
             _by_labels(whole, settings, steps, cut, name, table),
         ):
             step = "make_positions" if rows and rows[0][0] == "positions" else "train"
-            told.append(Choice(step, name, could, flipped))
+            choices.append(Choice(step, name, could, flipped))
             yield from rows
 
 
@@ -127,10 +129,10 @@ def _is_best(favoured: pd.DataFrame, market: TradedMarket, whole: Products, sett
 def _by_labels(
     whole: Products, settings: RunSettings, steps: Steps, cut: pd.Timestamp, name: str, favoured: pd.DataFrame
 ) -> Outcome:
-    """Forecasts, where labels that end after the cut are what the favoured model said."""
+    """Forecasts, where labels that end after the cut are the forecasts of the favoured model."""
     rows = walk_forward.pool(dict(whole.model_input))
-    said = favoured[["symbol", "timestamp", *PROBABILITIES]]
-    joined = rows[["symbol", "timestamp"]].merge(said, on=["symbol", "timestamp"], how="left")
+    forecasts = favoured[["symbol", "timestamp", *PROBABILITIES]]
+    joined = rows[["symbol", "timestamp"]].merge(forecasts, on=["symbol", "timestamp"], how="left")
     kind = joined[PROBABILITIES].fillna(0.0).to_numpy().argmax(axis=1) - 1
     open_ended = (joined["p_up"].notna() & rows["label"].notna() & (rows["horizon_end"] > cut)).to_numpy()
     label = rows["label"].where(~open_ended, pd.Series(kind, index=rows.index)).astype(rows["label"].dtype)

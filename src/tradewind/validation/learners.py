@@ -183,9 +183,9 @@ class LearnersMarket:
         if way.join:
             outcomes = known_labels({"all": lambda: self.rows}, ["exit_time", "horizon_end"])
             return join_forecasts(list(tables.values()), way.join, outcomes, {}, EnsembleRules()).assign(model=name)
-        rows, said = aligned(list(tables.values()))
+        rows, values = aligned(list(tables.values()))
         weights = np.array([way.weights[model] for model in way.models])
-        mixed = [pooled(said[:, :, :-1], weights), pooled(said[:, :, -1:], weights)]
+        mixed = [pooled(values[:, :, :-1], weights), pooled(values[:, :, -1:], weights)]
         return as_forecasts(rows, np.concatenate(mixed, axis=1), name)
 
     def _forecasts_of(self, model: str, way: Way) -> list[pd.DataFrame]:

@@ -58,7 +58,7 @@ def leaks_elsewhere() -> Leaks:
         ("network_ranked_by_everything", "network", "a network's inputs replaced by their ranks among all rows",
          {"train_network": _network_on_ranks}),
         ("agent_sees_the_return", "agent", "the forward return among an agent's features",
-         {"train_agent": _agent_told}),
+         {"train_agent": _agent_with_returns}),
         ("decided_on_the_next_bar", "decision", "the live path decides with the next bar's target",
          {"decide": _decided_late}),
         ("filled_at_its_own_bar", "account", "an account that fills a decision at the open of the bar it closes",
@@ -225,10 +225,10 @@ def _network_on_ranks(rows: pd.DataFrame, *args: Any) -> Any:
     return CLEAN.train_network(rows.assign(**ranks), *args)
 
 
-def _agent_told(rows: pd.DataFrame, *args: Any) -> Any:
+def _agent_with_returns(rows: pd.DataFrame, *args: Any) -> Any:
     names = feature_names(rows)
-    told = rows["forward_return"].fillna(0.0).astype(np.float32)
-    return CLEAN.train_agent(rows.assign(**dict.fromkeys(names[:3], told)), *args)
+    leaked = rows["forward_return"].fillna(0.0).astype(np.float32)
+    return CLEAN.train_agent(rows.assign(**dict.fromkeys(names[:3], leaked)), *args)
 
 
 def _decided_late(*args: Any) -> pd.DataFrame:

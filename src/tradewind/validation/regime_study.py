@@ -59,11 +59,11 @@ def study(bars: pd.DataFrame, seed: int, statistics: StatisticsRules | None = No
         raise BadData(f"a study of regimes needs {2 * YEAR_BARS} hourly bars, found {len(bars)}: give a longer history")
     history, years = Bars.of_table(bars), range(YEAR_BARS, len(bars) - DAY_BARS, YEAR_BARS)
     rows = pd.concat([_foretold(bars, history, start, seed) for start in years], ignore_index=True)
-    said = {name: [_announced(history, start, seed, rules) for start in years] for name, rules in ASKED.items()}
+    announced = {name: [_announced(history, start, seed, rules) for start in years] for name, rules in ASKED.items()}
     agreement = pd.concat(
-        [_agreement(bars, one, list(years)).assign(evidence=name) for name, one in said.items()], ignore_index=True
+        [_agreement(bars, one, list(years)).assign(evidence=name) for name, one in announced.items()], ignore_index=True
     )
-    return Study(_skill(rows, statistics or StatisticsRules(), seed), agreement, _traded(bars, said))
+    return Study(_skill(rows, statistics or StatisticsRules(), seed), agreement, _traded(bars, announced))
 
 
 def _model(name: str, seed: int) -> PersistenceModel:
@@ -120,11 +120,11 @@ def _announced(history: Bars, start: int, seed: int, rules: dict[str, float]) ->
     return out
 
 
-def _agreement(bars: pd.DataFrame, said: list[NDArray[np.int64]], years: list[int]) -> pd.DataFrame:
+def _agreement(bars: pd.DataFrame, announced: list[NDArray[np.int64]], years: list[int]) -> pd.DataFrame:
     rows = []
-    for number in range(1, len(said)):
+    for number in range(1, len(announced)):
         start = years[number]
-        one, other = said[number - 1][start : start + YEAR_BARS], said[number][start : start + YEAR_BARS]
+        one, other = announced[number - 1][start : start + YEAR_BARS], announced[number][start : start + YEAR_BARS]
         share = [np.bincount(labels, minlength=len(REGIMES)) / len(labels) for labels in (one, other)]
         agree, chance = float((one == other).mean()), float(share[0] @ share[1])
         kappa = (agree - chance) / (1 - chance) if chance < 1 else float("nan")
@@ -133,13 +133,13 @@ def _agreement(bars: pd.DataFrame, said: list[NDArray[np.int64]], years: list[in
     return pd.DataFrame(rows, columns=["from", "bars", "agree", "by_chance", "kappa"])
 
 
-def _traded(bars: pd.DataFrame, said: dict[str, list[NDArray[np.int64]]]) -> pd.DataFrame:
+def _traded(bars: pd.DataFrame, announced: dict[str, list[NDArray[np.int64]]]) -> pd.DataFrame:
     close = np.ascontiguousarray(bars["close"].to_numpy(np.float64))
     volatility = realised_volatility(close, bars["segment"].to_numpy(np.int32), VOLATILITY_BARS)
     judged = slice(YEAR_BARS, None)
     out = {
         f"out when volatile, evidence {name}": np.where(_year_by_year(labels) == VOLATILE, 0.0, 1.0)[judged]
-        for name, labels in said.items()
+        for name, labels in announced.items()
     }
     history = History.from_bars(bars, volatility).rows(np.arange(len(bars)) >= YEAR_BARS)
     # So much volatility that on average as much is held as by leaving when it is volatile: the past year's level.
@@ -155,13 +155,13 @@ def _traded(bars: pd.DataFrame, said: dict[str, list[NDArray[np.int64]]]) -> pd.
     return pd.DataFrame(rows)
 
 
-def _year_by_year(said: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+def _year_by_year(announced: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     """What was announced in every year by the model fitted before it."""
-    announced = np.full(len(said[0]), UNKNOWN)
-    for number, labels in enumerate(said):
+    joined = np.full(len(announced[0]), UNKNOWN)
+    for number, labels in enumerate(announced):
         begin = (number + 1) * YEAR_BARS
-        announced[begin : begin + YEAR_BARS] = labels[begin : begin + YEAR_BARS]
-    return announced
+        joined[begin : begin + YEAR_BARS] = labels[begin : begin + YEAR_BARS]
+    return joined
 
 
 def _measures(account: pd.DataFrame, target: Floats) -> dict[str, float]:

@@ -47,7 +47,7 @@ def test_every_series_is_whole(spec: SideSpec) -> None:
     assert (np.diff(known) > 0).all()
     assert spec.low < spec.high
     assert spec.stale_after >= timedelta(hours=1)
-    assert spec.publication.says
+    assert spec.publication.description
     assert spec.unit
     assert spec.source
     assert spec.reader in READERS
@@ -64,10 +64,10 @@ def test_every_series_is_whole(spec: SideSpec) -> None:
 
 
 def test_the_rules_are_said_in_words() -> None:
-    assert After(timedelta(days=1)).says == "1 day after its reference time"
-    assert After(timedelta(milliseconds=1)).says == "1 ms after its reference time"
+    assert After(timedelta(days=1)).description == "1 day after its reference time"
+    assert After(timedelta(milliseconds=1)).description == "1 ms after its reference time"
     close = AfterClose("America/New_York", timedelta(hours=17), next_business_day=True)
-    assert close.says == "17:00 America/New_York of the next US business day"
+    assert close.description == "17:00 America/New_York of the next US business day"
 
 
 def test_the_page_tells_every_series_with_its_unit_and_its_rule() -> None:
@@ -76,5 +76,5 @@ def test_the_page_tells_every_series_with_its_unit_and_its_rule() -> None:
         (line,) = [row for row in page.splitlines() if row.startswith(f"| `{spec.name}`")]
         assert spec.unit in line
         assert f"{spec.low:g} to {spec.high:g}" in line
-        assert (spec.key or spec.publication.says) in line
+        assert (spec.key or spec.publication.description) in line
         assert ("\\*" in line) == spec.is_revised

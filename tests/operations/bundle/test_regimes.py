@@ -24,10 +24,10 @@ def bundle(files: dict[str, bytes] | None = None) -> Bundle:
 
 def test_it_stands_where_the_whole_history_leaves_it() -> None:
     regimes = bundle().regimes()
-    assert regimes is not None and regimes.name == "markov" and set(regimes.said) == set(SYMBOLS)
+    assert regimes is not None and regimes.name == "markov" and set(regimes.latest) == set(SYMBOLS)
     for number, symbol in enumerate(SYMBOLS):
         history = Bars.of_table(walk_bars(symbol, 1100, number))
-        steps, said = regimes.models[symbol].history(history), regimes.said[symbol]
+        steps, said = regimes.models[symbol].history(history), regimes.latest[symbol]
         assert list(said.probabilities.values()) == steps.probabilities[-1].tolist()
         assert (said.regime, said.p_leave) == (REGIMES[int(steps.regime[-1])], float(steps.p_leave[-1]))
         assert said.since == history.timestamp[-int(steps.run_length[-1])] and said.timestamp == history.timestamp[-1]
@@ -48,9 +48,9 @@ def test_bar_by_bar_it_says_what_it_says_at_once() -> None:
         regimes.take_in(observed)
         for symbol in SYMBOLS:
             steps = regimes.models[symbol].history(Bars.of_table(longer[symbol].iloc[: at + 1]))
-            assert list(regimes.said[symbol].probabilities.values()) == steps.probabilities[-1].tolist()
+            assert list(regimes.latest[symbol].probabilities.values()) == steps.probabilities[-1].tolist()
             assert (
-                regimes.said[symbol].since
+                regimes.latest[symbol].since
                 == longer[symbol]["timestamp"].iloc[at + 1 - steps.run_length[-1]].value // 10**6
             )
 

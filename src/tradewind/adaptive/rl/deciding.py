@@ -134,15 +134,15 @@ class AgentPolicy:
         forecast, target = np.full((len(rows), 4), np.nan), np.zeros(len(rows))
         reasons = np.where(is_infinite, INFINITE, 0).astype(np.int64)
         for row in range(len(rows)):
-            said = self.forecaster.predict_row(rows[row]) if usable[row] else None
-            if said is None or not np.isfinite(said).all():
+            values = self.forecaster.predict_row(rows[row]) if usable[row] else None
+            if values is None or not np.isfinite(values).all():
                 moved["lives"][0], moved["targets"][:] = 0, 0.0
                 reasons[row] |= NO_FORECAST
                 continue
-            forecast[row] = said[:4]
-            observed = self._observe(moved, own[row], said)
-            target[row], all_told = self._act(moved, bars[row], observed, int(seen.chunk.segment[row]))
-            reasons[row] |= 0 if all_told else NO_ACTION
+            forecast[row] = values[:4]
+            observed = self._observe(moved, own[row], values)
+            target[row], all_finite = self._act(moved, bars[row], observed, int(seen.chunk.segment[row]))
+            reasons[row] |= 0 if all_finite else NO_ACTION
         explained = explain_position(float(moved["sign"][0]), np.sign(target), target)
         is_free = (target == 0.0) & np.isfinite(forecast[:, 0]) & (reasons & NO_ACTION == 0) & (explained & LEFT == 0)
         reasons |= explained | np.where(is_free, CHOSE_FLAT, 0)
@@ -160,17 +160,17 @@ class AgentPolicy:
             self._columns[key] = np.array([at[name] for name in wanted], dtype=np.int64)
         return self._columns[key]
 
-    def _observe(self, state: Arrays, raw: NDArray[np.float32], said: Floats) -> NDArray[np.float32]:
+    def _observe(self, state: Arrays, raw: NDArray[np.float32], values: Floats) -> NDArray[np.float32]:
         """What the policies read beside their account: (features,), in the order of their standardiser."""
-        last, mean = fold_smooth(float(state["edge"][0]), np.array([said[2] - said[0]]), SMOOTHING_BARS)
+        last, mean = fold_smooth(float(state["edge"][0]), np.array([values[2] - values[0]]), SMOOTHING_BARS)
         state["edge"][0] = last
-        observed = observed_forecasts(said[None, [0, 1, 2, 4]], mean)[0].astype(np.float32)
+        observed = observed_forecasts(values[None, [0, 1, 2, 4]], mean)[0].astype(np.float32)
         known = dict(zip((*self._raw, *FORECASTS), (*raw.tolist(), *observed.tolist()), strict=True))
-        values = np.array([[known[name] for name in self._observed]])
-        return self.seeds[0].about.standardiser.filled(values)[0]
+        row = np.array([[known[name] for name in self._observed]])
+        return self.seeds[0].about.standardiser.filled(row)[0]
 
     def _act(self, state: Arrays, bar: Floats, observed: NDArray[np.float32], segment: int) -> tuple[float, bool]:
-        """The mean target at the close of a bar, and whether every seed said a number; `state` is moved on."""
+        """The mean target at the close of a bar, and whether every seed gave a number; `state` is moved on."""
         accounts, lives = state["accounts"], bool(state["lives"][0]) and state["lives"][1] == segment
         market = np.zeros((2, BAR + len(observed)))
         market[:, :BAR], market[:, BAR:] = (state["bar"], bar), observed

@@ -18,13 +18,13 @@ def to_onnx(forecaster: AgentForecaster) -> bytes:
     """The forecaster as ONNX: `forecast` (rows, 4) as of every model, and `spread` (rows, 1) beside it."""
     model = forecaster.classes
     graph = row_graph(model, model.files())
-    told = forecaster.spread
-    deviation = np.array(told.standardiser.deviation)
+    spread = forecaster.spread
+    deviation = np.array(spread.standardiser.deviation)
     share = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
-    scaled = graph.doubles(graph.singles(graph.standardised(told.standardiser.mean, share, "Mul")))
-    weights = np.array(told.weights)
+    scaled = graph.doubles(graph.singles(graph.standardised(spread.standardiser.mean, share, "Mul")))
+    weights = np.array(spread.weights)
     size = graph.op("Add", graph.op("MatMul", scaled, graph.constant(weights[1:, None])), graph.constant(weights[0]))
-    graph.op("Mul", graph.op("Exp", size), graph.constant(told.width), output=SPREAD)
+    graph.op("Mul", graph.op("Exp", size), graph.constant(spread.width), output=SPREAD)
     return finished(graph, (len(forecaster.features),), "agent_forecaster", {OUTPUT: 4, SPREAD: 1})
 
 

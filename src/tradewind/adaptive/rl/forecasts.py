@@ -64,7 +64,7 @@ def fold_forecasts(rows: pd.DataFrame, folds: pd.DataFrame) -> FoldForecasts:
 
 
 def forecasts_out_of_sample(rows: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
-    """What the forecaster of each fold's agents said of its test rows: symbol, timestamp, probabilities and expected
+    """Forecasts of each fold's test rows by the forecaster of its agents: symbol, timestamp, probabilities and expected
     log return.
 
     Args:
@@ -73,14 +73,14 @@ def forecasts_out_of_sample(rows: pd.DataFrame, folds: pd.DataFrame) -> pd.DataF
     """
     from threadpoolctl import threadpool_limits
 
-    said, names = [], feature_names(rows)
+    tables, names = [], feature_names(rows)
     with threadpool_limits(limits=1):
         for fold in folds.itertuples(index=False):
             testing = rows[test_mask(rows, fold)]
             model = AgentForecaster.fitted(rows[training_mask(rows, fold)], names).classes
-            told = model.predict(testing)[[*PROBABILITIES, "expected_return"]]
-            said.append(pd.concat([testing[KEYS], told], axis=1))
-    return pd.concat(said, ignore_index=True)
+            predicted = model.predict(testing)[[*PROBABILITIES, "expected_return"]]
+            tables.append(pd.concat([testing[KEYS], predicted], axis=1))
+    return pd.concat(tables, ignore_index=True)
 
 
 def join(rows: pd.DataFrame, forecasts: pd.DataFrame, fold: int) -> pd.DataFrame:

@@ -97,8 +97,8 @@ class Policy:
         rules = self.about.environment
         if rules.actions == "discrete":
             # The largest of some numbers and a NaN would be the NaN: a position that nobody chose.
-            is_told = np.isfinite(outputs).all(axis=1)
-            return np.where(is_told, self._targets[outputs.argmax(axis=1)], np.nan), tuple(after)
+            is_finite = np.isfinite(outputs).all(axis=1)
+            return np.where(is_finite, self._targets[outputs.argmax(axis=1)], np.nan), tuple(after)
         wanted = np.clip(outputs[:, 0].astype(np.float64), -1, 1) * rules.max_position
         keeps = np.abs(wanted - held) < rules.dead_band * rules.max_position
         return np.asarray(np.where(keeps, held, wanted)), tuple(after)

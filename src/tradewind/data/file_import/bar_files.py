@@ -12,7 +12,7 @@ from tradewind.data.file_import.tables import is_text, number_cells, optional_ce
 from tradewind.data.file_import.time_columns import Times, read_times
 from tradewind.data.file_import.volumes import ABSURD_OPEN, DISAGREE, absurd_opens, read_volumes, volume_columns
 from tradewind.data.files.bar_key import BarKey
-from tradewind.data.files.cells import FloatArray, says_no
+from tradewind.data.files.cells import FloatArray, negative_cells
 from tradewind.data.files.cleaning import NOT_CLOSED
 from tradewind.data.files.dialect import ALIASES, ImportSettings, closed_flag, plain_name
 from tradewind.data.files.findings import ImportNotes
@@ -133,7 +133,7 @@ def read_bars(
         notes.add_finding("trades", trades[0], "by name")
         _reject(reason, "trades is no number", wrong)
     flag = closed_flag(list(table.columns))
-    forming = says_no(table.columns[flag].to_pandas()) if flag is not None else None
+    forming = negative_cells(table.columns[flag].to_pandas()) if flag is not None else None
     if forming is not None:
         notes.add_finding("bars still open", f"{int(forming.sum()):,} rows", f"column {flag!r} says it")
         _reject(reason, NOT_CLOSED, forming)

@@ -133,15 +133,15 @@ def require_usable(deliveries: Iterable[Delivery]) -> None:
 
 def rejections(delivery: Delivery) -> str:
     """Why rows of a delivery are no bars: `3 of 3 rows: open_time is off the 1w grid: they open on Fridays; ...`."""
-    told = []
+    parts = []
     for reason, count in delivery.rejected["reason"].value_counts().items():
         hint = ""
         if str(reason).startswith("open_time is off"):
             off = delivery.rejected.loc[delivery.rejected["reason"] == reason, "content"]
             opened = pd.to_datetime([json.loads(text)["open_time"] for text in off], utc=True).as_unit("ms")
             hint = f": {explain_off_grid(opened.asi8, delivery.key.timeframe)}"
-        told.append(f"{count:,} of {delivery.rows_received:,} rows: {reason}{hint}")
-    return "; ".join(told)
+        parts.append(f"{count:,} of {delivery.rows_received:,} rows: {reason}{hint}")
+    return "; ".join(parts)
 
 
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:

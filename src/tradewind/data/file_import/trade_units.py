@@ -88,14 +88,14 @@ def _stated(
 
 
 def _proven_by_cost(table: RawTable, name: str, price: FloatArray, size: FloatArray, notes: ImportNotes) -> TradeSizes:
-    said, wrong = optional_cells(table.columns[name], name, notes.where)
-    is_off = wrong | (np.abs(said - price * size) > _TOLERANCE * np.abs(price * size))
+    money, wrong = optional_cells(table.columns[name], name, notes.where)
+    is_off = wrong | (np.abs(money - price * size) > _TOLERANCE * np.abs(price * size))
     for worth in _CONTRACT_SIZES:
-        is_coin = _agree(size * worth, said * price, price)
+        is_coin = _agree(size * worth, money * price, price)
         if np.mean(is_off) > 1 - _ENOUGH and np.mean(is_coin) > _ENOUGH:
             agreeing = share(int(is_coin.sum()), len(is_coin))
             notes.add_finding("amount", name, f"size x {worth:g} / price in {agreeing}: an inverse contract")
-            return TradeSizes(said, size * worth, {f"{name} is not size x {worth:g} / price": wrong | ~is_coin})
+            return TradeSizes(money, size * worth, {f"{name} is not size x {worth:g} / price": wrong | ~is_coin})
     notes.add_finding("cost", name, f"price x amount in {share(int((~is_off).sum()), len(is_off))}")
     return TradeSizes(size, price * size, {"cost is not price x amount": is_off})
 

@@ -60,7 +60,7 @@ def parse_text(cells: pa.Array | pa.ChunkedArray) -> FloatArray:
     return pc.cast(plain, pa.float64()).to_numpy(zero_copy_only=False)
 
 
-def says_no(values: pd.Series) -> npt.NDArray[np.bool_] | None:
+def negative_cells(values: pd.Series) -> npt.NDArray[np.bool_] | None:
     """Which cells are false, 0 or no; None where the column holds other words than yes and no, whatever it is for."""
     words = values.astype("str").str.strip().str.lower().str.replace(r"^([01])\.0$", r"\1", regex=True)
     if not words.isin([*_NO, "true", "1", "yes", "", "nan", "none", "<na>"]).all():

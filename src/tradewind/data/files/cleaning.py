@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import Field
 
 from tradewind.data.files.bar_key import BarKey
-from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, FloatArray, epoch_units, parse_numbers, says_no
+from tradewind.data.files.cells import EARLIEST_MS, LATEST_MS, FloatArray, epoch_units, negative_cells, parse_numbers
 from tradewind.data.files.quarantine import quarantine_rows
 from tradewind.errors import BadData
 from tradewind.market.calendars import Calendar, calendar_name
@@ -163,7 +163,7 @@ def _reasons_to_reject(
         faults["open_time is not an instant"] = ~np.isfinite(open_time_ms)
     faults["open_time is not between 1990 and 2100"] = (open_time_ms < EARLIEST_MS) | (open_time_ms >= LATEST_MS)
     faults["open_time is not a whole millisecond"] = open_time_ms != np.floor(open_time_ms)
-    forming = says_no(received["is_closed"]) if "is_closed" in received else None
+    forming = negative_cells(received["is_closed"]) if "is_closed" in received else None
     if forming is not None:
         faults[NOT_CLOSED] = forming
     for name, values in numbers.items():

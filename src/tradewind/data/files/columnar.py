@@ -146,8 +146,8 @@ def _batch_size(content: memoryview, batch: "_Table", body: int) -> tuple[int, i
     is_packed, unpacked = batch.has(3), 0
     for at in range(buffer_count):
         offset, length = struct.unpack_from("<qq", content, buffers + 16 * at)
-        told = struct.unpack_from("<q", content, body + offset)[0] if is_packed and length >= 8 else -1
-        unpacked += length if told < 0 else told
+        declared = struct.unpack_from("<q", content, body + offset)[0] if is_packed and length >= 8 else -1
+        unpacked += length if declared < 0 else declared
     return cells, unpacked
 
 

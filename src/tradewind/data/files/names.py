@@ -41,7 +41,7 @@ def usable_name(text: str) -> str:
     """
     parts = [part for part in _MARKS.split(text) if part]
     plain = "".join(parts)
-    name = plain if len(parts) == 1 or _is_told_apart(plain, parts) else "-".join(parts)
+    name = plain if len(parts) == 1 or _is_unambiguous(plain, parts) else "-".join(parts)
     return name if re.fullmatch(NAME, name) else ""
 
 
@@ -79,7 +79,7 @@ def require_one_spelling(
     return names
 
 
-def _is_told_apart(plain: str, parts: list[str]) -> bool:
+def _is_unambiguous(plain: str, parts: list[str]) -> bool:
     """Whether what remains without the mark is read as these parts, and not as well as a pair of two currencies."""
     readings = _readings(plain)
     return (

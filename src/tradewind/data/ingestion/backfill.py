@@ -224,10 +224,10 @@ class _Tally:
 
     def nothing_usable(self, key: BarKey | SideKey) -> BadData | None:
         """What to say if every row was rejected, other than for not having closed yet."""
-        told = {why: count for why, count in self.reasons.items() if why != STILL_OPEN}
-        if not told or self.new or self.known:
+        counts = {why: count for why, count in self.reasons.items() if why != STILL_OPEN}
+        if not counts or self.new or self.known:
             return None
-        listed = "; ".join(f"{count:,} of {self.received:,} rows: {why}" for why, count in told.items())
+        listed = "; ".join(f"{count:,} of {self.received:,} rows: {why}" for why, count in counts.items())
         return BadData(f"{key}: none of the rows received becomes a bar: {listed}; correct the timeframe or the source")
 
     def add(self, receipt: Receipt) -> None:

@@ -18,7 +18,7 @@ class Publication(Protocol):
     """A rule: `known_ms` of each `reference_ms`."""
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """The rule in words."""
 
     def known_ms(self, reference_ms: Instants) -> Instants:
@@ -32,7 +32,7 @@ class After:
     delay: timedelta
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """The rule in words."""
         if not self.delay:
             return "at its reference time, the close of the bar"
@@ -55,7 +55,7 @@ class AfterClose:
     next_business_day: bool = False
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """The rule in words."""
         day = "the next US business day" if self.next_business_day else "its day"
         hours, minutes = divmod(int(self.clock.total_seconds()) // 60, 60)
@@ -79,9 +79,9 @@ class Stated:
     otherwise: After
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """The rule in words."""
-        return f"as the file says in `{self.column}`, else {self.otherwise.says}"
+        return f"as the file says in `{self.column}`, else {self.otherwise.description}"
 
     def known_ms(self, reference_ms: Instants) -> Instants:
         """By the other rule: what the file states is read by `readers.read_published`."""

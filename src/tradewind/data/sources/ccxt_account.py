@@ -131,11 +131,11 @@ class CcxtAccount:
         """
         self._require(self.resync(), "the clock")
         request = {"symbols": json.dumps(list(symbols), separators=(",", ":"))}
-        told = self._require(self._ask(self._exchange.public_get_exchangeinfo, request, read=_assets), "its symbols")
-        lacking = [name for name in symbols if name not in told]
+        assets = self._require(self._ask(self._exchange.public_get_exchangeinfo, request, read=_assets), "its symbols")
+        lacking = [name for name in symbols if name not in assets]
         if lacking:
             raise BadParameters(f"the venue does not trade {', '.join(lacking)}: choose other symbols")
-        return {name: told[name] for name in symbols}
+        return {name: assets[name] for name in symbols}
 
     def resync(self) -> Answer:
         """Measure how far this machine's clock is from the venue's; requests are signed by the venue's."""
@@ -226,16 +226,16 @@ class CcxtAccount:
         try:
             return Answer("accepted", read(call(dict(request))))
         except ccxt.BaseError as error:
-            said: Exception = error
+            failure: Exception = error
         except (TradewindError, RetryableError) as error:
-            said = error
+            failure = error
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            said = ValueError(f"an answer of another shape ({type(error).__name__})")
+            failure = ValueError(f"an answer of another shape ({type(error).__name__})")
         if not self._session.was_sent:
-            return Answer("refused", detail=f"not sent: {self.words(str(said))}")
-        code, words = _said(self._session.body)
+            return Answer("refused", detail=f"not sent: {self.words(str(failure))}")
+        code, words = _code_and_message(self._session.body)
         outcome = classify(self._session.status, code, words)
-        detail = self.words(f"{code} {words}" if code else str(said))
+        detail = self.words(f"{code} {words}" if code else str(failure))
         return Answer(outcome, None, code, detail, self._session.wait_s)
 
 
@@ -244,7 +244,7 @@ def exact(value: float) -> str:
     return format(Decimal(repr(round(value, 10))).normalize(), "f")
 
 
-def _said(body: bytes) -> tuple[int, str]:
+def _code_and_message(body: bytes) -> tuple[int, str]:
     """Code and message of an error, (0, "") where there is none."""
     try:
         got = json.loads(body)

@@ -151,7 +151,7 @@ class InfluxHttp:
         body = answer.text
         if answer.status_code != 200 or '"error"' in body:
             raise BadParameters(
-                f"{self.where} does not exist and cannot be made ({_said(answer)}): make it, or in 2.x map a bucket "
+                f"{self.where} does not exist and cannot be made ({_cause(answer)}): make it, or in 2.x map a bucket "
                 "to it (influx v1 dbrp create), and give the user the right to write"
             )
 
@@ -178,7 +178,7 @@ class InfluxHttp:
                     )
                 if answer.status_code not in _PASSING:
                     return answer
-                failure, asked_for = _said(answer), _seconds(answer.headers.get("Retry-After"))
+                failure, asked_for = _cause(answer), _seconds(answer.headers.get("Retry-After"))
             if pause is not None:
                 self._wait(max(pause, asked_for))
         raise TemporaryOutage(f"{self.where} does not answer ({failure}): try again later")
@@ -201,11 +201,11 @@ class InfluxHttp:
 
     def _refuse(self, answer: "httpx.Response") -> None:
         if answer.status_code == 404:
-            raise BadParameters(f"{self.where} was not found ({_said(answer)}): correct store.url and store.database")
-        raise BadData(f"{self.where} refuses what was sent ({answer.status_code}: {_said(answer)})")
+            raise BadParameters(f"{self.where} was not found ({_cause(answer)}): correct store.url and store.database")
+        raise BadData(f"{self.where} refuses what was sent ({answer.status_code}: {_cause(answer)})")
 
 
-def _said(answer: "httpx.Response") -> str:
+def _cause(answer: "httpx.Response") -> str:
     try:
         return str(answer.json()["error"])[:300]
     except (ValueError, KeyError, TypeError):

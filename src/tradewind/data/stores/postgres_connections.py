@@ -73,15 +73,15 @@ class Connections:
                 self.close()  # the others were lost with it
                 pause = next(waits, None)
                 if pause is None:
-                    raise TemporaryOutage(f"{self.where} does not answer: {_said(error)}. Try again later") from error
+                    raise TemporaryOutage(f"{self.where} does not answer: {_cause(error)}. Try again later") from error
                 self._wait(pause)
             except psycopg.ProgrammingError as error:
                 raise BadParameters(
-                    f"{self.where} refuses what the store asks for ({_said(error)}): give the role the right to use "
+                    f"{self.where} refuses what the store asks for ({_cause(error)}): give the role the right to use "
                     "the schema and its tables, or correct store.schema_name"
                 ) from error
             except psycopg.Error as error:
-                raise BadData(f"{self.where} refuses a value or is damaged ({_said(error)})") from error
+                raise BadData(f"{self.where} refuses a value or is damaged ({_cause(error)})") from error
 
     def close(self) -> None:
         """Close the connections that nobody is using."""
@@ -188,7 +188,7 @@ def _is_at_rest(connection: "SqlConnection") -> bool:
     return bool(connection.info.transaction_status == TransactionStatus.IDLE)
 
 
-def _said(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     diagnosis = getattr(error, "diag", None)
     if isinstance(error, TemporaryOutage):
         return str(error)

@@ -61,13 +61,13 @@ class S3Objects:
 
     def read(self, name: str) -> bytes:
         """The object."""
-        with self._missing_is_told(name):
+        with self._missing_as_file_error(name):
             content: bytes = self._connect().cat_file(self._path(name))
             return content
 
     def read_at_most(self, name: str, most: int) -> bytes:
         """The object's first bytes, one more than `most` at most."""
-        with self._missing_is_told(name):
+        with self._missing_as_file_error(name):
             if not self._connect().info(self._path(name))["size"]:
                 return b""  # of an empty object no range can be asked for
             content: bytes = self._connect().cat_file(self._path(name), start=0, end=most + 1)
@@ -94,14 +94,14 @@ class S3Objects:
         """
         with atomic_file(file) as temporary, temporary.open("wb") as target:
             for start in range(0, size, PART_BYTES):
-                with self._missing_is_told(name):
+                with self._missing_as_file_error(name):
                     end = min(start + PART_BYTES, size)
                     part = self._connect().cat_file(self._path(name), start=start, end=end)
                 target.write(part)
 
     def size(self, name: str) -> int:
         """The object's size."""
-        with self._missing_is_told(name):
+        with self._missing_as_file_error(name):
             return int(self._connect().info(self._path(name))["size"])
 
     def remove(self, names: Iterable[str]) -> None:
@@ -151,7 +151,7 @@ class S3Objects:
             return self._opened[1]
 
     @contextmanager
-    def _missing_is_told(self, name: str) -> Iterator[None]:
+    def _missing_as_file_error(self, name: str) -> Iterator[None]:
         try:
             with self._explained(name):
                 yield

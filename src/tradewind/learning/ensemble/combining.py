@@ -12,7 +12,7 @@ ROUNDS, TOLERANCE, LEAST_WEIGHT = 500, 1e-12, 1e-6
 
 
 def pooled(probabilities: Floats, weights: Floats) -> Floats:
-    """The weighted mean of the experts that said something; NaN where none did.
+    """The weighted mean of the experts that have a forecast; NaN where none did.
 
     Args:
         probabilities: (rows, experts, classes), NaN where an expert abstains.
@@ -36,7 +36,7 @@ def pooled(probabilities: Floats, weights: Floats) -> Floats:
 
 
 def spoke(probabilities: Floats) -> NDArray[np.bool_]:
-    """Which experts said something on which rows, (rows, experts)."""
+    """Which experts have a forecast on which rows, (rows, experts)."""
     return np.asarray(np.isfinite(probabilities).all(axis=2), dtype=np.bool_)
 
 
@@ -194,7 +194,7 @@ def regime_weights(
 
     Args:
         rule: how losses become weights.
-        losses: of each expert on each row, NaN where it said nothing or nothing is known yet.
+        losses: of each expert on each row, NaN where it has no forecast or nothing is known yet.
         timestamp: when each row is known, in order.
         exit_time: when its label is settled, in the same unit.
         regimes: filtered probabilities of the regimes, (rows, regimes).

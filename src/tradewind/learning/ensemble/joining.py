@@ -103,8 +103,8 @@ def join_forecasts(
     Raises:
         BadData: no forecasts, models of different horizons, or a row without regimes.
     """
-    rows, said = aligned(forecasts)
-    probabilities, expected = said[:, :, :-1], said[:, :, -1:]
+    rows, values = aligned(forecasts)
+    probabilities, expected = values[:, :, :-1], values[:, :, -1:]
     if method == "hard_vote":
         mixed = np.concatenate([hard_vote(probabilities), equal_mean(expected)], axis=1)
     else:
@@ -145,10 +145,10 @@ def standing_weights(forecasts: Sequence[pd.DataFrame], method: str, outcomes: p
     Returns:
         Weights in the order of the tables, not negative and with sum 1; alike where nothing has settled.
     """
-    rows, said = aligned(forecasts)
+    rows, values = aligned(forecasts)
     if method == EQUAL_WEIGHT:
-        return np.full(said.shape[1], 1.0 / said.shape[1])
-    probabilities = said[:, :, :-1]
+        return np.full(values.shape[1], 1.0 / values.shape[1])
+    probabilities = values[:, :, :-1]
     settling = _settling(rows, probabilities, outcomes)
     return _settled_weights(method, probabilities, settling, settling.is_known)
 
@@ -166,22 +166,22 @@ def rule_of(method: str, rules: EnsembleRules) -> OnlineRule:
 
 
 def _weights(
-    method: Method, rows: pd.DataFrame, said: Floats, settling: Settling, regimes: Mapping[str, pd.DataFrame],
+    method: Method, rows: pd.DataFrame, probabilities: Floats, settling: Settling, regimes: Mapping[str, pd.DataFrame],
     rules: EnsembleRules,
 ) -> Floats:  # fmt: skip
     if method == "by_uncertainty":
-        return claims(said)
+        return claims(probabilities)
     if method in ("inverse_loss", "stacking"):
-        return _by_fold(method, rows, said, settling)
+        return _by_fold(method, rows, probabilities, settling)
     # The mean of all is one expert more: where it is the best, the weights find it, and its weight goes to all alike.
-    with_mean = np.concatenate([said, equal_mean(said)[:, None]], axis=1)
+    with_mean = np.concatenate([probabilities, equal_mean(probabilities)[:, None]], axis=1)
     losses = np.where(settling.is_known[:, None], log_losses(with_mean, settling.label), np.nan)
     rule, known = rule_of(method, rules), (settling.timestamp, settling.exit_time)
     if method == "by_regime":
         weights = regime_weights(rule, losses, *known, _probabilities(rows, regimes))
     else:
         weights = settled_weights(rule, losses, *known)
-    has_spoken = spoke(said)
+    has_spoken = spoke(probabilities)
     alike = has_spoken / np.maximum(has_spoken.sum(axis=1, keepdims=True), 1)
     own = weights[:, :-1] * has_spoken
     # What the silent have is shared out in proportion, the mean's part included.
@@ -189,35 +189,35 @@ def _weights(
     return np.asarray((own + weights[:, -1:] * alike) / np.where(total > 0, total, 1.0))
 
 
-def _by_fold(method: str, rows: pd.DataFrame, said: Floats, settling: Settling) -> Floats:
+def _by_fold(method: str, rows: pd.DataFrame, probabilities: Floats, settling: Settling) -> Floats:
     """Weights of each fold by what had ended when it began: nested, and purged."""
-    weights = np.empty(said.shape[:2])
+    weights = np.empty(probabilities.shape[:2])
     fold = rows["fold"].to_numpy()
     for one in np.unique(fold):
         is_over = settling.horizon_end < settling.timestamp[fold == one].min()
-        weights[fold == one] = _settled_weights(method, said, settling, is_over)
+        weights[fold == one] = _settled_weights(method, probabilities, settling, is_over)
     return weights
 
 
-def _settled_weights(method: str, said: Floats, settling: Settling, is_over: NDArray[np.bool_]) -> Floats:
+def _settled_weights(method: str, probabilities: Floats, settling: Settling, is_over: NDArray[np.bool_]) -> Floats:
     """Of each model, by the rows whose horizon is over; alike where there are none."""
     has_loss = ~np.isnan(settling.losses)
     usable = is_over & (has_loss.all(axis=1) if method == "stacking" else has_loss.any(axis=1))
     if not usable.any():
-        return np.full(said.shape[1], 1.0 / said.shape[1])
+        return np.full(probabilities.shape[1], 1.0 / probabilities.shape[1])
     if method == "stacking":
-        return stacked_weights(said[usable], settling.label[usable])
+        return stacked_weights(probabilities[usable], settling.label[usable])
     return inverse_loss_weights(settling.losses[usable])
 
 
-def _settling(rows: pd.DataFrame, said: Floats, outcomes: pd.DataFrame) -> Settling:
+def _settling(rows: pd.DataFrame, probabilities: Floats, outcomes: pd.DataFrame) -> Settling:
     joined = rows[["symbol", "timestamp"]].merge(
         outcomes[["symbol", "timestamp", "label", "exit_time", "horizon_end"]],
         on=["symbol", "timestamp"], how="left", validate="one_to_one",
     )  # fmt: skip
     is_known = joined["label"].notna().to_numpy()
     label = joined["label"].fillna(0).to_numpy(np.int8)
-    losses = np.where(is_known[:, None], log_losses(said, label), np.nan)
+    losses = np.where(is_known[:, None], log_losses(probabilities, label), np.nan)
     exit_time, horizon_end = (_ms(joined[name], is_known) for name in ("exit_time", "horizon_end"))
     # A label that is decided early is made only when its horizon is over: before that a run cannot know it.
     exit_time = np.maximum(exit_time, horizon_end)

@@ -1,7 +1,7 @@
 """Weights of experts that follow their losses, one settled outcome after another, with bounds on the regret.
 
 Every rule is a state of named arrays: `begin` makes one, `weights` reads it, `update` gives the next. Leading axes are
-independent sequences. A loss of NaN is an expert that said nothing: it keeps its share among the others.
+independent sequences. A loss of NaN is an expert without a forecast: it keeps its share among the others.
 """
 
 from abc import ABC, abstractmethod
@@ -35,7 +35,7 @@ class OnlineRule(ABC):
         """The state after losses (..., experts)."""
 
     def awake(self, state: State, losses: Floats) -> Floats:
-        """The losses, with the mixture's own in place of those of experts that said nothing."""
+        """The losses, with the mixture's own in place of those of experts without a forecast."""
         silent = np.isnan(losses)
         if not silent.any():
             return losses
@@ -172,7 +172,7 @@ def settled_weights(
 
     Args:
         rule: how losses become weights.
-        losses: of each expert on each row, (rows, experts); NaN where an expert said nothing or nothing is known yet.
+        losses: of each expert on each row, (rows, experts); NaN where it has no forecast or nothing is known yet.
         timestamp: when each row is known, in any one unit, in order.
         exit_time: when the outcome of each row is settled, in the same unit; of a table of labels `horizon_end`
             (`labels.settling` says why).

@@ -30,12 +30,14 @@ def mean_forecasts(forecasts: Sequence[pd.DataFrame], name: str = EQUAL_WEIGHT) 
     Raises:
         BadData: there are no forecasts, or the models look ahead over different horizons.
     """
-    rows, said = aligned(forecasts)
-    return as_forecasts(rows, np.concatenate([equal_mean(said[:, :, :-1]), equal_mean(said[:, :, -1:])], axis=1), name)
+    rows, values = aligned(forecasts)
+    return as_forecasts(
+        rows, np.concatenate([equal_mean(values[:, :, :-1]), equal_mean(values[:, :, -1:])], axis=1), name
+    )
 
 
 def aligned(forecasts: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, NDArray[np.float64]]:
-    """The rows that any model forecast, in the order of fold, time and symbol, and what each said of them.
+    """The rows that any model forecast, in the order of fold, time and symbol, and the values that each gave them.
 
     Args:
         forecasts: one table a model (`schema.Forecasts`), all of the same folds and horizon.
@@ -57,8 +59,10 @@ def aligned(forecasts: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, NDArray[np
         )
     rows = rows.sort_values(["fold", "timestamp", "symbol"], ignore_index=True)
     index = pd.MultiIndex.from_frame(rows)
-    said = np.stack([table.set_index(_ROW)[_VALUES].reindex(index).to_numpy(np.float64) for table in forecasts], axis=1)
-    return rows, said
+    values = np.stack(
+        [table.set_index(_ROW)[_VALUES].reindex(index).to_numpy(np.float64) for table in forecasts], axis=1
+    )
+    return rows, values
 
 
 def as_forecasts(rows: pd.DataFrame, mixed: NDArray[np.float64], name: str) -> pd.DataFrame:

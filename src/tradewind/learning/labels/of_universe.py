@@ -52,8 +52,8 @@ def make_labels(
         tables[partition] = labels
     if len(without) == len(tables):
         raise BadData(f"{without[0]}. Provide more bars, or {_REMEDY}")
-    for told in without:
-        logger.warning("%s. Nothing is learned from it: leave it out of universe.symbols, or %s", told, _REMEDY)
+    for problem in without:
+        logger.warning("%s. Nothing is learned from it: leave it out of universe.symbols, or %s", problem, _REMEDY)
     return tables, pd.DataFrame(counts)
 
 
@@ -63,5 +63,5 @@ def _unlabelled(partition: str, bars: int, missing: Mapping[str, int], horizon_b
         "unlabelled_volatility": "come before the volatility is known",
         "unlabelled_side": "have no side",
     }
-    told = ", ".join(f"{count} {lacks[reason]}" for reason, count in missing.items() if count)
-    return f"{partition}: none of its {bars} bars has a label: {told}"
+    counts = ", ".join(f"{count} {lacks[reason]}" for reason, count in missing.items() if count)
+    return f"{partition}: none of its {bars} bars has a label: {counts}"

@@ -105,8 +105,8 @@ def feature_names(rows: pd.DataFrame) -> list[str]:
 
 def horizons_of(rows: pd.DataFrame) -> tuple[int, ...]:
     """Over how many bars the rows tell their return beside the label's own horizon, from short to long."""
-    told = (name.removeprefix(HORIZON_RETURN) for name in rows.columns if name.startswith(HORIZON_RETURN))
-    return tuple(sorted(int(one) for one in told))
+    horizons = (name.removeprefix(HORIZON_RETURN) for name in rows.columns if name.startswith(HORIZON_RETURN))
+    return tuple(sorted(int(one) for one in horizons))
 
 
 def thin(rows: pd.DataFrame, stride: int) -> Mask:

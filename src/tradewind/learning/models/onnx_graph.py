@@ -154,11 +154,11 @@ def finished(
     from onnx import TensorProto, helper
 
     given = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["rows", *shape])
-    told = [
+    results = [
         helper.make_tensor_value_info(one, TensorProto.DOUBLE, ["rows", columns])
         for one, columns in (outputs or {OUTPUT: 4}).items()
     ]
-    onnx_graph = helper.make_graph(graph.nodes, name, [given], told, graph.constants)
+    onnx_graph = helper.make_graph(graph.nodes, name, [given], results, graph.constants)
     opsets = [helper.make_opsetid(domain, version) for domain, version in sorted(graph.opsets.items())]
     model = helper.make_model(onnx_graph, opset_imports=opsets, ir_version=10, producer_name="tradewind")
     onnx.checker.check_model(model)

@@ -54,9 +54,9 @@ def path_forecasts(
         past = before[split.training]
         past = past[thin(past, max(len(past) // ROWS_EACH, 1))]
         tested = np.logical_or.reduce(split.testing)
-        said = fit_linear(past, names, parameters.c).predict(before[tested])
+        predicted = fit_linear(past, names, parameters.c).predict(before[tested])
         out = np.full((len(before), len(FORECAST)), np.nan)
-        out[tested] = said[FORECAST].to_numpy()
+        out[tested] = predicted[FORECAST].to_numpy()
         return out
 
     # One thread a fit, as in walk-forward; the fits stand side by side.

@@ -298,7 +298,7 @@ def forecast_columns(
 
     Args:
         rows: the rows that were forecast.
-        forecasts: what `predict` said of them, in their order.
+        forecasts: what `predict` gave for them, in their order.
         kind: the model's class.
         seed: that it was trained from.
         fold: the fold's number.

@@ -78,7 +78,7 @@ class Bars(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """What is said after each bar.
+    """The output after each bar.
 
     Attributes:
         probabilities: of `REGIMES`, (bars, 4); they sum to 1.
@@ -180,7 +180,7 @@ class RegimeModel(ABC):
         }
 
     def advance(self, state: Arrays, bars: Bars) -> tuple[Arrays, Steps]:
-        """The state after the bars and what is said after each of them; the given state is not changed.
+        """The state after the bars and the output after each of them; the given state is not changed.
 
         Raises:
             BadData: closes that are missing or not positive, times out of order, or a bar that ends before it opens.
@@ -197,7 +197,7 @@ class RegimeModel(ABC):
         return after, Steps(probabilities, regime, run, np.clip(p_leave, 0.0, 1.0), transition)
 
     def history(self, bars: Bars) -> Steps:
-        """What is said of a history from its first bar on."""
+        """The output on a history from its first bar on."""
         return self.advance(self.begin(), bars)[1]
 
     def moves(self, bars: Bars) -> tuple[Floats, Bools]:

@@ -229,14 +229,14 @@ def add_registry(archive: Archive, name: str, folder: Path) -> str:
     """
     with sqlite_copy(folder / DATABASE) as copy:
         archive.add_file(f"{name}/{DATABASE}", copy)
-        said, identities = registry_facts(copy)
+        facts, identities = registry_facts(copy)
     for identity in identities:  # a bundle is there before the registry names it, and stays
         place = place_of(folder / BUNDLES, identity)
         files = read_bundle(place, identity)
         files[MANIFEST] = (place / MANIFEST).read_bytes()
         for one, content in files.items():
             archive.add_bytes(f"{name}/{BUNDLES}/{place.name}/{one}", content)
-    return said
+    return facts
 
 
 def registry_facts(database: Path) -> tuple[str, list[str]]:

@@ -93,8 +93,8 @@ def restore_from(objects: Objects, name: str, key: Key, into: Path, rules: Rules
 
 def _checked_size(objects: Objects, name: str, key: Key) -> int:
     """How many bytes the object has, which are as many as its authentic head says."""
-    said = read_head(objects.read_at_most(name, HEAD_BYTES - 1), objects.where(name), key)
-    size = HEAD_BYTES + int(said["bytes"])
+    head = read_head(objects.read_at_most(name, HEAD_BYTES - 1), objects.where(name), key)
+    size = HEAD_BYTES + int(head["bytes"])
     if objects.size(name) != size:
         raise BadData(f"{objects.where(name)} is damaged or cut off: take another one; nothing was restored")
     return size

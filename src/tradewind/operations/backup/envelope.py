@@ -25,9 +25,9 @@ _CHUNK = 1 << 20
 _DAMAGED = "{} is damaged or no backup: take another one; nothing was restored"
 
 
-def _code(key: Key, said: dict[str, Any]) -> str:
+def _code(key: Key, head: dict[str, Any]) -> str:
     own = hmac.digest(key.secret, b"tradewind backup: authentication", "sha256")
-    return hmac.new(own, canonical(said), "sha256").hexdigest()
+    return hmac.new(own, canonical(head), "sha256").hexdigest()
 
 
 def seal(path: Path, key: Key, write: Callable[[IO[bytes]], None]) -> None:
@@ -48,11 +48,11 @@ def seal(path: Path, key: Key, write: Callable[[IO[bytes]], None]) -> None:
             _encrypt(file, key, write)
             file.flush()
             file.seek(HEAD_BYTES)
-            said = {"format": FORMAT, "key": key.name, **_measured(file)}
-            said["code"] = _code(key, said)
-            said["check"] = hashlib.sha256(canonical(said)).hexdigest()[:16]
+            head = {"format": FORMAT, "key": key.name, **_measured(file)}
+            head["code"] = _code(key, head)
+            head["check"] = hashlib.sha256(canonical(head)).hexdigest()[:16]
             file.seek(0)
-            file.write(canonical(said).ljust(HEAD_BYTES - 1) + b"\n")
+            file.write(canonical(head).ljust(HEAD_BYTES - 1) + b"\n")
 
 
 def _encrypt(target: IO[bytes], key: Key, write: Callable[[IO[bytes]], None]) -> None:
@@ -144,25 +144,25 @@ def read_head(head: bytes, where: str, key: Key) -> dict[str, Any]:
         BadData: it is no head, is damaged, or was written without the key.
         BadParameters: it was written with another key.
     """
-    damaged, said = BadData(_DAMAGED.format(where)), {}
+    damaged, fields = BadData(_DAMAGED.format(where)), {}
     with suppress(ValueError, RecursionError):
-        said = json.loads(head)
-    if not isinstance(said, dict) or set(said) != {"format", "key", "sha256", "bytes", "code", "check"}:
+        fields = json.loads(head)
+    if not isinstance(fields, dict) or set(fields) != {"format", "key", "sha256", "bytes", "code", "check"}:
         raise damaged
-    check = said.pop("check")
-    if hashlib.sha256(canonical(said)).hexdigest()[:16] != check or said["format"] != FORMAT or head[-1:] != b"\n":
+    check = fields.pop("check")
+    if hashlib.sha256(canonical(fields)).hexdigest()[:16] != check or fields["format"] != FORMAT or head[-1:] != b"\n":
         raise damaged
-    if said["key"] != key.name:
+    if fields["key"] != key.name:
         raise BadParameters(
-            f"{where} was sealed with the key {said['key']}, not {key.name}: name the right file with --key"
+            f"{where} was sealed with the key {fields['key']}, not {key.name}: name the right file with --key"
         )
-    code = said.pop("code")
-    if not hmac.compare_digest(code, _code(key, said)):
+    code = fields.pop("code")
+    if not hmac.compare_digest(code, _code(key, fields)):
         raise BadData(f"{where} was not made by whoever has the key: it is forged; take another backup")
-    return said
+    return fields
 
 
 def _check(file: IO[bytes], path: Path, key: Key) -> None:
-    said = read_head(file.read(HEAD_BYTES), str(path), key)
-    if _measured(file) != {"sha256": said["sha256"], "bytes": said["bytes"]}:
+    head = read_head(file.read(HEAD_BYTES), str(path), key)
+    if _measured(file) != {"sha256": head["sha256"], "bytes": head["bytes"]}:
         raise BadData(_DAMAGED.format(path))

@@ -64,8 +64,8 @@ def make_backup(project: Path, plan: BackupPlan, key: Key, target: Path, keep: i
             archive = Archive(tar)
             for name, part in plan.parts.items():
                 if name not in absent:
-                    said = _add(archive, name, project / part.path, part)
-                    contents["parts"][name] = part.model_dump(mode="json") | said
+                    facts = _add(archive, name, project / part.path, part)
+                    contents["parts"][name] = part.model_dump(mode="json") | facts
             contents["files"] = {one.name: [one.bytes, one.sha256] for one in archive.copied}
             archive.add_bytes(CONTENTS, canonical(contents))
 

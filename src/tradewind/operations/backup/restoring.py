@@ -78,7 +78,7 @@ def restore(backup: Path, key: Key, into: Path, rules: Rules | None = None) -> R
         with opened(backup, key) as stream:
             found = _unpack(stream, staging, backup)
         contents = _checked(staging, found, backup)
-        parts = {name: _part(name, said, backup) for name, said in contents["parts"].items()}
+        parts = {name: _part(name, facts, backup) for name, facts in contents["parts"].items()}
         for name, part in parts.items():
             _check_part(staging / name, part, contents["parts"][name], backup)
         with _alone(into, parts):
@@ -141,8 +141,8 @@ def _checked(staging: Path, found: dict[str, list[Any]], backup: Path) -> dict[s
     return contents
 
 
-def _part(name: str, said: dict[str, Any], backup: Path) -> Part:
-    known = {one: said[one] for one in Part.model_fields if one in said}
+def _part(name: str, facts: dict[str, Any], backup: Path) -> Part:
+    known = {one: facts[one] for one in Part.model_fields if one in facts}
     if not re.fullmatch(NAME, name):
         raise BadData(f"{backup}: {name!r} is no part's name")
     try:
@@ -157,14 +157,14 @@ def _journals(path: Path, part: Part) -> list[Path]:
     return [path] if part.kind == "journal" and path.is_file() else []
 
 
-def _check_part(path: Path, part: Part, said: dict[str, Any], backup: Path) -> None:
+def _check_part(path: Path, part: Part, facts: dict[str, Any], backup: Path) -> None:
     """Whether the part has the head, or the registry, that was noted when it was copied."""
     for number, journal in enumerate(_journals(path, part)):
         head = _head(journal)
-        if number == 0 and list(head) != said["head"]:
+        if number == 0 and list(head) != facts["head"]:
             raise BadData(f"{backup}: the journal of {part.path} is not the one that was copied")
     if part.kind == "registry":
-        if registry_facts(path / DATABASE)[0] != said["registry"]:
+        if registry_facts(path / DATABASE)[0] != facts["registry"]:
             raise BadData(f"{backup}: the registry is not the one that was copied")
         check_bundles(path)
 

@@ -203,7 +203,7 @@ class Bundle:
         return np.load(io.BytesIO(self.files[name]), allow_pickle=False)
 
     def probe_error(self) -> float:
-        """By how much the graph differs here from what the trained model said of the probe rows, and the positions of
+        """By how much the graph differs here from what the trained model gave for the probe rows, and the positions of
         an agent from those that it held on the probe's bars; inf for no number."""
         features = self.array(PROBE)
         apart = float(np.abs(self.forecaster.predict_many(features) - self.array(EXPECTED)).max())

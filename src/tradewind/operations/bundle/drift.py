@@ -43,11 +43,11 @@ def drift_document(
     references: dict[str, dict[str, Any]] = {}
     own_rows, own_forecasts = SymbolRows(rows), SymbolRows(forecasts)
     for symbol in universe.symbols:
-        own, said = own_rows[symbol], own_forecasts[symbol]
-        said = said.sort_values("timestamp")
+        own, forecast = own_rows[symbol], own_forecasts[symbol]
+        forecast = forecast.sort_values("timestamp")
         tables = {
             "features": (features, own[list(features)].to_numpy(dtype=np.float64)),
-            "forecasts": (PROBABILITIES, said[list(PROBABILITIES)].to_numpy(dtype=np.float64)),
+            "forecasts": (PROBABILITIES, forecast[list(PROBABILITIES)].to_numpy(dtype=np.float64)),
             "labels": (LABELS, indicators(own["label"].to_numpy(dtype=np.float64))),
         }
         references[symbol] = {

@@ -220,12 +220,12 @@ def make_bundle(
     apart = float(np.abs(forecaster.predict_many(probe) - expected).max())
     if not apart <= contents.PROBE_TOLERANCE:
         raise BadModel(f"{procedure.name}: the ONNX graph differs from the model by {apart:.1e} on the probe rows")
-    said = findings.forecasts
-    edges = edges_of(said.assign(edge=said["p_up"] - said["p_down"]), terms.universe.symbols)
+    past = findings.forecasts
+    edges = edges_of(past.assign(edge=past["p_up"] - past["p_down"]), terms.universe.symbols)
     weights = procedure.weight_of if isinstance(procedure, EnsembleProcedure) else None
-    told = Told(procedure.name, type(model).family, procedure.seed, *_told(procedure), weights)
+    summary = ProcedureSummary(procedure.name, type(model).family, procedure.seed, *_settings_of(procedure), weights)
     documents = {
-        contents.SPEC: spec_of(told, model.features, known, terms, findings, created_at).model_dump(mode="json"),
+        contents.SPEC: spec_of(summary, model.features, known, terms, findings, created_at).model_dump(mode="json"),
         contents.REFERENCE: reference_distributions(known, model.features, edges["edge"]),
         contents.DRIFT: drift_document(known, findings.forecasts, model.features, terms.universe, procedure.seed),
         contents.LATENCY: latency_baseline(forecaster.predict_row, probe),
@@ -261,8 +261,8 @@ def probe_rows(rows: pd.DataFrame, model: Forecaster) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a bundle says of its procedure."""
+class ProcedureSummary:
+    """Name, seed, settings and weights of a procedure, as a bundle records them."""
 
     name: str
     family: str
@@ -274,12 +274,17 @@ class Told:
 
 
 def spec_of(
-    told: Told, reads: tuple[str, ...], rows: pd.DataFrame, terms: DecisionTerms, findings: Findings, created_at: str
+    summary: ProcedureSummary,
+    reads: tuple[str, ...],
+    rows: pd.DataFrame,
+    terms: DecisionTerms,
+    findings: Findings,
+    created_at: str,
 ) -> BundleSpec:
     """What the bundle is.
 
     Args:
-        told: of the procedure.
+        summary: of the procedure.
         reads: the features that are read, in their order.
         rows: the settled rows that it was fitted on.
         terms: what decides beside the model.
@@ -291,19 +296,20 @@ def spec_of(
     """
     features = select(terms.selection, terms.universe.timeframe, terms.universe.side_series)
     return BundleSpec(
-        format=told.format, name=told.name, family=told.family, seed=told.seed, parameters=told.parameters,
-        training=told.training, weights=told.weights, created_at=created_at, universe=terms.universe,
-        trading=terms.trading, selection=terms.selection, features=reads, plan_fingerprint=Plan(features).fingerprint(),
-        max_gap_bars=terms.max_gap_bars, max_missing_share=terms.max_missing_share, horizon_bars=terms.horizon_bars,
+        format=summary.format, name=summary.name, family=summary.family, seed=summary.seed,
+        parameters=summary.parameters, training=summary.training, weights=summary.weights, created_at=created_at,
+        universe=terms.universe, trading=terms.trading, selection=terms.selection, features=reads,
+        plan_fingerprint=Plan(features).fingerprint(), max_gap_bars=terms.max_gap_bars,
+        max_missing_share=terms.max_missing_share, horizon_bars=terms.horizon_bars,
         trained_from=rows["timestamp"].min().isoformat(), trained_to=rows["timestamp"].max().isoformat(),
-        trained_rows=len(rows), evidence=_evidence(told.name, rows, findings),
+        trained_rows=len(rows), evidence=_evidence(summary.name, rows, findings),
     )  # fmt: skip
 
 
-def _told(procedure: Procedure | EnsembleProcedure) -> tuple[dict[str, Any], dict[str, Any]]:
+def _settings_of(procedure: Procedure | EnsembleProcedure) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parameters and training rules as JSON; of an ensemble by member."""
     if isinstance(procedure, EnsembleProcedure):
-        parts = {member.name: _told(member) for member in procedure.members}
+        parts = {member.name: _settings_of(member) for member in procedure.members}
         return {name: one for name, (one, _) in parts.items()}, {name: one for name, (_, one) in parts.items()}
     return procedure.parameters.model_dump(mode="json"), procedure.training.model_dump(mode="json")
 
@@ -330,8 +336,8 @@ def _evidence(name: str, rows: pd.DataFrame, findings: Findings) -> Evidence:
 @functools.cache
 def environment_sha256() -> str:
     """Of the names and versions of all installed packages, which stay the same while a process runs."""
-    told = (one.metadata for one in distributions())  # parsed anew each time that it is asked for
-    return _sha256(sorted({f"{one['Name']}=={one['Version']}".lower() for one in told}))
+    metadata = (one.metadata for one in distributions())  # parsed anew each time that it is asked for
+    return _sha256(sorted({f"{one['Name']}=={one['Version']}".lower() for one in metadata}))
 
 
 def _sha256(document: Any) -> str:

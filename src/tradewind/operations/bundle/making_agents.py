@@ -23,7 +23,7 @@ from tradewind.market.volatility import usual_volume
 from tradewind.operations.bundle import agents, contents
 from tradewind.operations.bundle.contents import array_file, json_file
 from tradewind.operations.bundle.drift import drift_document
-from tradewind.operations.bundle.making import DecisionTerms, Findings, Told, settled, spec_of
+from tradewind.operations.bundle.making import DecisionTerms, Findings, ProcedureSummary, settled, spec_of
 from tradewind.operations.bundle.measuring import edges_of, latency_baseline, reference_distributions
 from tradewind.operations.bundle.sealing import Files
 from tradewind.trading.engine.backtest import History
@@ -91,10 +91,10 @@ def make_agent_bundle(
         name: getattr(plan, name).model_dump(mode="json") for name in ("agent", "environment", "reward")
     }  # fmt: skip
     training = plan.training.model_dump(mode="json")
-    told = Told(plan.name, agents.FAMILY, plan.seed, parameters, training, format=agents.FORMAT)
+    summary = ProcedureSummary(plan.name, agents.FAMILY, plan.seed, parameters, training, format=agents.FORMAT)
     decide, one_by_one = agents.one_by_one(policy, seen)
     documents = {
-        contents.SPEC: spec_of(told, model.features, known, terms, findings, created_at).model_dump(mode="json"),
+        contents.SPEC: spec_of(summary, model.features, known, terms, findings, created_at).model_dump(mode="json"),
         contents.REFERENCE: reference_distributions(known, model.features, edges["edge"]),
         contents.DRIFT: drift_document(known, findings.forecasts, model.features, terms.universe, plan.seed),
         contents.LATENCY: latency_baseline(decide, one_by_one),

@@ -69,17 +69,17 @@ def reference_distributions(rows: pd.DataFrame, features: tuple[str, ...], edge:
     }  # fmt: skip
 
 
-def edges_of(told: pd.DataFrame, symbols: tuple[str, ...]) -> NDArray[Any]:
+def edges_of(edges: pd.DataFrame, symbols: tuple[str, ...]) -> NDArray[Any]:
     """The newest edges out of sample, from which what two versions share is measured.
 
     Args:
-        told: symbol, timestamp and `edge`: p_up - p_down of a model, the position of an agent.
+        edges: symbol, timestamp and `edge`: p_up - p_down of a model, the position of an agent.
         symbols: of the universe; a row's number counts in this order.
 
     Returns:
         Rows of `EDGES`, ordered by timestamp and symbol.
     """
-    table = told.sort_values(["timestamp", "symbol"]).iloc[-WALK_FORWARD_ROWS:]
+    table = edges.sort_values(["timestamp", "symbol"]).iloc[-WALK_FORWARD_ROWS:]
     out = np.empty(len(table), dtype=EDGES)
     out["symbol"] = table["symbol"].map({name: at for at, name in enumerate(symbols)}).to_numpy()
     out["timestamp"] = table["timestamp"].dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)

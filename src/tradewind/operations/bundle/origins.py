@@ -74,5 +74,5 @@ def _records(content: bytes) -> dict[str, Record]:
         documents = json.loads(content)
         return {str(name): Record.of_document(one, f"{ORIGINS}, {name}") for name, one in documents.items()}
     except (ValueError, AttributeError) as error:  # BadData is a ValueError, too
-        told = str(error) if isinstance(error, BadData) else f"{ORIGINS} is damaged ({error})"
-        raise BadModel(f"{told.partition(': delete it')[0]}: {_REMEDY}") from error
+        message = str(error) if isinstance(error, BadData) else f"{ORIGINS} is damaged ({error})"
+        raise BadModel(f"{message.partition(': delete it')[0]}: {_REMEDY}") from error

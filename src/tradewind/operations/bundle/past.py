@@ -62,8 +62,8 @@ def about_itself(
         how many.
     """
     _, calibrated = inner_split(rows, calibration_share)
-    said = model.predict(rows, np.ones(len(rows), dtype=np.bool_))
-    probability = said[PROBABILITIES].to_numpy(np.float64)
+    predicted = model.predict(rows, np.ones(len(rows), dtype=np.bool_))
+    probability = predicted[PROBABILITIES].to_numpy(np.float64)
     spoke = np.isfinite(probability).all(axis=1)
     chosen = calibrated & spoke
     slope = fit_scaling(probability[chosen], rows["label"].to_numpy()[chosen].astype(np.int8)).slope

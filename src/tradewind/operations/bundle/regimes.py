@@ -1,4 +1,4 @@
-"""The models of regimes in a bundle: fitted on all bars, one a symbol, with what they last said.
+"""The models of regimes in a bundle: fitted on all bars, one a symbol, with what they last announced.
 
 They stand beside the forecaster: unless it reads `regime_*`, no decision depends on them.
 """
@@ -25,7 +25,7 @@ STATE = "regimes.state"
 _REMEDY = "deploy the model again"
 
 
-class RegimeSaid(NamedTuple):
+class RegimeReading(NamedTuple):
     """The regime of a symbol after its last bar.
 
     Attributes:
@@ -51,12 +51,12 @@ class RegimesInService:
 
     Attributes:
         models: by symbol.
-        said: by symbol, after its last bar.
+        latest: by symbol, the regime after its last bar.
         states: of the models, by symbol; those of symbols without a bar are left out.
     """
 
     models: Mapping[str, RegimeModel]
-    said: dict[str, RegimeSaid] = field(default_factory=dict)
+    latest: dict[str, RegimeReading] = field(default_factory=dict)
     states: dict[str, Arrays] = field(default_factory=dict)
 
     @property
@@ -79,8 +79,8 @@ class RegimesInService:
         kind = self.models[symbol]
         state = self.states.get(symbol) or kind.begin()
         self.states[symbol], steps = kind.advance(state, Bars.of_chunk(chunk))
-        before = self.said.get(symbol)
-        self.said[symbol] = _last(steps, chunk.timestamp, before.since if before else 0, kind.rules.horizon_bars)
+        before = self.latest.get(symbol)
+        self.latest[symbol] = _last(steps, chunk.timestamp, before.since if before else 0, kind.rules.horizon_bars)
 
     def take_in(self, observed: Iterable[Observed]) -> None:
         """The bars that a decider has observed, so that both have seen the same."""
@@ -90,7 +90,7 @@ class RegimesInService:
     def files(self) -> Files:
         """Models and states as files of a bundle."""
         models = {symbol: json.loads(one.files()[FILE]) for symbol, one in self.models.items()}
-        heads = {symbol: said._asdict() for symbol, said in self.said.items()}
+        heads = {symbol: reading._asdict() for symbol, reading in self.latest.items()}
         arrays = {
             f"{symbol}|{name}": array for symbol in heads for name, array in self.states[symbol].items()
         }  # fmt: skip
@@ -112,25 +112,25 @@ class RegimesInService:
                 for symbol, one in documents.items()
             }  # fmt: skip
             head, arrays = unpack(files[STATE], "regime state")
-            said = {symbol: RegimeSaid(**one) for symbol, one in head["said"].items()}
+            latest = {symbol: RegimeReading(**one) for symbol, one in head["said"].items()}
         except (KeyError, ValueError, TypeError, AttributeError, BadData) as error:
             raise BadModel(f"{FILE} or {STATE} of the bundle is damaged ({error}): {_REMEDY}") from error
         if set(models) != set(symbols):
             raise BadModel(f"{FILE} has models of {sorted(models)}, the bundle trades {sorted(symbols)}: {_REMEDY}")
         states = {
             symbol: {key.partition("|")[2]: array for key, array in arrays.items() if key.startswith(f"{symbol}|")}
-            for symbol in said
+            for symbol in latest
         }
-        return cls(models, said, states)
+        return cls(models, latest, states)
 
 
-def _last(steps: Steps, timestamp: NDArray[np.int64], since: int, horizon_bars: int) -> RegimeSaid:
+def _last(steps: Steps, timestamp: NDArray[np.int64], since: int, horizon_bars: int) -> RegimeReading:
     """The regime after the last bar; `since` is what was known before the first."""
     announced = np.flatnonzero(steps.run_length == 1)
     began = int(timestamp[announced[-1]]) if len(announced) else since
     chances = dict(zip(REGIMES, steps.probabilities[-1].tolist(), strict=True))
     regime = REGIMES[int(steps.regime[-1])]
-    return RegimeSaid(int(timestamp[-1]), regime, chances, float(steps.p_leave[-1]), horizon_bars, began)
+    return RegimeReading(int(timestamp[-1]), regime, chances, float(steps.p_leave[-1]), horizon_bars, began)
 
 
 def fit_regimes(bars: Mapping[str, pd.DataFrame], plan: RegimePlan, seed: int) -> RegimesInService:

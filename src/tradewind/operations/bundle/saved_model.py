@@ -49,8 +49,8 @@ def save_saved_model(bundle: Bundle, path: Path) -> None:
             return {OUTPUT: _computed(tf, graph, features)}
 
     model = Forecaster()
-    said = model.forecast(tf.constant(bundle.array(PROBE)))[OUTPUT].numpy()
-    apart = float(np.abs(said - bundle.array(EXPECTED)).max())
+    output = model.forecast(tf.constant(bundle.array(PROBE)))[OUTPUT].numpy()
+    apart = float(np.abs(output - bundle.array(EXPECTED)).max())
     if not apart <= PROBE_TOLERANCE:
         raise BadModel(f"{bundle.spec.name}: the SavedModel differs from the model by {apart:.1e} on the probe rows")
     tf.saved_model.save(model, str(path), signatures={"serving_default": model.forecast})

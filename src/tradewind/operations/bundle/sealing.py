@@ -122,8 +122,8 @@ def entries_of(manifest: bytes, place: Path) -> dict[str, tuple[str, int]]:
         BadModel: it cannot be read, or names what has no place in a bundle.
     """
     try:
-        said: dict[str, Any] = json.loads(manifest)
-        entries = {str(name): (str(one["sha256"]), int(one["bytes"])) for name, one in said["files"].items()}
+        document: dict[str, Any] = json.loads(manifest)
+        entries = {str(name): (str(one["sha256"]), int(one["bytes"])) for name, one in document["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _refused(place, f"its manifest cannot be read ({type(error).__name__})") from error
     if not entries or len(entries) > MOST_FILES or any(not 0 <= size <= FILE_BYTES for _, size in entries.values()):

@@ -42,7 +42,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
             rows = values.astype(np.float32)
         if np.isinf(rows).any():
             raise ValueError("a feature is infinite")
-        said = _MODEL["session"].run(["forecast"], {"features": rows})[0]
+        forecast = _MODEL["session"].run(["forecast"], {"features": rows})[0]
     except Exception as error:  # noqa: BLE001 - one bad request must not fail those that came with it
         return {"error": f"{type(error).__name__}: {error}"}
-    return {"forecast": said.tolist()}
+    return {"forecast": forecast.tolist()}

@@ -42,12 +42,12 @@ class Fence:
             TemporaryOutage: the disk is full or fails.
         """
         path = self._epoch(after + 1)
-        said = {"who": who, "host": socket.gethostname(), "process": os.getpid()}
+        document = {"who": who, "host": socket.gethostname(), "process": os.getpid()}
         try:
             make_folder(self.folder)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
             try:
-                os.write(descriptor, json.dumps(said).encode())
+                os.write(descriptor, json.dumps(document).encode())
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

@@ -46,10 +46,10 @@ def drift_table(bundle: Bundle, rows: pd.DataFrame, forecasts: pd.DataFrame) -> 
     tables = []
     own_rows, own_forecasts = SymbolRows(rows), SymbolRows(forecasts)
     for symbol, kinds in document["references"].items():
-        own, said = own_rows[symbol], own_forecasts[symbol]
+        own, forecast = own_rows[symbol], own_forecasts[symbol]
         values = {
             "features": (own["timestamp"], own[list(bundle.spec.features)].to_numpy(np.float64)),
-            "forecasts": (said["timestamp"], said[list(PROBABILITIES)].to_numpy(np.float64)),
+            "forecasts": (forecast["timestamp"], forecast[list(PROBABILITIES)].to_numpy(np.float64)),
             "labels": (own["timestamp"], indicators(own["label"].to_numpy(dtype=np.float64, na_value=np.nan))),
         }
         for kind, reference in kinds.items():

@@ -39,8 +39,8 @@ class Denials:
                 for why in reasons:
                     self.count.labels(door, scope, why)
         self._clock = clock
-        self._told: dict[str, float] = {}
-        self._untold: dict[str, int] = {}
+        self._reported_at: dict[str, float] = {}
+        self._unreported: dict[str, int] = {}
 
     def note(self, door: str, scope: str, why: str) -> str:
         """Count a request that was not let in; the line that was logged, empty where the last one is too near.
@@ -51,12 +51,12 @@ class Denials:
             why: a key of `IN_WORDS`.
         """
         self.count.labels(door, scope, why).inc()
-        now, untold = self._clock(), self._untold.get(door, 0) + 1
-        if now - self._told.get(door, float("-inf")) < EVERY_S:
-            self._untold[door] = untold
+        now, unreported = self._clock(), self._unreported.get(door, 0) + 1
+        if now - self._reported_at.get(door, float("-inf")) < EVERY_S:
+            self._unreported[door] = unreported
             return ""
-        self._told[door], self._untold[door] = now, 0
-        more = f", {untold} since the last line" if untold > 1 else ""
+        self._reported_at[door], self._unreported[door] = now, 0
+        more = f", {unreported} since the last line" if unreported > 1 else ""
         line = f"not let in at the {door} door ({scope}): {IN_WORDS[why]}{more}"
         logger.warning("%s", line)
         return line

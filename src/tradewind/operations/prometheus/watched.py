@@ -26,14 +26,14 @@ class WatchedModel(Collector):
         yield _one("tradewind_watched", "Whether a summary of the monitoring pipeline is there.", float(bool(found)))
         if found is None:
             return
-        at, said = found
-        for name, what, value in _figures(at / 1e9, said):
+        at, summary = found
+        for name, what, value in _figures(at / 1e9, summary):
             if value is not None:
                 yield _one(name, what, float(value))
-        expected = said.get("expected_loss") or {}
+        expected = summary.get("expected_loss") or {}
         loss = GaugeMetricFamily("tradewind_log_loss", "Of settled labels; the interval is the walk-forward's.",
                                  labels=["which"])  # fmt: skip
-        for which, value in (("now", said.get("log_loss")), ("low", expected.get("low")),
+        for which, value in (("now", summary.get("log_loss")), ("low", expected.get("low")),
                              ("high", expected.get("high"))):  # fmt: skip
             if value is not None:
                 loss.add_metric([which], float(value))
@@ -42,7 +42,7 @@ class WatchedModel(Collector):
             "tradewind_drift_ratio", "Largest score of a column over its threshold, all symbols; above 1 is a change.",
             labels=["column"],
         )  # fmt: skip
-        for column, ratio in list(said.get("largest", {}).items())[:SHOWN_COLUMNS]:
+        for column, ratio in list(summary.get("largest", {}).items())[:SHOWN_COLUMNS]:
             drift.add_metric([str(column)], float(ratio))
         yield drift
 
@@ -54,18 +54,18 @@ class WatchedModel(Collector):
                 return self._read
             if state.st_size > MOST_BYTES:
                 return None
-            said = json.loads(self.path.read_bytes())
+            summary = json.loads(self.path.read_bytes())
         except (OSError, ValueError, RecursionError):
             return None
-        if not isinstance(said, dict) or "trained_to" not in said:
+        if not isinstance(summary, dict) or "trained_to" not in summary:
             return None
-        self._read = (state.st_mtime_ns, said)
+        self._read = (state.st_mtime_ns, summary)
         return self._read
 
 
-def _figures(written_s: float, said: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    trained = datetime.fromisoformat(said["trained_to"])
-    watched = datetime.fromisoformat(said["watched_to"])
+def _figures(written_s: float, summary: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    trained = datetime.fromisoformat(summary["trained_to"])
+    watched = datetime.fromisoformat(summary["watched_to"])
     yield "tradewind_watched_timestamp_seconds", "When the model was last looked at.", written_s
     yield "tradewind_watched_bars_timestamp_seconds", "The last bar that was looked at.", watched.timestamp()
     yield (
@@ -73,15 +73,23 @@ def _figures(written_s: float, said: dict[str, Any]) -> Iterator[tuple[str, str,
         "The last bar that the model was trained on.",
         (trained.timestamp()),
     )
-    yield "tradewind_hit_rate", "Share of directions that were right.", said.get("hit_rate")
+    yield "tradewind_hit_rate", "Share of directions that were right.", summary.get("hit_rate")
     yield (
         "tradewind_calibration_error",
         "Mean distance of predicted and observed shares.",
-        (said.get("calibration_error")),
+        (summary.get("calibration_error")),
     )
-    yield "tradewind_degradation_evidence", "Evidence that the loss is above the walk-forward's.", said.get("e_value")
-    yield "tradewind_model_degraded", "Whether that evidence ever reached its limit.", said.get("degraded")
-    yield "tradewind_drifted_columns", "Columns that have changed in the newest window.", len(said.get("changed", ()))
+    yield (
+        "tradewind_degradation_evidence",
+        "Evidence that the loss is above the walk-forward's.",
+        summary.get("e_value"),
+    )
+    yield "tradewind_model_degraded", "Whether that evidence ever reached its limit.", summary.get("degraded")
+    yield (
+        "tradewind_drifted_columns",
+        "Columns that have changed in the newest window.",
+        len(summary.get("changed", ())),
+    )
 
 
 def _one(name: str, what: str, value: float) -> GaugeMetricFamily:

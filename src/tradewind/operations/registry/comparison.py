@@ -30,7 +30,7 @@ def _facts(bundle: Bundle) -> dict[str, str]:
     latency, edge = bundle.document(LATENCY), bundle.document(REFERENCE)["edge"]
     spec = bundle.spec.model_dump(mode="json")
     features = spec.pop("features")
-    flat = {name: _said(value) for name, value in _flatten(spec) if name != "format"}
+    flat = {name: _shown(value) for name, value in _flatten(spec) if name != "format"}
     return {
         "identity": bundle.identity[:24], **flat, "features": f"{len(features)}",
         "forecast, 50th percentile": f"{latency['wall_ms']['p50']:.3f} ms",
@@ -48,7 +48,7 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]
     return out
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     if value is None:
         return "none"
     return f"{value:.6g}" if isinstance(value, float) else f"{value}"

@@ -18,7 +18,7 @@ class GateRules(Parameters):
 def missing_evidence(bundle: Bundle, rules: GateRules) -> tuple[str, ...]:
     """What keeps the bundle out of production, in words; nothing if it may enter.
 
-    The verdict must be go, the graph must say here what the trained model said of the probe rows, to 1e-6, and the
+    The verdict must be go, the graph must say here what the trained model gave for the probe rows, to 1e-6, and the
     latency baseline must be in the budget.
     """
     missing, evidence = [], bundle.spec.evidence

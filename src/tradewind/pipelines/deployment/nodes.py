@@ -193,9 +193,9 @@ def _typed(
     made = EnsembleProcedure(
         tuple(members[one] for one in used), procedure["seed"], procedure["name"], tuple(weights[used].tolist())
     )
-    said = ", ".join(f"{weight:.1%} {name}" for name, weight in made.weight_of.items())
+    shares = ", ".join(f"{weight:.1%} {name}" for name, weight in made.weight_of.items())
     without = sorted({member.name for member in members} - set(made.weight_of))
-    logger.info("%s is %s%s", made.name, said, f"; of no weight: {', '.join(without)}" if without else "")
+    logger.info("%s is %s%s", made.name, shares, f"; of no weight: {', '.join(without)}" if without else "")
     return made
 
 

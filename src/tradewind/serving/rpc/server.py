@@ -38,7 +38,7 @@ class Servicer(stubs.PredictionServicer):
             if bars:
                 given["features"] = bars[0] if len(bars) == 1 else bars
             answer = self._functions.predict_price(_checked(PriceRequest, given))
-            return messages.PriceReply(**_told(answer))
+            return messages.PriceReply(**_fields_of(answer))
 
         return await self._answered("PredictPrice", "predict", context, call)
 
@@ -47,7 +47,7 @@ class Servicer(stubs.PredictionServicer):
 
         def call() -> Any:
             answer = self._functions.predict_regime(_checked(RegimeRequest, _given(request)))
-            return messages.RegimeReply(**_told(answer))
+            return messages.RegimeReply(**_fields_of(answer))
 
         return await self._answered("PredictRegime", "predict", context, call)
 
@@ -60,7 +60,7 @@ class Servicer(stubs.PredictionServicer):
                 sides = {side: [_given(level) for level in getattr(request.book, side)] for side in ("bids", "asks")}
                 given["book"] = _given(request.book, *sides) | sides
             answer = self._functions.optimize_execution(_checked(PlanRequest, given))
-            return messages.PlanReply(**_told(answer))
+            return messages.PlanReply(**_fields_of(answer))
 
         return await self._answered("OptimizeExecution", "predict", context, call)
 
@@ -128,7 +128,7 @@ def _checked(kind: type[Given], given: dict[str, Any]) -> Given:
         raise Refusal(422, f"{field}: {first['msg']}", "send finite numbers", field) from None
 
 
-def _told(answer: BaseModel) -> dict[str, Any]:
+def _fields_of(answer: BaseModel) -> dict[str, Any]:
     return answer.model_dump(exclude_none=True)
 
 

@@ -17,7 +17,7 @@ from tradewind.learning.models.sequence.parameters import SequenceParameters
 Head = Literal["softmax", "dirichlet"]
 
 
-class Said(NamedTuple):
+class NetworkOutput(NamedTuple):
     """What a network says of a batch: logits of the classes at the last horizon (batch, 3), quantiles of the scaled
     returns (batch, horizons, 5) from low to high, attention (batch, length), selection (batch, features or 0)."""
 
@@ -45,7 +45,7 @@ class Network(nn.Module):
         self.quantile_bias = nn.Parameter(torch.zeros(len(horizons), len(QUANTILE_LEVELS)))
         self.recompute = parameters.recompute
 
-    def forward(self, x: Tensor) -> Said:
+    def forward(self, x: Tensor) -> NetworkOutput:
         """From windows (batch, length, features)."""
         if self.recompute and self.training:
             encoded = Encoded(*checkpoint(self.backbone, x, use_reentrant=False, preserve_rng_state=False))
@@ -57,7 +57,7 @@ class Network(nn.Module):
         median = raw[..., 2]
         lower, upper = median - steps[..., 1], median + steps[..., 3]
         ordered = torch.stack([lower - steps[..., 0], lower, median, upper, upper + steps[..., 4]], dim=2)
-        return Said(self.classes(vectors[:, -1]), ordered, encoded.attention, encoded.selection)
+        return NetworkOutput(self.classes(vectors[:, -1]), ordered, encoded.attention, encoded.selection)
 
 
 def initialise(network: Network, generator: torch.Generator) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tradewind.learning.models.sequence.dataset import Batch
-from tradewind.learning.models.sequence.networks import Network, Said
+from tradewind.learning.models.sequence.networks import Network, NetworkOutput
 
 Floats = NDArray[np.float64]
 STEPS = (-1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0)  # along the slice of the loss, in lengths of the weights
@@ -74,7 +74,7 @@ class Health(NamedTuple):
     landscape: tuple[float, ...]
 
 
-def examine(network: Network, batch: Batch, loss: Callable[[Said, Batch], Tensor], seed: int) -> Health:
+def examine(network: Network, batch: Batch, loss: Callable[[NetworkOutput, Batch], Tensor], seed: int) -> Health:
     """Dead units, entropy of the attention and a slice of the loss on one batch.
 
     A unit of the backbone's vector is dead where it never moves. The entropy is that of a uniform look at 1. The slice

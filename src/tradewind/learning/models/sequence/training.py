@@ -20,7 +20,7 @@ from tradewind.errors import BadData, BadModel
 from tradewind.learning.models.base import Checkpoint, Files
 from tradewind.learning.models.sequence.dataset import Batch, TradingDataset, make_loader
 from tradewind.learning.models.sequence.devices import make_fabric, warm_up
-from tradewind.learning.models.sequence.networks import Network, Said, class_loss, initialise, pinball_loss
+from tradewind.learning.models.sequence.networks import Network, NetworkOutput, class_loss, initialise, pinball_loss
 from tradewind.learning.models.sequence.parameters import SequenceParameters
 from tradewind.learning.models.sequence.stability import Epoch, GradientNoise
 from tradewind.learning.models.sequence.windows import Rows, Windows
@@ -203,7 +203,7 @@ def _along(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
-def network_loss(outputs: Said, batch: Batch, parameters: SequenceParameters, progress: float = 1.0) -> Tensor:
+def network_loss(outputs: NetworkOutput, batch: Batch, parameters: SequenceParameters, progress: float = 1.0) -> Tensor:
     """The weighted mean over the rows: loss of the classes plus `quantile_share` times that of the quantiles.
 
     Args:
