@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 from scipy.stats import binom
@@ -54,6 +55,16 @@ def test_a_strong_edge_is_found_and_nothing_is_not(parameters: dict[str, Any], k
     assert nothing["verdict"] == "no-go" and nothing["oracle_sharpe"] == 0.0
     assert {"buy_and_hold", "lightgbm"} <= set(nothing["gross"])
     assert judge(Case(edge=0, days=400, seed=910_002, n_symbols=2)) == nothing
+
+
+def test_simulated_markets_of_every_length_have_ended(parameters: dict[str, Any]) -> None:
+    """One of five years that began with the others would have bars that have not closed yet: no run takes those."""
+    of_light = TruthRules.model_validate(parameters["truth"]).light
+    for days, year in ((365, 2022), (max(of_light.lengths), 2021)):
+        bars = simulated(Case(edge=2, days=days, seed=910_003, n_symbols=1)).bars["simulated/SIM1/1h"]
+        opened = pd.to_datetime(bars["open_time"], unit="ms", utc=True)
+        assert opened.iloc[-1] < pd.Timestamp(experiment.LAST_DAY, tz="UTC") and opened.iloc[0].year == year
+        assert (opened.iloc[-1] - opened.iloc[0]).days >= days - 1
 
 
 def test_null_worlds_are_made_of_candles_and_have_no_edge(parameters: dict[str, Any]) -> None:

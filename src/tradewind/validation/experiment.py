@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from tradewind.validation.research_run import Products, RunSettings, Sources, St
 
 PERFECT = "perfect_knowledge"
 SIDE_SERIES = ("funding", "sentiment")  # of simulated markets
+LAST_DAY = date(2025, 12, 31)  # by which every simulated market has ended
 
 
 class CaseRunner:
@@ -53,8 +55,14 @@ class CaseRunner:
 
 
 def simulated(case: Case) -> Sources:
-    """The simulated market of a case."""
-    market = simulate_market(SimulationSpec(n_symbols=case.n_symbols, days=case.days, edge=case.edge, seed=case.seed))
+    """The simulated market of a case. It begins on the day of every simulated market, and earlier where it would not
+    have ended by `LAST_DAY`: bars that have not closed yet are no history."""
+    start = min(date.fromisoformat(SimulationSpec().start), LAST_DAY - timedelta(days=case.days))
+    market = simulate_market(
+        SimulationSpec(
+            n_symbols=case.n_symbols, days=case.days, edge=case.edge, seed=case.seed, start=start.isoformat()
+        )
+    )
     universe = Universe(
         venue="simulated", symbols=market.spec.symbols, timeframe=market.spec.timeframe,
         reference_symbol=market.spec.symbols[0], side_series=SIDE_SERIES,
