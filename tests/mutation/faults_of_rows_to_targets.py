@@ -215,8 +215,8 @@ FAULTS = [
     Fault(
         "an expert that abstained votes for zero",
         "learning/ensemble/combining.py",
-        "weight = np.broadcast_to(weights, has_spoken.shape) * has_spoken\n",
-        "weight = np.broadcast_to(weights, has_spoken.shape) * 1.0\n",
+        "weight = np.broadcast_to(weights, is_present.shape) * is_present\n",
+        "weight = np.broadcast_to(weights, is_present.shape) * 1.0\n",
         _MIXING,
     ),
     Fault(

@@ -45,7 +45,7 @@ def test_who_is_not_let_in_is_counted_and_told_without_the_token(
 ) -> None:
     """At both doors of the service, the registry's moves among them."""
     before, wrong = figures(service), "a-token-that-nobody-made"
-    service.functions.metrics.denials._told.clear()
+    service.functions.metrics.denials._reported_at.clear()
     with service.client("") as client, caplog.at_level("WARNING"):
         assert client.post("/v1/predict/price", json=price()).status_code == 401
         headers = {"Authorization": f"Bearer {wrong}"}

@@ -9,7 +9,7 @@ from tests.learning.regimes.test_walk_forward import table_of
 from tradewind.errors import BadData
 from tradewind.learning.regimes.base import Bars
 from tradewind.metrics.ranking import StatisticsRules
-from tradewind.validation.regime_study import _agreement, _foretold, _model, _of_period, regimes_ahead, study
+from tradewind.validation.regime_study import _agreement, _forecast_year, _model, _of_period, regimes_ahead, study
 
 YEAR = 8760
 
@@ -31,12 +31,12 @@ def test_what_comes_ahead_is_the_regime_of_the_next_stretch(bars: pd.DataFrame) 
 
 
 def test_a_year_is_foretold_by_its_past_alone(bars: pd.DataFrame) -> None:
-    found = _foretold(bars, Bars.of_table(bars), YEAR, 0)
+    found = _forecast_year(bars, Bars.of_table(bars), YEAR, 0)
     other = bars.copy()
     at = YEAR + 3000
     noise = np.random.default_rng(0).normal(0, 0.02, len(bars) - at)
     other.loc[at:, "close"] = other["close"].to_numpy()[at:] * np.exp(np.cumsum(noise))
-    again = _foretold(other, Bars.of_table(other), YEAR, 0)
+    again = _forecast_year(other, Bars.of_table(other), YEAR, 0)
     pd.testing.assert_frame_equal(found.iloc[: 3000 - 24], again.iloc[: 3000 - 24])
     # On a market with regimes that last, both know more than how often each is, and boosting most.
     loss = found[[f"loss_{name}" for name in ("boosting", "persistence", "climatology")]].mean()

@@ -20,7 +20,7 @@ METRIC = {
     "macro_f1": "macro F1",
     "ece": "calibration error (low)",
 }
-TOLD_APART = 0.1  # p-value below which one forecast is called better than another
+SIGNIFICANT = 0.1  # p-value below which one forecast is called better than another
 BETTER, WORSE = "▲", "▼"
 
 
@@ -107,7 +107,7 @@ def _compared(test: tuple[float, float] | None) -> str:
     if test is None:
         return ""
     statistic, p_value = test
-    if p_value >= TOLD_APART:
+    if p_value >= SIGNIFICANT:
         return f"{statistic:+.1f}"
     return f"{statistic:+.1f} {BETTER if statistic > 0 else WORSE}"
 

@@ -58,7 +58,7 @@ def study(bars: pd.DataFrame, seed: int, statistics: StatisticsRules | None = No
     if len(bars) < 2 * YEAR_BARS:
         raise BadData(f"a study of regimes needs {2 * YEAR_BARS} hourly bars, found {len(bars)}: give a longer history")
     history, years = Bars.of_table(bars), range(YEAR_BARS, len(bars) - DAY_BARS, YEAR_BARS)
-    rows = pd.concat([_foretold(bars, history, start, seed) for start in years], ignore_index=True)
+    rows = pd.concat([_forecast_year(bars, history, start, seed) for start in years], ignore_index=True)
     announced = {name: [_announced(history, start, seed, rules) for start in years] for name, rules in ASKED.items()}
     agreement = pd.concat(
         [_agreement(bars, one, list(years)).assign(evidence=name) for name, one in announced.items()], ignore_index=True
@@ -72,7 +72,7 @@ def _model(name: str, seed: int) -> PersistenceModel:
     return model
 
 
-def _foretold(bars: pd.DataFrame, history: Bars, start: int, seed: int) -> pd.DataFrame:
+def _forecast_year(bars: pd.DataFrame, history: Bars, start: int, seed: int) -> pd.DataFrame:
     """Each forecaster's probabilities of the year from `start` on, and what came."""
     stop = min(start + YEAR_BARS, len(bars))
     fitted = {name: _model(name, seed).fit(history.rows(0, start)) for name in FORECASTERS}

@@ -267,9 +267,9 @@ def _unlearned_coverage(planted: pd.DataFrame) -> list[list[bool]]:
 
 def _calibration(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     with_loss = table[table["probability_of_loss"].notna()]
-    foretold = with_loss["probability_of_loss"].astype(float)
+    predicted = with_loss["probability_of_loss"].astype(float)
     for low, high in itertools.pairwise(LOSS_EDGES):
-        part = with_loss[(foretold >= low) & ((foretold < high) | ((high == 1.0) & (foretold == 1.0)))]
+        part = with_loss[(predicted >= low) & ((predicted < high) | ((high == 1.0) & (predicted == 1.0)))]
         if len(part):
             fell = part["best_lost_money"]
             yield {

@@ -173,12 +173,12 @@ class Transport:
 
     def words(self, text: bytes | str) -> str:
         """A server's own words, shortened, on one line, without secrets."""
-        spoken = text[: 64 * _SHOWN_WORDS]
-        spoken = spoken.decode("utf-8", "replace") if isinstance(spoken, bytes) else spoken
+        shown = text[: 64 * _SHOWN_WORDS]
+        shown = shown.decode("utf-8", "replace") if isinstance(shown, bytes) else shown
         for secret in self._secrets:
-            spoken = spoken.replace(secret, "***")
-        spoken = " ".join(spoken.split())
-        return spoken if len(spoken) <= _SHOWN_WORDS else spoken[: _SHOWN_WORDS - 3] + "..."
+            shown = shown.replace(secret, "***")
+        shown = " ".join(shown.split())
+        return shown if len(shown) <= _SHOWN_WORDS else shown[: _SHOWN_WORDS - 3] + "..."
 
     def _require_not_busy(self, request: Request, response: Response) -> None:
         if response.status in _BUSY or (response.status >= 500 and response.status not in _NO_SUCH_THING):

@@ -26,16 +26,16 @@ def pooled(probabilities: Floats, weights: Floats) -> Floats:
     """
     if not (weights >= 0).all():
         raise BadData("weights of experts must be numbers from 0 on")
-    has_spoken = spoke(probabilities)
-    weight = np.broadcast_to(weights, has_spoken.shape) * has_spoken
+    is_present = has_forecast(probabilities)
+    weight = np.broadcast_to(weights, is_present.shape) * is_present
     # Where those that spoke have no weight at all, each of them counts alike.
-    weight = np.where((weight.sum(axis=1) > 0)[:, None], weight, has_spoken.astype(np.float64))
+    weight = np.where((weight.sum(axis=1) > 0)[:, None], weight, is_present.astype(np.float64))
     total = weight.sum(axis=1)
-    mixed = (weight[:, :, None] * np.where(has_spoken[:, :, None], probabilities, 0.0)).sum(axis=1)
+    mixed = (weight[:, :, None] * np.where(is_present[:, :, None], probabilities, 0.0)).sum(axis=1)
     return np.asarray(mixed / np.where(total > 0, total, np.nan)[:, None])
 
 
-def spoke(probabilities: Floats) -> NDArray[np.bool_]:
+def has_forecast(probabilities: Floats) -> NDArray[np.bool_]:
     """Which experts have a forecast on which rows, (rows, experts)."""
     return np.asarray(np.isfinite(probabilities).all(axis=2), dtype=np.bool_)
 
@@ -47,12 +47,12 @@ def equal_mean(probabilities: Floats) -> Floats:
 
 def hard_vote(probabilities: Floats) -> Floats:
     """The share of experts that think a class likeliest, with half a vote for every class beforehand."""
-    has_spoken = spoke(probabilities)
+    is_present = has_forecast(probabilities)
     count = probabilities.shape[2]
-    choice = np.where(has_spoken, np.nan_to_num(probabilities, nan=-1.0).argmax(axis=2), -1)
+    choice = np.where(is_present, np.nan_to_num(probabilities, nan=-1.0).argmax(axis=2), -1)
     votes = (choice[:, :, None] == np.arange(count)).sum(axis=1) + 0.5
     share = votes / votes.sum(axis=1, keepdims=True)
-    share[~np.asarray(has_spoken.any(axis=1))] = np.nan
+    share[~np.asarray(is_present.any(axis=1))] = np.nan
     return np.asarray(share)
 
 

@@ -14,11 +14,11 @@ from tradewind.learning.ensemble.combining import (
     claims,
     equal_mean,
     hard_vote,
+    has_forecast,
     inverse_loss_weights,
     log_losses,
     pooled,
     regime_weights,
-    spoke,
     stacked_weights,
 )
 from tradewind.learning.ensemble.online import AdaHedge, Bernstein, Hedge, OnlineRule, settled_weights
@@ -110,8 +110,8 @@ def join_forecasts(
     else:
         weights = _weights(method, rows, probabilities, _settling(rows, probabilities, outcomes), regimes, rules)
         mixed = np.concatenate([pooled(probabilities, weights), pooled(expected, weights)], axis=1)
-    has_forecast = ~np.isnan(mixed[:, 0])
-    return as_forecasts(rows[has_forecast].reset_index(drop=True), mixed[has_forecast], method)
+    is_present = ~np.isnan(mixed[:, 0])
+    return as_forecasts(rows[is_present].reset_index(drop=True), mixed[is_present], method)
 
 
 def all_ensembles(
@@ -181,9 +181,9 @@ def _weights(
         weights = regime_weights(rule, losses, *known, _probabilities(rows, regimes))
     else:
         weights = settled_weights(rule, losses, *known)
-    has_spoken = spoke(probabilities)
-    alike = has_spoken / np.maximum(has_spoken.sum(axis=1, keepdims=True), 1)
-    own = weights[:, :-1] * has_spoken
+    is_present = has_forecast(probabilities)
+    alike = is_present / np.maximum(is_present.sum(axis=1, keepdims=True), 1)
+    own = weights[:, :-1] * is_present
     # What the silent have is shared out in proportion, the mean's part included.
     total = own.sum(axis=1, keepdims=True) + weights[:, -1:]
     return np.asarray((own + weights[:, -1:] * alike) / np.where(total > 0, total, 1.0))

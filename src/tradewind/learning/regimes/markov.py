@@ -107,7 +107,7 @@ def behaviour(fitted: Fitted) -> Behaviour:
 def evidence(moves: Floats, starts: Bools, rules: FitRules) -> float:
     """The t-value, by days of bars, of what drifts and reversals of states gain in log likelihood out of sample.
 
-    Each half of the past is foretold by the model of the other half, once as it is and once with every state's drift
+    Each half of the past is judged by the model of the other half, once as it is and once with every state's drift
     at zero and reversal at the mean of all. States that differ in volatility alone gain nothing by this measure:
     volatility that clusters is no regime.
 
@@ -121,15 +121,15 @@ def evidence(moves: Floats, starts: Bools, rules: FitRules) -> float:
     """
     half, gains = len(moves) // 2, []
     parts = ((slice(0, half), slice(half, None)), (slice(half, None), slice(0, half)))
-    for learnt, foretold in parts:
+    for learnt, judged in parts:
         fitted = fit(moves[learnt], starts[learnt], rules)
         count = len(fitted.occupancy)
         mean = float(fitted.occupancy @ fitted.model.carry / max(fitted.occupancy.sum(), 1e-12))
         flat = fitted.model._replace(drift=np.zeros(count), carry=np.full(count, mean))
         densities = []
         for model in (fitted.model, flat):
-            density, out = np.empty(len(moves[foretold])), np.empty((len(moves[foretold]), count))
-            filter_moves(moves[foretold], starts[foretold], model, begin_belief(model), np.nan, out, density)
+            density, out = np.empty(len(moves[judged])), np.empty((len(moves[judged]), count))
+            filter_moves(moves[judged], starts[judged], model, begin_belief(model), np.nan, out, density)
             densities.append(density)
         gains.append(densities[0] - densities[1])
     gain = np.concatenate(gains)

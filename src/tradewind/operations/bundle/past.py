@@ -64,10 +64,12 @@ def about_itself(
     _, calibrated = inner_split(rows, calibration_share)
     predicted = model.predict(rows, np.ones(len(rows), dtype=np.bool_))
     probability = predicted[PROBABILITIES].to_numpy(np.float64)
-    spoke = np.isfinite(probability).all(axis=1)
-    chosen = calibrated & spoke
+    is_present = np.isfinite(probability).all(axis=1)
+    chosen = calibrated & is_present
     slope = fit_scaling(probability[chosen], rows["label"].to_numpy()[chosen].astype(np.int8)).slope
-    table = rows.loc[spoke, ["symbol", "timestamp"]].assign(edge=(probability[:, 2] - probability[:, 0])[spoke])
+    table = rows.loc[is_present, ["symbol", "timestamp"]].assign(
+        edge=(probability[:, 2] - probability[:, 0])[is_present]
+    )
     own = {(one["symbol"], one["timestamp"]): one["edge"] for one in edges_of(table, symbols)}
     pairs = [(one["edge"], own[key]) for one in walk_forward if (key := (one["symbol"], one["timestamp"])) in own]
     newest = np.array(pairs[-max(int(NEWEST * len(pairs)), FEWEST) :], dtype=np.float64).reshape(-1, 2)

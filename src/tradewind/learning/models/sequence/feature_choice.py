@@ -16,8 +16,8 @@ def choose_features(rows: pd.DataFrame, most: int | None) -> list[str]:
     """At most `most` feature names in their order in the table; all of them for None.
 
     From training rows only. Orthogonal matching pursuit (Pati, Rezaiifar and Krishnaprasad 1993) on ranks: the feature
-    that agrees most with what the chosen ones leave unsaid of the return, two times out of three, or of its size. So
-    one that says what another has said is not taken.
+    that agrees most with what the chosen ones leave unexplained of the return, two times out of three, or of its size.
+    So one that says what another has said is not taken.
     """
     names = feature_names(rows)
     if most is None or len(names) <= most:
@@ -25,13 +25,13 @@ def choose_features(rows: pd.DataFrame, most: int | None) -> list[str]:
     sample = rows.iloc[:: max(len(rows) // ROWS, 1)]
     ranks = _ranks(sample[names].to_numpy(dtype=np.float64))
     moved = sample["forward_return"].to_numpy(dtype=np.float64)
-    unsaid = {
+    unexplained = {
         "direction": _ranks(moved[:, None])[:, 0], "size": _ranks(np.abs(moved)[:, None])[:, 0],
     }  # fmt: skip
     axes = np.empty((len(sample), 0))
     chosen: list[int] = []
     for turn in range(most):
-        agrees = np.abs(ranks.T @ unsaid[TURNS[turn % len(TURNS)]])
+        agrees = np.abs(ranks.T @ unexplained[TURNS[turn % len(TURNS)]])
         agrees[chosen] = -1.0
         best = int(np.argmax(agrees))
         chosen.append(best)
@@ -39,7 +39,7 @@ def choose_features(rows: pd.DataFrame, most: int | None) -> list[str]:
         length = np.sqrt(new @ new)
         if length > 1e-9:
             axes = np.column_stack([axes, new / length])
-            unsaid = {kind: left - axes[:, -1] * (axes[:, -1] @ left) for kind, left in unsaid.items()}
+            unexplained = {kind: left - axes[:, -1] * (axes[:, -1] @ left) for kind, left in unexplained.items()}
     return [names[place] for place in sorted(chosen)]
 
 
