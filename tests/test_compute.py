@@ -3,7 +3,11 @@
 import logging
 import operator
 import signal
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +44,40 @@ def test_ctrl_c_ends_workers_though_their_server_does_not_hear_it() -> None:
     with executor("processes", workers=2) as on:
         assert set(on.map(answer_to_interrupt, range(4))) == {(True, True)}
     assert answer_to_interrupt(0)[0]  # starting the server has left this process as it was
+
+
+WITH_A_WORKER = """
+import os, time
+from tradewind.compute import executor
+
+if __name__ == "__main__":
+    on = executor("processes", workers=1)
+    print(on.submit(os.getpid).result(), flush=True)
+    on.submit(time.sleep, 600).result()
+"""
+
+
+def lives(process: int) -> bool:
+    """Whether it is there, and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="processes are looked up in /proc")
+def test_workers_end_with_a_process_that_was_killed(tmp_path: Path) -> None:
+    script = tmp_path / "work.py"
+    script.write_text(WITH_A_WORKER)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        assert lives(worker)
+        process.kill()
+    until = time.monotonic() + 30
+    while lives(worker) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not lives(worker)
 
 
 @pytest.mark.parametrize(("kind", "workers"), [("cluster", 2), ("serial", 0)])

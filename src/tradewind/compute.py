@@ -2,13 +2,16 @@
 
 import logging
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
@@ -101,9 +104,7 @@ def executor(kind: ExecutorKind, workers: int = 2, address: str = "", preload: S
         case "processes":
             # A process forked from one whose threads hold locks (Arrow's, numba's) waits for them for ever.
             start_worker_server(preload)
-            return ProcessPoolExecutor(
-                workers, multiprocessing.get_context("forkserver"), initializer=_end_on_interrupt
-            )
+            return ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), initializer=_begin_worker)
         case "dask":
             return _dask_executor(workers, address)
     raise BadParameters(f"compute.executor must be one of serial, threads, processes, dask, found {kind!r}")
@@ -123,10 +124,21 @@ def start_worker_server(preload: Sequence[str]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, heard)
 
 
-def _end_on_interrupt() -> None:
-    """Ctrl-C ends a worker without a word; it begins as deaf to it as the server."""
+def _begin_worker() -> None:
+    """A worker ends with whoever asked for it, and by Ctrl-C without a word.
+
+    It begins as deaf to Ctrl-C as the server. A pool whose process was killed tells its workers nothing: they would
+    finish their work and wait for more for ever, each with what it has imported.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess | None) -> None:
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _dask_executor(workers: int, address: str) -> Executor:
