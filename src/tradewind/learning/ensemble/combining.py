@@ -28,7 +28,7 @@ def pooled(probabilities: Floats, weights: Floats) -> Floats:
         raise BadData("weights of experts must be numbers from 0 on")
     is_present = has_forecast(probabilities)
     weight = np.broadcast_to(weights, is_present.shape) * is_present
-    # Where those that spoke have no weight at all, each of them counts alike.
+    # Where those with a forecast have no weight at all, each of them counts alike.
     weight = np.where((weight.sum(axis=1) > 0)[:, None], weight, is_present.astype(np.float64))
     total = weight.sum(axis=1)
     mixed = (weight[:, :, None] * np.where(is_present[:, :, None], probabilities, 0.0)).sum(axis=1)
@@ -41,7 +41,7 @@ def has_forecast(probabilities: Floats) -> NDArray[np.bool_]:
 
 
 def equal_mean(probabilities: Floats) -> Floats:
-    """Every expert that spoke alike: the soft vote."""
+    """Every expert that has a forecast counts alike: the soft vote."""
     return pooled(probabilities, np.ones(probabilities.shape[1]))
 
 
