@@ -72,7 +72,9 @@ def test_a_cost_in_coins_proves_an_inverse_contract(tmp_path: Path, worth: int) 
     assert found["amount"].tolist() == pytest.approx([(100 + n) * worth / (40000 + n) for n in range(9)], rel=1e-5)
 
 
-@pytest.mark.parametrize("symbol", ["XBTUSD", "BTC-PERPETUAL", "BTCUSD_PERP", "BTC-USD-SWAP", "BTC/USD:BTC"])
+@pytest.mark.parametrize(
+    "symbol", ["XBTUSD", "BTC-PERPETUAL", "BTCUSD_PERP", "BTC-USD-SWAP", "BTC/USD:BTC", "BTC/USD:BTC-241227"]
+)
 def test_sizes_of_an_inverse_contract_without_a_proof_are_asked_for(tmp_path: Path, symbol: str) -> None:
     rows = f"timestamp,id,side,price,amount,symbol\n1704067200000,1,buy,40000,400,{symbol}\n"
     asked = plan_of(tmp_path, rows).notes.missing_settings

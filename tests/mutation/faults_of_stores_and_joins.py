@@ -278,8 +278,8 @@ FAULTS = [
     Fault(
         "a short life passes in silence",
         "learning/labels/of_universe.py",
-        "    for told in without:",
-        "    for told in ():",
+        "    for problem in without:",
+        "    for problem in ():",
         _FEATURE_ENGINEERING_TOO,
     ),
     Fault(

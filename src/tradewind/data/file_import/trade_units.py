@@ -18,7 +18,9 @@ _ENOUGH = 0.9
 # Contracts of inverse perpetuals are worth 1, 10 or 100 of the quote currency.
 _CONTRACT_SIZES = (1.0, 10.0, 100.0)
 # Contracts that are settled in the coin, as BitMEX, Deribit, Binance, OKX, Kraken and ccxt call them.
-_INVERSE = re.compile(r"(^XBTUSD$)|(-PERPETUAL$)|(USD_PERP$)|(-USD-SWAP$)|(^PI_)|(^(?P<coin>[A-Z]+)/?USD:?(?P=coin)$)")
+_INVERSE = re.compile(
+    r"(^XBTUSD$)|(-PERPETUAL$)|(USD_PERP$)|(-USD-SWAP$)|(^PI_)|(^(?P<coin>[A-Z]+)[/-]?USD[:-]?(?P=coin)(-\d{6})?$)"
+)
 
 
 @dataclass(frozen=True)
