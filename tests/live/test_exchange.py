@@ -115,7 +115,7 @@ def check_positions(process: Process) -> None:
     there = process.runtime.broker.standing().positions
     assert there == pytest.approx({name: one for name, one in state.paper.units.items() if one})
     sums: dict[str, float] = {}
-    for told in process.venue._told.values():
+    for told in process.venue._history.values():
         for report in told:
             if report.what == "fill":
                 symbol = process.venue._symbols[report.client_id]

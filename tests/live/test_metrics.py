@@ -153,11 +153,11 @@ def test_a_watcher_that_stops_asking_is_missed(
 ) -> None:
     _, metrics = account
     caplog.set_level(logging.WARNING)
-    metrics._tell_if_unscraped(time.monotonic() + 1000)
+    metrics._warn_if_unscraped(time.monotonic() + 1000)
     assert caplog.records == [], "nobody ever asked: there is no Prometheus here"
     generate_latest(metrics.registry)
     for later in (10, 1000, 2000):
-        metrics._tell_if_unscraped(time.monotonic() + later)
+        metrics._warn_if_unscraped(time.monotonic() + later)
     assert [one.levelname for one in caplog.records] == ["ERROR"] and "unwatched" in caplog.text
 
 

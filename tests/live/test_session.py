@@ -189,10 +189,10 @@ def test_the_halt_file_stops_orders_that_are_decided_already(make_runtime: Make)
     times = by_time(bars)
     step_bars(runtime, times[0])
     write_halt_file(runtime.folder, "drill")
-    before = len(runtime.broker._told)  # type: ignore[attr-defined]
+    before = len(runtime.broker._history)  # type: ignore[attr-defined]
     for now in times[1:6]:
         step_bars(runtime, now)
-    assert len(runtime.broker._told) == before, "an order reached the venue after the HALT file"  # type: ignore[attr-defined]
+    assert len(runtime.broker._history) == before, "an order reached the venue after the HALT file"  # type: ignore[attr-defined]
     assert runtime.state.risk.mode == HALTED and runtime.state.risk.reason == "drill"
     assert "remove" in runtime.operate("resume", "ann", "drill is over")
     (runtime.folder / "HALT").unlink()
@@ -293,7 +293,7 @@ def test_an_order_that_never_reached_the_venue_is_sent_once_more_as_another(make
     } >= set(lost)
     for now in times[1:3]:
         step_bars(again, now)
-    told = again.broker._told  # type: ignore[attr-defined]
+    told = again.broker._history  # type: ignore[attr-defined]
     assert not set(lost) & set(told) and again.state.counts["fills"] > 0
     there = again.broker.standing().positions
     assert there == pytest.approx({name: one for name, one in again.state.paper.units.items() if one})
@@ -392,7 +392,7 @@ def test_a_full_disk_halts_before_anything_is_sent(make_runtime: Make, monkeypat
     runtime, bars = opened(make_runtime)
     times = by_time(bars)
     step_bars(runtime, times[0])
-    sent = dict(runtime.broker._told)  # type: ignore[attr-defined]
+    sent = dict(runtime.broker._history)  # type: ignore[attr-defined]
 
     def fails(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no room")
@@ -401,7 +401,7 @@ def test_a_full_disk_halts_before_anything_is_sent(make_runtime: Make, monkeypat
     for now in times[1:4]:
         with pytest.raises(TemporaryOutage):
             step_bars(runtime, now)
-    assert runtime.broker._told == sent  # type: ignore[attr-defined]
+    assert runtime.broker._history == sent  # type: ignore[attr-defined]
 
 
 def test_another_configuration_does_not_go_on_with_the_run(make_runtime: Make) -> None:

@@ -46,14 +46,14 @@ class CheckedModel:
             x: see `RowForecaster.predict_row`.
         """
         try:
-            said = np.asarray(self.model.predict_row(x), dtype=np.float64)
+            forecast = np.asarray(self.model.predict_row(x), dtype=np.float64)
         except Exception as error:  # noqa: BLE001 - whatever fails in a model is no forecast
             return self._refuse(type(error).__name__)
-        if said.shape != (self.columns,) or not np.isfinite(said).all():
+        if forecast.shape != (self.columns,) or not np.isfinite(forecast).all():
             return self._refuse("not finite")
-        if said[:3].min() < 0.0 or abs(said[:3].sum() - 1.0) > 1e-3:
+        if forecast[:3].min() < 0.0 or abs(forecast[:3].sum() - 1.0) > 1e-3:
             return self._refuse("no probabilities")
-        return said
+        return forecast
 
     def _refuse(self, why: str) -> Floats:
         _note(self.refused, why)
@@ -93,15 +93,15 @@ class CheckedPolicy:
         """
         nothing = np.full(len(observations), np.nan), hidden
         try:
-            said, after = self.policy.decide(observations, held, hidden)
+            targets, after = self.policy.decide(observations, held, hidden)
         except Exception as error:  # noqa: BLE001 - whatever fails in a policy is no position
             _note(self.refused, type(error).__name__)
             return nothing
-        is_whole = said.shape == (len(observations),) and np.isfinite(said).all()
+        is_whole = targets.shape == (len(observations),) and np.isfinite(targets).all()
         if not is_whole or not all(np.isfinite(one).all() for one in after):
             _note(self.refused, "not finite")
             return nothing
-        return said, after
+        return targets, after
 
 
 def checked(agent: AgentPolicy) -> AgentPolicy:

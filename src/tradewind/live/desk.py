@@ -238,9 +238,9 @@ async def _open(
     plan: Plan, rest: BinanceRest, stream: str, folder: Path, exchange: Exchange | None, turn: Turn, is_updated: bool
 ) -> Process:
     symbols, bar_ms = plan.universe.symbols, int(plan.universe.bar.total_seconds() * 1000)
-    told = await rest.instruments(symbols)
+    specs = await rest.instruments(symbols)
     broker, mode = plan.paper.broker, mode_of(plan.paper.broker)
-    instruments = {name: Instrument(symbol=name, can_be_short=broker is None, **one) for name, one in told.items()}
+    instruments = {name: Instrument(symbol=name, can_be_short=broker is None, **one) for name, one in specs.items()}
     now_ms = await rest.now_ms()
     begin_ms = now_ms - plan.rules.warmup_bars * bar_ms
     past = [Bar(*one) for name in symbols for one in await rest.klines(name, plan.universe.timeframe, begin_ms, now_ms)]

@@ -46,7 +46,7 @@ class AccountMetrics:
         """
         self.runtime, self.registry = runtime, CollectorRegistry()
         self.heard = self.decided = self._turned = self._looked = time.monotonic()
-        self._asked, self._is_told = 0.0, False
+        self._asked, self._is_warned = 0.0, False
         symbols, limits = runtime.session.symbols, used_of_limits(runtime.session, runtime.state)
         self._labels = Labels(
             self.registry, symbol=symbols, code=(*CHECKS, GATE_ERROR), limit=limits, outcome=OUTCOMES
@@ -158,7 +158,7 @@ class AccountMetrics:
             self._looked = now
             self.lag.set(lag)
             self.look()
-            self._tell_if_unscraped(now)
+            self._warn_if_unscraped(now)
 
     def look(self) -> None:
         """Set the gauges from the account's state."""
@@ -202,14 +202,14 @@ class AccountMetrics:
         began = self.runtime.writing_since
         return time.monotonic() - began if began else 0.0
 
-    def _tell_if_unscraped(self, now: float) -> None:
+    def _warn_if_unscraped(self, now: float) -> None:
         """The local alarm: nobody else can say that nobody looks any more."""
         is_late = bool(self._asked) and now - self._asked > UNSCRAPED_S
-        if is_late and not self._is_told:
+        if is_late and not self._is_warned:
             logger.error("ALARM: Prometheus has not asked for %.0f s; the account goes on unwatched", UNSCRAPED_S)
-        elif self._is_told and not is_late:
+        elif self._is_warned and not is_late:
             logger.warning("Prometheus asks again")
-        self._is_told = is_late
+        self._is_warned = is_late
 
     def serve(self, host: str, port: int) -> tuple[Callable[[], None], int]:
         """Answer Prometheus from a thread of its own; how to end that, and the port.

@@ -25,28 +25,28 @@ PARTS = {
 DEEPEST = 8  # a policy of strategies, of which one is filtered by a model, is four objects deep
 
 
-def _said(session: Session) -> dict[str, Any]:
-    said: dict[str, Any] = {
+def _parts(session: Session) -> dict[str, Any]:
+    parts: dict[str, Any] = {
         "decider": session.decider.fingerprint, "setup": session.setup.model_dump(mode="json"),
         "rules": session.rules.model_dump(mode="json"),
         "instruments": {name: one.model_dump(mode="json") for name, one in session.instruments.items()},
     }  # fmt: skip
     if session.references:
-        said["references"] = {
+        parts["references"] = {
             symbol: {kind: plain(one.as_document()) for kind, one in kinds.items()}
             for symbol, kinds in session.references.items()
         }
-    return said
+    return parts
 
 
 def settings_of(session: Session) -> dict[str, str]:
     """A hash of each part of what decides, by the names of `PARTS`."""
-    return {name: hashlib.sha256(canonical({name: one})).hexdigest() for name, one in _said(session).items()}
+    return {name: hashlib.sha256(canonical({name: one})).hexdigest() for name, one in _parts(session).items()}
 
 
 def fingerprint_of(session: Session) -> str:
     """One hash of all parts."""
-    return hashlib.sha256(canonical(_said(session))).hexdigest()
+    return hashlib.sha256(canonical(_parts(session))).hexdigest()
 
 
 def code_of(session: Session, code: Code | None = None) -> dict[str, str]:

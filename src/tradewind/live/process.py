@@ -87,7 +87,7 @@ class Process:
     _quotes: dict[str, Quote] = field(default_factory=dict)
     _last: dict[str, float] = field(default_factory=dict)
     _side: list[SideValue] = field(default_factory=list)
-    _told_ms: int = 0
+    _quoted_ms: int = 0
     _pending_ms: int = 0
     _venue_first_ms: int = 0
 
@@ -147,7 +147,7 @@ class Process:
         if self.metrics is not None:
             self.metrics.heard = time.monotonic()
         if now_ms > self._pending_ms and self._quotes:
-            self._tell(self._pending_ms)
+            self._pass_quotes_on(self._pending_ms)
         if skew_ms and abs(skew_ms) > self.runtime.session.rules.limits.max_clock_skew_s * 1000:
             self.runtime.handle(market_event(now_ms, skew_ms=skew_ms))
             return
@@ -184,12 +184,12 @@ class Process:
         for report in self.venue.poll():
             self.runtime.handle(report_event(report))
 
-    def _tell(self, at_ms: int) -> None:
+    def _pass_quotes_on(self, at_ms: int) -> None:
         """Pass prices on, not more often than asked for."""
-        if at_ms - self._told_ms < self.runtime.session.rules.quote_every_s * 1000:
+        if at_ms - self._quoted_ms < self.runtime.session.rules.quote_every_s * 1000:
             return
         quotes, self._quotes = self._quotes, {}
-        self._told_ms = at_ms
+        self._quoted_ms = at_ms
         self.runtime.handle(market_event(at_ms, (), (), quotes))
 
     def speed(self) -> float:

@@ -235,8 +235,8 @@ class Runtime:
             self.timing.cpu.append(spent)
             limit = self.session.rules.slow_decision_ms
             if spent > limit:
-                said = f"{spent:.0f} ms of CPU for a decision, {limit:g} are allowed"
-                self.alarm("slow_decision", said)
+                detail = f"{spent:.0f} ms of CPU for a decision, {limit:g} are allowed"
+                self.alarm("slow_decision", detail)
         self._act(outputs)
         if self.observe is not None:
             took = (decided - started, written - decided, time.perf_counter() - written)

@@ -166,7 +166,7 @@ class BrokerRules(Parameters):
     close_s: Positive = 20.0
 
     @model_validator(mode="after")
-    def _real_money_is_said_twice(self) -> "BrokerRules":
+    def _real_money_is_confirmed_twice(self) -> "BrokerRules":
         if (self.network == "live") != self.real_money:
             raise ValueError(
                 "orders with real money need both network: live and real_money: true; orders without need neither"

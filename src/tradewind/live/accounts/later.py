@@ -31,19 +31,19 @@ class Lived(NamedTuple):
 
 def lived_through(records: Iterable[Record]) -> Lived:
     """Bars, side values and the twin's equity (account currency) of a run; bars put aside are left out."""
-    told: dict[int, list[Bar]] = {}
+    received: dict[int, list[Bar]] = {}
     published: dict[int, list[SideValue]] = {}
     first_ms, twin = 0, dict[int, float]()
     targets: dict[tuple[str, int], float] = {}
     for record in records:
         body = record.body
         if record.kind in ("past", "market"):
-            told[record.seq] = [Bar(*row) for row in body["bars"]]
+            received[record.seq] = [Bar(*row) for row in body["bars"]]
             published[record.seq] = side_values(body["side"])
             first_ms = first_ms or body["now_ms"]
         elif record.kind == "quarantined" and len(body["value"]) == len(Bar._fields):
             # Of two of the same in one event the later was put aside.
-            came = told[record.cause]
+            came = received[record.cause]
             key = (body["symbol"], body["value"][2])
             wrong = [at for at, one in enumerate(came) if (one.symbol, one.timestamp) == key]
             del came[wrong[-1]]
@@ -58,7 +58,7 @@ def lived_through(records: Iterable[Record]) -> Lived:
             targets[body["symbol"], body["timestamp"]] = body["target"]
         elif record.kind == "account":
             twin[body["timestamp"]] = body["twin"]
-    bars = sorted((one for came in told.values() for one in came), key=lambda one: (one.timestamp, one.symbol))
+    bars = sorted((one for came in received.values() for one in came), key=lambda one: (one.timestamp, one.symbol))
     return Lived(bars, [one for came_side in published.values() for one in came_side], first_ms, twin, targets)
 
 

@@ -111,8 +111,8 @@ class RoutedOrder:
                 self.orders.cancel(state.client_id)
             if waited > self.rules.answer_s and state.client_id not in self._silent:
                 self._silent.add(state.client_id)
-                said = f"{state.client_id}: {state.symbol} did not answer within {self.rules.answer_s:g} s"
-                self.orders.write("alarm", {"message": said})
+                message = f"{state.client_id}: {state.symbol} did not answer within {self.rules.answer_s:g} s"
+                self.orders.write("alarm", {"message": message})
 
     def _plan(self, left: float, now_ms: int) -> None:
         silent = {one.symbol for one in self._states() if one.client_id in self._silent}

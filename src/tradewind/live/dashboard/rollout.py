@@ -70,11 +70,11 @@ def _stage(process: Process, found: Status) -> str:
 def _gates(found: Status) -> tuple[str, str]:
     if not found.next_stage:
         return "Gates", "<p>This is the last stage: no gate is left.</p>"
-    said = {one.name: one for one in found.evidence.gates} if found.evidence else {}
+    evidence = {one.name: one for one in found.evidence.gates} if found.evidence else {}
     rows = [
         (one.name.replace("_", " "), one.needed, one.found, _state(one.is_open),
-         found.sources.get(one.name, "not recorded"), said[one.name].found if one.name in said else None,
-         _state(said[one.name].is_open) if one.name in said else "")
+         found.sources.get(one.name, "not recorded"), evidence[one.name].found if one.name in evidence else None,
+         _state(evidence[one.name].is_open) if one.name in evidence else "")
         for one in found.gates
     ]  # fmt: skip
     passed = sum(one.is_open for one in found.gates)

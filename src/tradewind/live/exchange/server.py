@@ -110,8 +110,8 @@ class Exchange:
             await self._raw("{this is no message")
         price = {"zero_price": 0.0, "huge_price": 1e12}.get(self._fault("zero_price", "huge_price"), moment.price)
         at_ms = moment.at_ms + (3_600_000 if self._fault("clock") else 0)
-        told = {"e": "trade", "E": at_ms, "s": symbol, "t": at_ms, "p": repr(price), "q": repr(moment.quantity)}
-        await self._send({**told, "T": at_ms, "m": False})
+        trade = {"e": "trade", "E": at_ms, "s": symbol, "t": at_ms, "p": repr(price), "q": repr(moment.quantity)}
+        await self._send({**trade, "T": at_ms, "m": False})
         await self._depth(moment)
         opening, high, low, close, volume = moment.bar
         open_ms = moment.at_ms // self.world.bar_ms * self.world.bar_ms
@@ -135,23 +135,23 @@ class Exchange:
         has_gap = self._fault("sequence_gap")  # asked first: a fault that waits would hold up those behind it
         if self._is_old or has_gap:
             first += 1
-        told = {"e": "depthUpdate", "E": moment.at_ms, "s": symbol, "U": first, "u": self._updates[symbol]}
-        await self._send({**told, "b": changes[0], "a": changes[1]})
+        update = {"e": "depthUpdate", "E": moment.at_ms, "s": symbol, "U": first, "u": self._updates[symbol]}
+        await self._send({**update, "b": changes[0], "a": changes[1]})
 
     async def _close(self, open_ms: int) -> None:
         """The candles that close now, and those that were held back."""
         held, self._held = self._held, []
         for symbol in self.world.symbols:
             for row in self.world.rows(symbol, open_ms, open_ms + self.world.bar_ms):
-                told = self._kline(symbol, open_ms, tuple(row[1:6].tolist()), self.now_ms, True)
+                candle = self._kline(symbol, open_ms, tuple(row[1:6].tolist()), self.now_ms, True)
                 if self._fault("hole"):
                     continue
                 if self._fault("late"):
-                    self._held.append((self.now_ms, json.dumps({"stream": "", "data": told})))
+                    self._held.append((self.now_ms, json.dumps({"stream": "", "data": candle})))
                     continue
-                await self._send(told)
+                await self._send(candle)
                 if self._fault("duplicate"):
-                    await self._send(told)
+                    await self._send(candle)
         for _, text in held:
             await self._raw(text)
 
@@ -162,8 +162,8 @@ class Exchange:
         bar = {"t": open_ms, "T": open_ms + self.world.bar_ms - 1, "s": symbol, "i": self.world.interval}
         return {"e": "kline", "E": at_ms, "s": symbol, "k": {**bar, **names, "n": 0, "x": is_closed}}
 
-    async def _send(self, told: dict[str, Any]) -> None:
-        await self._raw(json.dumps({"stream": f"{str(told.get('s', '')).lower()}@{told['e']}", "data": told}))
+    async def _send(self, event: dict[str, Any]) -> None:
+        await self._raw(json.dumps({"stream": f"{str(event.get('s', '')).lower()}@{event['e']}", "data": event}))
 
     async def _raw(self, text: str) -> None:
         for queue in list(self._listeners):
@@ -232,8 +232,8 @@ class Exchange:
         symbol = request.query_params["symbol"]
         bids, asks = self._books.get(symbol, ([], []))
         last, self._is_old = self._updates.get(symbol, 0), False
-        told = [[[repr(price), repr(size)] for price, size in side] for side in (bids, asks)]
-        return {"lastUpdateId": last, "bids": told[0], "asks": told[1]}
+        levels = [[[repr(price), repr(size)] for price, size in side] for side in (bids, asks)]
+        return {"lastUpdateId": last, "bids": levels[0], "asks": levels[1]}
 
     def _side(self, request: Request) -> Any:
         start, end = (

@@ -138,7 +138,7 @@ def simulated_world(spec: SimulationSpec, past_bars: int) -> World:
         bars[name.split("/")[1]] = table[columns].to_numpy(dtype=np.float64)
     side = market.side_series
     known = epoch_ms(side["known_at"]).tolist()
-    told = sorted(zip(known, side["series"], side["symbol"], side["value"].tolist(), strict=True))
+    published = sorted(zip(known, side["series"], side["symbol"], side["value"].tolist(), strict=True))
     bar_ms = bar_duration_ms(spec.timeframe)
     start = int(pd.Timestamp(spec.start, tz="UTC").timestamp() * 1000)
-    return World(spec.symbols, spec.timeframe, bar_ms, bars, told, start + past_bars * bar_ms, spec.seed)
+    return World(spec.symbols, spec.timeframe, bar_ms, bars, published, start + past_bars * bar_ms, spec.seed)

@@ -55,8 +55,8 @@ def lent(
     """
     left = {name: max(one, 0.0) if not instruments[name].can_be_short else one for name, one in targets.items()}
     cut = sorted(name for name in left if left[name] != targets[name])
-    said = f"{', '.join(cut)}: the venue lends nothing to be sold short, the target is zero"
-    return left, (Action("no_short", min(targets[name] for name in cut), 0.0, said),) if cut else ()
+    effect = f"{', '.join(cut)}: the venue lends nothing to be sold short, the target is zero"
+    return left, (Action("no_short", min(targets[name] for name in cut), 0.0, effect),) if cut else ()
 
 
 def guard(

@@ -55,7 +55,7 @@ class CcxtBroker:
         """
         self._reports: deque[Report] = deque()
         self._middles: dict[str, float] = {}
-        self._orders = make(self._told)
+        self._orders = make(self._on_reports)
         self._rules, self._timing = self._orders.terms.rules, self._orders.terms.timing
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._failure: TradewindError | None = None
@@ -169,7 +169,7 @@ class CcxtBroker:
 
     # In the thread
 
-    def _told(self, reports: Sequence[Report]) -> None:
+    def _on_reports(self, reports: Sequence[Report]) -> None:
         self._reports.extend(reports)
 
     def _run(self) -> None:
@@ -276,8 +276,8 @@ def open_broker(opening: Opening, ledger: Path, turn: Turn | None = None, timing
         _require_own_coins(assets)
         terms = Terms(rules, assets, opening.instruments, timing, lambda: is_halted(opening.folder))
 
-        def make(tell: Callable[[Sequence[Report]], None]) -> VenueOrders:
-            orders = VenueOrders(account, OrderLedger(ledger, rules.network, timing, turn), terms, tell)
+        def make(on_reports: Callable[[Sequence[Report]], None]) -> VenueOrders:
+            orders = VenueOrders(account, OrderLedger(ledger, rules.network, timing, turn), terms, on_reports)
             try:
                 if orders.ledger.baseline is None:
                     orders.begin(_balances(account, assets, opening.capital))

@@ -54,7 +54,7 @@ class VenueOrders(SentOrders):
         for symbol in symbols:
             answer = self.account.find(symbol, client_id)
             if answer.outcome == "accepted":
-                return self._told_anew(client_id, answer.value)
+                return self._reports_anew(client_id, answer.value)
             self._heed(answer)
             absent += answer.outcome == "absent"
         if absent < len(symbols):
@@ -65,13 +65,13 @@ class VenueOrders(SentOrders):
             return [self._report(before, "missing")], ""
         return None, "the venue does not know it yet"
 
-    def _told_anew(self, client_id: str, seen: VenueOrder) -> tuple[list[Report] | None, str]:
+    def _reports_anew(self, client_id: str, seen: VenueOrder) -> tuple[list[Report] | None, str]:
         fresh = SentOrder(client_id, seen.symbol, seen.units, seen.price, seen.kind, sent_ms=1)
         if (before := self.ledger.orders.get(client_id)) is not None:
             fresh = replace(before, was_shown=False, gross=0.0, net=0.0, trades=set(), has_ended=False)
         self.ledger.orders[client_id] = fresh
-        said = self._absorb(fresh, seen)
-        return (said, "") if abs(fresh.gross) >= abs(seen.done) - TINY else (None, "its trades are not all there")
+        reports = self._absorb(fresh, seen)
+        return (reports, "") if abs(fresh.gross) >= abs(seen.done) - TINY else (None, "its trades are not all there")
 
     def standing(self) -> Standing:
         """Open orders and positions, read while nothing was filled; what was filled before is told.
@@ -84,13 +84,13 @@ class VenueOrders(SentOrders):
             before = self._refresh()
             answer = self.account.balances()
             opened = [self.account.open_orders(symbol) for symbol in self.terms.assets]
-            unsaid = [one for one in (answer, *opened) if one.outcome != "accepted"]
-            if not unsaid and before == self._refresh():
+            unanswered = [one for one in (answer, *opened) if one.outcome != "accepted"]
+            if not unanswered and before == self._refresh():
                 open_ids = {name for one in opened for name in one.value}
                 living = {one.client_id for one in self.ledger.orders.values() if one.may_live}
                 return Standing(tuple(sorted(open_ids | living)), self._positions_of(answer.value))
-            why = unsaid[0].detail if unsaid else "orders are being filled"
-            for one in unsaid:
+            why = unanswered[0].detail if unanswered else "orders are being filled"
+            for one in unanswered:
                 self._heed(one)
             self._wait()
         raise TemporaryOutage(f"the venue does not say what it holds ({why}): start again")

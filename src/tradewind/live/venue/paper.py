@@ -122,7 +122,7 @@ class PaperVenue:
         self._journal, self._rules, self._costs = Journal(ledger, turn), rules, costs
         self._instruments = dict(instruments)
         self._open: dict[str, _Resting] = {}
-        self._told: dict[str, list[Report]] = {}
+        self._history: dict[str, list[Report]] = {}
         self._symbols: dict[str, str] = {}
         self._positions: dict[str, float] = {}
         self._reports: list[Report] = []
@@ -135,7 +135,7 @@ class PaperVenue:
     def _replay(self, kind: str, body: Mapping[str, Any]) -> None:
         if kind == "order":
             order = _Resting(**body)
-            self._open[order.client_id], self._told[order.client_id] = order, []
+            self._open[order.client_id], self._history[order.client_id] = order, []
             self._symbols[order.client_id] = order.symbol
         else:
             self._apply(Report(**body))
@@ -143,7 +143,7 @@ class PaperVenue:
     def submit(self, order: Mapping[str, Any], now_ms: int) -> None:
         """Send an order; one with a client id that is known already is overlooked."""
         client_id = str(order["client_id"])
-        if client_id in self._told:
+        if client_id in self._history:
             return
         resting = {
             "client_id": client_id, "symbol": order["symbol"], "units": order["units"], "price": order["price"],
@@ -186,9 +186,9 @@ class PaperVenue:
 
     def history(self, client_id: str) -> list[Report]:
         """Everything that became of one order; one `missing` of an order that it does not know."""
-        if client_id not in self._told:
+        if client_id not in self._history:
             return [Report(client_id, "missing", 0)]
-        return list(self._told[client_id])
+        return list(self._history[client_id])
 
     def ask(self, client_id: str) -> None:
         """Tell again what became of an order."""
@@ -210,19 +210,21 @@ class PaperVenue:
         self._expire(now_ms)
         if not book.is_whole:
             return
-        said: list[Report] = []
+        fills: list[Report] = []
         for order in self._arrived(symbol, now_ms):
             limit = order.price if order.kind == "limit" else None
             is_maker = order.ahead >= 0 and order.kind == "limit"
             for price, units in book.take(order.left, limit):
                 # A resting order is met at its own price.
-                said.append(self._fill(order, units, order.price if is_maker else price, book.middle, now_ms, is_maker))
+                fills.append(
+                    self._fill(order, units, order.price if is_maker else price, book.middle, now_ms, is_maker)
+                )
             if order.kind == "limit":
                 levels = book.bids if order.units > 0 else book.asks
                 there = levels.get(order.price, 0.0)
                 # Never more before it than the whole level: what was taken back there was not all behind it.
                 order.ahead = there * self._rules.queue_ahead if order.ahead < 0 else min(order.ahead, there)
-        self._say(said)
+        self._say(fills)
 
     def on_trade(self, symbol: str, price: float, quantity: float, now_ms: int) -> None:
         """Others traded: a resting order gets what is left behind its queue, or all where it went through.
@@ -233,7 +235,7 @@ class PaperVenue:
             quantity: of the trade, in units.
             now_ms: by the venue's clock, UTC milliseconds.
         """
-        said: list[Report] = []
+        fills: list[Report] = []
         self._expire(now_ms)
         for order in self._arrived(symbol, now_ms):
             if order.kind != "limit" or order.ahead < 0:
@@ -249,9 +251,9 @@ class PaperVenue:
             if part > TINY:
                 book = self.books.get(symbol)
                 middle = book.middle if book is not None and book.is_whole else price
-                said.append(self._fill(order, side * part, order.price, middle, now_ms, True))
+                fills.append(self._fill(order, side * part, order.price, middle, now_ms, True))
                 quantity -= part
-        self._say(said)
+        self._say(fills)
 
     def on_bar(self, bar: Bar, now_ms: int) -> None:
         """A bar of a symbol of which there is no book: what was sent before it closed is filled within it.
@@ -261,7 +263,7 @@ class PaperVenue:
         """
         if bar.symbol in self.books:
             return
-        said: list[Report] = []
+        fills: list[Report] = []
         half = (self._costs.half_spread_bps + self._costs.slippage_bps) * 1e-4
         for order in [
             one for one in self._open.values() if one.symbol == bar.symbol and one.arrives_ms < bar.timestamp
@@ -275,10 +277,10 @@ class PaperVenue:
             if order.kind == "market":
                 worse = bar.high if side > 0 else bar.low
                 price = (bar.open + self._rules.bar_latency_share * (worse - bar.open)) * (1 + side * half)
-                said.append(self._fill(order, units, price, bar.open, now_ms, False))
+                fills.append(self._fill(order, units, price, bar.open, now_ms, False))
             elif bar.open == order.price or (bar.low < order.price if side > 0 else bar.high > order.price):
-                said.append(self._fill(order, units, order.price, bar.open, now_ms, True))
-        self._say(said)
+                fills.append(self._fill(order, units, order.price, bar.open, now_ms, True))
+        self._say(fills)
 
     def _arrived(self, symbol: str, now_ms: int) -> list[_Resting]:
         return [one for one in self._open.values() if one.symbol == symbol and one.arrives_ms <= now_ms]
@@ -291,15 +293,15 @@ class PaperVenue:
         return Report(order.client_id, "fill", now_ms, units, price, fee, middle, f"f{self._fills}", "", is_maker)
 
     def _say(self, reports: Iterable[Report]) -> None:
-        said = list(reports)
-        if said:
-            self._journal.append([Entry("report", one._asdict()) for one in said], said[-1].at_ms)
-        for one in said:
+        fresh = list(reports)
+        if fresh:
+            self._journal.append([Entry("report", one._asdict()) for one in fresh], fresh[-1].at_ms)
+        for one in fresh:
             self._apply(one, is_new=True)
             self._reports.append(one)
 
     def _apply(self, report: Report, is_new: bool = False) -> None:
-        self._told.setdefault(report.client_id, []).append(report)
+        self._history.setdefault(report.client_id, []).append(report)
         order = self._open.get(report.client_id)
         if report.what == "fill":
             number = int(report.fill_id[1:])

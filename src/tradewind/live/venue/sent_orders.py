@@ -78,10 +78,10 @@ class Terms:
 
 
 class SentOrders:
-    """All orders of a run. What becomes of them is told to `tell`."""
+    """All orders of a run. What becomes of them is handed to `on_reports`."""
 
     def __init__(
-        self, account: Account, ledger: OrderLedger, terms: Terms, tell: Callable[[Sequence[Report]], None]
+        self, account: Account, ledger: OrderLedger, terms: Terms, on_reports: Callable[[Sequence[Report]], None]
     ) -> None:
         """Go on where the ledger ends.
 
@@ -89,9 +89,9 @@ class SentOrders:
             account: at the venue.
             ledger: of what was sent and told.
             terms: rules, coins, steps, clock.
-            tell: takes reports, oldest first.
+            on_reports: takes reports, oldest first.
         """
-        self.account, self.ledger, self.terms, self._tell = account, ledger, terms, tell
+        self.account, self.ledger, self.terms, self._on_reports = account, ledger, terms, on_reports
         self.unwanted: set[str] = set()  # to be taken back; whoever adds one is another thread
         self.heard = terms.timing.elapsed()  # of the session's loop
         self.clock_ms = 0  # the session's time, which reports carry
@@ -226,23 +226,23 @@ class SentOrders:
 
     def _absorb(self, order: SentOrder, seen: VenueOrder) -> list[Report]:
         """What the venue's showing of an order adds; its end is told only when its trades are all there."""
-        said = []
+        reports = []
         order.venue_id, order.tries = seen.venue_id, 0
         if not order.was_shown and seen.status != "REJECTED":
-            said.append(self._report(order, "accepted"))
+            reports.append(self._report(order, "accepted"))
         order.was_shown = True
         if abs(seen.done) > abs(order.gross) + TINY:
             trades: Iterable[VenueTrade] = seen.trades
             if abs(sum(one.units for one in seen.trades) - seen.done) > TINY:
                 answer = self.account.trades(order.symbol, order.venue_id)
                 if answer.outcome != "accepted":
-                    return said + self._unanswered(order, answer)
+                    return reports + self._unanswered(order, answer)
                 trades = answer.value
-            said += [self._fill(order, one) for one in trades if one.trade_id not in order.trades]
+            reports += [self._fill(order, one) for one in trades if one.trade_id not in order.trades]
         order.due = self.terms.timing.elapsed() + self.terms.rules.poll_s
         if seen.status in ENDED and abs(order.gross) >= abs(seen.done) - TINY:
-            said += self._end(order, seen)
-        return said
+            reports += self._end(order, seen)
+        return reports
 
     def _end(self, order: SentOrder, seen: VenueOrder) -> list[Report]:
         order.has_ended = True
@@ -266,11 +266,11 @@ class SentOrders:
             )
         order.gross, order.net = order.gross + trade.units, order.net + net
         order.trades.add(trade.trade_id)
-        said = Report(
+        report = Report(
             order.client_id, "fill", self.clock_ms, net, trade.price, fee, trade.price,
             f"{order.symbol}-{trade.trade_id}", note, trade.is_maker,
         )  # fmt: skip
-        return self.ledger.record(said, trade.units)
+        return self.ledger.record(report, trade.units)
 
     def _rate(self, coin: str, quote: str) -> float | None:
         """What a coin is worth in the account's currency, asked for once a minute."""
@@ -288,7 +288,7 @@ class SentOrders:
 
     def _say(self, reports: Sequence[Report]) -> None:
         if reports:
-            self._tell(reports)
+            self._on_reports(reports)
 
     def take_all_back(self) -> bool:
         """Want everything back; whether nothing lives any more."""
