@@ -295,8 +295,8 @@ FAULTS = [
     Fault(
         "strategies side by side with the whole account each",
         "trading/decision/together.py",
-        "one.share * said[one.name].target for one",
-        "said[one.name].target for one",
+        "one.share * steps_of[one.name].target for one",
+        "steps_of[one.name].target for one",
         _POLICIES,
     ),
     Fault(

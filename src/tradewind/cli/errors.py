@@ -77,8 +77,8 @@ def plainly(command: click.Command) -> click.Command:
                 help="Show the traceback of an error, too.",
             )
         )  # fmt: skip
-    plain.parse_args = lambda ctx, args: _told(ctx, lambda: _parsed(plain, ctx, args))
-    plain.invoke = lambda ctx: _told(ctx, lambda: command.__class__.invoke(plain, ctx))
+    plain.parse_args = lambda ctx, args: _explained(ctx, lambda: _parsed(plain, ctx, args))
+    plain.invoke = lambda ctx: _explained(ctx, lambda: command.__class__.invoke(plain, ctx))
     return plain
 
 
@@ -105,7 +105,7 @@ def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> No
     ctx.meta[_VERBOSE] = value
 
 
-def _told(ctx: click.Context, call: Callable[[], Any]) -> Any:
+def _explained(ctx: click.Context, call: Callable[[], Any]) -> Any:
     try:
         return call()
     except (click.exceptions.Exit, click.Abort):
@@ -130,7 +130,7 @@ def explain(error: BaseException) -> str | None:
     the operating system refuses.
     """
     chain = list(_causes(error))
-    text = next((text for one in chain if (text := _said(one)) is not None), None)
+    text = next((text for one in chain if (text := _message_of(one)) is not None), None)
     if text is None:
         return None
     notes = [note for one in chain for note in getattr(one, "__notes__", ()) if note.startswith("in node ")]
@@ -148,7 +148,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     yield from (one for one in chain if not isinstance(one, TradewindError))
 
 
-def _said(error: BaseException) -> str | None:
+def _message_of(error: BaseException) -> str | None:
     from kedro.config import MissingConfigException
     from kedro.validation.exceptions import ParameterValidationError
     from pydantic import ValidationError

@@ -102,7 +102,7 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
                 imported += [bars.key for bars in plan.bars]
         except TradewindError as error:
             failed += 1
-            console.print(f"Error: {_told(error, path)}", soft_wrap=True, style="red", markup=False)
+            console.print(f"Error: {_message_of(error, path)}", soft_wrap=True, style="red", markup=False)
     if imported and not failed and _is_read_by_runs(project, options):
         with store() as opened:
             held = opened.keys()
@@ -112,7 +112,7 @@ def import_bars(project: ProjectMetadata, /, files: tuple[Path, ...], dry_run: b
     raise SystemExit(1 if failed else 0)
 
 
-def _told(error: TradewindError, path: Path) -> str:
+def _message_of(error: TradewindError, path: Path) -> str:
     """What is wrong with a file, which is named once, and how what is asked for is given."""
     from tradewind.data.files.dialect import ImportSettings
 

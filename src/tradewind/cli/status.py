@@ -215,11 +215,11 @@ def table(found: Iterable[DatasetStatus]) -> Iterator[Line]:
         also = f", {stale} of them stale" if stale else ""
         yield Line(f"\n{stage}: {there} of {len(rows)} datasets are there{also}", False, heading=True)
         for one in rows:
-            text = f"  {one.name:<{width}}  {_told(one.stored)}  {one.state}".rstrip()
+            text = f"  {one.name:<{width}}  {_described(one.stored)}  {one.state}".rstrip()
             yield Line(text, one.stored is not None, one.state.startswith("stale"))
 
 
-def _told(stored: Stored | None) -> str:
+def _described(stored: Stored | None) -> str:
     if stored is None:
         return "missing"
     rows = "" if stored.rows is None else f"{stored.rows:,} rows"

@@ -49,8 +49,8 @@ def beside(champion: Bundle, rows: pd.DataFrame, forecasts: pd.DataFrame) -> Bes
     if champion.agent is not None or not set(champion.spec.features) <= set(rows):
         return None
     later = rows[rows["timestamp"] > pd.Timestamp(champion.spec.trained_to)].sort_values(["timestamp", "symbol"])
-    said = forecast_rows(champion, later)[KEYS + NAMES]
-    both = said.merge(forecasts[[*KEYS, *NAMES]], on=KEYS, suffixes=("", "_candidate"), validate="one_to_one")
+    of_champion = forecast_rows(champion, later)[KEYS + NAMES]
+    both = of_champion.merge(forecasts[[*KEYS, *NAMES]], on=KEYS, suffixes=("", "_candidate"), validate="one_to_one")
     both = both.merge(later[[*KEYS, "label"]], on=KEYS, validate="one_to_one").sort_values(["timestamp", "symbol"])
     both = both.iloc[-WALK_FORWARD_ROWS:]
     known = both[both["label"].notna()]

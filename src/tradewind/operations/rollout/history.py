@@ -98,13 +98,13 @@ def _approve(record: Record, state: History, where: str) -> None:
 
 
 def _advance(record: Record, state: History, plan: RolloutPlan, where: str) -> None:
-    evidence, said = state.evidence, record.body
+    evidence, body_of_record = state.evidence, record.body
     covered = (
         evidence is not None
-        and said["evidence"] == evidence.hash
-        and plan.name(state.at) == said["from"] == evidence.body["stage"]
+        and body_of_record["evidence"] == evidence.hash
+        and plan.name(state.at) == body_of_record["from"] == evidence.body["stage"]
         and state.at + 1 < len(plan.stages)
-        and said["to"] == plan.name(state.at + 1)
+        and body_of_record["to"] == plan.name(state.at + 1)
         and len(state.approvals) >= 2
     )
     if not covered:

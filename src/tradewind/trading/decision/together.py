@@ -58,15 +58,15 @@ class TogetherPolicy:
             account: handed to each of them.
         """
         moved: Arrays = {}
-        said: dict[str, Steps] = {}
+        steps_of: dict[str, Steps] = {}
         for one in self.parts:
             own = {key.partition("|")[2]: array for key, array in state.items() if key.startswith(f"{one.name}|")}
-            after, said[one.name] = one.policy.advance(own, seen, account)
+            after, steps_of[one.name] = one.policy.advance(own, seen, account)
             moved |= {f"{one.name}|{key}": array for key, array in after.items()}
-        targets = {one.name: one.share * said[one.name].target for one in self.parts}
-        told = [steps for steps in said.values() if np.isfinite(steps.forecast).any()]
-        with_edge = [steps for steps in told if np.isfinite(steps.edge).any()]
-        first = (*with_edge, *told, *said.values())[0]
+        targets = {one.name: one.share * steps_of[one.name].target for one in self.parts}
+        with_forecast = [steps for steps in steps_of.values() if np.isfinite(steps.forecast).any()]
+        with_edge = [steps for steps in with_forecast if np.isfinite(steps.edge).any()]
+        first = (*with_edge, *with_forecast, *steps_of.values())[0]
         net = np.sum(list(targets.values()), axis=0)
-        reasons = np.bitwise_or.reduce([steps.reasons for steps in said.values()])
+        reasons = np.bitwise_or.reduce([steps.reasons for steps in steps_of.values()])
         return moved, Steps(first.forecast, first.edge, net, reasons, targets)
