@@ -50,6 +50,10 @@ def build(
     best = {"max_depth": 2, "min_child_weight": 5.0}
     of_run = [*models, "ppo"]  # `params:models` lists agents, too; none of them is searched
     chosen = choose_procedure(board, told.verdict, of_run, PARAMETERS, DeploymentRules(model=wanted), best)
+    assert (
+        choose_procedure(board, told.verdict, " ".join(of_run), PARAMETERS, DeploymentRules(model=wanted), best)
+        == chosen
+    )  # as --params has them
     procedure = chosen | changes
     out_of_sample = told.forecasts.assign(fold=0, horizon=4, expected_return=0.0)
     mean = (out_of_sample["p_up"] + out_of_sample["p_down"]) / 2

@@ -119,6 +119,7 @@ def decider_of(
     from tradewind.adaptive.rl.deciding import FUNDING
     from tradewind.learning.ensemble import ENSEMBLES
     from tradewind.learning.features.catalogue import FeatureSelection, select
+    from tradewind.learning.models.chosen import words
     from tradewind.live.settings import LiveRules
     from tradewind.trading.decision.decider import Decider, assembly_of
     from tradewind.trading.decision.together import Part, TogetherPolicy
@@ -145,7 +146,7 @@ def decider_of(
         policy = found.of_bundle(chosen.model)
         ((name, key),) = found.keys.items()
         return decider(policy, key, name)
-    stored = stored_model(data, tuple(params["models"]), chosen.model)
+    stored = stored_model(data, words(params["models"]), chosen.model)
     if stored is None:
         return decider(found.policy(chosen.rule, ""), chosen.rule, chosen.rule)
     name, key, _ = stored
@@ -194,10 +195,11 @@ class _Policies:
     def _of_model(self, wanted: str) -> Any:
         from tradewind.learning.features.catalogue import FeatureSelection
         from tradewind.learning.models.catalogue import model
+        from tradewind.learning.models.chosen import words
         from tradewind.live.checked_model import CheckedModel
         from tradewind.trading.decision.forecasting import ForecastPolicy
 
-        stored = stored_model(self.data, tuple(self.params["models"]), wanted)
+        stored = stored_model(self.data, words(self.params["models"]), wanted)
         if stored is None:
             raise BadParameters(f"no stored model {wanted}: kedro run trains it, or do without the filter")
         name, key, files = stored

@@ -190,6 +190,7 @@ class ProjectWork:
 
         from tradewind.learning.ensemble import ENSEMBLES
         from tradewind.learning.models.catalogue import stage_of
+        from tradewind.learning.models.chosen import words
         from tradewind.operations.bundle.drift import walk_forward_losses
         from tradewind.operations.bundle.making import choose
         from tradewind.operations.retraining.judgement import Candidate, require_log_loss
@@ -198,7 +199,7 @@ class ProjectWork:
         load = self._catalog.load
         board, verdict = load("leaderboard"), load("verdict")
         name = choose(
-            load("params:deployment").model, board, tuple(load("params:models")), str(verdict["strategy"])
+            load("params:deployment").model, board, words(load("params:models")), str(verdict["strategy"])
         )  # fmt: skip
         require_log_loss(name)
         rows = pd.concat([read()[["symbol", "timestamp", "label"]] for read in load("model_input").values()])

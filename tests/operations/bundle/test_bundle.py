@@ -108,6 +108,9 @@ def test_the_model_to_deploy_is_the_judged_one_the_best_or_a_named_one(caplog: p
     assert choose("best", mean, trained, "equal_weight") == "linear"
     for judged in ("equal_weight", "ppo", "lightgbm"):
         assert choose("judged", mean, trained, judged) == judged
+    assert (
+        choose("judged", mean, ("linear",), "equal_weight") == "equal_weight"
+    )  # of one model the same, with its verdict
     assert choose("judged", mean, trained, "time_series_momentum") == "linear"
     assert "time_series_momentum was judged and cannot be deployed: linear is" in caplog.text
     assert choose("best", board, ("linear", "volatility_only")) == "linear"

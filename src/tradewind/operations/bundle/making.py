@@ -124,7 +124,7 @@ def choose(
         BadParameters: it was not trained in this run, or knows no direction.
     """
     possible, agents = members_of(trained), agents_of(trained)
-    if len(possible) > 1:
+    if possible:  # of one model, too: its ensembles say the same, and one of them may be what was judged
         possible += [name for name in STANDING if name in set(leaderboard["strategy"])]
     if wanted == JUDGED and judged in (*possible, *agents):
         return judged

@@ -16,6 +16,7 @@ from tradewind.learning.ensemble import STANDING
 from tradewind.learning.ensemble.joining import standing_weights
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.models import catalogue, walk_forward
+from tradewind.learning.models.chosen import words
 from tradewind.learning.models.walk_forward import TrainingRules
 from tradewind.learning.regimes.walk_forward import RegimePlan
 from tradewind.market.universe import Universe
@@ -47,7 +48,7 @@ AGENT_STAGE = "reinforcement_learning"
 
 
 def choose_procedure(
-    leaderboard: pd.DataFrame, verdict: dict[str, Any], models: list[str], parameters: dict[str, Any],
+    leaderboard: pd.DataFrame, verdict: dict[str, Any], models: list[str] | str, parameters: dict[str, Any],
     deployment: DeploymentRules, *best: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """Name, parameters, training rules and seed of the model or agent to deploy, as in its walk-forward.
@@ -55,16 +56,17 @@ def choose_procedure(
     Args:
         leaderboard: of the walk-forward folds.
         verdict: of the run.
-        models: of the run, agents among them.
+        models: of the run, agents among them; also words of one string, as `--params` has them.
         parameters: all of the run's.
         deployment: which one.
         best: the parameters found for each tuned model, in the order of `models`.
     """
-    name = choose(deployment.model, leaderboard, tuple(models), str(verdict["strategy"]))
+    listed = words(models)
+    name = choose(deployment.model, leaderboard, listed, str(verdict["strategy"]))
     parameters = plain(parameters)
-    if name in agents_of(models):
+    if name in agents_of(listed):
         return {"name": name, "rules": parameters[AGENT_STAGE][name]["rules"], "seed": parameters["seed"]}
-    tuned = [one for one in models if one in catalogue.MODELS and catalogue.is_tuned(one)]  # agents are not
+    tuned = [one for one in listed if one in catalogue.MODELS and catalogue.is_tuned(one)]  # agents are not
     best_of = dict(zip(tuned, best, strict=True))
 
     def of(model: str) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def choose_procedure(
         return {"name": model, "parameters": chosen, "training": block["training"], "seed": parameters["seed"]}
 
     if name in STANDING:
-        return {"name": name, "members": [of(model) for model in members_of(models)], "seed": parameters["seed"]}
+        return {"name": name, "members": [of(model) for model in members_of(listed)], "seed": parameters["seed"]}
     return of(name)
 
 
