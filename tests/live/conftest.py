@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 
 from tradewind.data.feeds.book import LocalBook
+from tradewind.data.feeds.items import Feed
 from tradewind.learning.features import catalogue
 from tradewind.learning.features.assembly import Bar, SideValue
 from tradewind.learning.features.catalogue import FeatureSelection
 from tradewind.learning.features.matrix import epoch_ms
 from tradewind.live.orders.executors import Quote
+from tradewind.live.process import PacedClock, Process
 from tradewind.live.runtime import Runtime, Start
 from tradewind.live.session.events import market_event, report_event
 from tradewind.live.session.session import Session
@@ -162,3 +164,14 @@ def make_runtime(folder: Path) -> Callable[..., Runtime]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What got no answer from the venue is asked for again sooner."""
     monkeypatch.setattr("tradewind.live.venue.sent_orders.FIRST_WAIT_S", 0.1)
+
+
+@pytest.fixture
+def lived_process(make_runtime: Callable[..., Runtime]) -> Process:
+    """A paper account that has lived through ninety bars of three symbols, thirty timestamps."""
+    bars, _ = simulated(days=6, outages=0)
+    first = sorted({one.timestamp for one in bars})[60]
+    runtime = make_runtime(session_of(("SIM1", "SIM2", "SIM3")), [one for one in bars if one.timestamp <= first])
+    run_bars(runtime, [one for one in bars if one.timestamp > first][:90])
+    feed: Feed = None  # type: ignore[assignment]
+    return Process(runtime, runtime.broker, feed, PacedClock(3_600_000))  # type: ignore[arg-type]

@@ -1,18 +1,14 @@
 """Every page answers, says PAPER and lets one halt; nothing comes from elsewhere, and strangers order nothing."""
 
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.live.conftest import run_bars, session_of, simulated
-from tradewind.data.feeds.items import Feed
 from tradewind.live.dashboard.app import dashboard
 from tradewind.live.dashboard.pages import PAGES
-from tradewind.live.process import PacedClock, Process
-from tradewind.live.runtime import Runtime
+from tradewind.live.process import Process
 from tradewind.live.session.events import StageLimits
 from tradewind.trading.risk.states import ACTIVE, HALTED
 
@@ -36,15 +32,9 @@ class Balanced(HTMLParser):
 
 
 @pytest.fixture
-def client(make_runtime: Callable[..., Runtime]) -> TestClient:
-    bars, _ = simulated(days=6, outages=0)
-    first = sorted({one.timestamp for one in bars})[60]
-    runtime = make_runtime(session_of(("SIM1", "SIM2", "SIM3")), [one for one in bars if one.timestamp <= first])
-    run_bars(runtime, [one for one in bars if one.timestamp > first][:90])
-    feed: Feed = None  # type: ignore[assignment]
-    process = Process(runtime, runtime.broker, feed, PacedClock(3_600_000))  # type: ignore[arg-type]
-    found = TestClient(dashboard(process), base_url="http://127.0.0.1:1")
-    found.process = process  # type: ignore[attr-defined]
+def client(lived_process: Process) -> TestClient:
+    found = TestClient(dashboard(lived_process), base_url="http://127.0.0.1:1")
+    found.process = lived_process  # type: ignore[attr-defined]
     return found
 
 

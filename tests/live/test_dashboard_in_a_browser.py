@@ -3,33 +3,24 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import uvicorn
 
-from tests.live.conftest import run_bars, session_of, simulated
-from tradewind.data.feeds.items import Feed
 from tradewind.live.dashboard.app import dashboard
 from tradewind.live.dashboard.pages import PAGES
-from tradewind.live.process import PacedClock, Process
-from tradewind.live.runtime import Runtime
+from tradewind.live.process import Process
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 WIDTHS = (1400, 400)
 
 
 @pytest.fixture
-def address(make_runtime: Callable[..., Runtime]) -> Iterator[str]:
+def address(lived_process: Process) -> Iterator[str]:
     """An account that has lived through thirty bars, behind a real port."""
-    bars, _ = simulated(days=6, outages=0)
-    first = sorted({one.timestamp for one in bars})[60]
-    runtime = make_runtime(session_of(("SIM1", "SIM2", "SIM3")), [one for one in bars if one.timestamp <= first])
-    run_bars(runtime, [one for one in bars if one.timestamp > first][:90])
-    feed: Feed = None  # type: ignore[assignment]
-    process = Process(runtime, runtime.broker, feed, PacedClock(3_600_000))  # type: ignore[arg-type]
-    server = uvicorn.Server(uvicorn.Config(dashboard(process), host="127.0.0.1", port=0, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(dashboard(lived_process), host="127.0.0.1", port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     deadline = time.monotonic() + 30

@@ -53,6 +53,14 @@ def test_stacking_is_no_worse_than_the_best_expert_or_the_equal_mean_on_its_own_
     assert (weight > 1e-6).sum() >= 2
 
 
+def test_weights_that_are_not_the_best_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, label = experts(4, noise=1.0)
+    said[:, 3] = np.array([0.98, 0.01, 0.01])
+    monkeypatch.setattr(combining, "ROUNDS", 1)
+    with pytest.raises(BadData, match="no weights of 4 experts were found .Iteration limit"):
+        combining.stacked_weights(said, label)
+
+
 def test_stacking_finds_the_weights_that_outcomes_were_drawn_with() -> None:
     """Outcomes drawn from a mixture of known weights: they are found to their error, and twins share one weight."""
     said, _ = experts(4, rows=200_000, noise=1.0)

@@ -9,6 +9,7 @@ from tradewind.learning.ensemble.online import OnlineRule, settled_weights
 Floats = NDArray[np.float64]
 FLOOR = 1e-12
 ROUNDS, TOLERANCE, LEAST_WEIGHT = 500, 1e-12, 1e-6
+MOST_LOST = 1e-4  # of log loss, by weights that are not quite the best
 
 
 def pooled(probabilities: Floats, weights: Floats) -> Floats:
@@ -122,10 +123,13 @@ def stacked_weights(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
         constraints={"type": "eq", "fun": _over_one, "jac": np.ones_like},
         options={"maxiter": ROUNDS, "ftol": TOLERANCE},
     )  # fmt: skip
-    if not found.success:
-        raise BadData(f"no weights of {count} experts were found ({found.message}): combine them by their equal mean")
     weight = np.where(found.x < LEAST_WEIGHT, 0.0, found.x)
-    return np.asarray(weight / weight.sum())
+    weight = weight / weight.sum()
+    # No mixture's log loss is lower by more than the log of the best expert's mean ratio to this one. That is asked, not
+    # the solver's own word, which stops short of its tolerance where experts are alike.
+    if not -loss(weight)[1].min() <= 1.0 + MOST_LOST:
+        raise BadData(f"no weights of {count} experts were found ({found.message}): combine them by their equal mean")
+    return np.asarray(weight)
 
 
 def _over_one(weight: Floats) -> float:
