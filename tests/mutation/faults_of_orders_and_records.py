@@ -472,14 +472,14 @@ FAULTS = [
         "live/session/trading.py",
         "executor.cut += executor.was_cut",
         "executor.cut += 0",
-        "tests/live/test_session.py",
+        "tests/live/test_order_sizes.py",
     ),
     Fault(
         "a slice below the smallest order",
         "live/orders/executors.py",
         "size = max(lots * lot, smallest)",
         "size = max(lots * lot, lot)",
-        "tests/live/test_session.py",
+        "tests/live/test_order_sizes.py",
     ),
     Fault(
         "a quantity off the lot is planned",
