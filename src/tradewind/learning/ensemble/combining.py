@@ -125,8 +125,8 @@ def stacked_weights(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
     )  # fmt: skip
     weight = np.where(found.x < LEAST_WEIGHT, 0.0, found.x)
     weight = weight / weight.sum()
-    # No mixture's log loss is lower by more than the log of the best expert's mean ratio to this one. That is asked, and
-    # not the solver's own word: it stops short of its tolerance where experts are alike.
+    # No mixture's log loss is lower by more than the log of the best expert's mean ratio to this one. That is
+    # asked, and not the solver's own word: it stops short of its tolerance where experts are alike.
     if not -loss(weight)[1].min() <= 1.0 + MOST_LOST:
         raise BadData(f"no weights of {count} experts were found ({found.message}): combine them by their equal mean")
     return np.asarray(weight)
